@@ -1,0 +1,89 @@
+"""Roles as data: every other room names a process of a run by these values and needs nothing heavier."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sparkcv.errors import UsageError
+
+__all__ = ["CHIEF", "NodeContext", "Role", "cluster_of", "roles"]
+
+_ROLE_TEXT = re.compile(r"([a-z][a-z_]{0,31}):(0|[1-9][0-9]{0,5})")
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Role:
+    """One process of a run; ``str(Role("worker", 1))`` is ``"worker:1"``.
+
+    Attributes:
+        job: ``"ps"``, ``"worker"``, ``"evaluator"`` or a one-process job such as ``"exporter"``.
+        index: 0 for the first process of its job.
+    """
+
+    job: str
+    index: int
+
+    def __post_init__(self) -> None:
+        if not _ROLE_TEXT.fullmatch(f"{self.job}:{self.index}"):
+            raise UsageError(f"a role is a lower-case job and an index such as worker:1, not {self!s}")
+
+    def __str__(self) -> str:
+        return f"{self.job}:{self.index}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Role":
+        """The role that ``text`` ("worker:1") names; raises UsageError for anything else."""
+        match = _ROLE_TEXT.fullmatch(text)
+        if match is None:
+            raise UsageError(f"a role is a lower-case job and an index such as worker:1, not {text!r}")
+        return cls(match[1], int(match[2]))
+
+
+CHIEF = Role("worker", 0)  # writes the checkpoints; there is no separate "chief" job
+
+
+def roles(num_ps: int, num_workers: int, num_evaluators: int = 0) -> tuple[Role, ...]:
+    """The roles of a training run: ps first, then workers (worker:0 is the chief), then evaluators."""
+    if num_ps < 0 or num_evaluators < 0:
+        raise UsageError(f"num_ps and num_evaluators count from 0, not {num_ps} and {num_evaluators}")
+    if num_workers < 1:
+        raise UsageError(f"a run needs at least 1 worker (the chief), not {num_workers}")
+    counts = (("ps", num_ps), ("worker", num_workers), ("evaluator", num_evaluators))
+    return tuple(Role(job, index) for job, count in counts for index in range(count))
+
+
+def cluster_of(addresses: Sequence[tuple[Role, str]]) -> dict[str, list[str]]:
+    """TF's cluster description, job -> ``"host:port"`` by index, of every role and its address.
+
+    Raises UsageError if a job's indices are not 0..n-1 or a role stands there twice.
+    """
+    cluster: dict[str, list[str]] = {}
+    for role, address in sorted(addresses):
+        members = cluster.setdefault(role.job, [])
+        if role.index != len(members):
+            raise UsageError(f"expected {role.job}:{len(members)} among the roles, got {role}")
+        members.append(address)
+    return cluster
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeContext:
+    """What a program gets when a node process calls it: ``program(ctx) -> dict`` (the role's result).
+
+    Attributes:
+        role: who this process is.
+        cluster: job -> ``"host:port"`` by index, of every role of the run, this one included. The port of this
+            process is held for it by its agent (SO_REUSEPORT), so binding it cannot fail for being taken.
+        params: the JSON-able dict that the driver passed, the same for every role.
+        scratch_dir: an empty local folder of this process; removed after it ended.
+        report: sends a small JSON-able status (under 8 kB) to the driver; never blocks, the newest one wins.
+        stop_requested: true once the driver, or SIGTERM, asked this process to end in good order.
+    """
+
+    role: Role
+    cluster: dict[str, list[str]]
+    params: dict[str, Any]
+    scratch_dir: str
+    report: Callable[[dict[str, Any]], None]
+    stop_requested: Callable[[], bool]
