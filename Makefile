@@ -1,0 +1,44 @@
+# The newcomer's commands. Each sets itself up: a virtual environment in .venv, made anew when pyproject.toml changes.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+DEMO_DIR ?= demo
+
+.PHONY: demo test check format bench zip clean setup tensorboard
+
+demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
+	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
+
+test: setup            ## every test
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+check: setup           ## format, lint, types, layers
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(PY) -m pytest -q tests/test_layers.py
+
+format: setup          ## rewrite the files as `make check` wants them
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+bench: setup           ## every ratio of bench/, written to bench/RESULTS.md
+	$(PY) bench/run.py
+
+zip: setup             ## dist/sparkcv.zip for spark-submit --py-files
+	./build_zip.sh
+
+tensorboard: setup     ## make tensorboard LOGDIR=...
+	$(VENV)/bin/tensorboard --logdir $(LOGDIR)
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: pyproject.toml
+	@command -v java >/dev/null || { echo "make: java is not on the PATH; wanted Java 17 (Spark runs on it)" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is too old; wanted Python 3.11 or newer" >&2; exit 2; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) dist $(DEMO_DIR) .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,21 @@
+"""Configuration: one frozen dataclass a job, whose field names are its flags, checked whole before anything starts."""
+
+from sparkcv.config.convert import ConvertConfig
+from sparkcv.config.evaluate import EvalConfig
+from sparkcv.config.export import ExportConfig
+from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
+from sparkcv.config.score import ScoreConfig
+from sparkcv.config.train import TrainConfig
+
+__all__ = [
+    "ConvertConfig",
+    "EvalConfig",
+    "ExportConfig",
+    "ScoreConfig",
+    "TrainConfig",
+    "choose",
+    "flag",
+    "from_dict",
+    "parse",
+    "to_dict",
+]

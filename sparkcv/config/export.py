@@ -1,0 +1,45 @@
+"""The flags of export: those of TF-Slim's ``export_inference_graph.py``, then ours."""
+
+import dataclasses
+
+from sparkcv.config import checks
+from sparkcv.config.flags import flag
+from sparkcv.errors import UsageError
+
+_RUN, _NET = "run", "dataset and net"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """Export a checkpoint as SavedModel and frozen graph, load both again, and score one picture with each."""
+
+    checkpoint_path: str | None = flag(None, "folder of checkpoints (the newest valid one) or a prefix", group=_RUN)
+    model_dir: str | None = flag(None, "folder for the model, any storage URL", group=_RUN)
+    output_file: str = flag("", "a second place for the frozen .pb, as slim's flag", group=_RUN)
+    dataset_dir: str = flag("", "folder that holds labels.txt; not set: read from the run's run.json", group=_NET)
+    dataset_name: str = flag("imagenet", "dataset whose labels the model carries", group=_NET)
+    labels_offset: int = flag(0, "subtracted from every label in training", group=_NET)
+    model_name: str = flag("inception_v3", "the net that the checkpoint is of", group=_NET)
+    preprocessing_name: str | None = flag(None, "preprocessing; not set: the net's own", group=_NET)
+    image_size: int | None = flag(None, "side of the square input in pixels; not set: the net's own", group=_NET)
+    use_grayscale: bool = flag(False, "convert pictures to grey", group=_NET)
+    batch_size: int | None = flag(None, "fixed batch size of the graph; not set: any", group=_NET)
+    is_training: bool = flag(False, "only false: a graph in training mode is no model to score with", group=_NET)
+    quantize: bool = flag(False, "only false: it needs tf.contrib, gone since TensorFlow 2", group=_NET)
+    moving_average_decay: float | None = flag(None, "set: export the moving averages of the weights", group=_RUN)
+    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group="cluster")
+    start_timeout_s: float = flag(120.0, "seconds in which the exporter must have started", group="cluster")
+
+    def __post_init__(self) -> None:
+        """Refuse what can never work, before anything starts."""
+        checks.given(self, ("checkpoint_path", "model_dir"))
+        checks.at_least(self, 1, ("image_size", "batch_size", "executor_memory_mb"))
+        checks.at_least(self, 0, ("labels_offset",))
+        checks.above(self, 0, ("start_timeout_s",))
+        checks.share(self, ("moving_average_decay",))
+        if self.is_training:
+            raise UsageError("--is_training true: a graph in training mode gives no stable scores; wanted false")
+        if self.quantize:
+            raise UsageError(
+                "--quantize true: it needs tf.contrib.quantize, which TensorFlow 2 does not have; wanted false"
+            )

@@ -1,0 +1,49 @@
+"""The flags of batch inference: pictures to Parquet, every id exactly once."""
+
+import dataclasses
+import datetime
+
+from sparkcv.config import checks
+from sparkcv.config.flags import flag
+from sparkcv.errors import UsageError
+
+_IN, _OUT, _CARE, _CLUSTER = "input", "output", "care", "cluster"
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreConfig:
+    """Score pictures with an exported model into Parquet, every input id exactly once, rejects beside it."""
+
+    input: str | None = flag(
+        None, "folder of pictures, TFRecord shards, or Parquet with a path or bytes column", group=_IN
+    )
+    input_column: str | None = flag(None, "Parquet column of paths or bytes; not set: found by name", group=_IN)
+    id_column: str | None = flag(None, "Parquet column of ids; not set: the path", group=_IN)
+    model_dir: str | None = flag(None, "folder of the exported model", group=_IN)
+    output_dir: str | None = flag(None, "folder under which dt=DATE/ is published", group=_OUT)
+    date: str | None = flag(None, "the day scored, YYYY-MM-DD; not set: today, UTC", group=_OUT)
+    overwrite: bool = flag(False, "replace what is already there for this date", group=_OUT)
+    top_k: int = flag(5, "best classes kept a picture", group=_OUT)
+    batch_size: int = flag(32, "pictures a batch", group=_CLUSTER)
+    num_partitions: int | None = flag(None, "Spark tasks; not set: by input size", group=_CLUSTER)
+    cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_CLUSTER)
+    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER)
+    num_intra_op_threads: int = flag(0, "threads of one TensorFlow op; 0: cores divided by executors", group=_CLUSTER)
+    bad_image_budget: float = flag(1.0, "share of rejects that fails the run", group=_CARE)
+    max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE)
+
+    def __post_init__(self) -> None:
+        """Refuse what can never work, before anything starts."""
+        checks.given(self, ("input", "model_dir", "output_dir"))
+        checks.at_least(
+            self, 1, ("top_k", "batch_size", "num_partitions", "cluster_size", "executor_memory_mb", "max_pixels")
+        )
+        checks.at_least(self, 0, ("num_intra_op_threads",))
+        checks.share(self, ("bad_image_budget",))
+        if self.date is not None:
+            try:
+                parsed = datetime.date.fromisoformat(self.date)
+            except ValueError as err:
+                raise UsageError(f"--date: got {self.date!r}, wanted a day as YYYY-MM-DD") from err
+            if parsed.isoformat() != self.date:
+                raise UsageError(f"--date: got {self.date!r}, wanted a day as YYYY-MM-DD")

@@ -1,0 +1,144 @@
+"""The flags of training: every one of TF-Slim's ``train_image_classifier.py``, then those that a cluster needs.
+
+Names, defaults and meaning of the first kind are those of tensorflow/models, research/slim.
+"""
+
+import dataclasses
+
+from sparkcv.config import checks
+from sparkcv.config.flags import flag
+from sparkcv.errors import UsageError
+
+OPTIMIZERS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
+DECAYS = ("fixed", "exponential", "polynomial")
+
+_RUN, _OPT, _LR = "run", "optimizer", "learning rate"
+_DATA, _TUNE, _CLUSTER, _CARE = "dataset and net", "fine-tuning", "cluster", "care"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Train an image classifier on Spark executors: one Spark task a role, ps and workers, worker 0 is the chief."""
+
+    dataset_dir: str | None = flag(None, "folder of the TFRecord shards, any storage URL", group=_DATA)
+    train_dir: str = flag("/tmp/tfmodel/", "folder of checkpoints and events, any storage URL", group=_RUN)
+    max_number_of_steps: int | None = flag(None, "global step at which to stop; not set: until stopped", group=_RUN)
+    log_every_n_steps: int = flag(10, "steps between two logged losses", group=_RUN)
+    save_summaries_secs: int = flag(600, "seconds between two summaries", group=_RUN)
+    save_interval_secs: int = flag(600, "seconds between two checkpoints", group=_RUN)
+    master: str = flag("", "accepted, unused: Spark places the roles, and each worker has its own session", group=_RUN)
+    task: int = flag(0, "accepted, unused: each Spark task gets its own index", group=_RUN)
+    seed: int = flag(0, "seed of shard order, shuffling and initial weights", group=_RUN)
+
+    dataset_name: str = flag("imagenet", "name in the shards' file names", group=_DATA)
+    dataset_split_name: str = flag("train", "split in the shards' file names", group=_DATA)
+    labels_offset: int = flag(0, "subtracted from every label (1 drops ImageNet's background class)", group=_DATA)
+    model_name: str = flag("inception_v3", "the net to train", group=_DATA)
+    preprocessing_name: str | None = flag(None, "preprocessing; not set: the net's own", group=_DATA)
+    batch_size: int = flag(32, "examples a step, on each worker and clone", group=_DATA)
+    train_image_size: int | None = flag(None, "side of the square input in pixels; not set: the net's own", group=_DATA)
+    use_grayscale: bool = flag(False, "convert pictures to grey", group=_DATA)
+    num_readers: int = flag(4, "shards read at the same time", group=_DATA)
+    num_preprocessing_threads: int = flag(4, "threads that decode and augment", group=_DATA)
+
+    weight_decay: float = flag(0.00004, "L2 weight on the net's weights", group=_OPT)
+    optimizer: str = flag("rmsprop", "update rule", group=_OPT, choices=OPTIMIZERS)
+    adadelta_rho: float = flag(0.95, "decay of adadelta", group=_OPT)
+    adagrad_initial_accumulator_value: float = flag(0.1, "start of adagrad's accumulators", group=_OPT)
+    adam_beta1: float = flag(0.9, "decay of adam's first moment", group=_OPT)
+    adam_beta2: float = flag(0.999, "decay of adam's second moment", group=_OPT)
+    opt_epsilon: float = flag(1.0, "epsilon of adadelta, adam and rmsprop", group=_OPT)
+    ftrl_learning_rate_power: float = flag(-0.5, "power of ftrl's learning rate", group=_OPT)
+    ftrl_initial_accumulator_value: float = flag(0.1, "start of ftrl's accumulators", group=_OPT)
+    ftrl_l1: float = flag(0.0, "L1 strength of ftrl", group=_OPT)
+    ftrl_l2: float = flag(0.0, "L2 strength of ftrl", group=_OPT)
+    momentum: float = flag(0.9, "momentum of the momentum optimizer", group=_OPT)
+    rmsprop_momentum: float = flag(0.9, "momentum of rmsprop", group=_OPT)
+    rmsprop_decay: float = flag(0.9, "decay of rmsprop", group=_OPT)
+    quantize_delay: int = flag(-1, "only -1: quantized training needs tf.contrib, gone since TensorFlow 2", group=_OPT)
+    label_smoothing: float = flag(0.0, "weight moved from the true label to all, 0 to below 1", group=_OPT)
+    moving_average_decay: float | None = flag(None, "decay of the weights' moving averages; not set: none", group=_OPT)
+    sync_replicas: bool = flag(False, "workers step together instead of each on its own", group=_OPT)
+    replicas_to_aggregate: int = flag(1, "gradients collected before an update, with --sync_replicas", group=_OPT)
+    batch_norm_decay: float | None = flag(
+        None,
+        "decay of batch norm's averages; not set: the net's own, 0.9997 for Inception: short runs want 0.9",
+        group=_OPT,
+    )
+
+    learning_rate_decay_type: str = flag("exponential", "how the learning rate falls", group=_LR, choices=DECAYS)
+    learning_rate: float = flag(0.01, "initial learning rate", group=_LR)
+    end_learning_rate: float = flag(0.0001, "lowest learning rate of polynomial decay", group=_LR)
+    learning_rate_decay_factor: float = flag(0.94, "factor of exponential decay", group=_LR)
+    num_epochs_per_decay: float = flag(2.0, "epochs after which the learning rate decays", group=_LR)
+
+    checkpoint_path: str | None = flag(None, "checkpoint to start from: a folder or a prefix", group=_TUNE)
+    checkpoint_exclude_scopes: str | None = flag(None, "comma-separated scopes not to restore", group=_TUNE)
+    trainable_scopes: str | None = flag(None, "comma-separated scopes to train; not set: all", group=_TUNE)
+    ignore_missing_vars: bool = flag(False, "variables missing in the checkpoint keep their first values", group=_TUNE)
+
+    cluster_size: int | None = flag(
+        None, "roles in all, ps and workers; not set: the executors submitted", group=_CLUSTER
+    )
+    num_ps_tasks: int = flag(0, "parameter servers; 0: one worker keeps the parameters itself", group=_CLUSTER)
+    worker_replicas: int = flag(1, "workers, where --cluster_size is not given", group=_CLUSTER)
+    num_clones: int = flag(1, "towers in each worker, one a GPU", group=_CLUSTER)
+    clone_on_cpu: bool = flag(False, "put the towers on the CPU", group=_CLUSTER)
+    num_intra_op_threads: int = flag(0, "threads of one TensorFlow op; 0: cores divided by workers", group=_CLUSTER)
+    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER)
+    start_timeout_s: float = flag(120.0, "seconds in which all roles must have started", group=_CLUSTER)
+
+    save_interval_steps: int | None = flag(
+        None, "steps between two checkpoints, beside --save_interval_secs", group=_CARE
+    )
+    keep_checkpoints: int = flag(5, "newest checkpoints that are kept", group=_CARE)
+    bad_record_budget: float = flag(0.001, "share of bad records that ends the run", group=_CARE)
+    max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE)
+    spool_bytes: int = flag(4 * 2**30, "local disk that a worker may use for shards", group=_CARE)
+
+    def __post_init__(self) -> None:
+        """Refuse what can never work, before anything starts."""
+        checks.at_least(
+            self,
+            1,
+            ("batch_size", "max_number_of_steps", "train_image_size", "num_readers", "num_preprocessing_threads"),
+        )
+        checks.at_least(self, 1, ("cluster_size", "worker_replicas", "num_clones", "replicas_to_aggregate"))
+        checks.at_least(self, 1, ("log_every_n_steps", "save_interval_steps", "keep_checkpoints", "max_pixels"))
+        checks.at_least(self, 1, ("save_interval_secs", "save_summaries_secs", "spool_bytes", "executor_memory_mb"))
+        checks.at_least(self, 0, ("num_ps_tasks", "num_intra_op_threads", "labels_offset", "seed", "weight_decay"))
+        checks.above(self, 0, ("learning_rate", "num_epochs_per_decay", "start_timeout_s"))
+        checks.share(self, ("label_smoothing", "moving_average_decay", "batch_norm_decay", "bad_record_budget"))
+        checks.one_of(self, "optimizer", OPTIMIZERS)
+        checks.one_of(self, "learning_rate_decay_type", DECAYS)
+        if self.quantize_delay != -1:
+            raise UsageError(
+                f"--quantize_delay {self.quantize_delay}: quantized training needs tf.contrib.quantize, which"
+                " TensorFlow 2 does not have; wanted -1"
+            )
+        self._check_roles()
+
+    def _check_roles(self) -> None:
+        if self.cluster_size is None:
+            return
+        workers = self.cluster_size - self.num_ps_tasks
+        if workers < 1:
+            raise UsageError(
+                f"--num_ps_tasks {self.num_ps_tasks} leaves no worker in --cluster_size {self.cluster_size}; wanted at"
+                " least one role more than ps"
+            )
+        if workers > 1 and self.num_ps_tasks == 0:
+            raise UsageError(
+                f"--cluster_size {self.cluster_size} with --num_ps_tasks 0 gives {workers} workers and nothing that"
+                " they share; wanted at least one ps"
+            )
+        if self.worker_replicas not in (1, workers):
+            raise UsageError(
+                f"--worker_replicas {self.worker_replicas} is not --cluster_size {self.cluster_size} less"
+                f" --num_ps_tasks {self.num_ps_tasks}"
+            )
+
+    @property
+    def num_workers(self) -> int:
+        """Workers in all, the chief among them."""
+        return self.worker_replicas if self.cluster_size is None else self.cluster_size - self.num_ps_tasks

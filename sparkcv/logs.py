@@ -1,0 +1,110 @@
+"""Logging: every line says which role speaks; text from data cannot forge a line or colour a terminal."""
+
+import logging
+import sys
+import time
+from typing import TextIO
+
+_ROOT = "sparkcv"
+
+
+def get(name: str) -> logging.Logger:
+    """Return the logger of a room, such as ``get(__name__)``."""
+    return logging.getLogger(name if name.startswith(_ROOT) else f"{_ROOT}.{name}")
+
+
+def setup(role: str = "driver", stream: TextIO | None = None) -> None:
+    """Send the project's log of this process to ``stream`` (standard error), with ``role`` on each line.
+
+    Calling it again replaces the former set-up, so a process never says a line twice.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_Formatter(role))
+    root = logging.getLogger(_ROOT)
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    root.propagate = False
+
+
+def clean(text: str) -> str:
+    """Escape line breaks, ANSI sequences and other control characters, so that data stays on its line.
+
+    Bidirectional overrides count too: they would show a name in another order than it is.
+    """
+    return "".join(ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in text)
+
+
+class Progress:
+    """Progress of a counted job as lines: done of total, rate, ETA; at most one line every ``interval_s``.
+
+    On a terminal the line is rewritten in place; in a log file each stands on its own.
+    """
+
+    def __init__(
+        self, what: str, total: int | None, unit: str, *, interval_s: float = 5.0, stream: TextIO | None = None
+    ):
+        """Start counting ``what`` towards ``total`` (None: unknown) in ``unit``."""
+        self._what, self._total, self._unit = what, total, unit
+        self._stream = stream or sys.stderr
+        self._in_place = self._stream.isatty()
+        self._interval_s = 0.5 if self._in_place else interval_s
+        self._start_s = self._last_s = time.monotonic()
+        self._first: int | None = None
+
+    def update(self, done: int, extra: str = "", *, force: bool = False) -> None:
+        """Say that ``done`` units are done; ``extra`` is shown behind the ETA."""
+        now = time.monotonic()
+        if self._first is None:  # a resumed run starts above 0: its rate must not count what it found
+            self._first, self._start_s = done, now
+        if not force and now - self._last_s < self._interval_s:
+            return
+        self._last_s = now
+        line = progress_line(self._what, done, self._total, self._unit, now - self._start_s, extra, since=self._first)
+        self._stream.write(f"\r\x1b[2K{line}" if self._in_place else f"{line}\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """End a line that was rewritten in place."""
+        if self._in_place and self._first is not None:
+            self._stream.write("\n")
+            self._stream.flush()
+
+
+def progress_line(
+    what: str, done: int, total: int | None, unit: str, elapsed_s: float, extra: str = "", *, since: int = 0
+) -> str:
+    """Return a line such as ``train 120/1000 step · 2.1 step/s · ETA 6m58s · loss 1.20``."""
+    rate = (done - since) / elapsed_s if elapsed_s > 0 else 0.0
+    parts = [f"{what} {done}/{total} {unit}" if total is not None else f"{what} {done} {unit}"]
+    if rate > 0:
+        parts.append(f"{rate:.1f} {unit}/s" if rate >= 1 else f"{rate:.2f} {unit}/s")
+        if total is not None and done < total:
+            parts.append(f"ETA {duration((total - done) / rate)}")
+    if extra:
+        parts.append(clean(extra))
+    return " · ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return ``seconds`` as a person says it: ``45s``, ``6m58s``, ``3h05m``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+class _Formatter(logging.Formatter):
+    """``HH:MM:SS role level message``; a traceback, which is for our bugs, follows on its own lines."""
+
+    def __init__(self, role: str):
+        super().__init__("%(asctime)s %(role)s %(levelname)s %(message)s", "%H:%M:%S")
+        self._role = role
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one record with its message on one line."""
+        record.role = getattr(record, "role", self._role)
+        record.levelname = record.levelname.lower()
+        record.msg, record.args = clean(record.getMessage()), None
+        return super().format(record)

@@ -1,0 +1,196 @@
+"""Flags: slim's names and defaults, both spellings of a boolean, recipes, and a sentence for what is wrong."""
+
+import pytest
+
+from sparkcv import config
+from sparkcv.config import ConvertConfig, EvalConfig, ExportConfig, ScoreConfig, TrainConfig
+from sparkcv.errors import UsageError
+
+# Read off tensorflow/models, research/slim/train_image_classifier.py.
+SLIM_TRAIN_DEFAULTS = {
+    "master": "",
+    "train_dir": "/tmp/tfmodel/",
+    "num_clones": 1,
+    "clone_on_cpu": False,
+    "worker_replicas": 1,
+    "num_ps_tasks": 0,
+    "num_readers": 4,
+    "num_preprocessing_threads": 4,
+    "log_every_n_steps": 10,
+    "save_summaries_secs": 600,
+    "save_interval_secs": 600,
+    "task": 0,
+    "weight_decay": 0.00004,
+    "optimizer": "rmsprop",
+    "adadelta_rho": 0.95,
+    "adagrad_initial_accumulator_value": 0.1,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "opt_epsilon": 1.0,
+    "ftrl_learning_rate_power": -0.5,
+    "ftrl_initial_accumulator_value": 0.1,
+    "ftrl_l1": 0.0,
+    "ftrl_l2": 0.0,
+    "momentum": 0.9,
+    "rmsprop_momentum": 0.9,
+    "rmsprop_decay": 0.9,
+    "quantize_delay": -1,
+    "learning_rate_decay_type": "exponential",
+    "learning_rate": 0.01,
+    "end_learning_rate": 0.0001,
+    "label_smoothing": 0.0,
+    "learning_rate_decay_factor": 0.94,
+    "num_epochs_per_decay": 2.0,
+    "sync_replicas": False,
+    "replicas_to_aggregate": 1,
+    "moving_average_decay": None,
+    "dataset_name": "imagenet",
+    "dataset_split_name": "train",
+    "dataset_dir": None,
+    "labels_offset": 0,
+    "model_name": "inception_v3",
+    "preprocessing_name": None,
+    "batch_size": 32,
+    "train_image_size": None,
+    "max_number_of_steps": None,
+    "use_grayscale": False,
+    "checkpoint_path": None,
+    "checkpoint_exclude_scopes": None,
+    "trainable_scopes": None,
+    "ignore_missing_vars": False,
+}
+SLIM_EVAL_DEFAULTS = {
+    "batch_size": 100,
+    "max_num_batches": None,
+    "master": "",
+    "checkpoint_path": "/tmp/tfmodel/",
+    "eval_dir": "/tmp/tfmodel/",
+    "num_preprocessing_threads": 4,
+    "dataset_name": "imagenet",
+    "dataset_split_name": "test",
+    "labels_offset": 0,
+    "model_name": "inception_v3",
+    "preprocessing_name": None,
+    "moving_average_decay": None,
+    "eval_image_size": None,
+    "quantize": False,
+    "use_grayscale": False,
+}
+
+
+def train(*argv):
+    return config.parse(TrainConfig, argv, "train")
+
+
+def test_training_has_every_flag_of_slim_with_its_default():
+    assert {name: getattr(train(), name) for name in SLIM_TRAIN_DEFAULTS} == SLIM_TRAIN_DEFAULTS
+
+
+def test_evaluation_has_every_flag_of_slim_with_its_default():
+    parsed = config.parse(EvalConfig, ["--dataset_dir", "/d"], "eval")
+    assert {name: getattr(parsed, name) for name in SLIM_EVAL_DEFAULTS} == SLIM_EVAL_DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("--sync_replicas", True),
+        ("--sync_replicas=true", True),
+        ("--sync_replicas=False", False),
+        ("--nosync_replicas", False),
+    ],
+)
+def test_a_boolean_is_read_in_every_spelling_of_slims_flags(word, value):
+    assert train(word).sync_replicas is value
+
+
+def test_negative_numbers_are_values():
+    assert train("--quantize_delay", "-1", "--ftrl_learning_rate_power", "-0.7").ftrl_learning_rate_power == -0.7
+
+
+def test_a_configuration_survives_json():
+    config_ = train("--batch_size", "7", "--dataset_dir", "hdfs://default/x")
+    assert config.from_dict(TrainConfig, config.to_dict(config_)) == config_
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["--lerning_rate", "1"], "unknown flag --lerning_rate, did you mean --learning_rate?"),
+        (["--batch_siz=1"], "unknown flag --batch_siz, did you mean --batch_size?"),
+        (["oops"], "unexpected argument 'oops'"),
+        (["--batch_size", "many"], "batch_size: invalid int value: 'many'"),
+        (["--batch_size", "0"], "--batch_size: got 0, wanted at least 1"),
+        (["--label_smoothing", "2"], "--label_smoothing: got 2.0, wanted 0 to 1"),
+        (["--learning_rate", "nan"], "--learning_rate: got nan, wanted more than 0"),
+        (["--optimizer", "adm"], "argument --optimizer: invalid choice: 'adm'"),
+        (["--cluster_size", "2", "--num_ps_tasks", "2"], "leaves no worker"),
+        (["--cluster_size", "3", "--num_ps_tasks", "0"], "wanted at least one ps"),
+        (["--quantize_delay", "10"], "TensorFlow 2 does not have"),
+        (["--sync_replicas=perhaps"], "got 'perhaps', wanted true or false"),
+        (["--recipe", "/no/such.toml"], "cannot be read"),
+    ],
+)
+def test_a_bad_flag_is_told_in_one_sentence(argv, sentence):
+    with pytest.raises(UsageError) as caught:
+        train(*argv)
+    assert sentence in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_help_is_complete_and_grouped(capsys):
+    with pytest.raises(SystemExit):
+        train("--help")
+    text = capsys.readouterr().out
+    assert all(f"--{name}" in text for name in SLIM_TRAIN_DEFAULTS)
+    assert all(
+        f"{group}:" in text for group in ("optimizer", "learning rate", "dataset and net", "fine-tuning", "cluster")
+    )
+    assert "(default: 0.01)" in text
+
+
+def test_a_recipe_is_beaten_by_a_flag(tmp_path):
+    recipe = tmp_path / "r.toml"
+    recipe.write_text("batch_size = 8\nlearning_rate = 1\n")
+    parsed = train("--recipe", str(recipe), "--batch_size", "9")
+    assert (parsed.batch_size, parsed.learning_rate) == (9, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("batch_sice = 8", "unknown key 'batch_sice', did you mean batch_size?"),
+        ("batch_size = 'x'", "batch_size is 'x', wanted int"),
+        ("batch_size = true", "batch_size is True, wanted int"),
+        ("= 3", "is not TOML"),
+    ],
+)
+def test_a_bad_recipe_is_told_in_one_sentence(tmp_path, text, sentence):
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(text)
+    with pytest.raises(UsageError, match=sentence.replace("?", r"\?")):
+        train("--recipe", str(recipe))
+
+
+@pytest.mark.parametrize(
+    ("cls", "argv", "sentence"),
+    [
+        (EvalConfig, [], "--dataset_dir is missing"),
+        (EvalConfig, ["--dataset_dir", "/d", "--quantize"], "TensorFlow 2 does not have"),
+        (ExportConfig, ["--model_dir", "/m"], "--checkpoint_path is missing"),
+        (ExportConfig, ["--model_dir", "/m", "--checkpoint_path", "/c", "--is_training"], "wanted false"),
+        (ScoreConfig, ["--input", "/i", "--model_dir", "/m"], "--output_dir is missing"),
+        (ScoreConfig, ["--input", "/i", "--model_dir", "/m", "--output_dir", "/o", "--date", "20260101"], "YYYY-MM-DD"),
+        (
+            ScoreConfig,
+            ["--input", "/i", "--model_dir", "/m", "--output_dir", "/o", "--date", "2026-02-30"],
+            "2026-02-30",
+        ),
+        (ConvertConfig, ["--dataset_dir", "/d"], "got neither of --images_dir and --labels_csv"),
+        (ConvertConfig, ["--dataset_dir", "/d", "--images_dir", "/i", "--dataset_name", "../x"], "letters, digits"),
+        (ConvertConfig, ["--dataset_dir", "/d", "--images_dir", "/i", "--validation_fraction", "1"], "between 0 and 1"),
+    ],
+)
+def test_each_job_refuses_what_can_never_work(cls, argv, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        config.parse(cls, argv, "job")
