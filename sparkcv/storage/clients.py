@@ -1,0 +1,104 @@
+"""The clients of file systems, one a process, and the few operations that fsspec's own do not do as we need."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import threading
+from typing import Any
+
+import fsspec
+from fsspec import AbstractFileSystem
+
+from sparkcv.errors import MissingFileError, StorageError
+from sparkcv.storage.names import scheme_of, split_host
+from sparkcv.storage.translate import translated
+
+COPY_BYTES = 1 << 20
+
+# A client made before a fork deadlocks in the child (hdfs-native), hence the process id in the key.
+_clients: dict[tuple[int, str], AbstractFileSystem] = {}
+_clients_lock = threading.Lock()
+
+
+def open_fs(url: str) -> tuple[AbstractFileSystem, str]:
+    """Return this process's client for a URL and the path to give to it."""
+    scheme = scheme_of(url) or "file"
+    prefix, path = split_host(url)
+    key = (os.getpid(), prefix if scheme not in ("file", "local") else "file")
+    with _clients_lock:
+        fs = _clients.get(key)
+        if fs is None:
+            with translated(url, "open"):
+                cls = fsspec.get_filesystem_class(scheme)
+                # Options come from scheme://host alone: a '#', '?' or '::' in a file's name is only a name.
+                options = cls._get_kwargs_from_urls(prefix) if prefix else {}
+                fs = cls(skip_instance_cache=True, **options)
+            _clients[key] = fs
+    if scheme in ("file", "local"):
+        if not os.path.isabs(path):
+            raise StorageError(f"got the relative path {url!r}, wanted an absolute path or a URL")
+        return fs, path.rstrip("/") or "/"
+    return fs, str(fs._strip_protocol(url))
+
+
+def look_up(url: str) -> dict[str, Any] | None:
+    """Return fsspec's info (``type``, ``size``) of a file or folder, or None if it is not there."""
+    # fsspec's own exists() takes any failure for "not there"; a refused connection would then look like
+    # an empty folder, and a run would start again from step 0.
+    fs, path = open_fs(url)
+    try:
+        with translated(url, "look at"):
+            return dict(fs.info(path))
+    except MissingFileError:
+        return None
+
+
+def name_aside(path: str) -> str:
+    """Name a hidden sibling of a path or URL, unique to this call."""
+    head, slash, name = path.rstrip("/").rpartition("/")
+    return f"{head}{slash}.{name}.tmp-{secrets.token_hex(6)}"
+
+
+def _has_rename(fs: AbstractFileSystem) -> bool:
+    return type(fs).mv is not AbstractFileSystem.mv
+
+
+def replace(fs: AbstractFileSystem, src: str, dst: str) -> None:
+    """Rename over a file; on a store without a rename, copy then delete."""
+    if "file" in fs.protocol:
+        os.replace(src, dst)  # fsspec's mv is shutil.move: it moves *into* a folder that is there
+    elif _has_rename(fs):
+        fs.mv(src, dst, overwrite=True)
+    elif fs.isdir(dst):
+        raise IsADirectoryError(dst)  # such stores would hold a file and a folder of one name
+    else:
+        _copy(fs, src, dst)
+        remove(fs, src)
+
+
+def _copy(fs: AbstractFileSystem, src: str, dst: str) -> None:
+    # fsspec's recursive copy, move and delete expand '*', '?' and '[' in names; these three do not.
+    if fs.isdir(src):
+        fs.makedirs(dst, exist_ok=True)
+        for child in fs.ls(src, detail=False):
+            _copy(fs, child, f"{dst}/{child.rstrip('/').rpartition('/')[2]}")
+    else:
+        fs.cp_file(src, dst)
+
+
+def remove(fs: AbstractFileSystem, path: str) -> None:
+    """Delete a file, or a folder with all it holds."""
+    if "file" in fs.protocol and os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif _has_rename(fs):
+        fs.rm(path, recursive=True)  # a real file system deletes a folder on its own side
+    elif fs.isdir(path):
+        for child in fs.ls(path, detail=False):
+            remove(fs, child)
+        with contextlib.suppress(FileNotFoundError):  # such folders may end with their last file
+            fs.rmdir(path)
+    else:
+        fs.rm_file(path)

@@ -1,0 +1,68 @@
+"""Reading stored files: ranges, text, JSON, streams, and whole copies to this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+from typing import IO, Any
+
+from sparkcv.errors import StorageError
+from sparkcv.storage.clients import COPY_BYTES, name_aside, open_fs
+from sparkcv.storage.listing import size
+from sparkcv.storage.translate import TranslatedFile, translated
+
+
+def read_bytes(url: str, start: int = 0, end: int | None = None) -> bytes:
+    """Read the bytes ``[start, end)`` of a file (to its end when ``end`` is None)."""
+    fs, path = open_fs(url)
+    with translated(url, "read"):
+        return bytes(fs.cat_file(path, start=start or None, end=end))
+
+
+def read_text(url: str) -> str:
+    """Read a UTF-8 file; raises StorageError if it is none."""
+    try:
+        return read_bytes(url).decode("utf-8")
+    except UnicodeDecodeError as err:
+        raise StorageError(f"{url!r} is not UTF-8 text: byte {err.start} is 0x{err.object[err.start]:02x}") from err
+
+
+def read_json(url: str) -> Any:
+    """Read a JSON file; raises StorageError with line and column if it is none."""
+    text = read_text(url)
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as err:
+        raise StorageError(f"{url!r} is not JSON: {err}") from err
+
+
+def open_read(url: str) -> IO[bytes]:
+    """Open a file for buffered binary reading (a context manager); its read errors are translated too."""
+    fs, path = open_fs(url)
+    with translated(url, "open"):
+        if "memory" in fs.protocol:
+            # fsspec hands every reader of a memory file the same object, with one position for all.
+            return io.BytesIO(fs.cat_file(path))
+        return io.BufferedReader(TranslatedFile(fs.open(path, "rb"), url), COPY_BYTES)
+
+
+def fetch(url: str, local_path: str | os.PathLike[str]) -> int:
+    """Copy a stored file to a local path, atomically; returns its bytes."""
+    target = os.fspath(local_path)
+    aside = name_aside(target)
+    try:
+        with open_read(url) as source, translated(target, "write"), open(aside, "wb") as sink:
+            shutil.copyfileobj(source, sink, COPY_BYTES)
+            copied = sink.tell()
+        wanted = size(url)
+        if copied != wanted:
+            raise StorageError(f"{url!r} gave {copied} bytes, its file system says {wanted}")
+        with translated(target, "write"):
+            os.replace(aside, target)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+    return copied

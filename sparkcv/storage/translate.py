@@ -1,0 +1,81 @@
+"""The one place where what a file system raises becomes a part of the error tree."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from sparkcv.errors import AccessError, FileExistsAlreadyError, MissingFileError, SparkcvError, StorageError
+
+
+@contextlib.contextmanager
+def translated(url: str, verb: str) -> Iterator[None]:
+    """Turn what a file system raises inside the block into the storage part of the error tree."""
+    try:
+        yield
+    except SparkcvError:
+        raise
+    except FileNotFoundError as err:
+        raise MissingFileError(f"cannot {verb} {url!r}: no such file or folder") from err
+    except FileExistsError as err:
+        raise FileExistsAlreadyError(f"cannot {verb} {url!r}: a file is in the way") from err
+    except PermissionError as err:
+        raise AccessError(f"cannot {verb} {url!r}: permission denied") from err
+    except IsADirectoryError as err:
+        raise StorageError(f"cannot {verb} {url!r}: it is a folder, a file was wanted") from err
+    except NotADirectoryError as err:
+        raise MissingFileError(f"cannot {verb} {url!r}: a part of its path is a file, not a folder") from err
+    except ImportError as err:
+        raise StorageError(f"cannot {verb} {url!r}: its file system needs a package that is missing ({err})") from err
+    except OSError as err:
+        raise StorageError(f"cannot {verb} {url!r}: {err.strerror or err or type(err).__name__}") from err
+    except Exception as err:  # clients of stores raise types of their own, even bare RuntimeError
+        raise StorageError(f"cannot {verb} {url!r}: {type(err).__name__}: {err}") from err
+
+
+class TranslatedFile(io.RawIOBase):
+    """A raw file over fsspec's file object, to be buffered: for those that lack ``readinto``, and for their errors."""
+
+    def __init__(self, file: Any, url: str) -> None:
+        self._file = file
+        self._url = url
+
+    def readable(self) -> bool:  # noqa: D102 - io.RawIOBase says what these do
+        return True
+
+    def writable(self) -> bool:  # noqa: D102
+        return True
+
+    def seekable(self) -> bool:  # noqa: D102
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:  # noqa: D102
+        with translated(self._url, "read"):
+            self._file.seek(offset, whence)
+            return int(self._file.tell())
+
+    def tell(self) -> int:  # noqa: D102
+        return int(self._file.tell())
+
+    def readinto(self, buffer: Any) -> int:  # noqa: D102
+        with translated(self._url, "read"):
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:  # noqa: D102
+        with translated(self._url, "read"):
+            return bytes(self._file.read())
+
+    def write(self, data: Any) -> int:  # noqa: D102
+        with translated(self._url, "write"):
+            return int(self._file.write(data))
+
+    def close(self) -> None:  # noqa: D102
+        if not self.closed:
+            super().close()
+            with translated(self._url, "close"):
+                self._file.close()

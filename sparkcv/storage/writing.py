@@ -1,0 +1,159 @@
+"""Writing, renaming and deleting: what is written appears whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from typing import IO, Any
+
+from sparkcv.errors import FileExistsAlreadyError, MissingFileError, StorageError
+from sparkcv.storage.clients import COPY_BYTES, look_up, name_aside, open_fs, remove, replace
+from sparkcv.storage.listing import exists, walk
+from sparkcv.storage.names import join, parent, resolve
+from sparkcv.storage.reading import open_read
+from sparkcv.storage.translate import TranslatedFile, translated
+
+
+@contextlib.contextmanager
+def open_write(url: str) -> Iterator[IO[bytes]]:
+    """Open a file for binary writing; it appears under its name, whole, when the block ends without error.
+
+    Folders above it are made. On an error nothing is left, and an older file of that name stays.
+    """
+    fs, path = open_fs(url)
+    aside = name_aside(path)
+    make_dirs(parent(url))
+    with translated(url, "write"):
+        sink = io.BufferedWriter(TranslatedFile(fs.open(aside, "wb"), url), COPY_BYTES)
+    try:
+        yield sink
+        sink.close()
+        with translated(url, "write"):
+            replace(fs, aside, path)
+    except BaseException:
+        with contextlib.suppress(Exception):  # the first error is the one to tell
+            sink.close()
+        with contextlib.suppress(Exception):
+            fs.rm_file(aside)
+        raise
+
+
+def write_bytes(url: str, data: bytes) -> None:
+    """Write a file atomically, making the folders above it."""
+    with open_write(url) as sink:
+        sink.write(data)
+
+
+def write_text(url: str, text: str) -> None:
+    """Write a UTF-8 file atomically."""
+    write_bytes(url, text.encode("utf-8"))
+
+
+def write_json(url: str, value: Any) -> None:
+    """Write a JSON file atomically, with sorted keys, so that equal values are equal bytes."""
+    write_text(url, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def append_bytes(url: str, data: bytes) -> None:
+    """Append to a file, making it if need be: for logs and event files, whose readers bear a torn tail."""
+    fs, path = open_fs(url)
+    make_dirs(parent(url))
+    with translated(url, "append to"):
+        mode = "ab" if fs.exists(path) else "wb"  # HDFS has no append to a file that is not there
+        with fs.open(path, mode) as sink:
+            sink.write(data)
+
+
+def publish(local_path: str | os.PathLike[str], url: str) -> None:
+    """Copy a local file to a URL, atomically."""
+    with open_read(os.path.abspath(local_path)) as source, open_write(url) as sink:
+        shutil.copyfileobj(source, sink, COPY_BYTES)
+
+
+def publish_dir(local_dir: str | os.PathLike[str], url: str, overwrite: bool = False) -> None:
+    """Copy a local folder to a URL: staged beside it, then renamed as a whole.
+
+    Raises FileExistsAlreadyError if the URL is there, unless ``overwrite``.
+    """
+    if not overwrite and exists(url):
+        raise FileExistsAlreadyError(f"{url!r} is there already")
+    source = resolve(os.fspath(local_dir))
+    staged = name_aside(url)
+    try:
+        make_dirs(staged)
+        for entry in walk(source):
+            publish(entry.url, join(staged, entry.url[len(source) + 1 :]))
+        rename(staged, url, overwrite=overwrite)
+    except BaseException:
+        with contextlib.suppress(StorageError):
+            delete(staged, recursive=True)
+        raise
+
+
+def rename(src: str, dst: str, overwrite: bool = False) -> None:
+    """Rename a file or folder inside one file system.
+
+    Raises MissingFileError without ``src`` and FileExistsAlreadyError if ``dst`` is there, unless
+    ``overwrite``: a file is then replaced in one step, a folder is moved aside, replaced, then deleted.
+    """
+    fs, src_path = open_fs(src)
+    other, dst_path = open_fs(dst)
+    if fs is not other:
+        raise StorageError(f"cannot rename {src!r} to {dst!r}: they are on different file systems")
+    source = look_up(src)
+    if source is None:
+        raise MissingFileError(f"cannot rename {src!r} to {dst!r}: no such file or folder")
+    target = look_up(dst)
+    if target is not None and not overwrite:
+        raise FileExistsAlreadyError(f"cannot rename {src!r} to {dst!r}: it is there already")
+    make_dirs(parent(dst))
+    with translated(dst, "rename to"):
+        if target is None or (source["type"] != "directory" and target["type"] != "directory"):
+            replace(fs, src_path, dst_path)
+            return
+        old = name_aside(dst_path)
+        replace(fs, dst_path, old)
+        try:
+            replace(fs, src_path, dst_path)
+        except BaseException:
+            replace(fs, old, dst_path)
+            raise
+        remove(fs, old)
+
+
+def delete(url: str, recursive: bool = False) -> None:
+    """Delete a file, an empty folder, or with ``recursive`` a folder and all it holds; missing is fine."""
+    found = look_up(url)
+    if found is None:
+        return
+    fs, path = open_fs(url)
+    with translated(url, "delete"):
+        if found["type"] != "directory":
+            fs.rm_file(path)
+        elif recursive:
+            remove(fs, path)
+        else:
+            fs.rmdir(path)
+
+
+def make_dirs(url: str) -> None:
+    """Make a folder and those above it; being there already is fine."""
+    fs, path = open_fs(url)
+    with translated(url, "make"):
+        fs.makedirs(path, exist_ok=True)
+
+
+def check_writable(dir_url: str) -> None:
+    """Make the folder, write a probe file into it and delete it again.
+
+    Raises AccessError or StorageError: found before a run starts, not after its first hour.
+    """
+    make_dirs(dir_url)
+    probe = join(dir_url, f".probe-{secrets.token_hex(6)}")
+    write_bytes(probe, b"probe")
+    delete(probe)
