@@ -1,0 +1,54 @@
+"""The one place that imports TF-Slim, so that the rest of the project need not know what it takes on TF 2.21.
+
+What is wrong without this file, and what it does about it:
+
+* tf_slim 1.1.0 asks TensorFlow for ``tensorflow.python.layers.normalization``, which since TF 2.16 loads
+  ``tf_keras.legacy_tf_layers``. tf_keras 2.16+ moved that package to ``tf_keras.src.legacy_tf_layers``, so building
+  any net with batch normalisation ends in ``No module named 'tf_keras.legacy_tf_layers'``. The package and its
+  submodules are registered in ``sys.modules`` under the old name.
+* ``tf.compat.v1`` takes its legacy layers from tf_keras (Keras 2) only when ``TF_USE_LEGACY_KERAS=1`` is set before
+  TensorFlow is imported; Keras 3 has none of them. Node processes get it from their launcher; this module sets it for
+  everybody who imports a net first.
+
+Variable names and the arithmetic of the layers are TF-Slim's own, so published slim checkpoints fit. When tf_slim or
+TensorFlow mends its imports the aliases are harmless: a module that exists under the old name is left alone.
+"""
+
+import importlib
+import importlib.util
+import os
+import sys
+from typing import Any
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+_OLD = "tf_keras.legacy_tf_layers"
+_NEW = "tf_keras.src.legacy_tf_layers"
+_SUBMODULES = ("base", "convolutional", "core", "normalization", "pooling")
+
+
+def _alias_legacy_layers() -> None:
+    """Registers tf_keras' legacy layers under the name by which TensorFlow 2.21 looks for them."""
+    importlib.import_module("tf_keras")
+    if importlib.util.find_spec(_OLD) is not None:
+        return
+    sys.modules[_OLD] = importlib.import_module(_NEW)
+    for name in _SUBMODULES:
+        sys.modules[f"{_OLD}.{name}"] = importlib.import_module(f"{_NEW}.{name}")
+
+
+_alias_legacy_layers()
+
+import tensorflow.compat.v1 as tf  # noqa: E402  (the environment above must come first)
+import tf_slim as slim  # noqa: E402
+from tf_slim import nets as slim_nets  # noqa: E402
+
+__all__ = ["model_variables", "slim", "slim_nets", "tf"]
+
+
+def model_variables() -> list[Any]:
+    """Variables of the model in the default graph, in creation order.
+
+    Weights, biases, betas, gammas and the moving statistics of batch normalisation; no optimizer slots, no step.
+    """
+    return list(slim.get_model_variables())
