@@ -1,0 +1,28 @@
+"""Train an image classifier on Spark executors: ``train_image_classifier.py --dataset_dir URL --train_dir URL ...``."""
+
+import sys
+from collections.abc import Sequence
+
+from sparkcv.cluster.session import spark_session
+from sparkcv.config import TrainConfig
+from sparkcv.driver import train
+from sparkcv.driver.job import run_job
+
+
+def work(config: TrainConfig) -> train.TrainReport:
+    """Check the run, open Spark with an executor a role, train."""
+    plan = train.prepare(config)
+    num_roles = config.num_ps_tasks + config.num_workers
+    if plan.is_finished:
+        return train.already_finished(plan)
+    with spark_session("sparkcv train", num_executors=num_roles, memory_mb=config.executor_memory_mb) as spark:
+        return train.train(spark, plan)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job and give its exit code."""
+    return run_job(TrainConfig, "train_image_classifier.py", work, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

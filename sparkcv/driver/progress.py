@@ -1,0 +1,61 @@
+"""The progress of a training run as one line: what a person watches, gathered from every worker's status."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from sparkcv import logs
+from sparkcv.cluster.topology import Role
+
+_QUEUES = ("filename", "common", "prefetch")
+
+
+class TrainProgress:
+    """Gathers the workers' statuses and shows one line; called from the supervisor's thread."""
+
+    def __init__(self, target: int | None) -> None:
+        self._progress = logs.Progress("train", target, "step")
+        self._workers: dict[Role, Mapping[str, Any]] = {}
+        self._lock = threading.Lock()
+        self.step = 0
+
+    def update(self, role: Role, status: Mapping[str, Any]) -> None:
+        """Take the newest status of one role and show the line if it is due."""
+        if role.job != "worker":
+            return
+        with self._lock:
+            self._workers[role] = status
+            self.step = max(self.step, int(status.get("step", 0)))
+            self._progress.update(self.step, describe(self._workers))
+
+    def close(self) -> None:
+        """End the line."""
+        self._progress.close()
+
+
+def describe(workers: Mapping[Role, Mapping[str, Any]]) -> str:
+    """Return what stands behind the ETA: loss, images/s of each worker, the three queues, what bounds the run.
+
+    The loss is the chief's; a queue is shown by the worker whose queue is emptiest, as that one waits first.
+    """
+    ordered = [workers[role] for role in sorted(workers)]
+    parts = []
+    loss = next((status["loss"] for status in ordered if status.get("loss") is not None), None)
+    if loss is not None:
+        parts.append(f"loss {loss:.3f}")
+    rates = [status["images_per_s"] for status in ordered if status.get("images_per_s") is not None]
+    if rates:
+        parts.append(" + ".join(f"{rate:.0f}" for rate in rates) + " images/s")
+    queues = [status["queues"] for status in ordered if status.get("queues")]
+    for name in _QUEUES:
+        gauges = [queue[name] for queue in queues if name in queue]
+        if gauges:
+            held, capacity = min(gauges, key=lambda gauge: gauge[0] / max(1, gauge[1]))
+            parts.append(f"{name} {held}/{capacity}")
+    bounds = {status["bound"] for status in ordered if status.get("bound")}
+    if bounds:
+        parts.append(" and ".join(f"{bound}-bound" for bound in sorted(bounds)))
+    rejected = sum(int(status.get("rejected", 0)) for status in ordered)
+    if rejected:
+        parts.append(f"{rejected} rejected")
+    return " · ".join(parts)

@@ -1,0 +1,220 @@
+"""The driver's side of a training run: everything checked first, the roles run, the last checkpoint read back."""
+
+import dataclasses
+import math
+import time
+from typing import Any
+
+import sparkcv
+from sparkcv import config as configs
+from sparkcv import logs, nets, preprocess, storage
+from sparkcv.cluster import session, supervisor, topology
+from sparkcv.config import TrainConfig
+from sparkcv.driver.progress import TrainProgress
+from sparkcv.driver.status import StatusFile
+from sparkcv.errors import CheckpointError, SparkcvError, UsageError
+from sparkcv.records import shards
+from sparkcv.train import checkpoint
+
+PROGRAM = "sparkcv.train.loop:main"
+
+_log = logs.get(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainPlan:
+    """A run that can start: its flags with full URLs, its dataset, and what its folder already holds."""
+
+    config: TrainConfig
+    dataset: shards.Dataset
+    found: checkpoint.Found | None
+
+    @property
+    def step(self) -> int:
+        """The global step that the run goes on from."""
+        return self.found.step if self.found else 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the newest valid checkpoint already stands at the target."""
+        target = self.config.max_number_of_steps
+        return target is not None and self.step >= target
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainReport:
+    """What a run did, for the person who started it."""
+
+    train_dir: str
+    checkpoint: str
+    step: int
+    num_images: int
+    elapsed_s: float
+    num_rejected: int
+    is_new: bool = True
+
+    @property
+    def images_per_s(self) -> float:
+        """Images a second of all workers together, over the time in which they trained."""
+        return self.num_images / self.elapsed_s if self.elapsed_s > 0 else 0.0
+
+    def __str__(self) -> str:
+        if not self.is_new:
+            return f"already finished: step {self.step}, checkpoint {self.checkpoint}; nothing was done"
+        rejected = f", {self.num_rejected} bad records left out" if self.num_rejected else ""
+        return (
+            f"trained to step {self.step}: {self.num_images} images in {logs.duration(self.elapsed_s)}"
+            f" ({self.images_per_s:.1f} images/s){rejected}; checkpoint {self.checkpoint}, read back and whole"
+        )
+
+
+def prepare(config: TrainConfig) -> TrainPlan:
+    """Check flags, net, dataset and run folder without Spark or TensorFlow.
+
+    Raises:
+        UsageError: a flag that can never work here, such as an unknown net.
+        DataError, StorageError: a dataset that is missing, empty or not what its manifest says.
+        CheckpointError: a run folder of another model, or one whose checkpoints are all damaged.
+    """
+    if not config.dataset_dir:
+        raise UsageError("--dataset_dir is missing")
+    _explain_unused(config)
+    net = nets.get(config.model_name)
+    net.check_image_size(config.train_image_size or net.default_image_size)
+    preprocess.get(config.preprocessing_name or net.preprocessing)
+    config = dataclasses.replace(
+        config,
+        dataset_dir=storage.resolve(config.dataset_dir),
+        train_dir=storage.resolve(config.train_dir),
+        checkpoint_path=config.checkpoint_path and storage.resolve(config.checkpoint_path),
+    )
+    dataset = shards.open_dataset(config.dataset_dir, config.dataset_name, config.dataset_split_name)
+    if dataset.num_classes - config.labels_offset < 2:
+        raise UsageError(
+            f"--labels_offset {config.labels_offset} leaves {dataset.num_classes - config.labels_offset} of the"
+            f" {dataset.num_classes} classes in {config.dataset_dir}; wanted at least 2"
+        )
+    found = checkpoint.newest_valid(config.train_dir)
+    _check_same_model(config, dataset)
+    storage.check_writable(config.train_dir)
+    return TrainPlan(config, dataset, found)
+
+
+def train(spark: Any, plan: TrainPlan) -> TrainReport:
+    """Run the roles of ``plan`` on the executors of ``spark`` until the target, and verify what they left.
+
+    Raises:
+        ClusterError: the executors cannot hold the roles, or a role died; the message is the report.
+        CheckpointError: the roles ended but the last checkpoint is not whole or not at the target.
+    """
+    if plan.is_finished:
+        return already_finished(plan)
+    config = _sized(plan.config, spark)
+    roles = topology.roles(config.num_ps_tasks, config.num_workers)
+    status = StatusFile(config.train_dir, config.max_number_of_steps)
+    progress = TrainProgress(config.max_number_of_steps)
+    started_s = time.monotonic()
+    try:
+        _write_run(config, plan)
+        status.start(plan.step)
+
+        def on_status(role: topology.Role, values: dict[str, Any]) -> None:
+            progress.update(role, values)
+            status.step(progress.step)
+
+        results = supervisor.run(
+            spark,
+            PROGRAM,
+            roles,
+            {"config": configs.to_dict(config), "dataset": shards.to_dict(plan.dataset)},
+            on_status=on_status,
+            start_timeout_s=config.start_timeout_s,
+            log_url=storage.join(config.train_dir, "logs"),
+        )
+        report = _verify(config, results, time.monotonic() - started_s)
+        status.finish(report.step)
+    except (SparkcvError, KeyboardInterrupt) as err:
+        status.fail(err)
+        raise
+    finally:
+        progress.close()
+    return report
+
+
+def already_finished(plan: TrainPlan) -> TrainReport:
+    """Report a run whose folder already holds a valid checkpoint at its target."""
+    prefix = plan.found.prefix_url if plan.found else ""
+    return TrainReport(plan.config.train_dir, prefix, plan.step, 0, 0.0, 0, is_new=False)
+
+
+def _explain_unused(config: TrainConfig) -> None:
+    if config.master:
+        _log.warning("--master %s is unused: Spark places the roles and each worker opens its own session", config.master)
+    if config.task:
+        _log.warning("--task %d is unused: each Spark task gets its own index", config.task)
+
+
+def _check_same_model(config: TrainConfig, dataset: shards.Dataset) -> None:
+    """Refuse to resume into the folder of another net or another number of classes."""
+    url = storage.join(config.train_dir, "run.json")
+    if not storage.exists(url):
+        return
+    former = storage.read_json(url)
+    wanted = {"model_name": config.model_name, "num_classes": dataset.num_classes - config.labels_offset}
+    for key, value in wanted.items():
+        if former.get(key) not in (None, value):
+            raise CheckpointError(
+                f"{config.train_dir} holds a run with {key} {former[key]!r}, this one has {value!r}; wanted another"
+                " --train_dir or the same net and classes"
+            )
+
+
+def _sized(config: TrainConfig, spark: Any) -> TrainConfig:
+    """Settle the number of roles and the threads of each worker on this cluster."""
+    size = config.cluster_size
+    if size is None and config.worker_replicas == 1:
+        submitted = session.submitted_executors(spark)
+        size = submitted if submitted is not None else config.num_ps_tasks + 1
+    if size is None:
+        size = config.num_ps_tasks + config.worker_replicas
+    sized = dataclasses.replace(config, cluster_size=size)
+    threads = sized.num_intra_op_threads or session.threads_for(spark, sized.num_workers)
+    return dataclasses.replace(sized, num_intra_op_threads=threads)
+
+
+def _write_run(config: TrainConfig, plan: TrainPlan) -> None:
+    """Write ``run.json``: what ran, on what, with which versions."""
+    run = {
+        "schema": 1,
+        "sparkcv": sparkcv.__version__,
+        "versions": session.versions(),
+        "model_name": config.model_name,
+        "num_classes": plan.dataset.num_classes - config.labels_offset,
+        "num_records": plan.dataset.num_records,
+        "labels": list(plan.dataset.labels[config.labels_offset :]),
+        "dataset_digest": plan.dataset.digest,
+        "resumed_from_step": plan.step,
+        "started": time.time(),
+        "config": configs.to_dict(config),
+    }
+    storage.write_json(storage.join(config.train_dir, "run.json"), run)
+
+
+def _verify(config: TrainConfig, results: dict[str, dict[str, Any]], elapsed_s: float) -> TrainReport:
+    """Read the last checkpoint back: success is claimed for nothing less."""
+    found = checkpoint.newest_valid(config.train_dir)
+    if found is None:
+        raise CheckpointError(f"{config.train_dir} holds no valid checkpoint, though every role reported its end")
+    target = config.max_number_of_steps if config.max_number_of_steps is not None else results["worker:0"]["step"]
+    if found.step < target:
+        raise CheckpointError(f"the newest valid checkpoint {found.prefix_url} is at step {found.step}, wanted {target}")
+    workers = [result for role, result in results.items() if role.startswith("worker:")]
+    seconds = max((result.get("seconds", 0.0) for result in workers), default=0.0)
+    return TrainReport(
+        train_dir=config.train_dir,
+        checkpoint=found.prefix_url,
+        step=found.step,
+        num_images=sum(result.get("images", 0) for result in workers),
+        elapsed_s=seconds if seconds > 0 and math.isfinite(seconds) else elapsed_s,
+        num_rejected=sum(result.get("num_rejected", 0) for result in workers),
+    )

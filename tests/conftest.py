@@ -1,0 +1,60 @@
+"""Fixtures that every room uses, and the check that no test leaves a process, thread or variable behind."""
+
+import os
+import threading
+
+import psutil
+import pytest
+
+from sparkcv import synthetic
+from sparkcv.cluster.session import spark_session
+
+# Matplotlib and TensorFlow read these at import; a home that cannot be written must not fail a test.
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+# Spark's Java process belongs to the session-wide fixture, its variables are set while it lives.
+_KEPT_PROCESSES = ("java",)
+_KEPT_VARIABLES = ("SPARK", "PYSPARK", "PYTEST_CURRENT_TEST", "KMP_", "TF2_BEHAVIOR", "TF_", "TPU_")
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """A real embedded Spark: three executor processes of one slot each."""
+    with spark_session("sparkcv tests", num_executors=3) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """A folder per class of small drawn pictures, 12 a class, and 5 broken files."""
+    folder = tmp_path_factory.mktemp("pictures")
+    synthetic.write_pictures(folder, per_class=12, seed=7, size=48, broken=5)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind():
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    variables = _variables()
+    yield
+    assert _variables() == variables, "the test changed environment variables"
+    threads = [t.name for t in threading.enumerate() if t.name.startswith("sparkcv") and t.is_alive()]
+    assert not threads, f"threads left running: {threads}"
+    assert not (left := _new_processes(before)), f"processes left running: {left}"
+
+
+def _variables() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(_KEPT_VARIABLES)}
+
+
+def _new_processes(before: set[int]) -> list[str]:
+    """Children that were not there before; Spark's own (Java and its Python daemons) stay for the session."""
+    left = []
+    for child in psutil.Process().children():
+        if child.pid not in before and child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+            name = child.name()
+            if name not in _KEPT_PROCESSES:
+                left.append(f"{child.pid} {name}")
+    return left
