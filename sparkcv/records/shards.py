@@ -97,7 +97,7 @@ def open_dataset(dataset_dir: str, name: str, split: str) -> Dataset:
 
 def _find(entries: list[Entry], name: str, split: str, dataset_dir: str) -> list[Entry]:
     """Return the shards of a split in order of their number, complete."""
-    series = rf"-?(?P<index>\d{{5,}})-of-(?P<count>\d{{5,}})"
+    series = r"(?P<index>\d{5,})-of-(?P<count>\d{5,})"
     both = f"{re.escape(name)}_{re.escape(split)}"
     patterns = [rf"{both}[-_]{series}\.tfrecord", rf"{both}\.tfrecord", rf"{re.escape(split)}-{series}(\.tfrecord)?"]
     for pattern in patterns:
@@ -132,9 +132,8 @@ def _from_manifest(
         if shard.name not in sizes:
             raise ShardError(f"{dataset_dir!r} has no shard {shard.name!r}, which {MANIFEST} names")
         if sizes[shard.name] != shard.bytes:
-            raise ShardError(
-                f"{storage.join(dataset_dir, shard.name)!r} has {sizes[shard.name]} bytes, {MANIFEST} says {shard.bytes}"
-            )
+            url = storage.join(dataset_dir, shard.name)
+            raise ShardError(f"{url!r} has {sizes[shard.name]} bytes, {MANIFEST} says {shard.bytes}")
         beyond = [int(label) for label in shard.labels if int(label) >= len(labels)]
         if beyond:
             raise ShardError(f"{shard.name!r} holds label {max(beyond)}, labels.txt has {len(labels)} classes")
