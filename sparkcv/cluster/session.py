@@ -58,12 +58,8 @@ def spark_session(
     processes of ``cores_per_executor`` task slots and ``memory_mb`` MB of Java heap each (what a task's Python
     processes use comes on top), listens on 127.0.0.1 only, shows no web page, and leaves no process and no file.
 
-    Args:
-        conf: further Spark properties, of the embedded session or of a submitted one that is made here.
-
-    Raises:
-        UsageError: a size below 1.
-        ClusterError: the embedded Spark did not start; the sentence holds Java's last words.
+    ``conf`` are further Spark properties, of the embedded session or of a submitted one that is made here.
+    Raises UsageError for a size below 1, and ClusterError with Java's last words if embedded Spark did not start.
     """
     for name, value in (
         ("num_executors", num_executors),
@@ -73,10 +69,10 @@ def spark_session(
         if value < 1:
             raise UsageError(f"{name} counts from 1, got {value}")
     if "PYSPARK_GATEWAY_PORT" in os.environ or _active_session() is not None:
-        with _submitted(app_name, dict(conf or {})) as spark:
+        with _submitted(app_name, conf or {}) as spark:
             yield spark
         return
-    with _embedded(app_name, num_executors, cores_per_executor, memory_mb, dict(conf or {})) as spark:
+    with _embedded(app_name, num_executors, cores_per_executor, memory_mb, conf or {}) as spark:
         yield spark
 
 
@@ -134,7 +130,7 @@ def _embedded(
     root = Path(tempfile.mkdtemp(prefix="sparkcv-spark-"))
     try:
         environment = _lay_out(root)
-        settings = _embedded_conf(app_name, num_executors, cores, memory_mb) | conf
+        settings = _embedded_conf(app_name, num_executors, cores, memory_mb) | dict(conf)
         with (
             _environment(environment),
             _interrupts_kept(),
