@@ -1,0 +1,86 @@
+"""The registry of preprocessings: how the bytes of one picture become the float tensor that a net was made for.
+
+It is data: listing and checking names works without TensorFlow. Names are slim's: a family (``inception``) or a net
+(``inception_v3``), whose family it then stands for.
+"""
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from sparkcv.errors import UsageError
+
+__all__ = ["Preprocessing", "get", "names"]
+
+# slim has no entry for alexnet_v2 and overfeat; both were published with pictures prepared as VGG's are.
+_FAMILIES = {
+    "cifarnet": ("cifarnet",),
+    "inception": ("inception", "inception_v1", "inception_v2", "inception_v3"),
+    "lenet": ("lenet",),
+    "vgg": (
+        "vgg",
+        "vgg_16",
+        "vgg_19",
+        "vgg_a",
+        "alexnet_v2",
+        "overfeat",
+        "resnet_v1_50",
+        "resnet_v1_101",
+        "resnet_v1_152",
+        "resnet_v2_50",
+        "resnet_v2_101",
+        "resnet_v2_152",
+    ),
+}
+_FAMILY_OF = {name: family for family, members in _FAMILIES.items() for name in members}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """One family of preprocessing; both methods add operations to the default graph or ``tf.data`` function.
+
+    ``value_range`` says in words what the output's values are, for model.json.
+    """
+
+    name: str
+    value_range: str
+
+    def for_train(self, encoded: Any, size: int, *, use_grayscale: bool = False, seed: int | None = None) -> Any:
+        """Decodes, distorts at random and scales one picture.
+
+        ``encoded`` is a scalar string tensor with the bytes of a JPEG or PNG. Returns float32 ``[size, size, 3]``, or
+        ``[size, size, 1]`` with ``use_grayscale``, as in slim. A fixed ``seed`` gives the same sequence of distortions to
+        the same sequence of pictures when they are mapped one at a time. Raises UsageError for a size that cannot work.
+        """
+        return self._module().for_train(encoded, size, use_grayscale=use_grayscale, seed=seed)
+
+    def for_eval(self, encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
+        """Decodes, crops and scales one picture, the same way each time; shapes as in ``for_train``."""
+        return self._module().for_eval(encoded, size, use_grayscale=use_grayscale)
+
+    def _module(self) -> Any:
+        return importlib.import_module(f"{__name__}.{self.name}")
+
+
+_PREPROCESSINGS = {
+    "cifarnet": Preprocessing("cifarnet", "standardized: mean 0 and standard deviation 1 in each picture"),
+    "inception": Preprocessing("inception", "[-1, 1]"),
+    "lenet": Preprocessing("lenet", "[-1, 1)"),
+    "vgg": Preprocessing("vgg", "[-123.68, 151.06]: 0 to 255 less the mean of ImageNet's red, green and blue"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """All names that ``get`` knows, sorted."""
+    return tuple(sorted(_FAMILY_OF))
+
+
+def get(name: str) -> Preprocessing:
+    """The preprocessing called ``name``, or that of the net ``name``; UsageError names the nearest if there is none."""
+    try:
+        return _PREPROCESSINGS[_FAMILY_OF[name]]
+    except KeyError:
+        near = difflib.get_close_matches(name, _FAMILY_OF, n=1)
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"unknown preprocessing {name!r}{hint} (there are: {', '.join(names())})") from None

@@ -1,0 +1,89 @@
+"""The learning rate and the update rule that the flags ask for, with slim's values for what has no flag."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+
+from sparkcv.config import TrainConfig
+from sparkcv.errors import UsageError
+
+__all__ = ["decay_steps", "learning_rate", "num_slots", "optimizer"]
+
+_SLOTS = {"adadelta": 2, "adagrad": 1, "adam": 2, "ftrl": 2, "momentum": 1, "rmsprop": 2, "sgd": 0}
+
+
+def decay_steps(config: TrainConfig, num_records: int) -> int:
+    """Steps in ``--num_epochs_per_decay`` epochs of ``num_records`` records, at least 1.
+
+    As in slim: counted in batches of one worker and one clone, so asynchronous workers and clones each go over the data
+    that often, whereas with ``--sync_replicas`` a step counts ``--replicas_to_aggregate`` batches. slim gets 0 for a
+    dataset smaller than a step, and a learning rate of NaN from it.
+    """
+    steps_per_epoch = num_records / config.batch_size
+    if config.sync_replicas:
+        steps_per_epoch /= config.replicas_to_aggregate
+    return max(1, int(steps_per_epoch * config.num_epochs_per_decay))
+
+
+def learning_rate(config: TrainConfig, num_records: int, global_step: Any) -> Any:
+    """Scalar float32 learning rate at ``global_step``; exponential decay goes in stairs, polynomial is linear."""
+    steps = decay_steps(config, num_records)
+    kind = config.learning_rate_decay_type
+    if kind == "fixed":
+        return tf.constant(config.learning_rate, tf.float32, name="fixed_learning_rate")
+    if kind == "exponential":
+        return tf.train.exponential_decay(
+            config.learning_rate,
+            global_step,
+            steps,
+            config.learning_rate_decay_factor,
+            staircase=True,
+            name="exponential_decay_learning_rate",
+        )
+    if kind == "polynomial":
+        return tf.train.polynomial_decay(
+            config.learning_rate,
+            global_step,
+            steps,
+            config.end_learning_rate,
+            power=1.0,
+            cycle=False,
+            name="polynomial_decay_learning_rate",
+        )
+    raise UsageError(
+        f"unknown --learning_rate_decay_type {kind!r}, wanted 'fixed', 'exponential' or 'polynomial'"
+    )
+
+
+def optimizer(config: TrainConfig, rate: Any) -> Any:
+    """The ``tf.train.Optimizer`` called ``config.optimizer``, with learning rate ``rate`` and the flags' values."""
+    makers: dict[str, Callable[[], Any]] = {
+        "adadelta": lambda: tf.train.AdadeltaOptimizer(rate, rho=config.adadelta_rho, epsilon=config.opt_epsilon),
+        "adagrad": lambda: tf.train.AdagradOptimizer(
+            rate, initial_accumulator_value=config.adagrad_initial_accumulator_value
+        ),
+        "adam": lambda: tf.train.AdamOptimizer(
+            rate, beta1=config.adam_beta1, beta2=config.adam_beta2, epsilon=config.opt_epsilon
+        ),
+        "ftrl": lambda: tf.train.FtrlOptimizer(
+            rate,
+            learning_rate_power=config.ftrl_learning_rate_power,
+            initial_accumulator_value=config.ftrl_initial_accumulator_value,
+            l1_regularization_strength=config.ftrl_l1,
+            l2_regularization_strength=config.ftrl_l2,
+        ),
+        "momentum": lambda: tf.train.MomentumOptimizer(rate, momentum=config.momentum),
+        "rmsprop": lambda: tf.train.RMSPropOptimizer(
+            rate, decay=config.rmsprop_decay, momentum=config.rmsprop_momentum, epsilon=config.opt_epsilon
+        ),
+        "sgd": lambda: tf.train.GradientDescentOptimizer(rate),
+    }
+    if config.optimizer not in makers:
+        raise UsageError(f"unknown --optimizer {config.optimizer!r}, wanted one of {', '.join(sorted(makers))}")
+    return makers[config.optimizer]()
+
+
+def num_slots(config: TrainConfig) -> int:
+    """Variables of its own shape that the update rule keeps beside each trained variable."""
+    return _SLOTS[config.optimizer]

@@ -1,0 +1,107 @@
+"""Where the parts of a replicated training graph live: variables on the parameter servers, towers on the worker.
+
+Round robin, which slim and ``replica_device_setter`` use, puts up to 4 times the mean number of bytes of Inception v3 on
+one of 8 parameter servers, and that one sets the pace. Here the largest variable goes first, each to the server that has
+the least bytes so far; optimizer slots and moving averages lie beside their variable.
+"""
+
+import heapq
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+
+from sparkcv.errors import UsageError
+
+__all__ = ["Topology", "clone_devices", "device_setter", "place", "sum_gradients"]
+
+_VARIABLE_OPS = frozenset({"Variable", "VariableV2", "AutoReloadVariable", "VarHandleOp"})
+
+
+@dataclass(frozen=True)
+class Topology:
+    """This worker's view of the cluster: how many ps and workers there are, and which worker it is (0 is the chief)."""
+
+    num_ps: int = 0
+    num_workers: int = 1
+    task: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a cluster that cannot train."""
+        if self.num_ps < 0 or not 0 <= self.task < self.num_workers:
+            raise UsageError(f"worker {self.task} of {self.num_workers} with {self.num_ps} ps is no cluster")
+        if self.num_workers > 1 and self.num_ps == 0:
+            raise UsageError(f"{self.num_workers} workers need at least one parameter server, got --num_ps_tasks 0")
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this worker initializes, saves and writes summaries."""
+        return self.task == 0
+
+    @property
+    def worker_device(self) -> str:
+        """Device of this worker, without the kind of processor; empty in a local session."""
+        return f"/job:worker/task:{self.task}" if self.num_ps else ""
+
+
+def place(num_bytes: Mapping[str, int], num_ps: int) -> dict[str, int]:
+    """Spreads named variables over ``num_ps`` servers: name to server index, largest first, to the least laden.
+
+    Depends on names and sizes only, so every worker finds the same places.
+    """
+    laden = [(0, index) for index in range(num_ps)]
+    places = {}
+    for name in sorted(num_bytes, key=lambda name: (-num_bytes[name], name)):
+        load, index = heapq.heappop(laden)
+        places[name] = index
+        heapq.heappush(laden, (load + num_bytes[name], index))
+    return places
+
+
+def device_setter(topology: Topology, places: Mapping[str, int]) -> Callable[[Any], str]:
+    """A function for ``tf.device``: variables to their ps (0 if not in ``places``), everything else to this worker.
+
+    Variables are on a CPU always, as in slim, whichever GPU their tower is on.
+    """
+
+    def device(op: Any) -> str:
+        if op.type in _VARIABLE_OPS:
+            job = f"/job:ps/task:{places.get(op.name, 0)}" if topology.num_ps else ""
+            return f"{job}/device:CPU:0"
+        merged = tf.DeviceSpec.from_string(topology.worker_device)
+        merged = merged.make_merged_spec(tf.DeviceSpec.from_string(op.device or ""))
+        return str(merged.to_string())
+
+    return device
+
+
+def clone_devices(num_clones: int, clone_on_cpu: bool) -> list[str]:
+    """The processor of each tower in this worker, as slim has it; empty leaves a single tower to TensorFlow.
+
+    Raises UsageError when there are fewer GPUs than towers.
+    """
+    if clone_on_cpu:
+        return ["/device:CPU:0"] * num_clones
+    if num_clones == 1:
+        return [""]
+    num_gpus = len(tf.config.list_physical_devices("GPU"))
+    if num_gpus < num_clones:
+        raise UsageError(
+            f"--num_clones {num_clones} wants as many GPUs on each worker, this one has {num_gpus}; "
+            "--clone_on_cpu puts the towers on the CPU"
+        )
+    return [f"/device:GPU:{index}" for index in range(num_clones)]
+
+
+def sum_gradients(towers: list[list[tuple[Any, Any]]]) -> list[tuple[Any, Any]]:
+    """Adds the ``(gradient, variable)`` pairs of all towers; variables without any gradient are left out."""
+    summed = []
+    for pairs in zip(*towers, strict=True):
+        gradients = [gradient for gradient, _ in pairs if gradient is not None]
+        variable = pairs[0][1]
+        if len(gradients) > 1:
+            summed.append((tf.add_n(gradients, name=f"{variable.op.name}/sum_grads"), variable))
+        elif gradients:
+            summed.append((gradients[0], variable))
+    return summed

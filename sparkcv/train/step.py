@@ -1,0 +1,210 @@
+"""One training step as a graph: towers, losses, gradients, updates, moving averages and summaries, as slim has them.
+
+Building it runs nothing. Who feeds it (inputs), saves it (checkpoint) and drives it (loop) stands elsewhere.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sparkcv import nets
+from sparkcv.config import TrainConfig
+from sparkcv.nets.slim import model_variables, tf
+from sparkcv.train import losses, optimizers, replicas, warmstart
+
+__all__ = ["TrainGraph", "build"]
+
+
+@dataclass(frozen=True)
+class TrainGraph:
+    """What a training loop needs of the graph; tensors and operations belong to the graph that was default then.
+
+    ``train_op`` runs one step and returns its total loss (float32 scalar). ``loss`` is that loss without a step: the sum
+    of the towers' losses and the regularization. ``init_fn(session)`` fills the variables from ``--checkpoint_path``; it
+    must run after initialization, on the chief, and only when there is no checkpoint to resume from. ``sync_hook`` must be
+    among the session's hooks with ``--sync_replicas``. ``summary_op`` is None on workers other than the chief.
+    """
+
+    train_op: Any
+    loss: Any
+    learning_rate: Any
+    global_step: Any
+    saver_variables: tuple[Any, ...]
+    images_per_step: int
+    sync_hook: Any | None = None
+    init_fn: Callable[[Any], None] | None = None
+    summary_op: Any | None = None
+
+
+@dataclass(frozen=True)
+class _Tower:
+    losses: list[Any]
+    end_points: dict[str, Any]
+    scope: str
+    device: str
+
+
+def build(
+    config: TrainConfig,
+    *,
+    num_records: int,
+    num_classes: int,
+    next_batch: Callable[[], tuple[Any, Any]],
+    topology: replicas.Topology | None = None,
+    warm_start: str | None = None,
+) -> TrainGraph:
+    """Adds the training step of ``config`` to the default graph.
+
+    ``num_classes`` is without the classes that ``--labels_offset`` drops. ``next_batch`` is called once a tower and adds
+    what takes one batch: images float32 ``[batch, size, size, channels]`` (static but for the batch), labels int64
+    ``[batch]`` in ``[0, num_classes)``. ``warm_start`` is the local prefix of a checkpoint to start from. Summaries that
+    are in the graph already are merged into ``summary_op``.
+
+    Raises UsageError for flags that cannot work together and CheckpointError for a ``warm_start`` that does not fit.
+    """
+    if config.quantize_delay != -1:
+        nets.refuse_quantization("quantize_delay", config.quantize_delay)
+    topology = topology or replicas.Topology()
+    # The chief's seed makes the initial weights; the others' differ so that their dropout does.
+    tf.set_random_seed(config.seed + topology.task)
+    setter = replicas.device_setter(topology, _places(config, num_classes, topology))
+    with tf.device(setter):
+        global_step = tf.train.get_or_create_global_step()
+        towers, update_ops, regularization = _build_towers(config, num_classes, next_batch)
+    with tf.device(f"{topology.worker_device}/device:CPU:0"):
+        rate = optimizers.learning_rate(config, num_records, global_step)
+        optimizer = optimizers.optimizer(config, rate)
+        optimizer, average_op = _averaging(config, optimizer, global_step, topology)
+        total_loss, gradients = _gradients(optimizer, towers, regularization, config.trainable_scopes)
+        updates = [*update_ops, *average_op, optimizer.apply_gradients(gradients, global_step=global_step)]
+        with tf.control_dependencies([tf.group(*updates)]):
+            train_op = tf.identity(total_loss, name="train_op")
+        init_fn = None
+        if warm_start is not None and topology.is_chief:
+            init_fn = warmstart.init_fn(
+                warm_start,
+                model_variables(),
+                exclude_scopes=config.checkpoint_exclude_scopes,
+                ignore_missing_vars=config.ignore_missing_vars,
+                device=f"{topology.worker_device}/device:CPU:0",
+            )
+        summary_op = _summaries(towers[0], regularization, total_loss, rate) if topology.is_chief else None
+    return TrainGraph(
+        train_op=train_op,
+        loss=total_loss,
+        learning_rate=rate,
+        global_step=global_step,
+        saver_variables=tuple(tf.global_variables()),
+        images_per_step=config.batch_size * config.num_clones,
+        sync_hook=optimizer.make_session_run_hook(topology.is_chief) if config.sync_replicas else None,
+        init_fn=init_fn,
+        summary_op=summary_op,
+    )
+
+
+def _places(config: TrainConfig, num_classes: int, topology: replicas.Topology) -> dict[str, int]:
+    """The ps of each variable. Sizes come from a throw-away graph, which a single ps can do without."""
+    if topology.num_ps < 2:
+        return {}
+    net = nets.get(config.model_name)
+    size = config.train_image_size or net.default_image_size
+    with tf.Graph().as_default():
+        images = tf.zeros([1, size, size, 1 if config.use_grayscale else 3])
+        net.build(images, num_classes, is_training=True)
+        trained = {variable.op.name for variable in warmstart.variables_to_train(config.trainable_scopes)}
+        averaged = 1 if config.moving_average_decay else 0
+        num_bytes = {}
+        for variable in model_variables():
+            slots = optimizers.num_slots(config) if variable.op.name in trained else 0
+            values = variable.shape.num_elements() * (1 + slots + averaged)
+            num_bytes[variable.op.name] = values * variable.dtype.base_dtype.size
+    return replicas.place(num_bytes, topology.num_ps)
+
+
+def _build_towers(
+    config: TrainConfig, num_classes: int, next_batch: Callable[[], tuple[Any, Any]]
+) -> tuple[list[_Tower], list[Any], list[Any]]:
+    """Towers that share their variables, and the first one's update operations and regularization losses.
+
+    One tower's statistics update batch normalisation's averages, and weight decay counts once: as in slim.
+    """
+    net = nets.get(config.model_name)
+    towers: list[_Tower] = []
+    update_ops: list[Any] = []
+    regularization: list[Any] = []
+    for index, device in enumerate(replicas.clone_devices(config.num_clones, config.clone_on_cpu)):
+        scope = f"clone_{index}" if config.num_clones > 1 else ""
+        with tf.name_scope(scope) if scope else contextlib.nullcontext(), tf.device(device):
+            with tf.device("/device:CPU:0"):
+                images, labels = next_batch()
+            logits, end_points = net.build(
+                images,
+                num_classes,
+                is_training=True,
+                weight_decay=config.weight_decay,
+                batch_norm_decay=config.batch_norm_decay,
+                reuse=True if index else None,
+            )
+            tower_losses = losses.softmax_losses(logits, end_points, labels, num_classes, config.label_smoothing)
+        towers.append(_Tower(tower_losses, end_points, scope, device))
+        if index == 0:
+            update_ops = list(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+            regularization = list(tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES))
+    return towers, update_ops, regularization
+
+
+def _averaging(
+    config: TrainConfig, optimizer: Any, global_step: Any, topology: replicas.Topology
+) -> tuple[Any, list[Any]]:
+    """Wraps the optimizer for synchronous training; returns it and the update of the moving averages, if any.
+
+    With ``--sync_replicas`` the chief's queue runner updates the averages, once an aggregated step.
+    """
+    averages = None
+    if config.moving_average_decay:
+        averages = tf.train.ExponentialMovingAverage(config.moving_average_decay, global_step)
+    if config.sync_replicas:
+        synchronous = tf.train.SyncReplicasOptimizer(
+            opt=optimizer,
+            replicas_to_aggregate=config.replicas_to_aggregate,
+            total_num_replicas=topology.num_workers,
+            variable_averages=averages,
+            variables_to_average=model_variables() if averages else None,
+        )
+        return synchronous, []
+    return optimizer, [averages.apply(model_variables())] if averages else []
+
+
+def _gradients(
+    optimizer: Any, towers: list[_Tower], regularization: list[Any], trainable_scopes: str | None
+) -> tuple[Any, list[tuple[Any, Any]]]:
+    """Total loss and summed gradients; each tower's loss counts 1/towers, and weight decay is in the first one's."""
+    variables = warmstart.variables_to_train(trainable_scopes)
+    tower_losses, tower_gradients = [], []
+    for index, tower in enumerate(towers):
+        with tf.name_scope(tower.scope) if tower.scope else contextlib.nullcontext(), tf.device(tower.device):
+            loss = tf.add_n(tower.losses, name="clone_loss")
+            if len(towers) > 1:
+                loss = tf.divide(loss, float(len(towers)), name="scaled_clone_loss")
+            if index == 0 and regularization:
+                loss = loss + tf.add_n(regularization, name="regularization_loss")
+            tower_losses.append(loss)
+            tower_gradients.append(optimizer.compute_gradients(loss, var_list=variables))
+    return tf.add_n(tower_losses, name="total_loss"), replicas.sum_gradients(tower_gradients)
+
+
+def _summaries(tower: _Tower, regularization: list[Any], total_loss: Any, rate: Any) -> Any:
+    """Slim's summaries, of the first tower, merged with those that the graph had already."""
+    for name, end_point in tower.end_points.items():
+        tf.summary.histogram(f"activations/{name}", end_point)
+        tf.summary.scalar(f"sparsity/{name}", tf.nn.zero_fraction(end_point))
+    for loss in tower.losses:
+        tf.summary.scalar(f"losses/{loss.op.name}", loss)
+    for variable in model_variables():
+        tf.summary.histogram(variable.op.name, variable)
+    if regularization:
+        tf.summary.scalar("regularization_loss", tf.add_n(regularization))
+    tf.summary.scalar("learning_rate", rate)
+    tf.summary.scalar("total_loss", total_loss)
+    return tf.summary.merge_all()

@@ -1,0 +1,157 @@
+"""Starting from somebody else's checkpoint, and training only a part of the net: slim's fine-tuning flags.
+
+A start from the wrong checkpoint costs a whole run, so everything is checked against the file before a session exists:
+what slim restores silently in part, or reports as a stack trace of Saver, is one sentence here.
+"""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+
+from sparkcv import storage
+from sparkcv.errors import CheckpointError, UsageError
+from sparkcv.logs import get as get_logger
+
+__all__ = ["fetch", "init_fn", "split_scopes", "variables_to_restore", "variables_to_train"]
+
+_POINTER = "checkpoint"
+_NAMES_SHOWN = 3
+
+
+def split_scopes(scopes: str | None) -> list[str]:
+    """The scopes in a comma-separated flag; blanks count for nothing (slim lets an empty one match every variable)."""
+    return [scope.strip() for scope in (scopes or "").split(",") if scope.strip()]
+
+
+def variables_to_train(trainable_scopes: str | None) -> list[Any]:
+    """Trainable variables of the default graph whose names begin with one of the scopes; all for None.
+
+    A scope is a regular expression that must match at the beginning, as in ``tf.get_collection``. A variable that several
+    scopes match counts once. Raises UsageError for a scope that matches nothing.
+    """
+    trainable = tf.trainable_variables()
+    if trainable_scopes is None:
+        return list(trainable)
+    chosen: dict[str, Any] = {}
+    for scope in split_scopes(trainable_scopes):
+        try:
+            matching = [variable for variable in trainable if re.match(scope, variable.op.name)]
+        except re.error as err:
+            raise UsageError(f"--trainable_scopes has {scope!r}, which is no regular expression: {err}") from err
+        if not matching:
+            raise UsageError(
+                f"--trainable_scopes has {scope!r}, which matches none of the {len(trainable)} trainable variables "
+                f"(such as {trainable[0].op.name})"
+            )
+        chosen.update((variable.op.name, variable) for variable in matching)
+    if not chosen:
+        raise UsageError(f"--trainable_scopes {trainable_scopes!r} names no scope, so nothing would be trained")
+    return list(chosen.values())
+
+
+def variables_to_restore(model_variables: Sequence[Any], exclude_scopes: str | None) -> list[Any]:
+    """The model's variables less those whose names begin with an excluded scope (plain text, as in slim)."""
+    excluded = split_scopes(exclude_scopes)
+    for scope in excluded:
+        if not any(variable.op.name.startswith(scope) for variable in model_variables):
+            get_logger(__name__).warning("--checkpoint_exclude_scopes has %r, which matches no variable", scope)
+    kept = [variable for variable in model_variables if not variable.op.name.startswith(tuple(excluded))]
+    if not kept:
+        raise UsageError(f"--checkpoint_exclude_scopes {exclude_scopes!r} leaves no variable to restore")
+    return kept
+
+
+def fetch(url: str, scratch_dir: str) -> str:
+    """Copies the checkpoint at ``url`` to ``scratch_dir`` and returns its local prefix.
+
+    ``url`` is a prefix (``.../model.ckpt-100``), one file of the old format (``.../inception_v3.ckpt``), or a folder, of
+    which the newest is taken: the one that its ``checkpoint`` file names. Raises CheckpointError when there is none.
+    """
+    if storage.is_dir(url):
+        url = _newest(url)
+    folder, name = storage.parent(url), storage.basename(url)
+    wanted = re.compile(re.escape(name) + r"(\.index|\.data-\d+-of-\d+)?$")
+    found = [entry for entry in storage.list_dir(folder) if wanted.match(entry.name) and not entry.is_dir]
+    if not any(entry.name in (name, f"{name}.index") for entry in found):
+        raise CheckpointError(f"there is no checkpoint {url}: neither {name}.index nor a file {name} in {folder}")
+    for entry in found:
+        storage.fetch(entry.url, os.path.join(scratch_dir, entry.name))
+    return os.path.join(scratch_dir, name)
+
+
+def _newest(folder: str) -> str:
+    pointer = storage.join(folder, _POINTER)
+    if not storage.exists(pointer):
+        raise CheckpointError(f"folder {folder} has no file '{_POINTER}' that names its newest checkpoint")
+    match = re.search(r'^model_checkpoint_path:\s*"([^"]+)"', storage.read_text(pointer), re.MULTILINE)
+    if match is None:
+        raise CheckpointError(f"{pointer} does not name a checkpoint")
+    # Whatever folder it was written in: the files lie beside the pointer now.
+    return storage.join(folder, match[1].rstrip("/").rsplit("/", 1)[-1])
+
+
+def init_fn(
+    prefix: str,
+    model_variables: Sequence[Any],
+    *,
+    exclude_scopes: str | None = None,
+    ignore_missing_vars: bool = False,
+    device: str = "",
+) -> Callable[[Any], None]:
+    """Adds restore operations to the default graph; returns what restores the variables in a given session.
+
+    ``prefix`` is a local checkpoint of either format, ``device`` where its files are. Raises CheckpointError, before
+    anything runs, when the file cannot be read, lacks variables (unless ``ignore_missing_vars``) or has other shapes.
+    """
+    wanted = variables_to_restore(model_variables, exclude_scopes)
+    shapes = _shapes(prefix)
+    missing = [variable.op.name for variable in wanted if variable.op.name not in shapes]
+    if missing and not ignore_missing_vars:
+        raise CheckpointError(
+            f"checkpoint {prefix} lacks {len(missing)} of {len(wanted)} variables: {_some(missing)}; name them in "
+            "--checkpoint_exclude_scopes or give --ignore_missing_vars"
+        )
+    present = [variable for variable in wanted if variable.op.name in shapes]
+    if not present:
+        raise CheckpointError(
+            f"checkpoint {prefix} has none of the {len(wanted)} variables wanted ({_some(missing)}): it is of another net"
+        )
+    for variable in present:
+        got, want = shapes[variable.op.name], variable.shape.as_list()
+        if got != want:
+            raise CheckpointError(
+                f"variable {variable.op.name} has shape {got} in checkpoint {prefix} and {want} in the net; "
+                "--checkpoint_exclude_scopes leaves it out"
+            )
+    if missing:
+        get_logger(__name__).warning("%d variables are not in %s: %s", len(missing), prefix, _some(missing))
+    with tf.device(device):
+        saver = tf.train.Saver(present, name="warm_start")
+
+    def restore(session: Any) -> None:
+        try:
+            saver.restore(session, prefix)
+        except (tf.errors.OpError, ValueError) as err:
+            raise CheckpointError(f"checkpoint {prefix} cannot be restored: {_first_line(err)}") from err
+        get_logger(__name__).info("%d variables restored from %s", len(present), prefix)
+
+    return restore
+
+
+def _shapes(prefix: str) -> dict[str, list[int]]:
+    try:
+        return dict(tf.train.load_checkpoint(prefix).get_variable_to_shape_map())
+    except (tf.errors.OpError, ValueError, RuntimeError) as err:
+        raise CheckpointError(f"checkpoint {prefix} cannot be read: {_first_line(err)}") from err
+
+
+def _first_line(err: Exception) -> str:
+    return str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"
