@@ -138,8 +138,8 @@ def _backdrop(rng: np.random.Generator, side: int, color: np.ndarray) -> Image.I
 def _clutter(rng: np.random.Generator, canvas: Image.Image, background: np.ndarray) -> None:
     """Scatter a few small, faint blots and lines: never as strong as the form."""
     pen, side = ImageDraw.Draw(canvas), canvas.width
-    for _ in range(int(rng.integers(0, 7))):
-        red, green, blue = (int(value) for value in (background + rng.uniform(-30, 30, 3)).clip(0, 255))
+    for _ in range(int(rng.integers(1, 9))):
+        red, green, blue = (int(value) for value in (background + rng.uniform(-45, 45, 3)).clip(0, 255))
         x, y = rng.uniform(0, side, 2)
         dx, dy = rng.uniform(-0.15, 0.15, 2) * side
         if rng.random() < 0.5:

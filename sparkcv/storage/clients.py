@@ -41,6 +41,8 @@ def open_fs(url: str) -> tuple[AbstractFileSystem, str]:
         if not os.path.isabs(path):
             raise StorageError(f"got the relative path {url!r}, wanted an absolute path or a URL")
         return fs, path.rstrip("/") or "/"
+    if scheme == "memory":
+        return fs, "/" + path.strip("/")  # its own stripping mistakes '::' in a name for a chain of file systems
     return fs, str(fs._strip_protocol(url))
 
 

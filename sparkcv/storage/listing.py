@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from sparkcv.errors import MissingFileError, StorageError
 from sparkcv.storage.clients import look_up, open_fs
@@ -44,21 +46,43 @@ def size(url: str) -> int:
 
 
 def list_dir(url: str) -> list[Entry]:
-    """List one folder, sorted by name; raises MissingFileError, or StorageError for a file."""
+    """List one folder, sorted by name; raises MissingFileError, or StorageError for a file.
+
+    Symbolic links count as what they lead to. Pipes, sockets and devices are passed over: opening one may never end.
+    """
     fs, path = open_fs(url)
+    local = local_path(url) is not None
     with translated(url, "list"):
-        infos = fs.ls(path, detail=True)
+        infos = list(_scan_local(path)) if local else fs.ls(path, detail=True)
     entries = []
     for info in infos:
         full = str(info["name"]).rstrip("/")
-        if full.strip("/") == path.strip("/"):
+        if not local and full.strip("/") == path.strip("/"):
             if info["type"] == "file":
-                raise StorageError(f"{url!r} is a file, a folder was wanted")
+                raise StorageError(f"cannot list {url!r}: it is a file, a folder was wanted")
             continue  # object stores list a folder's own marker
         name = full.rpartition("/")[2]
         folder = info["type"] == "directory"
         entries.append(Entry(f"{url.rstrip('/')}/{name}", name, 0 if folder else int(info["size"] or 0), folder))
     return sorted(entries, key=lambda entry: entry.name)
+
+
+def _scan_local(path: str) -> Iterator[dict[str, Any]]:
+    # fsspec's own listing calls a link to a folder "other", and takes three system calls an entry.
+    if not os.path.isdir(path):
+        os.stat(path)  # raises if it is missing
+        raise NotADirectoryError(path)
+    with os.scandir(path) as entries:
+        for entry in entries:
+            try:
+                status = entry.stat()
+            except FileNotFoundError:  # a link to nothing: reading it will say so
+                yield {"name": entry.name, "type": "file", "size": 0}
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                yield {"name": entry.name, "type": "directory"}
+            elif stat.S_ISREG(status.st_mode):
+                yield {"name": entry.name, "type": "file", "size": status.st_size}
 
 
 def walk(url: str) -> Iterator[Entry]:

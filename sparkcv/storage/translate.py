@@ -27,6 +27,8 @@ def translated(url: str, verb: str) -> Iterator[None]:
     except IsADirectoryError as err:
         raise StorageError(f"cannot {verb} {url!r}: it is a folder, a file was wanted") from err
     except NotADirectoryError as err:
+        if verb == "list":
+            raise StorageError(f"cannot list {url!r}: it is a file, a folder was wanted") from err
         raise MissingFileError(f"cannot {verb} {url!r}: a part of its path is a file, not a folder") from err
     except ImportError as err:
         raise StorageError(f"cannot {verb} {url!r}: its file system needs a package that is missing ({err})") from err

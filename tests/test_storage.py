@@ -1,0 +1,203 @@
+"""Storage: the contract on the file systems of this machine, and what only a local one can show."""
+
+import multiprocessing
+import os
+import uuid
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from sparkcv import storage
+from sparkcv.errors import AccessError, MissingFileError, StorageError, UsageError
+from tests.contracts.storage import StorageContract
+
+
+@pytest.fixture(params=["local", "file", "memory"])
+def root(request, tmp_path):
+    if request.param == "memory":
+        url = f"memory://storage-{uuid.uuid4().hex}"
+    else:
+        (tmp_path / "root").mkdir()
+        url = f"{'file://' if request.param == 'file' else ''}{tmp_path}/root"
+    storage.make_dirs(url)
+    yield url
+    storage.delete(url, recursive=True)
+
+
+class TestContract(StorageContract):
+    """Local paths, file:// and memory://."""
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("/data/x/", "/data/x"),
+        ("/data/../x", "/x"),
+        ("file:///data/x//", "file:///data/x"),
+        ("file:///", "file:///"),
+        ("memory://a/b/", "memory://a/b"),
+        ("hdfs://default/user/me/", "hdfs://default/user/me"),
+        ("hdfs:/user/me", "hdfs:///user/me"),
+        ("HDFS://nn:8020/x", "hdfs://nn:8020/x"),
+        ("hdfs://nn/", "hdfs://nn"),
+        ("s3://bucket", "s3://bucket"),
+    ],
+)
+def test_resolving_makes_a_url_absolute_and_bare_of_slashes(given, wanted):
+    assert storage.resolve(given) == wanted
+
+
+def test_a_relative_path_is_resolved_against_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert storage.resolve("x/y") == f"{tmp_path}/x/y"
+    assert storage.resolve("a:b") == f"{tmp_path}/a:b"
+    assert storage.resolve("~/x") == "/home/me/x"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("", "got an empty path"),
+        ("  ", "got an empty path"),
+        ("hfds://nn/x", "unknown scheme 'hfds'"),
+        ("/a\0b", "NUL character"),
+    ],
+)
+def test_resolving_refuses_what_nothing_can_open(given, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        storage.resolve(given)
+
+
+def test_a_path_that_was_not_resolved_is_refused():
+    with pytest.raises(StorageError, match=r"got the relative path 'x/y', wanted an absolute path"):
+        storage.exists("x/y")
+
+
+def test_a_root_is_its_own_parent():
+    assert [storage.parent(url) for url in ("/", "hdfs://nn/", "memory://")] == ["/", "hdfs://nn/", "memory://"]
+    assert storage.parent("hdfs://nn/x") == "hdfs://nn/"
+    assert storage.parent("/x") == "/"
+    assert storage.parent("memory://a/b") == "memory://a"
+
+
+def test_only_local_urls_have_a_local_path():
+    assert storage.local_path("/a/b") == "/a/b"
+    assert storage.local_path("file:///a/b") == "/a/b"
+    assert storage.local_path("memory://a") is None
+    assert storage.local_path("hdfs://nn/a") is None
+
+
+def test_a_symbolic_link_that_leads_back_ends_the_walk_with_a_sentence(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/loop").symlink_to(tmp_path)
+    with pytest.raises(StorageError, match=r"the symbolic link .*loop' leads back to"):
+        list(storage.walk(str(tmp_path)))
+
+
+def test_a_symbolic_link_to_another_folder_is_followed(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/x").write_bytes(b"1")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/link").symlink_to(tmp_path / "elsewhere")
+    assert [entry.url for entry in storage.walk(str(tmp_path / "tree"))] == [f"{tmp_path}/tree/link/x"]
+
+
+def test_deleting_a_link_to_a_folder_leaves_the_folder(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/x").write_bytes(b"1")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    storage.delete(str(tmp_path / "link"), recursive=True)
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "elsewhere/x").exists()
+
+
+class FailingFileSystem(MemoryFileSystem):
+    """A file system that answers every question and every opening with one error."""
+
+    protocol = "sparkcvfail"
+    error: Exception = OSError()
+
+    def info(self, path, **kwargs):
+        raise self.error
+
+    def _open(self, path, mode="rb", **kwargs):
+        raise self.error
+
+
+@pytest.fixture
+def failing():
+    fsspec.register_implementation("sparkcvfail", FailingFileSystem, clobber=True)
+    return FailingFileSystem
+
+
+@pytest.mark.parametrize(
+    ("error", "translated", "sentence"),
+    [
+        (PermissionError("no"), AccessError, r"cannot look at 'sparkcvfail://x': permission denied"),
+        (OSError(111, "Connection refused"), StorageError, r"cannot look at 'sparkcvfail://x': Connection refused"),
+        (RuntimeError("name node is in safe mode"), StorageError, r"RuntimeError: name node is in safe mode"),
+    ],
+)
+def test_a_store_that_does_not_answer_is_an_error_and_never_a_missing_file(failing, error, translated, sentence):
+    failing.error = error
+    with pytest.raises(translated, match=sentence) as caught:
+        storage.exists("sparkcvfail://x")
+    assert caught.value.__cause__ is error
+
+
+def test_a_folder_that_refuses_is_not_writable(failing):
+    failing.error = PermissionError("no")
+    with pytest.raises(AccessError, match=r"cannot write 'sparkcvfail://x/.probe-.*permission denied"):
+        storage.check_writable("sparkcvfail://x")
+
+
+def test_a_full_device_is_told_with_its_name():
+    with pytest.raises(StorageError, match=r"'/dev/full': No space left on device"):
+        storage.append_bytes("/dev/full", b"x")
+
+
+def test_a_proc_file_that_refuses_is_not_taken_for_missing():
+    with pytest.raises(StorageError, match="/proc"):
+        storage.write_bytes("/proc/sparkcv-probe/x", b"x")
+
+
+def test_a_file_system_without_its_package_says_which_is_missing():
+    fsspec.register_implementation("sparkcvtest", "sparkcv_no_such_package.Fs", errtxt="install sparkcv-no-such")
+    with pytest.raises(StorageError, match=r"needs a package that is missing .*install sparkcv-no-such"):
+        storage.exists("sparkcvtest://bucket/x")
+
+
+def test_pipes_are_passed_over_for_reading_one_may_never_end(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "file").write_bytes(b"")
+    assert [entry.name for entry in storage.list_dir(str(tmp_path))] == ["file"]
+
+
+def test_a_forked_child_makes_its_own_client(tmp_path):
+    url = str(tmp_path / "f")
+    storage.write_bytes(url, b"parent")
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_client_of, args=(url, sender))
+    child.start()
+    assert receiver.poll(60)
+    assert receiver.recv() == (os.getpid(), True)
+    child.join(timeout=60)
+    assert child.exitcode == 0
+
+
+def _client_of(url, sender):
+    from sparkcv.storage.clients import _clients
+
+    inherited = {id(client) for client in _clients.values()}
+    storage.read_bytes(url)
+    mine = [client for (pid, _), client in _clients.items() if pid == os.getpid()]
+    sender.send((os.getppid(), len(mine) == 1 and id(mine[0]) not in inherited))
+
+
+def test_fetch_into_a_folder_that_is_not_there_says_so(tmp_path):
+    (tmp_path / "f").write_bytes(b"1")
+    with pytest.raises(MissingFileError, match="nowhere"):
+        storage.fetch(str(tmp_path / "f"), tmp_path / "nowhere/f")
