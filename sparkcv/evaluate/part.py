@@ -1,0 +1,138 @@
+"""What one evaluator leaves in storage for the driver: its counts, its worst mistakes and its rejected records.
+
+Results of any size go through storage and not through the control channel, whose frames are small. The driver
+reads parts back as data it does not trust: a file that does not read as a part is an error that names the file.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparkcv import storage
+from sparkcv.errors import DataError
+from sparkcv.evaluate.metrics import Tally
+from sparkcv.inputs.quarantine import Reject
+
+SCHEMA = 1
+MAX_LISTED = 200
+"""Rejects that a part lists; all of them are counted."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong answer worth looking at.
+
+    Attributes:
+        true: class index of the label, after labels_offset.
+        predicted: class index of the answer.
+        score: probability of ``predicted`` in [0, 1].
+        true_score: probability of ``true`` in [0, 1].
+        where: the picture's own file name, or the shard and offset it came from.
+        thumbnail: a small JPEG; empty when the picture could not be drawn.
+    """
+
+    true: int
+    predicted: int
+    score: float
+    true_score: float
+    where: str
+    thumbnail: bytes = b""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form; the thumbnail in base64."""
+        return {**vars(self), "thumbnail": base64.b64encode(self.thumbnail).decode("ascii")}
+
+
+@dataclass
+class Part:
+    """The results of one evaluator over its assigned records at one step."""
+
+    step: int
+    tally: Tally
+    mistakes: list[Mistake] = field(default_factory=list)
+    rejected: list[Reject] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def num_rejected(self) -> int:
+        """All records that were lost, also those that are not listed."""
+        return self.reasons.total()
+
+    def reject(self, rejects: Iterable[Reject]) -> None:
+        """Counts the records that ``rejects`` cost, and lists them while there is room."""
+        for reject in rejects:
+            self.reasons[reject.reason] += reject.num_records
+            if len(self.rejected) < MAX_LISTED:
+                self.rejected.append(reject)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return {
+            "schema": SCHEMA,
+            "step": self.step,
+            "tally": self.tally.to_dict(),
+            "mistakes": [mistake.to_dict() for mistake in self.mistakes],
+            "rejected": [vars(reject) for reject in self.rejected],
+            "reasons": dict(self.reasons),
+            "seconds": self.seconds,
+            "versions": self.versions,
+        }
+
+    @classmethod
+    def from_dict(cls, form: Any, where: str) -> Part:
+        """The part that `to_dict` wrote; DataError naming ``where`` if it is another thing."""
+        try:
+            if form["schema"] != SCHEMA:
+                raise DataError(f"schema {form['schema']!r}, wanted {SCHEMA}")
+            return cls(
+                step=int(form["step"]),
+                tally=Tally.from_dict(form["tally"]),
+                mistakes=[_mistake(entry) for entry in form["mistakes"]],
+                rejected=[_reject(entry) for entry in form["rejected"]],
+                reasons=Counter({str(reason): int(count) for reason, count in form["reasons"].items()}),
+                seconds=float(form["seconds"]),
+                versions={str(name): str(text) for name, text in form["versions"].items()},
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as err:
+            raise DataError(f"{where} does not read as an evaluator's results ({err!r})") from err
+
+
+def _mistake(entry: Mapping[str, Any]) -> Mistake:
+    try:
+        thumbnail = base64.b64decode(entry["thumbnail"], validate=True)
+    except binascii.Error as err:
+        raise DataError(f"a thumbnail is not base64 ({err})") from err
+    return Mistake(
+        int(entry["true"]),
+        int(entry["predicted"]),
+        float(entry["score"]),
+        float(entry["true_score"]),
+        str(entry["where"]),
+        thumbnail,
+    )
+
+
+def _reject(entry: Mapping[str, Any]) -> Reject:
+    return Reject(str(entry["url"]), int(entry["offset"]), str(entry["reason"]), int(entry["num_records"]))
+
+
+def worst(mistakes: Iterable[Mistake], limit: int) -> list[Mistake]:
+    """The ``limit`` mistakes that the net was surest of, surest first; equal ones by file name."""
+    return sorted(mistakes, key=lambda mistake: (-mistake.score, mistake.where))[:limit]
+
+
+def write(url: str, part: Part) -> None:
+    """Writes ``part`` to the storage URL ``url``. Raises StorageError."""
+    storage.write_json(url, part.to_dict())
+
+
+def read(url: str) -> Part:
+    """Reads the part at ``url``; raises StorageError or DataError."""
+    return Part.from_dict(storage.read_json(url), url)

@@ -1,0 +1,282 @@
+"""An evaluation's sections of the report: what each says, and what it says when there is nothing to show.
+
+`page` is the whole report of ``eval_image_classifier``; a job that evaluates among other things takes the sections
+it wants and adds its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from sparkcv.evaluate.curves import Curves, Point, smooth
+from sparkcv.evaluate.metrics import ClassMetrics, Metrics
+from sparkcv.evaluate.outcome import Outcome
+from sparkcv.evaluate.plots import Line, LineChart, heat_map, line_chart
+from sparkcv.evaluate.report import (
+    Bar,
+    Block,
+    Charts,
+    Code,
+    Columns,
+    Fact,
+    Fold,
+    Gallery,
+    Heat,
+    Paragraph,
+    Picture,
+    Report,
+    Section,
+    Table,
+)
+
+MAX_HEAT_CLASSES = 50
+"""A heat map of more classes cannot be read; the most confused pairs can."""
+
+MAX_OPEN_CLASSES = 50
+"""Rows of the per-class table that are open; with more classes the worst ones are, the rest is folded."""
+
+NUM_PAIRS = 10
+MAX_REJECTED = 100
+
+
+def page(outcome: Outcome, curves: Curves) -> Report:
+    """The report of one evaluation; ``curves`` are those of its training run, empty if unknown."""
+    return Report(
+        title=f"{outcome.run_name}: {outcome.model_name} on {outcome.dataset_name}/{outcome.split}",
+        subtitle=f"checkpoint of step {outcome.step:,}"
+        + (" · moving averages of the weights" if outcome.uses_moving_averages else "")
+        + f" · {outcome.image_size} px · {outcome.checkpoint}",
+        facts=headline(outcome),
+        sections=[
+            training(curves),
+            confusion(outcome.metrics),
+            classes(outcome.metrics),
+            mistakes(outcome),
+            rejects(outcome),
+            about(outcome),
+        ],
+        footer=f"Written by sparkcv {outcome.versions.get('sparkcv', '')}. "
+        "This page is one file, runs no script and needs no network.",
+    )
+
+
+def headline(outcome: Outcome) -> list[Fact]:
+    """The numbers that one remembers."""
+    metrics = outcome.metrics
+    seen = f"{outcome.num_evaluated:,} of {outcome.num_records:,} records" if outcome.is_partial else "the whole split"
+    few = len(metrics.classes) <= metrics.k
+    return [
+        Fact("accuracy", percent(metrics.accuracy), f"chance is about {percent(1 / len(metrics.classes))}"),
+        Fact(
+            f"recall@{metrics.k}",
+            percent(metrics.recall_at_k),
+            f"always 100 % with {len(metrics.classes)} classes" if few else f"label among the {metrics.k} best scores",
+        ),
+        Fact("mean recall of the classes", percent(metrics.mean_recall)),
+        Fact("examples", f"{metrics.num_examples:,}", seen),
+        Fact("rejected", f"{outcome.num_rejected:,}", "records that could not be read"),
+        Fact("step", f"{outcome.step:,}"),
+    ]
+
+
+def percent(share: float | None) -> str:
+    """A share in [0, 1] as a person reads it; a dash for None."""
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def training(curves: Curves) -> Section:
+    """Loss and learning rate over the run's steps."""
+    charts = [
+        _curve("Loss", "loss", curves, lambda point: point.loss, smoothed=True),
+        _curve("Learning rate", "learning rate", curves, lambda point: point.learning_rate, smoothed=False),
+    ]
+    drawn = [chart for chart in charts if chart is not None]
+    blocks: list[Block] = [Charts(drawn)] if drawn else [_no_curves()]
+    if curves.restarts:
+        times = "once" if len(curves.restarts) == 1 else f"{len(curves.restarts):,} times"
+        steps = ", ".join(f"{step:,}" for step in curves.restarts[:10]) + (", …" if len(curves.restarts) > 10 else "")
+        text = (
+            f"The run went back to a checkpoint {times}, to go on from step {steps}: dashed in grey is what that undid."
+        )
+        blocks.append(Paragraph(text))
+    if curves.num_unreadable:
+        blocks.append(
+            Paragraph(f"{_count(curves.num_unreadable, 'line')} of metrics.jsonl could not be read.", "warning")
+        )
+    return Section("Training", blocks)
+
+
+def _no_curves() -> Paragraph:
+    return Paragraph(
+        "No curves: the run's folder holds no metrics.jsonl with a logged step. "
+        "--train_dir names the folder of the run where it is not that of the checkpoint."
+    )
+
+
+def _curve(
+    title: str, unit: str, curves: Curves, pick: Callable[[Point], float | None], *, smoothed: bool
+) -> LineChart | None:
+    points = [(float(point.step), pick(point)) for point in curves.points]
+    lines = [Line("as logged", points, "smooth")]
+    if smoothed:
+        undone = [
+            Line("undone", [(float(point.step), pick(point)) for point in branch], "undone")
+            for branch in curves.superseded
+        ]
+        means = zip((x for x, _ in points), smooth([y for _, y in points]), strict=True)
+        lines = [*undone, Line("as logged", points, "raw"), Line("smoothed", list(means), "smooth")]
+    marks = [(float(step), f"restart at step {step:,}") for step in curves.restarts]
+    return line_chart(title, lines, x_label="step", y_label=unit, from_zero=True, marks=marks, mark_name="restart")
+
+
+def confusion(metrics: Metrics) -> Section:
+    """Who was taken for whom: a heat map while it can be read, and the most confused pairs."""
+    names = [each.name for each in metrics.classes]
+    parts: list[Block] = []
+    if len(names) <= MAX_HEAT_CLASSES:
+        heat = heat_map(
+            "Rows are true classes, columns what they were taken for; colour is the share of the row.",
+            names,
+            metrics.confusion,
+            row_title="true ↓",
+            column_title="predicted →",
+        )
+        parts.append(Heat(heat))
+        intro = "Blue is right, red is wrong."
+    else:
+        intro = f"{len(names):,} classes are too many for a picture: these are the pairs confused most often."
+    pairs = metrics.most_confused(NUM_PAIRS if len(names) <= MAX_HEAT_CLASSES else 3 * NUM_PAIRS)
+    parts.append(
+        Table(
+            "Pairs confused most often, with their share of the true class",
+            ["true class", "taken for", "times", "share"],
+            [[true.name, guess.name, n, percent(n / true.support)] for true, guess, n in pairs],
+        )
+        if pairs
+        else Paragraph("No class was taken for another.")
+    )
+    # A small heat map leaves room for the pairs at its side.
+    blocks: list[Block] = [Columns(parts)] if len(names) <= 12 else parts
+    if metrics.num_not_finite:
+        blocks.append(
+            Paragraph(
+                f"{_count(metrics.num_not_finite, 'example')} got scores that are not finite numbers; each counts as a "
+                "wrong answer and stands in its row's total only.",
+                "warning",
+            )
+        )
+    return Section("Confusion", blocks, intro)
+
+
+def classes(metrics: Metrics) -> Section:
+    """Precision and recall of each class, the lowest recall first."""
+    ordered = sorted(metrics.classes, key=lambda each: (each.recall is None, each.recall or 0.0, each.index))
+    caption = "Lowest recall first"
+    blocks: list[Block] = [_class_table(caption, ordered[:MAX_OPEN_CLASSES])]
+    rest = ordered[MAX_OPEN_CLASSES:]
+    if rest:
+        blocks.append(Fold(f"The other {_count(len(rest), 'class', 'classes')}", [_class_table(caption, rest)]))
+    return Section(
+        "Classes",
+        blocks,
+        "Recall: of those that are, the share that was found. Precision: of those called so, the share that is.",
+    )
+
+
+def _class_table(caption: str, rows: list[ClassMetrics]) -> Table:
+    return Table(
+        caption,
+        ["class", "recall", "precision", "examples", "called so"],
+        [
+            [
+                each.name,
+                Bar(percent(each.recall), each.recall),
+                Bar(percent(each.precision), each.precision),
+                each.support,
+                each.num_predicted,
+            ]
+            for each in rows
+        ],
+    )
+
+
+def mistakes(outcome: Outcome) -> Section:
+    """The wrong answers that the net was surest of, as pictures."""
+    names = [each.name for each in outcome.metrics.classes]
+    pictures = [
+        Picture(
+            data=mistake.thumbnail,
+            alt=f"a picture of {names[mistake.true]} that was taken for {names[mistake.predicted]}",
+            title=f"{names[mistake.predicted]} {percent(mistake.score)}",
+            lines=[
+                ("true", f"{names[mistake.true]} {percent(mistake.true_score)}"),
+                ("file", mistake.where),
+            ],
+        )
+        for mistake in outcome.mistakes
+    ]
+    if not pictures:
+        all_right = outcome.metrics.accuracy == 1
+        return Section("Worst mistakes", [Paragraph("There are none." if all_right else "None were asked for.")])
+    return Section(
+        "Worst mistakes",
+        [Gallery(pictures)],
+        "The wrong answers that the net was surest of: the answer with its score, then the true class with its own.",
+    )
+
+
+def rejects(outcome: Outcome) -> Section:
+    """Records that could not be evaluated, counted by reason, then listed."""
+    if not outcome.num_rejected:
+        return Section("Rejected records", [Paragraph("None: every record of the split could be read.")])
+    by_reason = sorted(outcome.reasons.items(), key=lambda item: (-item[1], item[0]))
+    listed = outcome.rejected[:MAX_REJECTED]
+    return Section(
+        "Rejected records",
+        [
+            Table(
+                "By reason",
+                ["reason", "records"],
+                [[reason, count] for reason, count in by_reason[:MAX_REJECTED]],
+            ),
+            Fold(
+                f"Where they are{'' if len(listed) == len(outcome.rejected) else f' (the first {len(listed)})'}",
+                [
+                    Table(
+                        "Rejected records",
+                        ["shard", "offset in bytes", "records", "reason"],
+                        [[reject.url, reject.offset, reject.num_records, reject.reason] for reject in listed],
+                    )
+                ],
+            ),
+        ],
+        "A record that cannot be read costs that record: it is in none of the numbers above.",
+    )
+
+
+def about(outcome: Outcome) -> Section:
+    """Where the numbers come from."""
+    facts: list[list[str | int | float | Bar]] = [
+        ["checkpoint", outcome.checkpoint],
+        ["dataset", f"{outcome.dataset_dir} ({outcome.dataset_name}, {outcome.split})"],
+        ["records", f"{outcome.num_records:,}" + (" (estimated, no manifest)" if outcome.is_estimated else "")],
+        ["loss", "–" if outcome.metrics.loss is None else f"{outcome.metrics.loss:.4f} (cross entropy)"],
+        ["evaluators", str(outcome.num_evaluators)],
+        ["time", f"{outcome.seconds:,.1f} s"],
+    ]
+    versions: list[list[str | int | float | Bar]] = [[name, text] for name, text in sorted(outcome.versions.items())]
+    return Section(
+        "About this evaluation",
+        [
+            Table("What was evaluated", ["what", "value"], facts),
+            Fold("Versions", [Table("Versions", ["part", "version"], versions)]),
+            Fold(
+                "Configuration", [Code(json.dumps(dict(outcome.config), indent=2, sort_keys=True, ensure_ascii=False))]
+            ),
+        ],
+    )
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
