@@ -13,6 +13,7 @@ from sparkcv.errors import ChannelError
 __all__ = [
     "MAX_LINES_BYTES",
     "MAX_RESULT_BYTES",
+    "MAX_SENTENCE_CHARS",
     "MAX_STATUS_BYTES",
     "Beat",
     "End",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 MAX_RESULT_BYTES = 48 * 1024  # of a role's result as JSON; bigger ones belong into storage
+MAX_SENTENCE_CHARS = 1500
 MAX_STATUS_BYTES = 8 * 1024
 MAX_LINES_BYTES = 12 * 1024  # of all log lines in one message as JSON: result + lines stay below one frame
 _MAX_NAME = 256

@@ -1,0 +1,152 @@
+"""The node process as its agent holds it: started, heard, signalled, and surely gone at the end."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import psutil
+
+from sparkcv.cluster.topology import Role
+
+__all__ = ["Child"]
+
+_MAX_MESSAGE_BYTES = 128 * 1024
+_MAX_MESSAGES_A_ROUND = 100
+_REAP_TIMEOUT_S = 5.0
+_REAP_POLL_S = 0.01
+
+# What Spark and this agent hold to prove who they are is no business of a user's program.
+_KEPT_BACK = (
+    "PYTHON_WORKER_FACTORY_SECRET",
+    "PYTHON_WORKER_FACTORY_PORT",
+    "PYSPARK_GATEWAY_SECRET",
+    "PYSPARK_GATEWAY_PORT",
+    "_SPARK_AUTH_SECRET",
+)
+_UNLESS_SET = {"TF_CPP_MIN_LOG_LEVEL": "1"}
+_ALWAYS = {
+    "TF_GRPC_REUSE_PORT": "true",  # else TensorFlow refuses the port that the agent holds for it
+    "TF_USE_LEGACY_KERAS": "1",  # TF-Slim's layers are Keras 2
+    "PYTHONUNBUFFERED": "1",  # lines come live
+    "PYTHONFAULTHANDLER": "1",  # a crash shows its stack
+}
+
+
+class Child:
+    """One node process, in a session (and so a process group) of its own.
+
+    It must be started from a thread that outlives it: Linux counts the death of the *thread* that started a
+    process as the death of its parent. A context manager: leaving it kills the whole group and reaps the process.
+    """
+
+    def __init__(self, role: Role, program: str, cluster: Mapping[str, list[str]], params: object, scratch_dir: str):
+        """Starts the process; raises OSError if the system refuses."""
+        task = {
+            "role": str(role),
+            "program": program,
+            "cluster": dict(cluster),
+            "params": params,
+            "scratch_dir": scratch_dir,
+        }
+        self.returncode: int | None = None
+        self.peak_rss_bytes = 0
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.setblocking(False)
+        command = [sys.executable, "-P", "-m", "sparkcv.cluster.node"]
+        command += ["--status_fd", str(theirs.fileno()), "--parent", str(os.getpid())]
+        # A file, not a pipe: parameters of any size, and no moment in which the two wait for each other.
+        with theirs, tempfile.TemporaryFile(mode="w+", dir=scratch_dir) as stdin:
+            json.dump(task, stdin)
+            stdin.seek(0)
+            self._process = subprocess.Popen(
+                command,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=_environment(),
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        self.kill()
+        self._socket.close()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended; false exactly when ``returncode`` is set."""
+        if self.returncode is None:
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            if pid:
+                self._reaped(status, usage.ru_maxrss)
+        return self.returncode is None
+
+    def take_log_fd(self) -> int:
+        """The reading end of the process's stdout and stderr; the caller closes it."""
+        assert self._process.stdout is not None  # noqa: S101 - Popen was told to make one
+        fd = os.dup(self._process.stdout.fileno())
+        self._process.stdout.close()
+        return fd
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What the node process said since the last call, oldest first; what is no JSON object is left out."""
+        said = []
+        for _ in range(_MAX_MESSAGES_A_ROUND):
+            try:
+                data = self._socket.recv(_MAX_MESSAGE_BYTES)
+            except (BlockingIOError, ConnectionResetError):
+                break
+            if not data:
+                break
+            with contextlib.suppress(ValueError, RecursionError):
+                message = json.loads(data)
+                if isinstance(message, dict):
+                    said.append(message)
+        return said
+
+    def rss_bytes(self) -> int:
+        """Resident memory of the process now; 0 once it is gone."""
+        try:
+            rss = int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+        self.peak_rss_bytes = max(self.peak_rss_bytes, rss)
+        return rss
+
+    def terminate(self) -> None:
+        """Asks the process, not what it started itself, to end in good order; fine if it is gone."""
+        if self.is_running:
+            os.kill(self.pid, signal.SIGTERM)  # ours until reaped, so the number cannot have passed to another
+
+    def kill(self) -> None:
+        """SIGKILLs the whole group, also when only the process's own children are left, and reaps the process."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        deadline_s = time.monotonic() + _REAP_TIMEOUT_S
+        while self.is_running and time.monotonic() < deadline_s:
+            time.sleep(_REAP_POLL_S)  # a process that hangs in the kernel must not hang its agent
+
+    def _reaped(self, status: int, max_rss_kb: int) -> None:
+        self.returncode = os.waitstatus_to_exitcode(status)
+        self._process.returncode = self.returncode  # we reap for the memory figure, so Popen must not wait again
+        self.peak_rss_bytes = max(self.peak_rss_bytes, max_rss_kb * 1024)
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment for the child, with the folders that *this* process imports from."""
+    kept = {name: value for name, value in os.environ.items() if name not in _KEPT_BACK}
+    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
+    return _UNLESS_SET | kept | _ALWAYS | {"PYTHONPATH": path}

@@ -1,0 +1,175 @@
+"""From how a role ended to a report that a person can act on: what, where, probably why, and what to change."""
+
+import dataclasses
+import re
+import signal
+from collections.abc import Sequence
+
+from sparkcv import logs
+from sparkcv.cluster.topology import Role
+
+__all__ = ["Cause", "Failure", "probable_cause", "report"]
+
+REPORT_LINES = 30
+_MB = 2**20
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """How a role ended, as far as it is known.
+
+    Attributes:
+        sentence: what happened, the first line of the report.
+        kind: class name of the exception that the program raised, or "".
+        returncode: of the node process, minus the signal if one killed it; None if unknown.
+        host, executor: where it ran; "" if it never got there.
+        pid: of the node process, 0 if unknown.
+        tail: its last log lines.
+        also: roles that failed at the same moment.
+    """
+
+    role: Role
+    sentence: str
+    kind: str = ""
+    returncode: int | None = None
+    host: str = ""
+    executor: str = ""
+    pid: int = 0
+    peak_rss_bytes: int = 0
+    tail: Sequence[str] = ()
+    also: Sequence[Role] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Cause:
+    """A probable cause, and the setting or deed that mends it."""
+
+    why: str
+    change: str
+
+
+_MEMORY = Cause(
+    "out of memory: the system or the cluster manager kills the largest process first",
+    "raise spark.executor.memoryOverhead, lower --batch_size, or use fewer roles on a host",
+)
+_IMAGE_MEMORY = Cause("out of memory while computing", "lower --batch_size or --train_image_size")
+_INSTRUCTION = Cause(
+    "an illegal instruction: this host's CPU lacks what a package was compiled for",
+    "install packages built for this CPU, or keep the job off this host",
+)
+_CRASH = Cause(
+    "a crash in native code; the stack is in the log lines",
+    "see which package the stack names; if it is a codec, find the picture by the last log lines",
+)
+_BUS = Cause("a file or shared memory that cannot be had: the disk or /dev/shm is full", "make room there")
+_MODULE = Cause(
+    "a Python module is missing on the executors",
+    "add it to --py-files or to the archive of spark.archives, or install it on every host",
+)
+_PORT = Cause("a port is taken by another process", "see who holds the port that the log lines name")
+_DISK = Cause(
+    "a disk or a quota is full",
+    "make room on the disk or in the folder that the log lines name, or lower --spool_bytes",
+)
+_NAN = Cause("the loss is no number any more", "lower --learning_rate, or look at the last batches' pictures")
+_DATA = Cause("the data is not what it should be", "see the file that the first line names; convert the dataset again")
+_DENIED = Cause("the executor's user lacks a permission", "grant it on the path that the first line or the log names")
+_LIBRARY = Cause(
+    "a shared library is missing on the executors", "set spark.executorEnv.LD_LIBRARY_PATH to where it lies"
+)
+_LEFT = Cause("the program ended its process by itself", "let the program return its result; it must not call exit")
+_TOLD = Cause(
+    "something outside the run told it to end: the cluster manager (preemption, decommissioning) or a person",
+    "submit again",
+)
+
+_BY_SIGNAL = {
+    signal.SIGKILL: _MEMORY,
+    signal.SIGILL: _INSTRUCTION,
+    signal.SIGBUS: _BUS,
+    signal.SIGSEGV: _CRASH,
+    signal.SIGABRT: _CRASH,
+    signal.SIGFPE: _CRASH,
+    signal.SIGTERM: _TOLD,
+}
+_BY_KIND = {
+    "RecordError": _DATA,
+    "ShardError": _DATA,
+    "LabelError": _DATA,
+    "ImageError": _DATA,
+    "BudgetError": _DATA,
+    "DataError": _DATA,
+    "AccessError": _DENIED,
+    "MemoryError": _MEMORY,
+    "ModuleNotFoundError": _MODULE,
+    "SystemExit": _LEFT,
+}
+# Searched in the first line, then in the log from its end; the first that is found counts.
+_BY_TEXT = (
+    (re.compile(r"SIGTERM"), _TOLD),
+    (re.compile(r"No module named|no module named"), _MODULE),
+    (re.compile(r"cannot open shared object file|error while loading shared libraries"), _LIBRARY),
+    (re.compile(r"No space left on device|[Qq]uota exceeded|DSQuotaExceeded|NSQuotaExceeded"), _DISK),
+    (re.compile(r"[Aa]ddress already in use|Could not start gRPC server|port .{0,20}in use"), _PORT),
+    (re.compile(r"OOM when allocating|ResourceExhausted"), _IMAGE_MEMORY),
+    (
+        re.compile(r"MemoryError|bad_alloc|Cannot allocate memory|memory limit|[Oo]ut of memory|beyond .*memory"),
+        _MEMORY,
+    ),
+    (re.compile(r"Exit status: 137|exit code:? 137|exited with code 137"), _MEMORY),
+    (re.compile(r"\bNaN\b|\bnan\b.*loss|loss.*\bnan\b|\bInf\b"), _NAN),
+    (re.compile(r"Illegal instruction|was compiled to use .* instructions"), _INSTRUCTION),
+    (re.compile(r"Permission denied|AccessControlException"), _DENIED),
+)
+
+
+def probable_cause(failure: Failure) -> Cause | None:
+    """The likeliest cause of ``failure``, or None where nothing points to one."""
+    if failure.kind in _BY_KIND:
+        return _BY_KIND[failure.kind]
+    if failure.returncode is not None and failure.returncode < 0 and -failure.returncode in _BY_SIGNAL:
+        return _BY_SIGNAL[signal.Signals(-failure.returncode)]
+    for text in (failure.sentence, *reversed(failure.tail)):
+        for pattern, cause in _BY_TEXT:
+            if pattern.search(text):
+                return cause
+    return _LEFT if failure.returncode == 0 else None
+
+
+def report(failure: Failure) -> str:
+    """The one report of a failed run, for people: the sentence first, then where, why, what to change, and the log."""
+    cause = probable_cause(failure)
+    lines = [logs.clean(failure.sentence), f"  role: {failure.role} {_place(failure)}", f"  ended: {_ending(failure)}"]
+    if failure.peak_rss_bytes:
+        lines.append(f"  peak memory: {failure.peak_rss_bytes / _MB:.0f} MB resident")
+    if failure.also:
+        lines.append(f"  at the same moment: {', '.join(map(str, failure.also))}")
+    if cause is None:
+        lines.append("  probable cause: not known; see the log lines")
+    else:
+        lines += [f"  probable cause: {cause.why}", f"  to change: {cause.change}"]
+    tail = list(failure.tail)[-REPORT_LINES:]
+    lines.append(f"  last log lines of {failure.role} ({len(tail)}):" if tail else "  it wrote no log lines")
+    return "\n".join(lines + [f"    {logs.clean(line)}" for line in tail])
+
+
+def _place(failure: Failure) -> str:
+    if not failure.host:
+        return "(it never started)"
+    process = f", process {failure.pid}" if failure.pid else ""
+    return f"on host {failure.host}{process}, executor {failure.executor}"
+
+
+def _ending(failure: Failure) -> str:
+    code = failure.returncode
+    if code is None:
+        return "without an exit code"
+    return f"exit code {code}" if code >= 0 else f"signal {signal_name(-code)}"
+
+
+def signal_name(number: int) -> str:
+    """Such as ``9 (SIGKILL)``."""
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return str(number)

@@ -1,0 +1,155 @@
+"""The default launcher: one Spark barrier stage, one task per agent, all started together or not at all."""
+
+import functools
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sparkcv.cluster.launchers import Body, Seat, Slots
+from sparkcv.cluster.session import submitted_executors
+from sparkcv.errors import ClusterError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["BarrierLaunch", "BarrierLauncher"]
+
+_MAX_ERROR_CHARS = 600
+_PYTHON_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit): .*", re.MULTILINE)
+
+
+class BarrierLauncher:
+    """Starts agents as the tasks of a barrier stage of ``spark``."""
+
+    def __init__(self, spark: "SparkSession"):
+        """Raises ClusterError for a session that cannot run barrier stages."""
+        self._context = spark.sparkContext
+        self._spark = spark
+        if self._context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
+            raise ClusterError(
+                "spark.dynamicAllocation.enabled is true, but all roles have to start together: "
+                "submit with --conf spark.dynamicAllocation.enabled=false and --num-executors"
+            )
+
+    def slots(self) -> Slots:
+        """Task slots of the executors that are there now, and of all that were asked for."""
+        scala = self._context._jsc.sc()
+        now = int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
+        return Slots(now, self._most(now))
+
+    def bind_host(self) -> tuple[str, str]:
+        """Spark's own answer: spark.driver.bindAddress, and spark.driver.host as the executors reach it."""
+        conf = self._context.getConf()
+        host = conf.get("spark.driver.host", "127.0.0.1")
+        return conf.get("spark.driver.bindAddress", host), host
+
+    def launch(self, name: str, count: int, body: Body) -> "BarrierLaunch":
+        """Submits the stage as a job group of its own, from a thread of its own."""
+        return BarrierLaunch(self._spark, name, count, body)
+
+    def _most(self, now: int) -> int | None:
+        master, conf = self._context.master, self._context.getConf()
+        if master.startswith("local") and not master.startswith("local-cluster"):
+            return now
+        executors = submitted_executors(self._spark)
+        cores = conf.get("spark.executor.cores", "" if master.startswith("spark:") else "1")
+        if executors is None or not cores:
+            return None
+        return executors * (int(cores) // int(conf.get("spark.task.cpus", "1")))
+
+
+class BarrierLaunch:
+    """One barrier stage under way."""
+
+    def __init__(self, spark: "SparkSession", name: str, count: int, body: Body):
+        """Submits the stage and returns at once."""
+        from pyspark import InheritableThread
+
+        self._context = spark.sparkContext
+        self._name, self._count, self._body = name, count, body
+        self._group = f"sparkcv-{uuid.uuid4().hex}"
+        self._error = ""
+        self._thread = InheritableThread(target=self._run, name="sparkcv-launch", daemon=True)
+        self._thread.start()
+
+    def is_over(self) -> bool:
+        """Whether Spark's job has ended."""
+        return not self._thread.is_alive()
+
+    def error(self) -> str:
+        """The heart of Spark's message, if the job failed."""
+        return self._error if self.is_over() else ""
+
+    def loss(self, executor: str) -> str:
+        """Why Spark removed the executor with that ``host:port``; "" while it counts as alive."""
+        executors = self._context._jsc.sc().statusStore().executorList(False)
+        for at in range(executors.size()):
+            found = executors.apply(at)
+            if found.hostPort() == executor and not found.isActive():
+                reason = found.removeReason()
+                return _one_line(reason.get()) if reason.isDefined() else "Spark removed the executor"
+        return ""
+
+    def cancel(self) -> None:
+        """Cancels the job; Spark kills a Python worker that does not end within about 2 s."""
+        if not self.is_over():
+            self._context.cancelJobGroup(self._group)
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits for Spark's job to end."""
+        self._thread.join(timeout_s)
+        return self.is_over()
+
+    def _run(self) -> None:
+        try:
+            self._context.setJobGroup(self._group, self._name)
+            seats = self._context.parallelize(range(self._count), self._count).barrier()
+            seats.mapPartitions(functools.partial(_sit, self._body)).collect()
+        except Exception as err:  # noqa: BLE001 - it travels to the supervisor by error()
+            self._error = spark_sentence(err)
+
+
+def _sit(body: Body, _: Iterator[int]) -> Iterator[Any]:
+    """The Spark task: takes its seat and runs the body there."""
+    from pyspark import BarrierTaskContext
+
+    context = BarrierTaskContext.get()
+    index = context.partitionId()
+    executor = context.getTaskInfos()[index].address
+    body(
+        Seat(
+            index=index,
+            host=executor.rpartition(":")[0],
+            executor=executor,
+            scratch_root=_scratch_root(),
+            exchange=context.allGather,
+        )
+    )
+    return iter(())
+
+
+def _scratch_root() -> str:
+    """Spark's local folder of this application, which goes with the application, or else the working folder.
+
+    SPARK_LOCAL_DIRS names block folders, which go with the executor only if that ends in good order; the folder
+    around them is removed by the one who made it: YARN, Spark's worker, or the driver.
+    """
+    block_folder = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0]
+    return os.path.dirname(block_folder) if block_folder else os.getcwd()
+
+
+def spark_sentence(err: Exception) -> str:
+    """What a person needs of Spark's exception: the Python error in it if there is one, else its first lines."""
+    java = getattr(err, "java_exception", None)
+    text = str(java.getMessage()) if java is not None else f"{type(err).__name__}: {err}"
+    python = _PYTHON_ERROR.findall(text)
+    if python:
+        return _one_line(python[-1])
+    return _one_line(" ".join(line for line in text.splitlines() if not line.lstrip().startswith("at ")))
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_ERROR_CHARS else line[:_MAX_ERROR_CHARS] + " ..."

@@ -1,0 +1,118 @@
+"""An agent's conversation with the driver: a beat a second, reconnecting, and the driver's orders in return."""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from sparkcv import logs
+from sparkcv.cluster.channel import Client
+from sparkcv.cluster.messages import Beat, End, Hello, Message, Reply
+from sparkcv.errors import ChannelError
+
+__all__ = ["SILENCE_S", "UNREACHABLE_S", "Link"]
+
+UNREACHABLE_S = 10.0  # nobody listens at the driver's port, or it hangs up: the driver is gone
+SILENCE_S = 30.0  # no answer at all: rather the network, and a cut cable of 20 s should cost nothing
+_BEAT_S = 1.0
+_RETRY_S = 0.5
+_REQUEST_TIMEOUT_S = 5.0
+_END_TIMEOUT_S = 15.0
+
+_log = logs.get(__name__)
+
+
+class Link:
+    """Says hello, then beats from a thread of its own until ``end()`` or ``close()``.
+
+    ``order`` is the driver's newest word; once it is ``"stop"`` it stays so. ``lost`` is "" or the sentence why
+    the driver counts as gone; once set it stays set, and the agent must end its node process.
+    """
+
+    def __init__(self, address: tuple[str, int], secret: bytes, hello: Hello, snapshot: Callable[[], Beat]):
+        """Connects to the driver; raises ChannelError if it is not there or refuses this agent.
+
+        ``snapshot`` makes each beat; it is called from the beating thread.
+        """
+        self._address, self._secret, self._hello, self._snapshot = address, secret, hello, snapshot
+        self.order: Reply = Reply()
+        self.lost = ""
+        self._lock = threading.Lock()
+        self._contact_s = time.monotonic()
+        self._client: Client | None = self._connect()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sparkcv-link", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> "Link":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def end(self, message: End) -> None:
+        """Says the last word, in place of further beats; raises ChannelError if the driver cannot be told."""
+        self._stop_beating()
+        self._say(self._snapshot())  # the lines since the last beat
+        deadline_s = time.monotonic() + _END_TIMEOUT_S
+        pause = threading.Event()
+        while not self._say(message):
+            if self.lost or time.monotonic() > deadline_s:
+                raise ChannelError(f"{self._hello.role} could not tell the driver how it ended: {self.lost}")
+            pause.wait(_RETRY_S)
+
+    def close(self) -> None:
+        """Ends the beating and hangs up; closing twice is fine."""
+        self._stop_beating()
+        if self._client is not None:
+            self._client.close()
+
+    def _stop_beating(self) -> None:
+        self._closing.set()
+        self._thread.join(3 * _REQUEST_TIMEOUT_S)
+
+    def _run(self) -> None:
+        pause_s = _BEAT_S
+        unsent: Beat | None = None  # is said again after a reconnection: its log lines would be lost otherwise
+        while not self._closing.wait(pause_s) and not self.lost:
+            beat = unsent or self._snapshot()
+            unsent = None if self._say(beat) else beat
+            pause_s = _RETRY_S if unsent else _BEAT_S
+        if unsent is not None and not self.lost:
+            self._say(unsent)
+
+    def _say(self, message: Message) -> bool:
+        with self._lock:
+            try:
+                if self._client is None:
+                    self._client = self._connect()
+                reply = self._client.request(message)
+            except ChannelError as err:
+                self._client = None
+                self._note_failure(err)
+                return False
+            self._contact_s = time.monotonic()
+            self._obey(reply)
+            return True
+
+    def _connect(self) -> Client:
+        client = Client(self._address, self._secret, timeout_s=_REQUEST_TIMEOUT_S)
+        reply = client.request(self._hello)
+        if reply.order == "refuse":
+            client.close()
+            self.lost = f"the driver refused {self._hello.role}: {reply.reason}"
+            raise ChannelError(self.lost)
+        self._obey(reply)
+        return client
+
+    def _obey(self, reply: Reply) -> None:
+        if reply.order == "refuse":
+            self.lost = f"the driver refused {self._hello.role}: {reply.reason}"
+        elif reply.order == "stop":
+            self.order = reply
+
+    def _note_failure(self, err: ChannelError) -> None:
+        limit_s = SILENCE_S if isinstance(err.__cause__, TimeoutError) else UNREACHABLE_S
+        quiet_s = time.monotonic() - self._contact_s
+        if quiet_s > limit_s and not self.lost:
+            self.lost = f"no word from the driver for {quiet_s:.0f} s ({err})"
