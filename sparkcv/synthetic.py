@@ -93,12 +93,12 @@ def write_pictures(
 
 
 def broken_file(kind: str, size: int = 96) -> bytes:
-    """Return the bytes of one of :data:`BROKEN`: nothing, half a JPEG, a text, a GIF, or a PNG of 20000x20000."""
+    """Return the bytes of one of :data:`BROKEN`: nothing, a part of a JPEG, a text, a GIF, or a PNG of 20000x20000."""
     if kind == "empty.jpg":
         return b""
     if kind == "truncated.jpg":
         whole = encode(draw(0, 0, size), "jpeg")
-        return whole[: len(whole) // 2]
+        return whole[: len(whole) * 3 // 4]
     if kind == "text.jpg":
         return b"this is no picture, whatever its name says\n"
     if kind == "gif.jpg":

@@ -99,7 +99,7 @@ def _name_format(data: bytes) -> str:
         return "XML or HTML"
     if not any(data[:64].strip(b"\0")):
         return "zero bytes"
-    if all(byte >= 32 or byte in b"\t\r\n\f" for byte in data[:64]):
+    if all(32 <= byte < 127 or byte in b"\t\r\n\f" for byte in data[:64]):
         return "text"
     return f"unknown, starts with {data[:4].hex()}"
 

@@ -1,0 +1,138 @@
+"""TFRecord frames: bytes pinned to TensorFlow's, every flipped byte found, every cut accounted for."""
+
+import random
+
+import pytest
+
+from sparkcv.errors import RecordError
+from sparkcv.records import tfrecord
+
+PAYLOADS = [bytes([index]) * (index * 7 % 23 + 1) for index in range(20)]
+SHARD = b"".join(tfrecord.frame(payload) for payload in PAYLOADS)
+STARTS = [sum(len(payload) + 16 for payload in PAYLOADS[:index]) for index in range(21)]
+
+
+def record_at(offset: int) -> int:
+    return max(index for index in range(20) if STARTS[index] <= offset)
+
+
+def is_header(offset: int) -> bool:
+    return offset - STARTS[record_at(offset)] < tfrecord.HEADER_BYTES
+
+
+def test_a_frame_has_tensorflows_bytes():
+    # Written by tf.io.TFRecordWriter of TensorFlow 2.21.
+    golden = "0500000000000000eab2043e68656c6c6fbb1f1c19"
+    assert tfrecord.frame(b"hello").hex() == golden
+    assert tfrecord.frame(b"").hex() == "000000000000000029039807d8ea82a2"
+
+
+def test_the_masked_crc_is_the_formats_own():
+    assert tfrecord.masked_crc32c(b"") == 0xA282EAD8
+    assert tfrecord.masked_crc32c(b"123456789") == ((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def test_a_whole_shard_gives_every_record_with_its_offset():
+    records = list(tfrecord.read_records(SHARD, "shard"))
+    assert [bytes(record.payload) for record in records] == PAYLOADS
+    assert [record.offset for record in records] == STARTS[:20]
+    good, bad = tfrecord.scan(memoryview(SHARD), "shard")
+    assert good == records
+    assert bad == []
+
+
+def test_an_empty_shard_has_no_records():
+    assert tfrecord.scan(b"", "shard") == ([], [])
+    assert list(tfrecord.read_records(b"", "shard")) == []
+
+
+def test_an_empty_payload_is_a_record():
+    good, bad = tfrecord.scan(tfrecord.frame(b"") * 2, "shard")
+    assert [len(record.payload) for record in good] == [0, 0]
+    assert bad == []
+
+
+@pytest.mark.parametrize("bit", [0x01, 0x80, 0xFF])
+def test_every_flipped_byte_costs_its_record_or_is_told_as_the_rest_of_the_shard(bit):
+    for offset in range(len(SHARD)):
+        damaged = bytearray(SHARD)
+        damaged[offset] ^= bit
+        good, bad = tfrecord.scan(bytes(damaged), "shard")
+        hit = record_at(offset)
+        (fault,) = bad
+        assert fault.offset == STARTS[hit]
+        if is_header(offset):
+            assert fault.ends_shard
+            assert fault.lost_bytes == len(SHARD) - STARTS[hit]
+            assert [bytes(record.payload) for record in good] == PAYLOADS[:hit]
+        else:
+            assert not fault.ends_shard
+            assert fault.lost_bytes == len(PAYLOADS[hit]) + 16
+            assert [bytes(record.payload) for record in good] == PAYLOADS[:hit] + PAYLOADS[hit + 1 :]
+
+
+def test_every_cut_delivers_the_records_before_it_and_says_what_is_lost():
+    for length in range(len(SHARD)):
+        good, bad = tfrecord.scan(SHARD[:length], "shard")
+        whole = sum(start <= length for start in STARTS[1:])
+        assert [bytes(record.payload) for record in good] == PAYLOADS[:whole]
+        if length in STARTS:  # between two records nothing shows: that is what the manifest's count is for
+            assert bad == []
+        else:
+            (fault,) = bad
+            assert (fault.offset, fault.lost_bytes, fault.ends_shard) == (STARTS[whole], length - STARTS[whole], True)
+
+
+@pytest.mark.parametrize("trailing", [b"\0", b"x" * 11, b"\0" * 12, b"\0" * 500])
+def test_trailing_bytes_are_told_and_cost_no_record(trailing):
+    good, bad = tfrecord.scan(SHARD + trailing, "shard")
+    assert len(good) == 20
+    assert [(fault.offset, fault.lost_bytes) for fault in bad] == [(len(SHARD), len(trailing))]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (SHARD[:-1], "a.tfrecord: damaged at offset .*: cut inside a record of"),
+        (SHARD[:5], "a.tfrecord: damaged at offset 0: cut inside a length header, 5 bytes lost"),
+        (b"\xff" * 40, "a.tfrecord: damaged at offset 0: wrong CRC of the length, the last 40 bytes lost"),
+        (SHARD[:12] + b"\xff" + SHARD[13:], "a.tfrecord: damaged at offset 0: wrong CRC of the payload of 1 bytes"),
+    ],
+)
+def test_strict_reading_stops_at_the_first_damage_naming_the_place(data, sentence):
+    with pytest.raises(RecordError, match=sentence):
+        list(tfrecord.read_records(data, "a.tfrecord"))
+
+
+def test_reasons_name_the_shard():
+    _, (fault,) = tfrecord.scan(SHARD[:-1], "hdfs://nn/a.tfrecord")
+    assert fault.reason.startswith("hdfs://nn/a.tfrecord: cut inside a record")
+
+
+def test_a_length_of_exabytes_is_refused_without_allocating():
+    length = (2**63).to_bytes(8, "little")
+    header = length + tfrecord.masked_crc32c(length).to_bytes(4, "little")
+    good, (fault,) = tfrecord.scan(header + b"x" * 100, "shard")
+    assert good == []
+    assert fault.reason == f"shard: cut inside a record of {2**63} bytes, 112 bytes lost"
+
+
+def test_noise_never_crashes_and_never_gives_a_record():
+    rng = random.Random(0)
+    for _ in range(300):
+        data = rng.randbytes(rng.randrange(200))
+        good, bad = tfrecord.scan(data, "noise")
+        assert good == []
+        assert len(bad) == bool(data)
+
+
+@pytest.mark.tensorflow
+def test_tensorflow_reads_what_we_write_and_we_read_what_it_writes(tmp_path):
+    import tensorflow.compat.v1 as tf
+
+    (tmp_path / "ours").write_bytes(SHARD)
+    assert list(tf.io.tf_record_iterator(str(tmp_path / "ours"))) == PAYLOADS
+    with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as writer:
+        for payload in PAYLOADS:
+            writer.write(payload)
+    assert (tmp_path / "theirs").read_bytes() == SHARD

@@ -1,0 +1,88 @@
+"""Protobuf's wire format: what is read, and what is refused with its byte."""
+
+import random
+
+import pytest
+
+from sparkcv.records import wire
+
+
+def test_features_come_back_as_they_went():
+    data = wire.encode_features({"b": b"\0\xff", "a": -1, "c": 2**63 - 1, "d": -(2**63), "e": b""})
+    features = wire.parse_features(data)
+    assert {name: (value.kind, list(value.items)) for name, value in features.items()} == {
+        "a": (int, [-1]),
+        "b": (bytes, [b"\0\xff"]),
+        "c": (int, [2**63 - 1]),
+        "d": (int, [-(2**63)]),
+        "e": (bytes, [b""]),
+    }
+
+
+def test_features_are_written_in_order_of_name():
+    assert wire.encode_features({"b": 1, "a": 2}) == wire.encode_features({"a": 2, "b": 1})
+
+
+@pytest.mark.parametrize(
+    ("hexed", "kind", "items"),
+    [
+        ("0a0b0a090a01611204 1a020801", int, [1]),  # not packed, as proto2 writers do
+        ("0a0d0a0b0a01611206 1a040a020102", int, [1, 2]),
+        ("0a0f0a0d0a01611208 12060a040000803f", float, [1.0]),
+        ("0a0e0a0c0a01611207 12050d0000803f", float, [1.0]),  # not packed
+        ("0a090a070a01611202 1a00", int, []),
+        ("0a090a070a01611202 0a00", bytes, []),
+    ],
+)
+def test_lists_are_read_packed_or_not(hexed, kind, items):
+    value = wire.parse_features(bytes.fromhex(hexed))["a"]
+    assert (value.kind, list(value.items)) == (kind, items)
+
+
+def test_unknown_fields_are_passed_over():
+    known = wire.encode_features({"a": 1})
+    assert wire.parse_features(b"\x10\x05" + b"\x1d1234" + b"\x1912345678" + known).keys() == {"a"}
+
+
+def test_a_later_entry_of_a_name_wins():
+    both = wire.encode_features({"a": 1}) + wire.encode_features({"a": 2})
+    assert list(wire.parse_features(both)["a"].items) == [2]
+
+
+def test_a_feature_without_a_list_is_as_if_it_were_not_there():
+    assert wire.parse_features(bytes.fromhex("0a070a050a01611200")) == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"\x80" * 20, "an unfinished number at byte 0"),
+        (b"\x0a", "an unfinished number at byte 1"),
+        (b"\x0a\x05abc", "a field of 5 bytes at byte 0, 3 are left"),
+        (b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "are left"),
+        (b"\x02\x00", "field number 0 at byte 0"),
+        (b"\x0b", "wire type 3 at byte 0"),
+        (b"\x08\x01", "features is a number"),
+        (bytes.fromhex("0a0d0a0b0a0161120612040a02ffff"), "packed floats of 2 bytes"),
+        (bytes.fromhex("0a0d0a0b0a016112061a040a0280ff"), "an unfinished number at byte 0"),
+        (bytes.fromhex("0a050a030a01ff"), "utf-8"),
+    ],
+)
+def test_bytes_that_are_no_example_are_refused(data, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        wire.parse_features(data)
+
+
+def test_noise_and_flipped_bits_end_in_a_value_or_in_a_value_error():
+    rng = random.Random(0)
+    base = wire.encode_features({"image/encoded": b"x" * 50, "image/class/label": 3})
+    for _ in range(3000):
+        data = bytearray(base if rng.random() < 0.7 else rng.randbytes(rng.randrange(80)))
+        for _ in range(rng.randrange(4)):
+            if data:
+                data[rng.randrange(len(data))] = rng.randrange(256)
+        try:
+            features = wire.parse_features(bytes(data))
+        except ValueError:
+            continue
+        assert all(len(bytes(item)) <= len(data) for v in features.values() if v.kind is bytes for item in v.items)
