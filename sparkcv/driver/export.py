@@ -1,0 +1,178 @@
+"""The driver's side of an export: everything checked first, one exporter run, the published model read back."""
+
+import contextlib
+import dataclasses
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sparkcv import logs, nets, preprocess, storage
+from sparkcv.cluster import supervisor
+from sparkcv.cluster.topology import Role
+from sparkcv.config import ExportConfig
+from sparkcv.errors import CheckpointError, FileExistsAlreadyError, ModelError, StorageError, UsageError
+from sparkcv.predict import manifest as manifests
+from sparkcv.predict.export.task import ExportTask
+from sparkcv.records import labels
+from sparkcv.train import checkpoint
+
+PROGRAM = "sparkcv.predict.export.program:main"
+
+_EXPORTER = Role("exporter", 0)
+_log = logs.get(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportReport:
+    """A published model, every byte of it read back by the driver.
+
+    ``difference`` is the largest between the probabilities of frozen graph and SavedModel on the picture both scored.
+    """
+
+    model_dir: str
+    model_name: str
+    digest: str
+    step: int
+    num_classes: int
+    image_size: int
+    checkpoint: str
+    num_bytes: int
+    difference: float
+    elapsed_s: float
+
+    def __str__(self) -> str:
+        rows = [
+            ("model", self.model_dir),
+            ("net", f"{self.model_name}, {self.num_classes} classes, {self.image_size} pixels"),
+            ("checkpoint", f"{self.checkpoint} (step {self.step})"),
+            ("digest", self.digest),
+            ("proof", f"loaded again, SavedModel and frozen graph agree to {self.difference:.1e} on one picture"),
+            ("size", f"{self.num_bytes / 1e6:.1f} MB, read back and whole"),
+            ("took", logs.duration(self.elapsed_s)),
+        ]
+        return "\n".join(f"{name:<12} {text}" for name, text in rows)
+
+
+def prepare(config: ExportConfig) -> ExportTask:
+    """Check flags, labels, checkpoint and target without Spark or TensorFlow.
+
+    What a run's ``run.json`` beside the checkpoint tells fills flags that are not set: image size, preprocessing and,
+    without ``dataset_dir``, the labels.
+
+    Raises:
+        UsageError: an unknown net or preprocessing, a size that does not fit the net, no labels to be found.
+        ShardError: labels.txt is missing or bad.
+        CheckpointError, MissingFileError: no valid checkpoint, or one of another net or number of classes.
+        FileExistsAlreadyError: ``model_dir`` holds something already.
+    """
+    net = nets.get(config.model_name)
+    config = dataclasses.replace(
+        config,
+        checkpoint_path=storage.resolve(config.checkpoint_path or ""),
+        model_dir=storage.resolve(config.model_dir or ""),
+        dataset_dir=config.dataset_dir and storage.resolve(config.dataset_dir),
+        output_file=config.output_file and storage.resolve(config.output_file),
+    )
+    _check_target(str(config.model_dir))
+    found = checkpoint.locate(str(config.checkpoint_path))
+    run = _read_run(storage.parent(found.prefix_url))
+    trained = run.get("config") or {}
+    if run.get("model_name") not in (None, config.model_name):
+        raise CheckpointError(
+            f"the checkpoint {found.prefix_url!r} is of {run['model_name']}, --model_name is {config.model_name}"
+        )
+    image_size = config.image_size or trained.get("train_image_size") or net.default_image_size
+    preprocessing = config.preprocessing_name or trained.get("preprocessing_name") or net.preprocessing
+    net.check_image_size(image_size)
+    names, where = _labels(config, run, found.prefix_url)
+    if run.get("num_classes") not in (None, len(names)):
+        raise CheckpointError(
+            f"the checkpoint {found.prefix_url!r} was trained on {run['num_classes']} classes, {where} names"
+            f" {len(names)} with --labels_offset {config.labels_offset}; wanted the same number"
+        )
+    if trained.get("train_image_size") not in (None, image_size):
+        _log.warning("--image_size %d: the net was trained at %d pixels", image_size, trained["train_image_size"])
+    storage.check_writable(storage.parent(str(config.model_dir)))
+    return ExportTask(config, found, names, where, image_size, preprocess.get(preprocessing).name)
+
+
+def export(spark: Any, task: ExportTask) -> ExportReport:
+    """Run the exporter on an executor of ``spark``, and read the model that it published.
+
+    Raises:
+        RoleFailedError: the exporter died or reported an error; nothing was published.
+        ModelError: what lies in ``model_dir`` is not what the exporter reported.
+    """
+    config, started_s = task.config, time.monotonic()
+    url = str(config.model_dir)
+
+    def on_status(role: Role, status: Mapping[str, Any]) -> None:
+        _log.info("%s: %s", role, status.get("doing", ""))
+
+    try:
+        results = supervisor.run(
+            spark, PROGRAM, (_EXPORTER,), task.to_params(), on_status=on_status, start_timeout_s=config.start_timeout_s
+        )
+    except BaseException:
+        _sweep(url)
+        raise
+    result = results[str(_EXPORTER)]
+    manifest = manifests.read_manifest(url)
+    if manifest.digest != result["digest"]:
+        raise ModelError(f"{url!r} has digest {manifest.digest}, the exporter published {result['digest']}")
+    manifests.verify(url, manifest)
+    return ExportReport(
+        model_dir=url,
+        model_name=manifest.model_name,
+        digest=manifest.digest,
+        step=manifest.step,
+        num_classes=manifest.num_classes,
+        image_size=manifest.image_size,
+        checkpoint=manifest.run,
+        num_bytes=sum(file["bytes"] for file in manifest.files.values()),
+        difference=float(result["proof"]),
+        elapsed_s=time.monotonic() - started_s,
+    )
+
+
+def _check_target(url: str) -> None:
+    if not storage.exists(url):
+        return
+    if not storage.is_dir(url) or storage.list_dir(url):
+        raise FileExistsAlreadyError(f"--model_dir: {url!r} is there already; wanted a new or an empty folder")
+
+
+def _labels(config: ExportConfig, run: Mapping[str, Any], prefix_url: str) -> tuple[tuple[str, ...], str]:
+    """Return the model's class names, offset taken off, and where they were read."""
+    if config.dataset_dir:
+        names = labels.read_labels(config.dataset_dir)[config.labels_offset :]
+        where = storage.join(config.dataset_dir, labels.FILE_NAME)
+    elif run.get("labels"):
+        names = tuple(str(name) for name in run["labels"])
+        where = storage.join(storage.parent(prefix_url), "run.json")
+    else:
+        raise UsageError(
+            f"--dataset_dir is missing: {storage.parent(prefix_url)!r} has no run.json that tells the labels; wanted"
+            " the folder that holds labels.txt"
+        )
+    if len(names) < 2:
+        raise UsageError(f"{where!r} names {len(names)} classes with --labels_offset {config.labels_offset}; wanted 2")
+    return names, where
+
+
+def _read_run(run_url: str) -> Mapping[str, Any]:
+    url = storage.join(run_url, "run.json")
+    value = storage.read_json(url) if storage.exists(url) else {}
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{url!r} is not the description of a run")
+    return value
+
+
+def _sweep(url: str) -> None:
+    """Delete what a publishing that was cut short left beside the target."""
+    aside = re.compile(rf"\.{re.escape(storage.basename(url))}\.tmp-[0-9a-f]+")
+    with contextlib.suppress(StorageError):
+        for entry in storage.list_dir(storage.parent(url)):
+            if aside.fullmatch(entry.name):
+                storage.delete(entry.url, recursive=True)

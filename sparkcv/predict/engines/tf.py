@@ -1,0 +1,93 @@
+"""The TensorFlow engine: a frozen graph in a session of its own."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from numpy.typing import NDArray
+
+from sparkcv.errors import ModelError
+
+__all__ = ["INPUT", "OUTPUT", "TFEngine", "session_config"]
+
+INPUT = "input"
+OUTPUT = "probabilities"
+
+# Ops that reach out of the graph: into Python, or to files and sockets. No net needs them.
+_FORBIDDEN_OPS = frozenset(
+    {"EagerPyFunc", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "MatchingFiles", "DebugIdentityV3"}
+    | {"LoadAndRemapMatrix", "LookupTableImportV2", "InitializeTableFromTextFileV2", "PrintV2", "TensorSummaryV2"}
+    | {"RestoreV2", "RestoreSlice", "Restore", "SaveV2", "SaveSlices", "Save", "MergeV2Checkpoints"}
+)
+
+
+class TFEngine:
+    """Scores batches with a frozen graph; see :class:`sparkcv.predict.engines.Engine`.
+
+    Args:
+        graph: a serialized GraphDef without variables, with the float32 placeholder ``input``
+            ``[batch or None, size, size, channels]`` and the float32 tensor ``probabilities`` ``[batch, classes]``.
+        where: the file that ``graph`` was read from, for messages.
+        num_threads: threads of one operation; so many batches are not run at once.
+    """
+
+    def __init__(self, graph: bytes, where: str, *, num_threads: int = 1) -> None:
+        definition = parse_graph(graph, where)
+        self._graph = tf.Graph()
+        try:
+            with self._graph.as_default():
+                tf.import_graph_def(definition, name="")
+            images = self._graph.get_tensor_by_name(f"{INPUT}:0")
+            output = self._graph.get_tensor_by_name(f"{OUTPUT}:0")
+        except (ValueError, KeyError) as err:
+            raise ModelError(f"{where!r} is no graph from {INPUT!r} to {OUTPUT!r}: {_first_line(err)}") from err
+        self._batch_size = images.shape.as_list()[0]
+        self._session: Any = tf.Session(graph=self._graph, config=session_config(num_threads))
+        self._run = self._session.make_callable(output, feed_list=[images])
+
+    def probabilities(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Score ``[batch, size, size, channels]``; a graph of fixed batch size gets the rest padded with zeros."""
+        size = self._batch_size
+        if size is None:
+            scored = self._run(images)
+        else:
+            starts = range(0, len(images), size)
+            scored = np.concatenate([self._run(_pad(images[at : at + size], size)) for at in starts])[: len(images)]
+        return np.asarray(scored, np.float32)
+
+    def close(self) -> None:
+        """Close the session; calling it again does nothing."""
+        self._session.close()
+
+
+def parse_graph(graph: bytes, where: str) -> Any:
+    """Read a GraphDef; raises ModelError if it is none, or has operations that reach out of the graph."""
+    definition = tf.GraphDef()
+    try:
+        definition.ParseFromString(graph)
+    except Exception as err:
+        raise ModelError(f"{where!r} is no TensorFlow graph: {_first_line(err)}") from err
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    forbidden = sorted({node.op for node in nodes} & _FORBIDDEN_OPS)
+    if forbidden:
+        raise ModelError(f"{where!r} has the operation {forbidden[0]}, which a model to score with must not have")
+    return definition
+
+
+def session_config(num_threads: int) -> Any:
+    """Return a ConfigProto that keeps to the cores it was given: tasks x threads = cores."""
+    return tf.ConfigProto(
+        intra_op_parallelism_threads=num_threads,
+        inter_op_parallelism_threads=1,
+        allow_soft_placement=True,
+        gpu_options=tf.GPUOptions(allow_growth=True),
+    )
+
+
+def _pad(images: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    missing = size - len(images)
+    return np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.float32)]) if missing else images
+
+
+def _first_line(err: BaseException) -> str:
+    return str(err).strip().split("\n")[0][:200]

@@ -1,0 +1,1 @@
+"""From a checkpoint to a model folder; importing this package does not load TensorFlow, its ``program`` does."""

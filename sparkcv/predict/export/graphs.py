@@ -1,0 +1,108 @@
+"""The two forms of a model: a frozen graph from pixels, and a SavedModel round it that takes the pictures' bytes."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from sparkcv import nets, preprocess
+from sparkcv.errors import CheckpointError
+from sparkcv.evaluate import restore
+from sparkcv.predict.engines.tf import INPUT, OUTPUT, session_config
+from sparkcv.predict.export.task import ExportTask
+
+ENCODED = "encoded"
+_THREADS = 2
+
+
+def freeze(task: ExportTask, prefix: str) -> Any:
+    """Build the evaluation graph, restore the local checkpoint ``prefix``, and return it as one GraphDef of constants.
+
+    With ``moving_average_decay`` the variables are restored under the names of their moving averages, as slim's
+    evaluation does. Raises CheckpointError if a variable is missing, has another shape or is not finite.
+    """
+    config, num_classes = task.config, len(task.labels)
+    channels = 1 if config.use_grayscale else 3
+    with tf.Graph().as_default():
+        images = tf.placeholder(tf.float32, [config.batch_size, task.image_size, task.image_size, channels], name=INPUT)
+        logits, _ = nets.get(config.model_name).build(images, num_classes, is_training=False)
+        tf.nn.softmax(logits, name=OUTPUT)
+        wanted = restore.wanted_variables(config.moving_average_decay)
+        restore.check(
+            prefix, task.found.prefix_url, wanted, num_classes=num_classes, dataset=f"labels.txt ({task.labels_url})"
+        )
+        saver = restore.restorer(wanted)
+        with tf.Session(config=session_config(_THREADS)) as session:
+            saver.restore(session, prefix)
+            _check_finite(session, task.found.prefix_url, wanted)
+            definition = tf.get_default_graph().as_graph_def()
+            frozen = tf.graph_util.convert_variables_to_constants(session, definition, [OUTPUT])
+    for node in frozen.node:
+        node.device = ""
+    return frozen
+
+
+def write_saved_model(task: ExportTask, frozen: Any, folder: str) -> None:
+    """Write a SavedModel whose ``serving_default`` maps ``encoded``, string ``[batch]``, to ``probabilities``.
+
+    ``folder`` must not exist. It decodes, preprocesses and scores inside the graph; a picture that cannot be decoded
+    fails its whole batch, which is TensorFlow's way: whoever serves it sends such pictures one by one.
+    """
+    with tf.Graph().as_default():
+        encoded = tf.placeholder(tf.string, [task.config.batch_size], name=ENCODED)
+        preprocessing = preprocess.get(task.preprocessing)
+        images = tf.map_fn(
+            lambda picture: preprocessing.for_eval(picture, task.image_size, use_grayscale=task.config.use_grayscale),
+            encoded,
+            fn_output_signature=tf.float32,
+        )
+        (scores,) = tf.import_graph_def(
+            frozen, input_map={f"{INPUT}:0": images}, return_elements=[f"{OUTPUT}:0"], name="net"
+        )
+        scores = tf.identity(scores, name=OUTPUT)
+        signature = tf.saved_model.predict_signature_def({ENCODED: encoded}, {OUTPUT: scores})
+        with tf.Session(config=session_config(_THREADS)) as session:
+            builder = tf.saved_model.Builder(folder)
+            builder.add_meta_graph_and_variables(
+                session, [tf.saved_model.SERVING], signature_def_map={"serving_default": signature}
+            )
+            builder.save()
+
+
+def describe_inputs(task: ExportTask) -> dict[str, Any]:
+    """Say for model.json what each form takes."""
+    shape = [task.config.batch_size, task.image_size, task.image_size, 1 if task.config.use_grayscale else 3]
+    return {
+        "frozen_graph": {
+            "tensor": f"{INPUT}:0",
+            "dtype": "float32",
+            "shape": shape,
+            "values": preprocess.get(task.preprocessing).value_range,
+        },
+        "saved_model": {
+            "signature": "serving_default",
+            "name": ENCODED,
+            "dtype": "string",
+            "shape": [task.config.batch_size],
+            "values": "the bytes of JPEG or PNG files; decoded and preprocessed inside",
+        },
+    }
+
+
+def describe_outputs(task: ExportTask) -> dict[str, Any]:
+    """Say for model.json what each form gives."""
+    said = {
+        "dtype": "float32",
+        "shape": [task.config.batch_size, len(task.labels)],
+        "values": "probabilities; column i is line i of labels.txt",
+    }
+    return {
+        "frozen_graph": {"tensor": f"{OUTPUT}:0", **said},
+        "saved_model": {"signature": "serving_default", "name": OUTPUT, **said},
+    }
+
+
+def _check_finite(session: Any, where: str, wanted: dict[str, Any]) -> None:
+    for name, variable in sorted(wanted.items()):
+        if not np.isfinite(session.run(variable)).all():
+            raise CheckpointError(f"the checkpoint {where!r} holds a value of {name} that is not a number")

@@ -1,0 +1,73 @@
+"""The proof that an export works: both forms are loaded from disk again and score one picture alike."""
+
+import os
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from numpy.typing import NDArray
+
+from sparkcv import synthetic
+from sparkcv.errors import ImageError, ModelError
+from sparkcv.predict import manifest as manifests
+from sparkcv.predict.engines.decoding import TFDecoder
+from sparkcv.predict.engines.tf import OUTPUT, TFEngine, session_config
+from sparkcv.predict.export.graphs import ENCODED
+from sparkcv.predict.predictor import Prediction, Predictor
+
+_TOLERANCE = 1e-4
+_THREADS = 2
+
+
+def prove(folder: str) -> float:
+    """Load the model in the local ``folder`` and score one drawn picture with each form.
+
+    Returns the largest difference between their probabilities. Raises ModelError if a file is not as ``model.json``
+    says, a form does not load, gives no probabilities, or differs from the other.
+    """
+    manifest = manifests.read_manifest(folder)
+    manifests.verify(folder, manifest)
+    picture = synthetic.encode(synthetic.draw(0, seed=0, size=max(32, manifest.image_size)), "png")
+    frozen = score_frozen(folder, picture)
+    saved = score_saved_model(os.path.join(folder, manifests.SAVED_MODEL), picture, manifest.batch_size or 1)
+    for form, scores in (("frozen graph", frozen), ("SavedModel", saved)):
+        if scores.shape != (manifest.num_classes,):
+            raise ModelError(f"the {form} gives shape {scores.shape}, wanted {manifest.num_classes} classes")
+        if not np.isfinite(scores).all() or abs(float(scores.sum()) - 1) > _TOLERANCE:
+            raise ModelError(f"the {form} gives no probabilities: they sum to {float(scores.sum())}, wanted 1")
+    difference = float(np.abs(frozen - saved).max())
+    if difference > _TOLERANCE:
+        raise ModelError(f"frozen graph and SavedModel differ by {difference} on one picture, wanted {_TOLERANCE}")
+    with Predictor.open(folder, manifest) as predictor:
+        (answer,) = predictor.predict([picture], top_k=1)
+    if not isinstance(answer, Prediction) or abs(answer.score - float(frozen.max())) > _TOLERANCE:
+        raise ModelError(f"the Predictor answers {answer} where the frozen graph gives {float(frozen.max())}")
+    return difference
+
+
+def score_frozen(folder: str, picture: bytes) -> NDArray[np.float32]:
+    """Score one picture with the frozen graph of a model folder: float32 ``[classes]``."""
+    manifest = manifests.read_manifest(folder)
+    graph = manifests.read_file(folder, manifest, manifests.FROZEN_GRAPH)
+    engine = TFEngine(graph, manifests.FROZEN_GRAPH, num_threads=_THREADS)
+    decoder = TFDecoder(manifest.preprocessing, manifest.image_size, use_grayscale=manifest.use_grayscale)
+    try:
+        (image,) = decoder.decode([picture])
+        if isinstance(image, ImageError):
+            raise ModelError(f"the preprocessing {manifest.preprocessing!r} does not take a PNG: {image}")
+        return engine.probabilities(image[None])[0]
+    finally:
+        decoder.close()
+        engine.close()
+
+
+def score_saved_model(folder: str, picture: bytes, batch_size: int = 1) -> NDArray[np.float32]:
+    """Score one picture with a SavedModel through its ``serving_default``: float32 ``[classes]``."""
+    try:
+        with tf.Graph().as_default(), tf.Session(config=session_config(_THREADS)) as session:
+            loaded = tf.saved_model.load(session, [tf.saved_model.SERVING], folder)
+            signature = loaded.signature_def["serving_default"]
+            feed = {signature.inputs[ENCODED].name: np.array([picture] * batch_size, object)}
+            scores = session.run(signature.outputs[OUTPUT].name, feed)
+    except (tf.errors.OpError, OSError, KeyError, ValueError) as err:
+        raise ModelError(f"the SavedModel in {folder!r} does not score: {str(err).splitlines()[0]}") from err
+    return np.asarray(scores[0], np.float32)

@@ -1,0 +1,54 @@
+"""What the driver asks of the exporter, as a value that goes through JSON."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from sparkcv import config as configs
+from sparkcv.config import ExportConfig
+from sparkcv.train.checkpoint import Found
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportTask:
+    """One export, settled.
+
+    Attributes:
+        config: the flags, with full URLs.
+        found: the checkpoint, found valid by the driver.
+        labels: names of the model's classes in order, ``labels_offset`` taken off.
+        labels_url: where they were read, for messages.
+        image_size: side of the input in pixels.
+        preprocessing: name of the preprocessing.
+    """
+
+    config: ExportConfig
+    found: Found
+    labels: tuple[str, ...]
+    labels_url: str
+    image_size: int
+    preprocessing: str
+
+    def to_params(self) -> dict[str, Any]:
+        """Return a JSON value that :meth:`from_params` reads."""
+        found = {
+            "step": self.found.step,
+            "prefix_url": self.found.prefix_url,
+            "manifest": dict(self.found.manifest),
+            "names": list(self.found.names),
+        }
+        fields = {name: getattr(self, name) for name in ("labels_url", "image_size", "preprocessing")}
+        return {"config": configs.to_dict(self.config), "found": found, "labels": list(self.labels), **fields}
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> "ExportTask":
+        """Read what :meth:`to_params` gave."""
+        found = Found(**{**params["found"], "names": tuple(params["found"]["names"])})
+        return cls(
+            config=configs.from_dict(ExportConfig, params["config"]),
+            found=found,
+            labels=tuple(params["labels"]),
+            labels_url=params["labels_url"],
+            image_size=params["image_size"],
+            preprocessing=params["preprocessing"],
+        )

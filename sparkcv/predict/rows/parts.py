@@ -1,0 +1,98 @@
+"""Parts of the input as values, and how they are dealt out to tasks."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+
+# A task of this many pictures runs for a minute or so: little is lost with one, and the progress line moves.
+_MOST_ROWS_A_PIECE = 2048
+_PIECES_A_SLOT = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """The rows ``[start, stop)`` of one stored file.
+
+    Attributes:
+        kind: ``"pictures"``, ``"records"`` or ``"table"``.
+        url: the file that holds the rows: a list of pictures, a TFRecord shard, a Parquet file.
+        name: what ids of the rows begin with where they have none of their own.
+        start: first row.
+        stop: behind the last row; None where nobody has counted yet.
+        num_bytes: size of the file when it was listed: a file that changed since is not scored.
+        row_group: of a Parquet file; rows count from 0 in each.
+        data_column: Parquet column of paths or bytes.
+        id_column: Parquet column of ids.
+        base: folder that relative paths of a Parquet file are taken from.
+    """
+
+    kind: str
+    url: str
+    name: str
+    start: int
+    stop: int | None
+    num_bytes: int
+    row_group: int = 0
+    data_column: str = ""
+    id_column: str = ""
+    base: str = ""
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of a counted part."""
+        return (self.stop or 0) - self.start
+
+    def to_json(self) -> str:
+        """Return one line of JSON that :meth:`from_json` reads."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> "Part":
+        """Read what :meth:`to_json` gave."""
+        return cls(**json.loads(line))
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One picture to score; exactly one of ``data``, ``url`` and ``reason`` is set.
+
+    Attributes:
+        id: unique in the input.
+        data: the picture's bytes.
+        url: the file that holds them.
+        reason: why there are none.
+        filename: the name that a TFRecord's example gives its picture, else None.
+    """
+
+    id: str
+    data: bytes | None = None
+    url: str | None = None
+    reason: str | None = None
+    filename: str | None = None
+
+
+def count_rows(parts: Iterable[Part]) -> int:
+    """Rows of counted parts together."""
+    return sum(part.num_rows for part in parts)
+
+
+def num_pieces(num_rows: int, num_slots: int, batch_size: int) -> int:
+    """How many tasks score ``num_rows`` on ``num_slots`` task slots: a few a slot, none below a batch or very long."""
+    wanted = max(_PIECES_A_SLOT * num_slots, -(-num_rows // _MOST_ROWS_A_PIECE))
+    return max(1, min(wanted, -(-num_rows // batch_size)))
+
+
+def split(parts: Sequence[Part], count: int) -> list[list[Part]]:
+    """Deal rows out to ``count`` pieces, equal to one row and in the input's order; a piece may span files."""
+    total = count_rows(parts)
+    pieces: list[list[Part]] = [[] for _ in range(count)]
+    piece, at = 0, 0
+    for part in parts:
+        start, stop = part.start, part.start + part.num_rows
+        while start < stop:
+            while at >= (piece + 1) * total // count:
+                piece += 1
+            taken = min(stop - start, (piece + 1) * total // count - at)
+            pieces[piece].append(dataclasses.replace(part, start=start, stop=start + taken))
+            start, at = start + taken, at + taken
+    return pieces

@@ -1,0 +1,112 @@
+"""TFRecord shards: ids are ``<shard>:<ordinal>``, so a damaged record still has one.
+
+Where a manifest or a count vouches for the number of records, every one of them is a row: what a damaged length
+swallowed is rejected one by one. Labels are not looked at: pictures to score need none.
+"""
+
+import contextlib
+import mmap
+import os
+import tempfile
+from collections.abc import Iterator
+
+from sparkcv import storage
+from sparkcv.errors import ShardError
+from sparkcv.predict.rows.finding import InputFiles
+from sparkcv.predict.rows.parts import Part, Row
+from sparkcv.records import tfrecord
+from sparkcv.records.manifest import Manifest, read_manifest
+from sparkcv.records.tfrecord import BadRecord, Record
+from sparkcv.records.wire import parse_features
+
+KIND = "records"
+
+_ENCODED, _FILENAME = "image/encoded", "image/filename"
+
+
+def freeze(files: InputFiles) -> Iterator[Part]:
+    """Yield one part a shard: counted where a ``manifest.json`` lies beside it, else with ``stop`` None.
+
+    Raises ShardError for a shard whose size is not as its manifest says.
+    """
+    manifests: dict[str, Manifest | None] = {}
+    for entry in files.entries():
+        folder = storage.parent(entry.url)
+        if folder not in manifests:
+            manifests[folder] = read_manifest(folder)
+        count = _count(manifests[folder], entry.name, entry.size, entry.url)
+        if count != 0:
+            yield Part(KIND, entry.url, files.name(entry), 0, count, entry.size)
+
+
+def count(part: Part) -> int:
+    """Read a whole shard and count its records; a damaged place is one."""
+    with _mapped(part) as data:
+        good, bad = tfrecord.scan(data, part.name)
+    return len(good) + len(bad)
+
+
+def read_ids(part: Part) -> Iterator[str]:
+    """Yield the ids of a part without reading the shard."""
+    return (f"{part.name}:{ordinal}" for ordinal in range(part.start, part.stop or 0))
+
+
+def read_rows(part: Part) -> Iterator[Row]:
+    """Yield the rows of a part; a damaged or missing record is a row with a reason.
+
+    Raises ShardError if the shard is not as large as when it was listed.
+    """
+    with _mapped(part) as data:
+        good, bad = tfrecord.scan(data, "record")
+        items: list[Record | BadRecord] = sorted([*good, *bad], key=lambda item: item.offset)
+        for ordinal, name in zip(range(part.start, part.stop or 0), read_ids(part), strict=True):
+            item = items[ordinal] if ordinal < len(items) else None
+            if item is None:
+                yield Row(name, reason=f"lost: the shard gives {len(items)} records, wanted more")
+            elif isinstance(item, BadRecord):
+                yield Row(name, reason=f"damaged record: {item.reason.removeprefix('record: ')}")
+            else:
+                yield _row(name, bytes(item.payload))
+
+
+def _row(name: str, payload: bytes) -> Row:
+    try:
+        features = parse_features(payload)
+    except ValueError as err:
+        return Row(name, reason=f"no tf.train.Example: {err}")
+    filename = _one(features.get(_FILENAME))
+    encoded = _one(features.get(_ENCODED))
+    text = None if filename is None else filename.decode("utf-8", "backslashreplace")
+    if encoded is None:
+        return Row(name, reason=f"no picture: the Example has no {_ENCODED}", filename=text)
+    return Row(name, data=encoded, filename=text)
+
+
+def _one(value: object) -> bytes | None:
+    items = getattr(value, "items", None)
+    return bytes(items[0]) if items and len(items) == 1 and isinstance(items[0], bytes | memoryview) else None
+
+
+def _count(manifest: Manifest | None, name: str, size: int, url: str) -> int | None:
+    for split in manifest.splits.values() if manifest else ():
+        for shard in split.shards:
+            if shard.name != name:
+                continue
+            if shard.bytes != size:
+                raise ShardError(f"{url!r} has {size} bytes, manifest.json says {shard.bytes}")
+            return shard.records
+    return None if size else 0
+
+
+@contextlib.contextmanager
+def _mapped(part: Part) -> Iterator[memoryview]:
+    """A shard as memory that the system may drop again: a copy on this machine's disk, gone when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="sparkcv-shard-") as folder:
+        path = os.path.join(folder, "shard")
+        size = storage.fetch(part.url, path)
+        if size != part.num_bytes:
+            raise ShardError(f"{part.url!r} changed since it was listed: {size} bytes, {part.num_bytes} then")
+        with open(path, "rb") as source:
+            mapping = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
+        # Not closed by hand: views of records may outlive the block, and the last of them frees it.
+        yield memoryview(mapping)

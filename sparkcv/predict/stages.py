@@ -1,0 +1,86 @@
+"""Small tools round a Spark stage of numbered pieces: its rows, its name, its progress, its failure as a sentence."""
+
+import contextlib
+import re
+import uuid
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from sparkcv import errors, logs
+from sparkcv.errors import ClusterError, SparkcvError
+
+__all__ = ["indices", "job_group", "num_done_tasks", "pieces", "translated"]
+
+_GROUP = "spark.jobGroup.id"
+_RAISED = re.compile(r"sparkcv\.errors\.(\w+): (.+)")
+_log = logs.get(__name__)
+
+
+def pieces(spark: SparkSession, count: int) -> DataFrame:
+    """Return the numbers 0 to ``count - 1``, one row and one task each."""
+    return spark.range(0, count, 1, count)
+
+
+def indices(batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
+    """Yield the piece numbers that a task of :func:`pieces` was given."""
+    return (index for batch in batches for index in batch.column(0).to_pylist())
+
+
+@contextlib.contextmanager
+def job_group(spark: SparkSession, what: str) -> Iterator[None]:
+    """Name the Spark jobs of a block; when it ends by an error, the keyboard included, they are cancelled."""
+    context, group = spark.sparkContext, f"sparkcv-{uuid.uuid4().hex}"
+    context.setJobGroup(group, what, interruptOnCancel=True)
+    try:
+        yield
+    except BaseException:
+        try:
+            context.cancelJobGroup(group)
+        except Py4JError as err:  # the JVM may be what died
+            _log.warning("the Spark job was not cancelled: %s", err)
+        raise
+    finally:
+        with contextlib.suppress(Py4JError):
+            context.setLocalProperty(_GROUP, None)
+
+
+def num_done_tasks(spark: SparkSession) -> Callable[[], int]:
+    """Return a function that counts the finished tasks of the jobs that start from now on in this job group."""
+    tracker, group = spark.sparkContext.statusTracker(), spark.sparkContext.getLocalProperty(_GROUP)
+    before = set(tracker.getJobIdsForGroup(group))
+
+    def count() -> int:
+        jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group) if job not in before]
+        stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
+        return sum(stage.numCompletedTasks for stage in stages if stage)
+
+    return count
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn Spark's page of Java and Python traces into the one sentence that a task raised, as the error that it is."""
+    try:
+        yield
+    except (PySparkException, Py4JError) as err:
+        raise _sentence(str(err)) from err
+
+
+def _sentence(text: str) -> SparkcvError:
+    raised = _RAISED.findall(text)
+    if raised:
+        name, message = raised[-1]
+        kind = getattr(errors, name, None)
+        is_ours = isinstance(kind, type) and issubclass(kind, SparkcvError)
+        return kind(message.strip()) if kind is not None and is_ours else ClusterError(message.strip())
+    if "Python worker exited unexpectedly" in text or "ExecutorLostFailure" in text:
+        return ClusterError(
+            "a Python process on an executor died, killed or out of memory, as often as Spark tries a task; lower"
+            " --batch_size, or give executors more memory (spark.executor.memoryOverhead)"
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("at ")]
+    return ClusterError(f"the Spark stage failed: {' '.join(lines[:1])[:300]} [{' '.join(lines[-1:])[:300]}]")

@@ -1,0 +1,169 @@
+"""The folder in which a day's output grows, and the one rename that makes it public.
+
+``<output_dir>/.staging-<random>`` is hidden from readers. Beside it lies a lease, written before the folder is made and
+renewed while its run lives: the next run deletes what dead ones left, and gives back a day that one of them had moved
+aside and not yet replaced.
+"""
+
+import os
+import re
+import secrets
+import socket
+import threading
+import time
+from types import TracebackType
+
+import psutil
+
+from sparkcv import logs, storage
+from sparkcv.errors import FileExistsAlreadyError, MissingFileError, StorageError
+
+__all__ = ["Staging", "clean_up", "day_url"]
+
+_PREFIX = ".staging-"
+_NAME = re.compile(r"(\.staging-[0-9a-f]{24})(\.lease\.json)?")
+_DAY = re.compile(r"dt=\d{4}-\d{2}-\d{2}")
+_LEASE, _OLD = ".lease.json", "replaced"
+_RENEW_S = 15.0
+_STALE_S = 120.0
+_log = logs.get(__name__)
+
+
+def day_url(output_dir: str, date: str) -> str:
+    """Return the folder of one day's predictions."""
+    return storage.join(output_dir, f"dt={date}")
+
+
+def clean_up(output_dir: str) -> list[str]:
+    """Delete the staging folders of runs that are dead; returns their URLs. Those of living runs stay."""
+    try:
+        entries = storage.list_dir(output_dir)
+    except MissingFileError:
+        return []
+    gone = []
+    for name in sorted({found[1] for entry in entries if (found := _NAME.fullmatch(entry.name))}):
+        url = storage.join(output_dir, name)
+        if _is_alive(url):
+            _log.info("%s belongs to a run that is alive, so it stays", url)
+            continue
+        _give_back(url, output_dir)
+        storage.delete(url, recursive=True)
+        storage.delete(url + _LEASE)
+        gone.append(url)
+    return gone
+
+
+class Staging:
+    """A context manager round one run's staging folder: deleted at its end, published or not.
+
+    Args:
+        output_dir: the folder of all days.
+        date: ``YYYY-MM-DD``.
+        overwrite: replace a day that is there.
+
+    Raises:
+        FileExistsAlreadyError: the day is there, and ``overwrite`` is not set.
+    """
+
+    def __init__(self, output_dir: str, date: str, *, overwrite: bool) -> None:
+        self.url = storage.join(output_dir, f"{_PREFIX}{secrets.token_hex(12)}")
+        self.day = day_url(output_dir, date)
+        self._output_dir = output_dir
+        self._overwrite = overwrite
+        self._stop = threading.Event()
+        self._renewer = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def join(self, *names: str) -> str:
+        """Return the URL of something in the folder."""
+        return storage.join(self.url, *names)
+
+    def publish(self, name: str) -> None:
+        """Make the staged folder ``name`` the day's output, by one rename.
+
+        A day that is replaced is moved aside first; should this process die between the two renames, the next run
+        gives it back. Raises FileExistsAlreadyError if another run published the day meanwhile.
+        """
+        if storage.exists(self.day):
+            if not self._overwrite:
+                raise FileExistsAlreadyError(
+                    f"{self.day!r} was published by another run meanwhile; this one's is dropped"
+                )
+            storage.rename(self.day, self.join(_OLD, storage.basename(self.day)))
+        try:
+            storage.rename(self.join(name), self.day)
+        except BaseException:
+            _give_back(self.url, self._output_dir)
+            raise
+
+    def __enter__(self) -> "Staging":
+        clean_up(self._output_dir)
+        if storage.exists(self.day) and not self._overwrite:
+            raise FileExistsAlreadyError(f"{self.day!r} is there already; --overwrite replaces it")
+        self._write_lease()
+        try:
+            storage.make_dirs(self.url)
+            self._renewer.start()
+        except BaseException:
+            storage.delete(self.url + _LEASE)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._renewer.join(_RENEW_S * 2)
+        try:
+            storage.delete(self.url, recursive=True)
+            storage.delete(self.url + _LEASE)
+        except StorageError as err:
+            if error is None:
+                raise
+            _log.warning("left behind, for the next run to delete: %s", err)
+
+    def _renew(self) -> None:
+        while not self._stop.wait(_RENEW_S):
+            try:
+                self._write_lease()
+            except StorageError as err:  # a run goes on without: only a later run on another host looks
+                _log.warning("the lease was not renewed: %s", err)
+
+    def _write_lease(self) -> None:
+        lease = {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid()), "renewed": time.time()}
+        storage.write_json(self.url + _LEASE, lease)
+
+
+def _is_alive(staging_url: str) -> bool:
+    """On this host, ask the process; elsewhere, trust a lease that was renewed lately."""
+    try:
+        lease = storage.read_json(staging_url + _LEASE)
+        host, pid, born, renewed = lease["host"], int(lease["pid"]), float(lease["born"]), float(lease["renewed"])
+    except MissingFileError:
+        return False  # the lease is written first and deleted last: without one, nobody works here
+    except (StorageError, KeyError, TypeError, ValueError) as err:
+        _log.warning("no telling whether %s is in use, so it stays: %s", staging_url, err)
+        return True
+    if host == socket.gethostname():
+        return abs(_born(pid) - born) < 1.0
+    return time.time() - renewed < _STALE_S
+
+
+def _born(pid: int) -> float:
+    """When a process started, in Unix seconds; 0 if there is none. Process ids are used again, so both are asked."""
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0.0
+
+
+def _give_back(staging_url: str, output_dir: str) -> None:
+    """Put back a day that was moved aside, unless its replacement arrived."""
+    try:
+        aside = storage.list_dir(storage.join(staging_url, _OLD))
+    except MissingFileError:
+        return
+    for entry in aside:
+        target = storage.join(output_dir, entry.name)
+        if entry.is_dir and _DAY.fullmatch(entry.name) and not storage.exists(target):
+            storage.rename(entry.url, target)
+            _log.warning("%s is back: the run that replaced it did not come to its end", target)

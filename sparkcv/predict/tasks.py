@@ -1,0 +1,117 @@
+"""What runs in a scoring task's Python process: one model a process, found by the digest that the driver pinned."""
+
+import dataclasses
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from sparkcv import storage
+from sparkcv.predict import rows
+from sparkcv.predict.batches import score_rows
+from sparkcv.predict.predictor import Predictor
+from sparkcv.predict.rows import Part
+
+_PIECES_A_FILE = 512
+IDS_SCHEMA = pa.schema([pa.field("id", pa.string())])
+
+# Spark keeps a Python worker for the next task (spark.python.worker.reuse): it finds its model here.
+_loaded: dict[tuple[str, int, int], Predictor] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreTask:
+    """What every task of a run is told.
+
+    Attributes:
+        pieces_url: folder that :func:`write_pieces` wrote.
+        model_url: the run's own copy of the model.
+        model_digest: the only model that may score this run.
+        batch_size: pictures a batch.
+        top_k: classes kept a picture.
+        max_pixels: pictures with more are rejected undecoded.
+        num_threads: threads of one TensorFlow operation.
+        cache_host: the host on which ``cache_dir`` holds the model already.
+        cache_dir: a folder of the driver.
+    """
+
+    pieces_url: str
+    model_url: str
+    model_digest: str
+    batch_size: int
+    top_k: int
+    max_pixels: int
+    num_threads: int
+    cache_host: str
+    cache_dir: str
+
+
+def write_pieces(pieces: list[list[Part]], url: str) -> None:
+    """Write the frozen plan of a run: one line a part, some hundred pieces a file."""
+    for first in range(0, len(pieces), _PIECES_A_FILE):
+        lines = [
+            f"{first + index} {part.to_json()}\n"
+            for index, piece in enumerate(pieces[first : first + _PIECES_A_FILE])
+            for part in piece
+        ]
+        storage.write_text(_pieces_file(url, first), "".join(lines))
+
+
+def read_piece(url: str, index: int) -> list[Part]:
+    """Read one piece of the plan."""
+    lines = (line.partition(" ") for line in storage.read_text(_pieces_file(url, index)).splitlines())
+    return [Part.from_json(text) for number, _, text in lines if int(number) == index]
+
+
+def score_piece(task: ScoreTask, index: int) -> Iterator[pa.RecordBatch]:
+    """Score one piece: Arrow batches of :data:`sparkcv.predict.batches.SCHEMA`."""
+    predictor = _predictor(task)
+    found = (row for part in read_piece(task.pieces_url, index) for row in rows.read_rows(part))
+    yield from score_rows(
+        found, predictor.predict, digest=task.model_digest, batch_size=task.batch_size, top_k=task.top_k
+    )
+
+
+def piece_ids(pieces_url: str, index: int) -> Iterator[pa.RecordBatch]:
+    """List one piece's ids: what its output is held against."""
+    for part in read_piece(pieces_url, index):
+        yield pa.RecordBatch.from_pydict({"id": list(rows.read_ids(part))}, schema=IDS_SCHEMA)
+
+
+def count_piece(pieces_url: str, index: int) -> int:
+    """Count the rows of a piece of uncounted parts, one part a piece."""
+    return sum(rows.count_part(part) for part in read_piece(pieces_url, index))
+
+
+def _pieces_file(url: str, index: int) -> str:
+    return storage.join(url, f"pieces-{index // _PIECES_A_FILE:06d}.jsonl")
+
+
+def _predictor(task: ScoreTask) -> Predictor:
+    key = (task.model_digest, task.num_threads, task.max_pixels)
+    if key not in _loaded:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # oneDNN's and CUDA's news, once a worker
+        while _loaded:  # a worker that served another run gives its memory back first
+            _loaded.popitem()[1].close()
+        _loaded[key] = Predictor.load(
+            task.model_url,
+            _cache_dir(task),
+            digest=task.model_digest,
+            num_threads=task.num_threads,
+            max_pixels=task.max_pixels,
+        )
+    return _loaded[key]
+
+
+def _cache_dir(task: ScoreTask) -> str:
+    """A folder that the processes of this host share and that goes when the application goes.
+
+    On the driver's own host it is the driver's. On YARN ``LOCAL_DIRS`` is the application's folder, elsewhere
+    ``SPARK_LOCAL_DIRS`` is the executor's.
+    """
+    if socket.gethostname() == task.cache_host and os.path.isdir(task.cache_dir):
+        return task.cache_dir
+    dirs = os.environ.get("LOCAL_DIRS") or os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
+    return os.path.join(dirs.split(",")[0], f"sparkcv-models-{os.geteuid()}")
