@@ -1,0 +1,84 @@
+"""The parts that training and evaluation pipelines share: from a spool to records, from a record to its features."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from sparkcv.errors import DataError, SparkcvError, StorageError
+from sparkcv.inputs.spool import Spool
+
+__all__ = ["iterate", "parse", "plain", "records", "shards"]
+
+_EXTRA_THREADS = 2  # one may wait in Python for the spool, one moves batches
+
+plain = tf.autograph.experimental.do_not_convert  # our functions are graph code already
+
+
+def shards(spool: Spool) -> tf.data.Dataset:
+    """Return (path, ticket, source) of shard after shard of a spool, whose errors end the data."""
+
+    def generate() -> Iterator[tuple[str, int, int]]:
+        try:
+            for shard in spool:
+                if not os.path.exists(shard.path):  # a missing file would pass as an error to be ignored, for ever
+                    raise StorageError(f"the spooled shard {shard.path!r} is gone; wanted a scratch folder that stays")
+                yield shard.path, shard.ticket, shard.source
+        except SparkcvError as err:
+            spool.fail(err)
+        except Exception as err:
+            spool.fail(DataError(f"the spool failed: {type(err).__name__}: {err}"))
+            raise
+
+    signature = tuple(tf.TensorSpec((), dtype) for dtype in (tf.string, tf.int64, tf.int64))
+    return tf.data.Dataset.from_generator(generate, output_signature=signature)
+
+
+def records(spool: Spool) -> Callable[..., tf.data.Dataset]:
+    """Return what maps (path, ticket, source) to the serialized records of a shard and releases it at its end."""
+
+    def release(ticket: np.int64) -> bytes:
+        spool.release(int(ticket))
+        return b""
+
+    def released(ticket: tf.Tensor) -> tf.Tensor:
+        nothing = tf.numpy_function(release, [ticket], tf.string)
+        nothing.set_shape(())
+        return nothing
+
+    def read(path: tf.Tensor, ticket: tf.Tensor, source: tf.Tensor) -> tf.data.Dataset:
+        del source
+        end = tf.data.Dataset.from_tensors(ticket).map(plain(released))
+        end = end.filter(plain(lambda nothing: tf.not_equal(nothing, "")))
+        return tf.data.TFRecordDataset(path).concatenate(end)
+
+    return plain(read)
+
+
+def parse(serialized: tf.Tensor, labels_offset: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return encoded picture, label less the offset, and file name of one record."""
+    features = tf.io.parse_single_example(
+        serialized,
+        {
+            "image/encoded": tf.io.FixedLenFeature([], tf.string),
+            "image/class/label": tf.io.FixedLenFeature([], tf.int64),
+            "image/filename": tf.io.FixedLenFeature([], tf.string, default_value=""),
+        },
+    )
+    return features["image/encoded"], features["image/class/label"] - labels_offset, features["image/filename"]
+
+
+def iterate(dataset: tf.data.Dataset, num_threads: int) -> Any:
+    """Make the one iterator of a dataset, initialized with the session's tables."""
+    options = tf.data.Options()
+    # Its own threads: a wait for the spool must not hold one that the training step needs.
+    options.threading.private_threadpool_size = num_threads + _EXTRA_THREADS
+    options.threading.max_intra_op_parallelism = 1
+    options.autotune.enabled = False
+    iterator = tf.data.make_initializable_iterator(dataset.with_options(options))
+    tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
+    return iterator

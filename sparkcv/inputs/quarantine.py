@@ -1,0 +1,106 @@
+"""The list of records that could not be used, and the budget that ends a run which has too many of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import threading
+from collections.abc import Iterable
+
+from sparkcv import logs, storage
+from sparkcv.errors import BudgetError
+
+__all__ = ["Quarantine", "Reject"]
+
+_HELD = 1000  # rejects kept in memory; the file has all
+_LOGGED = 20
+_log = logs.get(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reject:
+    """One place in a stored shard that cost records.
+
+    Attributes:
+        url: the shard as stored.
+        offset: byte offset of the record's frame in it.
+        reason: why, in one line.
+        num_records: records lost there: 1, more where a shard breaks off, 0 for bytes that belong to no record.
+    """
+
+    url: str
+    offset: int
+    reason: str
+    num_records: int = 1
+
+    def to_dict(self) -> dict[str, str | int]:
+        """Return the line of a quarantine file."""
+        return {"path": self.url, "offset": self.offset, "reason": self.reason, "records": self.num_records}
+
+
+class Quarantine:
+    """Counts and lists the rejects of one reader; safe to call from any thread.
+
+    ``budget`` is the share of ``total`` records that may be lost; any budget above 0 allows at least one record.
+    ``url`` is the JSON-lines file that gets each reject as it is found (None: only counted). ``total`` may be
+    corrected while counts are still estimates.
+    """
+
+    def __init__(self, total: int, budget: float, url: str | None = None) -> None:
+        self.total = total
+        self._budget = budget
+        self._url = url
+        self._lock = threading.Lock()
+        self._seen: set[tuple[str, int]] = set()
+        self._held: list[Reject] = []
+        self._count = 0
+
+    @property
+    def count(self) -> int:
+        """Records lost so far, each counted once however often its shard is read."""
+        return self._count
+
+    @property
+    def allowed(self) -> int:
+        """Records that may be lost."""
+        return math.ceil(self._budget * self.total)
+
+    def first(self, limit: int = 20) -> list[Reject]:
+        """Return the first rejects found."""
+        with self._lock:
+            return self._held[:limit]
+
+    def add(self, rejects: Iterable[Reject]) -> int:
+        """Take rejects, list the new ones; returns how many records those cost.
+
+        Raises BudgetError if that is more in all than the budget allows.
+        """
+        with self._lock:
+            new = [reject for reject in rejects if (reject.url, reject.offset) not in self._seen]
+            for reject in new:
+                if len(self._held) < _LOGGED:
+                    _log.warning("rejected %s at offset %d: %s", reject.url, reject.offset, reject.reason)
+                self._seen.add((reject.url, reject.offset))
+                if len(self._held) < _HELD:
+                    self._held.append(reject)
+            lost = sum(reject.num_records for reject in new)
+            self._count += lost
+            if new and self._url is not None:
+                lines = "".join(json.dumps(reject.to_dict(), sort_keys=True) + "\n" for reject in new)
+                storage.append_bytes(self._url, lines.encode())
+        self.check()
+        return lost
+
+    def check(self, unlisted: int = 0) -> None:
+        """Raise BudgetError if the records lost, and ``unlisted`` more that nobody could name, are over the budget."""
+        lost = self._count + unlisted
+        if lost <= self.allowed:
+            return
+        worst = self._held[0] if self._held else None
+        example = f"; the first: {worst.url} at offset {worst.offset}: {worst.reason}" if worst else ""
+        listed = f"; all are listed in {self._url}" if self._url else ""
+        raise BudgetError(
+            f"{lost} of {self.total} records cannot be used, --bad_record_budget {self._budget:g} allows"
+            f" {self.allowed}{example}{listed}"
+        )

@@ -1,0 +1,106 @@
+"""The spool's files on this machine's disk: who holds which, how many bytes they are, and which may stay.
+
+A pure account without threads or waiting: the spool calls it under its own lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from array import array
+from collections.abc import Collection
+
+__all__ = ["Shelf", "ShelvedFile"]
+
+
+@dataclasses.dataclass(eq=False)
+class ShelvedFile:
+    """One vetted shard on disk.
+
+    Attributes:
+        path: the local TFRecord file.
+        source: index of the assignment that it came from.
+        offsets: byte offset in the stored shard of each record in the file.
+        num_bytes: size of the file.
+        users: readers that hold it.
+        keep: it outlives its users, for later epochs.
+        withdrawn: no new reader may have it; it goes with its last user.
+    """
+
+    path: str
+    source: int
+    offsets: array[int]
+    num_bytes: int
+    users: int = 0
+    keep: bool = False
+    withdrawn: bool = False
+
+    @property
+    def num_records(self) -> int:
+        """Records in the file."""
+        return len(self.offsets)
+
+
+class Shelf:
+    """Files by source within ``max_bytes``; those kept for later leave ``reserve_bytes`` free for what passes through.
+
+    With ``total_bytes`` (of all sources) within ``max_bytes`` every file is kept.
+    """
+
+    def __init__(self, max_bytes: int, total_bytes: int, reserve_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._reserve_bytes = 0 if total_bytes <= max_bytes else reserve_bytes
+        self._files: dict[int, ShelvedFile] = {}
+        self.used_bytes = 0
+
+    def find(self, source: int) -> ShelvedFile | None:
+        """Return the file of a source, if it is here and a reader may have it."""
+        return self._files.get(source)
+
+    def any_but(self, sources: Collection[int]) -> ShelvedFile | None:
+        """Return a file whose source is not among ``sources``."""
+        return next((file for file in self._files.values() if file.source not in sources), None)
+
+    def claim(self, wanted: int, *, urgent: bool) -> bool:
+        """Set ``wanted`` bytes aside for a file that will be fetched; False if there is no room.
+
+        An urgent claim, of a reader that can go on with nothing else, makes room from idle files and is granted even
+        over ``max_bytes``: what the reader holds cannot come free before.
+        """
+        if urgent:
+            for file in [file for file in self._files.values() if file.users == 0]:
+                if self.used_bytes + wanted > self._max_bytes:
+                    self.withdraw(file.source)
+        elif self.used_bytes + wanted > self._max_bytes:
+            return False
+        self.used_bytes += wanted
+        return True
+
+    def put(self, file: ShelvedFile, claimed: int) -> None:
+        """Take a file in, for which ``claimed`` bytes were set aside."""
+        self.used_bytes += file.num_bytes - claimed
+        kept = sum(other.num_bytes for other in self._files.values() if other.keep)
+        file.keep = kept + file.num_bytes + self._reserve_bytes <= self._max_bytes
+        self._files[file.source] = file
+
+    def release(self, file: ShelvedFile) -> None:
+        """Count one user less; a file that nobody holds and that is not kept is deleted."""
+        file.users -= 1
+        if file.users == 0 and (file.withdrawn or not file.keep):
+            self._remove(file)
+
+    def withdraw(self, source: int) -> None:
+        """Let no new reader have a source's file; it is deleted when its last user releases it."""
+        file = self._files.pop(source, None)
+        if file is not None:
+            file.withdrawn = True
+            if file.users == 0:
+                self._remove(file)
+
+    def _remove(self, file: ShelvedFile) -> None:
+        if self._files.get(file.source) is file:  # else a newer file of that source stands there
+            del self._files[file.source]
+        self.used_bytes -= file.num_bytes
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(file.path)

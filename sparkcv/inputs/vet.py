@@ -1,0 +1,159 @@
+"""What a record must be to reach a decoder, and how a fetched shard is cleared of those that are not.
+
+TF's own reader drops the rest of a shard after one flipped bit, takes a missing label for class 0, trains on a label
+out of range with loss 0.0, and decodes a 48 kB bomb into a gigabyte. So no record reaches it unseen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import mmap
+import os
+from array import array
+from collections.abc import Callable, Collection, Iterator
+
+from sparkcv.errors import ImageError, RecordError
+from sparkcv.inputs.quarantine import Reject
+from sparkcv.records import example, image_header, tfrecord
+from sparkcv.records.assignment import Assignment
+
+__all__ = ["ImageCheck", "RecordCheck", "Vetted", "map_file", "vet_shard"]
+
+RecordCheck = Callable[[bytes], str | None]
+"""Takes a record's payload; returns why it cannot be used, or None."""
+
+_FRAME_BYTES = tfrecord.HEADER_BYTES + tfrecord.FOOTER_BYTES
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageCheck:
+    """The check of a labelled picture: its Example, its label, its image header; nothing is decoded.
+
+    Attributes:
+        num_classes: classes in ``labels.txt``; a label as stored is below it.
+        labels_offset: slim's ``--labels_offset``; a label as stored is not below it.
+        max_pixels: most pixels that are decoded.
+    """
+
+    num_classes: int
+    labels_offset: int = 0
+    max_pixels: int = 2**26
+
+    def __call__(self, payload: bytes) -> str | None:
+        """Return why the payload cannot be trained on, or None."""
+        try:
+            found = example.decode(payload)
+            image_header.probe(found.encoded, max_pixels=self.max_pixels)
+        except (RecordError, ImageError) as err:
+            return str(err)
+        if not self.labels_offset <= found.label < self.num_classes:
+            return f"label {found.label}, wanted {self.labels_offset} to {self.num_classes - 1}"
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Vetted:
+    """A local shard after vetting: where its records were in the stored shard, what was left out, its bytes now."""
+
+    offsets: array[int]
+    rejects: list[Reject]
+    num_bytes: int
+
+
+def vet_shard(path: str, assignment: Assignment, check: RecordCheck, dropped: Collection[int] = ()) -> Vetted:
+    """Clear a fetched shard, in place, of all but the assignment's usable records.
+
+    Records kept + ``num_records`` of the rejects are the assignment's share of the manifest's count, whatever the
+    damage. ``dropped`` holds offsets in the stored shard of records that are left out without a word, as they were
+    rejected before.
+    """
+    size = os.path.getsize(path)
+    kept: list[tuple[int, int]] = []
+    if size == 0:
+        rejects = _missing(assignment, 0, 0)
+    else:
+        with map_file(path) as data:
+            kept, rejects = _sort_out(data, assignment, check, dropped)
+    num_bytes = sum(length for _, length in kept)
+    if num_bytes != size:
+        if kept:
+            with map_file(path, mmap.ACCESS_WRITE) as data:
+                _compact(data, kept)
+        os.truncate(path, num_bytes)
+    return Vetted(array("Q", [offset for offset, _ in kept]), rejects, num_bytes)
+
+
+def _sort_out(
+    data: mmap.mmap, assignment: Assignment, check: RecordCheck, dropped: Collection[int]
+) -> tuple[list[tuple[int, int]], list[Reject]]:
+    """Return the frames to keep, as (offset, bytes), and the rejects; holds no view of ``data`` afterwards."""
+    url, total = assignment.shard.url, assignment.shard.num_records
+    good, bad = tfrecord.scan(memoryview(data), url)
+    kept: list[tuple[int, int]] = []
+    rejects: list[Reject] = []
+    ordinal = 0
+    items: list[tfrecord.Record | tfrecord.BadRecord] = [*good, *bad]
+    for item in sorted(items, key=lambda item: item.offset):
+        if isinstance(item, tfrecord.BadRecord) and item.ends_shard:
+            lost = _count(assignment, ordinal, ordinal + 1 if total is None else total)
+            if lost or (total is not None and ordinal >= total and assignment.start == 0):
+                rejects.append(Reject(url, item.offset, _bare(item.reason, url), lost))
+            return kept, rejects
+        mine = ordinal % assignment.stride == assignment.start
+        beyond = total is not None and ordinal >= total
+        ordinal += 1
+        if not mine or item.offset in dropped:
+            continue
+        if beyond:
+            rejects.append(Reject(url, item.offset, f"it is beyond the {total} records of the manifest", 0))
+        elif isinstance(item, tfrecord.BadRecord):
+            rejects.append(Reject(url, item.offset, _bare(item.reason, url)))
+        elif (reason := check(bytes(item.payload))) is not None:
+            rejects.append(Reject(url, item.offset, reason))
+        else:
+            kept.append((item.offset, item.payload.nbytes + _FRAME_BYTES))
+    return kept, rejects + _missing(assignment, ordinal, len(data))
+
+
+def _bare(reason: str, url: str) -> str:
+    return reason.removeprefix(f"{url}: ")
+
+
+def _missing(assignment: Assignment, ordinal: int, offset: int) -> list[Reject]:
+    """Return the reject for a shard that ends, between two records, after ``ordinal`` of them."""
+    total = assignment.shard.num_records
+    lost = 0 if total is None else _count(assignment, ordinal, total)
+    if not lost:
+        return []
+    return [Reject(assignment.shard.url, offset, f"the shard ends after {ordinal} of {total} records", lost)]
+
+
+def _count(assignment: Assignment, start: int, end: int) -> int:
+    """Count the ordinals in [start, end) that are the assignment's."""
+    first = start + (assignment.start - start) % assignment.stride
+    return len(range(first, end, assignment.stride))
+
+
+def _compact(data: mmap.mmap, kept: list[tuple[int, int]]) -> None:
+    """Move the kept frames to the front, neighbours together."""
+    target = run_start = run_bytes = 0
+    for offset, length in [*kept, (len(data) + 1, 0)]:
+        if offset != run_start + run_bytes:
+            if target != run_start:
+                data.move(target, run_start, run_bytes)
+            target += run_bytes
+            run_start, run_bytes = offset, 0
+        run_bytes += length
+
+
+@contextlib.contextmanager
+def map_file(path: str, access: int = mmap.ACCESS_READ) -> Iterator[mmap.mmap]:
+    """Map a local file that is not empty into memory."""
+    with open(path, "rb" if access == mmap.ACCESS_READ else "r+b") as file:
+        data = mmap.mmap(file.fileno(), 0, access=access)
+        try:
+            yield data
+        finally:
+            with contextlib.suppress(BufferError):  # views held by an error's traceback; they go with it
+                data.close()

@@ -1,0 +1,176 @@
+"""What happens round a training step, one hook a concern; the loop itself only runs steps.
+
+Their order in a session counts: a loss that is not finite must stop the run before anything is reported or saved.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+
+from sparkcv import logs
+from sparkcv.errors import DataError
+from sparkcv.inputs.audit import Audit
+from sparkcv.inputs.batches import TrainBatches
+from sparkcv.inputs.meter import Meter
+from sparkcv.inputs.spool import Spool
+from sparkcv.train import checkpoint
+
+__all__ = ["FiniteLoss", "Inputs", "Report", "SaveCheckpoints", "Stop"]
+
+_log = logs.get(__name__)
+
+
+class FiniteLoss(tf.train.SessionRunHook):
+    """Ends the run with a DataError at the first loss that is NaN or infinite: such a state is never saved."""
+
+    def __init__(self, loss: Any, step: Any) -> None:
+        self._fetches = {"loss": loss, "step": step}
+
+    def before_run(self, run_context: Any) -> Any:  # noqa: D102 - tf.train.SessionRunHook says what these do
+        return tf.train.SessionRunArgs(self._fetches)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:  # noqa: D102
+        loss = float(run_values.results["loss"])
+        if not math.isfinite(loss):
+            raise DataError(
+                f"the loss is {loss} at step {int(run_values.results['step'])}: the run diverged and this state is not"
+                " saved; a lower --learning_rate or other data may help"
+            )
+
+
+class Inputs(tf.train.SessionRunHook):
+    """Takes the gauges of each step to the meter and the losses to the audit; raises what went wrong in the input."""
+
+    def __init__(self, spool: Spool, batches: TrainBatches, audit: Audit, meter: Meter) -> None:
+        self._spool, self._batches, self._audit, self._meter = spool, batches, audit, meter
+
+    def before_run(self, run_context: Any) -> Any:  # noqa: D102
+        return tf.train.SessionRunArgs(self._batches.fetches)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:  # noqa: D102
+        counts, ready = self._batches.read(run_values.results)
+        self._audit.notice(counts.lost, counts.tried)
+        self._batches.check()
+        if unlisted := self._audit.unlisted:
+            self._spool.quarantine.check(unlisted)
+        self._meter.step(
+            self._spool.gauge(), self._batches.common_gauge(counts), (ready, self._batches.prefetch_capacity)
+        )
+
+    @property
+    def num_rejected(self) -> int:
+        """Records that could not be used, whether they can be named or not."""
+        return self._spool.quarantine.count + self._audit.unnamed + self._audit.unlisted
+
+
+class Report(tf.train.SessionRunHook):
+    """Sends the worker's status every ``interval_s`` seconds, and at the first step and the end."""
+
+    def __init__(
+        self, fetches: dict[str, Any], describe: Callable[[], dict[str, Any]], send: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._fetches, self._describe, self._send = fetches, describe, send
+        self._interval_s = 2.0
+        self._next_s = 0.0
+        self._values: dict[str, Any] = {}
+
+    def before_run(self, run_context: Any) -> Any:  # noqa: D102
+        return tf.train.SessionRunArgs(self._fetches)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:  # noqa: D102
+        self._values = {name: value.item() for name, value in run_values.results.items()}
+        if time.monotonic() >= self._next_s:
+            self._report()
+
+    def end(self, session: Any) -> None:  # noqa: D102
+        if self._values:
+            self._report()
+
+    def _report(self) -> None:
+        self._next_s = time.monotonic() + self._interval_s
+        self._send({**self._values, **self._describe()})
+
+
+class SaveCheckpoints(tf.train.SessionRunHook):
+    """The chief's saving: every so many seconds and steps, and at the end of a run that did not fail.
+
+    ``save`` takes the raw session and publishes; ``step`` is the global step after the step's update; ``start_step``
+    is what the run resumed from, which is not saved again.
+    """
+
+    def __init__(
+        self,
+        save: Callable[[Any], checkpoint.Found],
+        step: Any,
+        *,
+        start_step: int,
+        every_s: float,
+        every_steps: int | None,
+    ) -> None:
+        self._save, self._step, self._every_s, self._every_steps = save, step, every_s, every_steps
+        self._saved_step = self._seen_step = start_step
+        self._saved_s = time.monotonic()
+        self.found: checkpoint.Found | None = None
+
+    def after_create_session(self, session: Any, coord: Any) -> None:  # noqa: D102
+        self._saved_s = time.monotonic()
+
+    def before_run(self, run_context: Any) -> Any:  # noqa: D102
+        return tf.train.SessionRunArgs(self._step)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:  # noqa: D102
+        self._seen_step = int(run_values.results)
+        due = time.monotonic() - self._saved_s >= self._every_s
+        if self._every_steps is not None:
+            due = due or self._seen_step - self._saved_step >= self._every_steps
+        if due:
+            self._save_now(run_context.session)
+
+    def end(self, session: Any) -> None:  # noqa: D102
+        if self._seen_step > self._saved_step:
+            self._save_now(session)
+
+    def _save_now(self, session: Any) -> None:
+        started_s = time.monotonic()
+        self.found = self._save(session)
+        self._saved_step, self._saved_s = self.found.step, time.monotonic()
+        _log.info("saved %s in %.1f s", self.found.prefix_url, self._saved_s - started_s)
+
+
+class Stop(tf.train.SessionRunHook):
+    """Ends the loop in good order at ``target`` (None: never) or when ``stop_requested``; ``was_told`` says which.
+
+    ``global_step`` is the variable, ``step_after`` its value after the step's update.
+    """
+
+    def __init__(
+        self, global_step: Any, step_after: Any, target: int | None, stop_requested: Callable[[], bool]
+    ) -> None:
+        self._global_step, self._step, self._target = global_step, step_after, target
+        self._stop_requested = stop_requested
+        self.step = 0
+        self.was_told = False
+
+    def after_create_session(self, session: Any, coord: Any) -> None:  # noqa: D102
+        self.step = int(session.run(self._global_step))
+        if self._is_over():
+            coord.request_stop()
+
+    def before_run(self, run_context: Any) -> Any:  # noqa: D102
+        return tf.train.SessionRunArgs(self._step)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:  # noqa: D102
+        self.step = int(run_values.results)
+        if self._is_over():
+            run_context.request_stop()
+
+    def _is_over(self) -> bool:
+        if self._target is not None and self.step >= self._target:
+            return True
+        self.was_told = self._stop_requested()
+        return self.was_told

@@ -1,0 +1,134 @@
+"""A session's variables as a checkpoint: saved by the chief, read back tensor by tensor, then published.
+
+TF's Saver alone writes a NaN as readily as a number and never looks at what it wrote; and without a device of its own
+it writes on the first ps, where nobody looks for the files.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from sparkcv.errors import CheckpointError, DataError, StorageError
+from sparkcv.train import checkpoint
+
+__all__ = ["check_fits", "make_saver", "save"]
+
+_SHOWN = 5
+
+
+def make_saver(device: str) -> tf.train.Saver:
+    """Add a Saver of all variables of the default graph, whose files are written and read on ``device``.
+
+    ``device`` is the chief's CPU, such as ``/job:worker/task:0/cpu:0``, or ``/cpu:0`` without a cluster.
+    """
+    with tf.device(device):
+        return tf.train.Saver(max_to_keep=None, sharded=False)
+
+
+def save(
+    session: tf.Session,
+    saver: tf.train.Saver,
+    scratch_dir: str,
+    run_url: str,
+    *,
+    model_name: str,
+    keep: int,
+    extra: Mapping[str, Any] | None = None,
+) -> checkpoint.Found:
+    """Save a raw session's variables, read them back, publish them; returns the published checkpoint.
+
+    Its step is the global step *in the file*: other workers go on while the chief writes. Raises DataError if a saved
+    tensor holds NaN or infinity (nothing is published then), StorageError if this machine's disk does not take it.
+    """
+    local_dir = os.path.join(scratch_dir, "saving")
+    shutil.rmtree(local_dir, ignore_errors=True)
+    os.makedirs(local_dir)
+    written = os.path.join(local_dir, "model.ckpt")
+    try:
+        saver.save(session, written, write_meta_graph=False, write_state=False)
+        step, variables = _read_back(written)
+    except (tf.errors.OpError, OSError) as err:
+        if isinstance(err, tf.errors.UnavailableError | tf.errors.AbortedError):
+            raise  # a ps is gone: not the disk's fault
+        raise StorageError(f"cannot write a checkpoint to the scratch folder {scratch_dir!r}: {err}") from err
+    prefix = os.path.join(local_dir, checkpoint.prefix_name(step))
+    for path in glob.glob(glob.escape(written) + ".*"):
+        os.rename(path, prefix + path[len(written) :])
+    found = checkpoint.publish(
+        prefix, step, run_url, model_name=model_name, extra={**(extra or {}), "variables": variables}, keep=keep
+    )
+    shutil.rmtree(local_dir, ignore_errors=True)
+    return found
+
+
+def check_fits(local_prefix: str, where: str, model_name: str, manifest: Mapping[str, Any]) -> None:
+    """Compare a fetched checkpoint with the variables of the default graph.
+
+    Raises CheckpointError with the difference if it is of another net, lacks a variable, or has one of another shape
+    or type. Variables that only the checkpoint has are no fault: an optimizer's slots may have become unused.
+    """
+    reader = tf.train.load_checkpoint(local_prefix)
+    shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    ours = dict(_saved_as(variable) for variable in tf.global_variables())
+    missing = sorted(set(ours) - set(shapes))
+    extra = sorted(set(shapes) - set(ours))
+    other = []
+    for name in sorted(set(ours) & set(shapes)):
+        wanted = ours[name]
+        got = (list(shapes[name]), dtypes[name])
+        if wanted != got:
+            other.append(f"{name} is {got[1].name}{got[0]}, not {wanted[1].name}{wanted[0]}")
+    saved_name = manifest.get("model_name", model_name)
+    if saved_name == model_name and not missing and not other:
+        return
+    parts = [f"it holds the net {saved_name!r}"] if saved_name != model_name else []
+    parts += _listed("lacks", missing) + _listed("differs:", other) + _listed("also has", extra)
+    raise CheckpointError(
+        f"the checkpoint {where!r} is not of this run's {model_name!r}: {'; '.join(parts)}; wanted the same net,"
+        " classes and optimizer, or another --train_dir"
+    )
+
+
+def _saved_as(variable: tf.Variable) -> tuple[str, tuple[list[int], tf.DType]]:
+    """Return the name, shape and type of a variable in a checkpoint, where the parts of a partitioned one are whole."""
+    whole = getattr(variable, "_save_slice_info", None)
+    if whole is not None:
+        return whole.full_name, (list(whole.full_shape), variable.dtype.base_dtype)
+    return variable.op.name, (variable.shape.as_list(), variable.dtype.base_dtype)
+
+
+def _listed(verb: str, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return [
+        f"it {verb} {', '.join(names[:_SHOWN])}{more}" if verb != "differs:" else f"{', '.join(names[:_SHOWN])}{more}"
+    ]
+
+
+def _read_back(prefix: str) -> tuple[int, dict[str, Any]]:
+    """Read each tensor of a local checkpoint (TF checks its CRC); returns the step in it and what it holds."""
+    reader = tf.train.load_checkpoint(prefix)
+    shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    digest, step = hashlib.sha256(), None
+    for name in sorted(shapes):
+        digest.update(f"{name} {dtypes[name].name} {list(shapes[name])}\n".encode())
+        value = reader.get_tensor(name)
+        if dtypes[name].is_floating and not np.isfinite(value).all():
+            raise DataError(
+                f"variable {name!r} holds NaN or infinity: the run diverged and this state is not saved; a lower"
+                " --learning_rate or other data may help"
+            )
+        if name == tf.GraphKeys.GLOBAL_STEP:
+            step = int(value)
+    if step is None:
+        raise CheckpointError(f"the graph has no variable {tf.GraphKeys.GLOBAL_STEP!r} to name a checkpoint by")
+    return step, {"count": len(shapes), "digest": digest.hexdigest()}

@@ -1,0 +1,116 @@
+"""TensorFlow's servers and sessions of a run, with an end to every wait and no silent second try.
+
+TF's own MonitoredTrainingSession cannot restore a file that was fetched, waits two hours for a chief, and after a lost
+connection makes a new session that restores the first checkpoint over the live variables of everybody.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+
+from sparkcv.cluster.topology import NodeContext
+from sparkcv.errors import ClusterError, LaunchTimeoutError
+
+__all__ = ["Once", "await_ps", "open_session", "server", "session_config"]
+
+_POLL_S = 0.2
+_CONNECT_S = 2.0
+_STOP_GRACE_S = 3  # TF's own is 120, which a chief with --sync_replicas waits out to the last second
+_STEP_TIMEOUT_S = 600  # with a dead ps a step waits without a word
+
+
+def session_config(ctx: NodeContext, num_intra_op_threads: int = 0) -> tf.ConfigProto:
+    """Threads as asked, or (0) this machine's cores shared with the other workers on it; filters and time limits.
+
+    The filters keep a worker from waiting for other workers. No operation takes longer than 10 minutes.
+    """
+    threads = num_intra_op_threads
+    if not threads:
+        workers = ctx.cluster.get("worker", [])
+        mine = ctx.cluster.get(ctx.role.job, [""])[ctx.role.index]
+        neighbours = sum(_host(address) == _host(mine) for address in workers)
+        threads = max(1, len(os.sched_getaffinity(0)) // max(1, neighbours))
+    return tf.ConfigProto(
+        intra_op_parallelism_threads=threads,
+        inter_op_parallelism_threads=max(2, threads),
+        allow_soft_placement=True,
+        operation_timeout_in_ms=_STEP_TIMEOUT_S * 1000,
+        device_filters=["/job:ps", f"/job:worker/task:{ctx.role.index}"] if ctx.cluster.get("ps") else [],
+    )
+
+
+def server(ctx: NodeContext, config: tf.ConfigProto) -> tf.train.Server:
+    """Start this process's gRPC server; it lives as long as the process, as TF cannot stop one."""
+    jobs = {job: ctx.cluster[job] for job in ("ps", "worker") if job in ctx.cluster}
+    spec = tf.train.ClusterSpec(jobs)
+    return tf.train.Server(spec, job_name=ctx.role.job, task_index=ctx.role.index, config=config, protocol="grpc")
+
+
+def await_ps(addresses: Sequence[str], timeout_s: float) -> None:
+    """Wait until every ps accepts connections; raises LaunchTimeoutError that names the first that does not."""
+    deadline = time.monotonic() + timeout_s
+    pause = threading.Event()
+    for index, address in enumerate(addresses):
+        host, _, port = address.rpartition(":")
+        while True:
+            try:
+                with socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S):
+                    break
+            except OSError as err:
+                if time.monotonic() > deadline:
+                    raise LaunchTimeoutError(
+                        f"ps:{index} at {address} did not answer in {timeout_s:g} s: {err}"
+                    ) from err
+                pause.wait(_POLL_S)
+
+
+class Once(tf.train.SessionCreator):
+    """Makes a session once: a second one would restore the first checkpoint over what was trained since."""
+
+    def __init__(
+        self, creator: tf.train.SessionCreator, timeout_s: float, then: Callable[[], None] = lambda: None
+    ) -> None:
+        self._creator, self._timeout_s, self._then = creator, timeout_s, then
+        self._deadline: float | None = None
+        self._made = False
+
+    def create_session(self) -> tf.Session:
+        """Make the session and call ``then``; raises ClusterError, or LaunchTimeoutError for a chief that is late."""
+        if self._made:
+            raise ClusterError("the connection to a ps was lost in the middle of training; see that role's own report")
+        self._deadline = self._deadline or time.monotonic() + self._timeout_s
+        if time.monotonic() > self._deadline:  # TF tries again for ever while a ps refuses
+            raise LaunchTimeoutError(f"no session with the ps within {self._timeout_s:g} s")
+        try:
+            session = self._creator.create_session()
+        except tf.errors.DeadlineExceededError as err:
+            raise LaunchTimeoutError(
+                f"the chief, worker:0, did not initialize the variables within {self._timeout_s:g} s"
+            ) from err
+        self._made = True
+        self._then()
+        return session
+
+
+@contextmanager
+def open_session(creator: Once, every_hook: Sequence[tf.train.SessionRunHook]) -> Iterator[Any]:
+    """A MonitoredSession whose losses of contact become ClusterErrors."""
+    try:
+        with tf.train.MonitoredSession(creator, every_hook, stop_grace_period_secs=_STOP_GRACE_S) as session:
+            yield session
+    except tf.errors.DeadlineExceededError as err:
+        raise ClusterError(f"a step did not end within {_STEP_TIMEOUT_S} s: a ps or the chief does not answer") from err
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as err:
+        raise ClusterError(f"the connection to a ps was lost: {err.message.splitlines()[0][:300]}") from err
+
+
+def _host(address: str) -> str:
+    return address.rpartition(":")[0]
