@@ -75,7 +75,7 @@ def run_agent(task: AgentTask, seat: Seat) -> None:
         generation=task.generation,
         agent=secrets.token_hex(8),
         host=seat.host,
-        executor=seat.executor,
+        task=seat.task,
         pid=os.getpid(),
     )
     watch = _Watch()

@@ -26,7 +26,7 @@ from sparkcv.cluster import messages
 from sparkcv.cluster.messages import Message, Reply
 from sparkcv.errors import ChannelError
 
-__all__ = ["MAX_FRAME_BYTES", "Client", "Server", "new_secret"]
+__all__ = ["Client", "MAX_FRAME_BYTES", "Server", "new_secret"]
 
 MAX_FRAME_BYTES = 64 * 1024  # of a whole frame, its length included
 _MAGIC = b"sparkcv1"

@@ -22,7 +22,7 @@ class Failure:
         sentence: what happened, the first line of the report.
         kind: class name of the exception that the program raised, or "".
         returncode: of the node process, minus the signal if one killed it; None if unknown.
-        host, executor: where it ran; "" if it never got there.
+        host, place: where it ran, and that in the cluster manager's words; "" if unknown.
         pid: of the node process, 0 if unknown.
         tail: its last log lines.
         also: roles that failed at the same moment.
@@ -33,7 +33,7 @@ class Failure:
     kind: str = ""
     returncode: int | None = None
     host: str = ""
-    executor: str = ""
+    place: str = ""
     pid: int = 0
     peak_rss_bytes: int = 0
     tail: Sequence[str] = ()
@@ -157,7 +157,7 @@ def _place(failure: Failure) -> str:
     if not failure.host:
         return "(it never started)"
     process = f", process {failure.pid}" if failure.pid else ""
-    return f"on host {failure.host}{process}, executor {failure.executor}"
+    return f"on host {failure.host}{process}" + (f", {failure.place}" if failure.place else "")
 
 
 def _ending(failure: Failure) -> str:

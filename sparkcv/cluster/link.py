@@ -10,7 +10,7 @@ from sparkcv.cluster.channel import Client
 from sparkcv.cluster.messages import Beat, End, Hello, Message, Reply
 from sparkcv.errors import ChannelError
 
-__all__ = ["SILENCE_S", "UNREACHABLE_S", "Link"]
+__all__ = ["Link", "SILENCE_S", "UNREACHABLE_S"]
 
 UNREACHABLE_S = 10.0  # nobody listens at the driver's port, or it hangs up: the driver is gone
 SILENCE_S = 30.0  # no answer at all: rather the network, and a cut cable of 20 s should cost nothing

@@ -11,13 +11,13 @@ from typing import Any, Literal
 from sparkcv.errors import ChannelError
 
 __all__ = [
+    "Beat",
+    "End",
+    "Hello",
     "MAX_LINES_BYTES",
     "MAX_RESULT_BYTES",
     "MAX_SENTENCE_CHARS",
     "MAX_STATUS_BYTES",
-    "Beat",
-    "End",
-    "Hello",
     "Message",
     "Reply",
     "decode",
@@ -43,7 +43,7 @@ class Hello:
         generation: counts the launches of a run from 0; an agent of an older one is refused.
         agent: random name of this agent process; a second agent for a taken role is refused.
         host: address by which the other roles reach this one.
-        executor: what Spark calls the executor, ``"host:port"``.
+        task: what the cluster manager calls the agent's seat.
         pid: of the agent.
     """
 
@@ -51,7 +51,7 @@ class Hello:
     generation: int
     agent: str
     host: str
-    executor: str
+    task: str
     pid: int
 
 
@@ -167,7 +167,7 @@ def _check(cls: type, name: str, value: object) -> None:
 
 def _is_valid(name: str, value: object) -> bool:
     match name:
-        case "role" | "agent" | "host" | "executor" | "error_kind":
+        case "role" | "agent" | "host" | "task" | "error_kind":
             return isinstance(value, str) and len(value) <= _MAX_NAME
         case "error" | "reason":
             return isinstance(value, str) and len(value) <= _MAX_TEXT

@@ -173,10 +173,9 @@ class _Follower:
         """Returns the results once all roles have ended well; raises the report of the first that did not."""
         while True:
             seen = self._look()
-            failed = [one for one in seen if self._has_failed(one)]
-            if failed:
+            if any(self._has_failed(one) for one in seen):
                 raise self._verdict()
-            if all(one.end is not None for one in seen):
+            if all(self._is_done(one) for one in seen):
                 return {str(one.role): (one.end.result if one.end else None) or {} for one in seen}
             if self._launch.is_over():
                 raise self._verdict()
@@ -187,6 +186,7 @@ class _Follower:
 
     def end(self) -> None:
         """Sees to it that every role has ended: by asking, then by force. Nothing in here raises for a failed run."""
+        self._on_status = None  # what a run says while it is brought down is for the log only
         self._board.order_stop([one.role for one in self._board.look()], _FAILED_GRACE_S, "the run is over")
         deadline_s = time.monotonic() + _FAILED_GRACE_S + _END_TIMEOUT_S
         while time.monotonic() < deadline_s and not self._launch.is_over():
@@ -202,12 +202,12 @@ class _Follower:
     def _look(self) -> list[Seen]:
         self._board.wait(_POLL_S)
         self._server.check()
-        self._publish()
         seen = self._board.look()
         for one in seen:
             if one.is_running and one.role not in self._said_running and one.hello is not None:
                 self._said_running.add(one.role)
                 _log.info("%s runs on host %s, process %d", one.role, one.hello.host, one.pid)
+        self._publish()
         return seen
 
     def _all_ended(self) -> bool:
@@ -238,10 +238,17 @@ class _Follower:
             if is_service and self._board.is_stopping(one.role):
                 return False  # it was asked to end; how it did so changes nothing for the others
             return one.end.result is None or is_service
+        return self._is_gone(one) and not self._is_done(one)
+
+    def _is_done(self, one: Seen) -> bool:
+        """Whether nothing more is to come from the role; a service that was asked to stop may also just vanish."""
+        is_let_go = one.role.job in self._services and self._board.is_stopping(one.role)
+        return one.end is not None or (is_let_go and self._is_gone(one))
+
+    def _is_gone(self, one: Seen) -> bool:
         now_s = time.monotonic()
-        is_gone = one.hung_up_s is not None and (now_s - one.hung_up_s > _HUNG_UP_S or self._launch.is_over())
-        is_silent = one.contact_s is not None and now_s - one.contact_s > SILENCE_S
-        return is_gone or is_silent
+        is_away = one.hung_up_s is not None and (now_s - one.hung_up_s > _HUNG_UP_S or self._launch.is_over())
+        return is_away or (one.contact_s is not None and now_s - one.contact_s > SILENCE_S)
 
     def _verdict(self) -> SparkcvError:
         """The error of the failure that came first, once there was time for its cause to be heard of."""
@@ -266,7 +273,7 @@ class _Follower:
             role=one.role,
             sentence=f"{one.role} failed",
             host=hello.host if hello else "",
-            executor=hello.executor if hello else "",
+            place=self._launch.place(hello.task) if hello else "",
             pid=one.pid,
             peak_rss_bytes=one.peak_rss_bytes,
             tail=end.tail if end else one.tail,
@@ -282,7 +289,7 @@ class _Follower:
             return f"{one.role}: its agent on {host} has been silent for {SILENCE_S:.0f} s"
         reason, deadline_s = "", time.monotonic() + _LOSS_REASON_S
         while not reason and one.hello and time.monotonic() < deadline_s:
-            reason = self._launch.loss(one.hello.executor)
+            reason = self._launch.loss(one.hello.task)
             if not reason:
                 self._board.wait(_POLL_S)
         if reason:

@@ -17,14 +17,14 @@ class Seat:
     Attributes:
         index: 0..count-1; which of the launched agents this one is.
         host: address by which the other seats reach this one.
-        executor: what the cluster manager calls the process that hosts the seat; ``Launch.loss`` understands it.
+        task: what the cluster manager calls this seat; ``Launch.place`` and ``Launch.loss`` understand it.
         scratch_root: local folder of the launch, removed by the cluster manager even if the agent is killed.
         exchange: gives a text to all seats and returns everybody's, by index, once all have called it.
     """
 
     index: int
     host: str
-    executor: str
+    task: str
     scratch_root: str
     exchange: Callable[[str], list[str]]
 
@@ -49,8 +49,11 @@ class Launch(Protocol):
     def error(self) -> str:
         """Why the launch ended other than by every body returning, in one line; "" if it did not, or not yet."""
 
-    def loss(self, executor: str) -> str:
-        """Why the cluster manager says it lost that ``Seat.executor``; "" if it knows of no loss."""
+    def place(self, task: str) -> str:
+        """Where that ``Seat.task`` runs, in the cluster manager's words ("Spark executor 2"); "" if unknown."""
+
+    def loss(self, task: str) -> str:
+        """Why the cluster manager says it lost the place of that ``Seat.task``; "" if it knows of no loss."""
 
     def cancel(self) -> None:
         """Ends all agents, by force if need be; returns at once. Cancelling what is over is fine."""

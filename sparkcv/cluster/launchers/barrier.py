@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["BarrierLaunch", "BarrierLauncher"]
 
 _MAX_ERROR_CHARS = 600
+_MAX_STAGE_ATTEMPTS = 4  # Spark's default of spark.stage.maxConsecutiveAttempts
 _PYTHON_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit): .*", re.MULTILINE)
 
 
@@ -82,14 +83,32 @@ class BarrierLaunch:
         """The heart of Spark's message, if the job failed."""
         return self._error if self.is_over() else ""
 
-    def loss(self, executor: str) -> str:
-        """Why Spark removed the executor with that ``host:port``; "" while it counts as alive."""
-        executors = self._context._jsc.sc().statusStore().executorList(False)
+    def place(self, task: str) -> str:
+        """The executor that Spark's own books name for that task."""
+        executor = self._executor_of(task)
+        return f"Spark executor {executor}" if executor else ""
+
+    def loss(self, task: str) -> str:
+        """Why Spark removed the executor of that task; "" while it counts as alive."""
+        executors = self._books().executorList(False)
+        name = self._executor_of(task)
         for at in range(executors.size()):
             found = executors.apply(at)
-            if found.hostPort() == executor and not found.isActive():
+            if found.id() == name and not found.isActive():
                 reason = found.removeReason()
                 return _one_line(reason.get()) if reason.isDefined() else "Spark removed the executor"
+        return ""
+
+    def _books(self) -> Any:
+        return self._context._jsc.sc().statusStore()
+
+    def _executor_of(self, task: str) -> str:
+        stage, _, number = task.partition(".")
+        for attempt in range(_MAX_STAGE_ATTEMPTS):
+            tasks = self._books().taskList(int(stage), attempt, self._count)
+            for at in range(tasks.size()):
+                if tasks.apply(at).taskId() == int(number):
+                    return str(tasks.apply(at).executorId())
         return ""
 
     def cancel(self) -> None:
@@ -117,12 +136,11 @@ def _sit(body: Body, _: Iterator[int]) -> Iterator[Any]:
 
     context = BarrierTaskContext.get()
     index = context.partitionId()
-    executor = context.getTaskInfos()[index].address
     body(
         Seat(
             index=index,
-            host=executor.rpartition(":")[0],
-            executor=executor,
+            host=context.getTaskInfos()[index].address.rpartition(":")[0],
+            task=f"{context.stageId()}.{context.taskAttemptId()}",
             scratch_root=_scratch_root(),
             exchange=context.allGather,
         )
@@ -144,6 +162,7 @@ def spark_sentence(err: Exception) -> str:
     """What a person needs of Spark's exception: the Python error in it if there is one, else its first lines."""
     java = getattr(err, "java_exception", None)
     text = str(java.getMessage()) if java is not None else f"{type(err).__name__}: {err}"
+    text = text.rpartition("Most recent failure reason: ")[2]
     python = _PYTHON_ERROR.findall(text)
     if python:
         return _one_line(python[-1])

@@ -1,0 +1,26 @@
+"""The launch contract, on Spark's barrier stage and on the plain processes that the faster tests use."""
+
+import psutil
+import pytest
+
+from tests.contracts.launcher import LauncherContract
+
+
+class TestLocal(LauncherContract):
+    @pytest.fixture
+    def launcher(self, local):
+        return local
+
+    def executor_pid(self, seat_pid):
+        return seat_pid
+
+
+@pytest.mark.spark
+class TestBarrier(LauncherContract):
+    @pytest.fixture
+    def launcher(self, barrier):
+        return barrier
+
+    def executor_pid(self, seat_pid):
+        """The executor's Java process: the seat is a child of Spark's Python daemon, and that a child of Java."""
+        return psutil.Process(seat_pid).parent().ppid()
