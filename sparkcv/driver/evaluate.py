@@ -150,7 +150,7 @@ def evaluate(spark: Any, plan: EvalPlan) -> EvalReport:
             start_timeout_s=config.start_timeout_s,
         )
         parts = [part.read(storage.join(task.parts_url, part_name(i))) for i in range(task.num_evaluators)]
-        outcome = _merge(plan, task, parts, time.monotonic() - started_s)
+        outcome = merge(plan, task, parts, time.monotonic() - started_s)
         return _write(plan, outcome)
     finally:
         progress.close()
@@ -216,8 +216,12 @@ class _Progress:
         self._progress.close()
 
 
-def _merge(plan: EvalPlan, task: Task, parts: list[Part], seconds: float) -> Outcome:
-    """Put the parts together and account for every record."""
+def merge(plan: EvalPlan, task: Task, parts: list[Part], seconds: float) -> Outcome:
+    """Put the evaluators' parts together and account for every record; ``seconds`` is the time that they took.
+
+    Raises:
+        DataError: parts of different checkpoints, or not every record once; BudgetError: too many rejects.
+    """
     config, dataset = task.config, plan.dataset
     steps = sorted({each.step for each in parts})
     if len(steps) != 1:
