@@ -17,6 +17,7 @@ from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import session, supervisor
 from sparkcv.cluster.topology import Role
 from sparkcv.config import EvalConfig
+from sparkcv.driver.versions import versions
 from sparkcv.errors import BudgetError, CheckpointError, DataError, LabelError, StorageError, UsageError
 from sparkcv.evaluate import curves, events, metrics, part, report, sections
 from sparkcv.evaluate.outcome import Outcome
@@ -190,13 +191,12 @@ def _check_same_run(
 
 
 def _sized(plan: EvalPlan, spark: Any) -> EvalConfig:
-    """Settle the number of evaluators and the threads of each on this cluster."""
+    """Settle the number of evaluators on this cluster."""
     config = plan.config
     size = config.cluster_size or session.submitted_executors(spark) or 1
     # An evaluator without a batch, or without a record, would only cost its start.
     size = min(size, plan.dataset.num_records, config.max_num_batches or size)
-    threads = config.num_intra_op_threads or session.threads_for(spark, size)
-    return dataclasses.replace(config, cluster_size=size, num_intra_op_threads=threads)
+    return dataclasses.replace(config, cluster_size=size)
 
 
 class _Progress:
@@ -250,14 +250,14 @@ def merge(plan: EvalPlan, task: Task, parts: list[Part], seconds: float) -> Outc
         seconds=seconds,
         image_size=plan.image_size,
         config=configs.to_dict(config),
-        versions=_versions(parts),
+        versions=_all_versions(parts),
     )
 
 
-def _versions(parts: list[Part]) -> dict[str, str]:
+def _all_versions(parts: list[Part]) -> dict[str, str]:
     """The driver's versions and, where it has none such as TensorFlow's, the evaluators'."""
     theirs = {name: text for each in parts for name, text in each.versions.items()}
-    return {**theirs, **session.versions(), "sparkcv": sparkcv.__version__}
+    return {**theirs, **versions(), "sparkcv": sparkcv.__version__}
 
 
 def _is_unknown(plan: EvalPlan) -> bool:

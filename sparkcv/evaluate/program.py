@@ -6,6 +6,7 @@ parts. It never writes to the run's folder, and the global step is only read.
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from typing import Any
@@ -93,7 +94,7 @@ def _evaluate(ctx: NodeContext, task: Task, local: str, assignments: list[Assign
     )
     with spool, tf.Graph().as_default():
         batches, logits, saver = _build(task, spool, local)
-        with tf.Session(config=_session_config(config.num_intra_op_threads)) as session:
+        with tf.Session(config=_session_config(ctx, config.num_intra_op_threads)) as session:
             saver.restore(session, local)
             session.run(batches.initializer)
             mistakes = _Mistakes(config.num_worst)
@@ -128,8 +129,13 @@ def _build(task: Task, spool: Spool, local: str) -> tuple[EvalBatches, Any, Any]
     return batches, logits, restore.restorer(wanted)
 
 
-def _session_config(num_threads: int) -> Any:
-    return tf.ConfigProto(intra_op_parallelism_threads=num_threads, inter_op_parallelism_threads=num_threads)
+def _session_config(ctx: NodeContext, num_threads: int) -> Any:
+    """Threads as asked, or (0) this machine's cores shared with the other evaluators on it."""
+    if not num_threads:
+        hosts = [address.rpartition(":")[0] for address in ctx.cluster.get(ctx.role.job, [])]
+        neighbours = hosts.count(hosts[ctx.role.index]) if hosts else 1
+        num_threads = max(1, len(os.sched_getaffinity(0)) // neighbours)
+    return tf.ConfigProto(intra_op_parallelism_threads=num_threads, inter_op_parallelism_threads=max(2, num_threads))
 
 
 def _run(

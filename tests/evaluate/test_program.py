@@ -115,7 +115,6 @@ def task_of(dataset, run, parts_url, *, num_evaluators=1, **flags):
             "preprocessing_name": "inception",
             "batch_size": 5,
             "num_preprocessing_threads": 2,
-            "num_intra_op_threads": 1,
             "num_worst": 6,
             **flags,
         }
@@ -131,7 +130,8 @@ def evaluate(task, tmp_path, *, index=0, stop=lambda: False):
     scratch = tmp_path / f"scratch-{index}"
     scratch.mkdir()
     told = []
-    ctx = NodeContext(Role("evaluator", index), {}, task.to_params(), str(scratch), told.append, stop)
+    cluster = {"evaluator": ["here:1"] * task.num_evaluators}
+    ctx = NodeContext(Role("evaluator", index), cluster, task.to_params(), str(scratch), told.append, stop)
     result = program.main(ctx)
     return result, part.read(storage.join(task.parts_url, part_name(index))), told
 
