@@ -14,7 +14,7 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv.errors import UsageError
 
-__all__ = ["Topology", "clone_devices", "device_setter", "place", "sum_gradients"]
+__all__ = ["MovingAverages", "Topology", "clone_devices", "device_setter", "place", "sum_gradients"]
 
 _VARIABLE_OPS = frozenset({"Variable", "VariableV2", "AutoReloadVariable", "VarHandleOp"})
 
@@ -92,6 +92,33 @@ def clone_devices(num_clones: int, clone_on_cpu: bool) -> list[str]:
             "--clone_on_cpu puts the towers on the CPU"
         )
     return [f"/device:GPU:{index}" for index in range(num_clones)]
+
+
+class MovingAverages(tf.train.ExponentialMovingAverage):  # type: ignore[misc]
+    """Moving averages of variables, computed where the variables are.
+
+    The base class subtracts and multiplies on the worker: with parameter servers every step would fetch all variables and
+    all averages and send the differences back, three times the size of the model. Names (``.../ExponentialMovingAverage``)
+    and values are the base class's: the decay is ``min(decay, (1 + step) / (10 + step))``.
+    """
+
+    def __init__(self, decay: float, global_step: Any):
+        super().__init__(decay, global_step)
+        self._rate, self._global_step = decay, global_step
+
+    def apply(self, var_list: Any = None) -> Any:
+        """Operation that moves the average of each variable in ``var_list`` towards its value."""
+        super().apply(var_list)  # makes the averages; its update is never run
+        step = tf.cast(self._global_step, tf.float32)
+        weight = 1.0 - tf.minimum(self._rate, (1.0 + step) / (10.0 + step))
+        updates = []
+        for variable in var_list:
+            average = self.average(variable)
+            with tf.device(variable.device):
+                # read_value(), because the variable itself may stand for a copy of its value on the worker.
+                difference = average.read_value() - variable.read_value()
+                updates.append(tf.assign_sub(average, difference * tf.cast(weight, difference.dtype)))
+        return tf.group(*updates, name="moving_averages")
 
 
 def sum_gradients(towers: list[list[tuple[Any, Any]]]) -> list[tuple[Any, Any]]:

@@ -69,9 +69,13 @@ def build(
     # The chief's seed makes the initial weights; the others' differ so that their dropout does.
     tf.set_random_seed(config.seed + topology.task)
     setter = replicas.device_setter(topology, _places(config, num_classes, topology))
+    # Each use of a variable that is on a ps would fetch it anew: convolution and weight decay are two. Cached, the value is
+    # fetched once a step.
+    cache = topology.worker_device if topology.num_ps else None
     with tf.device(setter):
         global_step = tf.train.get_or_create_global_step()
-        towers, update_ops, regularization = _build_towers(config, num_classes, next_batch)
+        with tf.variable_scope(tf.get_variable_scope(), use_resource=True, caching_device=cache):
+            towers, update_ops, regularization = _build_towers(config, num_classes, next_batch)
     with tf.device(f"{topology.worker_device}/device:CPU:0"):
         rate = optimizers.learning_rate(config, num_records, global_step)
         optimizer = optimizers.optimizer(config, rate)
@@ -163,7 +167,7 @@ def _averaging(
     """
     averages = None
     if config.moving_average_decay:
-        averages = tf.train.ExponentialMovingAverage(config.moving_average_decay, global_step)
+        averages = replicas.MovingAverages(config.moving_average_decay, global_step)
     if config.sync_replicas:
         synchronous = tf.train.SyncReplicasOptimizer(
             opt=optimizer,
