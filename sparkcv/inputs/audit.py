@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -102,17 +103,29 @@ class Audit:
 
     @property
     def unnamed(self) -> int:
-        """Losses that the audit has not traced to a record yet."""
+        """Estimate the records that the decoder refuses and that were not found yet.
+
+        The same record is lost again each epoch until it is dropped; the rate of losses tells how many there are.
+        """
+        total = self._spool.quarantine.total
         with self._changed:
-            return max(0, self._lost - self._found) if len(self._audited) < self._spool.num_sources else 0
+            return max(0, -(-self._lost * total // max(1, total, self._tried)) - self._found)
 
     @property
-    def unlisted(self) -> int:
-        """Records an epoch that are lost although every shard was decoded and none failed: rounded up."""
+    def is_complete(self) -> bool:
+        """Whether every shard was decoded: what is unnamed then cannot be named."""
         with self._changed:
-            if not self._lost or self._found or len(self._audited) < self._spool.num_sources:
-                return 0
-            return -(-self._lost * self._spool.quarantine.total // max(1, self._tried))
+            return len(self._audited) == self._spool.num_sources
+
+    def drain(self, timeout_s: float) -> None:
+        """Wait, at a run's end, until the losses so far are traced, as far as their shards are still on disk."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while self._lost and self._thread.is_alive() and self._spool.has_other(self._audited):
+                left = deadline - time.monotonic()
+                if left <= 0 or self._spool.error is not None:
+                    return
+                self._changed.wait(min(left, _POLL_S))
 
     def close(self) -> None:
         """End the thread. Twice is fine."""
@@ -172,6 +185,7 @@ class Audit:
                     reasons[ordinal] = reason
         with self._changed:
             self._audited.add(shard.source)
+            self._changed.notify_all()
             self._found += len(reasons)
             if len(self._audited) == self._spool.num_sources and not self._found and self._lost:
                 _log.warning("%d records were lost to the decoder, and none could be found again", self._lost)

@@ -125,7 +125,9 @@ def train_batches(
 
     def decode(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         encoded, label, _ = pipeline.parse(serialized, config.labels_offset)
-        image = preprocessing.for_train(encoded, image_size, use_grayscale=config.use_grayscale)
+        image = preprocessing.for_train(
+            encoded, image_size, use_grayscale=config.use_grayscale, min_crop_area=config.min_crop_area
+        )
         return image, label
 
     with tf.device(device), tf.name_scope("inputs"):

@@ -20,7 +20,7 @@ from sparkcv.inputs.meter import Meter
 from sparkcv.inputs.spool import Spool
 from sparkcv.train import checkpoint
 
-__all__ = ["FiniteLoss", "Inputs", "Report", "SaveCheckpoints", "Stop"]
+__all__ = ["FiniteLoss", "Inputs", "QuietSync", "Report", "SaveCheckpoints", "Stop"]
 
 _log = logs.get(__name__)
 
@@ -56,8 +56,8 @@ class Inputs(tf.train.SessionRunHook):
         counts, ready = self._batches.read(run_values.results)
         self._audit.notice(counts.lost, counts.tried)
         self._batches.check()
-        if unlisted := self._audit.unlisted:
-            self._spool.quarantine.check(unlisted)
+        if self._audit.is_complete and (unnamed := self._audit.unnamed):
+            self._spool.quarantine.check(unnamed)
         self._meter.step(
             self._spool.gauge(), self._batches.common_gauge(counts), (ready, self._batches.prefetch_capacity)
         )
@@ -65,7 +65,7 @@ class Inputs(tf.train.SessionRunHook):
     @property
     def num_rejected(self) -> int:
         """Records that could not be used, whether they can be named or not."""
-        return self._spool.quarantine.count + self._audit.unnamed + self._audit.unlisted
+        return self._spool.quarantine.count + self._audit.unnamed
 
 
 class Report(tf.train.SessionRunHook):
@@ -94,6 +94,21 @@ class Report(tf.train.SessionRunHook):
     def _report(self) -> None:
         self._next_s = time.monotonic() + self._interval_s
         self._send({**self._values, **self._describe()})
+
+
+class QuietSync(tf.train.SessionRunHook):
+    """Stands behind the hook of SyncReplicasOptimizer, whose thread on the chief only ends with the session.
+
+    TF takes that end for an error and prints a stack trace below a run that went well.
+    """
+
+    def __init__(self, sync_hook: tf.train.SessionRunHook) -> None:
+        self._sync_hook = sync_hook
+
+    def begin(self) -> None:  # noqa: D102
+        runner = getattr(self._sync_hook, "_q_runner", None)
+        if runner is not None:
+            runner._queue_closed_exception_types = (tf.errors.OutOfRangeError, tf.errors.CancelledError)
 
 
 class SaveCheckpoints(tf.train.SessionRunHook):
@@ -145,14 +160,22 @@ class SaveCheckpoints(tf.train.SessionRunHook):
 class Stop(tf.train.SessionRunHook):
     """Ends the loop in good order at ``target`` (None: never) or when ``stop_requested``; ``was_told`` says which.
 
-    ``global_step`` is the variable, ``step_after`` its value after the step's update.
+    ``global_step`` is the variable, ``step_after`` its value after the step's update. ``more_steps`` are run after a
+    request: with --sync_replicas the chief cannot end its last step, and save, unless the others take part in it.
     """
 
     def __init__(
-        self, global_step: Any, step_after: Any, target: int | None, stop_requested: Callable[[], bool]
+        self,
+        global_step: Any,
+        step_after: Any,
+        target: int | None,
+        stop_requested: Callable[[], bool],
+        *,
+        more_steps: int = 0,
     ) -> None:
         self._global_step, self._step, self._target = global_step, step_after, target
         self._stop_requested = stop_requested
+        self._more_steps = more_steps
         self.step = 0
         self.was_told = False
 
@@ -173,4 +196,5 @@ class Stop(tf.train.SessionRunHook):
         if self._target is not None and self.step >= self._target:
             return True
         self.was_told = self._stop_requested()
-        return self.was_told
+        self._more_steps -= self.was_told
+        return self.was_told and self._more_steps < 0

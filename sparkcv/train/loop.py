@@ -10,6 +10,7 @@ import dataclasses
 import os
 import shutil
 import threading
+import warnings
 from typing import Any
 
 import tensorflow.compat.v1 as tf
@@ -36,6 +37,7 @@ __all__ = ["main"]
 
 _POLL_S = 0.2
 _FETCHES_AHEAD = 4
+_DRAIN_S = 10.0
 _log = logs.get(__name__)
 
 
@@ -50,6 +52,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     StorageError with a sentence for the user.
     """
     tf.logging.set_verbosity(tf.logging.ERROR)
+    warnings.filterwarnings("ignore", message=".* is deprecated and will be removed", category=UserWarning)
     config = configs.from_dict(TrainConfig, ctx.params["config"])
     if ctx.role.job == "ps":
         return _serve(ctx, config)
@@ -193,7 +196,13 @@ class _Worker:
         fetches = {"step": step_after, "loss": graph.train_op, "learning_rate": graph.learning_rate}
         meter = Meter(graph.images_per_step)
         inputs = hooks.Inputs(spool, batches, audit, meter)
-        stop = hooks.Stop(graph.global_step, step_after, config.max_number_of_steps, self._ctx.stop_requested)
+        stop = hooks.Stop(
+            graph.global_step,
+            step_after,
+            config.max_number_of_steps,
+            self._ctx.stop_requested,
+            more_steps=2 if config.sync_replicas and not is_chief else 0,
+        )
         report = hooks.Report(
             fetches,
             lambda: {"target": config.max_number_of_steps, **meter.report(), "rejected": inputs.num_rejected},
@@ -201,7 +210,8 @@ class _Worker:
         )
         tf_saver = saver.make_saver(self._device)
         every = [hooks.FiniteLoss(graph.train_op, step_after), inputs, report]
-        every += [graph.sync_hook] if graph.sync_hook is not None else []
+        if graph.sync_hook is not None:
+            every += [graph.sync_hook, hooks.QuietSync(graph.sync_hook)]
         saving, record = None, None
         if is_chief:
             saving = self._saving(tf_saver, step_after, restored)
@@ -277,8 +287,7 @@ class _Worker:
         )
         config, timeout_s = self._session_config(), self._config.start_timeout_s
         if not self._topology.is_chief:
-            waiting = tf.train.WorkerSessionCreator(scaffold, target, config, max_wait_secs=max(1, round(timeout_s)))
-            return sessions.Once(waiting, timeout_s)
+            return sessions.Once(sessions.Awaiting(scaffold, target, config, timeout_s), timeout_s)
         prefix = restored.prefix if restored is not None else None
         chief = tf.train.ChiefSessionCreator(scaffold, target, config, checkpoint_filename_with_path=prefix)
         return sessions.Once(chief, timeout_s, then=self._forget_restored)
@@ -294,6 +303,7 @@ def _run_steps(session: Any, graph: step.TrainGraph, batches: TrainBatches, audi
     try:
         while not session.should_stop():
             session.run(graph.train_op)
+        audit.drain(_DRAIN_S)
     except tf.errors.OutOfRangeError as err:
         batches.check()
         raise DataError("the training data ended, though training repeats it: the spool gives no more records") from err

@@ -19,9 +19,10 @@ import tensorflow.compat.v1 as tf
 from sparkcv.cluster.topology import NodeContext
 from sparkcv.errors import ClusterError, LaunchTimeoutError
 
-__all__ = ["Once", "await_ps", "open_session", "server", "session_config"]
+__all__ = ["Awaiting", "Once", "await_ps", "open_session", "server", "session_config"]
 
 _POLL_S = 0.2
+_CHIEF_POLL_S = 0.5
 _CONNECT_S = 2.0
 _STOP_GRACE_S = 3  # TF's own is 120, which a chief with --sync_replicas waits out to the last second
 _STEP_TIMEOUT_S = 600  # with a dead ps a step waits without a word
@@ -70,6 +71,25 @@ def await_ps(addresses: Sequence[str], timeout_s: float) -> None:
                         f"ps:{index} at {address} did not answer in {timeout_s:g} s: {err}"
                     ) from err
                 pause.wait(_POLL_S)
+
+
+class Awaiting(tf.train.SessionCreator):
+    """Waits for the chief to initialize the variables; TF's WorkerSessionCreator looks only every 30 seconds."""
+
+    def __init__(self, scaffold: tf.train.Scaffold, master: str, config: tf.ConfigProto, timeout_s: float) -> None:
+        self._scaffold, self._master, self._config, self._timeout_s = scaffold, master, config, timeout_s
+
+    def create_session(self) -> tf.Session:
+        """Return a session with initialized variables; raises tf.errors.DeadlineExceededError."""
+        self._scaffold.finalize()
+        manager = tf.train.SessionManager(
+            local_init_op=self._scaffold.local_init_op,
+            ready_op=self._scaffold.ready_op,
+            ready_for_local_init_op=self._scaffold.ready_for_local_init_op,
+            graph=tf.get_default_graph(),
+            recovery_wait_secs=_CHIEF_POLL_S,
+        )
+        return manager.wait_for_session(self._master, config=self._config, max_wait_secs=self._timeout_s)
 
 
 class Once(tf.train.SessionCreator):

@@ -1,0 +1,83 @@
+"""Rejects: counted once, listed, and budgeted."""
+
+import json
+import re
+
+import pytest
+
+from sparkcv import storage
+from sparkcv.errors import BudgetError
+from sparkcv.inputs.quarantine import Quarantine, Reject
+
+
+def reject(offset, *, records=1):
+    return Reject("/data/a-00000", offset, "truncated", records)
+
+
+def test_a_reject_counts_once_however_often_its_shard_is_read():
+    quarantine = Quarantine(100, 1.0)
+    assert quarantine.add([reject(0), reject(8)]) == 2
+    assert quarantine.add([reject(0), reject(16)]) == 1
+    assert quarantine.count == 3
+    assert [one.offset for one in quarantine.first()] == [0, 8, 16]
+
+
+def test_a_broken_off_shard_counts_all_the_records_it_cost():
+    quarantine = Quarantine(100, 1.0)
+    quarantine.add([reject(0, records=7), reject(9, records=0)])
+    assert quarantine.count == 7
+    assert len(quarantine.first()) == 2
+
+
+def test_each_reject_is_a_line_in_the_file(tmp_path):
+    url = str(tmp_path / "quarantine" / "worker-0.jsonl")
+    quarantine = Quarantine(100, 1.0, url)
+    quarantine.add([reject(0)])
+    quarantine.add([reject(0), reject(8)])
+    lines = [json.loads(line) for line in storage.read_text(url).splitlines()]
+    assert lines == [
+        {"path": "/data/a-00000", "offset": 0, "reason": "truncated", "records": 1},
+        {"path": "/data/a-00000", "offset": 8, "reason": "truncated", "records": 1},
+    ]
+
+
+def test_no_file_is_made_without_rejects(tmp_path):
+    Quarantine(100, 0.1, str(tmp_path / "q.jsonl")).add([])
+    assert not (tmp_path / "q.jsonl").exists()
+
+
+def test_one_reject_over_the_budget_ends_the_run_and_says_so():
+    quarantine = Quarantine(2000, 0.001)
+    quarantine.add([reject(0), reject(8)])
+    wanted = re.escape(
+        "3 of 2000 records cannot be used, --bad_record_budget 0.001 allows 2; the first: /data/a-00000 at offset 0:"
+        " truncated"
+    )
+    with pytest.raises(BudgetError, match=wanted):
+        quarantine.add([reject(16)])
+
+
+def test_any_budget_above_zero_allows_one_record():
+    quarantine = Quarantine(10, 0.001)
+    quarantine.add([reject(0)])
+    with pytest.raises(BudgetError):
+        quarantine.add([reject(8)])
+
+
+def test_a_budget_of_zero_allows_none():
+    with pytest.raises(BudgetError, match="allows 0"):
+        Quarantine(10, 0.0).add([reject(0)])
+
+
+def test_records_that_nobody_can_name_count_against_the_budget_too():
+    quarantine = Quarantine(10, 0.2)
+    quarantine.check(unlisted=2)
+    with pytest.raises(BudgetError, match="3 of 10 records"):
+        quarantine.check(unlisted=3)
+
+
+def test_memory_holds_a_bounded_number_of_rejects():
+    quarantine = Quarantine(10_000, 1.0)
+    quarantine.add(reject(offset) for offset in range(5000))
+    assert quarantine.count == 5000
+    assert len(quarantine.first(5000)) == 1000
