@@ -4,6 +4,8 @@ from typing import Any
 
 from sparkcv.nets.slim import slim, tf
 
+__all__ = ["build"]
+
 _KEEP_PROBABILITY = 0.5
 
 

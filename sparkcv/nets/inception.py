@@ -4,6 +4,8 @@ from typing import Any
 
 from sparkcv.nets.slim import slim, slim_nets, tf
 
+__all__ = ["build"]
+
 _BATCH_NORM_DECAY = 0.9997
 _AUX_MIN_IMAGE_SIZE = 107
 _BUILDERS = {

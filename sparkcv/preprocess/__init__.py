@@ -5,7 +5,6 @@ It is data: listing and checking names works without TensorFlow. Names are slim'
 """
 
 import difflib
-import importlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,27 +44,43 @@ class Preprocessing:
 
     name: str
     value_range: str
+    cuts_window: bool = False
 
-    def for_train(self, encoded: Any, size: int, *, use_grayscale: bool = False, seed: int | None = None) -> Any:
+    def for_train(
+        self,
+        encoded: Any,
+        size: int,
+        *,
+        use_grayscale: bool = False,
+        seed: int | None = None,
+        min_crop_area: float | None = None,
+    ) -> Any:
         """Decodes, distorts at random and scales one picture.
 
         ``encoded`` is a scalar string tensor with the bytes of a JPEG or PNG. Returns float32 ``[size, size, 3]``, or
         ``[size, size, 1]`` with ``use_grayscale``, as in slim. A fixed ``seed`` gives the same sequence of distortions to
-        the same sequence of pictures when they are mapped one at a time. Raises UsageError for a size that cannot work.
+        the same sequence of pictures when they are mapped one at a time. ``min_crop_area`` is the smallest share of the
+        picture that a random window keeps, for the families that cut one (None: slim's). Raises UsageError for a size that
+        cannot work.
         """
-        return self._module().for_train(encoded, size, use_grayscale=use_grayscale, seed=seed)
+        window = {} if min_crop_area is None or not self.cuts_window else {"min_crop_area": min_crop_area}
+        return self._module().for_train(encoded, size, use_grayscale=use_grayscale, seed=seed, **window)
 
     def for_eval(self, encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
         """Decodes, crops and scales one picture, the same way each time; shapes as in ``for_train``."""
         return self._module().for_eval(encoded, size, use_grayscale=use_grayscale)
 
     def _module(self) -> Any:
-        return importlib.import_module(f"{__name__}.{self.name}")
+        # Here, because they import TensorFlow. An import statement, because tf.data's AutoGraph follows calls: it would warn
+        # that it cannot read the source of importlib.
+        from sparkcv.preprocess import cifarnet, inception, lenet, vgg
+
+        return {"cifarnet": cifarnet, "inception": inception, "lenet": lenet, "vgg": vgg}[self.name]
 
 
 _PREPROCESSINGS = {
     "cifarnet": Preprocessing("cifarnet", "standardized: mean 0 and standard deviation 1 in each picture"),
-    "inception": Preprocessing("inception", "[-1, 1]"),
+    "inception": Preprocessing("inception", "[-1, 1]", cuts_window=True),
     "lenet": Preprocessing("lenet", "[-1, 1)"),
     "vgg": Preprocessing("vgg", "[-123.68, 151.06]: 0 to 255 less the mean of ImageNet's red, green and blue"),
 }

@@ -8,11 +8,13 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
-__all__ = ["central_window", "distort_color", "op_seed", "random_flip", "random_window"]
+__all__ = ["MIN_CROP_AREA", "central_window", "distort_color", "op_seed", "random_flip", "random_window"]
+
+MIN_CROP_AREA = 0.05
+"""Smallest share of the picture that slim's random window keeps."""
 
 _MIN_OBJECT_COVERED = 0.1
 _ASPECT_RATIO_RANGE = (0.75, 1.33)
-_AREA_RANGE = (0.05, 1.0)
 _MAX_ATTEMPTS = 100
 _MAX_BRIGHTNESS_DELTA = 32.0 / 255.0
 _SATURATION_RANGE = (0.5, 1.5)
@@ -26,8 +28,8 @@ def op_seed(seed: int | None, which: int) -> int | None:
     return None if seed is None else (seed * 1_000_003 + which) % 2**31
 
 
-def random_window(shape: Any, seed: int | None = None) -> Any:
-    """A window with 5 to 100 % of the picture's area and an aspect ratio of 0.75 to 1.33, slim's (and Inception's).
+def random_window(shape: Any, seed: int | None = None, min_area: float = MIN_CROP_AREA) -> Any:
+    """A window with ``min_area`` (a share) to all of the picture's area and an aspect ratio of 0.75 to 1.33, as slim's.
 
     ``shape`` is int32 ``[height, width, channels]``; returns int32 ``[top, left, height, width]``. After 100 vain
     attempts it is the whole picture.
@@ -38,7 +40,7 @@ def random_window(shape: Any, seed: int | None = None) -> Any:
         bounding_boxes=whole,
         min_object_covered=_MIN_OBJECT_COVERED,
         aspect_ratio_range=_ASPECT_RATIO_RANGE,
-        area_range=_AREA_RANGE,
+        area_range=(min_area, 1.0),
         max_attempts=_MAX_ATTEMPTS,
         use_image_if_no_bounding_boxes=True,
         seed=op_seed(seed, 0),

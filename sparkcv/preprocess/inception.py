@@ -11,13 +11,20 @@ __all__ = ["for_eval", "for_train"]
 _CENTRAL_FRACTION = 0.875
 
 
-def for_train(encoded: Any, size: int, *, use_grayscale: bool = False, seed: int | None = None) -> Any:
+def for_train(
+    encoded: Any,
+    size: int,
+    *,
+    use_grayscale: bool = False,
+    seed: int | None = None,
+    min_crop_area: float = augment.MIN_CROP_AREA,
+) -> Any:
     """A random window, resized without regard to its aspect ratio, flipped and distorted in colour.
 
     See ``preprocess.Preprocessing.for_train``; values are in [-1, 1].
     """
     with tf.name_scope("distort_image"):
-        pixels = decode.decode_crop(encoded, lambda shape: augment.random_window(shape, seed))
+        pixels = decode.decode_crop(encoded, lambda shape: augment.random_window(shape, seed, min_crop_area))
         image = augment.random_flip(_resize(pixels, size), seed)
         image = augment.distort_color(image, seed)
         return _scale(image, use_grayscale)

@@ -1,0 +1,60 @@
+"""Preprocessing of VGG and ResNet, as in TF-Slim's ``vgg_preprocessing.py``: 0 to 255 less ImageNet's mean colour."""
+
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+
+from sparkcv.errors import UsageError
+from sparkcv.preprocess import augment, decode
+
+__all__ = ["for_eval", "for_train"]
+
+_MEAN_RGB = (123.68, 116.78, 103.94)
+_MIN_SIDE = 256
+_MAX_SIDE = 512
+
+
+def for_train(encoded: Any, size: int, *, use_grayscale: bool = False, seed: int | None = None) -> Any:
+    """The shorter side resized to 256 to 512 pixels at random, a random square of it, flipped.
+
+    See ``preprocess.Preprocessing.for_train``; values are in [-123.68, 151.06]. Raises UsageError for sizes above 256.
+    """
+    _check(size)
+    with tf.name_scope("vgg_train"):
+        side = tf.random_uniform([], _MIN_SIDE, _MAX_SIDE + 1, tf.int32, seed=augment.op_seed(seed, 0))
+        image = _resize_shorter_side(decode.decode(encoded), side)
+        image = tf.random_crop(image, [size, size, decode.CHANNELS], seed=augment.op_seed(seed, 2))
+        return _center(augment.random_flip(image, seed), use_grayscale)
+
+
+def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
+    """The shorter side resized to 256 pixels, the middle square; see ``preprocess.Preprocessing.for_eval``."""
+    _check(size)
+    with tf.name_scope("vgg_eval"):
+        image = _resize_shorter_side(decode.decode(encoded), tf.constant(_MIN_SIDE))
+        shape = tf.shape(image)
+        image = tf.slice(image, [(shape[0] - size) // 2, (shape[1] - size) // 2, 0], [size, size, decode.CHANNELS])
+        return _center(image, use_grayscale)
+
+
+def _check(size: int) -> None:
+    if size > _MIN_SIDE:
+        raise UsageError(
+            f"image size {size} does not fit the vgg preprocessing, which cuts squares out of pictures of {_MIN_SIDE} "
+            "pixels; wanted at most that, or --preprocessing_name inception"
+        )
+
+
+def _resize_shorter_side(pixels: Any, side: Any) -> Any:
+    """From uint8 to float32 in [0, 255], the aspect ratio kept to the pixel (rounded)."""
+    sides = tf.cast(tf.shape(pixels)[:2], tf.float32)
+    scaled = tf.cast(tf.rint(sides * (tf.cast(side, tf.float32) / tf.reduce_min(sides))), tf.int32)
+    image = tf.squeeze(tf.image.resize_bilinear(tf.expand_dims(pixels, 0), scaled, align_corners=False), [0])
+    image.set_shape([None, None, decode.CHANNELS])
+    return image
+
+
+def _center(image: Any, use_grayscale: bool) -> Any:
+    """Subtracts the mean; a grey picture loses the luminance of the mean colour, grey being linear."""
+    image = image - tf.constant(_MEAN_RGB, tf.float32)
+    return decode.to_gray(image) if use_grayscale else image
