@@ -6,6 +6,7 @@ storage: neither pixels nor encoded pictures ever cross the border between Spark
 
 import dataclasses
 import datetime
+import functools
 import os
 import socket
 import tempfile
@@ -25,7 +26,7 @@ from sparkcv.predict.manifest import ModelManifest
 from sparkcv.predict.predictor import check_top_k
 from sparkcv.predict.report import ScoreReport
 from sparkcv.predict.rows import InputFiles, Part
-from sparkcv.predict.stages import indices, job_group, num_done_tasks, pieces, translated
+from sparkcv.predict.stages import job_group, map_pieces, num_done_tasks, translated
 from sparkcv.predict.staging import Staging, day_url
 from sparkcv.predict.tasks import ScoreTask
 from sparkcv.predict.watching import StageWatch
@@ -154,12 +155,11 @@ def _counted(spark: SparkSession, parts: list[Part], staging: Staging) -> list[P
     url = staging.join("uncounted")
     tasks.write_pieces([[part] for part in unknown], url)
 
-    def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for index in indices(batches):
-            yield pa.RecordBatch.from_pydict({"index": [index], "rows": [tasks.count_piece(url, index)]})
+    def count(index: int) -> Iterator[pa.RecordBatch]:
+        yield pa.RecordBatch.from_pydict({"index": [index], "rows": [tasks.count_piece(url, index)]})
 
     with translated():
-        counts = dict(map(tuple, pieces(spark, len(unknown)).mapInArrow(count, "index long, rows long").collect()))
+        counts = dict(map(tuple, map_pieces(spark, len(unknown), count, "index long, rows long").collect()))
     counted = iter([dataclasses.replace(part, stop=counts[index]) for index, part in enumerate(unknown)])
     return [next(counted) if part.stop is None else part for part in parts]
 
@@ -194,12 +194,9 @@ def _threads(spark: SparkSession) -> int:
 
 
 def _run_stage(spark: SparkSession, task: ScoreTask, num_pieces: int, num_rows: int, url: str) -> None:
-    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for index in indices(batches):
-            yield from tasks.score_piece(task, index)
-
+    work = functools.partial(tasks.score_piece, task)
     with translated(), StageWatch("score", num_rows, num_pieces, num_done_tasks(spark)):
-        pieces(spark, num_pieces).mapInArrow(run, publish.SCORED_SCHEMA).write.parquet(publish.hadoop_url(url))
+        map_pieces(spark, num_pieces, work, publish.SCORED_SCHEMA).write.parquet(publish.hadoop_url(url))
 
 
 def _finish(spark: SparkSession, staging: Staging, num_pieces: int, num_rows: int) -> tuple[int, dict[str, int]]:
@@ -209,10 +206,4 @@ def _finish(spark: SparkSession, staging: Staging, num_pieces: int, num_rows: in
 
 
 def _ids(spark: SparkSession, staging: Staging, num_pieces: int) -> DataFrame:
-    url = staging.join(_PIECES)
-
-    def list_ids(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for index in indices(batches):
-            yield from tasks.piece_ids(url, index)
-
-    return pieces(spark, num_pieces).mapInArrow(list_ids, "id string")
+    return map_pieces(spark, num_pieces, functools.partial(tasks.piece_ids, staging.join(_PIECES)), "id string")

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
@@ -13,21 +14,31 @@ from pyspark.sql import DataFrame, SparkSession
 from sparkcv import errors, logs
 from sparkcv.errors import ClusterError, SparkcvError
 
-__all__ = ["indices", "job_group", "num_done_tasks", "pieces", "translated"]
+__all__ = ["job_group", "map_pieces", "num_done_tasks", "translated"]
 
 _GROUP = "spark.jobGroup.id"
 _RAISED = re.compile(r"sparkcv\.errors\.(\w+): (.+)")
 _log = logs.get(__name__)
 
 
-def pieces(spark: SparkSession, count: int) -> DataFrame:
-    """Return the numbers 0 to ``count - 1``, one row and one task each."""
-    return spark.range(0, count, 1, count)
+def map_pieces(
+    spark: SparkSession, count: int, work: Callable[[int], Iterator[pa.RecordBatch]], schema: str
+) -> DataFrame:
+    """Return what ``work`` gives for the pieces 0 to ``count - 1``, one task each, as rows of ``schema`` (Spark's DDL).
 
+    ``work`` runs in the tasks' Python processes and must travel there: a function of a module, or one that closes
+    over values only.
+    """
 
-def indices(batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
-    """Yield the piece numbers that a task of :func:`pieces` was given."""
-    return (index for batch in batches for index in batch.column(0).to_pylist())
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for index in batch.column(0).to_pylist():
+                yield from work(index)
+
+    with warnings.catch_warnings():
+        # pyspark warns of every pandas from 3 on before it looks at Arrow; no pandas is used here.
+        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+        return spark.range(0, count, 1, count).mapInArrow(run, schema)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sparkcv import storage
-from sparkcv.errors import DataError, UsageError
+from sparkcv.errors import DataError, SparkcvError, UsageError
 from sparkcv.predict.rows.finding import InputFiles
 from sparkcv.predict.rows.parts import Part, Row
 
@@ -112,7 +112,19 @@ def _row(part: Part, name: str, given: Any, data: Any) -> Row:
 
 
 def _id(part: Part, name: Any, row: int) -> str:
-    return f"{part.name}:{row}" if name is None else str(name)
+    if name is None:
+        return f"{part.name}:{row}"
+    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """Values of a column; text may hold bytes that are no UTF-8, as nothing checks them when Parquet is written."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not _is_text(column.type):
+        return column.to_pylist()  # type: ignore[no-any-return]
+    raw = column.cast(pa.large_binary()).to_pylist()
+    return [None if value is None else value.decode("utf-8", "surrogateescape") for value in raw]
 
 
 def _read(part: Part, columns: list[str]) -> Iterator[tuple[Any, ...]]:
@@ -127,7 +139,7 @@ def _read(part: Part, columns: list[str]) -> Iterator[tuple[Any, ...]]:
             if at + batch.num_rows > part.start:
                 first = max(0, part.start - at)
                 kept = batch.slice(first, stop - at - first)
-                yield from zip(*(kept.column(name).to_pylist() for name in columns), strict=True)
+                yield from zip(*(_values(kept.column(name)) for name in columns), strict=True)
             at += batch.num_rows
 
 
@@ -137,7 +149,9 @@ def _opened(url: str) -> Iterator[Any]:
     with storage.open_read(url) as source:
         try:
             yield pq.ParquetFile(source)
-        except pa.ArrowException as err:
+        except (pa.ArrowException, OSError) as err:  # damaged pages come as OSError, and so do our own
+            if isinstance(err, SparkcvError):
+                raise
             raise DataError(f"{url!r} is not readable as Parquet: {str(err).splitlines()[0]}") from err
 
 

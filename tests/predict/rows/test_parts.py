@@ -1,0 +1,41 @@
+import pytest
+
+from sparkcv.predict.rows import Part, count_rows, num_pieces, split
+
+
+def parts(*counts):
+    return [Part("records", f"/s{index}", f"s{index}", 0, count, 0) for index, count in enumerate(counts)]
+
+
+def rows_of(pieces):
+    return [(part.url, row) for piece in pieces for part in piece for row in range(part.start, part.stop)]
+
+
+@pytest.mark.parametrize("counts", [(), (1,), (10,), (3, 0, 4, 1), (1000, 1), (7, 7, 7)])
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 40])
+def test_pieces_hold_every_row_once_in_order_and_are_equal_to_one_row(counts, count):
+    pieces = split(parts(*counts), count)
+    assert len(pieces) == count
+    assert rows_of(pieces) == rows_of([parts(*counts)])
+    sizes = [count_rows(piece) for piece in pieces]
+    assert max(sizes) - min(sizes) <= 1
+    assert all(part.num_rows for piece in pieces for part in piece)
+
+
+def test_a_part_of_a_part_is_split_inside_itself():
+    part = Part("table", "/t", "t", 10, 16, 5, row_group=2, data_column="path", id_column="path", base="/b")
+    first, second = split([part], 2)
+    assert [(p.start, p.stop, p.row_group, p.base) for p in first + second] == [(10, 13, 2, "/b"), (13, 16, 2, "/b")]
+
+
+def test_a_part_goes_through_json():
+    part = Part("pictures", "/päth\udcff", "n", 1, None, 3)
+    assert Part.from_json(part.to_json()) == part
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "slots", "batch", "wanted"),
+    [(1, 4, 32, 1), (33, 4, 32, 2), (10_000, 4, 32, 16), (10**8, 100, 32, 48829), (0, 4, 32, 1)],
+)
+def test_there_are_a_few_pieces_a_slot_none_below_a_batch_none_very_long(num_rows, slots, batch, wanted):
+    assert num_pieces(num_rows, slots, batch) == wanted

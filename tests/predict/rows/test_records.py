@@ -1,0 +1,106 @@
+import json
+
+import pytest
+
+from sparkcv.errors import ShardError
+from sparkcv.predict.rows import count_part, count_rows, find_input, list_parts, load, read_ids, read_rows, split
+from sparkcv.records import example, tfrecord
+from sparkcv.records.example import ImageExample
+from sparkcv.records.wire import encode_features
+
+COUNT = 20
+NAME = "x_test-00000-of-00001.tfrecord"
+
+
+def shard():
+    payloads = [example.encode(ImageExample(b"pic%d" % i, "jpeg", i, filename=f"d/{i}.jpg")) for i in range(COUNT)]
+    return [tfrecord.frame(payload) for payload in payloads]
+
+
+def write(folder, data, records=COUNT, size=None):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / NAME).write_bytes(data)
+    entry = {
+        "name": NAME,
+        "records": records,
+        "bytes": len(data) if size is None else size,
+        "crc32c": "0",
+        "labels": {},
+    }
+    splits = {"test": {"seed": 0, "shards": [entry]}}
+    manifest = {"schema": 1, "dataset_name": "x", "labels": ["a"], "splits": splits}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return list_parts(find_input(str(folder)), str(folder / "lists"))
+
+
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_every_record_is_a_row_with_its_ordinal_and_filename(tmp_path, count):
+    parts = write(tmp_path / "s", b"".join(shard()))
+    rows = [row for piece in split(parts, count) for part in piece for row in read_rows(part)]
+    assert [row.id for row in rows] == [f"{NAME}:{i}" for i in range(COUNT)]
+    assert [load(row) for row in rows] == [b"pic%d" % i for i in range(COUNT)]
+    assert [row.filename for row in rows] == [f"d/{i}.jpg" for i in range(COUNT)]
+    assert [name for part in parts for name in read_ids(part)] == [row.id for row in rows]
+
+
+def test_shards_without_a_manifest_are_counted(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / NAME).write_bytes(b"".join(shard()))
+    (part,) = list_parts(find_input(str(tmp_path / "s")), str(tmp_path))
+    assert part.stop is None
+    assert count_part(part) == COUNT
+
+
+def test_an_empty_shard_has_no_rows(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / NAME).write_bytes(b"")
+    assert list_parts(find_input(str(tmp_path / "s")), str(tmp_path)) == []
+
+
+def test_a_flipped_byte_at_any_offset_costs_rows_but_never_loses_one(tmp_path):
+    frames = shard()[:3]
+    whole = b"".join(frames)
+    (part,) = write(tmp_path / "s", whole, records=3)
+    for offset in range(len(whole)):
+        (tmp_path / "s" / NAME).write_bytes(whole[:offset] + bytes([whole[offset] ^ 4]) + whole[offset + 1 :])
+        rows = list(read_rows(part))
+        assert [row.id for row in rows] == [f"{NAME}:{i}" for i in range(3)]
+        hit = next(i for i in range(3) if offset < sum(map(len, frames[: i + 1])))
+        within = offset - sum(map(len, frames[:hit]))
+        bad = [i for i, row in enumerate(rows) if row.reason]
+        assert bad == ([hit] if within >= tfrecord.HEADER_BYTES else list(range(hit, 3)))
+        assert rows[hit].reason.startswith("damaged record: ")
+        assert all(row.reason.startswith(("damaged record: ", "lost: ")) for row in rows if row.reason)
+
+
+def test_a_shard_that_its_manifest_does_not_match_is_refused(tmp_path):
+    with pytest.raises(ShardError, match=rf"{NAME}' has \d+ bytes, manifest\.json says 5"):
+        write(tmp_path / "s", b"".join(shard()), size=5)
+
+
+def test_a_shard_that_changes_after_it_was_listed_is_refused(tmp_path):
+    (part,) = write(tmp_path / "s", b"".join(shard()))
+    (tmp_path / "s" / NAME).write_bytes(b"".join(shard()[:-1]))
+    with pytest.raises(ShardError, match=rf"{NAME}' changed since it was listed"):
+        list(read_rows(part))
+
+
+def test_a_manifest_that_promises_more_records_gives_rejects_for_them(tmp_path):
+    (part,) = write(tmp_path / "s", b"".join(shard()), records=COUNT + 2)
+    rows = list(read_rows(part))
+    assert len(rows) == count_rows([part]) == COUNT + 2
+    assert [row.reason.split(":")[0] for row in rows[COUNT:]] == ["lost", "lost"]
+
+
+def test_a_record_without_label_is_scored_and_one_without_picture_is_not(tmp_path):
+    payloads = [
+        encode_features({"image/encoded": b"pic"}),
+        encode_features({"image/class/label": 1}),
+        encode_features({"image/encoded": 5}),
+        b"\xff\xff",
+    ]
+    (part,) = write(tmp_path / "s", b"".join(map(tfrecord.frame, payloads)), records=4)
+    first, *rest = read_rows(part)
+    assert (load(first), first.filename) == (b"pic", None)
+    heads = [row.reason.split(":")[0] for row in rest]
+    assert heads == ["no picture", "no picture", "no tf.train.Example"]

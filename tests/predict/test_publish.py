@@ -1,0 +1,78 @@
+import pyarrow.parquet as pq
+import pytest
+
+from sparkcv.errors import BudgetError, DataError, UsageError
+from sparkcv.predict import publish
+from sparkcv.predict.staging import Staging
+
+
+def ids(spark, *names):
+    return spark.createDataFrame([(name,) for name in names], "id string")
+
+
+def rejects(spark, *rows):
+    return spark.createDataFrame(list(rows), "id string, filename string, reason string")
+
+
+def test_urls_are_spelled_for_spark():
+    assert publish.hadoop_url("/a b") == "file:///a b"
+    assert publish.hadoop_url("hdfs://nn/a") == "hdfs://nn/a"
+    assert publish.hadoop_url("/a*[b]{c}?\\", reading=True) == r"file:///a\*\[b\]\{c\}\?\\"
+    with pytest.raises(UsageError, match="memory of this process"):
+        publish.hadoop_url("memory://x")
+
+
+@pytest.mark.spark
+def test_every_id_once_as_a_prediction_or_a_reject_is_what_is_wanted(spark):
+    given = rejects(spark, ("b", None, "empty: 0 bytes"), ("c", None, "empty: 0 bytes"), ("d", "f", "too large: 1x1"))
+    counts = publish.reconcile(ids(spark, "a", "b", "c", "d"), ids(spark, "a"), given)
+    assert counts == (1, {"empty": 2, "too large": 1})
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("wanted", "predicted", "rejected", "said"),
+    [
+        (["a", "b"], ["a"], [], "id 'b' is there 0 times, it was given 1 times"),
+        (["a"], ["a", "b"], [], "id 'b' is there 1 times, it was given 0 times"),
+        (["a"], ["a", "a"], [], "id 'a' is there 2 times, it was given 1 times"),
+        (["a"], ["a"], ["a"], "id 'a' is there 2 times, it was given 1 times"),
+        (["a", "a"], ["a", "a"], [], "id 'a' is there 2 times, it was given 2 times"),
+    ],
+)
+def test_a_missing_unknown_or_doubled_id_is_found(spark, wanted, predicted, rejected, said):
+    with pytest.raises(DataError, match=said):
+        publish.reconcile(
+            ids(spark, *wanted), ids(spark, *predicted), rejects(spark, *((name, None, "r") for name in rejected))
+        )
+
+
+@pytest.mark.spark
+def test_predictions_and_rejects_are_written_apart_in_a_folder_of_any_name(spark, tmp_path):
+    out = str(tmp_path / "out [1] {x} * ü ?")
+    rows = [
+        ("a", None, "cat", 0.5, [("cat", 0.5)], "d", None),
+        ("b", "f", None, None, None, "d", "empty: 0 bytes"),
+    ]
+    with Staging(out, "2026-01-02", overwrite=False) as staging:
+        frame = spark.createDataFrame(rows, publish.SCORED_SCHEMA)
+        frame.write.parquet(publish.hadoop_url(staging.join("scored")))
+        predictions, refused = publish.split_scored(spark, staging, "scored", 2)
+        assert [row.id for row in predictions.collect()] == ["a"]
+        assert [row.id for row in refused.collect()] == ["b"]
+        staging.publish(publish.PREDICTIONS)
+    day = f"{out}/dt=2026-01-02"
+    table = pq.read_table(day)
+    assert table.column_names[:6] == ["id", "filename", "label", "score", "top_k", "model_digest"]
+    assert table.to_pylist()[0]["top_k"] == [{"label": "cat", "score": 0.5}]
+    assert pq.read_table(f"{day}/_rejects").to_pylist() == [{"id": "b", "filename": "f", "reason": "empty: 0 bytes"}]
+    # Neither Spark nor Arrow takes the rejects for predictions when the folder of all days is read.
+    assert [row.id for row in spark.read.parquet(publish.hadoop_url(out, reading=True)).collect()] == ["a"]
+
+
+def test_a_budget_is_a_share_of_all_rows():
+    publish.check_budget(100, {"empty": 10}, 0.1)
+    publish.check_budget(5, {"empty": 5}, 1.0)
+    publish.check_budget(5, {}, 0.0)
+    with pytest.raises(BudgetError, match=r"11 of 100 .* allows 10; the most frequent reason is 'empty' \(9\)"):
+        publish.check_budget(100, {"empty": 9, "too large": 2}, 0.1)

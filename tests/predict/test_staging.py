@@ -1,0 +1,173 @@
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from sparkcv import storage
+from sparkcv.errors import FileExistsAlreadyError
+from sparkcv.predict.staging import Staging, clean_up
+
+DATE = "2026-01-02"
+
+
+@pytest.fixture
+def out(tmp_path):
+    return str(tmp_path / "out")
+
+
+def publish(out, text, **options):
+    with Staging(out, DATE, **({"overwrite": False} | options)) as staging:
+        storage.write_text(staging.join("day", "part"), text)
+        staging.publish("day")
+
+
+def day(out):
+    return storage.read_text(f"{out}/dt={DATE}/part")
+
+
+def run_and_die(out, script):
+    """Run a process that stages something and dies by SIGKILL at the point that ``script`` comes to."""
+    program = f"""
+        import os, signal
+        from sparkcv import storage
+        from sparkcv.predict import staging as module
+        out, die = {out!r}, lambda: os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program) + textwrap.dedent(script)], timeout=60)
+    assert done.returncode == -9
+
+
+def test_a_day_appears_whole_and_nothing_else_is_left(out):
+    publish(out, "new")
+    assert os.listdir(out) == [f"dt={DATE}"]
+    assert day(out) == "new"
+
+
+def test_a_day_that_is_there_is_refused_and_untouched(out):
+    publish(out, "old")
+    with pytest.raises(FileExistsAlreadyError, match=f"dt={DATE}' is there already; --overwrite replaces it"):
+        publish(out, "new")
+    assert os.listdir(out) == [f"dt={DATE}"]
+    assert day(out) == "old"
+
+
+def test_overwrite_replaces_a_day_whole(out):
+    publish(out, "old")
+    publish(out, "new", overwrite=True)
+    assert os.listdir(out) == [f"dt={DATE}"]
+    assert day(out) == "new"
+
+
+def test_a_run_that_fails_leaves_nothing(out):
+    with pytest.raises(RuntimeError), Staging(out, DATE, overwrite=False) as staging:
+        storage.write_text(staging.join("day", "part"), "half")
+        raise RuntimeError
+    assert os.listdir(out) == []
+    assert not [t for t in threading.enumerate() if t.name == "lease"]
+
+
+def test_a_day_published_meanwhile_by_another_run_wins(out):
+    with pytest.raises(FileExistsAlreadyError, match="published by another run meanwhile"):
+        with Staging(out, DATE, overwrite=False) as staging:
+            storage.write_text(staging.join("day", "part"), "mine")
+            publish(out, "theirs")
+            staging.publish("day")
+    assert os.listdir(out) == [f"dt={DATE}"]
+    assert day(out) == "theirs"
+
+
+def test_a_living_run_s_staging_stays(out):
+    with Staging(out, DATE, overwrite=False) as staging:
+        storage.write_text(staging.join("x"), "x")
+        assert clean_up(out) == []
+        publish(out, "theirs")
+        assert storage.read_text(staging.join("x")) == "x"
+    assert os.listdir(out) == [f"dt={DATE}"]
+
+
+def test_what_a_killed_run_staged_is_deleted_by_the_next(out):
+    run_and_die(
+        out,
+        """
+        with module.Staging(out, "2026-01-02", overwrite=False) as staging:
+            storage.write_text(staging.join("day", "part"), "half")
+            die()
+        """,
+    )
+    assert len(os.listdir(out)) == 2
+    publish(out, "new")
+    assert os.listdir(out) == [f"dt={DATE}"]
+    assert day(out) == "new"
+
+
+def test_a_run_killed_between_the_two_renames_loses_neither_day(out):
+    publish(out, "old")
+    run_and_die(
+        out,
+        """
+        with module.Staging(out, "2026-01-02", overwrite=True) as staging:
+            storage.write_text(staging.join("day", "part"), "new")
+            storage.rename(staging.day, staging.join("replaced", "dt=2026-01-02"))
+            die()
+        """,
+    )
+    assert f"dt={DATE}" not in os.listdir(out)
+    assert len(clean_up(out)) == 1
+    assert os.listdir(out) == [f"dt={DATE}"]
+    assert day(out) == "old"
+
+
+def test_a_run_killed_after_the_second_rename_leaves_the_new_day(out):
+    publish(out, "old")
+    run_and_die(
+        out,
+        """
+        with module.Staging(out, "2026-01-02", overwrite=True) as staging:
+            storage.write_text(staging.join("day", "part"), "new")
+            staging.publish("day")
+            die()
+        """,
+    )
+    assert len(clean_up(out)) == 1
+    assert os.listdir(out) == [f"dt={DATE}"]
+    assert day(out) == "new"
+
+
+def test_a_lease_of_another_host_holds_until_it_is_old(out):
+    name = ".staging-" + "a" * 24
+    storage.make_dirs(f"{out}/{name}")
+    lease = {"host": "elsewhere", "pid": 1, "born": 1.0}
+    import time
+
+    storage.write_json(f"{out}/{name}.lease.json", {**lease, "renewed": time.time()})
+    assert clean_up(out) == []
+    storage.write_json(f"{out}/{name}.lease.json", {**lease, "renewed": time.time() - 3600})
+    assert clean_up(out) == [f"{out}/{name}"]
+    assert os.listdir(out) == []
+
+
+def test_a_process_id_used_again_is_not_taken_for_the_run(out):
+    import socket
+
+    name = ".staging-" + "b" * 24
+    storage.make_dirs(f"{out}/{name}")
+    lease = {"host": socket.gethostname(), "pid": os.getpid(), "born": 5.0, "renewed": 4e9}
+    storage.write_json(f"{out}/{name}.lease.json", lease)
+    assert clean_up(out) == [f"{out}/{name}"]
+
+
+def test_a_lease_that_cannot_be_read_is_left_alone(out):
+    name = ".staging-" + "c" * 24
+    storage.write_text(f"{out}/{name}.lease.json", "no json")
+    assert clean_up(out) == []
+
+
+def test_other_files_are_never_touched(out):
+    for name in (".staging-x", ".staging-" + "A" * 24, "staging-" + "a" * 24, ".staging-" + "a" * 25):
+        storage.make_dirs(f"{out}/{name}")
+    before = sorted(os.listdir(out))
+    assert clean_up(out) == []
+    assert sorted(os.listdir(out)) == before
