@@ -84,13 +84,29 @@ class Net:
         return logits, end_points
 
 
-_NETS = {
-    net.name: net
-    for net in (
-        Net("inception_v3", "inception", 299, 75, 330, "inception", has_aux=True, has_batch_norm=True),
-        Net("cifarnet", "cifarnet", 32, 4, None, "cifarnet"),
-    )
-}
+def _resnet(name: str) -> Net:
+    return Net(name, "resnet", 224, 1, None, "vgg", has_batch_norm=True)
+
+
+_ALL = (
+    Net("alexnet_v2", "convolutional", 224, 195, 226, "vgg"),
+    Net("cifarnet", "cifarnet", 32, 4, None, "cifarnet"),
+    Net("inception_v1", "inception", 224, 193, 224, "inception", has_batch_norm=True),
+    Net("inception_v2", "inception", 224, 1, 256, "inception", has_batch_norm=True),
+    Net("inception_v3", "inception", 299, 75, 346, "inception", has_aux=True, has_batch_norm=True),
+    Net("lenet", "lenet", 28, 4, None, "lenet"),
+    Net("overfeat", "convolutional", 231, 231, 262, "vgg"),
+    _resnet("resnet_v1_50"),
+    _resnet("resnet_v1_101"),
+    _resnet("resnet_v1_152"),
+    _resnet("resnet_v2_50"),
+    _resnet("resnet_v2_101"),
+    _resnet("resnet_v2_152"),
+    Net("vgg_16", "convolutional", 224, 224, 255, "vgg"),
+    Net("vgg_19", "convolutional", 224, 224, 255, "vgg"),
+    Net("vgg_a", "convolutional", 224, 224, 255, "vgg"),
+)
+_NETS = {net.name: net for net in _ALL}
 
 
 def names() -> tuple[str, ...]:

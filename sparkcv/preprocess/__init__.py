@@ -39,12 +39,23 @@ _FAMILY_OF = {name: family for family, members in _FAMILIES.items() for name in 
 class Preprocessing:
     """One family of preprocessing; both methods add operations to the default graph or ``tf.data`` function.
 
-    ``value_range`` says in words what the output's values are, for model.json.
+    ``value_range`` says in words what the output's values are, for model.json. ``cuts_window`` is whether training cuts a
+    window whose smallest area can be chosen. ``max_image_size`` is the largest side of the output, None for any.
     """
 
     name: str
     value_range: str
     cuts_window: bool = False
+    max_image_size: int | None = None
+
+    def check_image_size(self, size: int) -> int:
+        """Returns ``size``; raises UsageError for a side that this family cannot produce."""
+        if self.max_image_size is not None and size > self.max_image_size:
+            raise UsageError(
+                f"image size {size} does not fit the {self.name} preprocessing, which cuts squares out of pictures of "
+                f"{self.max_image_size} pixels; wanted at most that, or --preprocessing_name inception"
+            )
+        return size
 
     def for_train(
         self,
@@ -63,11 +74,13 @@ class Preprocessing:
         picture that a random window keeps, for the families that cut one (None: slim's). Raises UsageError for a size that
         cannot work.
         """
+        self.check_image_size(size)
         window = {} if min_crop_area is None or not self.cuts_window else {"min_crop_area": min_crop_area}
         return self._module().for_train(encoded, size, use_grayscale=use_grayscale, seed=seed, **window)
 
     def for_eval(self, encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
-        """Decodes, crops and scales one picture, the same way each time; shapes as in ``for_train``."""
+        """Decodes, crops and scales one picture, the same way each time; shapes and errors as in ``for_train``."""
+        self.check_image_size(size)
         return self._module().for_eval(encoded, size, use_grayscale=use_grayscale)
 
     def _module(self) -> Any:
@@ -82,7 +95,9 @@ _PREPROCESSINGS = {
     "cifarnet": Preprocessing("cifarnet", "standardized: mean 0 and standard deviation 1 in each picture"),
     "inception": Preprocessing("inception", "[-1, 1]", cuts_window=True),
     "lenet": Preprocessing("lenet", "[-1, 1)"),
-    "vgg": Preprocessing("vgg", "[-123.68, 151.06]: 0 to 255 less the mean of ImageNet's red, green and blue"),
+    "vgg": Preprocessing(
+        "vgg", "[-123.68, 151.06]: 0 to 255 less the mean of ImageNet's red, green and blue", max_image_size=256
+    ),
 }
 
 

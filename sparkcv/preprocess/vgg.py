@@ -4,7 +4,6 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
-from sparkcv.errors import UsageError
 from sparkcv.preprocess import augment, decode
 
 __all__ = ["for_eval", "for_train"]
@@ -17,9 +16,8 @@ _MAX_SIDE = 512
 def for_train(encoded: Any, size: int, *, use_grayscale: bool = False, seed: int | None = None) -> Any:
     """The shorter side resized to 256 to 512 pixels at random, a random square of it, flipped.
 
-    See ``preprocess.Preprocessing.for_train``; values are in [-123.68, 151.06]. Raises UsageError for sizes above 256.
+    See ``preprocess.Preprocessing.for_train``; values are in [-123.68, 151.06]. ``size`` is at most 256.
     """
-    _check(size)
     with tf.name_scope("vgg_train"):
         side = tf.random_uniform([], _MIN_SIDE, _MAX_SIDE + 1, tf.int32, seed=augment.op_seed(seed, 0))
         image = _resize_shorter_side(decode.decode(encoded), side)
@@ -29,20 +27,11 @@ def for_train(encoded: Any, size: int, *, use_grayscale: bool = False, seed: int
 
 def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
     """The shorter side resized to 256 pixels, the middle square; see ``preprocess.Preprocessing.for_eval``."""
-    _check(size)
     with tf.name_scope("vgg_eval"):
         image = _resize_shorter_side(decode.decode(encoded), tf.constant(_MIN_SIDE))
         shape = tf.shape(image)
         image = tf.slice(image, [(shape[0] - size) // 2, (shape[1] - size) // 2, 0], [size, size, decode.CHANNELS])
         return _center(image, use_grayscale)
-
-
-def _check(size: int) -> None:
-    if size > _MIN_SIDE:
-        raise UsageError(
-            f"image size {size} does not fit the vgg preprocessing, which cuts squares out of pictures of {_MIN_SIDE} "
-            "pixels; wanted at most that, or --preprocessing_name inception"
-        )
 
 
 def _resize_shorter_side(pixels: Any, side: Any) -> Any:
