@@ -1,9 +1,10 @@
 """Pictures that cost nothing: eight classes of shapes and textures, for the demo, the tests and the benchmarks.
 
-Colour says nothing about the class: foreground, background and clutter are drawn from the same palette, so a net has
-to learn form. Every picture is a function of class, seed and size.
+As with things in photographs, each form has a typical colour that varies much, so that a neighbour's is often as near;
+backgrounds are of any dull colour. Every picture is a function of class, seed and size.
 """
 
+import colorsys
 import io
 import math
 import os
@@ -20,6 +21,7 @@ CLASSES = ("checkerboard", "circle", "dots", "rings", "square", "star", "stripes
 BROKEN = ("empty.jpg", "truncated.jpg", "text.jpg", "gif.jpg", "bomb.png")
 """File names of the kinds of broken picture that :func:`write_pictures` cycles through."""
 
+_HUE_SPREAD = 0.04  # standard deviation as a share of the circle; classes are 1/8 apart
 _SUPERSAMPLING = 3  # drawn larger, then scaled down: smooth edges at any angle
 
 
@@ -35,7 +37,7 @@ def draw(class_index: int, seed: int, size: int) -> Image.Image:
     """
     rng = np.random.default_rng((seed, class_index))
     side = size * _SUPERSAMPLING
-    background, foreground = _colors(rng)
+    background, foreground = _colors(rng, class_index)
     canvas = _backdrop(rng, side, background)
     _clutter(rng, canvas, background)
     mask = _MASKS[CLASSES[class_index]](rng, side)
@@ -118,14 +120,16 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def _colors(rng: np.random.Generator) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """Draw background and foreground of any hue whose brightness differs enough to be seen."""
+def _colors(rng: np.random.Generator, class_index: int) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Draw a dull background and a foreground near the class's hue, whose brightness differs enough to be seen."""
     weights = np.array([0.299, 0.587, 0.114])
     while True:
-        background, foreground = rng.uniform(20, 235, (2, 3))
-        if abs((background - foreground) @ weights) > 80:
+        hue = (class_index / len(CLASSES) + rng.normal(0, _HUE_SPREAD)) % 1.0
+        foreground = 255 * np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.5, 1.0), rng.uniform(0.4, 1.0)))
+        background = rng.uniform(20, 235) + rng.uniform(-30, 30, 3)
+        if abs((background - foreground) @ weights) > 60:
             red, green, blue = (int(value) for value in foreground)
-            return background, (red, green, blue)
+            return background.clip(0, 255), (red, green, blue)
 
 
 def _backdrop(rng: np.random.Generator, side: int, color: np.ndarray) -> Image.Image:

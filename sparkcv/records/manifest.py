@@ -3,8 +3,7 @@
 One file a dataset folder, one key a split::
 
     {"schema": 1, "dataset_name": "flowers", "labels": ["daisy", ...],
-     "splits": {"train": {"seed": 0, "plan": "<sha256>",
-                          "shards": [{"name", "records", "bytes", "crc32c", "labels": {"0": 12, ...}}]}}}
+     "splits": {"train": {"seed": 0, "shards": [{"name", "records", "bytes", "crc32c", "labels": {"0": 12, ...}}]}}}
 
 ``crc32c`` is of the whole shard file, as eight hexadecimal digits; ``labels`` counts the records of each label.
 """
@@ -35,10 +34,9 @@ class ShardEntry:
 
 @dataclass(frozen=True)
 class SplitEntry:
-    """One split: its shards in order, the seed of their order, and the digest of the plan that made them."""
+    """One split: its shards in order, and the seed of the order of their records."""
 
     seed: int
-    plan: str
     shards: tuple[ShardEntry, ...]
 
     @property
@@ -59,7 +57,7 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON value of the file."""
         splits = {
-            name: {"seed": split.seed, "plan": split.plan, "shards": [vars(shard) for shard in split.shards]}
+            name: {"seed": split.seed, "shards": [vars(shard) for shard in split.shards]}
             for name, split in self.splits.items()
         }
         return {
@@ -93,9 +91,7 @@ def parse_manifest(value: Any, where: str) -> Manifest:
         if value["schema"] != SCHEMA:
             raise ShardError(f"{where!r} has schema {value['schema']!r}, this version reads {SCHEMA}")
         splits = {
-            str(name): SplitEntry(
-                _integer(split["seed"]), str(split.get("plan", "")), tuple(_shard(shard) for shard in split["shards"])
-            )
+            str(name): SplitEntry(_integer(split["seed"]), tuple(_shard(shard) for shard in split["shards"]))
             for name, split in value["splits"].items()
         }
         return Manifest(str(value["dataset_name"]), tuple(str(label) for label in value["labels"]), splits)

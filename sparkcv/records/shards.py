@@ -21,8 +21,9 @@ from sparkcv.records.manifest import FILE_NAME as MANIFEST
 from sparkcv.records.manifest import SplitEntry, read_manifest
 from sparkcv.storage import Entry
 
-__all__ = ["Assignment", "Dataset", "Shard", "assign", "open_dataset", "shard_name"]
+__all__ = ["Assignment", "Dataset", "Shard", "assign", "open_dataset", "shard_name", "shard_pattern"]
 
+_SERIES = r"(?P<index>\d{5,})-of-(?P<count>\d{5,})"
 _ESTIMATE_BYTES = 16 << 20
 
 
@@ -70,6 +71,11 @@ def shard_name(name: str, split: str, index: int, num_shards: int) -> str:
     return f"{name}_{split}-{index:05d}-of-{num_shards:05d}.tfrecord"
 
 
+def shard_pattern(name: str, split: str) -> re.Pattern[str]:
+    """Return the pattern of a split's file names, TF-Slim's own included, with groups ``index`` and ``count``."""
+    return re.compile(rf"{re.escape(name)}_{re.escape(split)}([-_]{_SERIES})?\.tfrecord")
+
+
 def open_dataset(dataset_dir: str, name: str, split: str) -> Dataset:
     """Find and check the shards of a split.
 
@@ -97,20 +103,18 @@ def open_dataset(dataset_dir: str, name: str, split: str) -> Dataset:
 
 def _find(entries: list[Entry], name: str, split: str, dataset_dir: str) -> list[Entry]:
     """Return the shards of a split in order of their number, complete."""
-    series = r"(?P<index>\d{5,})-of-(?P<count>\d{5,})"
-    both = f"{re.escape(name)}_{re.escape(split)}"
-    patterns = [rf"{both}[-_]{series}\.tfrecord", rf"{both}\.tfrecord", rf"{re.escape(split)}-{series}(\.tfrecord)?"]
-    for pattern in patterns:
-        matches = [(match, entry) for entry in entries if (match := re.fullmatch(pattern, entry.name))]
+    imagenet = re.compile(rf"{re.escape(split)}-{_SERIES}(\.tfrecord)?")
+    for pattern in (shard_pattern(name, split), imagenet):
+        matches = [(match, entry) for entry in entries if (match := pattern.fullmatch(entry.name))]
         if matches:
             break
     else:
         others = sorted({re.split(r"[-_]\d{5,}-of-", e.name)[0] for e in entries if e.name.endswith(".tfrecord")})
         has = f"it has {', '.join(map(repr, others[:10]))}" if others else "it has no .tfrecord file"
         raise ShardError(f"no shards {name}_{split}-*.tfrecord in {dataset_dir!r}: {has}")
-    if "count" not in matches[0][0].groupdict():
+    counts = sorted({int(match["count"] or 0) for match, _ in matches})
+    if counts == [0]:
         return [entry for _, entry in matches]
-    counts = sorted({int(match["count"]) for match, _ in matches})
     if len(counts) > 1:
         raise ShardError(f"{dataset_dir!r} holds shards of {counts} in all for {name}_{split}, wanted one series")
     by_index = {int(match["index"]): entry for match, entry in matches}

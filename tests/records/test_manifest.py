@@ -16,7 +16,7 @@ from sparkcv.records.manifest import (
 )
 
 SHARD = ShardEntry("n_train-00000-of-00001.tfrecord", 3, 100, "00abcdef", {"0": 1, "1": 2})
-MANIFEST = Manifest("n", ("a", "b"), {"train": SplitEntry(7, "plan", (SHARD,))})
+MANIFEST = Manifest("n", ("a", "b"), {"train": SplitEntry(7, (SHARD,))})
 
 
 def test_a_manifest_comes_back_as_it_went(tmp_path):
@@ -34,7 +34,6 @@ def test_the_file_is_as_documented(tmp_path):
         "splits": {
             "train": {
                 "seed": 7,
-                "plan": "plan",
                 "shards": [
                     {
                         "name": "n_train-00000-of-00001.tfrecord",
@@ -53,10 +52,10 @@ def test_a_folder_without_one_has_none(tmp_path):
     assert read_manifest(str(tmp_path)) is None
 
 
-def test_the_digest_is_of_the_data_not_of_seed_or_plan():
-    other = SplitEntry(8, "other", (SHARD,))
+def test_the_digest_is_of_the_data_not_of_the_seed():
+    other = SplitEntry(8, (SHARD,))
     assert other.digest == MANIFEST.splits["train"].digest
-    changed = SplitEntry(7, "plan", (ShardEntry(SHARD.name, 3, 100, "00abcdee", SHARD.labels),))
+    changed = SplitEntry(7, (ShardEntry(SHARD.name, 3, 100, "00abcdee", SHARD.labels),))
     assert changed.digest != other.digest
 
 

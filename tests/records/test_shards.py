@@ -30,7 +30,7 @@ def _write(url: str, split: str, counts: tuple[int, ...]) -> SplitEntry:
         name = shard_name("n", split, index, len(counts))
         storage.write_bytes(storage.join(url, name), data)
         entries.append(ShardEntry(name, count, len(data), "0" * 8, {"0": count}))
-    return SplitEntry(0, "", tuple(entries))
+    return SplitEntry(0, tuple(entries))
 
 
 @pytest.fixture
@@ -157,12 +157,12 @@ def test_a_shard_of_another_size_than_the_manifests_is_refused(folder):
 
 def test_other_shards_than_the_manifests_are_refused(folder):
     splits = {"train": _write(folder, "train", (2, 3, 4))}
-    fewer = SplitEntry(0, "", splits["train"].shards[:2])
+    fewer = SplitEntry(0, splits["train"].shards[:2])
     write_manifest(folder, Manifest("n", ("a", "b"), {"train": fewer}))
     with pytest.raises(ShardError, match=r"holds the shard 'n_train-00002.*', which manifest.json does not name"):
         open_dataset(folder, "n", "train")
     renamed = ShardEntry("n_train-00009-of-00003.tfrecord", 1, 1, "", {})
-    write_manifest(folder, Manifest("n", ("a", "b"), {"train": SplitEntry(0, "", (renamed,))}))
+    write_manifest(folder, Manifest("n", ("a", "b"), {"train": SplitEntry(0, (renamed,))}))
     with pytest.raises(ShardError, match=r"has no shard 'n_train-00009.*', which manifest.json names"):
         open_dataset(folder, "n", "train")
 
@@ -184,7 +184,7 @@ def test_a_label_beyond_the_classes_is_refused(folder):
     for index in range(3):
         storage.delete(storage.join(folder, shard_name("n", "train", index, 3)))
     beyond = ShardEntry(entry.name, 1, entry.bytes, entry.crc32c, {"2": 1})
-    write_manifest(folder, Manifest("n", ("a", "b"), {"train": SplitEntry(0, "", (beyond,))}))
+    write_manifest(folder, Manifest("n", ("a", "b"), {"train": SplitEntry(0, (beyond,))}))
     with pytest.raises(ShardError, match=r"holds label 2, labels.txt has 2 classes"):
         open_dataset(folder, "n", "train")
 

@@ -1,0 +1,27 @@
+"""Convert pictures to TFRecord shards: ``convert_images.py --images_dir URL --dataset_dir URL ...``."""
+
+import sys
+from collections.abc import Sequence
+
+from sparkcv.cluster.session import spark_session
+from sparkcv.config import ConvertConfig
+from sparkcv.driver.job import run_job
+from sparkcv.records.convert import ConvertReport, convert, prepare
+
+_EXECUTORS = 2
+
+
+def work(config: ConvertConfig) -> ConvertReport:
+    """Check the source and the target, open Spark, convert."""
+    prepare(config)
+    with spark_session("sparkcv convert", num_executors=config.cluster_size or _EXECUTORS) as spark:
+        return convert(spark, config)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job and give its exit code."""
+    return run_job(ConvertConfig, "convert_images.py", work, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
