@@ -172,7 +172,8 @@ class Server:
         """Closes every connection and the port, and ends the thread."""
         if not self._closing.is_set():
             self._closing.set()
-            self._waker.send(b"x")
+            with contextlib.suppress(OSError):  # the thread may have died and closed its end
+                self._waker.send(b"x")
         self._thread.join(timeout=10 * _POLL_S)
         self._waker.close()
 

@@ -32,7 +32,10 @@ _KEPT_BACK = (
     "PYSPARK_GATEWAY_PORT",
     "_SPARK_AUTH_SECRET",
 )
-_UNLESS_SET = {"TF_CPP_MIN_LOG_LEVEL": "1"}
+_UNLESS_SET = {
+    "TF_CPP_MIN_LOG_LEVEL": "2",  # its warnings tell of every queue that is closed in good order
+    "PYTHONWARNINGS": "ignore",  # deprecations inside of TensorFlow and TF-Slim
+}
 _ALWAYS = {
     "TF_GRPC_REUSE_PORT": "true",  # else TensorFlow refuses the port that the agent holds for it
     "TF_USE_LEGACY_KERAS": "1",  # TF-Slim's layers are Keras 2

@@ -8,6 +8,7 @@ import argparse
 import ctypes
 import importlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         task = json.load(sys.stdin)
         role = Role.parse(task["role"])
         logs.setup(str(role))
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its deprecations are no news to a user
         outcome = run_program(task, uplink, stop.is_set)
         uplink.send_last(outcome)
     return 0 if "result" in outcome else errors.EXIT_FAILED

@@ -14,6 +14,7 @@ from sparkcv.cluster import diagnosis
 from sparkcv.cluster.agent import AgentTask, run_agent
 from sparkcv.cluster.board import Board, News, Seen
 from sparkcv.cluster.channel import Server, new_secret
+from sparkcv.cluster.chatter import is_chatter
 from sparkcv.cluster.diagnosis import Failure
 from sparkcv.cluster.launchers import Launch, Launcher
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
@@ -326,6 +327,8 @@ def _lines(news: News) -> Iterator[str]:
 
 
 def _log_of_role(role: Role, line: str) -> None:
+    if is_chatter(line):
+        return
     ours = _OUR_LINE.fullmatch(line)
     level, text = (logging.getLevelName(ours[1].upper()), ours[2]) if ours else (logging.INFO, line)
     _log.log(level, "%s", text, extra={"role": str(role)})

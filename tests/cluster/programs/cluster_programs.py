@@ -1,4 +1,5 @@
 """Programs for the supervisor's tests: each does one thing that a user's program may do, good or bad."""
+# ruff: noqa: T201 - they print, as users' programs do
 
 import os
 import signal
@@ -50,6 +51,22 @@ def victim(ctx: NodeContext) -> dict:
     return result
 
 
+def deaf_or_dead(ctx: NodeContext) -> dict:
+    """worker:1 is killed, and worker:0 ignores that it is asked to stop."""
+    _tell(ctx)
+    if ctx.role.index:
+        _sigkill(ctx)
+    _deaf(ctx)
+    return {}
+
+
+def deaf_ps(ctx: NodeContext) -> dict:
+    """The workers are done at once, and the ps ignores that it is asked to stop."""
+    if ctx.role.job == "ps":
+        _deaf(ctx)
+    return {"done": True}
+
+
 def _exit_3(ctx):
     sys.exit(3)
 
@@ -76,6 +93,12 @@ def _sigill(ctx):
 
 def _known_error(ctx):
     raise BudgetError("12 of 100 records are bad, over the budget of 1")
+
+
+def _slow_error(ctx):
+    """Fails after everybody had the time to look at the process."""
+    time.sleep(3)
+    _known_error(ctx)
 
 
 def _usage_error(ctx):

@@ -1,0 +1,140 @@
+"""A node process is started, heard, and surely gone at the end: also when its agent is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sparkcv.cluster.child import Child
+from sparkcv.cluster.rolelog import RoleLog
+from sparkcv.cluster.topology import Role
+
+PATIENCE_S = 60
+CANARY = "canary-secret"
+PROGRAM = "cluster_programs:victim"
+
+
+def wait_until(check):
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := check()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch):
+    """Starts a node process with a deed; gives the child and a list that all it says is put on."""
+    monkeypatch.setenv("PYTHON_WORKER_FACTORY_SECRET", CANARY)
+    started = []
+
+    def start_deed(deed, **params):
+        child = Child(Role("worker", 0), PROGRAM, {}, {"role": "worker:0", "deed": deed, **params}, str(tmp_path))
+        started.append((child, RoleLog(child.take_log_fd())))
+        return child
+
+    yield start_deed
+    for child, log in started:
+        with child:
+            child.kill()
+        log.close(PATIENCE_S)
+
+
+def run_to_end(child) -> list[dict]:
+    said = []
+
+    def is_over():
+        is_running = child.is_running
+        said.extend(child.messages())
+        return not is_running
+
+    wait_until(is_over)
+    return said
+
+
+def test_a_process_says_ready_then_status_then_result(start):
+    child = start("large")
+    said = run_to_end(child)
+    assert [next(iter(message)) for message in said] == ["ready", "status", "result"]
+    assert said[1]["status"]["pid"] == child.pid
+    assert said[1]["status"]["agent"] == os.getpid()
+    assert child.returncode == 0
+    assert child.peak_rss_bytes > 2**22
+    assert child.rss_bytes() == 0
+
+
+@pytest.mark.parametrize(("deed", "code"), [("hard_exit_3", 3), ("sigkill", -9), ("sigill", -4), ("known_error", 1)])
+def test_how_a_process_ended_is_its_return_code(start, deed, code):
+    child = start(deed)
+    run_to_end(child)
+    assert child.returncode == code
+
+
+def test_terminating_lets_the_program_end_in_good_order(start):
+    child = start("wait")
+    wait_until(lambda: any("status" in message for message in child.messages()))
+    child.terminate()
+    assert {"result": {"was_stopped": True}} in run_to_end(child)
+    child.terminate()  # once more, when nobody is there
+
+
+def test_a_process_that_ignores_sigterm_is_killed(start):
+    child = start("deaf")
+    wait_until(lambda: any("status" in message for message in child.messages()))
+    child.terminate()
+    child.kill()
+    assert child.returncode == -signal.SIGKILL
+
+
+def test_what_the_program_started_goes_with_it(start):
+    child = start("forker")
+    grandchild = run_to_end(child)[-1]["result"]["grandchild"]
+    assert psutil.pid_exists(grandchild)
+    child.kill()
+    wait_until(lambda: not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == "zombie")
+
+
+def test_a_thread_that_never_ends_does_not_keep_a_finished_process(start):
+    child = start("threads")
+    assert {"result": {"left": "a thread"}} in run_to_end(child)
+    assert child.returncode == 0
+
+
+def test_secrets_and_parameters_are_neither_in_argv_nor_in_the_environment(start):
+    child = start("wait", password=CANARY)
+    wait_until(lambda: any("status" in message for message in child.messages()))
+    for name in ("cmdline", "environ"):
+        assert CANARY.encode() not in Path(f"/proc/{child.pid}/{name}").read_bytes()
+
+
+def test_parameters_of_megabytes_are_passed(start):
+    child = start("exit_0", shards=["x" * 100] * 50_000)
+    assert any("error" in message for message in run_to_end(child))
+
+
+AGENT = """
+import sys, time
+from sparkcv.cluster.child import Child
+from sparkcv.cluster.topology import Role
+child = Child(Role("worker", 0), "cluster_programs:victim", {}, {"role": "worker:0", "deed": "deaf"}, sys.argv[1])
+while not any("status" in message for message in child.messages()):
+    time.sleep(0.02)
+print(child.pid, flush=True)
+time.sleep(120)
+"""
+
+
+def test_a_killed_agent_takes_its_node_process_along(tmp_path):
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    with subprocess.Popen(
+        [sys.executable, "-c", AGENT, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=env
+    ) as agent:
+        pid = int(agent.stdout.readline())
+        assert psutil.pid_exists(pid)
+        agent.kill()
+    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
