@@ -5,23 +5,20 @@ An evaluation is done when every record of the split is accounted for, as an exa
 """
 
 import dataclasses
-import math
 import secrets
 import time
-from collections import Counter
 from typing import Any
 
 import sparkcv
-from sparkcv import config as configs
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import session, supervisor
 from sparkcv.cluster.topology import Role
 from sparkcv.config import EvalConfig
 from sparkcv.driver.versions import versions
-from sparkcv.errors import BudgetError, CheckpointError, DataError, LabelError, StorageError, UsageError
+from sparkcv.errors import CheckpointError, LabelError, StorageError, UsageError
 from sparkcv.evaluate import curves, events, metrics, part, report, sections
+from sparkcv.evaluate.merge import merge
 from sparkcv.evaluate.outcome import Outcome
-from sparkcv.evaluate.part import MAX_LISTED, Part
 from sparkcv.evaluate.task import Task, part_name
 from sparkcv.records import shards
 from sparkcv.train import checkpoint
@@ -151,7 +148,13 @@ def evaluate(spark: Any, plan: EvalPlan) -> EvalReport:
             start_timeout_s=config.start_timeout_s,
         )
         parts = [part.read(storage.join(task.parts_url, part_name(i))) for i in range(task.num_evaluators)]
-        outcome = merge(plan, task, parts, time.monotonic() - started_s)
+        outcome = merge(
+            task,
+            parts,
+            run_name=storage.basename(plan.train_dir) or config.model_name,
+            seconds=time.monotonic() - started_s,
+            versions={**versions(), "sparkcv": sparkcv.__version__},
+        )
         return _write(plan, outcome)
     finally:
         progress.close()
@@ -214,77 +217,6 @@ class _Progress:
     def close(self) -> None:
         """End the line."""
         self._progress.close()
-
-
-def merge(plan: EvalPlan, task: Task, parts: list[Part], seconds: float) -> Outcome:
-    """Put the evaluators' parts together and account for every record; ``seconds`` is the time that they took.
-
-    Raises:
-        DataError: parts of different checkpoints, or not every record once; BudgetError: too many rejects.
-    """
-    config, dataset = task.config, plan.dataset
-    steps = sorted({each.step for each in parts})
-    if len(steps) != 1:
-        raise DataError(f"the evaluators read checkpoints of steps {steps} at {plan.found.prefix_url!r}, wanted one")
-    tally = metrics.merge(each.tally for each in parts)
-    reasons: Counter[str] = sum((each.reasons for each in parts), Counter())
-    _account(plan, tally.num_examples, reasons.total())
-    rejected = [reject for each in parts for reject in each.rejected]
-    mistakes = part.worst((mistake for each in parts for mistake in each.mistakes), config.num_worst)
-    return Outcome(
-        run_name=storage.basename(plan.train_dir) or config.model_name,
-        model_name=config.model_name,
-        step=steps[0],
-        checkpoint=plan.found.prefix_url,
-        uses_moving_averages=bool(config.moving_average_decay),
-        dataset_name=dataset.name,
-        split=dataset.split,
-        dataset_dir=dataset.dir,
-        num_records=tally.num_examples + reasons.total() if _is_unknown(plan) else dataset.num_records,
-        is_estimated=dataset.is_estimated,
-        metrics=metrics.Metrics.of(tally, dataset.labels[config.labels_offset :]),
-        mistakes=tuple(mistakes),
-        rejected=tuple(rejected[:MAX_LISTED]),
-        reasons=dict(reasons),
-        num_evaluators=task.num_evaluators,
-        seconds=seconds,
-        image_size=plan.image_size,
-        config=configs.to_dict(config),
-        versions=_all_versions(parts),
-    )
-
-
-def _all_versions(parts: list[Part]) -> dict[str, str]:
-    """The driver's versions and, where it has none such as TensorFlow's, the evaluators'."""
-    theirs = {name: text for each in parts for name, text in each.versions.items()}
-    return {**theirs, **versions(), "sparkcv": sparkcv.__version__}
-
-
-def _is_unknown(plan: EvalPlan) -> bool:
-    """Whether the whole split was read and only its reading tells how many records it has."""
-    return plan.dataset.is_estimated and plan.config.max_num_batches is None
-
-
-def _account(plan: EvalPlan, num_examples: int, num_rejected: int) -> None:
-    """Every record is an example or a reject, and the rejects are within the budget, or it is no evaluation."""
-    config, dataset = plan.config, plan.dataset
-    total = num_examples + num_rejected if _is_unknown(plan) else dataset.num_records
-    if config.max_num_batches is None and num_examples + num_rejected != total:
-        raise DataError(
-            f"{num_examples} examples and {num_rejected} rejects were counted in {dataset.name}/{dataset.split} in "
-            f"{dataset.dir!r}, which has {total} records; wanted each once"
-        )
-    if config.max_num_batches is not None and num_examples > config.max_num_batches * config.batch_size:
-        raise DataError(
-            f"{num_examples} examples were evaluated, more than --max_num_batches {config.max_num_batches} of "
-            f"--batch_size {config.batch_size}"
-        )
-    allowed = math.ceil(config.bad_record_budget * total)
-    if num_rejected > allowed:
-        raise BudgetError(
-            f"{num_rejected} of {total} records of {dataset.name}/{dataset.split} in {dataset.dir!r} cannot be used, "
-            f"--bad_record_budget {config.bad_record_budget:g} allows {allowed}"
-        )
 
 
 def _write(plan: EvalPlan, outcome: Outcome) -> EvalReport:

@@ -1,7 +1,11 @@
 """The page: complete, escaped, alone in the world, and opened in a real browser."""
 
 import html.parser
+import pathlib
 import re
+import subprocess
+import sys
+import zipfile
 
 import pytest
 
@@ -157,6 +161,32 @@ def test_a_report_is_written_to_any_storage(tmp_path, scheme):
     text = storage.read_text(url)
     assert "Ünï ✓ 猫" in text
     assert r"\udcff" in text
+
+
+def test_the_page_is_made_from_a_package_in_a_zip_too(tmp_path):
+    package = pathlib.Path(report.__file__).parents[1]
+    with zipfile.ZipFile(tmp_path / "sparkcv.zip", "w") as archive:
+        for path in package.rglob("*"):
+            if path.suffix in (".py", ".html", ".css"):
+                archive.write(path, path.relative_to(package.parent))
+    probe = (
+        "import sys; sys.path.insert(0, sys.argv[1]);"
+        "from sparkcv.evaluate import report;"
+        "assert report.__file__.startswith(sys.argv[1]), report.__file__;"
+        "print(report.render(report.Report('From a zip', [])))"
+    )
+    command = [sys.executable, "-c", probe, str(tmp_path / "sparkcv.zip")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False)
+    assert "<h1><bdi>From a zip</bdi></h1>" in done.stdout, done.stderr
+
+
+def test_making_a_page_loads_neither_tensorflow_nor_spark_nor_a_plotting_library():
+    probe = (
+        "import sys, sparkcv.evaluate.sections, sparkcv.driver.evaluate;"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & {'tensorflow', 'pyspark', 'matplotlib'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_a_long_run_keeps_its_whole_line():

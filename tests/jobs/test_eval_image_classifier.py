@@ -12,11 +12,6 @@ from jobs import eval_image_classifier
 from sparkcv import config, storage, synthetic
 from sparkcv.config import EvalConfig
 from sparkcv.driver import evaluate
-from sparkcv.errors import BudgetError, DataError
-from sparkcv.evaluate import metrics
-from sparkcv.evaluate.part import Part
-from sparkcv.evaluate.task import Task
-from sparkcv.inputs.quarantine import Reject
 from sparkcv.records import example, labels, manifest, shards, tfrecord
 from sparkcv.train import checkpoint
 
@@ -189,57 +184,6 @@ def test_a_run_of_another_picture_size_is_only_warned_of(flags, capsys, tmp_path
 def test_a_run_json_of_another_kind_is_passed_over(flags, tmp_path):
     storage.write_json(str(tmp_path / "run" / "run.json"), ["no", "object"])
     assert evaluate.prepare(EvalConfig(**flags)).found.step == STEP
-
-
-# What the driver makes of the evaluators' parts, whoever wrote them.
-
-
-def parts_of(*counts, num_rejected=1, step=STEP):
-    found = []
-    for index, count in enumerate(counts):
-        tally = metrics.Tally(8)
-        tally.pairs[index, index] = count
-        made = Part(step=step + index * (step != STEP), tally=tally)
-        if index == 0:
-            made.reject(Reject("/data/x", i, "truncated") for i in range(num_rejected))
-        found.append(made)
-    return found
-
-
-def merged(flags, parts, **change):
-    plan = evaluate.prepare(EvalConfig(**{"bad_record_budget": 0.5, **flags, **change}))
-    task = Task(plan.config, plan.dataset, plan.found, plan.image_size, len(parts), "/parts")
-    return evaluate.merge(plan, task, parts, 1.0)
-
-
-def test_records_that_nobody_accounted_for_fail_the_evaluation(flags):
-    assert merged(flags, parts_of(12, 12)).num_evaluated == 25
-    for counts in [(12, 11), (12, 13), (12,)]:
-        with pytest.raises(DataError, match=r"1 rejects were counted in shapes/test .* which has 25 records"):
-            merged(flags, parts_of(*counts))
-
-
-def test_a_part_of_the_split_needs_not_be_all_of_it_nor_more_than_asked(flags):
-    limits = {"max_num_batches": 2, "batch_size": 5}
-    assert merged(flags, parts_of(5, 5), **limits).is_partial
-    with pytest.raises(DataError, match="11 examples were evaluated, more than --max_num_batches 2 of --batch_size 5"):
-        merged(flags, parts_of(5, 6), **limits)
-
-
-def test_the_budget_is_of_the_whole_split(flags):
-    with pytest.raises(BudgetError, match=r"2 of 25 records .* --bad_record_budget 0.001 allows 1"):
-        merged(flags, parts_of(12, 11, num_rejected=2), bad_record_budget=0.001)
-
-
-def test_parts_of_different_steps_are_refused(flags):
-    with pytest.raises(DataError, match=r"checkpoints of steps \[100, 101\]"):
-        merged(flags, parts_of(12, 12, step=100))
-
-
-def test_without_a_manifest_what_was_read_is_the_split(flags, tmp_path):
-    (tmp_path / "data" / "manifest.json").unlink()
-    outcome = merged(flags, parts_of(12, 9))
-    assert (outcome.is_estimated, outcome.num_records, outcome.is_partial) == (True, 22, False)
 
 
 # On executors.

@@ -1,0 +1,82 @@
+"""The evaluators' parts put together, and the account: every record of the split is an example or a reject."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from sparkcv import config as configs
+from sparkcv.errors import BudgetError, DataError
+from sparkcv.evaluate import metrics
+from sparkcv.evaluate.outcome import Outcome
+from sparkcv.evaluate.part import MAX_LISTED, Part, worst
+from sparkcv.evaluate.task import Task
+
+
+def merge(task: Task, parts: Sequence[Part], *, run_name: str, seconds: float, versions: Mapping[str, str]) -> Outcome:
+    """Put the parts of all evaluators together.
+
+    Args:
+        task: what they were asked.
+        parts: what they found.
+        run_name: what people call the run.
+        seconds: the time that it took.
+        versions: the driver's; where it has none, such as of a package that only evaluators have, theirs are taken.
+
+    Raises:
+        DataError: parts of different checkpoints, or not every record once.
+        BudgetError: more rejects in the whole split than --bad_record_budget allows.
+    """
+    config, dataset = task.config, task.dataset
+    steps = sorted({part.step for part in parts})
+    if len(steps) != 1:
+        raise DataError(f"the evaluators read checkpoints of steps {steps} at {task.found.prefix_url!r}, wanted one")
+    tally = metrics.merge(part.tally for part in parts)
+    reasons: Counter[str] = sum((part.reasons for part in parts), Counter())
+    num_seen = tally.num_examples + reasons.total()
+    total = num_seen if dataset.is_estimated and config.max_num_batches is None else dataset.num_records
+    _account(task, total, tally.num_examples, reasons.total())
+    return Outcome(
+        run_name=run_name,
+        model_name=config.model_name,
+        step=steps[0],
+        checkpoint=task.found.prefix_url,
+        uses_moving_averages=bool(config.moving_average_decay),
+        dataset_name=dataset.name,
+        split=dataset.split,
+        dataset_dir=dataset.dir,
+        num_records=total,
+        is_estimated=dataset.is_estimated,
+        metrics=metrics.Metrics.of(tally, dataset.labels[config.labels_offset :]),
+        mistakes=tuple(worst((mistake for part in parts for mistake in part.mistakes), config.num_worst)),
+        rejected=tuple([reject for part in parts for reject in part.rejected][:MAX_LISTED]),
+        reasons=dict(reasons),
+        num_evaluators=task.num_evaluators,
+        seconds=seconds,
+        image_size=task.image_size,
+        config=configs.to_dict(config),
+        versions={**{name: text for part in parts for name, text in part.versions.items()}, **versions},
+    )
+
+
+def _account(task: Task, total: int, num_examples: int, num_rejected: int) -> None:
+    """Every one of ``total`` records is counted once, and the rejects are within the budget, or it is no evaluation."""
+    config = task.config
+    where = f"{task.dataset.name}/{task.dataset.split} in {task.dataset.dir!r}"
+    if config.max_num_batches is None and num_examples + num_rejected != total:
+        raise DataError(
+            f"{num_examples} examples and {num_rejected} rejects were counted in {where}, which has {total} records; "
+            "wanted each once"
+        )
+    if config.max_num_batches is not None and num_examples > config.max_num_batches * config.batch_size:
+        raise DataError(
+            f"{num_examples} examples were evaluated, more than --max_num_batches {config.max_num_batches} of "
+            f"--batch_size {config.batch_size}"
+        )
+    allowed = math.ceil(config.bad_record_budget * total)
+    if num_rejected > allowed:
+        raise BudgetError(
+            f"{num_rejected} of {total} records of {where} cannot be used, "
+            f"--bad_record_budget {config.bad_record_budget:g} allows {allowed}"
+        )
