@@ -11,8 +11,9 @@ from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import supervisor
 from sparkcv.cluster.topology import Role
 from sparkcv.config import ExportConfig
-from sparkcv.errors import CheckpointError, FileExistsAlreadyError, ModelError, StorageError, UsageError
+from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
 from sparkcv.predict import manifest as manifests
+from sparkcv.predict.export.target import check_target
 from sparkcv.predict.export.task import ExportTask
 from sparkcv.records import labels
 from sparkcv.train import checkpoint
@@ -74,7 +75,7 @@ def prepare(config: ExportConfig) -> ExportTask:
         dataset_dir=config.dataset_dir and storage.resolve(config.dataset_dir),
         output_file=config.output_file and storage.resolve(config.output_file),
     )
-    _check_target(str(config.model_dir))
+    check_target(str(config.model_dir))
     found = checkpoint.locate(str(config.checkpoint_path))
     run = _read_run(storage.parent(found.prefix_url))
     trained = run.get("config") or {}
@@ -134,13 +135,6 @@ def export(spark: Any, task: ExportTask) -> ExportReport:
         difference=float(result["proof"]),
         elapsed_s=time.monotonic() - started_s,
     )
-
-
-def _check_target(url: str) -> None:
-    if not storage.exists(url):
-        return
-    if not storage.is_dir(url) or storage.list_dir(url):
-        raise FileExistsAlreadyError(f"--model_dir: {url!r} is there already; wanted a new or an empty folder")
 
 
 def _labels(config: ExportConfig, run: Mapping[str, Any], prefix_url: str) -> tuple[tuple[str, ...], str]:

@@ -64,7 +64,7 @@ def test_a_tree_of_pictures_becomes_a_day_with_every_id_once(spark, tmp_path, tr
     for row in predictions:
         if " ü/" in row["id"]:
             assert row["label"] == row["id"].split(" ")[0]
-        assert [item["score"] for item in row["top_k"]][0] == row["score"] == pytest.approx(row["score"])
+        assert row["top_k"][0] == {"label": row["label"], "score": row["score"]}
         assert len(row["top_k"]) == 2
         assert row["model_digest"] == report.model_digest
     assert {row["id"]: row["reason"].split(":")[0] for row in rejects} == {
@@ -226,7 +226,7 @@ def test_a_model_with_a_changed_byte_is_refused_by_file(spark, tmp_path, model_c
 )
 def test_bad_flags_are_told_before_anything_starts(tmp_path, color_model, tree, options, kind, said):
     with pytest.raises(kind, match=said):
-        scoring.prepare(config(tmp_path, **({"source": tree, "model": color_model} | {}), **options))
+        scoring.prepare(config(tmp_path, tree, color_model, **options))
     assert not (tmp_path / "out").exists()
 
 

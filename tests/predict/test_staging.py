@@ -62,18 +62,22 @@ def test_overwrite_replaces_a_day_whole(out):
 
 
 def test_a_run_that_fails_leaves_nothing(out):
-    with pytest.raises(RuntimeError), Staging(out, DATE, overwrite=False) as staging:
-        storage.write_text(staging.join("day", "part"), "half")
-        raise RuntimeError
+    def fail():
+        with Staging(out, DATE, overwrite=False) as staging:
+            storage.write_text(staging.join("day", "part"), "half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert os.listdir(out) == []
     assert not [t for t in threading.enumerate() if t.name == "lease"]
 
 
 def test_a_day_published_meanwhile_by_another_run_wins(out):
-    with pytest.raises(FileExistsAlreadyError, match="published by another run meanwhile"):
-        with Staging(out, DATE, overwrite=False) as staging:
-            storage.write_text(staging.join("day", "part"), "mine")
-            publish(out, "theirs")
+    with Staging(out, DATE, overwrite=False) as staging:
+        storage.write_text(staging.join("day", "part"), "mine")
+        publish(out, "theirs")
+        with pytest.raises(FileExistsAlreadyError, match="published by another run meanwhile"):
             staging.publish("day")
     assert os.listdir(out) == [f"dt={DATE}"]
     assert day(out) == "theirs"

@@ -5,7 +5,6 @@ Everything is built and checked in the process's own scratch folder; the last st
 
 import datetime
 import os
-import shutil
 from typing import Any
 
 import tensorflow.compat.v1 as tf
@@ -15,6 +14,7 @@ from sparkcv.cluster.topology import NodeContext
 from sparkcv.config import ExportConfig
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.export import graphs, proof
+from sparkcv.predict.export.target import publish_model
 from sparkcv.predict.export.task import ExportTask
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.records import labels
@@ -46,8 +46,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     _log.info("frozen graph and SavedModel agree to %.1e on one picture", difference)
     ctx.report({"doing": "publishing"})
     manifest = manifests.read_manifest(folder)
-    storage.delete(str(task.config.model_dir))  # an empty folder may be there; one that holds something is refused
-    storage.publish_dir(folder, str(task.config.model_dir))
+    publish_model(folder, str(task.config.model_dir))
     if task.config.output_file:
         storage.publish(os.path.join(folder, manifests.FROZEN_GRAPH), task.config.output_file)
     return {"digest": manifest.digest, "step": manifest.step, "proof": difference}
@@ -56,7 +55,6 @@ def main(ctx: NodeContext) -> dict[str, Any]:
 def write_model(task: ExportTask, frozen: tf.GraphDef, folder: str) -> None:
     """Write all files of a model into the local ``folder``, ``model.json`` last."""
     config: ExportConfig = task.config
-    shutil.rmtree(os.path.join(folder, manifests.SAVED_MODEL), ignore_errors=True)
     graphs.write_saved_model(task, frozen, os.path.join(folder, manifests.SAVED_MODEL))
     storage.write_bytes(os.path.join(folder, manifests.FROZEN_GRAPH), frozen.SerializeToString(deterministic=True))
     storage.write_text(os.path.join(folder, manifests.LABELS), labels.format_labels(task.labels))
