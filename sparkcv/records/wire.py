@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
+_BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,14 @@ class Value:
 
 def encode_features(features: Mapping[str, bytes | int]) -> bytes:
     """Return an Example of one-valued features, in order of name, as TensorFlow's own parser reads it."""
-    entries = []
+    parts: list[bytes] = []
     for name in sorted(features):
         value = features[name]
-        if isinstance(value, int):
-            feature = _delimited(3, _delimited(1, _varint(value)))  # Int64List, packed
-        else:
-            feature = _delimited(1, _delimited(1, value))
-        entries.append(_delimited(1, _delimited(1, name.encode()) + _delimited(2, feature)))
-    return _delimited(1, b"".join(entries))
+        content, field = (_varint(value), _INT64_LIST) if isinstance(value, int) else (value, _BYTES_LIST)
+        key = _heads(len(name.encode()), 1) + name.encode()
+        heads = _heads(len(content), 2, field, 1)
+        parts += (_heads(len(key) + len(heads) + len(content), 1), key, heads, content)
+    return b"".join((_heads(sum(map(len, parts)), 1), *parts))  # the one copy of the picture
 
 
 def parse_features(data: bytes | memoryview) -> dict[str, Value]:
@@ -70,12 +70,12 @@ def _entry(entry: object) -> tuple[str, Value | None]:
 def _feature(content: object) -> Value | None:
     value = None
     for number, items in _messages(content, "a feature"):
-        if number == 1:
+        if number == _BYTES_LIST:
             views = [_view(item, "a bytes value") for field, item in _messages(items, "a BytesList") if field == 1]
             value = Value(bytes, views)
-        elif number == 2:
+        elif number == _FLOAT_LIST:
             value = Value(float, list(_floats(items)))
-        elif number == 3:
+        elif number == _INT64_LIST:
             value = Value(int, list(_ints(items)))
     return value
 
@@ -163,5 +163,9 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _delimited(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | _DELIMITED) + _varint(len(content)) + content
+def _heads(num_bytes: int, *numbers: int) -> bytes:
+    """Return the heads of messages that lie in one another, the outermost first, round so many bytes."""
+    heads = b""
+    for number in reversed(numbers):
+        heads = _varint(number << 3 | _DELIMITED) + _varint(num_bytes + len(heads)) + heads
+    return heads
