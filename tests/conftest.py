@@ -9,8 +9,7 @@ import pytest
 from sparkcv import synthetic
 from sparkcv.cluster.session import spark_session
 
-# Matplotlib and TensorFlow read these at import; a home that cannot be written must not fail a test.
-os.environ.setdefault("MPLBACKEND", "Agg")
+# TensorFlow reads these at import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 

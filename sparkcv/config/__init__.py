@@ -1,6 +1,7 @@
 """Configuration: one frozen dataclass a job, whose field names are its flags, checked whole before anything starts."""
 
 from sparkcv.config.convert import ConvertConfig
+from sparkcv.config.demo import DemoConfig
 from sparkcv.config.evaluate import EvalConfig
 from sparkcv.config.export import ExportConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
@@ -9,6 +10,7 @@ from sparkcv.config.train import TrainConfig
 
 __all__ = [
     "ConvertConfig",
+    "DemoConfig",
     "EvalConfig",
     "ExportConfig",
     "ScoreConfig",

@@ -37,6 +37,9 @@ class TrainConfig:
     preprocessing_name: str | None = flag(None, "preprocessing; not set: the net's own", group=_DATA)
     batch_size: int = flag(32, "examples a step, on each worker and clone", group=_DATA)
     train_image_size: int | None = flag(None, "side of the square input in pixels; not set: the net's own", group=_DATA)
+    min_crop_area: float | None = flag(
+        None, "smallest share of a picture that a random crop keeps; not set: slim's 0.05", group=_DATA
+    )
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_DATA)
     num_readers: int = flag(4, "shards read at the same time", group=_DATA)
     num_preprocessing_threads: int = flag(4, "threads that decode and augment", group=_DATA)
@@ -108,7 +111,9 @@ class TrainConfig:
         checks.at_least(self, 1, ("save_interval_secs", "save_summaries_secs", "spool_bytes", "executor_memory_mb"))
         checks.at_least(self, 0, ("num_ps_tasks", "num_intra_op_threads", "labels_offset", "seed", "weight_decay"))
         checks.above(self, 0, ("learning_rate", "num_epochs_per_decay", "start_timeout_s"))
-        checks.share(self, ("label_smoothing", "moving_average_decay", "batch_norm_decay", "bad_record_budget"))
+        checks.share(
+            self, ("label_smoothing", "moving_average_decay", "batch_norm_decay", "bad_record_budget", "min_crop_area")
+        )
         checks.one_of(self, "optimizer", OPTIMIZERS)
         checks.one_of(self, "learning_rate_decay_type", DECAYS)
         if self.quantize_delay != -1:

@@ -12,6 +12,7 @@ from sparkcv.cluster import session, supervisor, topology
 from sparkcv.config import TrainConfig
 from sparkcv.driver.progress import TrainProgress
 from sparkcv.driver.status import StatusFile
+from sparkcv.driver.versions import versions
 from sparkcv.errors import CheckpointError, SparkcvError, UsageError
 from sparkcv.records import shards
 from sparkcv.train import checkpoint
@@ -82,13 +83,14 @@ def prepare(config: TrainConfig) -> TrainPlan:
     net = nets.get(config.model_name)
     net.check_image_size(config.train_image_size or net.default_image_size)
     preprocess.get(config.preprocessing_name or net.preprocessing)
+    dataset_dir = storage.resolve(config.dataset_dir)
     config = dataclasses.replace(
         config,
-        dataset_dir=storage.resolve(config.dataset_dir),
+        dataset_dir=dataset_dir,
         train_dir=storage.resolve(config.train_dir),
         checkpoint_path=config.checkpoint_path and storage.resolve(config.checkpoint_path),
     )
-    dataset = shards.open_dataset(config.dataset_dir, config.dataset_name, config.dataset_split_name)
+    dataset = shards.open_dataset(dataset_dir, config.dataset_name, config.dataset_split_name)
     if dataset.num_classes - config.labels_offset < 2:
         raise UsageError(
             f"--labels_offset {config.labels_offset} leaves {dataset.num_classes - config.labels_offset} of the"
@@ -126,7 +128,7 @@ def train(spark: Any, plan: TrainPlan) -> TrainReport:
             spark,
             PROGRAM,
             roles,
-            {"config": configs.to_dict(config), "dataset": shards.to_dict(plan.dataset)},
+            {"config": configs.to_dict(config), "dataset": plan.dataset.to_dict()},
             on_status=on_status,
             start_timeout_s=config.start_timeout_s,
             log_url=storage.join(config.train_dir, "logs"),
@@ -149,7 +151,9 @@ def already_finished(plan: TrainPlan) -> TrainReport:
 
 def _explain_unused(config: TrainConfig) -> None:
     if config.master:
-        _log.warning("--master %s is unused: Spark places the roles and each worker opens its own session", config.master)
+        _log.warning(
+            "--master %s is unused: Spark places the roles and each worker opens its own session", config.master
+        )
     if config.task:
         _log.warning("--task %d is unused: each Spark task gets its own index", config.task)
 
@@ -170,16 +174,14 @@ def _check_same_model(config: TrainConfig, dataset: shards.Dataset) -> None:
 
 
 def _sized(config: TrainConfig, spark: Any) -> TrainConfig:
-    """Settle the number of roles and the threads of each worker on this cluster."""
+    """Settle the number of roles: as asked, else by --worker_replicas, else the executors submitted."""
     size = config.cluster_size
     if size is None and config.worker_replicas == 1:
         submitted = session.submitted_executors(spark)
         size = submitted if submitted is not None else config.num_ps_tasks + 1
     if size is None:
         size = config.num_ps_tasks + config.worker_replicas
-    sized = dataclasses.replace(config, cluster_size=size)
-    threads = sized.num_intra_op_threads or session.threads_for(spark, sized.num_workers)
-    return dataclasses.replace(sized, num_intra_op_threads=threads)
+    return dataclasses.replace(config, cluster_size=size)
 
 
 def _write_run(config: TrainConfig, plan: TrainPlan) -> None:
@@ -187,7 +189,7 @@ def _write_run(config: TrainConfig, plan: TrainPlan) -> None:
     run = {
         "schema": 1,
         "sparkcv": sparkcv.__version__,
-        "versions": session.versions(),
+        "versions": versions(),
         "model_name": config.model_name,
         "num_classes": plan.dataset.num_classes - config.labels_offset,
         "num_records": plan.dataset.num_records,
@@ -207,7 +209,9 @@ def _verify(config: TrainConfig, results: dict[str, dict[str, Any]], elapsed_s: 
         raise CheckpointError(f"{config.train_dir} holds no valid checkpoint, though every role reported its end")
     target = config.max_number_of_steps if config.max_number_of_steps is not None else results["worker:0"]["step"]
     if found.step < target:
-        raise CheckpointError(f"the newest valid checkpoint {found.prefix_url} is at step {found.step}, wanted {target}")
+        raise CheckpointError(
+            f"the newest valid checkpoint {found.prefix_url} is at step {found.step}, wanted {target}"
+        )
     workers = [result for role, result in results.items() if role.startswith("worker:")]
     seconds = max((result.get("seconds", 0.0) for result in workers), default=0.0)
     return TrainReport(
