@@ -11,7 +11,6 @@ import os
 import secrets
 import signal
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from sparkcv.cluster.launchers import Seat
 from sparkcv.cluster.link import Link
 from sparkcv.cluster.messages import Beat, End, Hello
 from sparkcv.cluster.rolelog import LogKeeper, RoleLog
+from sparkcv.cluster.scratch import scratch_dir, sweep
 from sparkcv.cluster.topology import Role, cluster_of
 from sparkcv.errors import ChannelError, ClusterError
 
@@ -148,7 +148,8 @@ def _run_node(
     """Starts the node process, watches it to its end, tells the driver how that was, and cleans up."""
     with contextlib.ExitStack() as stack:
         try:
-            scratch = stack.enter_context(_scratch(seat.scratch_root))
+            sweep(seat.scratch_root)
+            scratch = stack.enter_context(scratch_dir(seat.scratch_root))
             child = stack.enter_context(Child(role, task.program, cluster, json.loads(task.params), scratch))
         except OSError as err:
             link.end(_end_without_process(err))
@@ -161,10 +162,6 @@ def _run_node(
         child.kill()  # what the program started and left behind goes too
         log.close(_LOG_DRAIN_TIMEOUT_S)
         link.end(_end_of(child, watch, log, why_ended))  # before the cleaning up, which can take its time
-
-
-def _scratch(root: str) -> "tempfile.TemporaryDirectory[str]":
-    return tempfile.TemporaryDirectory(prefix="sparkcv-", dir=root, ignore_cleanup_errors=True)
 
 
 def _close_logs(log: RoleLog, keeper: LogKeeper | None) -> None:

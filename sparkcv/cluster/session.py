@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -289,9 +290,11 @@ def _session(settings: Mapping[str, str], gateway: Any, root: Path) -> Iterator[
     from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
-    conf = SparkConf(loadDefaults=False, _jvm=gateway.jvm).setAll(list(settings.items()))
     try:
-        context = SparkContext(conf=conf, gateway=gateway)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # its words on pandas' version are none for a user
+            conf = SparkConf(loadDefaults=False, _jvm=gateway.jvm).setAll(list(settings.items()))
+            context = SparkContext(conf=conf, gateway=gateway)
     except Py4JError as err:
         raise ClusterError(f"embedded Spark did not start: {_last_words(root / 'java.log')}") from err
     # When this process is killed, Java notices, ends, and takes the folder along.

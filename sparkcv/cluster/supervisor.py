@@ -190,9 +190,9 @@ class _Follower:
         self._on_status = None  # what a run says while it is brought down is for the log only
         self._board.order_stop([one.role for one in self._board.look()], _FAILED_GRACE_S, "the run is over")
         deadline_s = time.monotonic() + _FAILED_GRACE_S + _END_TIMEOUT_S
-        while time.monotonic() < deadline_s and not self._launch.is_over():
-            if all(one.end is not None or one.peer is None for one in self._board.look()):
-                break
+        # An agent hangs up last, after its node process is gone and its folder removed; one that died hung up, too,
+        # and Linux killed its node process. Spark's word that the stage is over comes earlier, and means less.
+        while any(one.peer is not None for one in self._board.look()) and time.monotonic() < deadline_s:
             self._board.wait(_POLL_S)
         if not self._launch.join(_END_TIMEOUT_S / 2 if self._all_ended() else 0):
             self._launch.cancel()

@@ -253,8 +253,8 @@ def test_the_secret_is_in_no_command_line_environment_or_log(local, caplog):
             for name in ("cmdline", "environ"):
                 overheard.append(Path(f"/proc/{pid}/{name}").read_bytes())
 
+    params = {"role": "worker:0", "deed": "slow_error"}
     with _logged(caplog), pytest.raises(RoleFailedError) as caught:
-        params = {"role": "worker:0", "deed": "slow_error"}
         supervise(launcher, VICTIM, ALONE, params, on_status=Statuses(look_round))
     assert overheard
     overheard += [caplog.text.encode(), str(caught.value).encode(), repr(launcher.task).encode()]
