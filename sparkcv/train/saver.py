@@ -50,9 +50,9 @@ def save(
     """
     local_dir = os.path.join(scratch_dir, "saving")
     shutil.rmtree(local_dir, ignore_errors=True)
-    os.makedirs(local_dir)
     written = os.path.join(local_dir, "model.ckpt")
     try:
+        os.makedirs(local_dir)
         saver.save(session, written, write_meta_graph=False, write_state=False)
         step, variables = _read_back(written)
     except (tf.errors.OpError, OSError) as err:
