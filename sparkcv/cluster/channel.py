@@ -1,40 +1,27 @@
-"""The authenticated control channel between the driver and its agents.
+"""The control channel between the driver and its agents: a server that nobody can block, and its clients.
 
-Frame: 4 bytes length (big-endian, of what follows), then the body; 64 kB at most. The server greets every
-connection with a nonce, the client answers with its own; from both and the run's 256-bit secret follows the key
-of this connection (HMAC-SHA256). Each later body is a 32-byte HMAC over direction, sequence number and JSON, then
-the JSON (messages.py). So a frame of another run, another connection, another place or another direction is
-refused; a refused connection is closed without a word. What travels is authentic, it is not secret.
+What travels is authentic (seal.py) and of a fixed schema (messages.py); it is not secret. A connection that says
+anything else is closed without a word.
 """
 
 import collections
 import contextlib
 import dataclasses
-import hashlib
-import hmac
 import secrets
 import selectors
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 
 from sparkcv import logs
-from sparkcv.cluster import messages
 from sparkcv.cluster.messages import Message, Reply
+from sparkcv.cluster.seal import MAX_FRAME_BYTES, NONCE_BYTES, Seal, nonce_of, opening, split
 from sparkcv.errors import ChannelError
 
-__all__ = ["Client", "MAX_FRAME_BYTES", "Server", "new_secret"]
+__all__ = ["Client", "Server", "new_secret"]
 
-MAX_FRAME_BYTES = 64 * 1024  # of a whole frame, its length included
-_MAGIC = b"sparkcv1"
-_LENGTH = struct.Struct(">I")
-_SEQUENCE = struct.Struct(">cQ")
-_NONCE_BYTES = 32
-_TAG_BYTES = 32
-_TO_SERVER, _TO_CLIENT = b"C", b"S"
 
 _HANDSHAKE_TIMEOUT_S = 10.0
 _MAX_STRANGERS = 256  # connections that have not proven themselves; the oldest goes when one more comes
@@ -50,62 +37,6 @@ def new_secret() -> bytes:
     return secrets.token_bytes(32)
 
 
-class _Seal:
-    """The authenticity of one connection: signs what is sent and checks what is received, in order."""
-
-    def __init__(self, secret: bytes, server_nonce: bytes, client_nonce: bytes, *, is_server: bool):
-        self._key = _hmac(secret, _MAGIC + server_nonce + client_nonce)
-        self._out, self._in = (_TO_CLIENT, _TO_SERVER) if is_server else (_TO_SERVER, _TO_CLIENT)
-        self._num_out = self._num_in = 0
-
-    def wrap(self, message: Message) -> bytes:
-        text = messages.encode(message)
-        body = self._tag(self._out, self._num_out, text) + text
-        self._num_out += 1
-        return frame(body)
-
-    def unwrap(self, body: bytes) -> Message:
-        tag, text = body[:_TAG_BYTES], body[_TAG_BYTES:]
-        if not hmac.compare_digest(tag, self._tag(self._in, self._num_in, text)):
-            raise ChannelError("a message is not authentic: wrong key, replayed or out of order")
-        self._num_in += 1
-        return messages.decode(text)
-
-    def _tag(self, direction: bytes, number: int, text: bytes) -> bytes:
-        return _hmac(self._key, _SEQUENCE.pack(direction, number) + text)
-
-
-def _hmac(key: bytes, data: bytes) -> bytes:
-    return hmac.new(key, data, hashlib.sha256).digest()
-
-
-def frame(body: bytes) -> bytes:
-    """``body`` with its length before it; raises ChannelError if that is more than a frame may be."""
-    if len(body) + _LENGTH.size > MAX_FRAME_BYTES:
-        raise ChannelError(f"a frame of {len(body)} bytes is over the {MAX_FRAME_BYTES} allowed")
-    return _LENGTH.pack(len(body)) + body
-
-
-def _split(buffer: bytearray) -> bytes | None:
-    """Takes the first whole frame's body out of ``buffer``, or None; raises ChannelError on a bad length."""
-    if len(buffer) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack_from(buffer)
-    if length + _LENGTH.size > MAX_FRAME_BYTES:
-        raise ChannelError(f"a frame of {length} bytes is over the {MAX_FRAME_BYTES} allowed")
-    if len(buffer) < _LENGTH.size + length:
-        return None
-    body = bytes(buffer[_LENGTH.size : _LENGTH.size + length])
-    del buffer[: _LENGTH.size + length]
-    return body
-
-
-def _nonce_of(body: bytes) -> bytes:
-    if len(body) != len(_MAGIC) + _NONCE_BYTES or not body.startswith(_MAGIC):
-        raise ChannelError("the other side does not speak this protocol")
-    return body[len(_MAGIC) :]
-
-
 @dataclasses.dataclass(eq=False)
 class _Peer:
     """One connection as the server sees it."""
@@ -114,7 +45,7 @@ class _Peer:
     sock: socket.socket
     nonce: bytes
     since_s: float
-    seal: _Seal | None = None
+    seal: Seal | None = None
     is_known: bool = False  # has sent an authentic message
     received: bytearray = dataclasses.field(default_factory=bytearray)
     unsent: bytearray = dataclasses.field(default_factory=bytearray)
@@ -205,12 +136,12 @@ class Server:
             return
         sock.setblocking(False)
         self._num_peers += 1
-        peer = _Peer(self._num_peers, sock, secrets.token_bytes(_NONCE_BYTES), time.monotonic())
+        peer = _Peer(self._num_peers, sock, secrets.token_bytes(NONCE_BYTES), time.monotonic())
         self._strangers[peer.number] = peer
         self._selector.register(sock, selectors.EVENT_READ, peer)
         if len(self._strangers) > _MAX_STRANGERS:
             self._drop_oldest_stranger()
-        peer.unsent += frame(_MAGIC + peer.nonce)
+        peer.unsent += opening(peer.nonce)
         self._serve(peer, selectors.EVENT_WRITE)
 
     def _serve(self, peer: _Peer, events: int) -> None:
@@ -237,9 +168,9 @@ class Server:
             self._drop(peer)
             return
         peer.received += data
-        while (body := _split(peer.received)) is not None:
+        while (body := split(peer.received)) is not None:
             if peer.seal is None:
-                peer.seal = _Seal(self._secret, peer.nonce, _nonce_of(body), is_server=True)
+                peer.seal = Seal(self._secret, peer.nonce, nonce_of(body), is_server=True)
                 continue
             message = peer.seal.unwrap(body)
             peer.is_known = True
@@ -288,13 +219,13 @@ class Client:
             raise ChannelError(f"no driver at {address[0]}:{address[1]}: {err}") from err
         try:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            server_nonce = _nonce_of(self._read(time.monotonic() + timeout_s))
-            client_nonce = secrets.token_bytes(_NONCE_BYTES)
-            self._write(frame(_MAGIC + client_nonce))
+            server_nonce = nonce_of(self._read(time.monotonic() + timeout_s))
+            client_nonce = secrets.token_bytes(NONCE_BYTES)
+            self._write(opening(client_nonce))
         except BaseException:
             self._sock.close()
             raise
-        self._seal = _Seal(secret, server_nonce, client_nonce, is_server=False)
+        self._seal = Seal(secret, server_nonce, client_nonce, is_server=False)
 
     def __enter__(self) -> "Client":
         return self
@@ -327,7 +258,7 @@ class Client:
             raise ChannelError(f"the driver cannot be written to: {err}") from err
 
     def _read(self, deadline_s: float) -> bytes:
-        while (body := _split(self._received)) is None:
+        while (body := split(self._received)) is None:
             try:
                 self._sock.settimeout(max(0.001, deadline_s - time.monotonic()))
                 data = self._sock.recv(MAX_FRAME_BYTES)

@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from sparkcv.cluster import channel
-from sparkcv.cluster.channel import MAX_FRAME_BYTES, Client, Server, new_secret
+from sparkcv.cluster.channel import Client, Server, new_secret
 from sparkcv.cluster.messages import Beat, End, Hello, Reply, encode
+from sparkcv.cluster.seal import MAX_FRAME_BYTES, Seal, frame, opening
 from sparkcv.errors import ChannelError
 
 HELLO = Hello(role="worker:0", generation=0, agent="ab", host="h", task="1.1", pid=1)
@@ -98,8 +99,8 @@ def is_hung_up(sock) -> bool:
 
 def handshake(sock, secret, nonce, own=b"n" * 32):
     """What a client does, by hand: gives the seal of the connection."""
-    sock.sendall(channel.frame(b"sparkcv1" + own))
-    return channel._Seal(secret, nonce, own, is_server=False)
+    sock.sendall(opening(own))
+    return Seal(secret, nonce, own, is_server=False)
 
 
 def test_requests_are_answered_in_order(server, secret, log):
@@ -148,7 +149,7 @@ def test_a_replayed_message_is_refused(server, secret, log):
 
 def test_a_whole_connection_replayed_is_refused(server, secret, log):
     with stranger(server) as (sock, nonce):
-        sent = channel.frame(b"sparkcv1" + b"n" * 32) + handshake(sock, secret, nonce).wrap(HELLO)
+        sent = opening(b"n" * 32) + handshake(sock, secret, nonce).wrap(HELLO)
     with stranger(server) as (sock, nonce):
         sock.sendall(sent)
         assert is_hung_up(sock)
@@ -158,7 +159,7 @@ def test_a_whole_connection_replayed_is_refused(server, secret, log):
 def test_a_message_to_the_client_is_none_to_the_server(server, secret, log):
     with stranger(server) as (sock, nonce):
         handshake(sock, secret, nonce)
-        sock.sendall(channel._Seal(secret, nonce, b"n" * 32, is_server=True).wrap(HELLO))
+        sock.sendall(Seal(secret, nonce, b"n" * 32, is_server=True).wrap(HELLO))
         assert is_hung_up(sock)
     assert log.said == []
 
@@ -203,7 +204,7 @@ def test_an_authentic_frame_that_is_no_message_is_refused(server, secret, log):
     with stranger(server) as (sock, nonce):
         seal = handshake(sock, secret, nonce)
         text = b'{"kind": "exec", "code": "1"}'
-        sock.sendall(channel.frame(seal._tag(b"C", 0, text) + text))
+        sock.sendall(frame(seal._tag(b"C", 0, text) + text))
         assert is_hung_up(sock)
     assert log.said == []
     assert works(server, secret)
@@ -235,7 +236,7 @@ def test_a_thousand_random_frames_are_refused_without_growth(server, secret, log
         with stranger(server) as (sock, nonce), contextlib.suppress(BrokenPipeError, ConnectionResetError):
             if at % 2:
                 handshake(sock, secret, nonce)
-            data = bytearray(rng.choice([rng.randbytes(rng.randint(0, 300)), channel.frame(b"x" * 32 + good)]))
+            data = bytearray(rng.choice([rng.randbytes(rng.randint(0, 300)), frame(b"x" * 32 + good)]))
             if data and at % 3:
                 data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
             sock.sendall(bytes(data))

@@ -7,6 +7,7 @@ import pytest
 
 from sparkcv.cluster import messages
 from sparkcv.cluster.messages import Beat, End, Hello, Reply, decode, encode
+from sparkcv.cluster.seal import MAX_FRAME_BYTES
 from sparkcv.errors import ChannelError
 
 HELLO = Hello(role="worker:1", generation=0, agent="ab", host="h", task="3.7", pid=5)
@@ -89,8 +90,6 @@ def test_what_is_no_message_is_refused(data):
 
 
 def test_the_largest_messages_fit_a_frame():
-    from sparkcv.cluster.channel import MAX_FRAME_BYTES
-
     text = "x" * (messages.MAX_RESULT_BYTES - 20)
     lines = ["y" * (messages.MAX_LINES_BYTES - 10)]
     assert len(encode(dataclasses.replace(END, result={"x": text}, tail=lines))) + 100 < MAX_FRAME_BYTES

@@ -1,0 +1,87 @@
+"""From the roles that failed together to the one error that is told: whose fault came first, and how it ended."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+
+from sparkcv import errors
+from sparkcv.cluster import diagnosis
+from sparkcv.cluster.board import Seen
+from sparkcv.cluster.diagnosis import Failure
+from sparkcv.cluster.launchers import Launch
+from sparkcv.cluster.link import SILENCE_S
+from sparkcv.cluster.messages import End
+from sparkcv.cluster.topology import Role
+from sparkcv.errors import ClusterError, RoleFailedError, SparkcvError
+
+__all__ = ["verdict"]
+
+_LOSS_REASON_S = 3.0  # Spark learns of a dead executor a moment after we do
+_POLL_S = 0.2
+
+
+def verdict(failed: Sequence[Seen], launch: Launch) -> SparkcvError:
+    """The error whose message is the report of the first of ``failed``; of the launch itself if no role has failed."""
+    if not failed:
+        return ClusterError(f"Spark ended the run: {launch.error() or 'its tasks ended without a word'}")
+    first, *others = sorted(failed, key=_blame)
+    failure = dataclasses.replace(_failure(first, launch), also=[one.role for one in others])
+    text = diagnosis.report(failure)
+    kind = getattr(errors, failure.kind, None)
+    if kind is errors.UsageError or kind is errors.PreemptedError:
+        told: SparkcvError = kind(text)  # they have exit codes of their own
+        return told
+    return RoleFailedError(text)
+
+
+def _failure(one: Seen, launch: Launch) -> Failure:
+    hello, end = one.hello, one.end
+    failure = Failure(
+        role=one.role,
+        sentence=f"{one.role} failed",
+        host=hello.host if hello else "",
+        place=launch.place(hello.task) if hello else "",
+        pid=one.pid,
+        peak_rss_bytes=one.peak_rss_bytes,
+        tail=end.tail if end else one.tail,
+    )
+    if end is None:
+        return dataclasses.replace(failure, sentence=_loss_sentence(one, launch))
+    sentence = end.error if end.error and end.error_kind else _end_sentence(one.role, end)
+    return dataclasses.replace(failure, sentence=sentence, kind=end.error_kind, returncode=end.returncode)
+
+
+def _loss_sentence(one: Seen, launch: Launch) -> str:
+    host = one.hello.host if one.hello else ""
+    if one.hung_up_s is None:
+        return f"{one.role}: its agent on {host} has been silent for {SILENCE_S:.0f} s"
+    reason, deadline_s = "", time.monotonic() + _LOSS_REASON_S
+    while not reason and one.hello and time.monotonic() < deadline_s:
+        reason = launch.loss(one.hello.task)
+        if not reason:
+            time.sleep(_POLL_S)  # Spark tells of a loss when it is asked, not otherwise
+    if reason:
+        return f"{one.role} was lost with its Spark executor on {host}: {reason}"
+    return f"{one.role} was lost: its agent, the Spark task's Python process on {host}, died"
+
+
+def _blame(one: Seen) -> tuple[int, float]:
+    """Killed and lost roles come before those that raised an error, which may be about the others' death."""
+    if one.end is None:
+        return 0, one.hung_up_s or one.contact_s or 0.0
+    was_killed = one.end.returncode is not None and one.end.returncode < 0
+    return 0 if was_killed else 1, one.end_s or 0.0
+
+
+def _end_sentence(role: Role, end: End) -> str:
+    if end.error:
+        return f"{role}: {end.error}"
+    if end.returncode is None:
+        return f"{role} ended for an unknown reason"
+    if end.returncode < 0:
+        return f"{role} was killed by signal {diagnosis.signal_name(-end.returncode)}"
+    if end.result is not None:
+        return f"{role} is a service and ended before it was asked to"
+    if end.returncode == 0:
+        return f"{role} ended with exit code 0 before its program returned a result"
+    return f"{role} ended with exit code {end.returncode}"
