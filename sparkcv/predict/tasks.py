@@ -85,6 +85,12 @@ def count_piece(pieces_url: str, index: int) -> int:
     return sum(rows.count_part(part) for part in read_piece(pieces_url, index))
 
 
+def unload() -> None:
+    """Close the models that this process holds."""
+    while _loaded:
+        _loaded.popitem()[1].close()
+
+
 def _pieces_file(url: str, index: int) -> str:
     return storage.join(url, f"pieces-{index // _PIECES_A_FILE:06d}.jsonl")
 
@@ -93,8 +99,7 @@ def _predictor(task: ScoreTask) -> Predictor:
     key = (task.model_digest, task.num_threads, task.max_pixels)
     if key not in _loaded:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # oneDNN's and CUDA's news, once a worker
-        while _loaded:  # a worker that served another run gives its memory back first
-            _loaded.popitem()[1].close()
+        unload()  # a worker that served another run gives its memory back first
         _loaded[key] = Predictor.load(
             task.model_url,
             _cache_dir(task),

@@ -111,7 +111,7 @@ def test_a_folder_without_checkpoints_is_told(tmp_path, dataset):
 def test_a_model_that_is_there_is_not_replaced(tmp_path, dataset):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "x").write_text("x")
-    with pytest.raises(FileExistsAlreadyError, match="--model_dir: .* is there already; wanted a new or an empty"):
+    with pytest.raises(FileExistsAlreadyError, match=r"--model_dir: .* is there already; wanted a new or an empty"):
         prepare(tmp_path, "/run", dataset_dir=dataset)
 
 

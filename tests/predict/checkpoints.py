@@ -8,9 +8,7 @@ from sparkcv.train import checkpoint
 NAMES = ("circle", "square", "star", "stripes")
 
 
-def write_run(
-    folder, *, model_name="cifarnet", size=32, num_classes=len(NAMES), step=5, channels=3, decay=None, spoil=()
-):
+def write_run(folder, *, model_name="cifarnet", size=32, num_classes=4, step=5, channels=3, decay=None, spoil=()):
     """Write a run folder with one checkpoint; returns its URL.
 
     With ``decay`` the moving averages are saved too, each a tenth of its variable. ``spoil`` names variables whose

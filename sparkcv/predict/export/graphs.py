@@ -1,5 +1,6 @@
 """The two forms of a model: a frozen graph from pixels, and a SavedModel round it that takes the pictures' bytes."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,10 @@ def freeze(task: ExportTask, prefix: str) -> Any:
         restore.check(
             prefix, task.found.prefix_url, wanted, num_classes=num_classes, dataset=f"labels.txt ({task.labels_url})"
         )
+        _check_finite(prefix, task.found.prefix_url, wanted)
         saver = restore.restorer(wanted)
         with tf.Session(config=session_config(_THREADS)) as session:
             saver.restore(session, prefix)
-            _check_finite(session, task.found.prefix_url, wanted)
             definition = tf.get_default_graph().as_graph_def()
             frozen = tf.graph_util.convert_variables_to_constants(session, definition, [OUTPUT])
     for node in frozen.node:
@@ -102,7 +103,8 @@ def describe_outputs(task: ExportTask) -> dict[str, Any]:
     }
 
 
-def _check_finite(session: Any, where: str, wanted: dict[str, Any]) -> None:
-    for name, variable in sorted(wanted.items()):
-        if not np.isfinite(session.run(variable)).all():
+def _check_finite(prefix: str, where: str, wanted: Iterable[str]) -> None:
+    reader = tf.train.load_checkpoint(prefix)
+    for name in sorted(wanted):
+        if not np.isfinite(reader.get_tensor(name)).all():
             raise CheckpointError(f"the checkpoint {where!r} holds a value of {name} that is not a number")

@@ -12,8 +12,8 @@ from sparkcv.predict.rows.parts import Part, Row, count_rows, num_pieces, split
 from sparkcv.predict.rows.reading import count_part, list_parts, read_ids, read_rows
 
 __all__ = [
-    "MAX_PICTURE_BYTES",
     "InputFiles",
+    "MAX_PICTURE_BYTES",
     "Part",
     "Row",
     "count_part",

@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from sparkcv import storage, synthetic
 from sparkcv.cluster.topology import NodeContext, Role
@@ -159,7 +158,7 @@ def test_the_frozen_graph_goes_to_a_second_place_when_asked(export, run, tmp_pat
 def test_an_empty_folder_is_filled_and_a_full_one_untouched(export, run, tmp_path):
     (tmp_path / "model").mkdir()
     export(run)
-    with pytest.raises(FileExistsAlreadyError, match="--model_dir: .*model' is there already"):
+    with pytest.raises(FileExistsAlreadyError, match=r"--model_dir: .*model' is there already"):
         export(run, "model")
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
 
