@@ -172,7 +172,7 @@ def _close_logs(log: RoleLog, keeper: LogKeeper | None) -> None:
 
 def _watch_node(child: Child, link: Link, watch: _Watch) -> str:
     """Returns once the process is gone: "" if it ended by itself, else why this agent ended it."""
-    deadline_s, why = float("inf"), ""
+    why, grace_s, deadline_s, is_asked = "", 0.0, float("inf"), False
     while True:
         is_running = child.is_running  # first, so that the last messages of an ended process are heard
         watch.hear(child.messages())
@@ -182,14 +182,15 @@ def _watch_node(child: Child, link: Link, watch: _Watch) -> str:
             child.kill()
             raise ChannelError(link.lost)
         if not why and (watch.got_sigterm or link.order.order == "stop"):
-            grace_s = _SIGTERM_GRACE_S if watch.got_sigterm else link.order.grace_s
             why = "its agent was told to end by SIGTERM" if watch.got_sigterm else "the driver ended the run"
+            grace_s = _SIGTERM_GRACE_S if watch.got_sigterm else link.order.grace_s
             deadline_s = time.monotonic() + grace_s
-            child.terminate()
+        if why and watch.is_ready and not is_asked:
+            child.terminate()  # not before it listens: SIGTERM would be its death
+            is_asked = True
         if time.monotonic() > deadline_s:
-            why += f", and it did not end within {grace_s:.0f} s"
             child.kill()
-            return why
+            return f"{why}, and it did not end within {grace_s:.0f} s"
         time.sleep(_POLL_S)  # watching a process, a socket and the link in turn
 
 

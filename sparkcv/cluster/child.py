@@ -54,7 +54,6 @@ class Child:
     def __init__(self, role: Role, program: str, cluster: Mapping[str, list[str]], params: object, scratch_dir: str):
         """Starts the process; raises OSError if the system refuses."""
         task = {
-            "role": str(role),
             "program": program,
             "cluster": dict(cluster),
             "params": params,
@@ -65,7 +64,7 @@ class Child:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
         command = [sys.executable, "-P", "-m", "sparkcv.cluster.node"]
-        command += ["--status_fd", str(theirs.fileno()), "--parent", str(os.getpid())]
+        command += ["--role", str(role), "--status_fd", str(theirs.fileno()), "--parent", str(os.getpid())]
         # A file, not a pipe: parameters of any size, and no moment in which the two wait for each other.
         with theirs, tempfile.TemporaryFile(mode="w+", dir=scratch_dir) as stdin:
             json.dump(task, stdin)

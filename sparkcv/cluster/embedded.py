@@ -85,9 +85,6 @@ def _embedded_conf(app_name: str, num_executors: int, cores: int, memory_mb: int
         "spark.driver.extraJavaOptions": _JAVA_OPTIONS,
         "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
         "spark.dynamicAllocation.enabled": "false",
-        # A barrier stage that lost a role is ended by the supervisor, never tried again behind its back.
-        "spark.task.maxFailures": "1",
-        "spark.stage.maxConsecutiveAttempts": "1",
     }
 
 

@@ -1,7 +1,7 @@
 """The process that runs a role's program: started by the agent, told all by stdin, telling all by one socket.
 
 It is a process of its own so that TensorFlow's seconds to import, threads, memory and crashes are never those of
-the Spark task beside it. ``python -m sparkcv.cluster.node --status_fd N --parent PID`` is no command for people.
+the Spark task beside it. ``python -m sparkcv.cluster.node ...`` is no command for people.
 """
 
 import argparse
@@ -37,6 +37,7 @@ _log = logs.get(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the program named on stdin as a role; 0 only if it returned a result and the agent has it."""
     parser = argparse.ArgumentParser(prog="sparkcv.cluster.node")
+    parser.add_argument("--role", required=True, help="such as worker:1; here, so that ps and top show it")
     parser.add_argument("--status_fd", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
     args = parser.parse_args(argv)
@@ -46,25 +47,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: _on_sigterm(stop, number, frame))
     with socket.socket(fileno=args.status_fd) as status_socket:
         uplink = Uplink(status_socket)
-        task = json.load(sys.stdin)
-        role = Role.parse(task["role"])
-        logs.setup(str(role))
+        logs.setup(args.role)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its deprecations are no news to a user
-        outcome = run_program(task, uplink, stop.is_set)
+        outcome = run_program(Role.parse(args.role), json.load(sys.stdin), uplink, stop.is_set)
         uplink.send_last(outcome)
     return 0 if "result" in outcome else errors.EXIT_FAILED
 
 
-def run_program(task: dict[str, Any], uplink: "Uplink", stop_requested: Callable[[], bool]) -> dict[str, Any]:
+def run_program(
+    role: Role, task: dict[str, Any], uplink: "Uplink", stop_requested: Callable[[], bool]
+) -> dict[str, Any]:
     """The last word of a role: ``{"result": dict}`` or ``{"error": sentence, "error_kind": class name}``.
 
-    ``task`` holds role, cluster, params, scratch_dir and program, as NodeContext describes them. The traceback of
+    ``task`` holds cluster, params, scratch_dir and program, as NodeContext describes them. The traceback of
     an exception that is not a SparkcvError goes to stderr, which is the role's log.
     """
     try:
         program = load_program(task["program"])
         context = NodeContext(
-            role=Role.parse(task["role"]),
+            role=role,
             cluster=task["cluster"],
             params=task["params"],
             scratch_dir=task["scratch_dir"],

@@ -62,7 +62,9 @@ def _loss_sentence(one: Seen, launch: Launch) -> str:
             time.sleep(_POLL_S)  # Spark tells of a loss when it is asked, not otherwise
     if reason:
         return f"{one.role} was lost with its Spark executor on {host}: {reason}"
-    return f"{one.role} was lost: its agent, the Spark task's Python process on {host}, died"
+    complaint = launch.complaint(one.hello.task) if one.hello else ""
+    spark = f"; Spark says: {complaint}" if complaint else ""
+    return f"{one.role} was lost: its agent, the Spark task's Python process on {host}, died{spark}"
 
 
 def _blame(one: Seen) -> tuple[int, float]:

@@ -10,6 +10,7 @@ import pytest
 
 from sparkcv.cluster import messages
 from sparkcv.cluster.node import Uplink, load_program, run_program, split_program
+from sparkcv.cluster.topology import Role
 from sparkcv.errors import ClusterError, UsageError
 
 PROGRAM = "cluster_programs:victim"
@@ -28,13 +29,12 @@ def ends():
 def run(ends, tmp_path):
     def run_deed(deed, program=PROGRAM):
         task = {
-            "role": "worker:1",
             "program": program,
             "cluster": {"worker": ["a:1", "b:2"]},
             "params": {"role": "worker:1", "deed": deed},
             "scratch_dir": str(tmp_path),
         }
-        return run_program(task, ends[0], lambda: True)
+        return run_program(Role("worker", 1), task, ends[0], lambda: True)
 
     return run_deed
 

@@ -104,6 +104,15 @@ def test_a_dead_role_ends_all_others_too(local):
     assert text.startswith("worker:1 was killed by signal 9")
 
 
+def test_of_failures_at_one_moment_the_death_is_told_before_the_errors_about_it(local):
+    who = roles(1, 1)
+    with pytest.raises(RoleFailedError) as caught:
+        supervise(local, "cluster_programs:widow", who, {})
+    text = str(caught.value)
+    assert text.startswith("ps:0 was killed by signal 9")
+    assert "at the same moment: worker:0" in text
+
+
 def test_a_role_that_ignores_everything_is_ended_with_the_rest(local):
     statuses = Statuses()
     with pytest.raises(RoleFailedError, match="worker:1 was killed by signal 9"):
@@ -120,6 +129,12 @@ def test_a_service_that_ignores_the_stop_does_not_spoil_the_run(local):
     who = (Role("worker", 0), Role("ps", 0))
     results = supervise(local, "cluster_programs:deaf_ps", who, {})
     assert results == {"worker:0": {"done": True}, "ps:0": {}}
+
+
+def test_a_service_that_is_still_loading_when_the_others_are_done_ends_in_good_order(local):
+    who = (Role("worker", 0), Role("ps", 0))
+    results = supervise(local, "slow_ps:main", who, {})
+    assert results == {"worker:0": {"done": True}, "ps:0": {"was_stopped": True}}
 
 
 def test_a_killed_agent_is_a_lost_role_and_its_node_process_goes_along(local):

@@ -72,7 +72,8 @@ class LauncherContract:
         launch = launcher.launch("raise", 3, functools.partial(bodies.raise_in_seat_1, str(tmp_path)))
         assert launch.join(TIMEOUT_S)
         assert "seat 1 has had enough" in launch.error()
-        pids = [int(path.read_text()) for path in tmp_path.iterdir()]
+        assert "seat 1 has had enough" in launch.complaint((tmp_path / "task-0").read_text())
+        pids = [int(path.read_text()) for path in tmp_path.glob("seat-*")]
         wait_until(lambda: not any(map(bodies.is_seated, pids)), "the end of the other seats")
 
     def test_cancelling_ends_all_seats(self, pids):

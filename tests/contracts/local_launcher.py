@@ -76,6 +76,9 @@ class LocalLaunch:
     def loss(self, task: str) -> str:
         return self._lost.get(task, "")
 
+    def complaint(self, task: str) -> str:
+        return self._error
+
     def cancel(self) -> None:
         for seat in self._seats:
             if seat.poll() is None:

@@ -55,6 +55,9 @@ class Launch(Protocol):
     def loss(self, task: str) -> str:
         """Why the cluster manager says it lost the place of that ``Seat.task``; "" if it knows of no loss."""
 
+    def complaint(self, task: str) -> str:
+        """What the cluster manager first held against any seat of that ``Seat.task``'s launch; "" if nothing."""
+
     def cancel(self) -> None:
         """Ends all agents, by force if need be; returns at once. Cancelling what is over is fine."""
 

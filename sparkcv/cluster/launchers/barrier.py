@@ -99,17 +99,27 @@ class BarrierLaunch:
                 return _one_line(reason.get()) if reason.isDefined() else "Spark removed the executor"
         return ""
 
+    def complaint(self, task: str) -> str:
+        """The error of the task that failed first in the stage, which Spark may be trying again."""
+        for found in self._tasks_beside(task):
+            if found.status() == "FAILED" and found.errorMessage().isDefined():
+                return f"seat {found.index()} failed: {_heart(str(found.errorMessage().get()))}"
+        return ""
+
     def _books(self) -> Any:
         return self._context._jsc.sc().statusStore()
 
-    def _executor_of(self, task: str) -> str:
-        stage, _, number = task.partition(".")
+    def _tasks_beside(self, task: str) -> Iterator[Any]:
+        """Spark's records of all tasks of a task's stage, earliest attempt first."""
+        stage = int(task.partition(".")[0])
         for attempt in range(_MAX_STAGE_ATTEMPTS):
-            tasks = self._books().taskList(int(stage), attempt, self._count)
+            tasks = self._books().taskList(stage, attempt, self._count)
             for at in range(tasks.size()):
-                if tasks.apply(at).taskId() == int(number):
-                    return str(tasks.apply(at).executorId())
-        return ""
+                yield tasks.apply(at)
+
+    def _executor_of(self, task: str) -> str:
+        number = int(task.partition(".")[2])
+        return next((str(found.executorId()) for found in self._tasks_beside(task) if found.taskId() == number), "")
 
     def cancel(self) -> None:
         """Cancels the job; Spark kills a Python worker that does not end within about 2 s."""
@@ -161,7 +171,10 @@ def _scratch_root() -> str:
 def spark_sentence(err: Exception) -> str:
     """What a person needs of Spark's exception: the Python error in it if there is one, else its first lines."""
     java = getattr(err, "java_exception", None)
-    text = str(java.getMessage()) if java is not None else f"{type(err).__name__}: {err}"
+    return _heart(str(java.getMessage()) if java is not None else f"{type(err).__name__}: {err}")
+
+
+def _heart(text: str) -> str:
     text = text.rpartition("Most recent failure reason: ")[2]
     python = _PYTHON_ERROR.findall(text)
     if python:

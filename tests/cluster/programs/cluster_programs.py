@@ -60,6 +60,28 @@ def deaf_or_dead(ctx: NodeContext) -> dict:
     return {}
 
 
+def widow(ctx: NodeContext) -> dict:
+    """The ps dies, and the worker is quick to complain about that."""
+    address = ctx.cluster["ps"][0].split(":")
+    if ctx.role.job == "ps":
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind((address[0], int(address[1])))
+            listener.listen()
+            listener.settimeout(_PATIENCE_S)
+            listener.accept()
+            _sigkill(ctx)
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection((address[0], int(address[1]))) as sock:
+                sock.recv(1)
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+    raise ConnectionResetError("the ps hung up")
+
+
 def deaf_ps(ctx: NodeContext) -> dict:
     """The workers are done at once, and the ps ignores that it is asked to stop."""
     if ctx.role.job == "ps":

@@ -33,6 +33,7 @@ def wait(folder: str, seat: Seat) -> None:
 
 
 def raise_in_seat_1(folder: str, seat: Seat) -> None:
+    _note(folder, f"task-{seat.index}", seat.task)
     _note(folder, f"seat-{seat.index}", str(os.getpid()))
     seat.exchange("all are here")
     if seat.index == 1:
