@@ -1,5 +1,6 @@
 """Fixtures that every room uses, and the check that no test leaves a process, thread or variable behind."""
 
+import logging
 import os
 import threading
 
@@ -31,6 +32,15 @@ def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
     synthetic.write_pictures(folder, per_class=12, seed=7, size=48, broken=5)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before():
+    """A job sets up the log of its process; the next test must not find that."""
+    logger = logging.getLogger("sparkcv")
+    before = logger.handlers[:], logger.propagate
+    yield
+    logger.handlers[:], logger.propagate = before
 
 
 @pytest.fixture(autouse=True)

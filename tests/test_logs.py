@@ -1,7 +1,6 @@
 """Log lines: the role on each, nothing from data that forges a line, progress with rate and ETA."""
 
 import io
-import logging
 
 from sparkcv import logs
 
@@ -11,7 +10,6 @@ def test_a_line_carries_role_and_message():
     logs.setup("worker:1", stream)
     logs.get("sparkcv.train").info("step %d", 7)
     assert stream.getvalue().rstrip().endswith("worker:1 info step 7")
-    logging.getLogger("sparkcv").handlers.clear()
 
 
 def test_text_from_data_cannot_forge_a_line_or_colour_a_terminal():

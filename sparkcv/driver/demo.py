@@ -16,7 +16,7 @@ from sparkcv import logs, synthetic
 from sparkcv.config import ConvertConfig, DemoConfig, EvalConfig, ExportConfig, ScoreConfig, TrainConfig
 from sparkcv.driver import evaluate, export, train
 from sparkcv.driver.demo_report import write_demo_report
-from sparkcv.errors import DataError, UsageError
+from sparkcv.errors import DataError, StorageError, UsageError
 from sparkcv.predict import scoring
 from sparkcv.records import convert
 
@@ -95,7 +95,12 @@ def run(spark: Any, config: DemoConfig, work: pathlib.Path) -> DemoReport:
     )
     report = DemoReport(scores.accuracy, facts)
     write_demo_report(
-        str(work / "report.html"), evaluated, facts, scores.predictions, scores.rejects, pictures / "test"
+        str(work / "report.html"),
+        evaluated,
+        [fact for fact in facts if fact[0] != "reject"],
+        scores.predictions,
+        scores.rejects,
+        pictures / "test",
     )
     if min(scores.accuracy, evaluated.accuracy) < config.min_accuracy:
         _print(report)
@@ -111,13 +116,17 @@ def prepare(config: DemoConfig) -> pathlib.Path:
 
     Raises:
         UsageError: the folder holds something that is not a demo's.
+        StorageError: the folder cannot be made.
     """
     work = pathlib.Path(config.work_dir).absolute()
     if work.exists() and any(work.iterdir()) and not (work / _MARK).exists():
         raise UsageError(f"--work_dir {work} holds files that are not a demo's; wanted an empty or a new folder")
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    (work / _MARK).write_text(json.dumps(dataclasses.asdict(config), indent=1))
+    try:
+        work.mkdir(parents=True)
+        (work / _MARK).write_text(json.dumps(dataclasses.asdict(config), indent=1))
+    except OSError as err:
+        raise StorageError(f"--work_dir {work} cannot be written ({err.strerror}); wanted a local folder") from err
     return work
 
 

@@ -9,7 +9,7 @@ from sparkcv.driver.evaluate import EvalReport
 from sparkcv.evaluate import report, sections
 from sparkcv.evaluate.thumbnail import thumbnail
 
-_NUM_SAMPLES = 16
+_NUM_SAMPLES = 18  # three rows on a wide screen
 
 
 def write_demo_report(
@@ -25,7 +25,7 @@ def write_demo_report(
     Args:
         url: Where to.
         evaluated: The evaluation whose sections follow.
-        facts: What stands in the demo's table, name and text.
+        facts: What stands in the demo's table, name and text, but for the rejects.
         predictions: Rows of the Parquet: ``id``, ``label``, ``score`` in [0, 1].
         rejects: Reason by id.
         pictures: The folder that the ids are relative to.
@@ -45,7 +45,7 @@ def write_demo_report(
         ],
         intro="One bad picture costs that one row, and says why.",
     )
-    about = report.Section("What the demo did", [report.Table("", ["", ""], [[name, text] for name, text in facts])])
+    about = report.Section("What the demo did", [report.Table("", ["", ""], [list(fact) for fact in facts])])
     page = dataclasses.replace(
         page, title="sparkcv demo: shapes and textures", sections=[about, scored, left_out, *page.sections]
     )
