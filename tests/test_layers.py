@@ -13,10 +13,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLOORS = (
     ("jobs", 5),
     ("sparkcv.driver", 4),
-    ("sparkcv.cluster.supervisor", 4),
-    ("sparkcv.cluster.agent", 4),
-    ("sparkcv.cluster.launchers", 4),
-    ("sparkcv.cluster.session", 4),
+    ("sparkcv.cluster.topology", 1),
+    ("sparkcv.cluster.messages", 1),
+    ("sparkcv.cluster.node", 3),
+    ("sparkcv.cluster", 4),
     ("sparkcv.predict.scoring", 4),
     ("sparkcv.predict.publish", 4),
     ("sparkcv.serve", 4),
@@ -24,12 +24,10 @@ FLOORS = (
     ("sparkcv.train", 3),
     ("sparkcv.evaluate", 3),
     ("sparkcv.predict", 3),
-    ("sparkcv.cluster.node", 3),
     ("sparkcv.preprocess", 2),
     ("sparkcv.nets", 2),
     ("sparkcv.storage", 1),
     ("sparkcv.records", 1),
-    ("sparkcv.cluster", 1),
     ("sparkcv.synthetic", 1),
     ("sparkcv.errors", 0),
     ("sparkcv.config", 0),
@@ -110,7 +108,7 @@ def test_every_module_and_public_name_says_what_it_is(name):
 def test_importing_the_package_loads_neither_tensorflow_nor_pyspark():
     probe = (
         "import sys, sparkcv, sparkcv.config, sparkcv.storage, sparkcv.records.shards, sparkcv.nets;"
-        "import sparkcv.driver.job;"
+        "import sparkcv.driver.job, sparkcv.driver.train, sparkcv.cluster.agent, jobs.train_image_classifier;"
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'pyspark', 'tf_slim', 'keras'}))"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, timeout=120)
