@@ -14,15 +14,15 @@ from sparkcv.logs import get as get_logger
 
 __all__ = ["Net", "get", "names", "refuse_quantization"]
 
-SLIM_WEIGHT_DECAY = 0.00004
+_SLIM_WEIGHT_DECAY = 0.00004
 
 
 @dataclass(frozen=True)
 class Net:
     """One network: ``[batch, size, size, channels]`` float32 pictures in, ``[batch, num_classes]`` float32 logits out.
 
-    Sizes are sides of square pictures in pixels. ``max_image_size`` is None where any larger picture works; the others
-    have a final pooling or a fully connected layer of a fixed extent.
+    Sizes are sides of square pictures in pixels. ``max_image_size`` is None where any larger picture works; the
+    others have a final pooling or a fully connected layer of a fixed extent.
     """
 
     name: str
@@ -50,16 +50,17 @@ class Net:
         images: Any,
         num_classes: int,
         is_training: bool,
-        weight_decay: float = SLIM_WEIGHT_DECAY,
+        weight_decay: float = _SLIM_WEIGHT_DECAY,
         batch_norm_decay: float | None = None,
         reuse: bool | None = None,
     ) -> tuple[Any, dict[str, Any]]:
         """Adds the net to the default graph; returns ``(logits, end_points)``.
 
         ``images`` is float32 ``[batch, size, size, channels]`` with static size and channels; logits are float32
-        ``[batch, num_classes]``. ``batch_norm_decay`` None keeps slim's own (0.9997 for Inception, 0.997 for ResNet). ``end_points`` holds
-        ``AuxLogits`` when the net has an auxiliary head. Update operations of batch normalisation go to ``UPDATE_OPS``,
-        weight decay to ``REGULARIZATION_LOSSES``. Raises UsageError for a size or class count that cannot work.
+        ``[batch, num_classes]``. ``batch_norm_decay`` None keeps slim's own (0.9997 for Inception, 0.997 for
+        ResNet). ``end_points`` always holds ``Logits`` and ``Predictions`` (probabilities), and ``AuxLogits`` with
+        ``has_aux``. Update operations of batch normalisation go to ``UPDATE_OPS``, weight decay to
+        ``REGULARIZATION_LOSSES``. Raises UsageError for a size or class count that cannot work.
         """
         if num_classes < 2:
             raise UsageError(f"{self.name} was asked for {num_classes} classes; a classifier needs at least 2")
@@ -72,15 +73,16 @@ class Net:
                 "%s has no batch normalisation: batch_norm_decay %s is unused", self.name, batch_norm_decay
             )
         family = importlib.import_module(f"{__name__}.{self.family}")
-        logits, end_points = family.build(
-            self.name,
-            images,
-            num_classes,
-            is_training=is_training,
-            weight_decay=weight_decay,
-            batch_norm_decay=batch_norm_decay,
-            reuse=reuse,
-        )
+        with importlib.import_module(f"{__name__}.slim").quiet():
+            logits, end_points = family.build(
+                self.name,
+                images,
+                num_classes,
+                is_training=is_training,
+                weight_decay=weight_decay,
+                batch_norm_decay=batch_norm_decay,
+                reuse=reuse,
+            )
         return logits, end_points
 
 

@@ -48,8 +48,9 @@ def build(
 def _small_aux_head(features: Any, num_classes: int, is_training: bool) -> Any:
     """Auxiliary logits ``[batch, num_classes]`` from ``Mixed_6e`` of a small picture.
 
-    slim pools 5x5 there and cannot be built below 107 pixels, where the features are smaller. This is the same head, under
-    the same variable names, pooling over all the features there are; what follows is then 1x1 as it is in slim just above.
+    slim pools 5x5 there and cannot be built below 107 pixels, where the features are smaller. This is the same
+    head, under the same variable names, pooling over all the features there are; what follows is then 1x1 as it is
+    in slim just above.
     """
     _, height, width, _ = features.shape.as_list()
     with (

@@ -6,6 +6,7 @@ What is wrong without this file, and what it does about it:
   ``tf_keras.legacy_tf_layers``. tf_keras 2.16+ moved that package to ``tf_keras.src.legacy_tf_layers``, so building
   any net with batch normalisation ends in ``No module named 'tf_keras.legacy_tf_layers'``. The package and its
   submodules are registered in ``sys.modules`` under the old name.
+* tf_slim calls TensorFlow's layers in ways that warn of their deprecation at every layer. ``quiet`` silences that.
 * ``tf.compat.v1`` takes its legacy layers from tf_keras (Keras 2) only when ``TF_USE_LEGACY_KERAS=1`` is set before
   TensorFlow is imported; Keras 3 has none of them. Node processes get it from their launcher; this module sets it for
   everybody who imports a net first.
@@ -14,10 +15,13 @@ Variable names and the arithmetic of the layers are TF-Slim's own, so published 
 TensorFlow mends its imports the aliases are harmless: a module that exists under the old name is left alone.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import os
 import sys
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -43,7 +47,7 @@ import tensorflow.compat.v1 as tf  # noqa: E402  (the environment above must com
 import tf_slim as slim  # noqa: E402
 from tf_slim import nets as slim_nets  # noqa: E402
 
-__all__ = ["model_variables", "slim", "slim_nets", "tf"]
+__all__ = ["model_variables", "quiet", "slim", "slim_nets", "tf"]
 
 
 def model_variables() -> list[Any]:
@@ -52,3 +56,11 @@ def model_variables() -> list[Any]:
     Weights, biases, betas, gammas and the moving statistics of batch normalisation; no optimizer slots, no step.
     """
     return list(slim.get_model_variables())
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silences what TensorFlow says of the deprecated layer calls in tf_slim, which no user of ours can change."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* is deprecated and will be removed", category=UserWarning)
+        yield

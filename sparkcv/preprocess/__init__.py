@@ -39,8 +39,9 @@ _FAMILY_OF = {name: family for family, members in _FAMILIES.items() for name in 
 class Preprocessing:
     """One family of preprocessing; both methods add operations to the default graph or ``tf.data`` function.
 
-    ``value_range`` says in words what the output's values are, for model.json. ``cuts_window`` is whether training cuts a
-    window whose smallest area can be chosen. ``max_image_size`` is the largest side of the output, None for any.
+    ``value_range`` says in words what the output's values are, for model.json. ``cuts_window`` is whether training
+    cuts a window whose smallest area can be chosen. ``max_image_size`` is the largest side of the output, None for
+    any.
     """
 
     name: str
@@ -68,11 +69,11 @@ class Preprocessing:
     ) -> Any:
         """Decodes, distorts at random and scales one picture.
 
-        ``encoded`` is a scalar string tensor with the bytes of a JPEG or PNG. Returns float32 ``[size, size, 3]``, or
-        ``[size, size, 1]`` with ``use_grayscale``, as in slim. A fixed ``seed`` gives the same sequence of distortions to
-        the same sequence of pictures when they are mapped one at a time. ``min_crop_area`` is the smallest share of the
-        picture that a random window keeps, for the families that cut one (None: slim's). Raises UsageError for a size that
-        cannot work.
+        ``encoded`` is a scalar string tensor with the bytes of a JPEG or PNG. Returns float32 ``[size, size, 3]``,
+        or ``[size, size, 1]`` with ``use_grayscale``, as in slim. A fixed ``seed`` gives the same sequence of
+        distortions to the same sequence of pictures when they are mapped one at a time. ``min_crop_area`` is the
+        smallest share of the picture that a random window keeps, for the families that cut one (None: slim's).
+        Raises UsageError for a size that cannot work.
         """
         self.check_image_size(size)
         window = {} if min_crop_area is None or not self.cuts_window else {"min_crop_area": min_crop_area}
@@ -84,8 +85,8 @@ class Preprocessing:
         return self._module().for_eval(encoded, size, use_grayscale=use_grayscale)
 
     def _module(self) -> Any:
-        # Here, because they import TensorFlow. An import statement, because tf.data's AutoGraph follows calls: it would warn
-        # that it cannot read the source of importlib.
+        # Here, because they import TensorFlow. An import statement, because tf.data's AutoGraph follows calls: it
+        # would warn that it cannot read the source of importlib.
         from sparkcv.preprocess import cifarnet, inception, lenet, vgg
 
         return {"cifarnet": cifarnet, "inception": inception, "lenet": lenet, "vgg": vgg}[self.name]

@@ -16,8 +16,8 @@ _CONTRAST_RANGE = (0.2, 1.8)
 def for_train(encoded: Any, size: int, *, use_grayscale: bool = False, seed: int | None = None) -> Any:
     """A random square of the picture with a black edge of 4 pixels, flipped, distorted, standardized.
 
-    See ``preprocess.Preprocessing.for_train``. Pictures are not resized; one that is smaller than ``size`` even with its
-    edge gets a wider one, where slim fails.
+    See ``preprocess.Preprocessing.for_train``. Pictures are not resized; one that is smaller than ``size`` even
+    with its edge gets a wider one, where slim fails.
     """
     with tf.name_scope("cifarnet_train"):
         image = _pad_to(_floats(encoded, use_grayscale), size)

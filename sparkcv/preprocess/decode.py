@@ -1,8 +1,8 @@
 """From the bytes of a JPEG or PNG to pixels, decoding no more of a JPEG than the part that is wanted.
 
 Cropping while decoding spares the inverse transform of the blocks outside the crop: 1.2 to 1.3 times the pictures a
-second. PNG cannot skip: it is decoded whole and cropped. CMYK and grey JPEG, palette, grey and 16-bit PNG all come out
-as three channels of uint8.
+second. PNG cannot skip: it is decoded whole and cropped. CMYK and grey JPEG, palette, grey and 16-bit PNG all come
+out as three channels of uint8.
 """
 
 from collections.abc import Callable

@@ -38,7 +38,7 @@ def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
 
 
 def _resize(pixels: Any, size: int) -> Any:
-    """From uint8 to float32 ``[size, size, 3]`` in [0, 1], bilinear with the corner-aligned grid of TF 1 as slim has it.
+    """From uint8 to float32 ``[size, size, 3]`` in [0, 1], bilinear on TF 1's grid (no half pixels), as in slim.
 
     Resizing comes before scaling to [0, 1]: it is the same by linearity and spares a float copy of the whole crop.
     """

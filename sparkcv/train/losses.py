@@ -14,12 +14,13 @@ def softmax_losses(
 ) -> list[Any]:
     """Scalar float32 losses of one tower, to be added up: the auxiliary one, where the net has one, then the main one.
 
-    ``logits`` are float32 ``[batch, num_classes]``, ``labels`` int64 ``[batch]`` in ``[0, num_classes)``. Each loss is
-    the batch's mean, times 0.4 for ``end_points["AuxLogits"]``; smoothing moves ``label_smoothing`` of each label's
-    weight to all classes equally (https://arxiv.org/abs/1512.00567, section 7). They are also added to ``LOSSES``.
+    ``logits`` are float32 ``[batch, num_classes]``, ``labels`` int64 ``[batch]`` in ``[0, num_classes)``. Each loss
+    is the batch's mean, times 0.4 for ``end_points["AuxLogits"]``; smoothing moves ``label_smoothing`` of each
+    label's weight to all classes equally (https://arxiv.org/abs/1512.00567, section 7). They are also added to
+    ``LOSSES``.
 
-    A label out of range is an all-zero row of the one-hot matrix: its loss would be 0.0 and nobody would know. The graph
-    fails with InvalidArgumentError instead, and the message holds the labels.
+    A label out of range is an all-zero row of the one-hot matrix: its loss would be 0.0 and nobody would know. The
+    graph fails with InvalidArgumentError instead, and the message holds the labels.
     """
     one_hot = tf.one_hot(_checked(labels, num_classes), num_classes, dtype=tf.float32)
     losses = []

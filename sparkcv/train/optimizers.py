@@ -16,9 +16,9 @@ _SLOTS = {"adadelta": 2, "adagrad": 1, "adam": 2, "ftrl": 2, "momentum": 1, "rms
 def decay_steps(config: TrainConfig, num_records: int) -> int:
     """Steps in ``--num_epochs_per_decay`` epochs of ``num_records`` records, at least 1.
 
-    As in slim: counted in batches of one worker and one clone, so asynchronous workers and clones each go over the data
-    that often, whereas with ``--sync_replicas`` a step counts ``--replicas_to_aggregate`` batches. slim gets 0 for a
-    dataset smaller than a step, and a learning rate of NaN from it.
+    As in slim: counted in batches of one worker and one clone, so asynchronous workers and clones each go over the
+    data that often, whereas with ``--sync_replicas`` a step counts ``--replicas_to_aggregate`` batches. slim gets 0
+    for a dataset smaller than a step, and a learning rate of NaN from it.
     """
     steps_per_epoch = num_records / config.batch_size
     if config.sync_replicas:
@@ -51,9 +51,7 @@ def learning_rate(config: TrainConfig, num_records: int, global_step: Any) -> An
             cycle=False,
             name="polynomial_decay_learning_rate",
         )
-    raise UsageError(
-        f"unknown --learning_rate_decay_type {kind!r}, wanted 'fixed', 'exponential' or 'polynomial'"
-    )
+    raise UsageError(f"unknown --learning_rate_decay_type {kind!r}, wanted 'fixed', 'exponential' or 'polynomial'")
 
 
 def optimizer(config: TrainConfig, rate: Any) -> Any:

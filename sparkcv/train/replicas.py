@@ -1,8 +1,8 @@
 """Where the parts of a replicated training graph live: variables on the parameter servers, towers on the worker.
 
-Round robin, which slim and ``replica_device_setter`` use, puts up to 4 times the mean number of bytes of Inception v3 on
-one of 8 parameter servers, and that one sets the pace. Here the largest variable goes first, each to the server that has
-the least bytes so far; optimizer slots and moving averages lie beside their variable.
+Round robin, which slim and ``replica_device_setter`` use, puts up to 4 times the mean number of bytes of Inception
+v3 on one of 8 parameter servers, and that one sets the pace. Here the largest variable goes first, each to the
+server that has the least bytes so far; optimizer slots and moving averages lie beside their variable.
 """
 
 import heapq
@@ -94,12 +94,13 @@ def clone_devices(num_clones: int, clone_on_cpu: bool) -> list[str]:
     return [f"/device:GPU:{index}" for index in range(num_clones)]
 
 
-class MovingAverages(tf.train.ExponentialMovingAverage):  # type: ignore[misc]
+class MovingAverages(tf.train.ExponentialMovingAverage):
     """Moving averages of variables, computed where the variables are.
 
-    The base class subtracts and multiplies on the worker: with parameter servers every step would fetch all variables and
-    all averages and send the differences back, three times the size of the model. Names (``.../ExponentialMovingAverage``)
-    and values are the base class's: the decay is ``min(decay, (1 + step) / (10 + step))``.
+    The base class subtracts and multiplies on the worker: with parameter servers every step would fetch all
+    variables and all averages and send the differences back, three times the size of the model. Names
+    (``.../ExponentialMovingAverage``) and values are the base class's: the decay is ``min(decay, (1 + step) / (10 +
+    step))``.
     """
 
     def __init__(self, decay: float, global_step: Any):

@@ -20,10 +20,11 @@ __all__ = ["TrainGraph", "build"]
 class TrainGraph:
     """What a training loop needs of the graph; tensors and operations belong to the graph that was default then.
 
-    ``train_op`` runs one step and returns its total loss (float32 scalar). ``loss`` is that loss without a step: the sum
-    of the towers' losses and the regularization. ``init_fn(session)`` fills the variables from ``--checkpoint_path``; it
-    must run after initialization, on the chief, and only when there is no checkpoint to resume from. ``sync_hook`` must be
-    among the session's hooks with ``--sync_replicas``. ``summary_op`` is None on workers other than the chief.
+    ``train_op`` runs one step and returns its total loss (float32 scalar). ``loss`` is that loss without a step:
+    the sum of the towers' losses and the regularization. ``init_fn(session)`` fills the variables from
+    ``--checkpoint_path``; it must run after initialization, on the chief, and only when there is no checkpoint to
+    resume from. ``sync_hook`` must be among the session's hooks with ``--sync_replicas``. ``summary_op`` is None on
+    workers other than the chief.
     """
 
     train_op: Any
@@ -56,10 +57,10 @@ def build(
 ) -> TrainGraph:
     """Adds the training step of ``config`` to the default graph.
 
-    ``num_classes`` is without the classes that ``--labels_offset`` drops. ``next_batch`` is called once a tower and adds
-    what takes one batch: images float32 ``[batch, size, size, channels]`` (static but for the batch), labels int64
-    ``[batch]`` in ``[0, num_classes)``. ``warm_start`` is the local prefix of a checkpoint to start from. Summaries that
-    are in the graph already are merged into ``summary_op``.
+    ``num_classes`` is without the classes that ``--labels_offset`` drops. ``next_batch`` is called once a tower and
+    adds what takes one batch: images float32 ``[batch, size, size, channels]`` (static but for the batch), labels
+    int64 ``[batch]`` in ``[0, num_classes)``. ``warm_start`` is the local prefix of a checkpoint to start from.
+    Summaries that are in the graph already are merged into ``summary_op``.
 
     Raises UsageError for flags that cannot work together and CheckpointError for a ``warm_start`` that does not fit.
     """
@@ -69,8 +70,8 @@ def build(
     # The chief's seed makes the initial weights; the others' differ so that their dropout does.
     tf.set_random_seed(config.seed + topology.task)
     setter = replicas.device_setter(topology, _places(config, num_classes, topology))
-    # Each use of a variable that is on a ps would fetch it anew: convolution and weight decay are two. Cached, the value is
-    # fetched once a step.
+    # Each use of a variable that is on a ps would fetch it anew: convolution and weight decay are two. Cached, the
+    # value is fetched once a step.
     cache = topology.worker_device if topology.num_ps else None
     with tf.device(setter):
         global_step = tf.train.get_or_create_global_step()
@@ -195,7 +196,7 @@ def _gradients(
                 loss = loss + tf.add_n(regularization, name="regularization_loss")
             tower_losses.append(loss)
             tower_gradients.append(optimizer.compute_gradients(loss, var_list=variables))
-    return tf.add_n(tower_losses, name="total_loss"), replicas.sum_gradients(tower_gradients)
+    return tf.add_n(tower_losses, name="sum_of_losses"), replicas.sum_gradients(tower_gradients)
 
 
 def _summaries(tower: _Tower, regularization: list[Any], total_loss: Any, rate: Any) -> Any:

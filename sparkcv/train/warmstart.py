@@ -1,7 +1,7 @@
 """Starting from somebody else's checkpoint, and training only a part of the net: slim's fine-tuning flags.
 
-A start from the wrong checkpoint costs a whole run, so everything is checked against the file before a session exists:
-what slim restores silently in part, or reports as a stack trace of Saver, is one sentence here.
+A start from the wrong checkpoint costs a whole run, so everything is checked against the file before a session
+exists: what slim restores silently in part, or reports as a stack trace of Saver, is one sentence here.
 """
 
 import os
@@ -29,8 +29,8 @@ def split_scopes(scopes: str | None) -> list[str]:
 def variables_to_train(trainable_scopes: str | None) -> list[Any]:
     """Trainable variables of the default graph whose names begin with one of the scopes; all for None.
 
-    A scope is a regular expression that must match at the beginning, as in ``tf.get_collection``. A variable that several
-    scopes match counts once. Raises UsageError for a scope that matches nothing.
+    A scope is a regular expression that must match at the beginning, as in ``tf.get_collection``. A variable that
+    several scopes match counts once. Raises UsageError for a scope that matches nothing.
     """
     trainable = tf.trainable_variables()
     if trainable_scopes is None:
@@ -67,8 +67,9 @@ def variables_to_restore(model_variables: Sequence[Any], exclude_scopes: str | N
 def fetch(url: str, scratch_dir: str) -> str:
     """Copies the checkpoint at ``url`` to ``scratch_dir`` and returns its local prefix.
 
-    ``url`` is a prefix (``.../model.ckpt-100``), one file of the old format (``.../inception_v3.ckpt``), or a folder, of
-    which the newest is taken: the one that its ``checkpoint`` file names. Raises CheckpointError when there is none.
+    ``url`` is a prefix (``.../model.ckpt-100``), one file of the old format (``.../inception_v3.ckpt``), or a
+    folder, of which the newest is taken: the one that its ``checkpoint`` file names. Raises CheckpointError when
+    there is none.
     """
     if storage.is_dir(url):
         url = _newest(url)
@@ -117,7 +118,8 @@ def init_fn(
     present = [variable for variable in wanted if variable.op.name in shapes]
     if not present:
         raise CheckpointError(
-            f"checkpoint {prefix} has none of the {len(wanted)} variables wanted ({_some(missing)}): it is of another net"
+            f"checkpoint {prefix} has none of the {len(wanted)} variables wanted ({_some(missing)}): "
+            "it is of another net"
         )
     for variable in present:
         got, want = shapes[variable.op.name], variable.shape.as_list()

@@ -1,0 +1,42 @@
+"""The compatibility file: what TensorFlow looks for under the old names is there."""
+
+import importlib
+import os
+import sys
+import warnings
+
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.mark.parametrize("name", ["base", "convolutional", "core", "normalization", "pooling"])
+def test_the_legacy_layers_are_found_under_the_name_that_tensorflow_asks_for(name):
+    importlib.import_module("sparkcv.nets.slim")
+    assert sys.modules[f"tf_keras.legacy_tf_layers.{name}"].__name__ == f"tf_keras.src.legacy_tf_layers.{name}"
+    assert os.environ["TF_USE_LEGACY_KERAS"] == "1"
+
+
+def test_batch_normalisation_builds_and_its_moving_statistics_are_model_variables():
+    from sparkcv.nets.slim import model_variables, quiet, slim, tf
+
+    with tf.Graph().as_default(), quiet():
+        slim.batch_norm(tf.zeros([2, 4, 4, 3]), is_training=True, scope="norm")
+        names = [variable.op.name for variable in model_variables()]
+        assert names == ["norm/beta", "norm/moving_mean", "norm/moving_variance"]
+        assert model_variables() is not model_variables()
+
+
+def test_only_the_deprecation_of_layers_is_silenced():
+    from sparkcv.nets.slim import quiet
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _warn_twice(quiet())
+    assert [str(warning.message) for warning in caught] == ["something else"]
+
+
+def _warn_twice(silence):
+    with silence:
+        warnings.warn("`layer.apply` is deprecated and will be removed in a future version.", stacklevel=1)
+        warnings.warn("something else", stacklevel=1)

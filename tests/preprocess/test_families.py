@@ -1,0 +1,82 @@
+"""Each family computes what slim's preprocessing of that name does, written here a second time in plain operations."""
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from sparkcv import preprocess
+
+pytestmark = pytest.mark.tensorflow
+
+
+def evaluated(name, data, size, reference):
+    """Our evaluation picture and the reference's from the whole decoded picture (float32, 0 to 255)."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        whole = tf.cast(tf.image.decode_image(data, channels=3, expand_animations=False), tf.float32)
+        return session.run([preprocess.get(name).for_eval(tf.constant(data), size), reference(whole)])
+
+
+def test_inception_evaluates_the_central_seven_eighths_in_minus_one_to_one(kind):
+    def reference(whole):
+        part = tf.image.central_crop(whole / 255.0, 0.875)
+        return (tf.image.resize_bilinear(part[tf.newaxis], [75, 75])[0] - 0.5) * 2.0
+
+    name, data = kind
+    ours, slims = evaluated("inception", data, 75, reference)
+    # A JPEG's chroma at the edge of the crop is interpolated without what lies outside.
+    np.testing.assert_allclose(ours, slims, atol=0.05 if "jpeg" in name else 1e-5)
+    assert np.abs(ours - slims).mean() < 2e-3
+
+
+def test_vgg_evaluates_the_middle_of_the_picture_with_its_shorter_side_at_256(png):
+    def reference(whole):
+        resized = tf.image.resize_bilinear(whole[tf.newaxis], [256, 341])[0]
+        return resized[16:240, 58:282] - [123.68, 116.78, 103.94]
+
+    ours, slims = evaluated("vgg", png, 224, reference)
+    np.testing.assert_allclose(ours, slims, atol=1e-3)
+
+
+def test_vgg_trains_on_squares_of_pictures_resized_to_256_to_512(png):
+    """With a picture of one colour per column, the columns' spacing tells the scale."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        image = preprocess.get("vgg").for_train(tf.constant(png), 224, seed=3)
+        scales = [np.abs(np.diff(session.run(image)[100, :, 0])).mean() for _ in range(12)]
+    assert max(scales) / min(scales) > 1.2
+    assert max(scales) / min(scales) < 3.0
+
+
+def test_a_grey_picture_loses_the_grey_of_vggs_mean_colour(png):
+    with tf.Graph().as_default(), tf.Session() as session:
+        family = preprocess.get("vgg")
+        gray = family.for_eval(tf.constant(png), 64, use_grayscale=True)
+        colour = family.for_eval(tf.constant(png), 64)
+        gray, colour = session.run([gray, colour])
+    np.testing.assert_allclose(gray[..., 0], colour @ [0.2989, 0.5870, 0.1140], atol=1e-2)
+
+
+def test_cifarnet_standardizes_the_middle(png):
+    def reference(whole):
+        return tf.image.per_image_standardization(whole[29:61, 44:76])
+
+    ours, slims = evaluated("cifarnet", png, 32, reference)
+    np.testing.assert_allclose(ours, slims, atol=1e-5)
+
+
+def test_cifarnet_trains_on_any_square_of_the_picture_and_its_edge():
+    from tests.preprocess.conftest import encoded
+
+    data = encoded("RGB", "PNG", 32, 32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        image = preprocess.get("cifarnet").for_train(tf.constant(data), 32, seed=2)
+        pictures = [session.run(image) for _ in range(20)]
+    for picture in pictures:
+        assert picture.mean() == pytest.approx(0.0, abs=1e-3)
+        assert picture.std() == pytest.approx(1.0, abs=1e-2)
+    flat = sum(np.ptp(picture[0], axis=0).max() < 1e-3 for picture in pictures)
+    assert 0 < flat < 20  # rows of the black edge, in some of them
+
+
+def test_lenet_scales_the_middle_by_128(png):
+    ours, slims = evaluated("lenet", png, 28, lambda whole: (whole[31:59, 46:74] - 128.0) / 128.0)
+    np.testing.assert_array_equal(ours, slims)

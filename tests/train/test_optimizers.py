@@ -1,0 +1,171 @@
+"""Learning rates and update rules are slim's: rates at chosen steps, updates against formulas in NumPy."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from sparkcv.config import TrainConfig
+from sparkcv.config.train import OPTIMIZERS
+from sparkcv.errors import UsageError
+from sparkcv.train import optimizers
+
+pytestmark = pytest.mark.tensorflow
+
+
+def rates(config, num_records, steps):
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.placeholder(tf.int64, [])
+        rate = tf.convert_to_tensor(optimizers.learning_rate(config, num_records, step))
+        assert rate.dtype == tf.float32
+        return [session.run(rate, {step: value}) for value in steps]
+
+
+def test_exponential_decay_goes_down_by_a_factor_every_two_epochs():
+    """1000 records in batches of 32: slim decays every int(2 * 31.25) = 62 steps."""
+    config = TrainConfig(learning_rate_decay_type="exponential", learning_rate=0.01)
+    assert rates(config, 1000, [0, 61, 62, 123, 124, 620]) == pytest.approx(
+        [0.01, 0.01, 0.0094, 0.0094, 0.01 * 0.94**2, 0.01 * 0.94**10]
+    )
+
+
+def test_polynomial_decay_is_a_line_to_the_end_rate():
+    config = TrainConfig(learning_rate_decay_type="polynomial", learning_rate=0.1, end_learning_rate=0.02)
+    assert rates(config, 1600, [0, 50, 100, 500]) == pytest.approx([0.1, 0.06, 0.02, 0.02])
+
+
+def test_a_fixed_rate_stays():
+    config = TrainConfig(learning_rate_decay_type="fixed", learning_rate=0.3)
+    assert rates(config, 1000, [0, 10_000]) == pytest.approx([0.3, 0.3])
+
+
+def test_a_synchronous_step_counts_the_batches_that_it_aggregates():
+    asynchronous = TrainConfig(batch_size=10, num_epochs_per_decay=1.5, replicas_to_aggregate=4)
+    assert optimizers.decay_steps(asynchronous, 1000) == 150
+    assert optimizers.decay_steps(dataclasses.replace(asynchronous, sync_replicas=True), 1000) == 37
+
+
+def test_a_dataset_smaller_than_a_step_decays_every_step_instead_of_becoming_nan():
+    config = TrainConfig(batch_size=32, num_epochs_per_decay=1.0)
+    assert optimizers.decay_steps(config, 5) == 1
+    assert rates(config, 5, [0, 1, 2]) == pytest.approx([0.01, 0.0094, 0.01 * 0.94**2])
+
+
+def test_an_unknown_decay_or_optimizer_is_refused():
+    config = dataclasses.replace(TrainConfig())
+    object.__setattr__(config, "learning_rate_decay_type", "cosine")
+    object.__setattr__(config, "optimizer", "lion")
+    with pytest.raises(UsageError, match="unknown --learning_rate_decay_type 'cosine', wanted 'fixed', 'exponential'"):
+        optimizers.learning_rate(config, 10, tf.constant(0))
+    with pytest.raises(UsageError, match="unknown --optimizer 'lion', wanted one of adadelta, adagrad, adam, ftrl"):
+        optimizers.optimizer(config, 0.1)
+
+
+RATE, START = 0.1, 1.0
+GRADIENTS = (0.5, -0.25, 2.0)
+VALUES = {
+    "adadelta_rho": 0.8,
+    "adagrad_initial_accumulator_value": 0.3,
+    "adam_beta1": 0.7,
+    "adam_beta2": 0.95,
+    "opt_epsilon": 0.01,
+    "ftrl_initial_accumulator_value": 0.2,
+    "ftrl_l1": 0.05,
+    "ftrl_l2": 0.02,
+    "ftrl_learning_rate_power": -0.5,
+    "momentum": 0.6,
+    "rmsprop_momentum": 0.5,
+    "rmsprop_decay": 0.85,
+}
+
+
+def sgd():
+    return START - RATE * np.cumsum(GRADIENTS)
+
+
+def momentum():
+    weight, velocity = START, 0.0
+    for gradient in GRADIENTS:
+        velocity = 0.6 * velocity + gradient
+        weight -= RATE * velocity
+        yield weight
+
+
+def rmsprop():
+    weight, square, velocity = START, 1.0, 0.0
+    for gradient in GRADIENTS:
+        square = 0.85 * square + 0.15 * gradient**2
+        velocity = 0.5 * velocity + RATE * gradient / np.sqrt(square + 0.01)
+        weight -= velocity
+        yield weight
+
+
+def adam():
+    weight, first, second = START, 0.0, 0.0
+    for step, gradient in enumerate(GRADIENTS, start=1):
+        first = 0.7 * first + 0.3 * gradient
+        second = 0.95 * second + 0.05 * gradient**2
+        weight -= RATE * np.sqrt(1 - 0.95**step) / (1 - 0.7**step) * first / (np.sqrt(second) + 0.01)
+        yield weight
+
+
+def adagrad():
+    weight, square = START, 0.3
+    for gradient in GRADIENTS:
+        square += gradient**2
+        weight -= RATE * gradient / np.sqrt(square)
+        yield weight
+
+
+def adadelta():
+    weight, square, updates = START, 0.0, 0.0
+    for gradient in GRADIENTS:
+        square = 0.8 * square + 0.2 * gradient**2
+        update = np.sqrt(updates + 0.01) / np.sqrt(square + 0.01) * gradient
+        updates = 0.8 * updates + 0.2 * update**2
+        weight -= RATE * update
+        yield weight
+
+
+def ftrl():
+    weight, square, linear = START, 0.2, 0.0
+    for gradient in GRADIENTS:
+        grown = square + gradient**2
+        linear += gradient - (np.sqrt(grown) - np.sqrt(square)) / RATE * weight
+        square = grown
+        weight = (np.sign(linear) * 0.05 - linear) / (np.sqrt(square) / RATE + 2 * 0.02) if abs(linear) > 0.05 else 0.0
+        yield weight
+
+
+FORMULAS = {
+    "adadelta": adadelta,
+    "adagrad": adagrad,
+    "adam": adam,
+    "ftrl": ftrl,
+    "momentum": momentum,
+    "rmsprop": rmsprop,
+    "sgd": sgd,
+}
+
+
+def test_every_optimizer_has_a_formula():
+    assert sorted(FORMULAS) == sorted(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("name", sorted(FORMULAS))
+def test_updates_follow_the_formula_with_the_flags_values_and_slots_are_counted(name):
+    config = TrainConfig(optimizer=name, **VALUES)
+    with tf.Graph().as_default(), tf.Session() as session:
+        weight = tf.get_variable("weight", initializer=np.full([3], START, np.float32))
+        gradient = tf.placeholder(tf.float32, [])
+        optimizer = optimizers.optimizer(config, tf.constant(RATE))
+        update = optimizer.apply_gradients([(tf.fill([3], gradient), weight)])
+        slots = [variable for variable in tf.global_variables() if variable.shape == weight.shape]
+        assert len(slots) - 1 == optimizers.num_slots(config)
+        session.run(tf.global_variables_initializer())
+        weights = []
+        for value in GRADIENTS:
+            session.run(update, {gradient: value})
+            weights.append(session.run(weight)[0])
+    np.testing.assert_allclose(weights, list(FORMULAS[name]()), rtol=1e-5)
