@@ -97,6 +97,8 @@ def prepare(config: TrainConfig) -> TrainPlan:
             f" {dataset.num_classes} classes in {config.dataset_dir}; wanted at least 2"
         )
     found = checkpoint.newest_valid(config.train_dir)
+    if config.checkpoint_path:
+        _check_start(config.checkpoint_path)
     _check_same_model(config, dataset)
     storage.check_writable(config.train_dir)
     return TrainPlan(config, dataset, found)
@@ -156,6 +158,12 @@ def _explain_unused(config: TrainConfig) -> None:
         )
     if config.task:
         _log.warning("--task %d is unused: each Spark task gets its own index", config.task)
+
+
+def _check_start(url: str) -> None:
+    """Refuse a warm start from nowhere; whether the variables fit is seen when the graph is built."""
+    if not storage.exists(url) and not storage.exists(f"{url}.index"):
+        raise CheckpointError(f"--checkpoint_path {url}: got neither a folder nor a file there, nor {url}.index")
 
 
 def _check_same_model(config: TrainConfig, dataset: shards.Dataset) -> None:
