@@ -40,20 +40,37 @@ def test_a_folder_of_a_killed_agent_is_swept(tmp_path):
         assert sweep(str(tmp_path)) == []
         agent.kill()
     assert sweep(str(tmp_path)) == [os.path.basename(path)]
-    assert list(tmp_path.iterdir()) == []
+    assert not os.path.exists(path)
 
 
-def test_sweeping_follows_no_link_and_takes_no_file(tmp_path):
-    precious = tmp_path / "precious"
-    precious.mkdir()
-    root = tmp_path / "root"
-    root.mkdir()
-    (root / "sparkcv-link").symlink_to(precious)
-    (root / "sparkcv-file").write_text("x")
-    (root / "other").mkdir()
-    assert sweep(str(root)) == []
+def test_sweeping_touches_nothing_that_is_not_an_agents(tmp_path):
+    home = tmp_path / f"sparkcv-scratch-{os.getuid()}"
+    precious = tmp_path / "sparkcv-spark-abc"
+    for folder in (home, precious, home / "other", tmp_path / "agent-x"):
+        folder.mkdir()
+    (home / "agent-link").symlink_to(precious)
+    (home / "agent-file").write_text("x")
+    assert sweep(str(tmp_path)) == []
     assert precious.is_dir()
-    assert len(list(root.iterdir())) == 3
+    assert (tmp_path / "agent-x").is_dir()
+    assert len(list(home.iterdir())) == 3
+
+
+def test_agents_on_one_host_do_not_disturb_each_other(tmp_path):
+    with scratch_dir(str(tmp_path)) as first, scratch_dir(str(tmp_path)) as second:
+        assert first != second
+        with scratch_dir(str(tmp_path)):
+            pass
+        assert os.path.isdir(first)
+        assert os.path.isdir(second)
+
+
+def test_a_home_that_somebody_else_laid_out_is_refused(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / f"sparkcv-scratch-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError, match="not a folder of this user"), scratch_dir(str(tmp_path)):
+        pass
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_root_that_is_not_there_is_an_error_of_the_system(tmp_path):
