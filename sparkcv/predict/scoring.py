@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 
 import pyarrow as pa
+from pyspark import SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv import logs, storage
@@ -99,7 +100,8 @@ def score(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
     """
     config = plan.config
     with (
-        tempfile.TemporaryDirectory(prefix="sparkcv-score-") as local,
+        # In Spark's own folder, which its JVM deletes even after this process was killed.
+        tempfile.TemporaryDirectory(prefix="model-", dir=SparkFiles.getRootDirectory()) as local,
         Staging(str(config.output_dir), plan.date, overwrite=config.overwrite) as staging,
         job_group(spark, f"score {config.input}"),
     ):

@@ -82,18 +82,24 @@ def test_help_names_every_flag(capsys):
         assert flag in said
 
 
-def start(pictures, model, out, **flags):
-    """Start the job as a user does: its own process, its own embedded Spark."""
-    command = [sys.executable, str(ROOT / "jobs" / "batch_inference.py"), *words(pictures, model, out, **flags)]
+def start(pictures, model, out, temporary):
+    """Start the job as a user does: its own process, its own embedded Spark, its own folder for temporary files."""
+    command = [sys.executable, str(ROOT / "jobs" / "batch_inference.py"), *words(pictures, model, out)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))}
     return subprocess.Popen(
         command,
-        env={**environment, "PYTHONPATH": str(ROOT)},
+        env={**environment, "PYTHONPATH": str(ROOT), "TMPDIR": temporary},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
+
+
+@pytest.fixture
+def temporary(tmp_path):
+    (tmp_path / "temporary").mkdir()
+    return str(tmp_path / "temporary")
 
 
 def wait_for(what, process):
@@ -112,9 +118,9 @@ def family(process):
 
 @pytest.mark.spark
 @pytest.mark.tensorflow
-def test_a_killed_driver_leaves_no_day_and_the_next_run_tidies_up(spark, pictures, model, tmp_path):
+def test_a_killed_driver_leaves_no_day_and_the_next_run_tidies_up(spark, pictures, model, tmp_path, temporary):
     out = tmp_path / "out"
-    process = start(pictures, model, out)
+    process = start(pictures, model, out, temporary)
     wait_for(lambda: list(out.glob(".staging-*/scored")), process)
     others = family(process)
     process.kill()
@@ -123,6 +129,7 @@ def test_a_killed_driver_leaves_no_day_and_the_next_run_tidies_up(spark, picture
     for orphan in left:
         orphan.kill()
     assert not left, "processes outlived the driver by 30 s"
+    assert os.listdir(temporary) == []
     assert not (out / f"dt={DATE}").exists()
     assert batch_inference.main(words(pictures, model, out)) == 0
     assert os.listdir(out) == [f"dt={DATE}"]
@@ -143,9 +150,9 @@ def scoring_workers(process):
 
 @pytest.mark.spark
 @pytest.mark.tensorflow
-def test_a_killed_python_worker_costs_no_row(pictures, model, tmp_path):
+def test_a_killed_python_worker_costs_no_row(pictures, model, tmp_path, temporary):
     out = tmp_path / "out"
-    process = start(pictures, model, out)
+    process = start(pictures, model, out, temporary)
     try:
         wait_for(lambda: list(out.glob(".staging-*/scored")), process)
         wait_for(lambda: scoring_workers(process), process)[0].send_signal(signal.SIGKILL)
@@ -153,5 +160,6 @@ def test_a_killed_python_worker_costs_no_row(pictures, model, tmp_path):
     finally:
         process.kill()
     assert process.returncode == 0, said
+    assert os.listdir(temporary) == []
     assert os.listdir(out) == [f"dt={DATE}"]
     assert ids_in(out) == ids_of(pictures)
