@@ -149,8 +149,12 @@ def _run_node(
     with contextlib.ExitStack() as stack:
         try:
             sweep(seat.scratch_root)
-            scratch = stack.enter_context(scratch_dir(seat.scratch_root))
-            child = stack.enter_context(Child(role, task.program, cluster, json.loads(task.params), scratch))
+            folder = stack.enter_context(scratch_dir(seat.scratch_root))
+            scratch, temporary = os.path.join(folder, "work"), os.path.join(folder, "tmp")
+            os.mkdir(scratch)
+            os.mkdir(temporary)
+            params = json.loads(task.params)
+            child = stack.enter_context(Child(role, task.program, cluster, params, scratch, temporary))
         except OSError as err:
             link.end(_end_without_process(err))
             return

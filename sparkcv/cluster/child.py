@@ -51,8 +51,20 @@ class Child:
     process as the death of its parent. A context manager: leaving it kills the whole group and reaps the process.
     """
 
-    def __init__(self, role: Role, program: str, cluster: Mapping[str, list[str]], params: object, scratch_dir: str):
-        """Starts the process; raises OSError if the system refuses."""
+    def __init__(
+        self,
+        role: Role,
+        program: str,
+        cluster: Mapping[str, list[str]],
+        params: object,
+        scratch_dir: str,
+        temporary_dir: str,
+    ):
+        """Starts the process; raises OSError if the system refuses.
+
+        ``temporary_dir`` becomes its TMPDIR: what libraries mean to remove when Python exits stays where a node
+        process is killed, or leaves at once, and must go with the agent's folder.
+        """
         task = {
             "program": program,
             "cluster": dict(cluster),
@@ -66,7 +78,7 @@ class Child:
         command = [sys.executable, "-P", "-m", "sparkcv.cluster.node"]
         command += ["--role", str(role), "--status_fd", str(theirs.fileno()), "--parent", str(os.getpid())]
         # A file, not a pipe: parameters of any size, and no moment in which the two wait for each other.
-        with theirs, tempfile.TemporaryFile(mode="w+", dir=scratch_dir) as stdin:
+        with theirs, tempfile.TemporaryFile(mode="w+", dir=temporary_dir) as stdin:
             json.dump(task, stdin)
             stdin.seek(0)
             self._process = subprocess.Popen(
@@ -74,7 +86,7 @@ class Child:
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=_environment(),
+                env=_environment(temporary_dir),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -147,8 +159,8 @@ class Child:
         self.peak_rss_bytes = max(self.peak_rss_bytes, max_rss_kb * 1024)
 
 
-def _environment() -> dict[str, str]:
+def _environment(temporary_dir: str) -> dict[str, str]:
     """This process's environment for the child, with the folders that *this* process imports from."""
     kept = {name: value for name, value in os.environ.items() if name not in _KEPT_BACK}
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
-    return _UNLESS_SET | kept | _ALWAYS | {"PYTHONPATH": path}
+    return _UNLESS_SET | kept | _ALWAYS | {"PYTHONPATH": path, "TMPDIR": temporary_dir}

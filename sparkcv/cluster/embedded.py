@@ -55,7 +55,7 @@ def embedded_session(
     root = Path(tempfile.mkdtemp(prefix="sparkcv-spark-"))
     try:
         environment = _lay_out(root)
-        settings = _embedded_conf(app_name, num_executors, cores, memory_mb) | dict(conf)
+        settings = _embedded_conf(root, app_name, num_executors, cores, memory_mb) | dict(conf)
         with (
             _environment(environment),
             _interrupts_kept(),
@@ -67,7 +67,9 @@ def embedded_session(
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _embedded_conf(app_name: str, num_executors: int, cores: int, memory_mb: int) -> dict[str, str]:
+def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, memory_mb: int) -> dict[str, str]:
+    temporary = root / "tmp"
+    java_options = f"{_JAVA_OPTIONS} -Djava.io.tmpdir={temporary}"  # killed, Java leaves its unpacked libraries there
     return {
         "spark.app.name": app_name,
         "spark.master": f"local-cluster[{num_executors},{cores},{memory_mb}]",
@@ -82,8 +84,9 @@ def _embedded_conf(app_name: str, num_executors: int, cores: int, memory_mb: int
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
         "spark.executorEnv.PYTHONPATH": _python_path(),
-        "spark.driver.extraJavaOptions": _JAVA_OPTIONS,
-        "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
+        "spark.executorEnv.TMPDIR": str(temporary),
+        "spark.driver.extraJavaOptions": java_options,
+        "spark.executor.extraJavaOptions": java_options,
         "spark.dynamicAllocation.enabled": "false",
     }
 
@@ -104,7 +107,7 @@ def _lay_out(root: Path) -> dict[str, str]:
     from pyspark.find_spark_home import _find_spark_home
 
     home, local, settings = root / "home", root / "local", root / "conf"
-    for folder in (home, local, settings):
+    for folder in (home, local, settings, root / "tmp"):
         folder.mkdir()
     for entry in Path(_find_spark_home()).iterdir():
         if entry.name not in ("work", "conf", "logs"):

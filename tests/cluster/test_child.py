@@ -34,7 +34,8 @@ def start(tmp_path, monkeypatch):
     started = []
 
     def start_deed(deed, **params):
-        child = Child(Role("worker", 0), PROGRAM, {}, {"role": "worker:0", "deed": deed, **params}, str(tmp_path))
+        told = {"role": "worker:0", "deed": deed, **params}
+        child = Child(Role("worker", 0), PROGRAM, {}, told, str(tmp_path), str(tmp_path))
         started.append((child, RoleLog(child.take_log_fd())))
         return child
 
@@ -121,7 +122,7 @@ AGENT = """
 import sys, time
 from sparkcv.cluster.child import Child
 from sparkcv.cluster.topology import Role
-child = Child(Role("worker", 0), "cluster_programs:victim", {}, {"role": "worker:0", "deed": "deaf"}, sys.argv[1])
+child = Child(Role("worker", 0), "cluster_programs:victim", {}, {"role": "worker:0", "deed": "deaf"}, *sys.argv[1:])
 while not any("status" in message for message in child.messages()):
     time.sleep(0.02)
 print(child.pid, flush=True)
@@ -132,7 +133,7 @@ time.sleep(120)
 def test_a_killed_agent_takes_its_node_process_along(tmp_path):
     env = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     with subprocess.Popen(
-        [sys.executable, "-c", AGENT, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=env
+        [sys.executable, "-c", AGENT, str(tmp_path), str(tmp_path)], stdout=subprocess.PIPE, text=True, env=env
     ) as agent:
         pid = int(agent.stdout.readline())
         assert psutil.pid_exists(pid)

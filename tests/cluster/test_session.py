@@ -19,7 +19,7 @@ PATIENCE_S = 300
 
 # What the embedded session is, seen from outside and from inside; one JSON line.
 LOOK = """
-import json, os, sys, psutil
+import json, os, sys, tempfile, psutil
 from sparkcv.cluster.session import spark_session, submitted_executors
 
 def look(_):
@@ -38,6 +38,7 @@ with spark_session("look", num_executors=2, conf={"spark.test.mine": "1"}) as sp
         "pids": [one.pid for one in psutil.Process().children(recursive=True)],
         "listening": sorted({conn.laddr.ip for conn in ports if conn.status == "LISTEN"}),
         "home": os.environ["SPARK_HOME"],
+        "temporary": context.parallelize([0], 1).map(lambda _: tempfile.gettempdir()).collect()[0],
     }
     with spark_session("another") as same:
         found["nested is the same"] = same is spark
@@ -95,6 +96,7 @@ def test_an_embedded_session_is_quiet_ours_on_loopback_and_leaves_nothing():
     assert python == sys.executable
     assert Path(package).parents[1] == ROOT
     assert Path(folder).is_relative_to(home)
+    assert Path(found["temporary"]).is_relative_to(home.parent)
     assert found["executors"] == 2
     assert found["mine"] == "1"
     assert set(found["listening"]) <= {"127.0.0.1", "::ffff:127.0.0.1"}

@@ -212,6 +212,12 @@ def test_ctrl_c_ends_the_run(local):
     statuses.assert_nothing_is_left()
 
 
+def test_temporary_files_of_a_program_go_with_it(local):
+    results = supervise(local, VICTIM, ALONE, {"role": "worker:0", "deed": "litterer"})
+    assert results["worker:0"]["scratch"] == []
+    assert not Path(results["worker:0"]["left"]).parent.exists()
+
+
 def test_more_roles_than_slots_are_refused_with_both_numbers():
     with pytest.raises(ClusterError, match=r"5 roles need 5 task slots .* asked for 3.*--num-executors 5"):
         supervise(LocalLauncher(3, []), ECHO, roles(2, 3), {})

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -87,6 +88,13 @@ def deaf_ps(ctx: NodeContext) -> dict:
     if ctx.role.job == "ps":
         _deaf(ctx)
     return {"done": True}
+
+
+def _litterer(ctx):
+    """Leaves a temporary file, which a library would remove at Python's exit."""
+    handle, path = tempfile.mkstemp()
+    os.close(handle)
+    return {"left": path, "scratch": os.listdir(ctx.scratch_dir)}
 
 
 def _exit_3(ctx):
