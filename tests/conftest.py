@@ -16,7 +16,8 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 # Spark's Java process belongs to the session-wide fixture, its variables are set while it lives.
 _KEPT_PROCESSES = ("java",)
-_KEPT_VARIABLES = ("SPARK", "PYSPARK", "PYTEST_CURRENT_TEST", "KMP_", "TF2_BEHAVIOR", "TF_", "TPU_")
+_OF_TENSORFLOW = ("ENABLE_RUNTIME_UPTIME_TELEMETRY", "HDF5_PLUGIN_PATH")  # it sets them when it is imported
+_KEPT_VARIABLES = ("SPARK", "PYSPARK", "PYTEST_CURRENT_TEST", "KMP_", "TF2_BEHAVIOR", "TF_", "TPU_", *_OF_TENSORFLOW)
 
 
 @pytest.fixture(scope="session")
