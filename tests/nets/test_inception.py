@@ -27,12 +27,11 @@ def test_batch_normalisation_decays_as_slim_unless_told_otherwise(name, decay):
         assert variance_after_one_update() == pytest.approx(decay, abs=1e-6)
 
 
-@pytest.mark.parametrize(("name", "size"), [("inception_v3", 75), ("resnet_v1_50", 8)])
-def test_the_decay_of_batch_normalisation_reaches_the_moving_variance(name, size):
+def test_the_decay_of_batch_normalisation_reaches_the_moving_variance():
     from sparkcv.nets.slim import tf
 
     with tf.Graph().as_default():
-        nets.get(name).build(tf.zeros([2, size, size, 3]), 2, is_training=True, batch_norm_decay=0.9)
+        nets.get("inception_v3").build(tf.zeros([2, 75, 75, 3]), 2, is_training=True, batch_norm_decay=0.9)
         assert variance_after_one_update() == pytest.approx(0.9, abs=1e-6)
 
 

@@ -316,7 +316,7 @@ def test_the_servers_hold_the_same_number_of_bytes(inception):
 
 def test_each_variable_is_fetched_once_a_step(inception):
     """Weight decay and convolution use one copy; reading again would send the whole model a second time."""
-    graph, built = inception
+    graph, _ = inception
     with graph.as_default():
         for variable in model_variables():
             if not variable.op.name.endswith("/weights"):

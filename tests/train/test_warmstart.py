@@ -1,6 +1,5 @@
 """Starting from a checkpoint: what is restored, what is refused, and in which words."""
 
-import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
@@ -68,7 +67,7 @@ def test_a_missing_variable_is_named_unless_missing_ones_are_ignored(tmp_path):
 
 def test_a_checkpoint_of_another_net_is_refused_even_when_missing_variables_are_ignored(tmp_path):
     prefix = write(tmp_path, {"other/weights": [2]})
-    with pytest.raises(CheckpointError, match="has none of the 3 variables wanted .*it is of another net"):
+    with pytest.raises(CheckpointError, match=r"has none of the 3 variables wanted .*it is of another net"):
         start(prefix, SAVED, ignore_missing_vars=True)
 
 
