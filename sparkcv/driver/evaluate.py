@@ -93,7 +93,7 @@ def prepare(config: EvalConfig) -> EvalPlan:
         _log.warning("--master %s is unused: Spark places the evaluators", config.master)
     net = nets.get(config.model_name)
     image_size = net.check_image_size(config.eval_image_size or net.default_image_size)
-    preprocess.get(config.preprocessing_name or net.preprocessing)
+    preprocess.get(config.preprocessing_name or net.preprocessing).check_image_size(image_size)
     if config.dataset_dir is None:
         raise UsageError("--dataset_dir is missing")
     config = dataclasses.replace(

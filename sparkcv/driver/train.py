@@ -81,8 +81,8 @@ def prepare(config: TrainConfig) -> TrainPlan:
         raise UsageError("--dataset_dir is missing")
     _explain_unused(config)
     net = nets.get(config.model_name)
-    net.check_image_size(config.train_image_size or net.default_image_size)
-    preprocess.get(config.preprocessing_name or net.preprocessing)
+    image_size = net.check_image_size(config.train_image_size or net.default_image_size)
+    preprocess.get(config.preprocessing_name or net.preprocessing).check_image_size(image_size)
     dataset_dir = storage.resolve(config.dataset_dir)
     config = dataclasses.replace(
         config,

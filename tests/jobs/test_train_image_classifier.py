@@ -57,6 +57,7 @@ def one_sentence(capsys):
         ({"model_name": "inception_v33"}, 2, "inception_v3"),
         ({"train_image_size": 74, "model_name": "inception_v3"}, 2, "75"),
         ({"preprocessing_name": "incepton"}, 2, "inception"),
+        ({"train_image_size": 257, "preprocessing_name": "vgg"}, 2, "257"),
         ({"dataset_dir": None}, 2, "--dataset_dir is missing"),
         ({"dataset_dir": "/no/such/folder"}, 1, "/no/such/folder"),
         ({"dataset_dir": "nosuch://x/y"}, 2, "nosuch"),
