@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DEMO_DIR ?= demo
 
-.PHONY: demo test check format bench zip clean setup tensorboard
+.PHONY: demo test check format zip clean setup tensorboard
 
 demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
 	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
@@ -21,9 +21,6 @@ check: setup           ## format, lint, types, layers
 format: setup          ## rewrite the files as `make check` wants them
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
-
-bench: setup           ## every ratio of bench/, written to bench/RESULTS.md
-	$(PY) bench/run.py
 
 zip: setup             ## dist/sparkcv.zip for spark-submit --py-files
 	./build_zip.sh

@@ -1,7 +1,8 @@
 """Pictures that cost nothing: eight classes of shapes and textures, for the demo, the tests and the benchmarks.
 
-As with things in photographs, each form has a typical colour that varies much, so that a neighbour's is often as near;
-backgrounds are of any dull colour. Every picture is a function of class, seed and size.
+As with things in photographs, each form has a typical colour that varies, and backgrounds are of any dull colour: a
+short run learns from colour first, and needs the form where the colours of two classes overlap. Every picture is a
+function of class, seed and size.
 """
 
 import colorsys
@@ -21,7 +22,7 @@ CLASSES = ("checkerboard", "circle", "dots", "rings", "square", "star", "stripes
 BROKEN = ("empty.jpg", "truncated.jpg", "text.jpg", "gif.jpg", "bomb.png")
 """File names of the kinds of broken picture that :func:`write_pictures` cycles through."""
 
-_HUE_SPREAD = 0.04  # standard deviation as a share of the circle; classes are 1/8 apart
+_HUE_SPREAD = 0.06  # standard deviation as a share of the circle; classes are 1/8 apart
 _SUPERSAMPLING = 3  # drawn larger, then scaled down: smooth edges at any angle
 
 

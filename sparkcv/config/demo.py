@@ -22,7 +22,7 @@ class DemoConfig:
     model_name: str = flag("inception_v3", "the net to train", group=_TRAIN)
     image_size: int = flag(75, "side of the square input in pixels", group=_TRAIN)
     batch_size: int = flag(16, "examples a step, on each worker", group=_TRAIN)
-    max_number_of_steps: int = flag(700, "global step at which to stop", group=_TRAIN)
+    max_number_of_steps: int = flag(900, "global step at which to stop", group=_TRAIN)
     learning_rate: float = flag(0.001, "initial learning rate", group=_TRAIN)
     num_workers: int = flag(2, "workers beside the one ps", group=_TRAIN)
 
