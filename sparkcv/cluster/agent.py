@@ -111,6 +111,7 @@ class _Watch:
         self._lock = threading.Lock()
         self.child: Child | None = None
         self.log: RoleLog | None = None
+        self.keeper: LogKeeper | None = None
         self.is_ready = False
         self.got_sigterm = False
         self.outcome: dict[str, Any] = {}
@@ -132,6 +133,9 @@ class _Watch:
         with self._lock:
             status, self._status = self._status, None
         lines, num_dropped = self.log.take_live() if self.log is not None else ([], 0)
+        if self.keeper is not None and (error := self.keeper.take_error()):
+            num_dropped += len(lines)
+            lines = [error]  # said once; the lines that it displaces may be too many to go with it
         return Beat(
             state="running" if self.is_ready else "starting",
             pid=self.child.pid if self.child is not None else 0,
@@ -161,7 +165,7 @@ def _run_node(
         keeper = LogKeeper(storage.join(task.log_url, log_name(role))) if task.log_url else None
         log = RoleLog(child.take_log_fd(), keeper)
         stack.callback(_close_logs, log, keeper)
-        watch.log, watch.child = log, child
+        watch.log, watch.keeper, watch.child = log, keeper, child
         why_ended = _watch_node(child, link, watch)
         child.kill()  # what the program started and left behind goes too
         log.close(_LOG_DRAIN_TIMEOUT_S)

@@ -111,7 +111,7 @@ def bounded_lines(lines: Sequence[bytes]) -> list[str]:
 class LogKeeper:
     """Appends a role's log to a storage URL from its own thread: slow storage never slows the program down.
 
-    At most ``max_bytes`` are kept, then only the end. A failing storage costs the log, not the run; ``error`` says so.
+    At most ``max_bytes`` are kept, then only the end. A failing storage costs the log, not the run; ``take_error`` says so.
     """
 
     def __init__(self, url: str, *, max_bytes: int = MAX_KEPT_BYTES):
@@ -120,7 +120,8 @@ class LogKeeper:
         self._pending = bytearray()
         self._num_lost = 0
         self._is_closing = False
-        self.error = ""
+        self._untold = ""
+        self._is_broken = False
         self._thread = threading.Thread(target=self._run, name="sparkcv-logkeeper", daemon=True)
         self._thread.start()
 
@@ -131,6 +132,12 @@ class LogKeeper:
             self._pending += data[:taken]
             self._room -= taken
             self._num_lost += len(data) - taken
+
+    def take_error(self) -> str:
+        """The sentence why the log is no longer kept, once; "" if it is kept, or that was told."""
+        with self._condition:
+            told, self._untold = self._untold, ""
+            return told
 
     def close(self, tail: Sequence[str], timeout_s: float) -> None:
         """Writes what is left, and ``tail`` if something was lost before it; gives up after ``timeout_s``."""
@@ -150,8 +157,10 @@ class LogKeeper:
                     self._condition.wait(_KEEP_EVERY_S)
                 is_last = self._is_closing
                 data, self._pending = bytes(self._pending), bytearray()
-            if data and not self.error:
+            if data and not self._is_broken:
                 try:
                     storage.append_bytes(self._url, data)
                 except SparkcvError as err:
-                    self.error = f"the log is no longer kept: {err}"
+                    self._is_broken = True
+                    with self._condition:
+                        self._untold = f"the log is no longer kept: {err}"

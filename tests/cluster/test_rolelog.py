@@ -110,7 +110,7 @@ def test_a_keeper_appends_all_to_storage(tmp_path):
     keeper.add(b"two\n")
     keeper.close([], PATIENCE_S)
     assert storage.read_bytes(url) == b"one\ntwo\n"
-    assert keeper.error == ""
+    assert keeper.take_error() == ""
 
 
 def test_a_keeper_says_what_it_left_out_and_keeps_the_end(tmp_path):
@@ -127,5 +127,6 @@ def test_a_storage_that_fails_costs_the_log_and_is_said(tmp_path):
     keeper = LogKeeper(str(tmp_path / "file" / "worker-1.log"))
     keeper.add(b"one\n")
     keeper.close([], PATIENCE_S)
-    assert "no longer kept" in keeper.error
+    assert "no longer kept" in keeper.take_error()
+    assert keeper.take_error() == ""
     assert not [thread for thread in threading.enumerate() if thread.name == "sparkcv-logkeeper"]

@@ -174,6 +174,15 @@ def test_a_program_that_prints_very_much_costs_nothing_but_lines(local, tmp_path
     assert kept.read_text().rstrip().endswith("the last line")
 
 
+def test_a_log_that_cannot_be_kept_costs_the_log_and_is_said(local, tmp_path, caplog):
+    (tmp_path / "file").write_text("no folder")
+    params = {"role": "worker:0", "deed": "patient"}
+    with _logged(caplog):
+        results = supervise(local, VICTIM, ALONE, params, log_url=str(tmp_path / "file" / "logs"))
+    assert results == {"worker:0": {"done": True}}
+    assert "the log is no longer kept" in caplog.text
+
+
 def test_reports_faster_than_anybody_listens_arrive_as_the_newest(local):
     statuses = Statuses()
     results = supervise(local, VICTIM, ALONE, {"role": "worker:0", "deed": "reporter"}, on_status=statuses)

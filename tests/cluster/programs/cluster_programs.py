@@ -131,6 +131,11 @@ def _slow_error(ctx):
     _known_error(ctx)
 
 
+def _patient(ctx):
+    time.sleep(5)
+    return {"done": True}
+
+
 def _usage_error(ctx):
     raise UsageError("trainable_scopes 'x' match no variable")
 
