@@ -111,7 +111,7 @@ def bounded_lines(lines: Sequence[bytes]) -> list[str]:
 class LogKeeper:
     """Appends a role's log to a storage URL from its own thread: slow storage never slows the program down.
 
-    At most ``max_bytes`` are kept, then only the end. A failing storage costs the log, not the run; ``take_error`` says so.
+    At most ``max_bytes`` are kept, then only the end. A failing storage costs the log, not the run: see ``take_error``.
     """
 
     def __init__(self, url: str, *, max_bytes: int = MAX_KEPT_BYTES):

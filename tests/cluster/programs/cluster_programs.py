@@ -1,5 +1,4 @@
 """Programs for the supervisor's tests: each does one thing that a user's program may do, good or bad."""
-# ruff: noqa: T201 - they print, as users' programs do
 
 import os
 import signal
