@@ -86,7 +86,7 @@ def spark_hosted(work: pathlib.Path, steps: int) -> tuple[str, float, dict]:
         num_ps_tasks=1,
         recipe=RECIPE,
     )
-    return "Spark: 1 ps + 2 workers, async", time.monotonic() - started, evaluate(work, "spark")
+    return "Spark: 1 ps + 2 workers, async", time.monotonic() - started, evaluate(work, work / "spark")
 
 
 def plain(work: pathlib.Path, flags: argparse.Namespace) -> tuple[str, float, dict]:
@@ -101,23 +101,28 @@ def plain(work: pathlib.Path, flags: argparse.Namespace) -> tuple[str, float, di
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    return "control: 1 TensorFlow process", time.monotonic() - started, evaluate(work, "control")
+    return (
+        "control: 1 TensorFlow process",
+        time.monotonic() - started,
+        evaluate(work, work / "control" / f"model.ckpt-{flags.steps}"),
+    )
 
 
-def evaluate(work: pathlib.Path, side: str) -> dict:
-    """Evaluate the newest checkpoint of ``side`` on the 2,000 test pictures."""
+def evaluate(work: pathlib.Path, checkpoint: pathlib.Path) -> dict:
+    """Evaluate ``checkpoint``, a run's folder or a prefix, on the 2,000 test pictures."""
+    eval_dir = work / f"eval-{'control' if checkpoint.parent.name == 'control' else 'spark'}"
     job(
         "eval_image_classifier.py",
         dataset_dir=work / "data",
         dataset_name="cifar10",
         dataset_split_name="test",
-        checkpoint_path=work / side,
-        eval_dir=work / f"{side}-eval",
+        checkpoint_path=checkpoint,
+        eval_dir=eval_dir,
         model_name=SETTINGS["model_name"],
         eval_image_size=SETTINGS["train_image_size"],
         cluster_size=2,
     )
-    newest = max((work / f"{side}-eval").glob("eval-*.json"), key=lambda path: path.stat().st_mtime)
+    newest = max(eval_dir.glob("eval-*.json"), key=lambda path: path.stat().st_mtime)
     return json.loads(newest.read_text())
 
 
