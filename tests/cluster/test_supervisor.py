@@ -246,7 +246,16 @@ def test_a_program_that_loads_for_ever_is_a_launch_timeout(local):
         supervise(local, "slow_to_load:main", ALONE, {}, start_timeout_s=4)
 
 
+# Where the package is installed in development mode, a finder or a path entry brings it: this host has neither.
+WITHOUT_THE_PACKAGE = """
+import os, sys
+sys.path[:] = [entry for entry in sys.path if not os.path.isdir(os.path.join(entry, "sparkcv"))]
+sys.meta_path[:] = [finder for finder in sys.meta_path if "__editable__" not in str(getattr(finder, "__module__", ""))]
+"""
+
+
 def test_executors_without_the_package_are_said(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_THE_PACKAGE)
     with pytest.raises(ClusterError, match="No module named 'sparkcv'"):
         supervise(LocalLauncher(1, [str(tmp_path)]), ECHO, ALONE, {})
 
