@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import re
 
 import google_crc32c
@@ -56,14 +55,6 @@ def write_run(folder, *, model_name="cifarnet", **run):
     if run:
         storage.write_json(storage.join(run_dir, "run.json"), run)
     return run_dir
-
-
-@pytest.fixture(autouse=True)
-def _log_of_the_job_ends_with_the_test():
-    logger = logging.getLogger("sparkcv")
-    before = logger.handlers[:], logger.propagate
-    yield
-    logger.handlers[:], logger.propagate = before
 
 
 @pytest.fixture
