@@ -6,7 +6,6 @@ parts. It never writes to the run's folder, and the global step is only read.
 
 from __future__ import annotations
 
-import os
 import platform
 import time
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from sparkcv import logs, nets, preprocess, storage
-from sparkcv.cluster.topology import NodeContext
+from sparkcv.cluster.topology import NodeContext, share_of_cores
 from sparkcv.errors import CheckpointError, ClusterError, RecordError, StorageError
 from sparkcv.evaluate import part as parts
 from sparkcv.evaluate import restore
@@ -131,11 +130,8 @@ def _build(task: Task, spool: Spool, local: str) -> tuple[EvalBatches, Any, Any]
 
 def _session_config(ctx: NodeContext, num_threads: int) -> Any:
     """Threads as asked, or (0) this machine's cores shared with the other evaluators on it."""
-    if not num_threads:
-        hosts = [address.rpartition(":")[0] for address in ctx.cluster.get(ctx.role.job, [])]
-        neighbours = hosts.count(hosts[ctx.role.index]) if hosts else 1
-        num_threads = max(1, len(os.sched_getaffinity(0)) // neighbours)
-    return tf.ConfigProto(intra_op_parallelism_threads=num_threads, inter_op_parallelism_threads=max(2, num_threads))
+    threads = num_threads or share_of_cores(ctx, ctx.role.job)
+    return tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=max(2, threads))
 
 
 def _run(

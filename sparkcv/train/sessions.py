@@ -6,7 +6,6 @@ connection makes a new session that restores the first checkpoint over the live 
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -16,7 +15,7 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
-from sparkcv.cluster.topology import NodeContext
+from sparkcv.cluster.topology import NodeContext, share_of_cores
 from sparkcv.errors import ClusterError, LaunchTimeoutError
 
 __all__ = ["Awaiting", "Once", "await_ps", "open_session", "server", "session_config"]
@@ -33,12 +32,7 @@ def session_config(ctx: NodeContext, num_intra_op_threads: int = 0) -> tf.Config
 
     The filters keep a worker from waiting for other workers. No operation takes longer than 10 minutes.
     """
-    threads = num_intra_op_threads
-    if not threads:
-        workers = ctx.cluster.get("worker", [])
-        mine = ctx.cluster.get(ctx.role.job, [""])[ctx.role.index]
-        neighbours = sum(_host(address) == _host(mine) for address in workers)
-        threads = max(1, len(os.sched_getaffinity(0)) // max(1, neighbours))
+    threads = num_intra_op_threads or share_of_cores(ctx, "worker")
     return tf.ConfigProto(
         intra_op_parallelism_threads=threads,
         inter_op_parallelism_threads=max(2, threads),
@@ -130,7 +124,3 @@ def open_session(creator: Once, every_hook: Sequence[tf.train.SessionRunHook]) -
         raise ClusterError(f"a step did not end within {_STEP_TIMEOUT_S} s: a ps or the chief does not answer") from err
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as err:
         raise ClusterError(f"the connection to a ps was lost: {err.message.splitlines()[0][:300]}") from err
-
-
-def _host(address: str) -> str:
-    return address.rpartition(":")[0]

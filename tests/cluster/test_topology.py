@@ -1,8 +1,10 @@
 """Roles are data: what may be one, how they are named, and TF's cluster description of them."""
 
+import os
+
 import pytest
 
-from sparkcv.cluster.topology import CHIEF, Role, cluster_of, roles
+from sparkcv.cluster.topology import CHIEF, NodeContext, Role, cluster_of, roles, share_of_cores
 from sparkcv.errors import UsageError
 
 
@@ -49,3 +51,23 @@ def test_a_cluster_lists_addresses_by_index_whatever_their_order():
 def test_a_cluster_with_a_gap_or_a_double_is_refused(indices):
     with pytest.raises(UsageError, match="expected worker:"):
         cluster_of([(Role("worker", index), "a:1") for index in indices])
+
+
+@pytest.mark.parametrize(
+    ("role", "job", "neighbours"),
+    [
+        (Role("worker", 0), "worker", 2),
+        (Role("worker", 2), "worker", 1),
+        (Role("ps", 0), "worker", 2),
+        (Role("ps", 1), "worker", 1),
+    ],
+)
+def test_processes_times_threads_is_the_cores_of_a_host(role, job, neighbours):
+    cluster = {"ps": ["a:1", "c:1"], "worker": ["a:2", "a:3", "b:2"]}
+    ctx = NodeContext(role, cluster, {}, "", lambda status: None, lambda: False)
+    assert share_of_cores(ctx, job) == max(1, len(os.sched_getaffinity(0)) // neighbours)
+
+
+def test_a_program_run_by_hand_has_all_cores():
+    ctx = NodeContext(Role("worker", 0), {}, {}, "", lambda status: None, lambda: False)
+    assert share_of_cores(ctx, "worker") == len(os.sched_getaffinity(0))
