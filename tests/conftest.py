@@ -3,12 +3,14 @@
 import logging
 import os
 import threading
+import uuid
 
 import psutil
 import pytest
 
 from sparkcv import synthetic
 from sparkcv.cluster.session import spark_session
+from tests.hadoop import hadoop
 
 # TensorFlow reads these at import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -25,6 +27,24 @@ def spark():
     """A real embedded Spark: three executor processes of one slot each."""
     with spark_session("sparkcv tests", num_executors=3) as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def hadoop_cluster(request, tmp_path_factory):
+    """A real HDFS of one DataNode, and a real YARN of one node; their logs are kept if a test fails."""
+    logs = tmp_path_factory.mktemp("hadoop", numbered=True)
+    with hadoop(yarn=True) as cluster:
+        yield cluster
+        if request.session.testsfailed:
+            cluster.copy_logs(logs)
+
+
+@pytest.fixture
+def hdfs(hadoop_cluster, monkeypatch):
+    """The URL of a new folder on the real HDFS, which this process finds by HADOOP_CONF_DIR."""
+    for key, value in hadoop_cluster.env.items():
+        monkeypatch.setenv(key, value)
+    return f"{hadoop_cluster.url}/tests/{uuid.uuid4().hex}"
 
 
 @pytest.fixture(scope="session")
