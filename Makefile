@@ -4,10 +4,13 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DEMO_DIR ?= demo
 
-.PHONY: demo test check format zip clean setup tensorboard
+.PHONY: demo yarn-demo test check bench format zip clean setup tensorboard
 
 demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
 	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
+
+yarn-demo: setup       ## the jobs on a real HDFS and YARN that it starts on this machine, by spark-submit
+	$(PY) -m tests.yarn.demo
 
 test: setup            ## every test
 	$(PY) -m pytest $(PYTEST_ARGS)
@@ -18,6 +21,9 @@ check: setup           ## format, lint, types, layers
 	$(VENV)/bin/mypy
 	$(PY) -m pytest -q tests/test_layers.py
 
+bench: setup           ## every ratio, into bench/RESULTS.md; PHOTOGRAPHS=DIR for real pictures
+	$(PY) bench/run_all.py
+
 format: setup          ## rewrite the files as `make check` wants them
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
@@ -25,8 +31,8 @@ format: setup          ## rewrite the files as `make check` wants them
 zip: setup             ## dist/sparkcv.zip for spark-submit --py-files
 	./build_zip.sh
 
-tensorboard: setup     ## make tensorboard LOGDIR=...
-	$(VENV)/bin/tensorboard --logdir $(LOGDIR)
+tensorboard: setup     ## make tensorboard LOGDIR=... (a folder, or hdfs://...)
+	$(PY) jobs/show_run.py --logdir $(LOGDIR)
 
 setup: $(VENV)/.done
 

@@ -6,6 +6,7 @@ from sparkcv.config.evaluate import EvalConfig
 from sparkcv.config.export import ExportConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
 from sparkcv.config.score import ScoreConfig
+from sparkcv.config.tensorboard import TensorBoardConfig
 from sparkcv.config.train import TrainConfig
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "EvalConfig",
     "ExportConfig",
     "ScoreConfig",
+    "TensorBoardConfig",
     "TrainConfig",
     "choose",
     "flag",
