@@ -74,8 +74,11 @@ def compare(
 
 
 def run(argv: Sequence[str], env: dict[str, str]) -> Sample:
-    """Run one side's command to its end and read its last line."""
-    done = subprocess.run([sys.executable, *argv], env={**os.environ, **env}, stdout=subprocess.PIPE, check=True)
+    """Run one side's command to its end and read its last line; what TensorFlow chats is shown only if it fails."""
+    done = subprocess.run([sys.executable, *argv], env={**os.environ, **env}, capture_output=True, check=False)
+    if done.returncode:
+        sys.stderr.buffer.write(done.stderr)
+        raise SystemExit(f"{' '.join(argv)} ended with exit code {done.returncode}")
     return Sample(**json.loads(done.stdout.splitlines()[-1]))
 
 
