@@ -9,7 +9,9 @@ builtin that it is, so that ``except FileNotFoundError`` works as a Python progr
     ├── StorageError       (OSError)
     │   ├── MissingFileError    (FileNotFoundError)
     │   ├── FileExistsAlreadyError (FileExistsError)
-    │   └── AccessError         (PermissionError)
+    │   ├── AccessError         (PermissionError)
+    │   ├── UnavailableError    (ConnectionError)  it does not answer, or takes no writes now
+    │   └── FullError           no space left, or a quota is used up
     ├── DataError          (ValueError)
     │   ├── RecordError    a TFRecord frame or an Example that cannot be read
     │   ├── ShardError     a shard, manifest or label file that does not match
@@ -62,6 +64,14 @@ class FileExistsAlreadyError(StorageError, FileExistsError):
 
 class AccessError(StorageError, PermissionError):
     """The file system denies this user the operation."""
+
+
+class UnavailableError(StorageError, ConnectionError):
+    """The file system does not answer, or accepts no writes now, after the whole wait."""
+
+
+class FullError(StorageError):
+    """No space is left, or a quota of bytes or names is used up."""
 
 
 class DataError(SparkcvError, ValueError):

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from sparkcv import storage
 from sparkcv.cluster.topology import Role
 
 __all__ = ["Child"]
@@ -163,4 +164,6 @@ def _environment(temporary_dir: str) -> dict[str, str]:
     """This process's environment for the child, with the folders that *this* process imports from."""
     kept = {name: value for name, value in os.environ.items() if name not in _KEPT_BACK}
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
-    return _UNLESS_SET | kept | _ALWAYS | {"PYTHONPATH": path, "TMPDIR": temporary_dir}
+    # Its working folder is another one: relative paths to Hadoop's configuration and tokens would lead nowhere.
+    hadoop = storage.hadoop_environment()
+    return _UNLESS_SET | kept | hadoop | _ALWAYS | {"PYTHONPATH": path, "TMPDIR": temporary_dir}

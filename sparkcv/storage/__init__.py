@@ -8,6 +8,7 @@ a *folder* appears file by file.
 Every foreign exception becomes a :class:`~sparkcv.errors.StorageError` with the URL in its sentence.
 """
 
+from sparkcv.storage.hadoop import hadoop_environment
 from sparkcv.storage.listing import Entry, exists, is_dir, list_dir, size, walk
 from sparkcv.storage.names import basename, join, local_path, parent, resolve
 from sparkcv.storage.reading import fetch, open_read, read_bytes, read_json, read_text
@@ -33,6 +34,7 @@ __all__ = [
     "delete",
     "exists",
     "fetch",
+    "hadoop_environment",
     "is_dir",
     "join",
     "list_dir",

@@ -7,19 +7,21 @@ import os
 import secrets
 import shutil
 import threading
+from collections.abc import Hashable
 from typing import Any
 
 import fsspec
 from fsspec import AbstractFileSystem
 
 from sparkcv.errors import MissingFileError, StorageError
+from sparkcv.storage.hadoop import hadoop_environment
 from sparkcv.storage.names import scheme_of, split_host
 from sparkcv.storage.translate import translated
 
 COPY_BYTES = 1 << 20
 
 # A client made before a fork deadlocks in the child (hdfs-native), hence the process id in the key.
-_clients: dict[tuple[int, str], AbstractFileSystem] = {}
+_clients: dict[tuple[int, Hashable], AbstractFileSystem] = {}
 _clients_lock = threading.Lock()
 
 
@@ -27,15 +29,15 @@ def open_fs(url: str) -> tuple[AbstractFileSystem, str]:
     """Return this process's client for a URL and the path to give to it."""
     scheme = scheme_of(url) or "file"
     prefix, path = split_host(url)
-    key = (os.getpid(), prefix if scheme not in ("file", "local") else "file")
+    store: Hashable = prefix if scheme not in ("file", "local") else "file"
+    if scheme == "hdfs":
+        store = (prefix, *hadoop_environment().items())  # "hdfs://default" is another HDFS by another configuration
+    key = (os.getpid(), store)
     with _clients_lock:
         fs = _clients.get(key)
         if fs is None:
             with translated(url, "open"):
-                cls = fsspec.get_filesystem_class(scheme)
-                # Options come from scheme://host alone: a '#', '?' or '::' in a file's name is only a name.
-                options = cls._get_kwargs_from_urls(prefix) if prefix else {}
-                fs = cls(skip_instance_cache=True, **options)
+                fs = _connect(scheme, prefix)
             _clients[key] = fs
     if scheme in ("file", "local"):
         if not os.path.isabs(path):
@@ -43,7 +45,20 @@ def open_fs(url: str) -> tuple[AbstractFileSystem, str]:
         return fs, path.rstrip("/") or "/"
     if scheme == "memory":
         return fs, "/" + path.strip("/")  # its own stripping mistakes '::' in a name for a chain of file systems
+    if scheme == "hdfs":
+        return fs, "/" + path.strip("/")
     return fs, str(fs._strip_protocol(url))
+
+
+def _connect(scheme: str, prefix: str) -> AbstractFileSystem:
+    if scheme == "hdfs":
+        from sparkcv.storage.hdfs import HdfsFileSystem  # what needs no HDFS need not load its library
+
+        return HdfsFileSystem(prefix, skip_instance_cache=True)
+    cls = fsspec.get_filesystem_class(scheme)
+    # Options come from scheme://host alone: a '#', '?' or '::' in a file's name is only a name.
+    options = cls._get_kwargs_from_urls(prefix) if prefix else {}
+    return cls(skip_instance_cache=True, **options)
 
 
 def look_up(url: str) -> dict[str, Any] | None:

@@ -35,6 +35,10 @@ def translated(url: str, verb: str) -> Iterator[None]:
     except OSError as err:
         raise StorageError(f"cannot {verb} {url!r}: {err.strerror or err or type(err).__name__}") from err
     except Exception as err:  # clients of stores raise types of their own, even bare RuntimeError
+        if "InvalidPathException" in str(err):
+            raise StorageError(f"cannot {verb} {url!r}: it has a name that this file system does not allow") from err
+        if "AccessControlException" in str(err) and "is not a directory" not in str(err):
+            raise AccessError(f"cannot {verb} {url!r}: permission denied") from err
         raise StorageError(f"cannot {verb} {url!r}: {type(err).__name__}: {err}") from err
 
 
