@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["spark_session", "submitted_executors"]
 
+_PASSED_ON = ("SPARKCV_STORAGE_WAIT_S",)
 _LOCAL_CLUSTER = re.compile(r"local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]")
 
 
@@ -44,11 +45,12 @@ def spark_session(
     ):
         if value < 1:
             raise UsageError(f"{name} counts from 1, got {value}")
+    conf = _passed_on() | dict(conf or {})
     if "PYSPARK_GATEWAY_PORT" in os.environ or _active_session() is not None:
-        with _submitted(app_name, conf or {}) as spark:
+        with _submitted(app_name, conf) as spark:
             yield spark
         return
-    with embedded_session(app_name, num_executors, cores_per_executor, memory_mb, conf or {}) as spark:
+    with embedded_session(app_name, num_executors, cores_per_executor, memory_mb, conf) as spark:
         yield spark
 
 
@@ -68,6 +70,11 @@ def submitted_executors(spark: "SparkSession") -> int | None:
         return None
     instances = conf.get("spark.executor.instances")
     return int(instances) if instances else None
+
+
+def _passed_on() -> dict[str, str]:
+    """What the user set for storage in the driver's environment, for the executors too."""
+    return {f"spark.executorEnv.{name}": os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
 def _active_session() -> "SparkSession | None":
