@@ -12,6 +12,7 @@ Nothing here imports TensorFlow: the driver looks for checkpoints too.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -20,10 +21,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, cast
 
-import google_crc32c
-
 from sparkcv import logs, storage
-from sparkcv.errors import CheckpointError, MissingFileError, StorageError
+from sparkcv.errors import CheckpointError, MissingFileError, StorageError, UnavailableError
+from sparkcv.train import checkpoint_manifest
+from sparkcv.train.checkpoint_manifest import prefix_name
 
 __all__ = [
     "Found",
@@ -38,11 +39,8 @@ __all__ = [
     "verify",
 ]
 
-SCHEMA = 1
-_BLOCK_BYTES = 1 << 20
-_FILE = re.compile(r"model\.ckpt-(0|[1-9][0-9]{0,17})\.(json|index|meta|data-[0-9]{5}-of-[0-9]{5})")
 _MARKER = re.compile(r"\.saving-(0|[1-9][0-9]{0,17})")
-_LEFTOVER = re.compile(r"\.(checkpoint|model\.ckpt-[0-9]+\.[a-z0-9-]+)\.tmp-[0-9a-zA-Z_-]+")
+_LEFTOVER = re.compile(r"\.(checkpoint|\.saving-[0-9]+|model\.ckpt-[0-9]+\.[a-z0-9-]+)\.tmp-[0-9a-zA-Z_-]+")
 _POINTER = "checkpoint"
 _log = logs.get(__name__)
 
@@ -66,11 +64,6 @@ class Found:
     names: tuple[str, ...] = ()
 
 
-def prefix_name(step: int) -> str:
-    """Return the name that TF calls the prefix of a step's checkpoint: ``model.ckpt-<step>``."""
-    return f"model.ckpt-{step}"
-
-
 def newest_valid(run_url: str) -> Found | None:
     """Return the newest checkpoint whose every byte is as its manifest says; None if the run never saved one.
 
@@ -91,7 +84,7 @@ def fetch_newest(run_url: str, scratch_dir: str) -> tuple[Found, str] | None:
 
 def newest_step(run_url: str) -> int:
     """Return the step of the newest checkpoint by name alone, 0 without one: for what need not be exact."""
-    return max((int(at[1]) for name in _sizes(run_url) if (at := _FILE.fullmatch(name))), default=0)
+    return max((int(at[1]) for name in _sizes(run_url) if (at := checkpoint_manifest.FILE.fullmatch(name))), default=0)
 
 
 def locate(url: str) -> Found:
@@ -110,7 +103,7 @@ def locate(url: str) -> Found:
     names = [other for other in sizes if other == name or re.fullmatch(re.escape(name) + r"\.(index|data-.*)", other)]
     if not names:
         raise MissingFileError(f"no checkpoint {url!r}: neither a folder nor the prefix of checkpoint files")
-    step = int(name.rpartition("-")[2]) if _FILE.fullmatch(f"{name}.index") else -1
+    step = int(name.rpartition("-")[2]) if checkpoint_manifest.FILE.fullmatch(f"{name}.index") else -1
     if f"{name}.json" not in sizes or step < 0:
         return Found(step, url, names=tuple(names))
     found = _read(folder, step, sizes)
@@ -130,8 +123,7 @@ def fetch(found: Found, scratch_dir: str) -> str:
         url, path = storage.join(folder, name), os.path.join(local_dir, name)
         storage.fetch(url, path)
         if found.manifest:
-            with open(path, "rb") as source:
-                _compare(url, _digest(source), found.manifest["files"][name])
+            checkpoint_manifest.compare(url, checkpoint_manifest.digest_of(path), found.manifest["files"][name])
     return os.path.join(local_dir, storage.basename(found.prefix_url))
 
 
@@ -141,7 +133,7 @@ def verify(found: Found) -> None:
     for name, wanted in found.manifest["files"].items():
         url = storage.join(folder, name)
         with storage.open_read(url) as source:
-            _compare(url, _digest(cast(BinaryIO, source)), wanted)
+            checkpoint_manifest.compare(url, checkpoint_manifest.digest(cast(BinaryIO, source)), wanted)
 
 
 def publish(
@@ -156,40 +148,42 @@ def publish(
     """Put a local checkpoint into the run's folder: files, then manifest, then pointer; older ones than ``keep`` go.
 
     ``local_prefix`` has the published name (``.../model.ckpt-<step>``). ``extra`` is added to the manifest. A valid
-    checkpoint of that step that is there already stays.
+    checkpoint of that step that is there already stays. Nothing older goes before the new one was read back.
+
+    Raises StorageError if it does not get there, whole; as far as the storage lets us, nothing half is left then.
     """
     local_dir, prefix = os.path.split(local_prefix)
-    names = sorted(name for name in os.listdir(local_dir) if name.startswith(prefix + ".") and _FILE.fullmatch(name))
+    names = sorted(
+        name
+        for name in os.listdir(local_dir)
+        if name.startswith(prefix + ".") and checkpoint_manifest.FILE.fullmatch(name)
+    )
     if prefix != prefix_name(step) or f"{prefix}.index" not in names:
         raise CheckpointError(f"no files of checkpoint {prefix_name(step)} at {local_prefix!r}")
-    manifest: dict[str, Any] = {
-        "schema": SCHEMA,
-        "step": step,
-        "model_name": model_name,
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        **(extra or {}),
-        "files": {},
-    }
-    there = _valid_already(run_url, step)
-    if there is not None:  # replacing it would open a moment without any
-        return there
-    marker = storage.join(run_url, f".saving-{step}")
-    storage.write_text(marker, "a save is under way, or was interrupted\n")
-    # A damaged checkpoint of this step must not vouch for our files.
-    storage.delete(storage.join(run_url, f"{prefix}.json"))
-    for name in names:
-        path, url = os.path.join(local_dir, name), storage.join(run_url, name)
-        with open(path, "rb") as source:
-            manifest["files"][name] = _digest(source)
-        storage.publish(path, url)
-        arrived = storage.size(url)
-        if arrived != manifest["files"][name]["bytes"]:
-            raise CheckpointError(f"{url!r} has {arrived} bytes, {manifest['files'][name]['bytes']} were sent")
-    storage.write_json(storage.join(run_url, f"{prefix}.json"), manifest)
-    storage.delete(marker)
-    kept = _prune(run_url, step, keep)
+    found = _valid_already(run_url, step)  # replacing it would open a moment without any
+    if found is None:
+        manifest: dict[str, Any] = {
+            "schema": checkpoint_manifest.SCHEMA,
+            "step": step,
+            "model_name": model_name,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            **(extra or {}),
+            "files": {name: checkpoint_manifest.digest_of(os.path.join(local_dir, name)) for name in names},
+        }
+        found = Found(step, storage.join(run_url, prefix), manifest=manifest, names=tuple(names))
+        clean(run_url)  # what former saves that failed left takes the room that this one needs
+        try:
+            _put(found, local_dir, run_url)
+        except StorageError as err:
+            if not isinstance(err, UnavailableError):
+                with contextlib.suppress(StorageError):  # the first error is the one to tell
+                    clean(run_url)
+            raise
+    steps = _whole_steps(run_url, step)
+    kept = steps[-max(1, keep) :]
     storage.write_text(storage.join(run_url, _POINTER), _pointer_text(kept))
-    return Found(step, storage.join(run_url, prefix), manifest=manifest, names=tuple(names))
+    _prune(run_url, kept[0])  # not before the pointer has let go of them
+    return found
 
 
 def clean(run_url: str) -> list[str]:
@@ -197,7 +191,9 @@ def clean(run_url: str) -> list[str]:
     sizes = _sizes(run_url)
     interrupted = _interrupted(sizes)
     gone = [name for name in sizes if _LEFTOVER.fullmatch(name) or _MARKER.fullmatch(name)]
-    gone = [name for name in sizes if (at := _FILE.fullmatch(name)) and int(at[1]) in interrupted] + gone
+    gone = [
+        name for name in sizes if (at := checkpoint_manifest.FILE.fullmatch(name)) and int(at[1]) in interrupted
+    ] + gone
     for name in gone:  # a marker goes after the files that it explains
         storage.delete(storage.join(run_url, name))
     return gone
@@ -207,7 +203,7 @@ def _newest(run_url: str, prove: Callable[[Found], Any]) -> tuple[Found, Any] | 
     """Return the newest checkpoint that ``prove`` raises no error for, and what it returned."""
     sizes = _sizes(run_url)
     interrupted = _interrupted(sizes)
-    steps = sorted({int(at[1]) for name in sizes if (at := _FILE.fullmatch(name))}, reverse=True)
+    steps = sorted({int(at[1]) for name in sizes if (at := checkpoint_manifest.FILE.fullmatch(name))}, reverse=True)
     skipped: list[tuple[int, str]] = []
     for step in steps:
         if step in interrupted:
@@ -256,7 +252,7 @@ def _read(run_url: str, step: int, sizes: Mapping[str, int]) -> Found:
         if isinstance(err.__cause__, (json.JSONDecodeError, UnicodeDecodeError, RecursionError)):
             raise CheckpointError(f"its manifest cannot be read: {err}") from err
         raise
-    _check_manifest(manifest, step, url)
+    checkpoint_manifest.check(manifest, step, url)
     for name, wanted in manifest["files"].items():
         if name not in sizes:
             raise CheckpointError(f"its file {name} is missing")
@@ -265,29 +261,38 @@ def _read(run_url: str, step: int, sizes: Mapping[str, int]) -> Found:
     return Found(step, storage.join(run_url, prefix), manifest=manifest, names=tuple(sorted(manifest["files"])))
 
 
-def _check_manifest(manifest: Any, step: int, url: str) -> None:
-    files = manifest.get("files") if isinstance(manifest, dict) else None
-    if not isinstance(files, dict) or manifest.get("schema") != SCHEMA or manifest.get("step") != step:
-        raise CheckpointError(f"{url!r} is no manifest of schema {SCHEMA} for step {step}")
-    for name, file in files.items():
-        at = _FILE.fullmatch(name)
-        numbers = [file.get("bytes"), file.get("crc32c")] if isinstance(file, dict) else [None]
-        if not at or int(at[1]) != step or not all(isinstance(number, int) for number in numbers):
-            raise CheckpointError(f"{url!r} has a bad entry for the file {name!r}")
-    kinds = {name.rpartition(".")[2].partition("-")[0] for name in files}
-    if not {"index", "data"} <= kinds:
-        raise CheckpointError(f"{url!r} names no index or no data file")
+def _put(found: Found, local_dir: str, run_url: str) -> None:
+    """Copy a checkpoint's files, read them back, and only then write the manifest that vouches for them."""
+    marker = storage.join(run_url, f".saving-{found.step}")
+    manifest_url = f"{found.prefix_url}.json"
+    storage.write_text(marker, "a save is under way, or was interrupted\n")
+    # A damaged checkpoint of this step must not vouch for our files.
+    storage.delete(manifest_url)
+    for name in found.names:
+        storage.publish(os.path.join(local_dir, name), storage.join(run_url, name))
+    try:
+        verify(found)
+    except CheckpointError as err:
+        raise StorageError(f"the checkpoint did not arrive as it was sent: {err}") from err
+    storage.write_json(manifest_url, found.manifest)
+    storage.delete(marker)
 
 
-def _prune(run_url: str, step: int, keep: int) -> list[int]:
-    """Delete the checkpoints that are older than the ``keep`` newest up to ``step``; returns the steps kept."""
-    names = _sizes(run_url)
-    steps = sorted({int(at[1]) for name in names if (at := _FILE.fullmatch(name)) and int(at[1]) <= step})
-    for old in steps[: -max(1, keep)]:
-        mine = [name for name in names if (at := _FILE.fullmatch(name)) and int(at[1]) == old]
-        for name in sorted(mine, key=lambda name: not name.endswith(".json")):  # what vouches for it goes first
-            storage.delete(storage.join(run_url, name))
-    return steps[-max(1, keep) :]
+def _whole_steps(run_url: str, step: int) -> list[int]:
+    """Return the steps up to ``step`` whose checkpoints have a manifest, oldest first."""
+    found = [at for name in _sizes(run_url) if (at := checkpoint_manifest.FILE.fullmatch(name)) and at[2] == "json"]
+    return sorted(int(at[1]) for at in found if int(at[1]) <= step)
+
+
+def _prune(run_url: str, oldest_kept: int) -> None:
+    """Delete the checkpoints that are older than ``oldest_kept``."""
+    old = [
+        name
+        for name in _sizes(run_url)
+        if (at := checkpoint_manifest.FILE.fullmatch(name)) and int(at[1]) < oldest_kept
+    ]
+    for name in sorted(old, key=lambda name: not name.endswith(".json")):  # what vouches for them goes first
+        storage.delete(storage.join(run_url, name))
 
 
 def _pointer_text(steps: list[int]) -> str:
@@ -308,18 +313,3 @@ def _sizes(url: str) -> dict[str, int]:
         return {entry.name: entry.size for entry in storage.list_dir(url) if not entry.is_dir}
     except MissingFileError:
         return {}
-
-
-def _digest(source: BinaryIO) -> dict[str, int]:
-    checksum, total = google_crc32c.Checksum(), 0
-    while block := source.read(_BLOCK_BYTES):
-        checksum.update(block)
-        total += len(block)
-    return {"bytes": total, "crc32c": int.from_bytes(checksum.digest(), "big")}
-
-
-def _compare(url: str, got: Mapping[str, int], wanted: Mapping[str, int]) -> None:
-    if got["bytes"] != wanted["bytes"]:
-        raise CheckpointError(f"{url!r} has {got['bytes']} bytes, its manifest says {wanted['bytes']}")
-    if got["crc32c"] != wanted["crc32c"]:
-        raise CheckpointError(f"{url!r} has crc32c {got['crc32c']:08x}, its manifest says {wanted['crc32c']:08x}")
