@@ -1,0 +1,162 @@
+"""``make yarn-demo``: every job by ``spark-submit`` in cluster mode, on a real HDFS and a real YARN that it starts.
+
+It builds both zips, uploads the Python archive and pictures that it draws, submits convert, train, evaluate, export and
+batch inference one after the other, prints YARN's own word on each, reads the Parquet back, and stops all it started.
+"""
+
+import argparse
+import dataclasses
+import getpass
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from sparkcv import logs, storage, synthetic
+from sparkcv.driver.demo import DATE, read_back
+from tests.hadoop import Hadoop, hadoop
+from tests.hadoop.submit import ROOT, Submission, spark_home, submit
+
+NAME = "shapes"
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How much is drawn and trained; the defaults take about 10 minutes on 2 cores."""
+
+    train_per_class: int = 60
+    test_per_class: int = 10
+    num_broken: int = 4
+    model_name: str = "inception_v3"
+    image_size: int = 75
+    batch_size: int = 16
+    num_steps: int = 120
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """One application, as YARN tells of it."""
+
+    job: str
+    app_id: str
+    final_status: str
+    elapsed_s: float
+
+
+def main() -> int:
+    """Start the daemons, run the chain, print the table; exit code 0 only if YARN says SUCCEEDED five times."""
+    parser = argparse.ArgumentParser(prog="make yarn-demo", description=__doc__)
+    parser.add_argument("--steps", type=int, default=Size.num_steps, help="global steps of training")
+    flags = parser.parse_args()
+    logs.setup("demo")
+    started_s = time.monotonic()
+    say("building dist/sparkcv.zip and dist/Python.zip")
+    subprocess.run([str(ROOT / "build_zip.sh")], check=True, env={**os.environ, "PYTHON": sys.executable})
+    say("starting a NameNode, a DataNode, a ResourceManager and a NodeManager")
+    with hadoop(yarn=True) as cluster, tempfile.TemporaryDirectory(prefix="sparkcv-yarn-demo-") as work:
+        os.environ.update(cluster.env)
+        print("\n".join(f"  {name} pid {daemon.pid}" for name, daemon in cluster.daemons.items()))
+        archive = upload_archive(cluster, ROOT / "dist" / "Python.zip")
+        ended, text = run(cluster, archive, pathlib.Path(work), Size(num_steps=flags.steps))
+    print(f"\n{'job':<28} {'application':<34} {'final status':<14} took")
+    for one in ended:
+        print(f"{one.job:<28} {one.app_id:<34} {one.final_status:<14} {logs.duration(one.elapsed_s)}")
+    print(f"\n{text}\nall daemons are stopped; the demo took {logs.duration(time.monotonic() - started_s)}")
+    return 0 if text and all(one.final_status == "SUCCEEDED" for one in ended) else 1
+
+
+def upload_archive(cluster: Hadoop, path: pathlib.Path) -> str:
+    """Put the archive where the README's command looks for it; returns its URL."""
+    url = f"{cluster.url}/user/{getpass.getuser()}/Python.zip"
+    say(f"uploading {path.name} ({path.stat().st_size / 1e6:.0f} MB) to {url}")
+    storage.publish(str(path), url)
+    return f"hdfs:///user/{getpass.getuser()}/Python.zip"
+
+
+def run(cluster: Hadoop, archive: str | None, work: pathlib.Path, size: Size) -> tuple[list[Ended], str]:
+    """Submit the five jobs; returns how each ended, and what the Parquet holds ("" if a job before it failed)."""
+    home = f"{cluster.url}/user/{getpass.getuser()}/demo-{size.model_name}"
+    pictures = work / "pictures"
+    for split, per_class in (("train", size.train_per_class), ("test", size.test_per_class)):
+        synthetic.write_pictures(pictures / split, per_class, seed=0, broken=size.num_broken, by=split)
+        storage.publish_dir(str(pictures / split), f"{home}/pictures/{split}")
+    say(f"drew pictures of {len(synthetic.CLASSES)} classes and put them into {home}/pictures")
+    ended: list[Ended] = []
+    for job, words, num_executors in jobs(home, size):
+        say(f"submitting {job}")
+        started_s = time.monotonic()
+        done = submit(
+            cluster,
+            f"jobs/{job}",
+            words,
+            num_executors=num_executors,
+            options=["--queue", "default", "--executor-memory", "2G"],
+            conf={"spark.dynamicAllocation.enabled": "false", "spark.yarn.maxAppAttempts": "1"},
+            archive=archive,  # type: ignore[arg-type]
+            timeout_s=1200,
+        )
+        ended.append(Ended(job, done.app_id, done.final_status, time.monotonic() - started_s))
+        tell(done, is_first=len(ended) == 1)
+        if done.final_status != "SUCCEEDED":
+            return ended, ""
+    return ended, check(home, work, pictures / "test")
+
+
+def jobs(home: str, size: Size) -> list[tuple[str, list[str], int]]:
+    """The five jobs, their words, and the executors of each."""
+    data = ["--dataset_dir", f"{home}/slim_data", "--dataset_name", NAME]
+    net = ["--model_name", size.model_name]
+    train = [*data, "--dataset_split_name", "train", "--train_dir", f"{home}/slim_train", *net]
+    train += ["--max_number_of_steps", str(size.num_steps), "--batch_size", str(size.batch_size)]
+    train += ["--train_image_size", str(size.image_size), "--num_gpus", "0", "--num_ps_tasks", "1"]
+    train += ["--batch_norm_decay", "0.9", "--optimizer", "adam", "--opt_epsilon", "1e-7", "--learning_rate", "0.001"]
+    convert = ["--images_dir", f"{home}/pictures/train", *data, "--num_shards", "4", "--validation_fraction", "0.1"]
+    evaluate = [*data, "--dataset_split_name", "validation", "--checkpoint_path", f"{home}/slim_train", *net]
+    evaluate += ["--eval_dir", f"{home}/slim_eval", "--eval_image_size", str(size.image_size), "--cluster_size", "1"]
+    export = ["--checkpoint_path", f"{home}/slim_train", "--model_dir", f"{home}/model", *data, *net]
+    score = ["--input", f"{home}/pictures/test", "--model_dir", f"{home}/model", "--date", DATE]
+    return [
+        ("convert_images.py", convert, 2),
+        ("train_image_classifier.py", train, 3),
+        ("eval_image_classifier.py", evaluate, 1),
+        ("export_inference_graph.py", [*export, "--image_size", str(size.image_size)], 1),
+        ("batch_inference.py", [*score, "--output_dir", f"{home}/scores", "--top_k", "3"], 2),
+    ]
+
+
+def tell(done: Submission, *, is_first: bool) -> None:
+    """Print what a user wants to see of one submission."""
+    if is_first:
+        words = [word.replace(spark_home(), "$SPARK_HOME") for word in done.command]
+        print(f"  {shlex.join(words)}")
+    print(f"  {done.app_id}: YARN's final status {done.final_status}")
+    if done.final_status != "SUCCEEDED":
+        print(f"  diagnostics: {done.diagnostics}\n{done.logs()[-4000:]}")
+
+
+def check(home: str, work: pathlib.Path, pictures: pathlib.Path) -> str:
+    """Read the day's Parquet back from HDFS: every id exactly once."""
+    local = work / "scores"
+    for entry in storage.walk(f"{home}/scores"):
+        target = local / entry.url.removeprefix(f"{home}/scores/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        storage.fetch(entry.url, target)
+    scores = read_back(local, pictures)
+    shutil.rmtree(local)
+    return (
+        f"{len(scores.predictions)} predictions and {len(scores.rejects)} rejects in {home}/scores/dt={DATE}, every"
+        f" held-out picture exactly once; accuracy {scores.accuracy:.3f}"
+    )
+
+
+def say(what: str) -> None:
+    """Print a step's headline."""
+    print(f"\n{what}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
