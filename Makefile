@@ -28,8 +28,8 @@ format: setup          ## rewrite the files as `make check` wants them
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-zip: setup             ## dist/sparkcv.zip for spark-submit --py-files
-	./build_zip.sh
+zip: setup             ## dist/sparkcv.zip for spark-submit --py-files; ./build_zip.sh makes dist/Python.zip too
+	./build_zip.sh sparkcv
 
 tensorboard: setup     ## make tensorboard LOGDIR=... (a folder, or hdfs://...)
 	$(PY) jobs/show_run.py --logdir $(LOGDIR)

@@ -1,23 +1,11 @@
 #!/usr/bin/env bash
-# Builds dist/sparkcv.zip, the package for `spark-submit --py-files`: same sources, same bytes.
+# Builds dist/sparkcv.zip and dist/Python.zip for spark-submit; `./build_zip.sh --help` says more.
 set -euo pipefail
 cd "$(dirname "$0")"
-mkdir -p dist
-"${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}" - <<'PY'
-"""Zip the package with fixed times and order, so that the archive's digest says what is in it."""
-
-import pathlib
-import zipfile
-
-target = pathlib.Path("dist/sparkcv.zip")
-aside = target.with_suffix(".tmp")
-sources = sorted(p for p in pathlib.Path("sparkcv").rglob("*") if p.is_file() and "__pycache__" not in p.parts)
-with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive:
-    for path in sources:
-        entry = zipfile.ZipInfo(path.as_posix(), (1980, 1, 1, 0, 0, 0))
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        entry.external_attr = 0o644 << 16
-        archive.writestr(entry, path.read_bytes())
-aside.replace(target)
-print(f"{target}: {len(sources)} files, {target.stat().st_size / 1024:.0f} KiB")
-PY
+if [ -x .venv/bin/python ]; then python=.venv/bin/python; else python=${PYTHON:-python3}; fi
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "build_zip.sh: $python is missing or too old, wanted Python 3.11 or newer in .venv or \$PYTHON" >&2
+    exit 2
+}
+# By a line, not as a script: its folder would stand before the standard library's on the path.
+exec "$python" -c 'from sparkcv.driver.archive.build import main; raise SystemExit(main())' "$@"
