@@ -25,7 +25,7 @@ from sparkcv.errors import ClusterError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["embedded_session"]
+__all__ = ["embedded_session", "interrupts_kept"]
 
 _LOOPBACK = "127.0.0.1"
 _STOP_TIMEOUT_S = 20
@@ -58,7 +58,7 @@ def embedded_session(
         settings = _embedded_conf(root, app_name, num_executors, cores, memory_mb) | dict(conf)
         with (
             _environment(environment),
-            _interrupts_kept(),
+            interrupts_kept(),
             _gateway(settings, root / "java.log") as gateway,
             _session(settings, gateway, root) as spark,
         ):
@@ -135,7 +135,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupts_kept() -> Iterator[None]:
+def interrupts_kept() -> Iterator[None]:
     """Undoes pyspark's SIGINT handler, which would go on talking to a Java process that is gone."""
     before = signal.getsignal(signal.SIGINT)
     try:

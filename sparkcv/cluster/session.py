@@ -4,17 +4,22 @@ import contextlib
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from sparkcv.cluster.embedded import embedded_session
-from sparkcv.errors import UsageError
+from sparkcv.cluster import yarn
+from sparkcv.cluster.embedded import embedded_session, interrupts_kept
+from sparkcv.cluster.spark_errors import spark_sentence
+from sparkcv.errors import EXIT_FAILED, EXIT_OK, ClusterError, SparkcvError, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 __all__ = ["spark_session", "submitted_executors"]
 
+# Else the ApplicationMaster of client mode takes it for a success that the driver's Java was killed.
+_TRUTH_ON_YARN = {"spark.yarn.am.clientModeTreatDisconnectAsFailed": "true"}
 _PASSED_ON = ("SPARKCV_STORAGE_WAIT_S",)
 _LOCAL_CLUSTER = re.compile(r"local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]")
 
@@ -90,17 +95,35 @@ def _active_session() -> "SparkSession | None":
 
 @contextlib.contextmanager
 def _submitted(app_name: str, conf: Mapping[str, str]) -> Iterator["SparkSession"]:
-    from pyspark.sql import SparkSession
-
     found = _active_session()
     if found is not None:
         yield found
         return
-    builder = SparkSession.builder.appName(app_name)
-    for key, value in conf.items():
-        builder = builder.config(key, value)
-    spark = builder.getOrCreate()
+    spark = _create(app_name, conf)
+    yarn.fail_unless_stopped(spark)
+    exit_code = EXIT_FAILED
     try:
         yield spark
+        exit_code = EXIT_OK
+    except SparkcvError as err:
+        exit_code = err.exit_code
+        raise
     finally:
-        spark.stop()
+        yarn.stop(spark, exit_code)
+
+
+def _create(app_name: str, conf: Mapping[str, str]) -> "SparkSession":
+    from py4j.protocol import Py4JError
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName(app_name)
+    for key, value in (_TRUTH_ON_YARN | dict(conf)).items():
+        builder = builder.config(key, value)
+    try:
+        with warnings.catch_warnings(), interrupts_kept():
+            warnings.simplefilter("ignore", FutureWarning)  # its words on pandas' version are none for a user
+            # On YARN it looks for --py-files where they are in client mode only, and finds them by PYTHONPATH.
+            warnings.filterwarnings("ignore", "Failed to add file", RuntimeWarning)
+            return builder.getOrCreate()
+    except Py4JError as err:
+        raise ClusterError(f"Spark did not start: {spark_sentence(err)}") from err

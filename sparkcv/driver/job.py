@@ -1,14 +1,27 @@
-"""How a job ends: one sentence and a true exit code, a traceback only for our own bugs."""
+"""How a job ends: one sentence and a true exit code, a traceback only for our own bugs; YARN is told the same."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from sparkcv import config, logs
-from sparkcv.errors import EXIT_FAILED, EXIT_OK, SparkcvError
+from sparkcv.cluster import yarn
+from sparkcv.errors import (
+    EXIT_FAILED,
+    EXIT_OK,
+    ClusterError,
+    PreemptedError,
+    SparkcvError,
+    UnavailableError,
+)
 
 Config = TypeVar("Config")
+
+# What a second attempt of the same application can get over; it goes on from the newest checkpoint.
+_MAY_GO_AWAY = (ClusterError, PreemptedError, UnavailableError)
 
 
 def run_job(cls: type[Config], prog: str, work: Callable[[Config], object], argv: Sequence[str] | None = None) -> int:
@@ -25,17 +38,35 @@ def run_job(cls: type[Config], prog: str, work: Callable[[Config], object], argv
     """
     logs.setup("driver")
     try:
-        report = work(config.parse(cls, sys.argv[1:] if argv is None else argv, prog))
+        with _bugs_told_to_yarn(prog):
+            report = work(config.parse(cls, sys.argv[1:] if argv is None else argv, prog))
     except SystemExit as err:  # argparse's --help
         return EXIT_OK if err.code in (None, 0) else EXIT_FAILED
     except KeyboardInterrupt:
-        print(f"{prog}: stopped by the keyboard", file=sys.stderr)
-        return EXIT_FAILED
+        return _failed(f"{prog}: stopped by the keyboard", EXIT_FAILED, may_retry=False)
     except SparkcvError as err:
-        print(f"{prog}: {_safe(str(err))}", file=sys.stderr)
-        return err.exit_code
+        return _failed(f"{prog}: {_safe(str(err))}", err.exit_code, may_retry=isinstance(err, _MAY_GO_AWAY))
     print(report)
     return EXIT_OK
+
+
+def _failed(message: str, exit_code: int, *, may_retry: bool) -> int:
+    print(message, file=sys.stderr, flush=True)
+    yarn.report_end(message, exit_code, may_retry=may_retry)
+    return exit_code
+
+
+@contextlib.contextmanager
+def _bugs_told_to_yarn(prog: str) -> Iterator[None]:
+    """Lets everything through; of a bug it tells YARN, which ends this process before Python shows its traceback."""
+    try:
+        yield
+    finally:
+        err = sys.exception()
+        if isinstance(err, Exception) and not isinstance(err, SparkcvError) and yarn.is_cluster_mode():
+            traceback.print_exception(err)
+            last = traceback.format_exception_only(err)[-1].strip()
+            _failed(f"{prog}: a bug of the job, see the driver's log: {_safe(last)}", EXIT_FAILED, may_retry=True)
 
 
 def _safe(message: str) -> str:

@@ -2,23 +2,21 @@
 
 import functools
 import os
-import re
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sparkcv.cluster.launchers import Body, Seat, Slots
 from sparkcv.cluster.session import submitted_executors
+from sparkcv.cluster.spark_errors import heart, one_line, spark_sentence
 from sparkcv.errors import ClusterError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["BarrierLaunch", "BarrierLauncher"]
+__all__ = ["BarrierLaunch", "BarrierLauncher", "scratch_root"]
 
-_MAX_ERROR_CHARS = 600
 _MAX_STAGE_ATTEMPTS = 4  # Spark's default of spark.stage.maxConsecutiveAttempts
-_PYTHON_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit): .*", re.MULTILINE)
 
 
 class BarrierLauncher:
@@ -96,14 +94,14 @@ class BarrierLaunch:
             found = executors.apply(at)
             if found.id() == name and not found.isActive():
                 reason = found.removeReason()
-                return _one_line(reason.get()) if reason.isDefined() else "Spark removed the executor"
+                return one_line(reason.get()) if reason.isDefined() else "Spark removed the executor"
         return ""
 
     def complaint(self, task: str) -> str:
         """The error of the task that failed first in the stage, which Spark may be trying again."""
         for found in self._tasks_beside(task):
             if found.status() == "FAILED" and found.errorMessage().isDefined():
-                return f"seat {found.index()} failed: {_heart(str(found.errorMessage().get()))}"
+                return f"seat {found.index()} failed: {heart(str(found.errorMessage().get()))}"
         return ""
 
     def _books(self) -> Any:
@@ -151,14 +149,14 @@ def _sit(body: Body, _: Iterator[int]) -> Iterator[Any]:
             index=index,
             host=context.getTaskInfos()[index].address.rpartition(":")[0],
             task=f"{context.stageId()}.{context.taskAttemptId()}",
-            scratch_root=_scratch_root(),
+            scratch_root=scratch_root(),
             exchange=context.allGather,
         )
     )
     return iter(())
 
 
-def _scratch_root() -> str:
+def scratch_root() -> str:
     """Spark's local folder of this application, which goes with the application, or else the working folder.
 
     SPARK_LOCAL_DIRS names block folders, which go with the executor only if that ends in good order; the folder
@@ -166,22 +164,3 @@ def _scratch_root() -> str:
     """
     block_folder = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0]
     return os.path.dirname(block_folder) if block_folder else os.getcwd()
-
-
-def spark_sentence(err: Exception) -> str:
-    """What a person needs of Spark's exception: the Python error in it if there is one, else its first lines."""
-    java = getattr(err, "java_exception", None)
-    return _heart(str(java.getMessage()) if java is not None else f"{type(err).__name__}: {err}")
-
-
-def _heart(text: str) -> str:
-    text = text.rpartition("Most recent failure reason: ")[2]
-    python = _PYTHON_ERROR.findall(text)
-    if python:
-        return _one_line(python[-1])
-    return _one_line(" ".join(line for line in text.splitlines() if not line.lstrip().startswith("at ")))
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_ERROR_CHARS else line[:_MAX_ERROR_CHARS] + " ..."

@@ -1,0 +1,62 @@
+"""From Spark's exceptions, which are pages long, to the sentence that a person needs."""
+
+import re
+import sys
+
+__all__ = ["heart", "one_line", "spark_sentence"]
+
+_MAX_ERROR_CHARS = 600
+_PYTHON_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit): .*", re.MULTILINE)
+_VERSIONS = re.compile(
+    r"PYTHON_VERSION_MISMATCH\].*?worker has different version: (\S+) than that in driver: ([\d.]*\d)", re.DOTALL
+)
+_NO_WORKER = re.compile(r"Error from python worker:\s*(?P<words>.*?)\s*PYTHONPATH was:", re.DOTALL)
+_NO_PROGRAM = re.compile(r'Cannot run program "(?P<path>[^"]+)".*?error=\d+, (?P<words>[^\n]+)')
+_QUEUE = re.compile(r"submitted by user\s*:?\s*(\S+) to unknown queue\s*:\s*(\S+)")
+
+
+def spark_sentence(err: Exception) -> str:
+    """What a person needs of Spark's exception: the Python error in it if there is one, else its first lines."""
+    java = getattr(err, "java_exception", None)
+    return heart(str(java.getMessage()) if java is not None else f"{type(err).__name__}: {err}")
+
+
+def heart(text: str) -> str:
+    """The sentence in Spark's message: its own for what is known, else the last Python error, else the first lines."""
+    known = _known(text)
+    if known:
+        return one_line(known)
+    text = text.rpartition("Most recent failure reason: ")[2]
+    python = _PYTHON_ERROR.findall(text)
+    if python:
+        return one_line(python[-1])
+    return one_line(" ".join(line for line in text.splitlines() if not line.lstrip().startswith("at ")))
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks, cut where it is too long for a report."""
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_ERROR_CHARS else line[:_MAX_ERROR_CHARS] + " ..."
+
+
+def _known(text: str) -> str:
+    if found := _VERSIONS.search(text):
+        return (
+            f"the executors run Python {found[1]}, the driver {found[2]}, wanted the same minor version on both: "
+            "set spark.pyspark.python (and PYSPARK_DRIVER_PYTHON in client mode), or build the archive with the "
+            "driver's Python"
+        )
+    if found := _NO_WORKER.search(text):
+        return f"the executors' Python does not start: {found['words']}: {_knob(found['words'])}"
+    if found := _NO_PROGRAM.search(text):
+        return f"the executors' Python {found['path']} does not start: {found['words']}: {_knob(found['words'])}"
+    if found := _QUEUE.search(text):
+        return f"YARN has no queue {found[2]!r} for user {found[1]}: submit with the --queue that you were given"
+    return ""
+
+
+def _knob(words: str) -> str:
+    if "shared librar" in words:
+        return "set spark.executorEnv.LD_LIBRARY_PATH (and spark.yarn.appMasterEnv.LD_LIBRARY_PATH) to Python/lib"
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return f"see that spark.pyspark.python names a Python {version} for their platform, in --archives or on every host"

@@ -1,0 +1,149 @@
+"""What a job tells YARN of its own end, so that YARN's books hold the truth and its reason.
+
+In cluster mode the driver's Python is a child of the ApplicationMaster's Java, which learns no more than its exit code
+and writes "User application exited with status 1" for a reason. It is reached here through Spark's gateway.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sparkcv import logs
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["fail_unless_stopped", "is_cluster_mode", "is_container", "is_yarn", "report_end", "stop"]
+
+_MASTER = "ApplicationMaster$"
+_GETTER = "org$apache$spark$deploy$yarn$ApplicationMaster$$master"  # Scala's name of the private val
+_BEFORE_SPARKS_OWN = 100  # Hadoop runs its hooks from the highest number down; Spark's is 40 with default settings
+_FAILED = 1
+
+_log = logs.get(__name__)
+
+
+def is_container() -> bool:
+    """Whether this process runs inside a YARN container that Spark asked for."""
+    return "CONTAINER_ID" in os.environ and "SPARK_YARN_STAGING_DIR" in os.environ
+
+
+def is_cluster_mode() -> bool:
+    """Whether this process is the driver of an application submitted to YARN in cluster mode."""
+    return is_container() and "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def is_yarn(spark: "SparkSession") -> bool:
+    """Whether ``spark`` runs on YARN."""
+    return bool(spark.sparkContext.master == "yarn")
+
+
+def report_end(message: str, exit_code: int, *, may_retry: bool) -> None:
+    """Tell YARN that the application failed, and why; does nothing elsewhere than in cluster mode.
+
+    The last act of a driver: Java ends the moment it is told, and YARN then ends this process. Without ``may_retry``
+    no further attempt is made, whatever ``spark.yarn.maxAppAttempts`` allows.
+    """
+    if not is_cluster_mode():
+        return
+    with _told("YARN will not say why this application failed"):
+        jvm, gateway = _java()
+        master = getattr(getattr(getattr(jvm.org.apache.spark.deploy.yarn, _MASTER), "MODULE$"), _GETTER)()
+        if not _field(master, "registered"):  # it registers with the first SparkContext, and was not to get one
+            _register(jvm, gateway, master)
+        failed = jvm.org.apache.hadoop.yarn.api.records.FinalApplicationStatus.FAILED
+        if not may_retry:
+            master.unregister(failed, message)
+            _remove_staged_files(jvm, gateway, master)
+        _finish(master, failed, exit_code, message)
+
+
+def stop(spark: "SparkSession", exit_code: int) -> None:
+    """Stop ``spark``; in YARN's client mode, the ApplicationMaster hears with which exit code the driver will end."""
+    if exit_code and is_yarn(spark) and spark.sparkContext._jsc is not None:
+        with _told("YARN may count this application as succeeded"):
+            spark.sparkContext._jsc.sc().stop(exit_code)
+    spark.stop()
+
+
+def fail_unless_stopped(spark: "SparkSession") -> None:
+    """See to it that in client mode an application whose driver just dies counts as failed.
+
+    Spark's own shutdown hook stops the context with exit code 0, and the ApplicationMaster calls that a success: after
+    Ctrl-C, SIGTERM, or the death of the driver's Python. This one comes before it, with exit code 1.
+    """
+    if not is_yarn(spark) or is_cluster_mode():
+        return
+    with _told("YARN may count this application as succeeded if its driver is killed"):
+        jvm, gateway = _java()
+        context = spark.sparkContext._jsc.sc()
+        invoke = jvm.java.lang.invoke
+        kind = invoke.MethodType.methodType(jvm.java.lang.Void.TYPE, jvm.java.lang.Integer.TYPE)
+        handle = invoke.MethodHandles.publicLookup().findVirtual(context.getClass(), "stop", kind).bindTo(context)
+        bound = invoke.MethodHandles.insertArguments(handle, 0, _objects(jvm, gateway, _FAILED))
+        runnable = jvm.java.lang.Class.forName("java.lang.Runnable")
+        hook = invoke.MethodHandleProxies.asInterfaceInstance(runnable, bound)
+        jvm.org.apache.hadoop.util.ShutdownHookManager.get().addShutdownHook(hook, _BEFORE_SPARKS_OWN)
+
+
+def _finish(master: Any, status: Any, exit_code: int, message: str) -> None:
+    from py4j.protocol import Py4JError
+
+    with contextlib.suppress(Py4JError, OSError):  # Java can be gone before it has answered
+        master.finish(status, exit_code, message)
+
+
+@contextlib.contextmanager
+def _told(what_then: str) -> Iterator[None]:
+    """Goes on after an error of Java's: what is done here betters the books, and must not hide the end itself."""
+    from py4j.protocol import Py4JError
+
+    try:
+        yield
+    except (Py4JError, OSError, TypeError, AttributeError) as err:  # the latter two: a class that is not there
+        _log.warning("%s: %s", what_then, logs.clean(str(err).split("\n")[0]))
+
+
+def _java() -> tuple[Any, Any]:
+    from pyspark import SparkContext
+    from pyspark.java_gateway import launch_gateway
+
+    gateway = SparkContext._gateway or launch_gateway()  # under spark-submit it connects to the one that is there
+    return gateway.jvm, gateway
+
+
+def _objects(jvm: Any, gateway: Any, *values: Any) -> Any:
+    array = gateway.new_array(jvm.java.lang.Object, len(values))
+    for at, value in enumerate(values):
+        array[at] = value
+    return array
+
+
+def _field(target: Any, name: str) -> Any:
+    field = target.getClass().getDeclaredField(name)
+    field.setAccessible(True)
+    return field.get(target)
+
+
+def _call(jvm: Any, gateway: Any, target: Any, name: str, *values: Any) -> None:
+    """Call a private method, told from others of its name by the number of its arguments."""
+    for method in target.getClass().getDeclaredMethods():
+        if method.getName() == name and method.getParameterCount() == len(values):
+            method.setAccessible(True)
+            method.invoke(target, _objects(jvm, gateway, *values))
+            return
+    raise AttributeError(f"{target.getClass().getName()} has no {name} of {len(values)} arguments")
+
+
+def _register(jvm: Any, gateway: Any, master: Any) -> None:
+    attempt = getattr(getattr(jvm.org.apache.spark.deploy.yarn, _MASTER), "MODULE$").getAttemptId()
+    nobody = jvm.scala.Option.empty()
+    conf = jvm.org.apache.spark.SparkConf()
+    _call(jvm, gateway, master, "registerAM", os.environ.get("NM_HOST", "localhost"), -1, conf, nobody, attempt)
+
+
+def _remove_staged_files(jvm: Any, gateway: Any, master: Any) -> None:
+    """What Spark does only together with unregistering by itself."""
+    staged = jvm.org.apache.hadoop.fs.Path(os.environ["SPARK_YARN_STAGING_DIR"])
+    _call(jvm, gateway, master, "cleanupStagingDir", staged)
