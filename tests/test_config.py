@@ -113,6 +113,14 @@ def test_a_configuration_survives_json():
     assert config.from_dict(TrainConfig, config.to_dict(config_)) == config_
 
 
+def test_the_number_of_gpus_is_said_in_slims_own_flags_and_survives_json():
+    without, two = train("--num_gpus", "0"), train("--num_gpus=2")
+    assert (without.num_clones, without.clone_on_cpu) == (1, True)
+    assert (two.num_clones, two.clone_on_cpu) == (2, False)
+    for config_ in (without, two):
+        assert config.from_dict(TrainConfig, config.to_dict(config_)) == config_
+
+
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
@@ -127,6 +135,9 @@ def test_a_configuration_survives_json():
         (["--cluster_size", "2", "--num_ps_tasks", "2"], "leaves no worker"),
         (["--cluster_size", "3", "--num_ps_tasks", "0"], "wanted at least one ps"),
         (["--quantize_delay", "10"], "TensorFlow 2 does not have"),
+        (["--num_gpus", "-1"], "--num_gpus: got -1, wanted at least 0"),
+        (["--num_gpus", "2", "--num_clones", "3"], "--num_clones 3 is not --num_gpus 2"),
+        (["--num_gpus", "1", "--clone_on_cpu"], "got both, wanted one of them"),
         (["--sync_replicas=perhaps"], "got 'perhaps', wanted true or false"),
         (["--recipe", "/no/such.toml"], "cannot be read"),
     ],

@@ -87,6 +87,9 @@ class TrainConfig:
     worker_replicas: int = flag(1, "workers, where --cluster_size is not given", group=_CLUSTER)
     num_clones: int = flag(1, "towers in each worker, one a GPU", group=_CLUSTER)
     clone_on_cpu: bool = flag(False, "put the towers on the CPU", group=_CLUSTER)
+    num_gpus: int | None = flag(
+        None, "GPUs of each worker, a tower on each; 0: the CPU only; not set: --num_clones decides", group=_CLUSTER
+    )
     num_intra_op_threads: int = flag(0, "threads of one TensorFlow op; 0: cores divided by workers", group=_CLUSTER)
     executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER)
     start_timeout_s: float = flag(120.0, "seconds in which all roles must have started", group=_CLUSTER)
@@ -121,7 +124,24 @@ class TrainConfig:
                 f"--quantize_delay {self.quantize_delay}: quantized training needs tf.contrib.quantize, which"
                 " TensorFlow 2 does not have; wanted -1"
             )
+        self._settle_gpus()
         self._check_roles()
+
+    def _settle_gpus(self) -> None:
+        """Say ``num_gpus`` in slim's own two flags, which is what the rest of the house reads."""
+        if self.num_gpus is None:
+            return
+        checks.at_least(self, 0, ("num_gpus",))
+        if self.num_gpus == 0:
+            object.__setattr__(self, "clone_on_cpu", True)
+        elif self.clone_on_cpu:
+            raise UsageError(f"--num_gpus {self.num_gpus} with --clone_on_cpu: got both, wanted one of them")
+        elif self.num_clones not in (1, self.num_gpus):
+            raise UsageError(
+                f"--num_clones {self.num_clones} is not --num_gpus {self.num_gpus}; wanted a tower on each GPU"
+            )
+        else:
+            object.__setattr__(self, "num_clones", self.num_gpus)
 
     def _check_roles(self) -> None:
         if self.cluster_size is None:

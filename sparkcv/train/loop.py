@@ -63,7 +63,8 @@ def main(ctx: NodeContext) -> dict[str, Any]:
 
 def _serve(ctx: NodeContext, config: TrainConfig) -> dict[str, Any]:
     """Keep a ps until the driver says that all workers are done."""
-    serving = sessions.server(ctx, sessions.session_config(ctx, config.num_intra_op_threads))
+    settings = sessions.session_config(ctx, config.num_intra_op_threads, use_gpus=config.num_gpus != 0)
+    serving = sessions.server(ctx, settings)
     _log.info("serving at %s", serving.target)
     pause = threading.Event()
     while not ctx.stop_requested():
@@ -275,7 +276,8 @@ class _Worker:
         )
 
     def _session_config(self) -> tf.ConfigProto:
-        return sessions.session_config(self._ctx, self._config.num_intra_op_threads)
+        config = self._config
+        return sessions.session_config(self._ctx, config.num_intra_op_threads, use_gpus=config.num_gpus != 0)
 
     def _session_creator(
         self, graph: step.TrainGraph, tf_saver: tf.train.Saver, restored: _Restored | None, target: str

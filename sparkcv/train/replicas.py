@@ -76,19 +76,24 @@ def device_setter(topology: Topology, places: Mapping[str, int]) -> Callable[[An
     return device
 
 
-def clone_devices(num_clones: int, clone_on_cpu: bool) -> list[str]:
+def clone_devices(num_clones: int, clone_on_cpu: bool, num_gpus: int | None = None) -> list[str]:
     """The processor of each tower in this worker, as slim has it; empty leaves a single tower to TensorFlow.
 
     Raises UsageError when there are fewer GPUs than towers.
     """
     if clone_on_cpu:
         return ["/device:CPU:0"] * num_clones
-    if num_clones == 1:
+    if num_clones == 1 and not num_gpus:
         return [""]
-    num_gpus = len(tf.config.list_physical_devices("GPU"))
-    if num_gpus < num_clones:
+    found = len(tf.config.list_physical_devices("GPU"))
+    if num_gpus and found < num_gpus:
         raise UsageError(
-            f"--num_clones {num_clones} wants as many GPUs on each worker, this one has {num_gpus}; "
+            f"--num_gpus {num_gpus} wants as many GPUs on each worker, TensorFlow finds {found} on this one; "
+            "0 is the CPU, spark.task.resource.gpu.amount asks for more"
+        )
+    if found < num_clones:
+        raise UsageError(
+            f"--num_clones {num_clones} wants as many GPUs on each worker, this one has {found}; "
             "--clone_on_cpu puts the towers on the CPU"
         )
     return [f"/device:GPU:{index}" for index in range(num_clones)]

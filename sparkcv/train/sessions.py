@@ -27,16 +27,18 @@ _STOP_GRACE_S = 3  # TF's own is 120, which a chief with --sync_replicas waits o
 _STEP_TIMEOUT_S = 600  # with a dead ps a step waits without a word
 
 
-def session_config(ctx: NodeContext, num_intra_op_threads: int = 0) -> tf.ConfigProto:
+def session_config(ctx: NodeContext, num_intra_op_threads: int = 0, *, use_gpus: bool = True) -> tf.ConfigProto:
     """Threads as asked, or (0) this machine's cores shared with the other workers on it; filters and time limits.
 
-    The filters keep a worker from waiting for other workers. No operation takes longer than 10 minutes.
+    The filters keep a worker from waiting for other workers. No operation takes longer than 10 minutes. Without
+    ``use_gpus`` TensorFlow leaves the memory of the host's GPUs to others.
     """
     threads = num_intra_op_threads or share_of_cores(ctx, "worker")
     return tf.ConfigProto(
         intra_op_parallelism_threads=threads,
         inter_op_parallelism_threads=max(2, threads),
         allow_soft_placement=True,
+        device_count={} if use_gpus else {"GPU": 0},
         operation_timeout_in_ms=_STEP_TIMEOUT_S * 1000,
         device_filters=["/job:ps", f"/job:worker/task:{ctx.role.index}"] if ctx.cluster.get("ps") else [],
     )

@@ -138,7 +138,8 @@ def _build_towers(
     towers: list[_Tower] = []
     update_ops: list[Any] = []
     regularization: list[Any] = []
-    for index, device in enumerate(replicas.clone_devices(config.num_clones, config.clone_on_cpu)):
+    devices = replicas.clone_devices(config.num_clones, config.clone_on_cpu, config.num_gpus)
+    for index, device in enumerate(devices):
         scope = f"clone_{index}" if config.num_clones > 1 else ""
         with tf.name_scope(scope) if scope else contextlib.nullcontext(), tf.device(device):
             with tf.device("/device:CPU:0"):

@@ -76,6 +76,12 @@ def test_more_towers_than_gpus_are_refused():
         replicas.clone_devices(num_clones, clone_on_cpu=False)
 
 
+def test_more_gpus_than_there_are_are_refused_even_for_a_single_tower():
+    num_gpus = len(tf.config.list_physical_devices("GPU")) + 1
+    with pytest.raises(UsageError, match=rf"--num_gpus {num_gpus} wants as many .* TensorFlow finds .* 0 is the CPU"):
+        replicas.clone_devices(1, clone_on_cpu=False, num_gpus=num_gpus)
+
+
 def test_gradients_add_up_and_variables_without_one_are_left_out():
     with tf.Graph().as_default(), tf.Session() as session:
         shared, single, without = (tf.get_variable(name, [2], use_resource=True) for name in "abc")
