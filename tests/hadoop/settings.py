@@ -106,7 +106,7 @@ def yarn(root: Path, rm: Mapping[str, str]) -> dict[str, str]:
         "yarn.resourcemanager.connect.max-wait.ms": "10000",
         "yarn.resourcemanager.connect.retry-interval.ms": "1000",
         "yarn.nm.liveness-monitor.expiry-interval-ms": "20000",
-        "yarn.am.liveness-monitor.expiry-interval-ms": "20000",
+        "yarn.am.liveness-monitor.expiry-interval-ms": "300000",  # unpacking an archive of 2 GB counts
         "yarn.nodemanager.hostname": _LOOPBACK,
         "yarn.nodemanager.bind-host": _LOOPBACK,
         "yarn.nodemanager.address": f"{_LOOPBACK}:0",
