@@ -42,6 +42,7 @@ class TrainConfig:
     )
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_DATA)
     num_readers: int = flag(4, "shards read at the same time", group=_DATA)
+    num_fetchers: int = flag(4, "shards fetched from storage at the same time, ahead of their readers", group=_DATA)
     num_preprocessing_threads: int = flag(4, "threads that decode and augment", group=_DATA)
 
     weight_decay: float = flag(0.00004, "L2 weight on the net's weights", group=_OPT)
@@ -98,6 +99,9 @@ class TrainConfig:
         None, "steps between two checkpoints, beside --save_interval_secs", group=_CARE
     )
     keep_checkpoints: int = flag(5, "newest checkpoints that are kept", group=_CARE)
+    max_missed_saves: int = flag(
+        2, "failed saves in a row, such as for want of room, through which a run goes on", group=_CARE
+    )
     bad_record_budget: float = flag(0.001, "share of bad records that ends the run", group=_CARE)
     max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE)
     spool_bytes: int = flag(4 * 2**30, "local disk that a worker may use for shards", group=_CARE)
@@ -110,9 +114,11 @@ class TrainConfig:
             ("batch_size", "max_number_of_steps", "train_image_size", "num_readers", "num_preprocessing_threads"),
         )
         checks.at_least(self, 1, ("cluster_size", "worker_replicas", "num_clones", "replicas_to_aggregate"))
+        checks.at_least(self, 1, ("num_fetchers",))
         checks.at_least(self, 1, ("log_every_n_steps", "save_interval_steps", "keep_checkpoints", "max_pixels"))
         checks.at_least(self, 1, ("save_interval_secs", "save_summaries_secs", "spool_bytes", "executor_memory_mb"))
         checks.at_least(self, 0, ("num_ps_tasks", "num_intra_op_threads", "labels_offset", "seed", "weight_decay"))
+        checks.at_least(self, 0, ("max_missed_saves",))
         checks.above(self, 0, ("learning_rate", "num_epochs_per_decay", "start_timeout_s"))
         checks.share(
             self, ("label_smoothing", "moving_average_decay", "batch_norm_decay", "bad_record_budget", "min_crop_area")

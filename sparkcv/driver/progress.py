@@ -18,6 +18,7 @@ class TrainProgress:
         self._workers: dict[Role, Mapping[str, Any]] = {}
         self._lock = threading.Lock()
         self.step = 0
+        self.note: str | None = None
 
     def update(self, role: Role, status: Mapping[str, Any]) -> None:
         """Take the newest status of one role and show the line if it is due."""
@@ -26,6 +27,8 @@ class TrainProgress:
         with self._lock:
             self._workers[role] = status
             self.step = max(self.step, int(status.get("step", 0)))
+            if role.index == 0:  # the chief, which saves
+                self.note = status.get("note")
             self._progress.update(self.step, describe(self._workers))
 
     def close(self) -> None:

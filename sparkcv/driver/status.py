@@ -1,5 +1,6 @@
 """``status.json`` in a run's folder: what a person or a scheduler looks at to know how the run stands."""
 
+import threading
 import time
 from typing import Any
 
@@ -9,24 +10,32 @@ from sparkcv.errors import PreemptedError, StorageError
 _log = logs.get(__name__)
 
 RUNNING, FINISHED, FAILED, PREEMPTED = "running", "finished", "failed", "preempted"
+_LAST_WORD_S = 20.0
 
 
 class StatusFile:
     """Writes ``<run_dir>/status.json``; at most one write every ``interval_s`` while the run goes on.
 
-    Keys: ``state`` (running, finished, failed, preempted), ``step``, ``target``, ``restarts``, ``reason`` (null while
-    all is well), ``started`` and ``updated`` (Unix seconds).
+    Keys: ``state`` (running, finished, failed, preempted), ``step``, ``target``, ``restarts``, ``note`` (what a running
+    run lacks, such as saves that failed; null while all is well), ``reason`` (of an end without success),
+    ``started`` and ``updated`` (Unix seconds).
+
+    While the run goes on each write has a thread of its own: the driver must hear of a dead role within seconds also
+    while the storage does not answer.
     """
 
     def __init__(self, run_dir: str, target: int | None, *, interval_s: float = 10.0) -> None:
         self._url = storage.join(run_dir, "status.json")
         self._interval_s = interval_s
         self._written_s = 0.0
+        self._writing = threading.Lock()
+        self._writer: threading.Thread | None = None
         self._status: dict[str, Any] = {
             "state": RUNNING,
             "step": 0,
             "target": target,
             "restarts": 0,
+            "note": None,
             "reason": None,
             "started": time.time(),
         }
@@ -36,31 +45,44 @@ class StatusFile:
         self._status["step"] = step
         self._write()
 
-    def step(self, step: int) -> None:
-        """Note progress; a failed write is logged, not raised, as the run itself is well."""
-        self._status["step"] = max(step, self._status["step"])
-        if time.monotonic() - self._written_s < self._interval_s:
-            return
-        try:
-            self._write()
-        except StorageError as err:
-            _log.warning("status.json was not updated: %s", err)
-            self._written_s = time.monotonic()
+    def step(self, step: int, note: str | None = None) -> None:
+        """Note progress, and what is amiss; returns at once. A failed write is logged, as the run itself is well."""
+        is_news = note != self._status["note"]
+        self._status.update(step=max(step, self._status["step"]), note=note)
+        if is_news or time.monotonic() - self._written_s >= self._interval_s:
+            self._write_beside()
 
     def finish(self, step: int) -> None:
         """Say that the run reached its end and was verified."""
-        self._status.update(state=FINISHED, step=step)
+        self._status.update(state=FINISHED, step=step, note=None)
         self._write()
 
     def fail(self, error: BaseException) -> None:
-        """Say why the run ended without success."""
+        """Say why the run ended without success, if the storage takes it within seconds."""
         state = PREEMPTED if isinstance(error, PreemptedError) else FAILED
         self._status.update(state=state, reason=str(error) or type(error).__name__)
+        give_up_s = time.monotonic() + _LAST_WORD_S
+        for _ in range(2):  # one that is under way may have begun before the end
+            writer = self._write_beside()
+            writer.join(max(0.0, give_up_s - time.monotonic()))
+        if writer.is_alive():
+            _log.warning("status.json was not updated: %s did not take it in %.0f s", self._url, _LAST_WORD_S)
+
+    def _write_beside(self) -> threading.Thread:
+        """Write from another thread, unless one is at it already; returns that thread."""
+        if self._writer is None or not self._writer.is_alive():
+            self._writer = threading.Thread(target=self._write_quietly, name="sparkcv-status", daemon=True)
+            self._writer.start()
+        return self._writer
+
+    def _write_quietly(self) -> None:
         try:
             self._write()
-        except StorageError as err:  # the reason of the run's end matters more than this one
+        except StorageError as err:  # the run, or the reason of its end, matters more than this one
             _log.warning("status.json was not updated: %s", err)
+            self._written_s = time.monotonic()
 
     def _write(self) -> None:
-        storage.write_json(self._url, {**self._status, "updated": time.time()})
-        self._written_s = time.monotonic()
+        with self._writing:  # so that a write that was held up does not follow a newer one
+            storage.write_json(self._url, {**self._status, "updated": time.time()})
+            self._written_s = time.monotonic()

@@ -3,12 +3,12 @@
 import dataclasses
 import math
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import sparkcv
 from sparkcv import config as configs
 from sparkcv import logs, nets, preprocess, storage
-from sparkcv.cluster import session, supervisor, topology
+from sparkcv.cluster import doctor, session, supervisor, topology
 from sparkcv.config import TrainConfig
 from sparkcv.driver.progress import TrainProgress
 from sparkcv.driver.status import StatusFile
@@ -18,6 +18,8 @@ from sparkcv.records import shards
 from sparkcv.train import checkpoint
 
 PROGRAM = "sparkcv.train.loop:main"
+
+Sized = TypeVar("Sized", bound=TrainConfig)
 
 _log = logs.get(__name__)
 
@@ -77,12 +79,24 @@ def prepare(config: TrainConfig) -> TrainPlan:
         DataError, StorageError: a dataset that is missing, empty or not what its manifest says.
         CheckpointError: a run folder of another model, or one whose checkpoints are all damaged.
     """
-    if not config.dataset_dir:
-        raise UsageError("--dataset_dir is missing")
-    _explain_unused(config)
+    plan = check_data(config)
+    storage.check_writable(plan.config.train_dir)
+    return plan
+
+
+def check_net(config: TrainConfig) -> None:
+    """Raise UsageError for a net or a preprocessing that there is not, or a picture size that they do not take."""
     net = nets.get(config.model_name)
     image_size = net.check_image_size(config.train_image_size or net.default_image_size)
     preprocess.get(config.preprocessing_name or net.preprocessing).check_image_size(image_size)
+
+
+def check_data(config: TrainConfig) -> TrainPlan:
+    """Do what :func:`prepare` does, and raise what it raises, without writing anything."""
+    if not config.dataset_dir:
+        raise UsageError("--dataset_dir is missing")
+    _explain_unused(config)
+    check_net(config)
     dataset_dir = storage.resolve(config.dataset_dir)
     config = dataclasses.replace(
         config,
@@ -100,7 +114,6 @@ def prepare(config: TrainConfig) -> TrainPlan:
     if config.checkpoint_path:
         _check_start(config.checkpoint_path)
     _check_same_model(config, dataset)
-    storage.check_writable(config.train_dir)
     return TrainPlan(config, dataset, found)
 
 
@@ -113,18 +126,19 @@ def train(spark: Any, plan: TrainPlan) -> TrainReport:
     """
     if plan.is_finished:
         return already_finished(plan)
-    config = _sized(plan.config, spark)
+    config = sized(plan.config, spark)
     roles = topology.roles(config.num_ps_tasks, config.num_workers)
     status = StatusFile(config.train_dir, config.max_number_of_steps)
     progress = TrainProgress(config.max_number_of_steps)
     started_s = time.monotonic()
     try:
+        doctor.check_start(spark, config, plan.dataset)
         _write_run(config, plan)
         status.start(plan.step)
 
         def on_status(role: topology.Role, values: dict[str, Any]) -> None:
             progress.update(role, values)
-            status.step(progress.step)
+            status.step(progress.step, progress.note)
 
         results = supervisor.run(
             spark,
@@ -181,7 +195,7 @@ def _check_same_model(config: TrainConfig, dataset: shards.Dataset) -> None:
             )
 
 
-def _sized(config: TrainConfig, spark: Any) -> TrainConfig:
+def sized(config: Sized, spark: Any) -> Sized:
     """Settle the number of roles: as asked, else by --worker_replicas, else the executors submitted."""
     size = config.cluster_size
     if size is None and config.worker_replicas == 1:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable
 
 from sparkcv import logs, storage
-from sparkcv.errors import BudgetError
+from sparkcv.errors import BudgetError, StorageError, UnavailableError
 
 __all__ = ["Quarantine", "Reject"]
 
@@ -43,8 +43,8 @@ class Quarantine:
     """Counts and lists the rejects of one reader; safe to call from any thread.
 
     ``budget`` is the share of ``total`` records that may be lost; any budget above 0 allows at least one record.
-    ``url`` is the JSON-lines file that gets each reject as it is found (None: only counted). ``total`` may be
-    corrected while counts are still estimates.
+    ``url`` is the JSON-lines file that gets each reject as it is found (None: only counted); while its storage is full
+    they wait, and ``close`` writes them. ``total`` may be corrected while counts are still estimates.
     """
 
     def __init__(self, total: int, budget: float, url: str | None = None) -> None:
@@ -55,6 +55,8 @@ class Quarantine:
         self._seen: set[tuple[str, int]] = set()
         self._held: list[Reject] = []
         self._count = 0
+        self._unlisted = ""
+        self._has_listed = False
 
     @property
     def count(self) -> int:
@@ -74,7 +76,7 @@ class Quarantine:
     def add(self, rejects: Iterable[Reject]) -> int:
         """Take rejects, list the new ones; returns how many records those cost.
 
-        Raises BudgetError if that is more in all than the budget allows.
+        Raises BudgetError if that is more in all than the budget allows, UnavailableError if the storage is away.
         """
         with self._lock:
             new = [reject for reject in rejects if (reject.url, reject.offset) not in self._seen]
@@ -87,10 +89,28 @@ class Quarantine:
             lost = sum(reject.num_records for reject in new)
             self._count += lost
             if new and self._url is not None:
-                lines = "".join(json.dumps(reject.to_dict(), sort_keys=True) + "\n" for reject in new)
-                storage.append_bytes(self._url, lines.encode())
+                self._unlisted += "".join(json.dumps(reject.to_dict(), sort_keys=True) + "\n" for reject in new)
+                try:
+                    self._list(self._url)
+                except UnavailableError:
+                    raise
+                except StorageError as err:
+                    _log.warning("rejects are listed later: %s", err)
         self.check()
         return lost
+
+    def close(self) -> None:
+        """Write what could not be listed until now; raises StorageError if it cannot be now either."""
+        with self._lock:
+            if self._unlisted and self._url is not None:
+                self._list(self._url)
+
+    def _list(self, url: str) -> None:
+        text = self._unlisted
+        if not self._has_listed and storage.exists(url) and not storage.read_bytes(url).endswith(b"\n"):
+            text = "\n" + text  # a former run was killed inside its last line
+        storage.append_bytes(url, text.encode())
+        self._unlisted, self._has_listed = "", True
 
     def check(self, unlisted: int = 0) -> None:
         """Raise BudgetError if the records lost, and ``unlisted`` more that nobody could name, are over the budget."""

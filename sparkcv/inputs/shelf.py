@@ -8,10 +8,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shutil
 from array import array
 from collections.abc import Collection
 
-__all__ = ["Shelf", "ShelvedFile"]
+from sparkcv import logs
+from sparkcv.errors import FullError, UsageError
+
+__all__ = ["Shelf", "ShelvedFile", "SpooledShard", "fit"]
+
+_SHARE_OF_DISK = 0.75  # checkpoints are written there too
+_log = logs.get(__name__)
 
 
 @dataclasses.dataclass(eq=False)
@@ -40,6 +47,30 @@ class ShelvedFile:
     def num_records(self) -> int:
         """Records in the file."""
         return len(self.offsets)
+
+
+@dataclasses.dataclass(frozen=True)
+class SpooledShard:
+    """A local TFRecord file that holds good records only.
+
+    Attributes:
+        path: the file; it stays until the shard is released.
+        num_records: records in it.
+        epoch: counts from 0.
+        source: index of the assignment that it came from; see ``Spool.where``.
+        ticket: what ``Spool.release`` wants back.
+    """
+
+    path: str
+    num_records: int
+    epoch: int
+    source: int
+    ticket: int
+
+    @classmethod
+    def of(cls, ticket: int, epoch: int, file: ShelvedFile) -> SpooledShard:
+        """Return what a reader gets of a file."""
+        return cls(file.path, file.num_records, epoch, file.source, ticket)
 
 
 class Shelf:
@@ -77,6 +108,17 @@ class Shelf:
         self.used_bytes += wanted
         return True
 
+    def give_back(self, claimed: int) -> int:
+        """Take a claim back because the disk was full; returns the bytes that it held then, its most from now on."""
+        self.used_bytes -= claimed
+        self._max_bytes = min(self._max_bytes, self.used_bytes)
+        return self.used_bytes
+
+    def clear_idle(self) -> None:
+        """Delete the files that nobody holds."""
+        for file in [file for file in self._files.values() if file.users == 0]:
+            self.withdraw(file.source)
+
     def put(self, file: ShelvedFile, claimed: int) -> None:
         """Take a file in, for which ``claimed`` bytes were set aside."""
         self.used_bytes += file.num_bytes - claimed
@@ -104,3 +146,18 @@ class Shelf:
         self.used_bytes -= file.num_bytes
         with contextlib.suppress(FileNotFoundError):
             os.unlink(file.path)
+
+
+def fit(max_bytes: int, url: str, largest: int, local_dir: str) -> int:
+    """Return how many bytes of shards may lie in ``local_dir``; raises unless that is the largest shard's."""
+    if largest > max_bytes:
+        raise UsageError(
+            f"--spool_bytes {max_bytes} cannot hold the shard {url!r} of {largest} bytes; wanted at least {2 * largest}"
+        )
+    free = shutil.disk_usage(local_dir).free
+    if largest > free:
+        raise FullError(f"the disk of {local_dir!r} has {free} bytes free, the shard {url!r} is of {largest} bytes")
+    fitting = max(largest, int(_SHARE_OF_DISK * free))
+    if fitting < max_bytes:
+        _log.warning("the disk of %s has %d bytes free: shards may take %d of them", local_dir, free, fitting)
+    return min(max_bytes, fitting)

@@ -9,7 +9,6 @@ one lock: what is needed first holds its bytes first, so a full spool cannot dea
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 import tempfile
@@ -19,12 +18,13 @@ from array import array
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from sparkcv import logs, storage
-from sparkcv.errors import DataError, SparkcvError, StorageError, UsageError
+from sparkcv import logs
+from sparkcv.errors import DataError, FullError, SparkcvError, StorageError
+from sparkcv.inputs.fetching import Fetcher
 from sparkcv.inputs.plan import Slot, share, slots
 from sparkcv.inputs.quarantine import Quarantine, Reject
-from sparkcv.inputs.shelf import Shelf, ShelvedFile
-from sparkcv.inputs.vet import RecordCheck, vet_shard
+from sparkcv.inputs.shelf import Shelf, ShelvedFile, SpooledShard, fit
+from sparkcv.inputs.vet import RecordCheck
 from sparkcv.records.assignment import Assignment
 
 __all__ = ["Spool", "SpooledShard"]
@@ -32,39 +32,22 @@ __all__ = ["Spool", "SpooledShard"]
 _POLL_S = 1.0  # what a lost notification would cost
 _STALL_S = 600.0
 _JOIN_S = 10.0
+_FULL_PATIENCE_S = 60.0
 _log = logs.get(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class SpooledShard:
-    """A local TFRecord file that holds good records only.
-
-    Attributes:
-        path: the file; it stays until the shard is released.
-        num_records: records in it.
-        epoch: counts from 0.
-        source: index of the assignment that it came from; see :meth:`Spool.where`.
-        ticket: what :meth:`Spool.release` wants back.
-    """
-
-    path: str
-    num_records: int
-    epoch: int
-    source: int
-    ticket: int
 
 
 class Spool:
     """The filename queue and the fetching behind it; iterate it once for :class:`SpooledShard` after shard.
 
     It takes ``assignments`` (this reader's part of the data), ``local_dir`` (a scratch folder; it makes one of its own
-    in it), ``max_bytes`` (of files at one time), ``seed`` (None: in order), ``check`` (see vet.py), ``num_epochs``
-    (None: without end), ``first_epoch`` (a resumed run goes on with another permutation), ``num_readers`` (shards that
-    the reader wants to hold at one time), ``parallel`` (fetches at one time) and ``quarantine`` (without one a single
-    reject ends it).
+    in it), ``max_bytes`` (of files at one time; less if that disk has less room), ``seed`` (None: in order), ``check``
+    (see vet.py), ``num_epochs`` (None: without end), ``first_epoch`` (a resumed run goes on with another permutation),
+    ``num_readers`` (shards that the reader wants to hold at one time), ``parallel`` (fetches at one time), ``attempts``
+    (fetches of one shard that does not arrive as it is stored) and ``quarantine`` (without, one reject ends it).
 
     Each shard that was taken must be released. Iteration raises what went wrong in a fetch: BudgetError, StorageError,
-    DataError if no record at all can be used. The constructor raises UsageError if a shard is over ``max_bytes``.
+    DataError if no record at all can be used. The constructor raises UsageError if a shard is over ``max_bytes``, and
+    FullError if the disk has no room for it.
     """
 
     def __init__(
@@ -79,6 +62,7 @@ class Spool:
         first_epoch: int = 0,
         num_readers: int = 1,
         parallel: int = 4,
+        attempts: int = 5,
         quarantine: Quarantine | None = None,
     ) -> None:
         if not assignments:
@@ -86,16 +70,14 @@ class Spool:
         self._assignments = list(assignments)
         self._sizes = [part.shard.num_bytes for part in assignments]
         largest = max(self._assignments, key=lambda part: part.shard.num_bytes).shard
-        if largest.num_bytes > max_bytes:
-            raise UsageError(
-                f"--spool_bytes {max_bytes} cannot hold the shard {largest.url!r} of {largest.num_bytes} bytes; wanted"
-                f" at least {2 * largest.num_bytes}"
-            )
+        max_bytes = fit(max_bytes, largest.url, largest.num_bytes, local_dir)
         fitting = max_bytes // max(1, largest.num_bytes) - 1  # one more is fetched meanwhile
         self.num_readers = max(1, min(num_readers, len(assignments), fitting))
         self.quarantine = quarantine or Quarantine(share(assignments) or 0, 0.0)
         self._is_estimated = share(assignments) is None
         self._check = check
+        self._ended = threading.Event()
+        self._fetcher = Fetcher(attempts, self._ended)
         self._plan = slots(len(assignments), seed, first_epoch, num_epochs)
         self._capacity = 2 * parallel
         # Guarded by the lock of _changed, from here to _closed.
@@ -174,7 +156,7 @@ class Spool:
                     self._taken[slot.ticket] = slot
                     self._changed.notify_all()
                     if slot.file is not None and slot.file.num_records:
-                        return _spooled(slot, slot.file)
+                        return SpooledShard.of(slot.ticket, slot.epoch, slot.file)
                     self._release(slot.ticket)
                 elif time.monotonic() > deadline:
                     self._error = StorageError(f"no shard arrived within {_STALL_S:.0f} s from {self._awaited()!r}")
@@ -195,7 +177,7 @@ class Spool:
             file.users += 1
             self._num_held += 1
             slot = self._taken[-self._num_held] = Slot(-self._num_held, -1, file.source, file)
-            return _spooled(slot, file)
+            return SpooledShard.of(slot.ticket, slot.epoch, file)
 
     def has_other(self, than: Collection[int]) -> bool:
         """Tell whether a shard is on disk whose source is not among ``than``."""
@@ -219,12 +201,14 @@ class Spool:
         """End the spool with an error for the reader; the first one counts."""
         with self._changed:
             self._error = self._error or error
+            self._ended.set()
             self._changed.notify_all()
 
     def close(self) -> None:
         """End the threads and delete the files; the reader sees the end. Twice is fine."""
         with self._changed:
             self._closed = True
+            self._ended.set()
             self._changed.notify_all()
         deadline = time.monotonic() + _JOIN_S
         for thread in self._threads:
@@ -284,8 +268,12 @@ class Spool:
             self._num_files += 1
             path = os.path.join(self._dir, f"{source:06d}-{self._num_files}.tfrecord")
             dropped = frozenset(self._dropped.get(source, ()))
-        storage.fetch(assignment.shard.url, path)
-        vetted = vet_shard(path, assignment, self._check, dropped)
+        while True:
+            try:
+                vetted = self._fetcher.bring(assignment, path, self._check, dropped)
+                break
+            except FullError as err:
+                self._make_room(slot, err)
         with self._changed:
             self._offsets[source] = vetted.offsets
             seen_bytes = sum(self._sizes[other] for other in self._offsets)
@@ -305,6 +293,26 @@ class Spool:
             self._fetching.discard(source)
             self._changed.notify_all()
 
+    def _make_room(self, slot: Slot, error: FullError) -> None:
+        """Claim a shard's bytes anew, within what the disk turned out to take; raises ``error`` if nothing comes free.
+
+        Shards that nobody holds go at once; what the reader holds may be all there is, and comes free as it reads on.
+        """
+        wanted, give_up_s = self._sizes[slot.source], time.monotonic() + _FULL_PATIENCE_S
+        with self._changed:
+            held = self._shelf.give_back(wanted)
+            _log.warning("the spool is held to %d bytes of shards from now on: %s", held, error)
+            while not self._ended.is_set():
+                is_first = self._queue[0] is slot
+                if is_first:
+                    self._shelf.clear_idle()
+                if self._shelf.used_bytes < held and self._shelf.claim(wanted, urgent=is_first):
+                    return
+                if not self._shelf.used_bytes or time.monotonic() > give_up_s:
+                    raise FullError(f"{error}; wanted {wanted} bytes for one shard: free room, or use smaller shards")
+                self._changed.wait(_POLL_S)
+        raise error
+
     def _release(self, ticket: int) -> None:
         slot = self._taken.pop(ticket, None)
         if slot is not None and slot.file is not None:
@@ -312,7 +320,3 @@ class Spool:
                 self._num_read += slot.file.num_records
             self._shelf.release(slot.file)
             self._changed.notify_all()
-
-
-def _spooled(slot: Slot, file: ShelvedFile) -> SpooledShard:
-    return SpooledShard(file.path, file.num_records, slot.epoch, slot.source, slot.ticket)

@@ -54,11 +54,15 @@ class ImageCheck:
 
 @dataclasses.dataclass(frozen=True)
 class Vetted:
-    """A local shard after vetting: where its records were in the stored shard, what was left out, its bytes now."""
+    """A local shard after vetting: where its records were in the stored shard, what was left out, its bytes now.
+
+    ``is_damaged`` says that bytes were not as they were once written, other than a record that was never usable.
+    """
 
     offsets: array[int]
     rejects: list[Reject]
     num_bytes: int
+    is_damaged: bool = False
 
 
 def vet_shard(path: str, assignment: Assignment, check: RecordCheck, dropped: Collection[int] = ()) -> Vetted:
@@ -72,22 +76,26 @@ def vet_shard(path: str, assignment: Assignment, check: RecordCheck, dropped: Co
     kept: list[tuple[int, int]] = []
     if size == 0:
         rejects = _missing(assignment, 0, 0)
+        is_damaged = bool(rejects)
     else:
         with map_file(path) as data:
-            kept, rejects = _sort_out(data, assignment, check, dropped)
+            kept, rejects, is_damaged = _sort_out(data, assignment, check, dropped)
     num_bytes = sum(length for _, length in kept)
     if num_bytes != size:
         if kept:
             with map_file(path, mmap.ACCESS_WRITE) as data:
                 _compact(data, kept)
         os.truncate(path, num_bytes)
-    return Vetted(array("Q", [offset for offset, _ in kept]), rejects, num_bytes)
+    return Vetted(array("Q", [offset for offset, _ in kept]), rejects, num_bytes, is_damaged)
 
 
 def _sort_out(
     data: mmap.mmap, assignment: Assignment, check: RecordCheck, dropped: Collection[int]
-) -> tuple[list[tuple[int, int]], list[Reject]]:
-    """Return the frames to keep, as (offset, bytes), and the rejects; holds no view of ``data`` afterwards."""
+) -> tuple[list[tuple[int, int]], list[Reject], bool]:
+    """Return the frames to keep, as (offset, bytes), the rejects, and whether bytes were damaged or are missing.
+
+    It holds no view of ``data`` afterwards.
+    """
     url, total = assignment.shard.url, assignment.shard.num_records
     good, bad = tfrecord.scan(memoryview(data), url)
     kept: list[tuple[int, int]] = []
@@ -99,7 +107,7 @@ def _sort_out(
             lost = _count(assignment, ordinal, ordinal + 1 if total is None else total)
             if lost or (total is not None and ordinal >= total and assignment.start == 0):
                 rejects.append(Reject(url, item.offset, _bare(item.reason, url), lost))
-            return kept, rejects
+            return kept, rejects, True
         mine = ordinal % assignment.stride == assignment.start
         beyond = total is not None and ordinal >= total
         ordinal += 1
@@ -113,7 +121,8 @@ def _sort_out(
             rejects.append(Reject(url, item.offset, reason))
         else:
             kept.append((item.offset, item.payload.nbytes + _FRAME_BYTES))
-    return kept, rejects + _missing(assignment, ordinal, len(data))
+    missing = _missing(assignment, ordinal, len(data))
+    return kept, rejects + missing, bool(bad or missing)
 
 
 def _bare(reason: str, url: str) -> str:

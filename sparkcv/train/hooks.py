@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 
 from sparkcv import logs
-from sparkcv.errors import DataError
+from sparkcv.errors import DataError, StorageError, UnavailableError
 from sparkcv.inputs.audit import Audit
 from sparkcv.inputs.batches import TrainBatches
 from sparkcv.inputs.meter import Meter
@@ -115,7 +115,9 @@ class SaveCheckpoints(tf.train.SessionRunHook):
     """The chief's saving: every so many seconds and steps, and at the end of a run that did not fail.
 
     ``save`` takes the raw session and publishes; ``step`` is the global step after the step's update; ``start_step``
-    is what the run resumed from, which is not saved again.
+    is what the run resumed from, which is not saved again. Up to ``max_missed`` saves in a row may fail in between,
+    for want of room say, and the run goes on: ``note`` tells of them. The last save must not, and a storage that did
+    not answer for as long as storage waits ends the run at once.
     """
 
     def __init__(
@@ -126,35 +128,61 @@ class SaveCheckpoints(tf.train.SessionRunHook):
         start_step: int,
         every_s: float,
         every_steps: int | None,
+        max_missed: int = 0,
     ) -> None:
         self._save, self._step, self._every_s, self._every_steps = save, step, every_s, every_steps
-        self._saved_step = self._seen_step = start_step
-        self._saved_s = time.monotonic()
+        self._max_missed, self._num_missed = max_missed, 0
+        self._saved_step = self._tried_step = self._seen_step = start_step
+        self._tried_s = time.monotonic()
         self.found: checkpoint.Found | None = None
+        self.note: str | None = None
 
     def after_create_session(self, session: Any, coord: Any) -> None:  # noqa: D102
-        self._saved_s = time.monotonic()
+        self._tried_s = time.monotonic()
 
     def before_run(self, run_context: Any) -> Any:  # noqa: D102
         return tf.train.SessionRunArgs(self._step)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:  # noqa: D102
         self._seen_step = int(run_values.results)
-        due = time.monotonic() - self._saved_s >= self._every_s
+        due = time.monotonic() - self._tried_s >= self._every_s
         if self._every_steps is not None:
-            due = due or self._seen_step - self._saved_step >= self._every_steps
+            due = due or self._seen_step - self._tried_step >= self._every_steps
         if due:
-            self._save_now(run_context.session)
+            self._try_to_save(run_context.session)
 
     def end(self, session: Any) -> None:  # noqa: D102
         if self._seen_step > self._saved_step:
             self._save_now(session)
 
+    def _try_to_save(self, session: Any) -> None:
+        self._tried_step = self._seen_step
+        try:
+            self._save_now(session)
+        except UnavailableError:
+            raise
+        except StorageError as err:
+            self._num_missed += 1
+            self.note = f"{self._missed()}: {err}"
+            if self._num_missed > self._max_missed:
+                raise type(err)(self.note) from err
+            _log.warning("%s; training goes on, and ends if %d in a row fail", self.note, self._max_missed + 1)
+        self._tried_s = time.monotonic()
+
+    def _missed(self) -> str:
+        newest = f"the last good checkpoint is that of step {self._saved_step}" if self._saved_step else "there is none"
+        if self._num_missed == 1:
+            return f"the save at step {self._seen_step} failed, {newest}"
+        return f"{self._num_missed} saves in a row failed, the last at step {self._seen_step}; {newest}"
+
     def _save_now(self, session: Any) -> None:
         started_s = time.monotonic()
         self.found = self._save(session)
-        self._saved_step, self._saved_s = self.found.step, time.monotonic()
-        _log.info("saved %s in %.1f s", self.found.prefix_url, self._saved_s - started_s)
+        self._saved_step = self._tried_step = self.found.step
+        if self._num_missed:
+            _log.info("saves succeed again, after %d that failed", self._num_missed)
+        self._num_missed, self.note = 0, None
+        _log.info("saved %s in %.1f s", self.found.prefix_url, time.monotonic() - started_s)
 
 
 class Stop(tf.train.SessionRunHook):

@@ -36,8 +36,8 @@ from sparkcv.train.replicas import Topology
 __all__ = ["main"]
 
 _POLL_S = 0.2
-_FETCHES_AHEAD = 4
 _DRAIN_S = 10.0
+_NOTE_CHARS = 500
 _log = logs.get(__name__)
 
 
@@ -136,7 +136,7 @@ class _Worker:
             check=ImageCheck(self._dataset.num_classes, config.labels_offset, config.max_pixels),
             first_epoch=self._images_before() // max(1, self._dataset.num_records),
             num_readers=config.num_readers,
-            parallel=_FETCHES_AHEAD,
+            parallel=config.num_fetchers,
             quarantine=Quarantine(total, config.bad_record_budget, url),
         )
 
@@ -204,18 +204,19 @@ class _Worker:
             self._ctx.stop_requested,
             more_steps=2 if config.sync_replicas and not is_chief else 0,
         )
-        report = hooks.Report(
-            fetches,
-            lambda: {"target": config.max_number_of_steps, **meter.report(), "rejected": inputs.num_rejected},
-            self._ctx.report,
-        )
         tf_saver = saver.make_saver(self._device)
+        saving = self._saving(tf_saver, step_after, restored) if is_chief else None
+
+        def describe() -> dict[str, Any]:
+            note = {"note": saving.note[:_NOTE_CHARS]} if saving is not None and saving.note else {}
+            return {"target": config.max_number_of_steps, **meter.report(), "rejected": inputs.num_rejected, **note}
+
+        report = hooks.Report(fetches, describe, self._ctx.report)
         every = [hooks.FiniteLoss(graph.train_op, step_after), inputs, report]
         if graph.sync_hook is not None:
             every += [graph.sync_hook, hooks.QuietSync(graph.sync_hook)]
-        saving, record = None, None
-        if is_chief:
-            saving = self._saving(tf_saver, step_after, restored)
+        record = None
+        if saving is not None:
             record = Record(
                 fetches,
                 meter,
@@ -243,6 +244,7 @@ class _Worker:
                 f"told to stop at step {stop.step}; {f'saved {found.prefix_url}' if found else 'nothing to save yet'};"
                 " the same command resumes"
             )
+        spool.quarantine.close()
         rejects = [reject.to_dict() for reject in spool.quarantine.first(20)]
         return {
             "step": found.step if found is not None else stop.step,
@@ -273,6 +275,7 @@ class _Worker:
             start_step=restored.found.step if restored is not None else 0,
             every_s=config.save_interval_secs,
             every_steps=config.save_interval_steps,
+            max_missed=config.max_missed_saves,
         )
 
     def _session_config(self) -> tf.ConfigProto:

@@ -5,45 +5,28 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow.compat.v1 as tf
 
 from sparkcv import logs, storage
-from sparkcv.errors import StorageError
 from sparkcv.inputs.meter import Meter
+from sparkcv.train.mirror import Mirror
 
-__all__ = ["Mirror", "Record"]
+__all__ = ["Record"]
 
 _MIRROR_INTERVAL_S = 10.0
 _LINE_INTERVAL_S = 5.0
 _log = logs.get(__name__)
 
 
-class Mirror:
-    """A local file that grows, copied to storage piece by piece, as TensorFlow and ``open`` append locally only."""
-
-    def __init__(self, path: str, url: str) -> None:
-        self._path, self._url = path, url
-        self._sent = 0
-
-    def sync(self) -> None:
-        """Append to the stored file what the local one got since the last time."""
-        if not os.path.exists(self._path):
-            return
-        with open(self._path, "rb") as file:
-            file.seek(self._sent)
-            data = file.read()
-        if data:
-            storage.append_bytes(self._url, data)
-            self._sent += len(data)
-
-
 class Record(tf.train.SessionRunHook):
     """The chief's record of the run: ``metrics.jsonl`` and an event file, written locally and mirrored to ``run_url``.
 
     A line and the scalars every ``every_steps`` global steps; ``summary_op`` every ``summaries_s`` seconds and at the
-    first step. ``fetches`` has ``step``, ``loss`` and ``learning_rate``.
+    first step. ``fetches`` has ``step``, ``loss`` and ``learning_rate``. Raises UnavailableError, at a step, if the
+    storage does not answer; one that is full costs the curve, not the run.
     """
 
     def __init__(
@@ -64,8 +47,9 @@ class Record(tf.train.SessionRunHook):
         self._events_dir = os.path.join(scratch_dir, "events")
         self._metrics_path = os.path.join(scratch_dir, "metrics.jsonl")
         self._run_url = run_url
-        self._mirrors: list[Mirror] = []
+        self._mirror: Mirror | None = None
         self._writer: Any = None
+        self._is_lost = False
 
     def begin(self) -> None:  # noqa: D102
         self._writer = tf.summary.FileWriter(self._events_dir, graph=tf.get_default_graph())
@@ -75,8 +59,10 @@ class Record(tf.train.SessionRunHook):
             # A former run may have ended inside its last line.
             file.write(b"\n" if storage.exists(metrics_url) else b"")
         names = sorted(os.listdir(self._events_dir))
-        self._mirrors = [Mirror(os.path.join(self._events_dir, n), storage.join(self._run_url, n)) for n in names]
-        self._mirrors.append(Mirror(self._metrics_path, metrics_url))
+        self._mirror = Mirror()
+        for name in names:
+            self._mirror.add(os.path.join(self._events_dir, name), storage.join(self._run_url, name))
+        self._mirror.add(self._metrics_path, metrics_url)
 
     def before_run(self, run_context: Any) -> Any:  # noqa: D102
         fetches = dict(self._fetches)
@@ -88,43 +74,53 @@ class Record(tf.train.SessionRunHook):
         values = dict(run_values.results)
         step = int(values["step"])
         if "summary" in values:
-            self._writer.add_summary(values.pop("summary"), step)
+            self._locally(lambda: self._writer.add_summary(values["summary"], step))
             self._next_summary_s = time.monotonic() + self._summaries_s
         last, self._last_step = self._last_step, step
         if last is None or step // self._every_steps > last // self._every_steps:
             self._line(step, float(values["loss"]), float(values["learning_rate"]))
-        if time.monotonic() >= self._next_mirror_s:
-            self._mirror()
-
-    def end(self, session: Any) -> None:  # noqa: D102
-        self._mirror()
+        if self._mirror is not None:
+            self._mirror.check()
+            if time.monotonic() >= self._next_mirror_s:
+                self._next_mirror_s = time.monotonic() + _MIRROR_INTERVAL_S
+                self._grow(self._mirror)
 
     def close(self) -> None:
         """Close the event file, whatever the run's end: a failed run's curve is wanted most. Twice is fine."""
-        if self._writer is None:
+        if self._mirror is None:
+            return
+        self._grow(self._mirror)
+        self._mirror.close()
+        self._mirror = None
+        self._locally(self._writer.close)
+
+    def _grow(self, mirror: Mirror) -> None:
+        self._locally(self._writer.flush)
+        if not self._is_lost:
+            mirror.grow()  # here both files end with a whole record
+
+    def _locally(self, write: Callable[[], object]) -> None:
+        """Write to the scratch folder; a disk that takes nothing more costs the record, not the run."""
+        if self._is_lost:
             return
         try:
-            self._mirror()
-        except StorageError as err:  # the error that ended the run is the one to tell
-            _log.warning("the record of the last steps is lost: %s", err)
-        self._writer.close()
-        self._writer = None
+            write()
+        except (OSError, tf.errors.OpError) as err:
+            self._is_lost = True
+            _log.warning("the record of the run is not kept any more: %s", err)
 
     def _line(self, step: int, loss: float, learning_rate: float) -> None:
         rate = self._meter.images_per_s
         row = {"step": step, "loss": loss, "learning_rate": learning_rate, "images_per_s": rate}
-        with open(self._metrics_path, "ab") as file:
-            file.write((json.dumps(row) + "\n").encode())
         scalars = {"loss": loss, "learning_rate": learning_rate, "images_per_s": rate}
         scalars |= {f"queues/{name}": fill for name, (fill, _) in self._meter.queues.items()}
         values = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items() if value is not None]
-        self._writer.add_summary(tf.Summary(value=values), step)
+        self._locally(lambda: self._append(json.dumps(row) + "\n"))
+        self._locally(lambda: self._writer.add_summary(tf.Summary(value=values), step))
         if time.monotonic() >= self._next_line_s:
             self._next_line_s = time.monotonic() + _LINE_INTERVAL_S
             _log.info("step %d: loss %.4f, learning rate %.3g, %.1f images/s", step, loss, learning_rate, rate or 0.0)
 
-    def _mirror(self) -> None:
-        self._writer.flush()
-        for mirror in self._mirrors:
-            mirror.sync()
-        self._next_mirror_s = time.monotonic() + _MIRROR_INTERVAL_S
+    def _append(self, line: str) -> None:
+        with open(self._metrics_path, "ab") as file:
+            file.write(line.encode())

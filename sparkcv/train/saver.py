@@ -6,6 +6,7 @@ it writes on the first ps, where nobody looks for the files.
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
@@ -16,12 +17,19 @@ from typing import Any
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from sparkcv.errors import CheckpointError, DataError, StorageError
+from sparkcv.errors import CheckpointError, DataError, FullError, StorageError
 from sparkcv.train import checkpoint
 
 __all__ = ["check_fits", "make_saver", "save"]
 
 _SHOWN = 5
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_OF_PS = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
 
 
 def make_saver(device: str) -> tf.train.Saver:
@@ -46,27 +54,46 @@ def save(
     """Save a raw session's variables, read them back, publish them; returns the published checkpoint.
 
     Its step is the global step *in the file*: other workers go on while the chief writes. Raises DataError if a saved
-    tensor holds NaN or infinity (nothing is published then), StorageError if this machine's disk does not take it.
+    tensor holds NaN or infinity (nothing is published then), StorageError if this machine's disk or the run's storage
+    does not take it, FullError among them.
     """
     local_dir = os.path.join(scratch_dir, "saving")
     shutil.rmtree(local_dir, ignore_errors=True)
+    try:
+        prefix, step, variables = _write(session, saver, scratch_dir, local_dir)
+        told = {**(extra or {}), "variables": variables}
+        return checkpoint.publish(prefix, step, run_url, model_name=model_name, extra=told, keep=keep)
+    finally:
+        shutil.rmtree(local_dir, ignore_errors=True)  # a save that failed must not hold this disk's room
+
+
+def _write(
+    session: tf.Session, saver: tf.train.Saver, scratch_dir: str, local_dir: str
+) -> tuple[str, int, dict[str, Any]]:
+    """Write a session's variables to ``local_dir``; returns prefix, step, and what was read back."""
     written = os.path.join(local_dir, "model.ckpt")
     try:
         os.makedirs(local_dir)
         saver.save(session, written, write_meta_graph=False, write_state=False)
         step, variables = _read_back(written)
     except (tf.errors.OpError, OSError) as err:
-        if isinstance(err, tf.errors.UnavailableError | tf.errors.AbortedError):
-            raise  # a ps is gone: not the disk's fault
-        raise StorageError(f"cannot write a checkpoint to the scratch folder {scratch_dir!r}: {err}") from err
+        if isinstance(err, _OF_PS):
+            raise  # a ps is gone or silent: not the fault of a disk
+        raise _of_scratch(err, scratch_dir) from err
     prefix = os.path.join(local_dir, checkpoint.prefix_name(step))
     for path in glob.glob(glob.escape(written) + ".*"):
         os.rename(path, prefix + path[len(written) :])
-    found = checkpoint.publish(
-        prefix, step, run_url, model_name=model_name, extra={**(extra or {}), "variables": variables}, keep=keep
-    )
-    shutil.rmtree(local_dir, ignore_errors=True)
-    return found
+    return prefix, step, variables
+
+
+def _of_scratch(err: tf.errors.OpError | OSError, scratch_dir: str) -> StorageError:
+    """Return what to tell of a checkpoint that this machine's disk does not take."""
+    reason = err.message.splitlines()[0] if isinstance(err, tf.errors.OpError) else err.strerror or str(err)
+    told = f"cannot write a checkpoint to the scratch folder {scratch_dir!r}: {reason}"
+    is_full = isinstance(err, tf.errors.ResourceExhaustedError) or getattr(err, "errno", None) in _FULL
+    if not is_full:
+        return StorageError(told)
+    return FullError(f"{told}; wanted room for a whole checkpoint: a larger local disk, or a smaller --spool_bytes")
 
 
 def check_fits(local_prefix: str, where: str, model_name: str, manifest: Mapping[str, Any]) -> None:

@@ -145,9 +145,8 @@ def test_the_decoder_agrees_with_the_pipeline():
     try:
         assert decoder(data.picture(0, 1)) is None
         assert decoder(data.picture(0, 1, kind="png")) is None
-        assert decoder(data.undecodable()) == (
-            "TensorFlow cannot decode the picture: jpeg::Uncompress failed. Invalid JPEG data or crop window."
-        )
+        # Two operations decode it; which is the first to fail is chance.
+        assert "Invalid JPEG data" in decoder(data.undecodable())
         assert "Invalid PNG data" in decoder(data.picture(0, 1, kind="png")[:200])
     finally:
         decoder.close()

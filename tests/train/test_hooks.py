@@ -10,7 +10,7 @@ from sparkcv import storage
 from sparkcv.errors import DataError
 from sparkcv.inputs.meter import Meter
 from sparkcv.train import checkpoint, hooks
-from sparkcv.train.record import Mirror, Record
+from sparkcv.train.record import Record
 
 pytestmark = pytest.mark.tensorflow
 
@@ -222,17 +222,3 @@ def test_a_record_that_cannot_be_stored_at_the_end_does_not_hide_the_error(graph
     (tmp_path / "run").write_text("a file in the way")
     hook._line(5, 1.0, 1.0)
     hook.close()
-
-
-def test_a_mirror_sends_only_what_is_new(tmp_path):
-    local, url = tmp_path / "local", str(tmp_path / "far" / "copy")
-    mirror = Mirror(str(local), url)
-    mirror.sync()
-    assert not storage.exists(url)
-    local.write_bytes(b"ab")
-    mirror.sync()
-    mirror.sync()
-    with local.open("ab") as file:
-        file.write(b"cd")
-    mirror.sync()
-    assert storage.read_bytes(url) == b"abcd"
