@@ -3,12 +3,15 @@
 import dataclasses
 import math
 import time
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import sparkcv
 from sparkcv import config as configs
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import doctor, session, supervisor, topology
+from sparkcv.cluster.launchers import Launcher
+from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.config import TrainConfig
 from sparkcv.driver.progress import TrainProgress
 from sparkcv.driver.status import StatusFile
@@ -126,13 +129,19 @@ def train(spark: Any, plan: TrainPlan) -> TrainReport:
     """
     if plan.is_finished:
         return already_finished(plan)
-    config = sized(plan.config, spark)
+    plan = dataclasses.replace(plan, config=sized(plan.config, spark))
+    return train_on(BarrierLauncher(spark), plan, lambda: doctor.check_start(spark, plan.config, plan.dataset))
+
+
+def train_on(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object] = lambda: None) -> TrainReport:
+    """Do what :func:`train` does with any launcher; ``check_start`` may refuse what its hosts cannot do."""
+    config = plan.config
     roles = topology.roles(config.num_ps_tasks, config.num_workers)
     status = StatusFile(config.train_dir, config.max_number_of_steps)
     progress = TrainProgress(config.max_number_of_steps)
     started_s = time.monotonic()
     try:
-        doctor.check_start(spark, config, plan.dataset)
+        check_start()
         _write_run(config, plan)
         status.start(plan.step)
 
@@ -140,8 +149,8 @@ def train(spark: Any, plan: TrainPlan) -> TrainReport:
             progress.update(role, values)
             status.step(progress.step, progress.note)
 
-        results = supervisor.run(
-            spark,
+        results = supervisor.supervise(
+            launcher,
             PROGRAM,
             roles,
             {"config": configs.to_dict(config), "dataset": plan.dataset.to_dict()},
