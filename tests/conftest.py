@@ -2,8 +2,11 @@
 
 import logging
 import os
+import subprocess
+import sys
 import threading
 import uuid
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,6 +14,8 @@ import pytest
 from sparkcv import synthetic
 from sparkcv.cluster.session import spark_session
 from tests.hadoop import hadoop
+
+ROOT = Path(__file__).parents[1]
 
 # TensorFlow reads these at import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -53,6 +58,14 @@ def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
     synthetic.write_pictures(folder, per_class=12, seed=7, size=48, broken=5)
     return folder
+
+
+@pytest.fixture(scope="session")
+def dist_python_zip():
+    """dist/Python.zip made from this Python: built at most once, and kept for the next session by its inputs."""
+    env = os.environ | {"PYTHON": sys.executable}
+    subprocess.run([ROOT / "build_zip.sh", "python"], check=True, env=env, stdout=subprocess.DEVNULL)
+    return ROOT / "dist" / "Python.zip"
 
 
 @pytest.fixture(autouse=True)
