@@ -119,6 +119,7 @@ def yarn(root: Path, rm: Mapping[str, str]) -> dict[str, str]:
         "yarn.nodemanager.vmem-check-enabled": "false",
         "yarn.nodemanager.pmem-check-enabled": "true",
         "yarn.nodemanager.container-monitor.interval-ms": "1000",
+        "yarn.nodemanager.resource.memory.enforced": "false",  # true trusts in cgroups, and kills nobody without them
         "yarn.nodemanager.disk-health-checker.enable": "false",
         "yarn.nodemanager.env-whitelist": "JAVA_HOME",
         "yarn.nodemanager.sleep-delay-before-sigkill.ms": "2000",
