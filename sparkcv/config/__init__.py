@@ -2,6 +2,7 @@
 
 from sparkcv.config.convert import ConvertConfig
 from sparkcv.config.demo import DemoConfig
+from sparkcv.config.doctor import DoctorConfig
 from sparkcv.config.evaluate import EvalConfig
 from sparkcv.config.export import ExportConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
@@ -12,6 +13,7 @@ from sparkcv.config.train import TrainConfig
 __all__ = [
     "ConvertConfig",
     "DemoConfig",
+    "DoctorConfig",
     "EvalConfig",
     "ExportConfig",
     "ScoreConfig",

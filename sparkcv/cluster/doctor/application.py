@@ -1,0 +1,108 @@
+"""The Spark application's side of the facts: its properties, its slots, and the wait for what was asked for."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from sparkcv import logs
+from sparkcv.cluster.doctor import survey
+from sparkcv.cluster.doctor.facts import Spark
+from sparkcv.cluster.launchers.barrier import BarrierLauncher
+from sparkcv.cluster.session import submitted_executors
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["await_executors", "bind_host", "describe", "slots_now"]
+
+_POLL_S = 0.2
+_TELL_EVERY_S = 10.0
+# Named one by one: a property that is not here may hold a password.
+_PROPERTIES = (
+    "spark.acls.enable",
+    "spark.authenticate",
+    "spark.driver.bindAddress",
+    "spark.driver.host",
+    "spark.dynamicAllocation.enabled",
+    "spark.executor.cores",
+    "spark.executor.instances",
+    "spark.executor.memory",
+    "spark.executor.memoryOverhead",
+    "spark.executor.memoryOverheadFactor",
+    "spark.executor.minMemoryOverhead",
+    "spark.executor.pyspark.memory",
+    "spark.executor.resource.gpu.amount",
+    "spark.io.encryption.enabled",
+    "spark.memory.offHeap.enabled",
+    "spark.memory.offHeap.size",
+    "spark.network.crypto.enabled",
+    "spark.pyspark.python",
+    "spark.redaction.regex",
+    "spark.speculation",
+    "spark.ssl.enabled",
+    "spark.ssl.rpc.enabled",
+    "spark.submit.deployMode",
+    "spark.task.cpus",
+    "spark.task.resource.gpu.amount",
+    "spark.ui.enabled",
+    "spark.ui.view.acls",
+)
+
+_log = logs.get(__name__)
+
+
+def describe(spark: "SparkSession") -> Spark:
+    """Return what the driver's Spark says of the application now."""
+    context = spark.sparkContext
+    given = dict(context.getConf().getAll())
+    now = slots_now(spark)
+    return Spark(
+        master=context.master,
+        conf={name: given[name] for name in _PROPERTIES if name in given},
+        slots_now=now,
+        slots_most=_slots_most(spark),
+        executors_asked=submitted_executors(spark),
+        executors=survey.executors(spark),
+        limits_mb=_container_limits_mb(context) if context.master == "yarn" else (0, 0),
+    )
+
+
+def slots_now(spark: "SparkSession") -> int:
+    """Return how many tasks can run at once on the executors that are there now."""
+    scala = spark.sparkContext._jsc.sc()
+    return int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
+
+
+def bind_host(spark: "SparkSession") -> tuple[str, str]:
+    """Return the interface that the driver listens on, and the name by which executors reach it."""
+    conf = spark.sparkContext.getConf()
+    host = conf.get("spark.driver.host", "127.0.0.1")
+    return conf.get("spark.driver.bindAddress", host), host
+
+
+def await_executors(spark: "SparkSession", wanted: int | None, timeout_s: float) -> int:
+    """Wait until ``wanted`` tasks can run at once (None: all that was asked for) or the time is up; return how many."""
+    start_s = told_s = time.monotonic()
+    now, most = slots_now(spark), _slots_most(spark)
+    goal = most or 1 if wanted is None else min(wanted, most or wanted)
+    while now < goal and time.monotonic() < start_s + timeout_s:
+        if time.monotonic() > told_s + _TELL_EVERY_S:
+            told_s = time.monotonic()
+            _log.info("waiting for executors: %d of %d task slots are there", now, goal)
+        time.sleep(_POLL_S)  # executors register when the cluster manager has room: there is nothing to wait on
+        now = slots_now(spark)
+    return now
+
+
+def _slots_most(spark: "SparkSession") -> int | None:
+    if spark.sparkContext.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
+        return None
+    return BarrierLauncher(spark).slots().most
+
+
+def _container_limits_mb(context: Any) -> tuple[int, int]:
+    """The smallest and the largest container by the yarn-site.xml that this client has; Hadoop's own values else."""
+    conf = context._jvm.org.apache.hadoop.yarn.conf.YarnConfiguration()
+    return (
+        int(conf.getInt("yarn.scheduler.minimum-allocation-mb", 1024)),
+        int(conf.getInt("yarn.scheduler.maximum-allocation-mb", 8192)),
+    )

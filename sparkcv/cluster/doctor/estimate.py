@@ -1,0 +1,143 @@
+"""What a role of a run takes of memory and disk, by its flags: a rule, fitted to measured processes.
+
+``python -m tests.cluster.doctor.measure`` measures: real training steps of one process on a CPU (TensorFlow 2.21,
+float32), the highest resident memory after three steps at two batch sizes. What was seen fits
+
+    import and graph + (5.5 + slots) x weights + batch x pictures
+
+within a quarter for every net, with ``pictures`` growing with the area of a picture.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+from sparkcv import nets
+from sparkcv.config import TrainConfig
+from sparkcv.records.shards import Dataset
+
+__all__ = [
+    "JAVA_LEAST",
+    "JAVA_LIKELY",
+    "NETS",
+    "SLOTS",
+    "Memory",
+    "address_space",
+    "disk",
+    "largest",
+    "ps",
+    "worker",
+]
+
+_MB = 2.0**20
+JAVA_LEAST = 250 * _MB  # the executor's Java process that has hardly used its heap, and the Spark task
+JAVA_LIKELY = 600 * _MB
+
+_IMPORTED = 650 * _MB  # TensorFlow, the graph, the session
+_WEIGHTS_TIMES = 5.5  # weights, gradients, and what is made on the way from one to the other
+_COMMON_QUEUE_BYTES = 512 * _MB  # inputs/batches.py
+_COMMON_QUEUE_BATCHES = 20
+_RECORD_BYTES = 110e3  # of ImageNet, where no dataset tells
+_NUM_SAVED = 2  # a checkpoint that is restored, and one that is being saved
+
+
+@dataclasses.dataclass(frozen=True)
+class NetSize:
+    """A net's values: ``trainable`` ones in millions, and MiB a picture of its default size adds to a step."""
+
+    trainable: float
+    picture_mb: float
+
+
+NETS: Mapping[str, NetSize] = {
+    "alexnet_v2": NetSize(46.2, 3.1),
+    "cifarnet": NetSize(1.8, 3.4),
+    "inception_v1": NetSize(5.6, 39.5),
+    "inception_v2": NetSize(10.2, 33.9),
+    "inception_v3": NetSize(22.0, 115.0),
+    "lenet": NetSize(4.3, 3.4),
+    "overfeat": NetSize(141.6, 4.8),
+    "resnet_v1_50": NetSize(23.5, 73.5),
+    "resnet_v1_101": NetSize(42.5, 114.0),
+    "resnet_v1_152": NetSize(58.2, 158.0),
+    "resnet_v2_50": NetSize(23.5, 75.4),
+    "resnet_v2_101": NetSize(42.5, 115.0),
+    "resnet_v2_152": NetSize(58.2, 160.0),
+    "vgg_16": NetSize(134.3, 60.5),
+    "vgg_19": NetSize(139.6, 69.0),
+    "vgg_a": NetSize(128.8, 29.9),
+}
+# Variables of its own shape that an update rule keeps beside each weight: train/optimizers.py, without TensorFlow.
+SLOTS: Mapping[str, int] = {
+    "adadelta": 2,
+    "adagrad": 1,
+    "adam": 2,
+    "ftrl": 2,
+    "momentum": 1,
+    "rmsprop": 2,
+    "sgd": 0,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Resident bytes of a role's process: ``least`` is TensorFlow and the weights alone."""
+
+    least: float
+    likely: float
+
+
+def worker(config: TrainConfig, dataset: Dataset | None = None) -> Memory:
+    """Return the memory of a worker, which without ps holds the update rule's slots, too."""
+    net, size = nets.get(config.model_name), NETS[config.model_name]
+    side = config.train_image_size or net.default_image_size
+    weights = _weights(config)
+    slots = 0 if config.num_ps_tasks else _kept(config)
+    pictures = config.batch_size * config.num_clones * size.picture_mb * _MB * (side / net.default_image_size) ** 2
+    likely = _IMPORTED + (_WEIGHTS_TIMES + slots) * weights + pictures + _inputs(config, dataset, side)
+    return Memory(_IMPORTED + (2 + slots) * weights, likely)
+
+
+def ps(config: TrainConfig) -> Memory:
+    """Return the memory of one ps: its share of weights and slots, and gradients on their way in."""
+    share = _weights(config) / max(1, config.num_ps_tasks)
+    least = _IMPORTED + (1 + _kept(config)) * share
+    return Memory(least, least + (1 + config.num_workers) * share)
+
+
+def largest(config: TrainConfig, dataset: Dataset | None = None) -> tuple[str, Memory]:
+    """Return the role that takes the most, which any executor may get."""
+    roles = [("worker", worker(config, dataset))]
+    if config.num_ps_tasks:
+        roles.append(("ps", ps(config)))
+    return max(roles, key=lambda role: role[1].likely)
+
+
+def disk(config: TrainConfig, dataset: Dataset | None = None) -> float:
+    """Return the bytes that a role may take in its scratch folder: spooled shards and the chief's checkpoints."""
+    shards = float(config.spool_bytes)
+    if dataset is not None:
+        shards = min(shards, float(sum(shard.num_bytes for shard in dataset.shards)))
+    return shards + _NUM_SAVED * (1 + _kept(config)) * _weights(config)
+
+
+def address_space(config: TrainConfig) -> float:
+    """Return the bytes of address space that a worker maps, far more than it uses."""
+    return worker(config).likely + 8e9
+
+
+def _weights(config: TrainConfig) -> float:
+    return NETS[config.model_name].trainable * 1e6 * 4
+
+
+def _kept(config: TrainConfig) -> int:
+    """Variables beside each weight."""
+    return SLOTS[config.optimizer] + (1 if config.moving_average_decay else 0)
+
+
+def _inputs(config: TrainConfig, dataset: Dataset | None, side: int) -> float:
+    """The common queue of encoded records, and batches of pictures in and behind the prefetch queue."""
+    record = _RECORD_BYTES
+    if dataset is not None:
+        record = sum(shard.num_bytes for shard in dataset.shards) / max(1, dataset.num_records)
+    queued = min(_COMMON_QUEUE_BYTES, _COMMON_QUEUE_BATCHES * config.batch_size * record)
+    return queued + (max(2, 2 * config.num_clones) + 2) * config.batch_size * side * side * 12.0

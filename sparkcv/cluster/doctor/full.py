@@ -1,0 +1,63 @@
+"""The whole examination: the driver, every executor once, and all checks."""
+
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sparkcv import logs
+from sparkcv.cluster.doctor import application, checks, gathering
+from sparkcv.cluster.doctor.beacon import Beacon
+from sparkcv.cluster.doctor.facts import Silent
+from sparkcv.cluster.doctor.finding import SETTINGS, Report
+from sparkcv.cluster.doctor.probe import Order
+from sparkcv.cluster.doctor.survey import Survey
+from sparkcv.config import DoctorConfig
+from sparkcv.errors import ClusterError
+from sparkcv.records.shards import Dataset
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["examine"]
+
+_log = logs.get(__name__)
+
+
+def examine(
+    spark: "SparkSession", config: DoctorConfig, dataset: Dataset | None, complaints: Sequence[str] = ()
+) -> Report:
+    """Examine the driver and every executor of ``spark`` for the run of ``config``, and judge what was found.
+
+    Args:
+        spark: The session in which the run would take place.
+        config: The run, with full URLs and the number of its roles settled.
+        dataset: Its split; None where none was named, or it is not whole.
+        complaints: What the training job said of its flags and data.
+
+    Whatever is wrong with the cluster or the storage is a finding. Raises ClusterError if the driver cannot listen.
+    """
+    now = application.await_executors(spark, None, config.start_timeout_s / 2)
+    bind, host = application.bind_host(spark)
+    word = secrets.token_hex(8)
+    try:
+        beacon = Beacon(bind, word)
+    except OSError as err:
+        raise ClusterError(f"the driver cannot listen on {bind} (spark.driver.bindAddress): {err}") from err
+    with beacon, gathering.folder(config.train_dir) as (folder, made):
+        order = Order(
+            word=word,
+            driver=(host, beacon.port),
+            folder=folder,
+            shards=tuple(shard.url for shard in dataset.shards) if dataset is not None else (),
+            role_timeout_s=config.load_timeout_s if config.load_tensorflow else 0.0,
+        )
+        driver = gathering.driver(made, dataset)
+        _log.info("examining %d task slots", now)
+        is_barrier = not application.describe(spark).is_on("spark.dynamicAllocation.enabled")
+        survey = Survey(spark, order, is_barrier=is_barrier, timeout_s=config.examination_timeout_s)
+        if now:
+            survey.run(lambda: max(1, application.slots_now(spark)))
+        else:
+            survey.silent.append(Silent(SETTINGS, f"no executor was there after {config.start_timeout_s / 2:.0f} s"))
+    facts = gathering.facts(spark, config, dataset, driver, survey, complaints)
+    return Report(tuple(checks.judge(facts, checks.ALL)))

@@ -1,0 +1,49 @@
+"""The part of an examination that is cheap enough to begin every training run with."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sparkcv.cluster.doctor import application, checks, gathering
+from sparkcv.cluster.doctor.finding import FAIL, Finding, sentence
+from sparkcv.cluster.doctor.probe import Order
+from sparkcv.cluster.doctor.survey import Survey
+from sparkcv.config import TrainConfig
+from sparkcv.errors import ClusterError, StorageError
+from sparkcv.records.shards import Dataset
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["check_start"]
+
+_STORAGE = ("train_dir", "dataset_dir", "token")
+
+
+def check_start(spark: "SparkSession", config: TrainConfig, dataset: Dataset) -> None:
+    """Refuse to start what would surely fail, in one sentence that names the knob.
+
+    Properties first, which costs nothing; then one short stage, whose tasks tell their versions while the first of
+    them writes to ``train_dir`` and reads of the dataset. It is what the roles' stage would start anyway: the
+    executors' Python.
+
+    Raises ClusterError, or StorageError where an executor cannot use the storage that the driver can.
+    """
+    driver = gathering.driver()
+    _refuse(checks.judge(gathering.facts(spark, config, dataset, driver), checks.SETTINGS_FIRST))
+    now = application.await_executors(spark, 1, config.start_timeout_s / 2)
+    if not now:
+        raise ClusterError(
+            f"no executor was there after {config.start_timeout_s / 2:.0f} s: the cluster did not grant any; wait for"
+            " room in the queue, name another by --queue, or ask for less memory or cores an executor"
+        )
+    with gathering.folder(config.train_dir) as (folder, _):
+        order = Order(folder=folder, shards=(dataset.shards[0].url,), is_shared_once=True)
+        survey = Survey(spark, order, is_barrier=False, timeout_s=config.start_timeout_s)
+        survey.run(lambda: now, wants_all=False)
+    _refuse(checks.judge(gathering.facts(spark, config, dataset, driver, survey), checks.QUICK))
+
+
+def _refuse(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        if finding.verdict == FAIL:
+            raise (StorageError if finding.check in _STORAGE else ClusterError)(sentence(finding))

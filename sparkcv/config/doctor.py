@@ -1,0 +1,28 @@
+"""The flags of the doctor: those of training, so that only the job's name in a command has to change."""
+
+import dataclasses
+
+from sparkcv.config import checks
+from sparkcv.config.flags import flag
+from sparkcv.config.train import TrainConfig
+
+_DOCTOR = "doctor"
+
+
+@dataclasses.dataclass(frozen=True)
+class DoctorConfig(TrainConfig):
+    """Find out whether a training job would start: the driver and every executor are examined, nothing is trained.
+
+    Takes the flags of train_image_classifier.py. Exits with 0 if training can start, with 1 if it would fail.
+    """
+
+    load_tensorflow: bool = flag(
+        True, "start a role's process on each executor and let it load TensorFlow, which takes seconds", group=_DOCTOR
+    )
+    load_timeout_s: float = flag(120.0, "seconds that such a process may take", group=_DOCTOR)
+    examination_timeout_s: float = flag(480.0, "seconds in which all executors must have told", group=_DOCTOR)
+
+    def __post_init__(self) -> None:
+        """Refuse what training would refuse."""
+        super().__post_init__()
+        checks.above(self, 0, ("load_timeout_s", "examination_timeout_s"))
