@@ -9,7 +9,7 @@ Every foreign exception becomes a :class:`~sparkcv.errors.StorageError` with the
 """
 
 from sparkcv.storage.hadoop import hadoop_environment
-from sparkcv.storage.listing import Entry, exists, is_dir, list_dir, size, walk
+from sparkcv.storage.listing import Entry, exists, is_dir, iter_dir, list_dir, size, walk
 from sparkcv.storage.names import basename, join, local_path, parent, resolve
 from sparkcv.storage.reading import fetch, open_read, read_bytes, read_json, read_text
 from sparkcv.storage.writing import (
@@ -36,6 +36,7 @@ __all__ = [
     "fetch",
     "hadoop_environment",
     "is_dir",
+    "iter_dir",
     "join",
     "list_dir",
     "local_path",

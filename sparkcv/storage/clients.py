@@ -14,7 +14,7 @@ import fsspec
 from fsspec import AbstractFileSystem
 
 from sparkcv.errors import MissingFileError, StorageError
-from sparkcv.storage.hadoop import hadoop_environment
+from sparkcv.storage.hadoop import hadoop_environment, with_authority
 from sparkcv.storage.names import scheme_of, split_host
 from sparkcv.storage.translate import translated
 
@@ -25,12 +25,22 @@ _clients: dict[tuple[int, Hashable], AbstractFileSystem] = {}
 _clients_lock = threading.Lock()
 
 
+def _after_fork() -> None:
+    global _clients_lock
+    _clients_lock = threading.Lock()  # another thread of the parent may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 def open_fs(url: str) -> tuple[AbstractFileSystem, str]:
     """Return this process's client for a URL and the path to give to it."""
     scheme = scheme_of(url) or "file"
     prefix, path = split_host(url)
     store: Hashable = prefix if scheme not in ("file", "local") else "file"
     if scheme == "hdfs":
+        with translated(url, "open"):
+            prefix = with_authority(prefix)
         store = (prefix, *hadoop_environment().items())  # "hdfs://default" is another HDFS by another configuration
     key = (os.getpid(), store)
     with _clients_lock:
@@ -59,6 +69,11 @@ def _connect(scheme: str, prefix: str) -> AbstractFileSystem:
     # Options come from scheme://host alone: a '#', '?' or '::' in a file's name is only a name.
     options = cls._get_kwargs_from_urls(prefix) if prefix else {}
     return cls(skip_instance_cache=True, **options)
+
+
+def is_hdfs(fs: AbstractFileSystem) -> bool:
+    """Tell whether it is ours for HDFS, which does more than fsspec asks for."""
+    return "hdfs" in fs.protocol
 
 
 def look_up(url: str) -> dict[str, Any] | None:

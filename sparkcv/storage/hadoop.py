@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from sparkcv.errors import StorageError
+from sparkcv.storage.translate import TroubleError
 
 # Where YARN unpacks the configuration that spark-submit sent along, seen from a container's working folder.
 _CONTAINER_CONF = os.path.join("__spark_conf__", "__hadoop_conf__")
 _FILES = ("core-site.xml", "hdfs-site.xml")
 _INCLUDE = "{http://www.w3.org/2001/XInclude}include"
 _VARIABLE = re.compile(r"\$\{([^${}\s]+)\}")
+_HDFS_URL = re.compile(r"hdfs://[^/]+", re.IGNORECASE)
 _MAX_DEPTH = 20  # Hadoop's own bound
 
 
@@ -26,17 +28,26 @@ class HadoopConf:
     values: dict[str, str]
 
     @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+        if self.folder is None:
+            return "Hadoop's configuration, as none was found (set HADOOP_CONF_DIR)"
+        return f"the Hadoop configuration {self.folder!r}"
+
+    @property
     def name_services(self) -> list[str]:
         """The name services that it defines."""
-        found = [name.strip() for name in self.values.get("dfs.nameservices", "").split(",")]
-        return [name for name in found if name]
+        names = [name.strip() for name in self.values.get("dfs.nameservices", "").split(",")]
+        prefix = "dfs.ha.namenodes."
+        names += [key.removeprefix(prefix) for key in self.values if key.startswith(prefix)]
+        return sorted({name for name in names if self.namenodes(name)})
 
-    def namenodes(self, name_service: str) -> list[str]:
-        """The ``host:port`` of each NameNode of a name service; empty if it is not defined."""
-        ids = self.values.get(f"dfs.ha.namenodes.{name_service}", "")
+    def namenodes(self, name_service: str) -> dict[str, str]:
+        """The ``host:port`` of each NameNode of a name service, by its name in it; empty if it is not defined."""
         prefix = f"dfs.namenode.rpc-address.{name_service}"
-        keys = [f"{prefix}.{name.strip()}" for name in ids.split(",") if name.strip()] or [prefix]
-        return [self.values[key] for key in keys if key in self.values]
+        ids = [name.strip() for name in self.values.get(f"dfs.ha.namenodes.{name_service}", "").split(",")]
+        keys = {name: f"{prefix}.{name}" for name in ids if name} or {"nn": prefix}
+        return {name: self.values[key] for name, key in keys.items() if key in self.values}
 
 
 def conf_dir() -> str | None:
@@ -74,6 +85,19 @@ def hadoop_environment() -> dict[str, str]:
     if user:
         values["HADOOP_USER_NAME"] = user
     return values
+
+
+def with_authority(prefix: str) -> str:
+    """Return ``hdfs://authority`` for a URL's beginning; a bare ``hdfs://`` gets the authority of fs.defaultFS."""
+    if prefix.partition("://")[2]:
+        return prefix
+    conf = load_conf()
+    default = conf.values.get("fs.defaultFS", "")
+    found = _HDFS_URL.match(default)
+    if found is None:
+        said = f"fs.defaultFS is {default!r}" if default else "fs.defaultFS is not set"
+        raise TroubleError(StorageError, f"it names no cluster, and {said} in {conf.place}")
+    return found[0]
 
 
 def load_conf() -> HadoopConf:

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from fsspec import AbstractFileSystem
+
 from sparkcv.errors import MissingFileError, StorageError
-from sparkcv.storage.clients import look_up, open_fs
+from sparkcv.storage.clients import is_hdfs, look_up, open_fs
 from sparkcv.storage.names import local_path
 from sparkcv.storage.translate import translated
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One file or folder of a listing; ``size`` is in bytes and 0 for a folder."""
 
@@ -50,21 +52,28 @@ def list_dir(url: str) -> list[Entry]:
 
     Symbolic links count as what they lead to. Pipes, sockets and devices are passed over: opening one may never end.
     """
+    return sorted(iter_dir(url), key=lambda entry: entry.name)
+
+
+def iter_dir(url: str) -> Iterator[Entry]:
+    """As ``list_dir``, one by one in the store's own order; holds at most a thousand on HDFS."""
     fs, path = open_fs(url)
-    local = local_path(url) is not None
+    folder = url.rstrip("/")
+    is_local = local_path(url) is not None
     with translated(url, "list"):
-        infos = list(_scan_local(path)) if local else fs.ls(path, detail=True)
-    entries = []
-    for info in infos:
-        full = str(info["name"]).rstrip("/")
-        if not local and full.strip("/") == path.strip("/"):
-            if info["type"] == "file":
-                raise StorageError(f"cannot list {url!r}: it is a file, a folder was wanted")
-            continue  # object stores list a folder's own marker
-        name = full.rpartition("/")[2]
-        folder = info["type"] == "directory"
-        entries.append(Entry(f"{url.rstrip('/')}/{name}", name, 0 if folder else int(info["size"] or 0), folder))
-    return sorted(entries, key=lambda entry: entry.name)
+        for info in _scan_local(path) if is_local else _scan(fs, path):
+            name = str(info["name"]).rstrip("/").rpartition("/")[2]
+            is_folder = info["type"] == "directory"
+            yield Entry(f"{folder}/{name}", name, 0 if is_folder else int(info["size"] or 0), is_folder)
+
+
+def _scan(fs: AbstractFileSystem, path: str) -> Iterator[dict[str, Any]]:
+    for info in fs.scan(path) if is_hdfs(fs) else fs.ls(path, detail=True):
+        if str(info["name"]).strip("/") != path.strip("/"):
+            yield info
+        elif info["type"] == "file":
+            raise NotADirectoryError(path)
+        # else: object stores list a folder's own marker
 
 
 def _scan_local(path: str) -> Iterator[dict[str, Any]]:
@@ -86,11 +95,13 @@ def _scan_local(path: str) -> Iterator[dict[str, Any]]:
 
 
 def walk(url: str) -> Iterator[Entry]:
-    """Yield every file below a folder, depth first and sorted by name; holds one folder's listing a level.
+    """Yield every file below a folder, depth first and sorted by name.
 
+    Holds one folder's listing a level, on HDFS a thousand of its names.
     A symbolic link that leads back to a folder it lies in raises StorageError: it would never end.
     """
-    for entry in list_dir(url):
+    # HDFS sorts by itself, so that a folder of any size streams; other stores' order is their own.
+    for entry in iter_dir(url) if is_hdfs(open_fs(url)[0]) else list_dir(url):
         if not entry.is_dir:
             yield entry
             continue

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 from collections.abc import Iterator
 from typing import Any
 
-from sparkcv.errors import AccessError, FileExistsAlreadyError, MissingFileError, SparkcvError, StorageError
+from sparkcv.errors import (
+    AccessError,
+    FileExistsAlreadyError,
+    FullError,
+    MissingFileError,
+    SparkcvError,
+    StorageError,
+    UnavailableError,
+)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class TroubleError(OSError):
+    """What a file system of ours raises: which ``error`` it is, and the second half of its sentence."""
+
+    def __init__(self, error: type[StorageError], text: str) -> None:
+        super().__init__(text)
+        self.error, self.text = error, text
 
 
 @contextlib.contextmanager
@@ -18,6 +37,8 @@ def translated(url: str, verb: str) -> Iterator[None]:
         yield
     except SparkcvError:
         raise
+    except TroubleError as err:
+        raise err.error(f"cannot {verb} {url!r}: {err.text}") from err
     except FileNotFoundError as err:
         raise MissingFileError(f"cannot {verb} {url!r}: no such file or folder") from err
     except FileExistsError as err:
@@ -33,13 +54,21 @@ def translated(url: str, verb: str) -> Iterator[None]:
     except ImportError as err:
         raise StorageError(f"cannot {verb} {url!r}: its file system needs a package that is missing ({err})") from err
     except OSError as err:
-        raise StorageError(f"cannot {verb} {url!r}: {err.strerror or err or type(err).__name__}") from err
+        error = FullError if err.errno in _FULL else StorageError
+        if isinstance(err, ConnectionError | TimeoutError):
+            error = UnavailableError
+        raise error(f"cannot {verb} {url!r}: {err.strerror or err or type(err).__name__}") from err
     except Exception as err:  # clients of stores raise types of their own, even bare RuntimeError
-        if "InvalidPathException" in str(err):
-            raise StorageError(f"cannot {verb} {url!r}: it has a name that this file system does not allow") from err
-        if "AccessControlException" in str(err) and "is not a directory" not in str(err):
-            raise AccessError(f"cannot {verb} {url!r}: permission denied") from err
         raise StorageError(f"cannot {verb} {url!r}: {type(err).__name__}: {err}") from err
+
+
+@contextlib.contextmanager
+def told(url: str, verb: str) -> Iterator[None]:
+    """Turn a TroubleError alone into the error that it is: for a block that also raises errors of another URL."""
+    try:
+        yield
+    except TroubleError as err:
+        raise err.error(f"cannot {verb} {url!r}: {err.text}") from err
 
 
 class TranslatedFile(io.RawIOBase):

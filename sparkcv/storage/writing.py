@@ -8,15 +8,19 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+from fsspec import AbstractFileSystem
+
 from sparkcv.errors import FileExistsAlreadyError, MissingFileError, StorageError
-from sparkcv.storage.clients import COPY_BYTES, look_up, name_aside, open_fs, remove, replace
+from sparkcv.storage.clients import COPY_BYTES, is_hdfs, look_up, name_aside, open_fs, remove, replace
 from sparkcv.storage.listing import exists, walk
 from sparkcv.storage.names import join, parent, resolve
-from sparkcv.storage.reading import open_read
+from sparkcv.storage.reading import open_read, read_bytes
 from sparkcv.storage.translate import TranslatedFile, translated
+
+_REWRITE_BYTES = 16 << 20
 
 
 @contextlib.contextmanager
@@ -25,11 +29,19 @@ def open_write(url: str) -> Iterator[IO[bytes]]:
 
     Folders above it are made. On an error nothing is left, and an older file of that name stays.
     """
+    with _open_write(url, None) as sink:
+        yield sink
+
+
+@contextlib.contextmanager
+def _open_write(url: str, source: Callable[[], IO[bytes]] | None) -> Iterator[IO[bytes]]:
+    """As ``open_write``; ``source`` opens what will be written, for a store that may have to begin again."""
     fs, path = open_fs(url)
     aside = name_aside(path)
     make_dirs(parent(url))
+    options = {"source": source} if is_hdfs(fs) else {}
     with translated(url, "write"):
-        sink = io.BufferedWriter(TranslatedFile(fs.open(aside, "wb"), url), COPY_BYTES)
+        sink = io.BufferedWriter(TranslatedFile(fs.open(aside, "wb", **options), url), COPY_BYTES)
     try:
         yield sink
         sink.close()
@@ -45,7 +57,7 @@ def open_write(url: str) -> Iterator[IO[bytes]]:
 
 def write_bytes(url: str, data: bytes) -> None:
     """Write a file atomically, making the folders above it."""
-    with open_write(url) as sink:
+    with _open_write(url, lambda: io.BytesIO(data)) as sink:
         sink.write(data)
 
 
@@ -62,16 +74,31 @@ def write_json(url: str, value: Any) -> None:
 def append_bytes(url: str, data: bytes) -> None:
     """Append to a file, making it if need be: for logs and event files, whose readers bear a torn tail."""
     fs, path = open_fs(url)
+    if is_hdfs(fs):
+        _append_on_hdfs(fs, path, url, data)
+        return
     make_dirs(parent(url))
-    with translated(url, "append to"):
-        mode = "ab" if fs.exists(path) else "wb"  # HDFS has no append to a file that is not there
-        with fs.open(path, mode) as sink:
-            sink.write(data)
+    with translated(url, "append to"), fs.open(path, "ab" if fs.exists(path) else "wb") as sink:
+        sink.write(data)
+
+
+def _append_on_hdfs(fs: AbstractFileSystem, path: str, url: str, data: bytes) -> None:
+    # While HDFS appends, and for minutes after a writer that was killed in it, hdfs-native sees nothing of a file's
+    # last block (64 MB or more). So a small file is written anew beside it and renamed: its readers see it whole.
+    found = look_up(url)
+    if found is None:
+        write_bytes(url, data)
+    elif found["type"] != "directory" and found["size"] <= _REWRITE_BYTES:
+        write_bytes(url, read_bytes(url) + data)
+    else:
+        with translated(url, "append to"):
+            fs.append(path, data)
 
 
 def publish(local_path: str | os.PathLike[str], url: str) -> None:
     """Copy a local file to a URL, atomically."""
-    with open_read(os.path.abspath(local_path)) as source, open_write(url) as sink:
+    path = os.path.abspath(local_path)
+    with open_read(path) as source, _open_write(url, lambda: open(path, "rb")) as sink:
         shutil.copyfileobj(source, sink, COPY_BYTES)
 
 
