@@ -18,9 +18,9 @@ from sparkcv.records.shards import Dataset
 __all__ = [
     "JAVA_LEAST",
     "JAVA_LIKELY",
+    "Memory",
     "NETS",
     "SLOTS",
-    "Memory",
     "address_space",
     "disk",
     "largest",
