@@ -2,7 +2,7 @@
 
 import dataclasses
 
-__all__ = ["DRIVER", "FAIL", "OK", "SETTINGS", "WARNING", "Finding", "Place", "Report", "quantity", "sentence"]
+__all__ = ["DRIVER", "FAIL", "Finding", "OK", "Place", "Report", "SETTINGS", "WARNING", "quantity", "sentence"]
 
 OK, WARNING, FAIL = "ok", "warning", "FAIL"
 
