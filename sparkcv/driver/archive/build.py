@@ -16,7 +16,7 @@ from pathlib import Path
 from sparkcv.driver.archive import bytecode, description, plan
 from sparkcv.driver.archive.entry import Entry
 from sparkcv.driver.archive.pack import pack
-from sparkcv.errors import EXIT_OK, SparkcvError, StorageError
+from sparkcv.errors import EXIT_FAILED, EXIT_OK, SparkcvError, StorageError
 
 __all__ = ["main"]
 
@@ -51,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SparkcvError as err:
         sys.stderr.write(f"build_zip.sh: {err}\n")
         return err.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("build_zip.sh: stopped by the keyboard\n")
+        return EXIT_FAILED
     return EXIT_OK
 
 
@@ -133,10 +136,11 @@ def _report(
         owner = owners.get(member.filename, "description")
         unpacked[owner] += member.file_size
         packed[owner] += member.compress_size
-    for owner, size in unpacked.most_common(_NUM_LARGEST):
+    largest = unpacked.most_common(_NUM_LARGEST)
+    for owner, size in largest:
         _say(f"  {owner:<24} {_megabytes(size):>9}, packed {_megabytes(packed[owner]):>7}")
-    others = unpacked.total() - sum(size for _, size in unpacked.most_common(_NUM_LARGEST))
-    _say(f"  {len(unpacked) - _NUM_LARGEST} more {_megabytes(others)}")
+    if smaller := len(unpacked) - len(largest):
+        _say(f"  {f'{smaller} smaller ones':<24} {_megabytes(unpacked.total() - sum(size for _, size in largest)):>9}")
     dropped = ", ".join(f"{what} {_megabytes(size)}" for what, size in found.left_out.most_common() if size > 1e6)
     _say(f"  left out: {dropped}")
     for name, by in found.libraries.missing.items():
@@ -150,7 +154,7 @@ def _report(
 
 
 def _megabytes(size: float) -> str:
-    return f"{size / 1e6:.0f} MB"
+    return f"{size / 1e6:.0f} MB" if size >= 10e6 else f"{size / 1e6:.1f} MB"
 
 
 def _say(line: str) -> None:

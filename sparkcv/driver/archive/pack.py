@@ -32,7 +32,7 @@ def pack(
     ``last`` makes one more member from what is known of the others then.
     Raises StorageError, with nothing left behind, if there is no space or a source changes meanwhile.
     """
-    aside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    aside = target.with_name(f"{target.name}.tmp")  # one name, so that what a killed build left goes with the next
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool, zipfile.ZipFile(aside, "w") as archive:
