@@ -6,6 +6,7 @@ import signal
 from collections.abc import Sequence
 
 from sparkcv import logs
+from sparkcv.cluster.memory import ExecutorMemory, Overrun, wanted_overhead_mb
 from sparkcv.cluster.topology import Role
 
 __all__ = ["Cause", "Failure", "probable_cause", "report"]
@@ -26,6 +27,8 @@ class Failure:
         pid: of the node process, 0 if unknown.
         tail: its last log lines.
         also: roles that failed at the same moment.
+        memory: what the role's executor was given, None if it is not known.
+        overrun: what the executor's container used, if it was killed for that.
     """
 
     role: Role
@@ -38,6 +41,8 @@ class Failure:
     peak_rss_bytes: int = 0
     tail: Sequence[str] = ()
     also: Sequence[Role] = ()
+    memory: ExecutorMemory | None = None
+    overrun: Overrun | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +130,8 @@ _BY_TEXT = (
 
 def probable_cause(failure: Failure) -> Cause | None:
     """The likeliest cause of ``failure``, or None where nothing points to one."""
+    if failure.overrun is not None:
+        return _overrun_cause(failure, failure.overrun)
     if failure.kind in _BY_KIND:
         return _BY_KIND[failure.kind]
     if failure.returncode is not None and failure.returncode < 0 and -failure.returncode in _BY_SIGNAL:
@@ -134,6 +141,19 @@ def probable_cause(failure: Failure) -> Cause | None:
             if pattern.search(text):
                 return cause
     return _LEFT if failure.returncode == 0 else None
+
+
+def _overrun_cause(failure: Failure, over: Overrun) -> Cause:
+    """For certain, in the cluster manager's own figures, with the value to use."""
+    given = failure.memory
+    if given is None:
+        return _MEMORY
+    wanted_mb = wanted_overhead_mb(given, max(over.used_bytes, failure.peak_rss_bytes))
+    return Cause(
+        f"its container holds Java's heap ({given.heap_mb} MB) and all else, such as TensorFlow (the overhead, "
+        f"{given.overhead_mb} MB), and was over the limit of {over.limit_bytes / _MB:.0f} MB",
+        f"--conf spark.executor.memoryOverhead={wanted_mb}m (it was {given.overhead_mb}m), or lower --batch_size",
+    )
 
 
 def report(failure: Failure) -> str:

@@ -10,18 +10,21 @@ from sparkcv.cluster.board import Seen
 from sparkcv.cluster.diagnosis import Failure
 from sparkcv.cluster.launchers import Launch
 from sparkcv.cluster.link import SILENCE_S
+from sparkcv.cluster.memory import Overrun, overrun
 from sparkcv.cluster.messages import End
 from sparkcv.cluster.topology import Role
 from sparkcv.errors import ClusterError, RoleFailedError, SparkcvError
 
 __all__ = ["verdict"]
 
-_LOSS_REASON_S = 3.0  # Spark learns of a dead executor a moment after we do
+_LOSS_REASON_S = 4.0  # Spark learns of a dead executor a moment after we do
 _POLL_S = 0.2
 
 
 def verdict(failed: Sequence[Seen], launch: Launch) -> SparkcvError:
     """The error whose message is the report of the first of ``failed``; of the launch itself if no role has failed."""
+    if stopped := launch.stopped():
+        return ClusterError(f"the Spark application ended under the run: {stopped}")
     if not failed:
         return ClusterError(f"Spark ended the run: {launch.error() or 'its tasks ended without a word'}")
     first, *others = sorted(failed, key=_blame)
@@ -44,27 +47,57 @@ def _failure(one: Seen, launch: Launch) -> Failure:
         pid=one.pid,
         peak_rss_bytes=one.peak_rss_bytes,
         tail=end.tail if end else one.tail,
+        memory=launch.memory(),
     )
-    if end is None:
-        return dataclasses.replace(failure, sentence=_loss_sentence(one, launch))
-    sentence = end.error if end.error and end.error_kind else _end_sentence(one.role, end)
-    return dataclasses.replace(failure, sentence=sentence, kind=end.error_kind, returncode=end.returncode)
+    if end is not None and not _was_told_to_end(end):
+        sentence = end.error if end.error and end.error_kind else _end_sentence(one.role, end)
+        return dataclasses.replace(failure, sentence=sentence, kind=end.error_kind, returncode=end.returncode)
+    if end is None and one.hung_up_s is None:
+        silent = f"{one.role}: its agent on {failure.host} has been silent for {SILENCE_S:.0f} s"
+        return dataclasses.replace(failure, sentence=silent)
+    reason = _loss(one, launch)
+    if over := overrun(reason):
+        return dataclasses.replace(failure, sentence=_overrun_sentence(one, failure.host, over), overrun=over)
+    if reason:
+        lost = f"{one.role} was lost with its Spark executor on {failure.host}: {reason}"
+        return dataclasses.replace(failure, sentence=lost)
+    if end is not None:
+        return dataclasses.replace(failure, sentence=_end_sentence(one.role, end), returncode=end.returncode)
+    return dataclasses.replace(failure, sentence=_death_sentence(one, launch))
 
 
-def _loss_sentence(one: Seen, launch: Launch) -> str:
-    host = one.hello.host if one.hello else ""
-    if one.hung_up_s is None:
-        return f"{one.role}: its agent on {host} has been silent for {SILENCE_S:.0f} s"
+def _loss(one: Seen, launch: Launch) -> str:
+    """Why the executor of that role was lost, once the cluster manager knows; "" if it still counts as alive."""
     reason, deadline_s = "", time.monotonic() + _LOSS_REASON_S
     while not reason and one.hello and time.monotonic() < deadline_s:
         reason = launch.loss(one.hello.task)
         if not reason:
             time.sleep(_POLL_S)  # Spark tells of a loss when it is asked, not otherwise
-    if reason:
-        return f"{one.role} was lost with its Spark executor on {host}: {reason}"
+    return reason
+
+
+def _overrun_sentence(one: Seen, host: str, over: Overrun) -> str:
+    rss = f", {one.role} itself {_gb(one.peak_rss_bytes)}" if one.peak_rss_bytes else ""
+    return (
+        f"{one.role} was killed with its container on {host} for exceeding physical memory limits: "
+        f"{_gb(over.used_bytes)} of {_gb(over.limit_bytes)} used{rss}"
+    )
+
+
+def _gb(num_bytes: int) -> str:
+    return f"{num_bytes / 2**30:.1f} GB"
+
+
+def _death_sentence(one: Seen, launch: Launch) -> str:
+    host = one.hello.host if one.hello else ""
     complaint = launch.complaint(one.hello.task) if one.hello else ""
     spark = f"; Spark says: {complaint}" if complaint else ""
     return f"{one.role} was lost: its agent, the Spark task's Python process on {host}, died{spark}"
+
+
+def _was_told_to_end(end: End) -> bool:
+    """Whether the agent ended the role since it was told to itself: the reason is known to who told it."""
+    return end.result is None and not end.error_kind and "SIGTERM" in end.error
 
 
 def _blame(one: Seen) -> tuple[int, float]:

@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 
 from sparkcv.cluster.launchers import Body, Slots
+from sparkcv.cluster.memory import ExecutorMemory
 
 SEAT = Path(__file__).with_name("local_seat.py")
 
@@ -78,6 +79,12 @@ class LocalLaunch:
 
     def complaint(self, task: str) -> str:
         return self._error
+
+    def stopped(self) -> str:
+        return ""
+
+    def memory(self) -> ExecutorMemory | None:
+        return None
 
     def cancel(self) -> None:
         for seat in self._seats:

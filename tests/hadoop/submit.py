@@ -51,7 +51,7 @@ def start_submit(
     deploy_mode: str = "cluster",
     num_executors: int | None = 3,
     conf: Mapping[str, str] | None = None,
-    archive: Path | None = None,
+    archive: Path | str | None = None,
     py_files: Sequence[Path] = (),
     options: Sequence[str] = (),
     env: Mapping[str, str] | None = None,

@@ -7,6 +7,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Protocol
 
+from sparkcv.cluster.memory import ExecutorMemory
+
 __all__ = ["Body", "Launch", "Launcher", "Seat", "Slots"]
 
 
@@ -57,6 +59,12 @@ class Launch(Protocol):
 
     def complaint(self, task: str) -> str:
         """What the cluster manager first held against any seat of that ``Seat.task``'s launch; "" if nothing."""
+
+    def stopped(self) -> str:
+        """Why all of it ended at once, for no fault of a seat (the application was killed); "" if it did not."""
+
+    def memory(self) -> ExecutorMemory | None:
+        """What the place of each seat was given; None where the cluster manager does not bound it."""
 
     def cancel(self) -> None:
         """Ends all agents, by force if need be; returns at once. Cancelling what is over is fine."""

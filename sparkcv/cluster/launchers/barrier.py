@@ -1,5 +1,6 @@
 """The default launcher: one Spark barrier stage, one task per agent, all started together or not at all."""
 
+import contextlib
 import functools
 import os
 import uuid
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sparkcv.cluster.launchers import Body, Seat, Slots
+from sparkcv.cluster.memory import ExecutorMemory
 from sparkcv.cluster.session import submitted_executors
 from sparkcv.cluster.spark_errors import heart, one_line, spark_sentence
 from sparkcv.errors import ClusterError
@@ -83,26 +85,43 @@ class BarrierLaunch:
 
     def place(self, task: str) -> str:
         """The executor that Spark's own books name for that task."""
-        executor = self._executor_of(task)
-        return f"Spark executor {executor}" if executor else ""
+        with _books_may_be_gone():
+            executor = self._executor_of(task)
+            return f"Spark executor {executor}" if executor else ""
+        return ""
 
     def loss(self, task: str) -> str:
         """Why Spark removed the executor of that task; "" while it counts as alive."""
-        executors = self._books().executorList(False)
-        name = self._executor_of(task)
-        for at in range(executors.size()):
-            found = executors.apply(at)
-            if found.id() == name and not found.isActive():
-                reason = found.removeReason()
-                return one_line(reason.get()) if reason.isDefined() else "Spark removed the executor"
+        with _books_may_be_gone():
+            executors = self._books().executorList(False)
+            name = self._executor_of(task)
+            for at in range(executors.size()):
+                found = executors.apply(at)
+                if found.id() == name and not found.isActive():
+                    reason = found.removeReason()
+                    return one_line(reason.get()) if reason.isDefined() else "Spark removed the executor"
         return ""
 
     def complaint(self, task: str) -> str:
         """The error of the task that failed first in the stage, which Spark may be trying again."""
-        for found in self._tasks_beside(task):
-            if found.status() == "FAILED" and found.errorMessage().isDefined():
-                return f"seat {found.index()} failed: {heart(str(found.errorMessage().get()))}"
+        with _books_may_be_gone():
+            for found in self._tasks_beside(task):
+                if found.status() == "FAILED" and found.errorMessage().isDefined():
+                    return f"seat {found.index()} failed: {heart(str(found.errorMessage().get()))}"
         return ""
+
+    def stopped(self) -> str:
+        """Says it when the whole Spark application has ended, or its Java process."""
+        with _books_may_be_gone():
+            is_stopped = self._context._jsc.sc().isStopped()
+            return "it was stopped from outside, by the cluster manager or a person" if is_stopped else ""
+        return "its Java process is gone"
+
+    def memory(self) -> ExecutorMemory | None:
+        """By Spark's properties, where the cluster manager holds executors to them."""
+        with _books_may_be_gone():
+            return _memory(self._context) if self._context.master == "yarn" else None
+        return None
 
     def _books(self) -> Any:
         return self._context._jsc.sc().statusStore()
@@ -122,7 +141,8 @@ class BarrierLaunch:
     def cancel(self) -> None:
         """Cancels the job; Spark kills a Python worker that does not end within about 2 s."""
         if not self.is_over():
-            self._context.cancelJobGroup(self._group)
+            with _books_may_be_gone():
+                self._context.cancelJobGroup(self._group)
 
     def join(self, timeout_s: float) -> bool:
         """Waits for Spark's job to end."""
@@ -136,6 +156,26 @@ class BarrierLaunch:
             seats.mapPartitions(functools.partial(_sit, self._body)).collect()
         except Exception as err:  # noqa: BLE001 - it travels to the supervisor by error()
             self._error = spark_sentence(err)
+
+
+@contextlib.contextmanager
+def _books_may_be_gone() -> Iterator[None]:
+    """Goes on where Spark's Java process does not answer any more: that must not hide why a run ended."""
+    from py4j.protocol import Py4JError
+
+    with contextlib.suppress(Py4JError, OSError):
+        yield
+
+
+def _memory(context: Any) -> ExecutorMemory:
+    conf, size = context.getConf(), context._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsMb
+    heap_mb = int(size(conf.get("spark.executor.memory", "1g")))
+    overhead = conf.get("spark.executor.memoryOverhead")
+    if overhead:
+        return ExecutorMemory(heap_mb, int(size(overhead)))
+    least_mb = int(size(conf.get("spark.executor.minMemoryOverhead", "384m")))
+    share = float(conf.get("spark.executor.memoryOverheadFactor", "0.1"))
+    return ExecutorMemory(heap_mb, max(least_mb, int(share * heap_mb)))
 
 
 def _sit(body: Body, _: Iterator[int]) -> Iterator[Any]:
