@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import tempfile
 from collections.abc import Callable
@@ -72,19 +73,24 @@ class HdfsWriter:
         return client.create(self._path, WriteOptions(overwrite=True))
 
     def _write_again(self, client: Client) -> Any:
-        sink, left = self._create(client), self._num_bytes
-        source = self._source() if self._source is not None else self._kept
-        assert source is not None  # noqa: S101 - see _try
-        source.seek(0)
+        sink = self._create(client)
+        if self._source is not None:
+            with contextlib.closing(self._source()) as source:
+                self._copy(source, sink)
+        else:
+            assert self._kept is not None  # noqa: S101 - see _try
+            self._kept.seek(0)
+            self._copy(self._kept, sink)
+        return sink
+
+    def _copy(self, source: IO[bytes], sink: Any) -> None:
+        left = self._num_bytes
         while left > 0:
             data = source.read(min(_COPY_BYTES, left))
             if not data:
                 raise OSError(f"the source of {self._path!r} is shorter than before")
             sink.write(data)
             left -= len(data)
-        if self._source is not None:
-            source.close()
-        return sink
 
 
 def _write(sink: Any, data: bytes, _: Client) -> Any:
