@@ -164,6 +164,10 @@ def _environment(temporary_dir: str) -> dict[str, str]:
     """This process's environment for the child, with the folders that *this* process imports from."""
     kept = {name: value for name, value in os.environ.items() if name not in _KEPT_BACK}
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
-    # Its working folder is another one: relative paths to Hadoop's configuration and tokens would lead nowhere.
+    # A program may go to another working folder: there, relative paths to an archive's libraries, to Hadoop's
+    # configuration and to its tokens would lead nowhere.
     hadoop = storage.hadoop_environment()
+    if libraries := kept.get("LD_LIBRARY_PATH"):
+        absolute = (os.path.abspath(entry) for entry in libraries.split(os.pathsep) if entry)
+        kept["LD_LIBRARY_PATH"] = os.pathsep.join(absolute)
     return _UNLESS_SET | kept | hadoop | _ALWAYS | {"PYTHONPATH": path, "TMPDIR": temporary_dir}

@@ -12,6 +12,7 @@ from sparkcv.cluster.topology import Role
 __all__ = ["Cause", "Failure", "probable_cause", "report"]
 
 REPORT_LINES = 30
+_FAR_BELOW = 0.5
 _MB = 2**20
 
 
@@ -121,7 +122,7 @@ _BY_TEXT = (
         re.compile(r"MemoryError|bad_alloc|Cannot allocate memory|memory limit|[Oo]ut of memory|beyond .*memory"),
         _MEMORY,
     ),
-    (re.compile(r"Exit status: 137|exit code:? 137|exited with code 137"), _MEMORY),
+    (re.compile(r"[Ee]xit status:? 137|exit code:? 137|exited with code 137"), _MEMORY),
     (re.compile(r"\bNaN\b|\bnan\b.*loss|loss.*\bnan\b|\bInf\b"), _NAN),
     (re.compile(r"Illegal instruction|was compiled to use .* instructions"), _INSTRUCTION),
     (re.compile(r"Permission denied|AccessControlException"), _DENIED),
@@ -135,12 +136,24 @@ def probable_cause(failure: Failure) -> Cause | None:
     if failure.kind in _BY_KIND:
         return _BY_KIND[failure.kind]
     if failure.returncode is not None and failure.returncode < 0 and -failure.returncode in _BY_SIGNAL:
-        return _BY_SIGNAL[signal.Signals(-failure.returncode)]
+        return _weighed(_BY_SIGNAL[signal.Signals(-failure.returncode)], failure)
     for text in (failure.sentence, *reversed(failure.tail)):
         for pattern, cause in _BY_TEXT:
             if pattern.search(text):
-                return cause
+                return _weighed(cause, failure)
     return _LEFT if failure.returncode == 0 else None
+
+
+def _weighed(cause: Cause, failure: Failure) -> Cause:
+    """``cause``, unless it is memory and the role's process had far less than it was given when it was seen last."""
+    given, peak_mb = failure.memory, failure.peak_rss_bytes / _MB
+    if cause is not _MEMORY or given is None or not 0 < peak_mb < given.overhead_mb * _FAR_BELOW:
+        return cause
+    return Cause(
+        f"it was killed from outside, and hardly for its own memory: {peak_mb:.0f} MB, of {given.overhead_mb} MB of "
+        "spark.executor.memoryOverhead",
+        "see who did it: the logs of its host's kernel and, on YARN, of its NodeManager; then submit again",
+    )
 
 
 def _overrun_cause(failure: Failure, over: Overrun) -> Cause:

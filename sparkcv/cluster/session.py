@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["spark_session", "submitted_executors"]
 
-# Else the ApplicationMaster of client mode takes it for a success that the driver's Java was killed.
-_TRUTH_ON_YARN = {"spark.yarn.am.clientModeTreatDisconnectAsFailed": "true"}
+# For the truth in YARN's books where the driver runs here, in client mode.
+_CLIENT_MODE = {
+    "spark.yarn.am.clientModeTreatDisconnectAsFailed": "true",  # else it is a success that the driver's Java was killed
+    "spark.yarn.maxAppAttempts": "1",  # else YARN starts a second ApplicationMaster for a driver that has failed
+}
 _PASSED_ON = ("SPARKCV_STORAGE_WAIT_S",)
 _LOCAL_CLUSTER = re.compile(r"local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]")
 
@@ -117,7 +120,7 @@ def _create(app_name: str, conf: Mapping[str, str]) -> "SparkSession":
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName(app_name)
-    for key, value in (_TRUTH_ON_YARN | dict(conf)).items():
+    for key, value in (dict(conf) if yarn.is_cluster_mode() else _CLIENT_MODE | dict(conf)).items():
         builder = builder.config(key, value)
     try:
         with warnings.catch_warnings(), interrupts_kept():

@@ -1,9 +1,10 @@
 """From Spark's exceptions, which are pages long, to the sentence that a person needs."""
 
 import re
+import signal
 import sys
 
-__all__ = ["heart", "one_line", "spark_sentence"]
+__all__ = ["heart", "loss_sentence", "one_line", "spark_sentence"]
 
 _MAX_ERROR_CHARS = 600
 _PYTHON_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit): .*", re.MULTILINE)
@@ -12,6 +13,7 @@ _VERSIONS = re.compile(
 )
 _NO_WORKER = re.compile(r"Error from python worker:\s*(?P<words>.*?)\s*PYTHONPATH was:", re.DOTALL)
 _NO_PROGRAM = re.compile(r'Cannot run program "(?P<path>[^"]+)".*?error=\d+, (?P<words>[^\n]+)')
+_EXIT_STATUS = re.compile(r"Exit status: (\d+)\.? Possible causes")
 _QUEUE = re.compile(r"submitted by user\s*:?\s*(\S+) to unknown queue\s*:\s*(\S+)")
 
 
@@ -31,6 +33,16 @@ def heart(text: str) -> str:
     if python:
         return one_line(python[-1])
     return one_line(" ".join(line for line in text.splitlines() if not line.lstrip().startswith("at ")))
+
+
+def loss_sentence(text: str) -> str:
+    """Why an executor was lost, without YARN's guesses and pages where an exit status says it all."""
+    if found := _EXIT_STATUS.search(text):
+        number = int(found[1])
+        if signal.SIGHUP <= number - 128 < signal.NSIG:
+            return f"its container ended with exit status {number}, killed by signal {number - 128}"
+        return f"its container ended with exit status {number}"
+    return one_line(text)
 
 
 def one_line(text: str) -> str:

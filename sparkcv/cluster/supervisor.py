@@ -11,7 +11,7 @@ from sparkcv.cluster.agent import AgentTask, run_agent
 from sparkcv.cluster.board import Board
 from sparkcv.cluster.channel import Server, new_secret
 from sparkcv.cluster.follower import Follower, OnStatus
-from sparkcv.cluster.launchers import Launcher
+from sparkcv.cluster.launchers import Launcher, Slots
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.cluster.node import split_program
 from sparkcv.cluster.topology import Role, cluster_of
@@ -106,6 +106,10 @@ def supervise(
             follower.end()
 
 
+def _asked(slots: Slots) -> str:
+    return "" if slots.most is None else f", of {slots.most} asked for"
+
+
 def _params_text(params: Mapping[str, Any]) -> str:
     try:
         return json.dumps(dict(params))
@@ -127,6 +131,7 @@ def _wait_for_slots(launcher: Launcher, count: int, timeout_s: float) -> None:
         if time.monotonic() > deadline_s:
             raise ClusterError(
                 f"{count} roles need {count} task slots at once, but only {slots.now} were there after "
-                f"{timeout_s:.0f} s: the cluster did not grant the rest; wait, or use fewer ps and workers"
+                f"{timeout_s:.0f} s{_asked(slots)}: the cluster did not grant the rest; see the free memory and cores "
+                "of its queue, then wait, ask for less memory an executor, or use fewer ps and workers"
             )
         time.sleep(_POLL_S)  # executors register when the cluster manager has room: there is nothing to wait on

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sparkcv.cluster.launchers import Body, Seat, Slots
 from sparkcv.cluster.memory import ExecutorMemory
 from sparkcv.cluster.session import submitted_executors
-from sparkcv.cluster.spark_errors import heart, one_line, spark_sentence
+from sparkcv.cluster.spark_errors import heart, loss_sentence, spark_sentence
 from sparkcv.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class BarrierLaunch:
                 found = executors.apply(at)
                 if found.id() == name and not found.isActive():
                     reason = found.removeReason()
-                    return one_line(reason.get()) if reason.isDefined() else "Spark removed the executor"
+                    return loss_sentence(reason.get()) if reason.isDefined() else "Spark removed the executor"
         return ""
 
     def complaint(self, task: str) -> str:
