@@ -1,0 +1,35 @@
+"""Clusters whose daemons the tests of faults stop and kill, and datasets on them."""
+
+import pytest
+
+from sparkcv import storage
+from tests.hadoop import hadoop
+from tests.inputs import data
+
+SMALL_BLOCKS = {"dfs.blocksize": str(1 << 20)}
+
+
+@pytest.fixture(scope="session")
+def cluster(request, tmp_path_factory):
+    """An HDFS of three DataNodes, two replicas and small blocks; each test leaves it as it found it."""
+    logs = tmp_path_factory.mktemp("faults", numbered=True)
+    with hadoop(num_datanodes=3, replication=2, conf=SMALL_BLOCKS) as one:
+        yield one
+        if request.session.testsfailed:
+            one.copy_logs(logs)
+
+
+@pytest.fixture
+def on_cluster(cluster, monkeypatch):
+    """The cluster, which this process finds by HADOOP_CONF_DIR."""
+    for key, value in cluster.env.items():
+        monkeypatch.setenv(key, value)
+    return cluster
+
+
+def put_dataset(folder, url, *, num_shards=4, per_shard=24, size=32):
+    """Write a dataset of drawn pictures to a folder of this machine, and to ``url``."""
+    data.write_dataset(folder, data.drawn_shards(num_shards, per_shard, size))
+    for path in sorted(folder.iterdir()):
+        storage.publish(path, storage.join(url, path.name))
+    return url

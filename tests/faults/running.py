@@ -1,0 +1,150 @@
+"""A training run under fault: its processes, what it says, and what it leaves, waited for by its own words."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from sparkcv import storage
+from sparkcv.train import checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+HANG_S = 300  # the guard against a hang of any wait; no test asserts a time
+_POLL_S = 0.05
+_SAVED = re.compile(r"worker:0 info saved \S+/model\.ckpt-(\d+) in")
+_STEP = re.compile(r"train (\d+)(?:/\d+)? step|worker:0 info step (\d+): loss|model\.ckpt-(\d+) in")
+_PID = re.compile(r"worker:0 runs on host \S+, process (\d+)")
+
+FLAGS = {
+    "dataset_name": "shapes",
+    "model_name": "lenet",
+    "train_image_size": 28,
+    "batch_size": 4,
+    "num_preprocessing_threads": 2,
+    "optimizer": "sgd",
+    "learning_rate": 0.001,
+    "log_every_n_steps": 5,
+    "save_interval_steps": 25,
+    "keep_checkpoints": 3,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How a run ended: its exit code and all that it said."""
+
+    code: int
+    said: str
+
+    @property
+    def sentence(self) -> str:
+        """What the job's last word says, the first line of a report."""
+        return next((line for line in self.said.splitlines() if line.startswith("train: ")), "")
+
+
+class Run:
+    """One life of a training run: a driver and its roles; a context manager that leaves no process behind.
+
+    ``flags`` are the job's, ``env`` its further variables. Without ``max_number_of_steps`` it trains until ``stop``.
+    """
+
+    def __init__(self, folder: Path, flags: dict, env: dict | None = None) -> None:
+        self.flags = {**FLAGS, **flags}
+        self.url = str(self.flags["train_dir"])
+        self._log = folder / f"run-{len(list(folder.iterdir()))}.log"
+        command = [sys.executable, "-m", "tests.faults.job"]
+        command += [f"--{name}={value}" for name, value in self.flags.items()]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **(env or {})}, start_new_session=True
+            )
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(HANG_S)
+
+    @property
+    def said(self) -> str:
+        """All that the driver and its roles said until now."""
+        return self._log.read_text(errors="replace")
+
+    def wait_for(self, pattern: str, since: int = 0) -> re.Match:
+        """Wait until the run says ``pattern`` behind its first ``since`` characters."""
+        return self._wait(lambda: re.search(pattern, self.said[since:]), pattern)
+
+    def wait_for_save(self, above: int = -1) -> int:
+        """Wait until a checkpoint of a step above ``above`` was saved; returns that step."""
+        return self._wait(lambda: next((step for step in self.saved() if step > above), None), f"a save above {above}")
+
+    def saved(self) -> list[int]:
+        """The steps whose save was told."""
+        return [int(step) for step in _SAVED.findall(self.said)]
+
+    def highest_step(self) -> int:
+        """The highest step that anybody told of."""
+        return max((int(next(filter(None, found))) for found in _STEP.findall(self.said)), default=0)
+
+    def stop(self) -> None:
+        """Tell the chief to end: it saves, and the run ends as preempted."""
+        os.kill(int(_PID.findall(self.said)[-1]), signal.SIGTERM)
+
+    def end(self) -> Ended:
+        """Wait for the end of the driver and hence of all roles."""
+        code = self._wait(self._process.poll, "its end", may_end=True)
+        return Ended(code, self.said)
+
+    def status(self) -> dict:
+        """What status.json says."""
+        return storage.read_json(storage.join(self.url, "status.json"))
+
+    def _wait(self, ready, what, may_end=False):
+        give_up_s = time.monotonic() + HANG_S
+        while True:
+            is_over = self._process.poll() is not None
+            found = ready()
+            if found is not None:
+                return found
+            assert not is_over or may_end, f"the run ended before {what}:\n{self.said}"
+            assert time.monotonic() < give_up_s, f"the run hung before {what}:\n{self.said}"
+            time.sleep(_POLL_S)
+
+
+def check_preempted(run: Run) -> int:
+    """Tell a run to stop and hold its end to O6 and to its checkpoint; returns the step that it stands at."""
+    run.stop()
+    ended = run.end()
+    assert ended.code == 75, ended.said
+    found = checkpoint.newest_valid(run.url)
+    assert f"told to stop at step {found.step}; saved {found.prefix_url}" in ended.sentence
+    status = run.status()
+    assert (status["state"], status["note"]) == ("preempted", None)
+    assert status["reason"] in ended.said
+    check_whole(run.url)
+    return found.step
+
+
+def check_whole(url: str) -> None:
+    """Nothing in a run's folder that ended in good order is half: no marker, nothing aside, no file unvouched for."""
+    names = {entry.name for entry in storage.list_dir(url)}
+    assert not [name for name in names if name.startswith(".")], names
+    vouched = {name for name in names if re.fullmatch(r"model\.ckpt-\d+\.json", name)}
+    for name in vouched:
+        manifest = storage.read_json(storage.join(url, name))
+        checkpoint.verify(checkpoint.locate(storage.join(url, name.removesuffix(".json"))))
+        vouched = vouched | set(manifest["files"])
+    assert {name for name in names if name.startswith("model.ckpt-")} == vouched
+    pointer = storage.read_text(storage.join(url, "checkpoint"))
+    for prefix in re.findall(r'_path[s]?: "(.*)"', pointer):
+        assert f"{prefix}.json" in names
+    json.dumps(sorted(names))
