@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.session import spark_session
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
@@ -15,7 +16,12 @@ def work(config: TrainConfig) -> train.TrainReport:
     num_roles = config.num_ps_tasks + config.num_workers
     if plan.is_finished:
         return train.already_finished(plan)
-    with spark_session("sparkcv train", num_executors=num_roles, memory_mb=config.executor_memory_mb) as spark:
+    with spark_session(
+        "sparkcv train",
+        num_executors=num_roles,
+        memory_mb=config.executor_memory_mb,
+        role_bytes=estimate.largest(plan.config, plan.dataset)[1].likely,
+    ) as spark:
         return train.train(spark, plan)
 
 

@@ -4,13 +4,15 @@ import dataclasses
 import math
 import re
 
-__all__ = ["ExecutorMemory", "Overrun", "overrun", "wanted_overhead_mb"]
+__all__ = ["ExecutorMemory", "Overrun", "overhead_for", "overrun", "wanted_overhead_mb"]
 
 _MB = 2**20
 _UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 _KILLED = re.compile(r"([\d.]+) ?([KMGT]?B) of ([\d.]+) ?([KMGT]?B) physical memory used")
 _SPARE = 1.2  # a role that was killed while it grew wants more than it had
 _STEP_MB = 128
+_MARGIN = 1.15  # for what an estimate may be short by
+_JAVA_MB = 600  # an executor's Java that hosts roles hardly touches its heap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,3 +42,9 @@ def overrun(reason: str) -> Overrun | None:
 def wanted_overhead_mb(given: ExecutorMemory, used_bytes: int) -> int:
     """``spark.executor.memoryOverhead`` for a container that used this much in all: a fifth more, in whole steps."""
     return math.ceil(max(used_bytes / _MB * _SPARE - given.heap_mb, given.overhead_mb + 1) / _STEP_MB) * _STEP_MB
+
+
+def overhead_for(role_bytes: float, heap_mb: int) -> int:
+    """``spark.executor.memoryOverhead`` for a container in which roles take ``role_bytes`` beside Java."""
+    wanted_mb = (role_bytes / _MB + _JAVA_MB) * _MARGIN - heap_mb
+    return math.ceil(max(wanted_mb, _STEP_MB) / _STEP_MB) * _STEP_MB

@@ -1,6 +1,7 @@
 """The Spark session of a job: the submitted one, or an embedded cluster (embedded.py) where there is none."""
 
 import contextlib
+import math
 import os
 import re
 import sys
@@ -8,8 +9,10 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from sparkcv import logs
 from sparkcv.cluster import yarn
 from sparkcv.cluster.embedded import embedded_session, interrupts_kept
+from sparkcv.cluster.memory import overhead_for
 from sparkcv.cluster.spark_errors import spark_sentence
 from sparkcv.errors import EXIT_FAILED, EXIT_OK, ClusterError, SparkcvError, UsageError
 
@@ -23,7 +26,9 @@ _CLIENT_MODE = {
     "spark.yarn.am.clientModeTreatDisconnectAsFailed": "true",  # else it is a success that the driver's Java was killed
     "spark.yarn.maxAppAttempts": "1",  # else YARN starts a second ApplicationMaster for a driver that has failed
 }
+_LEAST_OVERHEAD_MB = 384  # Spark's own minimum
 _PASSED_ON = ("SPARKCV_STORAGE_WAIT_S",)
+_log = logs.get(__name__)
 _LOCAL_CLUSTER = re.compile(r"local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]")
 
 
@@ -34,6 +39,7 @@ def spark_session(
     num_executors: int = 3,
     cores_per_executor: int = 1,
     memory_mb: int = 1024,
+    role_bytes: float = 0.0,
     conf: Mapping[str, str] | None = None,
 ) -> Iterator["SparkSession"]:
     """A session for one job: Spark's own under ``spark-submit``, an embedded one otherwise.
@@ -43,6 +49,8 @@ def spark_session(
     processes of ``cores_per_executor`` task slots and ``memory_mb`` MB of Java heap each (what a task's Python
     processes use comes on top), listens on 127.0.0.1 only, shows no web page, and leaves no process and no file.
 
+    ``role_bytes`` is what a task's Python processes take at most: on YARN, where the user has set neither
+    ``spark.executor.memoryOverhead`` nor its factor, the executors' containers are asked for large enough for it.
     ``conf`` are further Spark properties, of the embedded session or of a submitted one that is made here.
     Raises UsageError for a size below 1, and ClusterError with Java's last words if embedded Spark did not start.
     """
@@ -55,7 +63,7 @@ def spark_session(
             raise UsageError(f"{name} counts from 1, got {value}")
     conf = _passed_on() | dict(conf or {})
     if "PYSPARK_GATEWAY_PORT" in os.environ or _active_session() is not None:
-        with _submitted(app_name, conf) as spark:
+        with _submitted(app_name, conf, role_bytes, num_executors) as spark:
             yield spark
         return
     with embedded_session(app_name, num_executors, cores_per_executor, memory_mb, conf) as spark:
@@ -97,12 +105,12 @@ def _active_session() -> "SparkSession | None":
 
 
 @contextlib.contextmanager
-def _submitted(app_name: str, conf: Mapping[str, str]) -> Iterator["SparkSession"]:
+def _submitted(app_name: str, conf: Mapping[str, str], role_bytes: float, num_seats: int) -> Iterator["SparkSession"]:
     found = _active_session()
     if found is not None:
         yield found
         return
-    spark = _create(app_name, conf)
+    spark = _create(app_name, _room(role_bytes, num_seats) | dict(conf))
     yarn.fail_unless_stopped(spark)
     exit_code = EXIT_FAILED
     try:
@@ -113,6 +121,45 @@ def _submitted(app_name: str, conf: Mapping[str, str]) -> Iterator["SparkSession
         raise
     finally:
         yarn.stop(spark, exit_code)
+
+
+def _room(role_bytes: float, num_seats: int) -> dict[str, str]:
+    """The memoryOverhead that holds the tasks' processes, where the user left it to us; {} where he did not.
+
+    Spark's own default, a tenth of the heap, holds no TensorFlow. The executors are asked for only once the session is
+    made, so it is not too late for that in cluster mode either.
+    """
+    from pyspark import SparkConf, SparkContext
+
+    SparkContext._ensure_initialized()
+    conf = SparkConf(_jvm=SparkContext._jvm)
+    overhead = "spark.executor.memoryOverhead"
+    if (
+        not role_bytes
+        or conf.get("spark.master") != "yarn"
+        or conf.contains(overhead)
+        or conf.contains(f"{overhead}Factor")
+    ):
+        return {}
+    cores, cpus = int(conf.get("spark.executor.cores", "1")), int(conf.get("spark.task.cpus", "1"))
+    instances = int(conf.get("spark.executor.instances", "2"))  # Spark's default on YARN
+    seats = max(1, min(cores // cpus, math.ceil(num_seats / instances)))
+    heap_mb = int(
+        SparkContext._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsMb(
+            conf.get("spark.executor.memory", "1g")
+        )
+    )
+    wanted_mb = overhead_for(seats * role_bytes, heap_mb)
+    if wanted_mb <= max(_LEAST_OVERHEAD_MB, heap_mb // 10):
+        return {}
+    _log.info(
+        "asking for executors with %s=%dm, as it is not set: %d of about %.1f GiB beside Java",
+        overhead,
+        wanted_mb,
+        seats,
+        role_bytes / 2**30,
+    )
+    return {overhead: f"{wanted_mb}m"}
 
 
 def _create(app_name: str, conf: Mapping[str, str]) -> "SparkSession":

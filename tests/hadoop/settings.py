@@ -114,7 +114,7 @@ def yarn(root: Path, rm: Mapping[str, str]) -> dict[str, str]:
         "yarn.nodemanager.webapp.address": rm["node"],
         "yarn.nodemanager.local-dirs": str(root / "nm-local"),
         "yarn.nodemanager.log-dirs": str(root / "nm-logs"),
-        "yarn.nodemanager.resource.memory-mb": "14336",
+        "yarn.nodemanager.resource.memory-mb": "20480",
         "yarn.nodemanager.resource.cpu-vcores": "16",
         "yarn.nodemanager.vmem-check-enabled": "false",
         "yarn.nodemanager.pmem-check-enabled": "true",
@@ -124,7 +124,7 @@ def yarn(root: Path, rm: Mapping[str, str]) -> dict[str, str]:
         "yarn.nodemanager.env-whitelist": "JAVA_HOME",
         "yarn.nodemanager.sleep-delay-before-sigkill.ms": "2000",
         "yarn.scheduler.minimum-allocation-mb": "128",
-        "yarn.scheduler.maximum-allocation-mb": "14336",
+        "yarn.scheduler.maximum-allocation-mb": "20480",
         "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
     }
 

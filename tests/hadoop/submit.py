@@ -130,7 +130,6 @@ def spark_defaults() -> dict[str, str]:
         "spark.driver.memory": "512m",
         "spark.driver.memoryOverhead": "512m",
         "spark.executor.memory": "512m",
-        "spark.executor.memoryOverhead": "1g",
         "spark.driver.extraJavaOptions": _JAVA_OPTIONS,
         "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
         "spark.yarn.am.extraJavaOptions": _JAVA_OPTIONS,
