@@ -20,11 +20,11 @@ def work(config: DoctorConfig) -> str:
     num_roles = config.num_ps_tasks + config.num_workers
     with spark_session("sparkcv doctor", num_executors=num_roles, memory_mb=config.executor_memory_mb) as spark:
         report = doctor.diagnose(spark, case)
-    is_terminal = sys.stdout.isatty()
-    columns = shutil.get_terminal_size((_COLUMNS, 0)).columns if is_terminal else _COLUMNS
-    print(cluster_doctor.table(report, columns, colour=is_terminal), flush=True)
-    if not report.is_ok:
-        raise SparkcvError(cluster_doctor.sentence(report))
+        is_terminal = sys.stdout.isatty()
+        columns = shutil.get_terminal_size((_COLUMNS, 0)).columns if is_terminal else _COLUMNS
+        print(cluster_doctor.table(report, columns, colour=is_terminal), flush=True)
+        if not report.is_ok:  # raised in here, so that YARN hears of it before the session ends
+            raise SparkcvError(cluster_doctor.sentence(report))
     return cluster_doctor.sentence(report)
 
 

@@ -12,7 +12,7 @@ from sparkcv.cluster.session import submitted_executors
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["await_executors", "bind_host", "describe", "slots_now"]
+__all__ = ["await_slots", "bind_host", "describe", "slots_most", "slots_now"]
 
 _POLL_S = 0.2
 _TELL_EVERY_S = 10.0
@@ -59,7 +59,7 @@ def describe(spark: "SparkSession") -> Spark:
         master=context.master,
         conf={name: given[name] for name in _PROPERTIES if name in given},
         slots_now=now,
-        slots_most=_slots_most(spark),
+        slots_most=slots_most(spark),
         executors_asked=submitted_executors(spark),
         executors=survey.executors(spark),
         limits_mb=_container_limits_mb(context) if context.master == "yarn" else (0, 0),
@@ -79,21 +79,21 @@ def bind_host(spark: "SparkSession") -> tuple[str, str]:
     return conf.get("spark.driver.bindAddress", host), host
 
 
-def await_executors(spark: "SparkSession", wanted: int | None, timeout_s: float) -> int:
-    """Wait until ``wanted`` tasks can run at once (None: all that was asked for) or the time is up; return how many."""
+def await_slots(spark: "SparkSession", wanted: int, timeout_s: float) -> int:
+    """Wait until ``wanted`` tasks can run at once, or the time is up; return how many can."""
     start_s = told_s = time.monotonic()
-    now, most = slots_now(spark), _slots_most(spark)
-    goal = most or 1 if wanted is None else min(wanted, most or wanted)
-    while now < goal and time.monotonic() < start_s + timeout_s:
+    now = slots_now(spark)
+    while now < wanted and time.monotonic() < start_s + timeout_s:
         if time.monotonic() > told_s + _TELL_EVERY_S:
             told_s = time.monotonic()
-            _log.info("waiting for executors: %d of %d task slots are there", now, goal)
+            _log.info("waiting for executors: %d of %d task slots are there", now, wanted)
         time.sleep(_POLL_S)  # executors register when the cluster manager has room: there is nothing to wait on
         now = slots_now(spark)
     return now
 
 
-def _slots_most(spark: "SparkSession") -> int | None:
+def slots_most(spark: "SparkSession") -> int | None:
+    """Return how many tasks can run at once when all that was asked for is there; None: open."""
     if spark.sparkContext.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
         return None
     return BarrierLauncher(spark).slots().most

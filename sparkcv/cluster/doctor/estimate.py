@@ -1,11 +1,14 @@
 """What a role of a run takes of memory and disk, by its flags: a rule, fitted to measured processes.
 
-``python -m tests.cluster.doctor.measure`` measures: real training steps of one process on a CPU (TensorFlow 2.21,
-float32), the highest resident memory after three steps at two batch sizes. What was seen fits
+``python -m tests.cluster.doctor.measure`` measures: real steps on a CPU (TensorFlow 2.21, float32, 2 threads), and the
+highest resident memory after a few of them. What was seen, over all nets but two, at batches of 4 to 32, fits these
+within a quarter, with ``pictures`` growing with the area of a picture::
 
-    import and graph + (5.5 + slots) x weights + batch x pictures
+    worker without ps   650 MiB + (3.25 + 2 x slots) x weights + batch x pictures
+    worker with ps      650 MiB + 5 x weights + batch x pictures
+    ps                  720 MiB + (2.5 + 2 x slots) x its share of the weights
 
-within a quarter for every net, with ``pictures`` growing with the area of a picture.
+Weights are held more than once: as variable, gradient, in the update, and on the way between processes.
 """
 
 import dataclasses
@@ -33,7 +36,8 @@ JAVA_LEAST = 250 * _MB  # the executor's Java process that has hardly used its h
 JAVA_LIKELY = 600 * _MB
 
 _IMPORTED = 650 * _MB  # TensorFlow, the graph, the session
-_WEIGHTS_TIMES = 5.5  # weights, gradients, and what is made on the way from one to the other
+_SERVING = 720 * _MB
+_MAPPED = 2700 * _MB  # address space beyond what is used, with 2 threads
 _COMMON_QUEUE_BYTES = 512 * _MB  # inputs/batches.py
 _COMMON_QUEUE_BATCHES = 20
 _RECORD_BYTES = 110e3  # of ImageNet, where no dataset tells
@@ -51,20 +55,20 @@ class NetSize:
 NETS: Mapping[str, NetSize] = {
     "alexnet_v2": NetSize(46.2, 3.1),
     "cifarnet": NetSize(1.8, 3.4),
-    "inception_v1": NetSize(5.6, 39.5),
-    "inception_v2": NetSize(10.2, 33.9),
-    "inception_v3": NetSize(22.0, 115.0),
+    "inception_v1": NetSize(5.6, 43.7),
+    "inception_v2": NetSize(10.2, 49.5),
+    "inception_v3": NetSize(22.0, 115.5),
     "lenet": NetSize(4.3, 3.4),
     "overfeat": NetSize(141.6, 4.8),
-    "resnet_v1_50": NetSize(23.5, 73.5),
-    "resnet_v1_101": NetSize(42.5, 114.0),
-    "resnet_v1_152": NetSize(58.2, 158.0),
-    "resnet_v2_50": NetSize(23.5, 75.4),
-    "resnet_v2_101": NetSize(42.5, 115.0),
-    "resnet_v2_152": NetSize(58.2, 160.0),
-    "vgg_16": NetSize(134.3, 60.5),
-    "vgg_19": NetSize(139.6, 69.0),
-    "vgg_a": NetSize(128.8, 29.9),
+    "resnet_v1_50": NetSize(23.5, 77.0),
+    "resnet_v1_101": NetSize(42.5, 121.0),
+    "resnet_v1_152": NetSize(58.2, 173.0),
+    "resnet_v2_50": NetSize(23.5, 78.0),
+    "resnet_v2_101": NetSize(42.5, 121.0),
+    "resnet_v2_152": NetSize(58.2, 173.0),
+    "vgg_16": NetSize(134.3, 73.0),
+    "vgg_19": NetSize(139.6, 80.0),
+    "vgg_a": NetSize(128.8, 45.0),
 }
 # Variables of its own shape that an update rule keeps beside each weight: train/optimizers.py, without TensorFlow.
 SLOTS: Mapping[str, int] = {
@@ -87,21 +91,21 @@ class Memory:
 
 
 def worker(config: TrainConfig, dataset: Dataset | None = None) -> Memory:
-    """Return the memory of a worker, which without ps holds the update rule's slots, too."""
+    """Return the memory of a worker, which without ps holds the weights and the update rule's slots itself."""
     net, size = nets.get(config.model_name), NETS[config.model_name]
     side = config.train_image_size or net.default_image_size
-    weights = _weights(config)
-    slots = 0 if config.num_ps_tasks else _kept(config)
+    weights, slots = _weights(config), _slots(config)
+    times = 5.0 if config.num_ps_tasks else 3.25 + 2 * slots
     pictures = config.batch_size * config.num_clones * size.picture_mb * _MB * (side / net.default_image_size) ** 2
-    likely = _IMPORTED + (_WEIGHTS_TIMES + slots) * weights + pictures + _inputs(config, dataset, side)
-    return Memory(_IMPORTED + (2 + slots) * weights, likely)
+    least = _IMPORTED + (2 if config.num_ps_tasks else 2 + slots) * weights
+    return Memory(least, _IMPORTED + times * weights + pictures + _inputs(config, dataset, side))
 
 
 def ps(config: TrainConfig) -> Memory:
     """Return the memory of one ps: its share of weights and slots, and gradients on their way in."""
-    share = _weights(config) / max(1, config.num_ps_tasks)
-    least = _IMPORTED + (1 + _kept(config)) * share
-    return Memory(least, least + (1 + config.num_workers) * share)
+    share, slots = _weights(config) / max(1, config.num_ps_tasks), _slots(config)
+    another = config.num_workers - 1  # whose gradients may come at the same time
+    return Memory(_SERVING + (1 + slots) * share, _SERVING + (2.5 + 2 * slots + another / 2) * share)
 
 
 def largest(config: TrainConfig, dataset: Dataset | None = None) -> tuple[str, Memory]:
@@ -117,20 +121,20 @@ def disk(config: TrainConfig, dataset: Dataset | None = None) -> float:
     shards = float(config.spool_bytes)
     if dataset is not None:
         shards = min(shards, float(sum(shard.num_bytes for shard in dataset.shards)))
-    return shards + _NUM_SAVED * (1 + _kept(config)) * _weights(config)
+    return shards + _NUM_SAVED * (1 + _slots(config)) * _weights(config)
 
 
 def address_space(config: TrainConfig) -> float:
     """Return the bytes of address space that a worker maps, far more than it uses."""
-    return worker(config).likely + 8e9
+    return worker(config).likely + _MAPPED
 
 
 def _weights(config: TrainConfig) -> float:
     return NETS[config.model_name].trainable * 1e6 * 4
 
 
-def _kept(config: TrainConfig) -> int:
-    """Variables beside each weight."""
+def _slots(config: TrainConfig) -> int:
+    """Variables beside each weight, the moving average among them."""
     return SLOTS[config.optimizer] + (1 if config.moving_average_decay else 0)
 
 

@@ -141,10 +141,15 @@ class Machine:
 
 @dataclasses.dataclass(frozen=True)
 class Silent:
-    """An executor that told nothing of itself, and why, as far as Spark knows; place is the settings' if unknown."""
+    """An executor that told nothing of itself, and why, as far as Spark knows; place is the settings' if unknown.
+
+    Attributes:
+        is_own: whether the reason is of its own, and not another's failure.
+    """
 
     place: Place
     why: str
+    is_own: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,8 +161,7 @@ class Facts:
         dataset: its split, if a dataset was named and is whole.
         hadoop: Hadoop's configuration, empty where no path of the run is on HDFS.
         uses_hdfs: whether a path of the run is.
-        complaints: what a training job says before it asks Spark for anything, by its flag.
-        is_quick: whether only one executor was asked for what they all share.
+        complaints: what a training job says before it asks Spark for anything.
     """
 
     config: TrainConfig

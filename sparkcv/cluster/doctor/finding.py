@@ -79,7 +79,7 @@ def quantity(amount: float, unit: str) -> str:
         return f"{amount / 1e6:.0f} MB" if size >= 1e7 else f"{amount / 1e6:.1f} MB"
     if size >= 120:
         return f"{amount / 60:.0f} min"
-    return f"{amount:.1f} s" if size >= 1 else f"{amount * 1e3:.0f} ms"
+    return f"{amount:.1f} s" if size >= 1 else f"{max(1, amount * 1e3):.0f} ms"
 
 
 def sentence(finding: Finding) -> str:

@@ -1,5 +1,6 @@
 """The whole examination: the driver, every executor once, and all checks."""
 
+import dataclasses
 import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -36,7 +37,8 @@ def examine(
 
     Whatever is wrong with the cluster or the storage is a finding. Raises ClusterError if the driver cannot listen.
     """
-    now = application.await_executors(spark, None, config.start_timeout_s / 2)
+    num_roles = config.num_ps_tasks + config.num_workers
+    now = application.await_slots(spark, application.slots_most(spark) or num_roles, config.start_timeout_s / 2)
     bind, host = application.bind_host(spark)
     word = secrets.token_hex(8)
     try:
@@ -59,5 +61,6 @@ def examine(
             survey.run(lambda: max(1, application.slots_now(spark)))
         else:
             survey.silent.append(Silent(SETTINGS, f"no executor was there after {config.start_timeout_s / 2:.0f} s"))
-    facts = gathering.facts(spark, config, dataset, driver, survey, complaints)
+    facts = gathering.surveyed(gathering.facts(spark, config, dataset, driver), survey)
+    facts = dataclasses.replace(facts, complaints=tuple(complaints))
     return Report(tuple(checks.judge(facts, checks.ALL)))

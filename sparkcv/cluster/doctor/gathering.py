@@ -17,7 +17,7 @@ from sparkcv.storage.hadoop import load_conf
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["driver", "facts", "folder"]
+__all__ = ["driver", "facts", "folder", "surveyed"]
 
 _HADOOP = ("hdfs://", "viewfs://")
 
@@ -42,28 +42,24 @@ def driver(made: Sequence[Step] = (), dataset: Dataset | None = None) -> Machine
     return dataclasses.replace(machine_now, files=tuple(made), dataset=tuple(read))
 
 
-def facts(
-    spark: "SparkSession",
-    config: TrainConfig,
-    dataset: Dataset | None,
-    of_driver: Machine,
-    survey: Survey | None = None,
-    complaints: Sequence[str] = (),
-) -> Facts:
-    """Return all facts as they are now."""
+def facts(spark: "SparkSession", config: TrainConfig, dataset: Dataset | None, of_driver: Machine) -> Facts:
+    """Return what is known without having asked an executor."""
     urls = (config.train_dir, config.dataset_dir or "", config.checkpoint_path or "")
     uses_hdfs = any(url.startswith(_HADOOP) for url in urls)
     return Facts(
         config=config,
         spark=application.describe(spark),
         driver=of_driver,
-        executors=tuple(survey.machines[name] for name in sorted(survey.machines, key=_by_number)) if survey else (),
-        silent=tuple(survey.silent) if survey else (),
         dataset=dataset,
         hadoop=load_conf().values if uses_hdfs else {},
         uses_hdfs=uses_hdfs,
-        complaints=tuple(complaints),
     )
+
+
+def surveyed(known: Facts, survey: Survey) -> Facts:
+    """Return the facts with those of a survey."""
+    machines = tuple(survey.machines[name] for name in sorted(survey.machines, key=_by_number))
+    return dataclasses.replace(known, executors=machines, silent=tuple(survey.silent))
 
 
 def _by_number(name: str) -> tuple[int, str]:

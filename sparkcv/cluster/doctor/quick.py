@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from sparkcv import logs
 from sparkcv.cluster.doctor import application, checks, gathering
-from sparkcv.cluster.doctor.finding import FAIL, Finding, sentence
+from sparkcv.cluster.doctor.finding import FAIL, WARNING, Finding, sentence
 from sparkcv.cluster.doctor.probe import Order
 from sparkcv.cluster.doctor.survey import Survey
 from sparkcv.config import TrainConfig
@@ -18,6 +19,8 @@ __all__ = ["check_start"]
 
 _STORAGE = ("train_dir", "dataset_dir", "token")
 
+_log = logs.get(__name__)
+
 
 def check_start(spark: "SparkSession", config: TrainConfig, dataset: Dataset) -> None:
     """Refuse to start what would surely fail, in one sentence that names the knob.
@@ -28,9 +31,9 @@ def check_start(spark: "SparkSession", config: TrainConfig, dataset: Dataset) ->
 
     Raises ClusterError, or StorageError where an executor cannot use the storage that the driver can.
     """
-    driver = gathering.driver()
-    _refuse(checks.judge(gathering.facts(spark, config, dataset, driver), checks.SETTINGS_FIRST))
-    now = application.await_executors(spark, 1, config.start_timeout_s / 2)
+    facts = gathering.facts(spark, config, dataset, gathering.driver())
+    _refuse(checks.judge(facts, checks.SETTINGS_FIRST))
+    now = application.await_slots(spark, 1, config.start_timeout_s / 2)
     if not now:
         raise ClusterError(
             f"no executor was there after {config.start_timeout_s / 2:.0f} s: the cluster did not grant any; wait for"
@@ -40,10 +43,13 @@ def check_start(spark: "SparkSession", config: TrainConfig, dataset: Dataset) ->
         order = Order(folder=folder, shards=(dataset.shards[0].url,), is_shared_once=True)
         survey = Survey(spark, order, is_barrier=False, timeout_s=config.start_timeout_s)
         survey.run(lambda: now, wants_all=False)
-    _refuse(checks.judge(gathering.facts(spark, config, dataset, driver, survey), checks.QUICK))
+    _refuse(checks.judge(gathering.surveyed(facts, survey), checks.QUICK))
 
 
 def _refuse(findings: Iterable[Finding]) -> None:
+    """Raise what would surely fail; what may fail after an hour is logged."""
     for finding in findings:
         if finding.verdict == FAIL:
             raise (StorageError if finding.check in _STORAGE else ClusterError)(sentence(finding))
+        if finding.verdict == WARNING:
+            _log.warning("%s", sentence(finding))

@@ -7,8 +7,8 @@ from sparkcv.cluster.doctor.facts import Spark
 
 __all__ = ["container_mb", "heap_mb", "megabytes", "overhead_mb"]
 
-_SIZE = re.compile(r"\s*(\d+)\s*([kmgtp]?)b?\s*", re.IGNORECASE)
-_BYTES = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
+_SIZE = re.compile(r"\s*(\d+)\s*(b|[kmgtp]b?|)\s*", re.IGNORECASE)
+_BYTES = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 
 
 def megabytes(text: str, unit: str = "m") -> int:
@@ -16,7 +16,7 @@ def megabytes(text: str, unit: str = "m") -> int:
     match = _SIZE.fullmatch(text)
     if match is None:
         return 0
-    return int(match[1]) * _BYTES[(match[2] or unit).lower()] // 2**20
+    return int(match[1]) * _BYTES[(match[2] or unit)[0].lower()] // 2**20
 
 
 def overhead_mb(spark: Spark) -> int:

@@ -30,7 +30,8 @@ def executors(spark: "SparkSession") -> dict[str, str]:
     for at in range(found.size()):
         row = found.apply(at)
         hosts[str(row.id())] = str(row.hostPort()).rpartition(":")[0]
-    if len(hosts) > 1 or not spark.sparkContext.master.startswith("local"):
+    master = spark.sparkContext.master
+    if not master.startswith("local") or master.startswith("local-cluster"):
         hosts.pop("driver", None)
     return hosts
 
@@ -63,19 +64,22 @@ class Survey:
                 self.machines.setdefault(name, Machine.of(Place(name, hosts.get(name, ""), True), values))
             self.silent = stage.failures() if stage.error else []
             if not is_over:
-                self.silent.append(Silent(SETTINGS, f"the examination did not end within {self._timeout_s:.0f} s"))
+                late = Silent(SETTINGS, f"the examination did not end within {self._timeout_s:.0f} s")
+                self.silent = [late, *(one for one in self.silent if one.place.is_executor)]
             if self.silent or not hosts.keys() - self.machines.keys():
                 break
         if wants_all:
-            known = self.machines.keys() | {one.place.name for one in self.silent}
-            why = (
-                "its examination was given up with the others'"
-                if self.silent
-                else "Spark gave it no task to be seen by"
-            )
-            left = {name: host for name, host in executors(self._spark).items() if name not in known}
-            self.silent += [Silent(Place(name, host, True), why) for name, host in left.items()]
+            self.silent += self._passed_over()
         return self
+
+    def _passed_over(self) -> list[Silent]:
+        """The executors of which neither they themselves nor Spark told anything."""
+        known = self.machines.keys() | {one.place.name for one in self.silent}
+        why = "Spark gave it no task to be seen by"
+        if self.silent:
+            why = "given up when that of others failed"
+        left = {name: host for name, host in executors(self._spark).items() if name not in known}
+        return [Silent(Place(name, host, True), why, is_own=not self.silent) for name, host in left.items()]
 
 
 class _Stage:

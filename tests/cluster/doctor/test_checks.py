@@ -85,6 +85,7 @@ OF_THE_APPLICATION = [
     ({"conf": {"spark.executor.pyspark.memory": "2g"}}, "settings", FAIL, "RLIMIT_AS", "memoryOverhead"),
     ({"app": {"slots_now": 2, "slots_most": 2}}, "slots", FAIL, "asked for 2", "--num-executors 3"),
     ({"app": {"slots_now": 2}}, "slots", FAIL, "only 2 are there", "--queue"),
+    ({"app": {"slots_most": 5}}, "slots", WARNING, "not granted the other 2", "fewer executors"),
     (
         {"app": {"slots_now": 2, "slots_most": 2, "executors_asked": 1}, "flags": {"cluster_size": 4}},
         "slots",
@@ -124,12 +125,28 @@ def test_what_is_wrong_with_the_application_is_told_once_with_its_knob(changes, 
     assert knob in finding.knob
 
 
-def test_an_executor_that_told_nothing_is_a_failure_with_sparks_reason():
-    silent = Silent(Place("7", "host-7", True), "ModuleNotFoundError: No module named 'sparkcv'")
+@pytest.mark.parametrize(
+    ("why", "knob"),
+    [
+        ("the executors run Python 3.12, wanted the same minor version on both", "build_zip.sh"),
+        ("the executors' Python Python/bin/python3 does not start: No such file", "--archives"),
+        ("ModuleNotFoundError: No module named 'pyspark'", "--archives"),
+        ("the examination did not end within 480 s", "--examination_timeout_s"),
+        ("ExecutorLostFailure", "log"),
+    ],
+)
+def test_an_executor_that_told_nothing_is_a_failure_with_sparks_reason(why, knob):
+    silent = Silent(Place("7", "host-7", True), why)
     (finding,) = [one for one in judged(facts(silent=(silent,))) if one.verdict == FAIL]
     assert finding.place == silent.place
-    assert "No module named 'sparkcv'" in finding.found
-    assert "--py-files dist/sparkcv.zip" in finding.knob
+    assert why in finding.found
+    assert knob in finding.knob
+
+
+def test_an_executor_that_was_given_up_for_anothers_failure_is_no_failure_of_its_own():
+    others = Silent(Place("7", "host-7", True), "given up when that of others failed", is_own=False)
+    (finding,) = [one for one in judged(facts(silent=(others,))) if one.place == others.place]
+    assert finding.verdict == WARNING
 
 
 def test_what_the_training_job_says_of_its_flags_and_data_is_a_failure_of_the_run():

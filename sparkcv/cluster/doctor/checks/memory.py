@@ -81,7 +81,7 @@ def _address_spaces(facts: Facts) -> Iterator[Finding]:
     for machine in facts.executors:
         if machine.address_space is not None and machine.address_space < wanted:
             found = (
-                f"the address space of a process is bound to {{}} (RLIMIT_AS), TensorFlow takes {wanted / 1e9:.0f} GB"
+                f"the address space of a process is bound to {{}} (RLIMIT_AS), TensorFlow maps {wanted / 1e9:.0f} GB"
             )
             yield _too_narrow(machine, found)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.doctor.facts import Facts
-from sparkcv.cluster.doctor.finding import FAIL, OK, SETTINGS, WARNING, Finding
+from sparkcv.cluster.doctor.finding import FAIL, OK, SETTINGS, WARNING, Finding, quantity
 from sparkcv.cluster.doctor.sizes import megabytes
 
 __all__ = ["check"]
@@ -49,6 +49,6 @@ def _address_space(facts: Facts) -> Finding:
         SETTINGS,
         FAIL if bound < wanted else WARNING,
         f"spark.executor.pyspark.memory={text} bounds the address space (RLIMIT_AS) of each role's process, of which"
-        f" TensorFlow takes about {wanted / 1e9:.0f} GB, far more than memory",
+        f" TensorFlow maps {quantity(wanted, 'bytes')} and more, far more than it uses",
         "leave spark.executor.pyspark.memory out and set spark.executor.memoryOverhead",
     )

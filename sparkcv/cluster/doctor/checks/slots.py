@@ -4,26 +4,22 @@ import math
 from collections.abc import Iterator
 
 from sparkcv.cluster.doctor.facts import Facts, Silent, Spark
-from sparkcv.cluster.doctor.finding import FAIL, OK, SETTINGS, Finding
+from sparkcv.cluster.doctor.finding import FAIL, OK, SETTINGS, WARNING, Finding
 
 __all__ = ["check", "check_asked", "check_told"]
 
 _CHECK = "slots"
+_ARCHIVE = "--archives hdfs:///user/${USER}/Python.zip#Python --conf spark.pyspark.python=Python/bin/python3"
 # What Spark says of a task that could not even start, and what mends it.
 _KNOBS = (
-    (
-        ("different minor version", "PYTHON_VERSION_MISMATCH", "Python minor", "same minor"),
-        "run build_zip.sh with the driver's Python, or submit with --deploy-mode cluster",
-    ),
-    (
-        ("No module named 'sparkcv'", "No module named sparkcv"),
-        "--py-files dist/sparkcv.zip",
-    ),
-    (
-        ("Cannot run program", "cannot be run", "cannot be started", "No module named"),
-        "--archives hdfs:///user/${USER}/Python.zip#Python --conf spark.pyspark.python=Python/bin/python3",
-    ),
+    ("same minor version", "run build_zip.sh with the driver's Python, or submit with --deploy-mode cluster"),
+    ("does not start", _ARCHIVE),
+    ("No module named", _ARCHIVE),
+    ("did not end within", "see what holds the executors' slots, or raise --examination_timeout_s"),
+    ("given up", "mend what failed first, and examine again"),
+    ("no executor was there", "wait for room in the queue, or name another by --queue"),
 )
+_ELSE = "see this executor's log (yarn logs -applicationId ...)"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -35,7 +31,8 @@ def check(facts: Facts) -> Iterator[Finding]:
 def check_told(facts: Facts) -> Iterator[Finding]:
     """Executors that told nothing of themselves."""
     for silent in facts.silent:
-        yield Finding(_CHECK, silent.place, FAIL, f"not examined: {silent.why}", _knob(silent))
+        verdict = FAIL if silent.is_own else WARNING
+        yield Finding(_CHECK, silent.place, verdict, f"not examined: {silent.why}", _knob(silent))
 
 
 def check_asked(facts: Facts) -> Iterator[Finding]:
@@ -56,6 +53,9 @@ def _slots(facts: Facts) -> Finding:
         knob = "wait for room in the queue, name another by --queue, ask for less memory or cores an executor, or use"
         return Finding(_CHECK, SETTINGS, FAIL, found, f"{knob} fewer roles (--cluster_size)")
     found = f"{wanted} roles, {spark.slots_now} task slots on {len(spark.executors)} executors"
+    if spark.slots_most is not None and spark.slots_now < spark.slots_most:
+        found += f"; the cluster has not granted the other {spark.slots_most - spark.slots_now} that were asked for"
+        return Finding(_CHECK, SETTINGS, WARNING, found, "wait for room in the queue, or ask for fewer executors")
     return Finding(_CHECK, SETTINGS, OK, found)
 
 
@@ -67,4 +67,4 @@ def _more(spark: Spark, wanted: int) -> str:
 
 
 def _knob(silent: Silent) -> str:
-    return next((knob for words, knob in _KNOBS if any(word in silent.why for word in words)), "")
+    return next((knob for words, knob in _KNOBS if words in silent.why), _ELSE)
