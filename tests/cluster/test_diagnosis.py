@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from sparkcv.cluster.diagnosis import Failure, probable_cause, report
+from sparkcv.cluster.memory import ExecutorMemory, Overrun, overrun, wanted_overhead_mb
 from sparkcv.cluster.topology import Role
 
 FAILURE = Failure(role=Role("worker", 1), sentence="worker:1 failed")
@@ -29,6 +30,32 @@ def cause_of(**known):
 )
 def test_a_signal_has_a_probable_cause(number, why):
     assert why in cause_of(returncode=-number)
+
+
+@pytest.mark.parametrize(
+    ("peak_mb", "why"), [(0, "out of memory"), (300, "killed from outside"), (900, "out of memory")]
+)
+def test_a_kill_is_hardly_for_memory_where_the_role_had_far_less_than_it_was_given(peak_mb, why):
+    known = {"peak_rss_bytes": peak_mb * 2**20, "memory": ExecutorMemory(heap_mb=512, overhead_mb=1024)}
+    assert why in cause_of(returncode=-signal.SIGKILL, **known)
+
+
+def test_a_container_over_its_limit_is_told_with_the_overhead_to_use():
+    over = overrun(
+        "Container killed by YARN for exceeding physical memory limits. 2.5 GB of 2 GB physical memory used."
+    )
+    assert over == Overrun(int(2.5 * 2**30), 2 * 2**30)
+    known = {"overrun": over, "memory": ExecutorMemory(heap_mb=1024, overhead_mb=1024), "peak_rss_bytes": 2**31}
+    text = report(dataclasses.replace(FAILURE, **known))
+    assert "over the limit of 2048 MB" in text
+    assert "--conf spark.executor.memoryOverhead=2048m (it was 1024m)" in text  # 2.5 GB and a fifth, less the heap
+    assert overrun("Executor heartbeat timed out") is None
+
+
+def test_the_overhead_to_use_is_always_more_than_before_and_in_whole_steps():
+    given = ExecutorMemory(heap_mb=4096, overhead_mb=1000)
+    assert wanted_overhead_mb(given, 100 * 2**20) == 1024
+    assert wanted_overhead_mb(given, 5 * 2**30) == 2048
 
 
 def test_an_unknown_signal_has_none_and_breaks_nothing():

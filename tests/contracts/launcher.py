@@ -66,6 +66,8 @@ class LauncherContract:
             assert host == "127.0.0.1"
             assert launch.place(task)
             assert launch.loss(task) == ""
+            assert launch.stopped() == ""
+            assert launch.memory() is None  # neither of the launchers under test bounds it
             assert root.startswith("/")
 
     def test_one_body_that_raises_ends_all_and_is_named(self, launcher, tmp_path):
