@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from sparkcv import logs
-from sparkcv.cluster import yarn
+from sparkcv.cluster import start, yarn
 from sparkcv.cluster.embedded import embedded_session, interrupts_kept
 from sparkcv.cluster.memory import overhead_for
 from sparkcv.cluster.spark_errors import spark_sentence
@@ -61,6 +61,7 @@ def spark_session(
     ):
         if value < 1:
             raise UsageError(f"{name} counts from 1, got {value}")
+    start.lift_storage_wait()
     conf = _passed_on() | dict(conf or {})
     if "PYSPARK_GATEWAY_PORT" in os.environ or _active_session() is not None:
         with _submitted(app_name, conf, role_bytes, num_executors) as spark:

@@ -6,6 +6,7 @@ and writes "User application exited with status 1" for a reason. It is reached h
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,22 @@ from sparkcv import logs
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["fail_unless_stopped", "is_cluster_mode", "is_container", "is_yarn", "report_end", "stop"]
+__all__ = [
+    "fail_unless_stopped",
+    "is_cluster_mode",
+    "is_container",
+    "is_yarn",
+    "report_end",
+    "start_time_left_s",
+    "stop",
+]
 
 _MASTER = "ApplicationMaster$"
 _GETTER = "org$apache$spark$deploy$yarn$ApplicationMaster$$master"  # Scala's name of the private val
 _BEFORE_SPARKS_OWN = 100  # Hadoop runs its hooks from the highest number down; Spark's is 40 with default settings
 _FAILED = 1
+_CLEAN_UP_S = 5.0
+_WAIT_FOR_CONTEXT = "spark.yarn.am.waitTime", "100s"  # its name and Spark's default
 
 _log = logs.get(__name__)
 
@@ -39,6 +50,19 @@ def is_yarn(spark: "SparkSession") -> bool:
     return bool(spark.sparkContext.master == "yarn")
 
 
+def start_time_left_s() -> float | None:
+    """Seconds in which the first SparkContext must be there, or the ApplicationMaster gives up; None without one."""
+    if not is_cluster_mode():
+        return None
+    with _told("the time that the ApplicationMaster leaves to the start is not known"):
+        jvm, _ = _java()
+        text = jvm.java.lang.System.getProperty(*_WAIT_FOR_CONTEXT)
+        wait_ms = jvm.org.apache.spark.network.util.JavaUtils.timeStringAsMs(text)
+        up_ms = jvm.java.lang.management.ManagementFactory.getRuntimeMXBean().getUptime()
+        return float(wait_ms - up_ms) / 1000
+    return None
+
+
 def report_end(message: str, exit_code: int, *, may_retry: bool) -> None:
     """Tell YARN that the application failed, and why; does nothing elsewhere than in cluster mode.
 
@@ -49,11 +73,12 @@ def report_end(message: str, exit_code: int, *, may_retry: bool) -> None:
         return
     with _told("YARN will not say why this application failed"):
         jvm, gateway = _java()
-        master = getattr(getattr(getattr(jvm.org.apache.spark.deploy.yarn, _MASTER), "MODULE$"), _GETTER)()
+        module = getattr(getattr(jvm.org.apache.spark.deploy.yarn, _MASTER), "MODULE$")
+        master, attempt = getattr(module, _GETTER)(), module.getAttemptId()
         if not _field(master, "registered"):  # it registers with the first SparkContext, and was not to get one
-            _register(jvm, gateway, master)
+            _register(jvm, gateway, master, attempt)
         failed = jvm.org.apache.hadoop.yarn.api.records.FinalApplicationStatus.FAILED
-        if not may_retry:
+        if not may_retry or attempt.getAttemptId() >= _max_attempts(jvm, master):
             master.unregister(failed, message)
             _remove_staged_files(jvm, gateway, master)
         _finish(master, failed, exit_code, message)
@@ -107,10 +132,9 @@ def _told(what_then: str) -> Iterator[None]:
 
 def _java() -> tuple[Any, Any]:
     from pyspark import SparkContext
-    from pyspark.java_gateway import launch_gateway
 
-    gateway = SparkContext._gateway or launch_gateway()  # under spark-submit it connects to the one that is there
-    return gateway.jvm, gateway
+    SparkContext._ensure_initialized()  # under spark-submit it connects to the Java process that is there
+    return SparkContext._jvm, SparkContext._gateway
 
 
 def _objects(jvm: Any, gateway: Any, *values: Any) -> Any:
@@ -136,14 +160,25 @@ def _call(jvm: Any, gateway: Any, target: Any, name: str, *values: Any) -> None:
     raise AttributeError(f"{target.getClass().getName()} has no {name} of {len(values)} arguments")
 
 
-def _register(jvm: Any, gateway: Any, master: Any) -> None:
-    attempt = getattr(getattr(jvm.org.apache.spark.deploy.yarn, _MASTER), "MODULE$").getAttemptId()
+def _register(jvm: Any, gateway: Any, master: Any, attempt: Any) -> None:
     nobody = jvm.scala.Option.empty()
     conf = jvm.org.apache.spark.SparkConf()
     _call(jvm, gateway, master, "registerAM", os.environ.get("NM_HOST", "localhost"), -1, conf, nobody, attempt)
 
 
+def _max_attempts(jvm: Any, master: Any) -> int:
+    conf = jvm.org.apache.spark.SparkConf()
+    return int(_field(master, "client").getMaxRegAttempts(conf, _field(master, "yarnConf")))
+
+
 def _remove_staged_files(jvm: Any, gateway: Any, master: Any) -> None:
-    """What Spark does only together with unregistering by itself."""
-    staged = jvm.org.apache.hadoop.fs.Path(os.environ["SPARK_YARN_STAGING_DIR"])
-    _call(jvm, gateway, master, "cleanupStagingDir", staged)
+    """What Spark does only where it unregisters by itself; no longer than a moment, as their NameNode may be away."""
+
+    def remove() -> None:
+        with _told("the staged files stay"):
+            staged = jvm.org.apache.hadoop.fs.Path(os.environ["SPARK_YARN_STAGING_DIR"])
+            _call(jvm, gateway, master, "cleanupStagingDir", staged)
+
+    thread = threading.Thread(target=remove, name="sparkcv-clean-up", daemon=True)
+    thread.start()
+    thread.join(_CLEAN_UP_S)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from sparkcv import config, logs
-from sparkcv.cluster import yarn
+from sparkcv.cluster import start, yarn
 from sparkcv.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -39,6 +39,7 @@ def run_job(cls: type[Config], prog: str, work: Callable[[Config], object], argv
     logs.setup("driver")
     try:
         with _bugs_told_to_yarn(prog):
+            start.bound_storage_wait()
             report = work(config.parse(cls, sys.argv[1:] if argv is None else argv, prog))
     except SystemExit as err:  # argparse's --help
         return EXIT_OK if err.code in (None, 0) else EXIT_FAILED

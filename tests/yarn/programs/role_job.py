@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 
+from sparkcv import storage
 from sparkcv.cluster import supervisor
 from sparkcv.cluster.session import spark_session
 from sparkcv.cluster.topology import roles
@@ -28,6 +29,10 @@ def work(config: RoleConfig) -> str:
     """Refuse before Spark what a usage error shall be, run the roles, say what they returned."""
     if config.deed == "misuse":
         raise UsageError("--deed: got 'misuse', wanted anything else")
+    if config.url:
+        storage.check_writable(config.url)
+    if config.deed == "bug":
+        raise RuntimeError("a bug of ours")
     with spark_session("roles") as spark:
         results = supervisor.run(
             spark,
@@ -36,8 +41,6 @@ def work(config: RoleConfig) -> str:
             dataclasses.asdict(config),
             start_timeout_s=config.start_timeout_s,
         )
-        if config.deed == "bug":
-            raise RuntimeError("a bug of ours")
     return f"the roles returned {results}"
 
 

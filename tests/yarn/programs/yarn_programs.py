@@ -7,7 +7,6 @@ import time
 
 from sparkcv import storage
 from sparkcv.cluster.topology import NodeContext
-from sparkcv.errors import BudgetError
 
 _PATIENCE_S = 300.0
 _CHUNK = 32 * 2**20
@@ -61,7 +60,3 @@ def _hog(ctx: NodeContext) -> dict:
         held.append(b"\1" * _CHUNK)
         time.sleep(0.1)  # this is the deed: YARN looks once a second
     return {"was_stopped": _wait(ctx), "held": len(held)}
-
-
-def _bad_data(ctx: NodeContext) -> dict:
-    raise BudgetError("12 of 100 records are bad, over the budget of 1")

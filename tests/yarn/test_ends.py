@@ -1,0 +1,52 @@
+"""YARN's final status and diagnostics say how a job ended: in cluster mode, where the driver is YARN's own child."""
+
+import pytest
+
+from sparkcv import storage
+from tests.yarn.roles import ONE_ATTEMPT, assert_nothing_is_left, driver_log, submit_roles
+
+pytestmark = pytest.mark.hadoop
+
+
+def attempts(submission):
+    names = submission._cluster.container_logs(submission.app_id)
+    return {name.split("_")[3] for name in names}
+
+
+def test_a_run_whose_end_was_verified_is_a_success(hadoop_cluster, hdfs):
+    done = submit_roles(
+        hadoop_cluster,
+        "look",
+        *("--role", "worker:0", "--num_workers", "1", "--url", hdfs),
+        num_executors=2,
+        conf=ONE_ATTEMPT | {"spark.executorEnv.LD_LIBRARY_PATH": "Python/lib"},
+    )
+    assert done.exit_code == 0, done.logs()
+    assert (done.final_status, done.diagnostics) == ("SUCCEEDED", "")
+    said = driver_log(done)
+    assert "'read': 'written by a role'" in said
+    assert "'relative': []" in said
+    assert f"{done.app_id}/sparkcv-scratch-" in said  # YARN removes it with the application
+    assert storage.read_bytes(f"{hdfs}/worker-0.txt") == b"written by a role"
+    assert "Failed to add file" not in said
+    assert_nothing_is_left(done)
+
+
+@pytest.mark.parametrize(
+    ("deed", "exit_code", "sentence", "num_attempts"),
+    [
+        ("misuse", 2, "role_job.py: --deed: got 'misuse', wanted anything else", 1),
+        ("bug", 1, "role_job.py: a bug of the job, see the driver's log: RuntimeError: a bug of ours", 2),
+    ],
+)
+def test_what_fails_before_spark_starts_is_told_and_a_wrong_use_is_not_tried_again(
+    hadoop_cluster, deed, exit_code, sentence, num_attempts
+):
+    done = submit_roles(hadoop_cluster, deed, num_executors=1, conf={"spark.yarn.maxAppAttempts": "2"})
+    assert done.exit_code == 1
+    assert (done.final_status, done.diagnostics) == ("FAILED", sentence)
+    assert sentence in driver_log(done)
+    assert attempts(done) == {f"{attempt:02d}" for attempt in range(1, num_attempts + 1)}
+    assert f"exitCode: {exit_code}" in done.logs()
+    assert_nothing_is_left(done)
+    assert ("Traceback" in driver_log(done)) == (deed == "bug")
