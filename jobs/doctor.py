@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from sparkcv.cluster import doctor as cluster_doctor
+from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.session import spark_session
 from sparkcv.config import DoctorConfig
 from sparkcv.driver import doctor
@@ -18,7 +19,12 @@ def work(config: DoctorConfig) -> str:
     """Check the run, open Spark as training would, examine, print the table; raise SparkcvError if it would fail."""
     case = doctor.prepare(config)
     num_roles = config.num_ps_tasks + config.num_workers
-    with spark_session("sparkcv doctor", num_executors=num_roles, memory_mb=config.executor_memory_mb) as spark:
+    with spark_session(
+        "sparkcv doctor",
+        num_executors=num_roles,
+        memory_mb=config.executor_memory_mb,
+        role_bytes=estimate.largest(case.config, case.dataset)[1].likely,
+    ) as spark:
         report = doctor.diagnose(spark, case)
         is_terminal = sys.stdout.isatty()
         columns = shutil.get_terminal_size((_COLUMNS, 0)).columns if is_terminal else _COLUMNS

@@ -20,7 +20,6 @@ from sparkcv.records.shards import Dataset
 
 __all__ = [
     "JAVA_LEAST",
-    "JAVA_LIKELY",
     "Memory",
     "NETS",
     "SLOTS",
@@ -33,7 +32,6 @@ __all__ = [
 
 _MB = 2.0**20
 JAVA_LEAST = 250 * _MB  # the executor's Java process that has hardly used its heap, and the Spark task
-JAVA_LIKELY = 600 * _MB
 
 _IMPORTED = 650 * _MB  # TensorFlow, the graph, the session
 _SERVING = 720 * _MB

@@ -53,14 +53,13 @@ def examine(
             shards=tuple(shard.url for shard in dataset.shards) if dataset is not None else (),
             role_timeout_s=config.load_timeout_s if config.load_tensorflow else 0.0,
         )
-        driver = gathering.driver(made, dataset)
+        facts = gathering.facts(spark, config, dataset, gathering.driver(made, dataset))
         _log.info("examining %d task slots", now)
-        is_barrier = not application.describe(spark).is_on("spark.dynamicAllocation.enabled")
+        is_barrier = not facts.spark.is_on("spark.dynamicAllocation.enabled")
         survey = Survey(spark, order, is_barrier=is_barrier, timeout_s=config.examination_timeout_s)
         if now:
             survey.run(lambda: max(1, application.slots_now(spark)))
         else:
             survey.silent.append(Silent(SETTINGS, f"no executor was there after {config.start_timeout_s / 2:.0f} s"))
-    facts = gathering.surveyed(gathering.facts(spark, config, dataset, driver), survey)
-    facts = dataclasses.replace(facts, complaints=tuple(complaints))
+    facts = dataclasses.replace(gathering.surveyed(facts, survey), complaints=tuple(complaints))
     return Report(tuple(checks.judge(facts, checks.ALL)))

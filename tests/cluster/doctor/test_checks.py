@@ -132,6 +132,7 @@ def test_what_is_wrong_with_the_application_is_told_once_with_its_knob(changes, 
         ("the executors' Python Python/bin/python3 does not start: No such file", "--archives"),
         ("ModuleNotFoundError: No module named 'pyspark'", "--archives"),
         ("the examination did not end within 480 s", "--examination_timeout_s"),
+        ("Container killed by YARN. 925.9 MB of 896 MB physical memory used.", "spark.executor.memoryOverhead="),
         ("ExecutorLostFailure", "log"),
     ],
 )

@@ -8,12 +8,11 @@ from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.doctor.facts import Facts, Machine
 from sparkcv.cluster.doctor.finding import FAIL, OK, SETTINGS, WARNING, Finding, quantity
 from sparkcv.cluster.doctor.sizes import container_mb, heap_mb, overhead_mb
+from sparkcv.cluster.memory import overhead_for
 
-__all__ = ["check", "check_surely"]
+__all__ = ["check", "check_surely", "knob"]
 
 _CHECK = "memory"
-_STEP_MB = 256
-_MARGIN = 1.15  # for what the estimate may be short by
 _SURELY = 0.75  # of the estimate: what is below it has no chance
 
 
@@ -34,6 +33,14 @@ def check_surely(facts: Facts) -> Iterator[Finding]:
         yield _container(facts, role.least)
 
 
+def knob(facts: Facts) -> str:
+    """Return the memoryOverhead that holds an executor's roles, if YARN can give it."""
+    overhead, largest = _wanted_overhead(facts), facts.spark.limits_mb[1]
+    if largest and overhead + heap_mb(facts.spark) > largest:
+        return f"a smaller --batch_size or --train_image_size: YARN's largest container has {largest} MiB"
+    return f"--conf spark.executor.memoryOverhead={overhead}m, or a smaller --batch_size"
+
+
 def _container(facts: Facts, least_each: float) -> Finding:
     """A container's limit against its processes: Java, the Spark task, and the roles beside it."""
     spark, each = facts.spark, _roles_each(facts)
@@ -43,15 +50,11 @@ def _container(facts: Facts, least_each: float) -> Finding:
         f"a container of {quantity(limit, 'bytes')} ({overhead_mb(spark)} MiB of it are memoryOverhead) has to hold"
         f" {_roles(each, name)} of about {quantity(role.likely, 'bytes')} and Java"
     )
-    if limit >= (each * role.likely + estimate.JAVA_LIKELY) * _MARGIN:
+    if limit >= (heap_mb(spark) + _wanted_overhead(facts)) * 2**20:
         return Finding(_CHECK, SETTINGS, OK, found)
-    overhead, largest = _overhead(each * role.likely), spark.limits_mb[1]
-    knob = f"--conf spark.executor.memoryOverhead={overhead}m, or a smaller --batch_size"
-    if largest and overhead + heap_mb(spark) > largest:
-        knob = f"a smaller --batch_size or --train_image_size: YARN's largest container has {largest} MiB"
     if limit >= each * least_each + estimate.JAVA_LEAST:
-        return Finding(_CHECK, SETTINGS, WARNING, f"{found}: it may be killed", knob)
-    return Finding(_CHECK, SETTINGS, FAIL, f"{found}: it will be killed", knob)
+        return Finding(_CHECK, SETTINGS, WARNING, f"{found}: it may be killed", knob(facts))
+    return Finding(_CHECK, SETTINGS, FAIL, f"{found}: it will be killed", knob(facts))
 
 
 def _hosts(facts: Facts) -> Iterator[Finding]:
@@ -64,12 +67,12 @@ def _hosts(facts: Facts) -> Iterator[Finding]:
         num_roles = min(facts.num_roles, count[machine.place.host] * _roles_each(facts))
         likely = _together(facts, num_roles)
         found = f"{{}} free, {_roles(num_roles, name)} on this host take about {quantity(likely, 'bytes')}"
-        knob = "a smaller --batch_size, fewer roles on this host, or more memory"
+        less = "a smaller --batch_size, fewer roles on this host, or more memory"
         verdict = OK
         if machine.memory_free < likely:
             verdict = FAIL if machine.memory_free < _SURELY * likely else WARNING
         yield Finding(
-            _CHECK, machine.place, verdict, found, "" if verdict == OK else knob, machine.memory_free, "bytes"
+            _CHECK, machine.place, verdict, found, "" if verdict == OK else less, machine.memory_free, "bytes"
         )
 
 
@@ -90,6 +93,12 @@ def _too_narrow(machine: Machine, found: str) -> Finding:
     return Finding(_CHECK, machine.place, FAIL, found, "ulimit -v unlimited there", machine.address_space, "bytes")
 
 
+def _wanted_overhead(facts: Facts) -> int:
+    """What a session asks for where the user sets nothing."""
+    _, role = estimate.largest(facts.config, facts.dataset)
+    return overhead_for(_roles_each(facts) * role.likely, heap_mb(facts.spark))
+
+
 def _roles_each(facts: Facts) -> int:
     """Roles in one executor if Spark spreads them evenly, as it does."""
     num_executors = len(facts.spark.executors) or facts.spark.executors_asked or facts.num_roles
@@ -105,9 +114,3 @@ def _together(facts: Facts, num_roles: int) -> float:
 
 def _roles(count: int, name: str) -> str:
     return f"a {name}" if count == 1 else f"{count} roles"
-
-
-def _overhead(role_bytes: float) -> int:
-    """The memoryOverhead in MiB that holds the roles even if Java fills its heap."""
-    wanted = (role_bytes * _MARGIN + estimate.JAVA_LIKELY) / 2**20
-    return math.ceil(wanted / _STEP_MB) * _STEP_MB

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Iterator
 
+from sparkcv.cluster.doctor.checks import memory
 from sparkcv.cluster.doctor.facts import Facts, Silent, Spark
 from sparkcv.cluster.doctor.finding import FAIL, OK, SETTINGS, WARNING, Finding
+from sparkcv.cluster.memory import overrun
 
 __all__ = ["check", "check_asked", "check_told"]
 
@@ -32,7 +34,7 @@ def check_told(facts: Facts) -> Iterator[Finding]:
     """Executors that told nothing of themselves."""
     for silent in facts.silent:
         verdict = FAIL if silent.is_own else WARNING
-        yield Finding(_CHECK, silent.place, verdict, f"not examined: {silent.why}", _knob(silent))
+        yield Finding(_CHECK, silent.place, verdict, f"not examined: {silent.why}", _knob(silent, facts))
 
 
 def check_asked(facts: Facts) -> Iterator[Finding]:
@@ -66,5 +68,7 @@ def _more(spark: Spark, wanted: int) -> str:
     return f"submit with --num-executors {math.ceil(wanted / slots_each)}, or use fewer ps and workers (--cluster_size)"
 
 
-def _knob(silent: Silent) -> str:
+def _knob(silent: Silent, facts: Facts) -> str:
+    if overrun(silent.why) is not None:  # of one process that does no more than load TensorFlow
+        return memory.knob(facts)
     return next((knob for words, knob in _KNOBS if words in silent.why), _ELSE)
