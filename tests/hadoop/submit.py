@@ -3,12 +3,14 @@
 ``submit()`` waits for the end; ``start_submit()`` gives a running one, to be watched, killed, or waited for.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.parse
 import uuid
 import zipfile
@@ -238,6 +240,16 @@ class Submission:
         if done.returncode:
             raise RuntimeError(f"yarn application -kill failed ({done.returncode}): {done.stdout}{done.stderr}")
 
+    def end(self) -> None:
+        """Kill what still runs of it; fine if nothing does, or if its cluster is gone."""
+        with contextlib.suppress(urllib.error.URLError):
+            if (app_id := self._find()) and self._cluster.application(app_id)["state"] not in _ENDED:
+                self._app_id = app_id
+                self.kill()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait(30)
+
     def pids(self) -> list[int]:
         """All processes of its containers on this machine: they carry the application's name in their environment."""
         return pids_with(self.app_id)
@@ -254,16 +266,8 @@ class Submission:
         try:
             wait_until(ready, what, left_s)
         except RuntimeError as err:
-            self._end()
+            self.end()
             raise RuntimeError(f"{err}; its output ended: {self.output[-3000:]}") from err
-
-    def _end(self) -> None:
-        if app_id := self._find():
-            self._app_id = app_id
-            self.kill()
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait(30)
 
 
 def pids_with(word: str) -> list[int]:

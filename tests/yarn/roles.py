@@ -12,12 +12,21 @@ from tests.hadoop.submit import Submission, start_submit
 PROGRAMS = Path(__file__).with_name("programs")
 ONE_ATTEMPT = {"spark.yarn.maxAppAttempts": "1"}
 _START_S, _GONE_S = 180, 60
+_started: list[Submission] = []
 
 
 def submit_roles(cluster, deed: str, *words: str, **how) -> Submission:
     """``spark-submit`` role_job.py; returns at once."""
     files = [PROGRAMS / "yarn_programs.py"]
-    return start_submit(cluster, PROGRAMS / "role_job.py", ["--deed", deed, *words], py_files=files, **how)
+    started = start_submit(cluster, PROGRAMS / "role_job.py", ["--deed", deed, *words], py_files=files, **how)
+    _started.append(started)
+    return started
+
+
+def end_all() -> None:
+    """End what a test has submitted and, having failed, not waited for."""
+    while _started:
+        _started.pop().end()
 
 
 def wait_for_roles(submission: Submission, *, attempt: int = 1) -> None:
