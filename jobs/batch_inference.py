@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.session import spark_session
 from sparkcv.config import ScoreConfig
 from sparkcv.driver.job import run_job
@@ -18,6 +19,7 @@ def work(config: ScoreConfig) -> scoring.ScoreReport:
         "sparkcv score",
         num_executors=config.cluster_size or _EXECUTORS,
         memory_mb=config.executor_memory_mb,
+        role_bytes=estimate.scorer(plan.manifest.model_name, plan.manifest.image_size, config.batch_size),
         conf=scoring.SPARK_CONF,
     ) as spark:
         return scoring.score(spark, plan)

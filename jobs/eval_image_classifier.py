@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.session import spark_session
 from sparkcv.config import EvalConfig
 from sparkcv.driver import evaluate
@@ -13,7 +14,10 @@ def work(config: EvalConfig) -> evaluate.EvalReport:
     """Check the evaluation, open Spark with an executor an evaluator, evaluate."""
     plan = evaluate.prepare(config)
     with spark_session(
-        "sparkcv eval", num_executors=config.cluster_size or 1, memory_mb=config.executor_memory_mb
+        "sparkcv eval",
+        num_executors=config.cluster_size or 1,
+        memory_mb=config.executor_memory_mb,
+        role_bytes=estimate.evaluator(config),
     ) as spark:
         return evaluate.evaluate(spark, plan)
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.session import spark_session
 from sparkcv.config import ExportConfig
 from sparkcv.driver import export
@@ -12,7 +13,12 @@ from sparkcv.driver.job import run_job
 def work(config: ExportConfig) -> export.ExportReport:
     """Check the export, open Spark with the one executor it needs, export."""
     task = export.prepare(config)
-    with spark_session("sparkcv export", num_executors=1, memory_mb=config.executor_memory_mb) as spark:
+    with spark_session(
+        "sparkcv export",
+        num_executors=1,
+        memory_mb=config.executor_memory_mb,
+        role_bytes=estimate.exporter(config.model_name),
+    ) as spark:
         return export.export(spark, task)
 
 

@@ -15,7 +15,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from sparkcv import nets
-from sparkcv.config import TrainConfig
+from sparkcv.config import EvalConfig, TrainConfig
 from sparkcv.records.shards import Dataset
 
 __all__ = [
@@ -25,8 +25,11 @@ __all__ = [
     "SLOTS",
     "address_space",
     "disk",
+    "evaluator",
+    "exporter",
     "largest",
     "ps",
+    "scorer",
     "worker",
 ]
 
@@ -39,6 +42,8 @@ _MAPPED = 2700 * _MB  # address space beyond what is used, with 2 threads
 _COMMON_QUEUE_BYTES = 512 * _MB  # inputs/batches.py
 _COMMON_QUEUE_BATCHES = 20
 _RECORD_BYTES = 110e3  # of ImageNet, where no dataset tells
+_EXPORT_TIMES = 19  # of the weights: two graphs as protocol buffers, each loaded again; 2.1 GB seen for Inception v3
+_FORWARD_SHARE = 1 / 8  # of what a picture adds to a step: nothing is kept for gradients
 _NUM_SAVED = 2  # a checkpoint that is restored, and one that is being saved
 
 
@@ -114,6 +119,21 @@ def largest(config: TrainConfig, dataset: Dataset | None = None) -> tuple[str, M
     return max(roles, key=lambda role: role[1].likely)
 
 
+def evaluator(config: EvalConfig) -> float:
+    """Return the resident bytes of an evaluation's process."""
+    return _forward(config.model_name, config.eval_image_size, config.batch_size)
+
+
+def scorer(model_name: str, image_size: int, batch_size: int) -> float:
+    """Return the resident bytes of a scoring task's Python process, which has the model's files in memory, too."""
+    return _forward(model_name, image_size, batch_size) + 2 * _net(model_name).trainable * 4e6
+
+
+def exporter(model_name: str) -> float:
+    """Return the resident bytes of an export's process."""
+    return _IMPORTED + _EXPORT_TIMES * _net(model_name).trainable * 4e6
+
+
 def disk(config: TrainConfig, dataset: Dataset | None = None) -> float:
     """Return the bytes that a role may take in its scratch folder: spooled shards and the chief's checkpoints."""
     shards = float(config.spool_bytes)
@@ -125,6 +145,20 @@ def disk(config: TrainConfig, dataset: Dataset | None = None) -> float:
 def address_space(config: TrainConfig) -> float:
     """Return the bytes of address space that a worker maps, far more than it uses."""
     return worker(config).likely + _MAPPED
+
+
+def _forward(model_name: str, image_size: int | None, batch_size: int) -> float:
+    """Weights, the largest layers of a batch, and the batches before them."""
+    size = _net(model_name)
+    default = nets.get(model_name).default_image_size if model_name in NETS else image_size or 1
+    side = image_size or default
+    layers = batch_size * size.picture_mb * _MB * _FORWARD_SHARE * (side / default) ** 2
+    return _IMPORTED + 3 * size.trainable * 4e6 + layers + 4 * batch_size * side * side * 12.0
+
+
+def _net(model_name: str) -> NetSize:
+    """A net's size; one of another origin counts as Inception v3."""
+    return NETS.get(model_name, NETS["inception_v3"])
 
 
 def _weights(config: TrainConfig) -> float:
