@@ -81,7 +81,3 @@ def _run_ivy(ivy: Path, folder: Path) -> None:
 
 def _tail(log: Path) -> str:
     return " / ".join(log.read_text(errors="replace").strip().splitlines()[-6:])
-
-
-if __name__ == "__main__":
-    print(jars_dir())
