@@ -19,6 +19,7 @@ from sparkcv.storage.names import scheme_of, split_host
 from sparkcv.storage.translate import translated
 
 COPY_BYTES = 1 << 20
+_NAME_BYTES = 200
 
 # A client made before a fork deadlocks in the child (hdfs-native), hence the process id in the key.
 _clients: dict[tuple[int, Hashable], AbstractFileSystem] = {}
@@ -91,7 +92,8 @@ def look_up(url: str) -> dict[str, Any] | None:
 def name_aside(path: str) -> str:
     """Name a hidden sibling of a path or URL, unique to this call."""
     head, slash, name = path.rstrip("/").rpartition("/")
-    return f"{head}{slash}.{name}.tmp-{secrets.token_hex(6)}"
+    short = name.encode()[:_NAME_BYTES].decode(errors="ignore")  # the name may be as long as names may be
+    return f"{head}{slash}.{short}.tmp-{secrets.token_hex(6)}"
 
 
 def _has_rename(fs: AbstractFileSystem) -> bool:

@@ -95,13 +95,11 @@ def _scan_local(path: str) -> Iterator[dict[str, Any]]:
 
 
 def walk(url: str) -> Iterator[Entry]:
-    """Yield every file below a folder, depth first and sorted by name.
+    """Yield every file below a folder, depth first and sorted by name; holds one folder's listing a level.
 
-    Holds one folder's listing a level, on HDFS a thousand of its names.
     A symbolic link that leads back to a folder it lies in raises StorageError: it would never end.
     """
-    # HDFS sorts by itself, so that a folder of any size streams; other stores' order is their own.
-    for entry in iter_dir(url) if is_hdfs(open_fs(url)[0]) else list_dir(url):
+    for entry in list_dir(url):
         if not entry.is_dir:
             yield entry
             continue

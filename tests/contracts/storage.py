@@ -160,6 +160,13 @@ class StorageContract:
         storage.delete(storage.join(root, "plain"), recursive=True)
         assert not storage.exists(storage.join(root, "plain"))
 
+    def test_a_name_may_be_as_long_as_names_are(self, root):
+        url = storage.join(root, "ü" * 127)
+        storage.write_bytes(url, b"long")
+        storage.write_bytes(url, b"longer")
+        assert storage.read_bytes(url) == b"longer"
+        assert names_below(root) == ["ü" * 127]
+
     def test_deleting_an_odd_name_deletes_only_that(self, root):
         for name in ("*", "abc", "[a]", "a"):
             storage.write_bytes(storage.join(root, "files", name), b"")

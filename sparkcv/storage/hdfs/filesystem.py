@@ -16,6 +16,7 @@ from sparkcv.storage.hdfs.reader import HdfsReader
 from sparkcv.storage.hdfs.writer import HdfsWriter
 
 _BATCH = 1000  # names that HDFS gives in one answer
+_SIGNED = bytes(byte ^ 0x80 for byte in range(256))
 
 
 class HdfsFileSystem(AbstractFileSystem):
@@ -44,12 +45,12 @@ class HdfsFileSystem(AbstractFileSystem):
         return True
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
-        """List a folder, sorted by name."""
+        """List a folder."""
         found = self.scan(path)
         return list(found) if detail else [info["name"] for info in found]
 
     def scan(self, path: str) -> Iterator[dict[str, Any]]:
-        """Yield a folder's entries sorted by name, holding a thousand at a time."""
+        """Yield a folder's entries in HDFS's order, holding a thousand at a time."""
         listing: Iterator[FileStatus] | None = None
         last = ""
         while True:
@@ -78,11 +79,9 @@ class HdfsFileSystem(AbstractFileSystem):
             client.rename(path1, path2, overwrite)
 
         def rename_again(client: Client) -> None:
-            try:
-                rename(client)
-            except FileNotFoundError:  # the answer was lost, not the request
-                if _type(client, path1) is not None or _type(client, path2) is None:
-                    raise
+            if _type(client, path1) is None and _type(client, path2) is not None:
+                return  # it was done, its answer was lost
+            rename(client)
 
         self._link.run(rename, changes=True, again=rename_again)
 
@@ -117,9 +116,13 @@ def _list(
     path: str, listing: Iterator[FileStatus] | None, last: str, client: Client
 ) -> tuple[list[FileStatus], Iterator[FileStatus]]:
     if listing is None:
-        # HDFS sorts by the names' UTF-8 bytes, which is Python's order of strings too.
-        listing = itertools.dropwhile(lambda status: status.path <= last, client.list_status(path))
+        listing = itertools.dropwhile(lambda status: _order(status.path) <= _order(last), client.list_status(path))
     return list(itertools.islice(listing, _BATCH)), listing
+
+
+def _order(path: str) -> bytes:
+    """The order in which HDFS lists: by the UTF-8 bytes as signed numbers, so that letters beyond ASCII come first."""
+    return path.encode().translate(_SIGNED)
 
 
 def _type(client: Client, path: str) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import math
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -20,11 +22,13 @@ from sparkcv.storage.hdfs.trouble import CredentialError, PassingError, explain
 from sparkcv.storage.hdfs.workers import Ticket, submit
 from sparkcv.storage.translate import TroubleError
 
+_LEAST_TRY_S = 2.0
 _Result = TypeVar("_Result")
+_links: weakref.WeakSet[Link] = weakref.WeakSet()
 
 
 class Link:
-    """The client of one ``hdfs://authority``, and how calls are made on it.
+    """The clients of one ``hdfs://authority``, and how calls are made on it.
 
     hdfs-native is told to ask each NameNode once and to give up; the waiting is ours, so that it is as long as the
     user wants and is told. ``name`` is what messages call it.
@@ -35,84 +39,107 @@ class Link:
         self._address = address.find(prefix, self._conf)
         self.name = self._address.url
         self._lock = threading.Lock()
-        self._client: Client | None = None
+        self._clients: dict[bool, Client] = {}
         self._first = 0  # which NameNode to ask first
         self._outages = {False: Outage(), True: Outage()}
+        _links.add(self)
 
     def run(
         self,
         function: Callable[[Client], _Result],
         *,
         changes: bool = False,
+        moves_data: bool = False,
         again: Callable[[Client], _Result] | None = None,
     ) -> _Result:
         """Make a call with the client, again and again while its trouble is a passing one.
 
-        ``changes`` says that it changes HDFS, which safe mode forbids. ``again`` is called instead when a try before
-        may have been carried out; without it the call must be one that may be repeated. Raises TroubleError.
+        ``changes`` says that it changes HDFS, which safe mode forbids; ``moves_data`` that DataNodes take part, which
+        are given more time. ``again`` is called for every try but the first, which may have been carried out all the
+        same; without it the call must be one that may be repeated. Raises TroubleError.
         """
         patience = Patience(self.name, self._outages[changes])
         while True:
-            client = self._connected()
-            ticket = self._wait_for(functools.partial(function, client), patience, changes)
+            client = self._connected(changes)
+            ticket = self._wait_for(functools.partial(function, client), patience, self._most_s(changes, moves_data))
             if ticket.error is None:
                 patience.worked(*(self._outages.values() if changes else [self._outages[False]]))
                 return ticket.result
-            trouble = explain(ticket.error)
+            trouble = ticket.error if isinstance(ticket.error, TroubleError) else explain(ticket.error)
             if isinstance(trouble, CredentialError):
                 trouble = TroubleError(trouble.error, tokens.advice(trouble.text, self._address.url))
             if not isinstance(trouble, PassingError):
-                raise trouble from ticket.error
+                raise trouble from (ticket.error if trouble is not ticket.error else trouble.__cause__)
             words = functools.partial(self._words, trouble)
             if not patience.pause(words):
                 text = f"{self.name} {words()}; waited {time.monotonic() - patience.start_s:.0f} s"
                 raise TroubleError(UnavailableError, text) from ticket.error
             function = again or function
 
-    def _wait_for(self, call: Callable[[], Any], patience: Patience, changes: bool) -> Ticket:
-        """Wait for a call on another thread; one that does not end is given up, and its client with it."""
-        # A change that was given up may still happen, late: with one NameNode asking again gains nothing.
-        may_ask_again = len(self._address.namenodes) > 1 or not changes
-        limit_s = patience.limit_s(patience.wait_s / 4 if may_ask_again else math.inf)
-        give_up_s = time.monotonic() + limit_s
+    def _most_s(self, changes: bool, moves_data: bool) -> float:
+        """Return how long a try may go without a beat, as far as there is time left."""
+        if changes and not moves_data and len(self._address.namenodes) == 1:
+            return math.inf  # given up, it may still happen, late; asking the same one again gains nothing
+        # A reader passes by a silent DataNode by itself, and takes a quarter of the wait for it. A writer whose
+        # DataNode dies may hang in hdfs-native for good, and must have time to begin again.
+        return wait_s() / (2 if moves_data and not changes else 4)
+
+    def _wait_for(self, call: Callable[[], Any], patience: Patience, most_s: float) -> Ticket:
+        """Wait for a call on another thread; one that does not go on is given up, and the clients with it."""
+        limit_s = patience.limit_s(max(most_s, _LEAST_TRY_S))
         ticket = submit(call)
-        while not ticket.wait(min(TELL_EVERY_S, give_up_s - time.monotonic())):
-            if time.monotonic() >= give_up_s:
+        while not ticket.wait(min(TELL_EVERY_S, ticket.beat_s + limit_s - time.monotonic())):
+            if time.monotonic() >= ticket.beat_s + limit_s:
                 with self._lock:
-                    self._client = None
+                    self._clients = {}
                     self._first += 1
                 given_up = Ticket(call)
                 given_up.error = PassingError("does not answer", f"nothing came within {limit_s:.0f} s")
                 return given_up
-            patience.tell(lambda: f"does not answer ({self._address.state()})")
+            if time.monotonic() >= ticket.beat_s + TELL_EVERY_S:
+                patience.tell(lambda: f"does not answer ({self._address.state()})")
         return ticket
 
     def _words(self, trouble: PassingError) -> str:
         if not trouble.reason or trouble.text == "does not answer":
             state = self._address.state()
-            reason = state if not trouble.reason or "refused" in state else f"{trouble.reason}; {state}"
+            reason = state if not trouble.reason or "refused" in state else f"{state}; {trouble.reason}"
             return f"{trouble.text} ({reason})"
         return f"{trouble.text} ({trouble.reason})"
 
-    def _connected(self) -> Client:
+    def _connected(self, changes: bool) -> Client:
+        """Return the client for reading, or the one for changes, which has more patience with DataNodes."""
         with self._lock:
-            if self._client is None:
+            client = self._clients.get(changes)
+            if client is None:
                 name = user_name()
                 if name is not None:
                     os.environ["HADOOP_USER_NAME"] = name  # the only way to tell hdfs-native
-                values = self._conf.values | self._address.settings(self._first) | self._bounds()
-                self._client = Client(self._address.url, values, self._conf.folder)
-            return self._client
+                values = self._conf.values | self._address.settings(self._first) | self._bounds(changes)
+                client = self._clients[changes] = Client(self._address.url, values, self._conf.folder)
+            return client
 
-    def _bounds(self) -> dict[str, str]:
-        """Return what makes hdfs-native give up soon: ours is the waiting."""
-        datanode_ms = int(wait_s() / 8 * 1000)  # a silent DataNode costs two of these before the next replica
+    def _bounds(self, changes: bool) -> dict[str, str]:
+        """Return what makes hdfs-native give up in time: ours is the waiting."""
+        # A silent DataNode costs a reader two of these before it asks the next one. A writer has to wait longer: a
+        # block ends with a sync of the DataNode's disk.
+        timeout_s = wait_s() / (4 if changes else 8)
         given = self._conf.values.get("dfs.client.socket-timeout", "")
         if given.isdigit() and int(given) > 0:
-            datanode_ms = min(datanode_ms, int(given))
+            timeout_s = min(timeout_s, int(given) / 1000)
         return {
             "dfs.client.failover.max.attempts": str(len(self._address.namenodes) - 1),
             "dfs.client.failover.sleep.base.millis": "100",
             "dfs.client.failover.sleep.max.millis": "500",
-            "dfs.client.socket-timeout": str(max(1000, datanode_ms)),
+            "dfs.client.socket-timeout": str(int(1000 * max(1.0, timeout_s))),
         }
+
+
+def _keep_inherited() -> None:
+    """In a forked child: never end the parent's clients, which waits for their threads, and those are not here."""
+    for link in list(_links):
+        for client in link._clients.values():
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(client.inner))
+
+
+os.register_at_fork(after_in_child=_keep_inherited)

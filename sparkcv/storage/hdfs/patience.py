@@ -94,7 +94,7 @@ class Patience:
 
     def tell(self, reason: Callable[[], str]) -> None:
         """Note that the store does not do as asked, and log it if it is time to."""
-        if self._outage.seen(self.start_s, time.monotonic()) and self.left_s > 0:
+        if self._outage.seen(self.start_s, time.monotonic()) and self.left_s > 1:
             _log.warning("%s %s, waiting up to %.0f s more", self._store, reason(), self.left_s)
 
     def pause(self, reason: Callable[[], str]) -> bool:

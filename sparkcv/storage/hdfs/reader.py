@@ -13,9 +13,11 @@ from hdfs_native import Client
 from sparkcv.errors import StorageError, UnavailableError
 from sparkcv.storage.hdfs.link import Link
 from sparkcv.storage.hdfs.trouble import PassingError
+from sparkcv.storage.hdfs.workers import beat
 from sparkcv.storage.translate import TroubleError
 
 _PIECE_BYTES = 8 << 20
+_LOOK_BYTES = 1 << 20
 _POUR_S = 0.5
 _APPEND_S = 5.0  # appending to a file and closing it takes HDFS about half a second
 _APPEND_POLL_S = 0.05
@@ -50,7 +52,7 @@ class HdfsReader:
         left = left if num_bytes < 0 else min(left, num_bytes)
         pieces = []
         while left > 0:
-            pieces.append(self._link.run(functools.partial(self._take, min(left, _PIECE_BYTES))))
+            pieces.append(self._link.run(functools.partial(self._take, min(left, _PIECE_BYTES)), moves_data=True))
             self._offset += len(pieces[-1])
             left -= len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -58,7 +60,7 @@ class HdfsReader:
     def copy_to(self, sink: IO[bytes]) -> None:
         """Copy the whole file to a local one that is open and empty; the errors of that are raised as they are."""
         while sink.tell() < self.size:
-            failed = self._link.run(functools.partial(self._pour, sink))
+            failed = self._link.run(functools.partial(self._pour, sink), moves_data=True)
             if failed is not None:
                 raise failed
 
@@ -144,7 +146,7 @@ class _Cursor:
         if offset != self.offset:
             self._stream, self._left, self._is_read_on = None, b"", False
             self.offset = offset
-        if self._stream is None and not self._is_read_on:  # one look somewhere, such as at a footer
+        if self._stream is None and not self._is_read_on and num_bytes <= _LOOK_BYTES:  # such as at a footer
             data = bytes(self._reader.read_range(offset, num_bytes))
             self._is_read_on = True
         else:
@@ -162,6 +164,7 @@ class _Cursor:
                 raise PassingError("does not give the data", f"it ended at {offset + found} of {self.size} bytes")
             pieces.append(chunk)
             found += len(chunk)
+            beat()
         data = b"".join(pieces)
         self._left = data[num_bytes:]
         return data[:num_bytes] if self._left else data

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,11 +17,15 @@ _IDLE_S = 5.0
 
 
 class Ticket:
-    """A call under way; after ``wait`` said yes it holds its ``result`` or its ``error``."""
+    """A call under way; after ``wait`` said yes it holds its ``result`` or its ``error``.
+
+    ``beat_s`` is when it began, or last said by ``beat`` that it goes on.
+    """
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self._function = function
         self._ended = threading.Event()
+        self.beat_s = time.monotonic()
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -30,6 +35,7 @@ class Ticket:
 
     def run(self) -> None:
         """Make the call; for the worker."""
+        _current.ticket = self
         try:
             self.result = self._function()
         except BaseException as err:  # noqa: BLE001 - a panic is no Exception
@@ -73,6 +79,14 @@ class _Workers:
 
 
 _workers = _Workers()
+_current = threading.local()
+
+
+def beat() -> None:
+    """Say, from within a call of many steps, that it goes on."""
+    ticket = getattr(_current, "ticket", None)
+    if ticket is not None:
+        ticket.beat_s = time.monotonic()
 
 
 def submit(function: Callable[[], Any]) -> Ticket:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import IO, Any
 
 from hdfs_native import Client, WriteOptions
 
+from sparkcv.errors import StorageError
 from sparkcv.storage.hdfs.link import Link
+from sparkcv.storage.hdfs.workers import beat
+from sparkcv.storage.translate import TroubleError
 
 _COPY_BYTES = 4 << 20
 _MEMORY_BYTES = 32 << 20
@@ -25,72 +29,107 @@ class HdfsWriter:
 
     def __init__(self, link: Link, path: str, source: Callable[[], IO[bytes]] | None = None) -> None:
         self._link, self._path, self._source = link, path, source
-        self._kept: IO[bytes] | None = None
-        if source is None:
-            self._kept = tempfile.SpooledTemporaryFile(_MEMORY_BYTES)  # noqa: SIM115 - close() closes it
+        self._kept = _Kept() if source is None else None
         self._num_bytes = 0
         self._is_closed = False
-        self._sink: Any = link.run(self._create, changes=True)
+        self._sink: Any = link.run(functools.partial(_create, path), changes=True)
 
     def write(self, data: Any) -> int:
         """Write bytes."""
+        if self._is_closed:
+            raise TroubleError(StorageError, "it was closed, or broke before")
         data = bytes(data)
-        self._keep(data)
+        if self._kept is not None:
+            self._kept.add(data)
         self._num_bytes += len(data)
-        first = functools.partial(_write, self._sink, data)
-        self._sink = self._try(first, self._write_again)
+        self._sink = self._try(functools.partial(_write, self._sink, data), self._write_again)
         return len(data)
 
     def close(self) -> None:
-        """End the file, which HDFS does not call whole before."""
+        """End the file, which HDFS does not call whole before; nothing is done for one that broke."""
         if self._is_closed:
             return
-        self._is_closed = True
-        try:
-            self._try(functools.partial(_end, self._sink), lambda client: _end(self._write_again(client), client))
-        finally:
-            self._sink = None
-            if self._kept is not None:
-                self._kept.close()
+        self._try(functools.partial(_end, self._sink), lambda client: _end(self._write_again(client), client))
+        self._let_go()
 
     def _try(self, first: Callable[[Client], Any], again: Callable[[Client], Any]) -> Any:
-        can_be_repeated = self._source is not None or self._kept is not None
         try:
-            return self._link.run(first, changes=True, again=again if can_be_repeated else None)
+            return self._link.run(first, changes=True, moves_data=True, again=again)
         except BaseException:
-            self._is_closed = True  # there is nothing to end
+            self._let_go()
             raise
 
-    def _keep(self, data: bytes) -> None:
+    def _let_go(self) -> None:
+        self._is_closed = True
+        self._sink = None
         if self._kept is not None:
-            try:
-                self._kept.write(data)
-            except OSError:  # the local disk is full: the file can still be written, but not twice
-                self._kept.close()
-                self._kept = None
-
-    def _create(self, client: Client) -> Any:
-        return client.create(self._path, WriteOptions(overwrite=True))
+            self._kept.close()
 
     def _write_again(self, client: Client) -> Any:
-        sink = self._create(client)
-        if self._source is not None:
-            with contextlib.closing(self._source()) as source:
-                self._copy(source, sink)
-        else:
-            assert self._kept is not None  # noqa: S101 - see _try
-            self._kept.seek(0)
-            self._copy(self._kept, sink)
+        sink, num_bytes = _create(self._path, client), 0
+        pieces = self._kept.pieces() if self._kept is not None else _pieces_of(self._source)
+        with contextlib.closing(pieces):  # also when writing once more fails
+            for piece in pieces:
+                piece = piece[: self._num_bytes - num_bytes]
+                if not piece:
+                    break
+                sink.write(piece)
+                num_bytes += len(piece)
+                beat()
+        if num_bytes < self._num_bytes:
+            raise TroubleError(StorageError, f"what was written to it is no longer there, {num_bytes} bytes are left")
         return sink
 
-    def _copy(self, source: IO[bytes], sink: Any) -> None:
-        left = self._num_bytes
-        while left > 0:
-            data = source.read(min(_COPY_BYTES, left))
-            if not data:
-                raise OSError(f"the source of {self._path!r} is shorter than before")
-            sink.write(data)
-            left -= len(data)
+
+class _Kept:
+    """The bytes that were written so far, for some in memory and for more on this machine's disk."""
+
+    def __init__(self) -> None:
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
+        self._is_whole = True
+
+    def add(self, data: bytes) -> None:
+        if self._file is None and len(self._memory) + len(data) <= _MEMORY_BYTES:
+            self._memory += data
+        elif self._is_whole:
+            try:
+                if self._file is None:
+                    self._file = tempfile.TemporaryFile()  # noqa: SIM115 - close() closes it
+                self._file.write(data)
+                self._file.flush()
+            except OSError:  # the disk is full: it can be written, but not once more
+                self._is_whole = False
+
+    def pieces(self) -> Generator[bytes, None, None]:
+        """Yield them, without a position that a reader before may still move."""
+        for start in range(0, len(self._memory), _COPY_BYTES):
+            yield bytes(self._memory[start : start + _COPY_BYTES])
+        offset = 0
+        while self._file is not None and (data := os.pread(self._file.fileno(), _COPY_BYTES, offset)):
+            yield data
+            offset += len(data)
+
+    def close(self) -> None:
+        self._memory = bytearray()
+        if self._file is not None:
+            self._file.close()
+
+
+def _pieces_of(source: Callable[[], IO[bytes]] | None) -> Generator[bytes, None, None]:
+    if source is not None:
+        with source() as file:
+            while data := file.read(_COPY_BYTES):
+                yield data
+
+
+def _create(path: str, client: Client) -> Any:
+    """Create a file in place of one of that name, and return hdfs-native's bare writer.
+
+    Not its FileWriter: that ends the file whenever Python collects it, with a call to the NameNode which nothing
+    bounds, on whatever thread that happens to be.
+    """
+    return client.inner.create(path, WriteOptions(overwrite=True))
 
 
 def _write(sink: Any, data: bytes, _: Client) -> Any:

@@ -1,0 +1,318 @@
+"""Finding HDFS by Hadoop's own files and variables, and the sentence for each way in which they lead nowhere."""
+
+import os
+import shutil
+import socket
+import struct
+
+import pytest
+
+from sparkcv import storage
+from sparkcv.errors import AccessError, StorageError, UnavailableError, UsageError
+from sparkcv.storage.hadoop import load_conf
+from sparkcv.storage.hdfs import tokens
+from sparkcv.storage.hdfs.trouble import explain
+
+VARIABLES = ("HADOOP_CONF_DIR", "HADOOP_HOME", "HADOOP_TOKEN_FILE_LOCATION", "HADOOP_USER_NAME", "SPARK_USER")
+
+
+@pytest.fixture(autouse=True)
+def _no_hadoop(monkeypatch, tmp_path):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPARKCV_STORAGE_WAIT_S", "1")
+
+
+def write_conf(folder, core="", **hdfs):
+    """Write a configuration; ``core`` is fs.defaultFS, ``hdfs`` has its properties with _ for each dot."""
+    folder.mkdir(parents=True, exist_ok=True)
+    row = "<property><name>{}</name><value>{}</value></property>".format
+    default = row("fs.defaultFS", core) if core else ""
+    rows = "".join(row(name.replace("__", "-").replace("_", "."), value) for name, value in hdfs.items())
+    (folder / "core-site.xml").write_text(f"<configuration>{default}</configuration>")
+    (folder / "hdfs-site.xml").write_text(f"<?xml version='1.0'?><configuration>{rows}</configuration>")
+    return folder
+
+
+@pytest.fixture
+def conf(tmp_path, monkeypatch):
+    folder = write_conf(tmp_path / "conf", "hdfs://default", dfs_nameservices="default, other",
+                        dfs_ha_namenodes_default="nn1", dfs_namenode_rpc__address_default_nn1="127.0.0.1:1",
+                        dfs_namenode_rpc__address_other="127.0.0.1:2")  # fmt: skip
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(folder))
+    return folder
+
+
+# ---- where the configuration is
+
+
+def test_without_hadoop_there_is_nothing_to_hand_on():
+    assert storage.hadoop_environment() == {}
+
+
+def test_a_child_gets_absolute_paths_and_the_user(conf, monkeypatch):
+    monkeypatch.setenv("HADOOP_CONF_DIR", "conf")
+    monkeypatch.setenv("HADOOP_TOKEN_FILE_LOCATION", "container_tokens")
+    monkeypatch.setenv("SPARK_USER", "me")
+    assert storage.hadoop_environment() == {
+        "HADOOP_CONF_DIR": str(conf),
+        "HADOOP_TOKEN_FILE_LOCATION": str(conf.parent / "container_tokens"),
+        "HADOOP_USER_NAME": "me",
+    }
+    monkeypatch.setenv("HADOOP_USER_NAME", "other")
+    assert storage.hadoop_environment()["HADOOP_USER_NAME"] == "other"
+
+
+def test_a_container_of_yarn_has_the_configuration_in_its_working_folder(tmp_path, monkeypatch):
+    write_conf(tmp_path / "__spark_conf__/__hadoop_conf__")
+    assert storage.hadoop_environment() == {"HADOOP_CONF_DIR": str(tmp_path / "__spark_conf__/__hadoop_conf__")}
+    monkeypatch.setenv("HADOOP_CONF_DIR", "/etc/hadoop of the NodeManager's host, not of this one")
+    assert storage.hadoop_environment() == {"HADOOP_CONF_DIR": str(tmp_path / "__spark_conf__/__hadoop_conf__")}
+    write_conf(tmp_path / "mine")
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path / "mine"))
+    assert storage.hadoop_environment() == {"HADOOP_CONF_DIR": str(tmp_path / "mine")}
+
+
+def test_hadoop_home_is_looked_at_last(tmp_path, monkeypatch):
+    write_conf(tmp_path / "home/etc/hadoop")
+    monkeypatch.setenv("HADOOP_HOME", str(tmp_path / "home"))
+    assert storage.hadoop_environment() == {"HADOOP_CONF_DIR": str(tmp_path / "home/etc/hadoop")}
+
+
+# ---- what it says
+
+
+def test_values_may_hold_variables_and_files_may_include_others(tmp_path, monkeypatch):
+    folder = write_conf(tmp_path / "conf", "hdfs://${cluster}", cluster="c-${user.name}-${env.ZONE}", loop="${loop}")
+    (folder / "more.xml").write_text(
+        "<configuration><property><name>more</name><value> 1 </value></property></configuration>"
+    )
+    (folder / "core-site.xml").write_text(
+        '<configuration xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="more.xml"/>'
+        "<property><name>fs.defaultFS</name><value>hdfs://${cluster}</value></property></configuration>"
+    )
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(folder))
+    monkeypatch.setenv("HADOOP_USER_NAME", "me")
+    monkeypatch.setenv("ZONE", "west")
+    values = load_conf().values
+    assert values["fs.defaultFS"] == "hdfs://c-me-west"
+    assert values["more"] == "1"
+    assert values["loop"] == "${loop}"
+    assert load_conf().folder == str(folder)
+
+
+def test_a_changed_file_is_read_again(conf):
+    assert load_conf().name_services == ["default", "other"]
+    write_conf(conf, "hdfs://new")
+    os.utime(conf / "hdfs-site.xml", ns=(1, 1))
+    assert load_conf().name_services == []
+
+
+def test_a_damaged_configuration_is_told_with_its_file(conf):
+    (conf / "hdfs-site.xml").write_text("<configuration><property>")
+    with pytest.raises(StorageError, match=r"cannot read Hadoop's configuration '.*/conf/hdfs-site.xml': .*line 1"):
+        storage.exists("hdfs://default/x")
+
+
+# ---- which cluster a URL names
+
+
+def test_no_such_name_service(conf):
+    sentence = (
+        r"cannot open 'hdfs://nosuch/x': 'nosuch' is neither a host nor a name service of the Hadoop configuration"
+        r" '.*/conf', which knows 'default', 'other'"
+    )
+    with pytest.raises(StorageError, match=sentence):
+        storage.exists("hdfs://nosuch/x")
+
+
+def test_no_configuration_at_all():
+    sentence = (
+        r"cannot open 'hdfs://default/x': where 'default' is cannot be known, as no Hadoop configuration was found;"
+        r" set HADOOP_CONF_DIR to the folder that holds core-site.xml and hdfs-site.xml"
+    )
+    with pytest.raises(StorageError, match=sentence):
+        storage.exists("hdfs://default/x")
+    with pytest.raises(
+        StorageError, match=r"cannot open 'hdfs:///x': it names no cluster, .*none was found \(set HADOOP_"
+    ):
+        storage.exists("hdfs:///x")
+
+
+def test_no_default_file_system(conf):
+    write_conf(conf)
+    with pytest.raises(
+        StorageError, match=r"'hdfs:///x': it names no cluster, and fs.defaultFS is not set in .*/conf'"
+    ):
+        storage.exists("hdfs:///x")
+    write_conf(conf, "viewfs://all")
+    with pytest.raises(StorageError, match=r"'hdfs:///x': it names no cluster, and fs.defaultFS is 'viewfs://all' in"):
+        storage.exists("hdfs:///x")
+
+
+@pytest.mark.parametrize(
+    ("url", "namenode"),
+    [
+        ("hdfs://default/x", "127.0.0.1:1"),
+        ("hdfs:///x", "127.0.0.1:1"),
+        ("hdfs://other/x", "127.0.0.1:2"),
+        ("hdfs://127.0.0.1:3/x", "127.0.0.1:3"),
+        ("hdfs://127.0.0.1/x", "127.0.0.1:8020"),
+    ],
+)
+def test_a_namenode_that_refuses_is_named_after_the_wait(conf, url, namenode):
+    with pytest.raises(
+        UnavailableError, match=rf"'{url}': hdfs://\S+ does not answer \(connection refused by {namenode}\)"
+    ):
+        storage.exists(url)
+
+
+def test_a_host_that_is_not_known_is_no_matter_of_waiting(conf):
+    with pytest.raises(
+        StorageError, match=r"cannot look at 'hdfs://no-such-host.invalid:8020/x': its host is not known"
+    ):
+        storage.exists("hdfs://no-such-host.invalid:8020/x")
+
+
+def test_a_namenode_that_is_silent_is_named_after_the_wait(conf):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(
+            UnavailableError, match=rf"does not answer \({place} accepts connections; nothing came within"
+        ):
+            storage.exists(f"hdfs://{place}/x")
+        with pytest.raises(UnavailableError, match=rf"cannot make .*{place} accepts connections"):
+            storage.write_bytes(f"hdfs://{place}/x", b"")
+
+
+@pytest.mark.parametrize("wait", ["soon", "-1", "nan", "inf"])
+def test_a_wait_that_is_no_number_of_seconds(conf, monkeypatch, wait):
+    monkeypatch.setenv("SPARKCV_STORAGE_WAIT_S", wait)
+    with pytest.raises(UsageError, match=f"SPARKCV_STORAGE_WAIT_S is '{wait}', wanted the seconds to wait"):
+        storage.exists("hdfs://default/x")
+
+
+# ---- on real daemons
+
+
+@pytest.fixture
+def namenode(hdfs, monkeypatch):
+    """``host:port`` of the shared cluster's NameNode, with no variable that leads to it; its folder is (url)."""
+    monkeypatch.setenv("SPARKCV_STORAGE_WAIT_S", "60")
+    places = load_conf().namenodes("default")
+    return places["nn1"]
+
+
+@pytest.mark.hadoop
+def test_the_configuration_of_a_container_leads_to_hdfs(namenode, hdfs, tmp_path, monkeypatch):
+    shutil.copytree(os.environ["HADOOP_CONF_DIR"], tmp_path / "__spark_conf__/__hadoop_conf__")
+    monkeypatch.delenv("HADOOP_CONF_DIR")
+    storage.write_bytes(f"{hdfs}/x", b"1")
+    assert storage.read_bytes(f"{hdfs}/x") == b"1"
+
+
+@pytest.mark.hadoop
+def test_another_cluster_is_reached_by_its_full_address_or_its_own_name(namenode, hdfs, conf):
+    storage.write_bytes(
+        hdfs.replace("hdfs://default", f"hdfs://{namenode}") + "/x", b"1"
+    )  # "default" leads nowhere here
+    write_conf(conf, "hdfs://default", dfs_nameservices="default,far", dfs_namenode_rpc__address_far=namenode)
+    assert storage.read_bytes(hdfs.replace("hdfs://default", "hdfs://far") + "/x") == b"1"
+
+
+# ---- tokens
+
+
+def number(value):
+    """Write a small number as Hadoop's WritableUtils.writeVLong does."""
+    if -112 <= value <= 127:
+        return struct.pack("b", value)
+    data = value.to_bytes((value.bit_length() + 7) // 8, "big")
+    return struct.pack("b", -112 - len(data)) + data
+
+
+def field(data):
+    return number(len(data)) + data
+
+
+def identifier(max_date_s):
+    people = b"".join(field(name) for name in (b"me", b"yarn", b""))
+    return b"\0" + people + b"".join(number(value) for value in (1, int(max_date_s * 1000), 5, 2))
+
+
+def token_file(path, service, max_date_s, kind=b"HDFS_DELEGATION_TOKEN"):
+    token = [b"alias", identifier(max_date_s), b"password", kind, service.encode()]
+    path.write_bytes(b"HDTS\0" + number(1) + b"".join(field(part) for part in token) + number(0))
+    return str(path)
+
+
+def protobuf_token_file(path, service, max_date_s):
+    def part(index, data):
+        return bytes([index << 3 | 2, len(data)]) + data
+
+    token = part(1, identifier(max_date_s)) + part(2, b"password") + part(3, b"HDFS_DELEGATION_TOKEN")
+    entry = part(1, b"alias") + part(2, token + part(4, service.encode()))
+    message = part(1, entry)
+    path.write_bytes(b"HDTS\1" + bytes([len(message) | 0x80, len(message) >> 7]) + message)
+    return str(path)
+
+
+@pytest.mark.parametrize("write", [token_file, protobuf_token_file])
+def test_a_token_file_is_read_in_both_of_hadoops_forms(tmp_path, write):
+    path = write(tmp_path / "tokens", "ha-hdfs:default", 1_800_000_000.0)
+    assert tokens.load(path) == [tokens.Token("HDFS_DELEGATION_TOKEN", "ha-hdfs:default", 1_800_000_000.0)]
+
+
+@pytest.mark.parametrize("write", [token_file, protobuf_token_file])
+def test_a_token_file_that_was_cut_is_refused_wherever_it_was_cut(tmp_path, write):
+    path = tmp_path / "tokens"
+    write(path, "ha-hdfs:default", 1_800_000_000.0)
+    whole = path.read_bytes()
+    for size in range(len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match=r"it is cut short|it does not begin with HDTS"):
+            tokens.load(str(path))
+
+
+def advice_of(monkeypatch, path):
+    monkeypatch.setenv("HADOOP_TOKEN_FILE_LOCATION", path)
+    return tokens.advice("no mechanism", "hdfs://default")
+
+
+def test_the_advice_names_the_token_file_and_what_is_wrong_with_it(tmp_path, monkeypatch):
+    said = tokens.advice("no mechanism", "hdfs://default")
+    assert said == (
+        "hdfs://default does not accept this process's credentials (no mechanism): there is no delegation token"
+        " (HADOOP_TOKEN_FILE_LOCATION is not set); run kinit, or submit the job with a keytab"
+    )
+    path = tmp_path / "tokens"
+    assert f"the token file '{path}' of HADOOP_TOKEN_FILE_LOCATION cannot be read" in advice_of(monkeypatch, str(path))
+    path.write_bytes(b"garbage")
+    assert "is no token file (it does not begin with HDTS)" in advice_of(monkeypatch, str(path))
+    token_file(path, "ha-hdfs:other", 4e9)
+    assert "holds no token for ha-hdfs:default (it holds tokens for HDFS: ha-hdfs:other)" in advice_of(
+        monkeypatch, str(path)
+    )
+    token_file(path, "ha-hdfs:default", 4e9, kind=b"kms-dt")
+    assert "it holds tokens for HDFS: none" in advice_of(monkeypatch, str(path))
+    token_file(path, "ha-hdfs:default", 1e9)
+    assert "ended at 2001-09-0" in advice_of(monkeypatch, str(path))
+    token_file(path, "ha-hdfs:default", 4e9)
+    assert "may have expired or been cancelled; submit the job again" in advice_of(monkeypatch, str(path))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'RPCError("org.apache.hadoop.security.token.SecretManager$InvalidToken", "token (token for me) is expired")',
+        'FatalRPCError("org.apache.hadoop.security.AccessControlException", "SIMPLE authentication is not enabled.  '
+        'Available:[TOKEN, KERBEROS]")',
+        "NoSASLMechanism",
+        'GSSAPIError(GSS_S_NO_CRED, 2529639053, "No Kerberos credentials available")',
+    ],
+)
+def test_each_way_to_be_refused_for_ones_credentials_is_an_error_of_access(said):
+    trouble = explain(RuntimeError(said))
+    assert trouble.error is AccessError
+    assert trouble.text
