@@ -77,6 +77,10 @@ _DISK = Cause(
     "a disk or a quota is full",
     "make room on the disk or in the folder that the log lines name, or lower --spool_bytes",
 )
+_AWAY = Cause(
+    "a file system was away, or took no writes, for as long as is waited for it",
+    "see its NameNode or server; the same command resumes. SPARKCV_STORAGE_WAIT_S sets the seconds to wait",
+)
 _NAN = Cause("the loss is no number any more", "lower --learning_rate, or look at the last batches' pictures")
 _DATA = Cause("the data is not what it should be", "see the file that the first line names; convert the dataset again")
 _DENIED = Cause("the executor's user lacks a permission", "grant it on the path that the first line or the log names")
@@ -106,6 +110,8 @@ _BY_KIND = {
     "BudgetError": _DATA,
     "DataError": _DATA,
     "AccessError": _DENIED,
+    "FullError": _DISK,
+    "UnavailableError": _AWAY,
     "MemoryError": _MEMORY,
     "ModuleNotFoundError": _MODULE,
     "SystemExit": _LEFT,

@@ -32,7 +32,7 @@ __all__ = ["Spool", "SpooledShard"]
 _POLL_S = 1.0  # what a lost notification would cost
 _STALL_S = 600.0
 _JOIN_S = 10.0
-_FULL_PATIENCE_S = 60.0
+_FULL_PATIENCE_S = 500.0  # the reader may be long over what it holds
 _log = logs.get(__name__)
 
 
@@ -89,7 +89,7 @@ class Spool:
         self._offsets: dict[int, array[int]] = {}
         self._dropped: dict[int, set[int]] = {}
         self._fetching: set[int] = set()
-        self._num_read = self._num_held = self._num_files = 0
+        self._num_read = self._num_held = self._num_files = self._num_cramped = 0
         self._error: SparkcvError | None = None
         self._closed = False
         self._dir = tempfile.mkdtemp(prefix="spool-", dir=local_dir)
@@ -198,9 +198,9 @@ class Spool:
         self.quarantine.add(Reject(url, offset, reason) for offset, reason in sorted(bad.items()))
 
     def fail(self, error: SparkcvError) -> None:
-        """End the spool with an error for the reader; the first one counts."""
+        """End the spool with an error for the reader; the first one counts, and none after the end."""
         with self._changed:
-            self._error = self._error or error
+            self._error = self._error or (None if self._closed else error)
             self._ended.set()
             self._changed.notify_all()
 
@@ -242,7 +242,8 @@ class Spool:
             while not self._closed and self._error is None and self._next is not None:
                 slot = self._next
                 file = self._shelf.find(slot.source)
-                if len(self._queue) >= self._capacity or slot.source in self._fetching:
+                is_full = self._num_cramped or len(self._queue) >= self._capacity
+                if is_full or slot.source in self._fetching:
                     self._changed.wait(_POLL_S)
                 elif file is not None:
                     file.users += 1
@@ -268,12 +269,13 @@ class Spool:
             self._num_files += 1
             path = os.path.join(self._dir, f"{source:06d}-{self._num_files}.tfrecord")
             dropped = frozenset(self._dropped.get(source, ()))
+        tries_alone = 0
         while True:
             try:
                 vetted = self._fetcher.bring(assignment, path, self._check, dropped)
                 break
-            except FullError as err:
-                self._make_room(slot, err)
+            except FullError as err:  # another fetch that failed at the same moment may have been in its way
+                tries_alone += self._make_room(slot, err, is_last_try=tries_alone > 1)
         with self._changed:
             self._offsets[source] = vetted.offsets
             seen_bytes = sum(self._sizes[other] for other in self._offsets)
@@ -293,24 +295,33 @@ class Spool:
             self._fetching.discard(source)
             self._changed.notify_all()
 
-    def _make_room(self, slot: Slot, error: FullError) -> None:
+    def _make_room(self, slot: Slot, error: FullError, is_last_try: bool) -> bool:
         """Claim a shard's bytes anew, within what the disk turned out to take; raises ``error`` if nothing comes free.
 
-        Shards that nobody holds go at once; what the reader holds may be all there is, and comes free as it reads on.
+        What nobody holds goes, what is ready behind it is read first, nothing new is begun until it has its room.
+        Returns whether it has all the room that there is for itself.
         """
         wanted, give_up_s = self._sizes[slot.source], time.monotonic() + _FULL_PATIENCE_S
         with self._changed:
             held = self._shelf.give_back(wanted)
             _log.warning("the spool is held to %d bytes of shards from now on: %s", held, error)
-            while not self._ended.is_set():
-                is_first = self._queue[0] is slot
-                if is_first:
+            self._queue.remove(slot)
+            self._queue.append(slot)
+            self._num_cramped += 1
+            try:
+                while not self._ended.is_set():
                     self._shelf.clear_idle()
-                if self._shelf.used_bytes < held and self._shelf.claim(wanted, urgent=is_first):
-                    return
-                if not self._shelf.used_bytes or time.monotonic() > give_up_s:
-                    raise FullError(f"{error}; wanted {wanted} bytes for one shard: free room, or use smaller shards")
-                self._changed.wait(_POLL_S)
+                    is_alone = not self._shelf.used_bytes
+                    if (is_alone and is_last_try) or time.monotonic() > give_up_s:
+                        told = f"{error}; wanted {wanted} bytes for one shard: free room, or use smaller shards"
+                        raise FullError(told) from error
+                    has_shrunk = is_alone or self._shelf.used_bytes < held
+                    if has_shrunk and self._shelf.claim(wanted, urgent=self._queue[0] is slot):
+                        return is_alone
+                    self._changed.wait(_POLL_S)
+            finally:
+                self._num_cramped -= 1
+                self._changed.notify_all()
         raise error
 
     def _release(self, ticket: int) -> None:

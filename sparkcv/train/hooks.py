@@ -163,14 +163,17 @@ class SaveCheckpoints(tf.train.SessionRunHook):
             raise
         except StorageError as err:
             self._num_missed += 1
-            self.note = f"{self._missed()}: {err}"
+            missed = self._missed()
+            self.note = f"{missed}: {err}"
             if self._num_missed > self._max_missed:
                 raise type(err)(self.note) from err
-            _log.warning("%s; training goes on, and ends if %d in a row fail", self.note, self._max_missed + 1)
+            _log.warning("%s; training goes on, and ends if %d in a row fail: %s", missed, self._max_missed + 1, err)
         self._tried_s = time.monotonic()
 
     def _missed(self) -> str:
-        newest = f"the last good checkpoint is that of step {self._saved_step}" if self._saved_step else "there is none"
+        newest = (
+            f"the last good checkpoint is of step {self._saved_step}" if self._saved_step else "there is none before"
+        )
         if self._num_missed == 1:
             return f"the save at step {self._seen_step} failed, {newest}"
         return f"{self._num_missed} saves in a row failed, the last at step {self._seen_step}; {newest}"

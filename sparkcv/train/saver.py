@@ -88,12 +88,20 @@ def _write(
 
 def _of_scratch(err: tf.errors.OpError | OSError, scratch_dir: str) -> StorageError:
     """Return what to tell of a checkpoint that this machine's disk does not take."""
-    reason = err.message.splitlines()[0] if isinstance(err, tf.errors.OpError) else err.strerror or str(err)
-    told = f"cannot write a checkpoint to the scratch folder {scratch_dir!r}: {reason}"
-    is_full = isinstance(err, tf.errors.ResourceExhaustedError) or getattr(err, "errno", None) in _FULL
-    if not is_full:
-        return StorageError(told)
-    return FullError(f"{told}; wanted room for a whole checkpoint: a larger local disk, or a smaller --spool_bytes")
+    told = f"cannot write a checkpoint to the scratch folder {scratch_dir!r}: "
+    if isinstance(err, tf.errors.ResourceExhaustedError) or getattr(err, "errno", None) in _FULL:
+        return FullError(
+            f"{told}{os.strerror(errno.ENOSPC)}; wanted room for a whole checkpoint: a larger local disk, or a smaller"
+            " --spool_bytes"
+        )
+    return StorageError(told + (_gist(err.message) if isinstance(err, tf.errors.OpError) else err.strerror or str(err)))
+
+
+def _gist(message: str) -> str:
+    """Return the line of TensorFlow's message that says what was wrong, not where in a graph."""
+    lines = [line.strip() for line in message.splitlines()]
+    telling = [line for line in lines if line and not line.startswith(("Graph execution error", "Detected at", "[["))]
+    return telling[0][:300] if telling else "no reason given"
 
 
 def check_fits(local_prefix: str, where: str, model_name: str, manifest: Mapping[str, Any]) -> None:

@@ -40,7 +40,7 @@ class Reader:
                 if storage.exists(self._url):
                     self._look()
                     self.rounds += 1
-        except Exception as err:
+        except Exception as err:  # noqa: BLE001 - it must not die unheard
             self.faults.append(f"the reader failed: {type(err).__name__}: {err}")
 
     def _look(self) -> None:

@@ -108,6 +108,15 @@ class Run:
         """What status.json says."""
         return storage.read_json(storage.join(self.url, "status.json"))
 
+    def wait_for_note(self, words: str | None) -> None:
+        """Wait until status.json has a note with these words, or (None) has none."""
+
+        def ready():
+            note = self.status()["note"]
+            return True if (note is None if words is None else words in (note or "")) else None
+
+        self._wait(ready, f"the note {words}")
+
     def _wait(self, ready, what, may_end=False):
         give_up_s = time.monotonic() + HANG_S
         while True:

@@ -19,7 +19,14 @@ def test_a_reader_never_meets_anything_half_written(on_cluster, tmp_path):
         rounds = reader.rounds
     assert reader.faults == []
     assert rounds > 5
-    assert {"status.json", "run.json", "checkpoint", "metrics.jsonl", "model.ckpt-N.json", "worker-N.log"} <= reader.seen
+    assert {
+        "status.json",
+        "run.json",
+        "checkpoint",
+        "metrics.jsonl",
+        "model.ckpt-N.json",
+        "worker-N.log",
+    } <= reader.seen
     with Reader(f"{url}/run") as reader, Run(tmp_path, {**flags, "max_number_of_steps": step + 12}) as run:
         assert run.end().code == 0
     assert reader.faults == []

@@ -7,7 +7,6 @@ from pathlib import Path
 import google_crc32c
 import pytest
 
-from sparkcv import storage
 from sparkcv.errors import UnavailableError
 from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.inputs.spool import Spool
@@ -37,7 +36,13 @@ class Reading:
 
     def open(self, num_epochs, **more):
         largest = max(shard.num_bytes for shard in self.shards)
-        settings = {"max_bytes": 2 * largest, "seed": 0, "check": lambda payload: None, "num_epochs": num_epochs, **more}
+        settings = {
+            "max_bytes": 2 * largest,
+            "seed": 0,
+            "check": lambda payload: None,
+            "num_epochs": num_epochs,
+            **more,
+        }
         return Spool(assign(self.shards, 0, 1), str(self.scratch), quarantine=self.quarantine, **settings)
 
     @staticmethod
@@ -66,7 +71,9 @@ def replicas(cluster, url):
     (block,) = [one["block"]["blockId"] for one in located["locatedBlocks"]]
     found = {}
     for daemon in cluster.datanodes:
-        found |= {daemon.name: path for path in cluster.block_files(daemon.name) if path.name == f"blk_{block}"}
+        for path in cluster.block_files(daemon.name):
+            if path.name == f"blk_{block}":
+                found[daemon.name] = path
     assert len(found) == 2
     return found
 

@@ -141,6 +141,10 @@ class Hadoop:
         self._run("haadmin", "-transitionToActive", "--forceactive", name)
         wait_until(lambda: self.state(name) == "active", f"{name} to be active", START_TIMEOUT_S)
 
+    def make_standby(self, name: str) -> None:
+        """Make the active one of two NameNodes a standby; ``make_active`` the other then."""
+        self._run("haadmin", "-transitionToStandby", name)
+
     def state(self, name: str) -> str:
         """``active``, ``standby`` or ``initializing``: what a NameNode says of itself."""
         return self.daemons[name].bean("Hadoop:service=NameNode,name=NameNodeStatus").get("State", "")
