@@ -113,6 +113,22 @@ def test_secrets_and_parameters_are_neither_in_argv_nor_in_the_environment(start
         assert CANARY.encode() not in Path(f"/proc/{child.pid}/{name}").read_bytes()
 
 
+def test_the_process_finds_hadoop_though_its_working_folder_is_another(start, tmp_path, monkeypatch):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf/core-site.xml").write_text("<configuration/>")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HADOOP_CONF_DIR", "conf")
+    monkeypatch.setenv("HADOOP_TOKEN_FILE_LOCATION", "container_tokens")
+    monkeypatch.delenv("HADOOP_USER_NAME", raising=False)
+    monkeypatch.setenv("SPARK_USER", "me")
+    child = start("wait")
+    wait_until(lambda: any("status" in message for message in child.messages()))
+    variables = Path(f"/proc/{child.pid}/environ").read_text().split("\0")
+    assert f"HADOOP_CONF_DIR={tmp_path}/conf" in variables
+    assert f"HADOOP_TOKEN_FILE_LOCATION={tmp_path}/container_tokens" in variables
+    assert "HADOOP_USER_NAME=me" in variables
+
+
 def test_parameters_of_megabytes_are_passed(start):
     child = start("exit_0", shards=["x" * 100] * 50_000)
     assert any("error" in message for message in run_to_end(child))

@@ -35,6 +35,8 @@ with spark_session("look", num_executors=2, conf={"spark.test.mine": "1"}) as sp
         "inside": context.parallelize([0], 1).map(look).collect()[0],
         "executors": submitted_executors(spark),
         "mine": context.getConf().get("spark.test.mine"),
+        "wait": context.parallelize([0], 1).map(lambda _: os.environ["SPARKCV_STORAGE_WAIT_S"]).collect()[0],
+        "passed on": context.getConf().get("spark.executorEnv.SPARKCV_STORAGE_WAIT_S"),
         "pids": [one.pid for one in psutil.Process().children(recursive=True)],
         "listening": sorted({conn.laddr.ip for conn in ports if conn.status == "LISTEN"}),
         "home": os.environ["SPARK_HOME"],
@@ -73,7 +75,7 @@ def start(script, *args, stderr=subprocess.PIPE):
         stderr=stderr,
         text=True,
         cwd=tempfile.gettempdir(),
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "SPARKCV_STORAGE_WAIT_S": "33"},
     )
 
 
@@ -99,6 +101,7 @@ def test_an_embedded_session_is_quiet_ours_on_loopback_and_leaves_nothing():
     assert Path(found["temporary"]).is_relative_to(home.parent)
     assert found["executors"] == 2
     assert found["mine"] == "1"
+    assert found["wait"] == found["passed on"] == "33"
     assert set(found["listening"]) <= {"127.0.0.1", "::ffff:127.0.0.1"}
     assert found["nested is the same"]
     assert found["runs after the nested one"] == 2
