@@ -1,5 +1,6 @@
 """Storage: the contract on the file systems of this machine, and what only a local one can show."""
 
+import errno
 import multiprocessing
 import os
 import uuid
@@ -9,7 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from sparkcv import storage
-from sparkcv.errors import AccessError, MissingFileError, StorageError, UsageError
+from sparkcv.errors import AccessError, FullError, MissingFileError, StorageError, UnavailableError, UsageError
 from tests.contracts.storage import StorageContract
 
 
@@ -137,6 +138,13 @@ def failing():
     [
         (PermissionError("no"), AccessError, r"cannot look at 'sparkcvfail://x': permission denied"),
         (OSError(111, "Connection refused"), StorageError, r"cannot look at 'sparkcvfail://x': Connection refused"),
+        (OSError(111, "Connection refused"), UnavailableError, r"cannot look at 'sparkcvfail://x': Connection refused"),
+        (TimeoutError("no answer"), UnavailableError, r"cannot look at 'sparkcvfail://x': no answer"),
+        (
+            OSError(errno.EDQUOT, "Disk quota exceeded"),
+            FullError,
+            r"cannot look at 'sparkcvfail://x': Disk quota exceeded",
+        ),
         (RuntimeError("name node is in safe mode"), StorageError, r"RuntimeError: name node is in safe mode"),
     ],
 )
@@ -155,6 +163,8 @@ def test_a_folder_that_refuses_is_not_writable(failing):
 
 def test_a_full_device_is_told_with_its_name():
     with pytest.raises(StorageError, match=r"'/dev/full': No space left on device"):
+        storage.append_bytes("/dev/full", b"x")
+    with pytest.raises(FullError):
         storage.append_bytes("/dev/full", b"x")
 
 

@@ -261,6 +261,24 @@ def test_a_name_that_is_too_long_is_told_in_one_line(root):
         storage.write_bytes(f"{root}/{'x' * 300}", b"")
 
 
+def test_a_local_disk_that_takes_no_more_is_told_by_its_own_name(root, tmp_path):
+    storage.write_bytes(f"{root}/a", b"x" * 3 * MB)
+    program = """
+import resource, signal, sys
+from sparkcv import storage
+from sparkcv.errors import StorageError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+try:
+    storage.fetch(*sys.argv[1:])
+except StorageError as err:
+    print(err)
+"""
+    said = run_python(program, f"{root}/a", str(tmp_path / "a"))
+    assert said == f"cannot write '{tmp_path}/a': File too large"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_second_thread_gets_the_same_client_and_its_own_answers(root):
     for index in range(8):
         storage.write_bytes(f"{root}/{index}", bytes([index]) * 100_000)
