@@ -111,7 +111,8 @@ def bounded_lines(lines: Sequence[bytes]) -> list[str]:
 class LogKeeper:
     """Appends a role's log to a storage URL from its own thread: slow storage never slows the program down.
 
-    At most ``max_bytes`` are kept, then only the end. A failing storage costs the log, not the run: see ``take_error``.
+    At most ``max_bytes`` are kept, then only the end. What is appended ends with a whole line, for those who read it
+    meanwhile. A failing storage is tried again; it costs the log, not the run: see ``take_error``.
     """
 
     def __init__(self, url: str, *, max_bytes: int = MAX_KEPT_BYTES):
@@ -121,7 +122,7 @@ class LogKeeper:
         self._num_lost = 0
         self._is_closing = False
         self._untold = ""
-        self._is_broken = False
+        self._is_failing = False
         self._thread = threading.Thread(target=self._run, name="sparkcv-logkeeper", daemon=True)
         self._thread.start()
 
@@ -134,7 +135,7 @@ class LogKeeper:
             self._num_lost += len(data) - taken
 
     def take_error(self) -> str:
-        """The sentence why the log is no longer kept, once; "" if it is kept, or that was told."""
+        """The sentence why the log cannot be kept now, once; "" if it is kept, or that was told."""
         with self._condition:
             told, self._untold = self._untold, ""
             return told
@@ -156,11 +157,25 @@ class LogKeeper:
                 if not self._is_closing:
                     self._condition.wait(_KEEP_EVERY_S)
                 is_last = self._is_closing
-                data, self._pending = bytes(self._pending), bytearray()
-            if data and not self._is_broken:
-                try:
-                    storage.append_bytes(self._url, data)
-                except SparkcvError as err:
-                    self._is_broken = True
-                    with self._condition:
-                        self._untold = f"the log is no longer kept: {err}"
+                data = self._take(to_the_end=is_last)
+            if data:
+                self._append(data)
+
+    def _take(self, to_the_end: bool) -> bytes:
+        end = len(self._pending) if to_the_end else self._pending.rfind(b"\n") + 1
+        if not end and len(self._pending) > _MAX_LINE_BYTES:  # a program that never ends a line
+            end = len(self._pending)
+        data = bytes(self._pending[:end])
+        del self._pending[:end]
+        return data
+
+    def _append(self, data: bytes) -> None:
+        try:
+            storage.append_bytes(self._url, data)
+            self._is_failing = False
+        except SparkcvError as err:
+            with self._condition:
+                self._pending[:0] = data
+                if not self._is_failing:
+                    self._untold = f"the log is not kept while this lasts: {err}"
+                self._is_failing = True

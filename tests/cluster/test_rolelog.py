@@ -8,6 +8,7 @@ import pytest
 from sparkcv import storage
 from sparkcv.cluster import messages, rolelog
 from sparkcv.cluster.rolelog import LogKeeper, RoleLog, bounded_lines
+from tests.hadoop import wait_until
 
 PATIENCE_S = 60
 
@@ -127,6 +128,29 @@ def test_a_storage_that_fails_costs_the_log_and_is_said(tmp_path):
     keeper = LogKeeper(str(tmp_path / "file" / "worker-1.log"))
     keeper.add(b"one\n")
     keeper.close([], PATIENCE_S)
-    assert "no longer kept" in keeper.take_error()
+    assert "the log is not kept while this lasts" in keeper.take_error()
     assert keeper.take_error() == ""
     assert not [thread for thread in threading.enumerate() if thread.name == "sparkcv-logkeeper"]
+
+
+def test_a_storage_that_takes_it_again_gets_what_it_missed(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    url = str(tmp_path / "file" / "worker-1.log")
+    keeper = LogKeeper(url)
+    keeper.add(b"one\n")
+    wait_until(lambda: bool(keeper.take_error()), "the refusal", PATIENCE_S)
+    (tmp_path / "file").unlink()
+    keeper.add(b"two\n")
+    keeper.close([], PATIENCE_S)
+    assert storage.read_bytes(url) == b"one\ntwo\n"
+
+
+def test_what_is_kept_ends_with_a_line_until_the_log_ends(tmp_path):
+    url = str(tmp_path / "worker-1.log")
+    keeper = LogKeeper(url)
+    keeper.add(b"one\ntw")
+    wait_until(lambda: storage.exists(url), "the first line", PATIENCE_S)
+    assert storage.read_bytes(url) == b"one\n"
+    keeper.add(b"o")
+    keeper.close([], PATIENCE_S)
+    assert storage.read_bytes(url) == b"one\ntwo"

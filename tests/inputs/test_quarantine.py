@@ -6,7 +6,7 @@ import re
 import pytest
 
 from sparkcv import storage
-from sparkcv.errors import BudgetError
+from sparkcv.errors import BudgetError, StorageError
 from sparkcv.inputs.quarantine import Quarantine, Reject
 
 
@@ -81,3 +81,29 @@ def test_memory_holds_a_bounded_number_of_rejects():
     quarantine.add(reject(offset) for offset in range(5000))
     assert quarantine.count == 5000
     assert len(quarantine.first(5000)) == 1000
+
+
+def test_what_cannot_be_listed_now_is_listed_later(tmp_path, caplog):
+    url = str(tmp_path / "far" / "worker-0.jsonl")
+    (tmp_path / "far").write_text("a file in the way")
+    quarantine = Quarantine(100, 0.5, url)
+    quarantine.add([Reject("/s", 0, "odd")])
+    with pytest.raises(StorageError):
+        quarantine.close()
+    (tmp_path / "far").unlink()
+    quarantine.add([Reject("/s", 20, "odd")])
+    quarantine.close()
+    lines = storage.read_text(url).splitlines()
+    assert [json.loads(line)["offset"] for line in lines] == [0, 20]
+    assert quarantine.count == 2
+
+
+def test_a_line_that_a_killed_run_left_half_stays_its_own(tmp_path):
+    url = str(tmp_path / "worker-0.jsonl")
+    storage.write_text(url, '{"offset": 1')
+    quarantine = Quarantine(100, 0.5, url)
+    for offset in (0, 20):
+        quarantine.add([Reject("/s", offset, "odd")])
+    half, *lines = storage.read_text(url).splitlines()
+    assert half == '{"offset": 1'
+    assert [json.loads(line)["offset"] for line in lines] == [0, 20]

@@ -91,3 +91,18 @@ def test_a_file_that_somebody_deleted_is_no_error(make, tmp_path):
     (tmp_path / file.path).unlink()
     shelf.release(file)
     assert shelf.used_bytes == 0
+
+
+def test_a_claim_that_the_disk_did_not_honour_bounds_those_after_it(make, tmp_path):
+    shelf = Shelf(100, total_bytes=100, reserve_bytes=0)
+    assert shelf.claim(10, urgent=False)
+    file = make(0)
+    shelf.put(file, 10)
+    assert shelf.claim(10, urgent=False)
+    assert shelf.give_back(10) == 10
+    assert not shelf.claim(1, urgent=False)
+    shelf.release(file)
+    shelf.clear_idle()
+    assert shelf.used_bytes == 0
+    assert names(tmp_path) == []
+    assert shelf.claim(10, urgent=False)

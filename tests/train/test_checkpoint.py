@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from sparkcv import storage
-from sparkcv.errors import CheckpointError, MissingFileError
+from sparkcv.errors import CheckpointError, MissingFileError, StorageError
 from sparkcv.train import checkpoint
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -59,6 +59,41 @@ def test_what_was_published_is_found_fetched_and_equal(tmp_path, run_url):
         "model.ckpt-12.index",
         "model.ckpt-12.json",
     ]
+
+
+def test_a_save_that_fails_leaves_nothing_half_and_what_was_there(tmp_path):
+    run_url = str(tmp_path / "run")
+    publish(tmp_path, run_url, 10)
+    before = names(run_url)
+    way = tmp_path / "run" / "model.ckpt-20.index"
+    way.mkdir()
+    (way / "x").write_text("not a file")
+    with pytest.raises(StorageError):
+        publish(tmp_path, run_url, 20, keep=1)
+    assert names(run_url) == sorted([*before, "model.ckpt-20.index"])
+    assert checkpoint.newest_valid(run_url).step == 10
+    (way / "x").unlink()
+    way.rmdir()
+    publish(tmp_path, run_url, 30, keep=2)
+    assert {name for name in names(run_url) if name.endswith(".json")} == {"model.ckpt-10.json", "model.ckpt-30.json"}
+
+
+def test_what_a_failed_save_left_is_no_checkpoint_to_keep(tmp_path, run_url):
+    for step in (10, 20):
+        publish(tmp_path, run_url, step)
+    storage.write_text(storage.join(run_url, ".saving-25"), "")
+    storage.write_text(storage.join(run_url, "model.ckpt-25.index"), "half")
+    publish(tmp_path, run_url, 30, keep=2)
+    assert [name for name in names(run_url) if "25" in name] == []
+    assert 'all_model_checkpoint_paths: "model.ckpt-20"' in storage.read_text(storage.join(run_url, "checkpoint"))
+    assert checkpoint.newest_valid(run_url).step == 30
+
+
+def test_the_pointer_of_a_checkpoint_that_is_there_already_is_mended(tmp_path, run_url):
+    publish(tmp_path, run_url, 10)
+    storage.delete(storage.join(run_url, "checkpoint"))
+    publish(tmp_path, run_url, 10)
+    assert "model.ckpt-10" in storage.read_text(storage.join(run_url, "checkpoint"))
 
 
 def test_a_run_that_never_saved_has_none(tmp_path, run_url):

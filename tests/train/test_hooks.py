@@ -7,7 +7,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from sparkcv import storage
-from sparkcv.errors import DataError
+from sparkcv.errors import DataError, FullError, StorageError, UnavailableError
 from sparkcv.inputs.meter import Meter
 from sparkcv.train import checkpoint, hooks
 from sparkcv.train.record import Record
@@ -49,12 +49,15 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_step_and_reason(graph, bad)
 
 
 class Saves:
-    """Stands for the saving of a checkpoint."""
+    """Stands for the saving of a checkpoint; ``errors`` are those of the saves in turn, None for one that succeeds."""
 
     def __init__(self, graph):
-        self.graph, self.steps = graph, []
+        self.graph, self.steps, self.errors = graph, [], []
 
     def __call__(self, session):
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
         self.steps.append(int(session.run(self.graph.global_step)))
         return checkpoint.Found(self.steps[-1], f"/run/model.ckpt-{self.steps[-1]}")
 
@@ -96,6 +99,58 @@ def test_what_was_restored_is_not_saved_again(graph):
     graph.run(hook, steps=0)
     assert saves.steps == []
     assert hook.found is None
+
+
+def test_failed_saves_are_tolerated_told_and_tried_again_an_interval_later(graph):
+    saves, hook = saving(graph, every_steps=2, max_missed=2)
+    saves.errors = [None, FullError("no room"), StorageError("no way"), None, FullError("no room")]
+    notes = []
+    graph.run(hook, Noting(notes, hook), steps=11)
+    assert saves.steps == [2, 8, 11]
+    assert hook.found.step == 11
+    first = "the save at step 4 failed, the last good checkpoint is of step 2: no room"
+    second = "2 saves in a row failed, the last at step 6; the last good checkpoint is of step 2: no way"
+    third = "the save at step 10 failed, the last good checkpoint is of step 8: no room"
+    assert notes == [None, None, None, first, first, second, second, None, None, third, third]
+
+
+class Noting(tf.train.SessionRunHook):
+    """Takes down the note of the saving hook before it after each step."""
+
+    def __init__(self, notes, hook):
+        self.notes, self.hook = notes, hook
+
+    def after_run(self, run_context, run_values):
+        self.notes.append(self.hook.note)
+
+
+def test_one_failed_save_too_many_in_a_row_ends_the_run_with_their_number(graph):
+    saves, hook = saving(graph, every_steps=2, max_missed=2)
+    saves.errors = [None, *[FullError("no room")] * 3]
+    wanted = "3 saves in a row failed, the last at step 8; the last good checkpoint is of step 2: no room"
+    with pytest.raises(FullError, match=wanted):
+        graph.run(hook, steps=20)
+
+
+def test_without_any_checkpoint_that_is_told_too(graph):
+    saves, hook = saving(graph, every_steps=2, max_missed=0)
+    saves.errors = [FullError("no room")]
+    with pytest.raises(FullError, match="the save at step 2 failed, there is none before: no room"):
+        graph.run(hook, steps=20)
+
+
+def test_the_last_save_must_succeed(graph):
+    saves, hook = saving(graph, every_steps=100, max_missed=2)
+    saves.errors = [FullError("no room")]
+    with pytest.raises(FullError, match=r"^no room"):
+        graph.run(hook, steps=3)
+
+
+def test_a_storage_that_was_waited_for_in_vain_ends_the_run_at_once(graph):
+    saves, hook = saving(graph, every_steps=2, max_missed=2)
+    saves.errors = [None, UnavailableError("does not answer")]
+    with pytest.raises(UnavailableError, match="does not answer"):
+        graph.run(hook, steps=20)
 
 
 def stopping(graph, target=None, told=lambda: False, **more):
