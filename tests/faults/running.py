@@ -52,13 +52,14 @@ class Run:
     """One life of a training run: a driver and its roles; a context manager that leaves no process behind.
 
     ``flags`` are the job's, ``env`` its further variables. Without ``max_number_of_steps`` it trains until ``stop``.
+    ``job`` is the module that is the job: this folder's without Spark, or the real one.
     """
 
-    def __init__(self, folder: Path, flags: dict, env: dict | None = None) -> None:
+    def __init__(self, folder: Path, flags: dict, env: dict | None = None, job: str = "tests.faults.job") -> None:
         self.flags = {**FLAGS, **flags}
         self.url = str(self.flags["train_dir"])
         self._log = folder / f"run-{len(list(folder.iterdir()))}.log"
-        command = [sys.executable, "-m", "tests.faults.job"]
+        command = [sys.executable, "-m", job]
         command += [f"--{name}={value}" for name, value in self.flags.items()]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -103,6 +103,23 @@ def test_a_namenode_that_never_comes_back_ends_the_run_with_its_sentence(on_clus
     check_whole(run.url)
 
 
+@pytest.mark.spark
+def test_the_whole_job_goes_on_through_a_restart_of_the_namenode(on_cluster, flags, tmp_path):
+    """Spark's executors, 1 ps and 2 workers: who of them is at the storage in that moment waits."""
+    flags |= {"num_ps_tasks": 1, "cluster_size": 3, "max_number_of_steps": 150}
+    with Run(tmp_path, flags, job="jobs.train_image_classifier") as run:
+        run.wait_for_save()
+        on_cluster.namenodes[0].kill()
+        on_cluster.start_namenode()
+        ended = run.end()
+    assert ended.code == 0, ended.said
+    status = run.status()
+    assert status["state"] == "finished"
+    assert 150 <= status["step"] <= 152
+    assert f"trained to step {status['step']}" in ended.said
+    check_whole(run.url)
+
+
 def await_half_saved(url):
     """Wait until a save is under way, which its marker shows; returns its step."""
     give_up_s = time.monotonic() + HANG_S
