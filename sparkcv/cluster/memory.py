@@ -4,7 +4,7 @@ import dataclasses
 import math
 import re
 
-__all__ = ["ExecutorMemory", "Overrun", "overhead_for", "overrun", "wanted_overhead_mb"]
+__all__ = ["ExecutorMemory", "Overrun", "missing_mb", "overhead_for", "overrun", "wanted_overhead_mb"]
 
 _MB = 2**20
 _UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
@@ -37,6 +37,11 @@ def overrun(reason: str) -> Overrun | None:
     if found is None:
         return None
     return Overrun(int(float(found[1]) * _UNITS[found[2]]), int(float(found[3]) * _UNITS[found[4]]))
+
+
+def missing_mb(over: Overrun) -> int:
+    """By how much to raise ``spark.executor.memoryOverhead`` after that: to a fifth more than was used."""
+    return math.ceil(max(over.used_bytes * _SPARE - over.limit_bytes, 1) / _MB / _STEP_MB) * _STEP_MB
 
 
 def wanted_overhead_mb(given: ExecutorMemory, used_bytes: int) -> int:

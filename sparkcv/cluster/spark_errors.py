@@ -4,7 +4,9 @@ import re
 import signal
 import sys
 
-__all__ = ["heart", "loss_sentence", "one_line", "spark_sentence"]
+from sparkcv.cluster.memory import missing_mb, overrun
+
+__all__ = ["heart", "known", "loss_sentence", "one_line", "spark_sentence"]
 
 _MAX_ERROR_CHARS = 600
 _PYTHON_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit): .*", re.MULTILINE)
@@ -24,10 +26,9 @@ def spark_sentence(err: Exception) -> str:
 
 
 def heart(text: str) -> str:
-    """The sentence in Spark's message: its own for what is known, else the last Python error, else the first lines."""
-    known = _known(text)
-    if known:
-        return one_line(known)
+    """The sentence in Spark's message: ours for what is known, else the last Python error, else the first lines."""
+    if told := known(text):
+        return told
     text = text.rpartition("Most recent failure reason: ")[2]
     python = _PYTHON_ERROR.findall(text)
     if python:
@@ -51,7 +52,17 @@ def one_line(text: str) -> str:
     return line if len(line) <= _MAX_ERROR_CHARS else line[:_MAX_ERROR_CHARS] + " ..."
 
 
+def known(text: str) -> str:
+    """Our sentence for what Spark's message tells of the cluster, with the setting to change; "" for anything else."""
+    return one_line(_known(text))
+
+
 def _known(text: str) -> str:
+    if over := overrun(text):
+        return (
+            f"YARN killed a container for its memory, {over.used_bytes / 2**30:.1f} GB of "
+            f"{over.limit_bytes / 2**30:.1f} GB used: raise spark.executor.memoryOverhead by {missing_mb(over)} MB"
+        )
     if found := _VERSIONS.search(text):
         return (
             f"the executors run Python {found[1]}, the driver {found[2]}, wanted the same minor version on both: "

@@ -12,6 +12,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv import errors, logs
+from sparkcv.cluster.spark_errors import known
 from sparkcv.errors import ClusterError, SparkcvError
 
 __all__ = ["job_group", "map_pieces", "num_done_tasks", "translated"]
@@ -88,6 +89,8 @@ def _sentence(text: str) -> SparkcvError:
         kind = getattr(errors, name, None)
         is_ours = isinstance(kind, type) and issubclass(kind, SparkcvError)
         return kind(message.strip()) if kind is not None and is_ours else ClusterError(message.strip())
+    if told := known(text):
+        return ClusterError(f"the Spark stage failed: {told}")
     if "Python worker exited unexpectedly" in text or "ExecutorLostFailure" in text:
         return ClusterError(
             "a Python process on an executor died, killed or out of memory, as often as Spark tries a task; lower"

@@ -43,6 +43,11 @@ KILLED = (
     "Unknown executor exit code (137) (died from signal 9?) Diagnostics: [2026-11-21 10:17:53.462]Container killed on "
     "request. Exit code is 137\n[2026-11-21 10:17:53.462]Container exited with a non-zero exit code 137. \n"
 )
+OVER = (
+    "ExecutorLostFailure (executor 3 exited caused by one of the running tasks) Reason: Container killed by YARN for "
+    "exceeding physical memory limits. 2.5 GB of 2 GB physical memory used. Consider boosting "
+    "spark.executor.memoryOverhead.\nDriver stacktrace:\n"
+)
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -63,6 +68,7 @@ VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
         ),
         (WRONG_PLATFORM, "the executors' Python Python/bin/python3 does not start: Exec format error: see that"),
         (NO_QUEUE, "YARN has no queue 'nope' for user root: submit with the --queue"),
+        (OVER, "YARN killed a container for its memory, 2.5 GB of 2.0 GB used: raise spark.executor.memoryOverhead by"),
         ("a.b.PythonException: Traceback:\n  File x\nValueError: too much\n", "ValueError: too much"),
         ("it broke\n\tat java.lang.Thread.run(Thread.java:833)\n", "it broke"),
     ],

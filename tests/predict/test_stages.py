@@ -39,6 +39,15 @@ def test_a_python_process_that_died_is_told_with_the_setting_to_change():
     assert "--batch_size" in str(error)
 
 
+def test_a_container_that_yarn_killed_for_memory_is_told_with_how_much_is_missing():
+    error = raised_by(
+        "Job aborted due to ... ExecutorLostFailure (executor 3 exited) Reason: Container killed by YARN for exceeding "
+        "physical memory limits. 2.5 GB of 2 GB physical memory used. Consider boosting spark.executor.memoryOverhead."
+    )
+    assert isinstance(error, ClusterError)
+    assert str(error).endswith("2.5 GB of 2.0 GB used: raise spark.executor.memoryOverhead by 1024 MB")
+
+
 def test_any_other_failure_is_one_line():
     error = raised_by("Job aborted\n\tat org.apache\n\tat org.x\nCaused by: java.io.IOException: disk full")
     assert str(error) == "the Spark stage failed: Job aborted [Caused by: java.io.IOException: disk full]"

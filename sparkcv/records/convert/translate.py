@@ -8,6 +8,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 from sparkcv import errors
+from sparkcv.cluster.spark_errors import known
 from sparkcv.errors import ClusterError, SparkcvError
 
 _PYTHON_ERROR = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.+)$", re.MULTILINE)
@@ -24,5 +25,7 @@ def spark_errors() -> Iterator[None]:
             kind = getattr(errors, name, None)
             if isinstance(kind, type) and issubclass(kind, SparkcvError):
                 raise kind(message) from err
+        if cause := known(str(err)):
+            raise ClusterError(f"the conversion's Spark job failed: {cause}") from err
         last = ": ".join(told[-1]) if told else str(err).strip().split("\n")[0]
         raise ClusterError(f"the conversion's Spark job failed: {last}") from err
