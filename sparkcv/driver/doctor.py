@@ -8,7 +8,7 @@ from sparkcv import storage
 from sparkcv.cluster import doctor
 from sparkcv.config import DoctorConfig, TrainConfig
 from sparkcv.driver import train
-from sparkcv.errors import SparkcvError, UsageError
+from sparkcv.errors import SparkcvError, UnavailableError, UsageError
 from sparkcv.records.shards import Dataset
 
 __all__ = ["Case", "diagnose", "prepare"]
@@ -16,11 +16,15 @@ __all__ = ["Case", "diagnose", "prepare"]
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A run to be examined: its flags with full URLs, its dataset if it is whole, and what is wrong already."""
+    """A run to be examined: its flags with full URLs, its dataset if it is whole, and what is wrong already.
+
+    ``is_answered`` is False if the storage does not answer: nobody is sent to wait for it once more.
+    """
 
     config: DoctorConfig
     dataset: Dataset | None = None
     complaints: tuple[str, ...] = ()
+    is_answered: bool = True
 
 
 def prepare(config: DoctorConfig) -> Case:
@@ -42,12 +46,13 @@ def prepare(config: DoctorConfig) -> Case:
     except UsageError:
         raise
     except SparkcvError as err:
-        return Case(full, complaints=(str(err),))
+        return Case(full, complaints=(str(err),), is_answered=not isinstance(err, UnavailableError))
 
 
 def diagnose(spark: Any, case: Case) -> doctor.Report:
     """Examine the cluster of ``spark`` for the run."""
-    return doctor.examine(spark, train.sized(case.config, spark), case.dataset, case.complaints)
+    config = train.sized(case.config, spark)
+    return doctor.examine(spark, config, case.dataset, case.complaints, is_answered=case.is_answered)
 
 
 def _training(config: DoctorConfig) -> TrainConfig:

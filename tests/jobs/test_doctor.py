@@ -54,9 +54,9 @@ def test_where_training_can_start_the_table_says_so_and_nothing_was_written(flag
 def test_where_it_would_fail_the_table_comes_first_and_the_sentence_with_the_knob_last(flags, capsys):
     assert run(flags, "--noload_tensorflow", cluster_size=7) == 1
     said = capsys.readouterr()
-    assert "slots       settings            FAIL" in said.out
+    assert "slots       application         FAIL" in said.out
     (last,) = [line for line in said.err.splitlines() if line.startswith("doctor.py: ")]
-    assert last.startswith("doctor.py: training would fail (slots, settings): 7 roles need 7 task slots")
+    assert last.startswith("doctor.py: training would fail (slots, application): 7 roles need 7 task slots")
     assert "--num-executors 7" in last
 
 

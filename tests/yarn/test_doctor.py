@@ -18,7 +18,7 @@ def test_on_yarn_every_executor_is_examined_with_its_hdfs_and_nothing_is_left(ha
     assert done.final_status == "SUCCEEDED"
     said = done.logs()
     for row in (
-        "slots       settings            ok       3 roles, 3 task slots on 3 executors",
+        "slots       application         ok       3 roles, 3 task slots on 3 executors",
         "            executors 1-3       ok       the same",
         "            executors 1-3       ok       list, write, rename, read, delete in",
         "tensorflow  executors 1-3       ok       a role's process loads TensorFlow and computes, in",
@@ -48,5 +48,5 @@ def test_what_would_fail_on_yarn_is_told_with_its_knobs_to_the_user_of_client_mo
     assert "submit with --num-executors 3" in " ".join(done.output.split())
     assert "it will be killed" in " ".join(done.output.split())
     last = next(line for line in done.output.splitlines() if line.startswith("doctor.py: "))
-    assert last.startswith("doctor.py: training would fail (slots, settings)")
+    assert last.startswith("doctor.py: training would fail (slots, application)")
     assert "and 1 more" in last

@@ -141,7 +141,7 @@ class Machine:
 
 @dataclasses.dataclass(frozen=True)
 class Silent:
-    """An executor that told nothing of itself, and why, as far as Spark knows; place is the settings' if unknown.
+    """An executor that told nothing of itself, and why, as far as Spark knows; place is the application's if unknown.
 
     Attributes:
         is_own: whether the reason is of its own, and not another's failure.

@@ -2,14 +2,14 @@
 
 import dataclasses
 
-__all__ = ["DRIVER", "FAIL", "Finding", "OK", "Place", "Report", "SETTINGS", "WARNING", "quantity", "sentence"]
+__all__ = ["APPLICATION", "DRIVER", "FAIL", "Finding", "OK", "Place", "Report", "WARNING", "quantity", "sentence"]
 
 OK, WARNING, FAIL = "ok", "warning", "FAIL"
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where something was found: the driver, an executor on a host, or the application's settings."""
+    """Where something was found: the driver, an executor on a host, or the application as a whole."""
 
     name: str
     host: str = ""
@@ -22,7 +22,7 @@ class Place:
 
 
 DRIVER = Place("driver")
-SETTINGS = Place("settings")
+APPLICATION = Place("application")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,4 +87,5 @@ def sentence(finding: Finding) -> str:
     found = finding.found
     if finding.amount is not None:
         found = found.replace("{}", quantity(finding.amount, finding.unit))
-    return f"{finding.place}: {found}" + (f"; {finding.knob}" if finding.knob else "")
+    where = "" if finding.place == APPLICATION else f"{finding.place}: "
+    return f"{where}{found}" + (f"; {finding.knob}" if finding.knob else "")

@@ -9,7 +9,7 @@ from sparkcv import logs
 from sparkcv.cluster.doctor import application, checks, gathering
 from sparkcv.cluster.doctor.beacon import Beacon
 from sparkcv.cluster.doctor.facts import Silent
-from sparkcv.cluster.doctor.finding import SETTINGS, Report
+from sparkcv.cluster.doctor.finding import APPLICATION, Report
 from sparkcv.cluster.doctor.probe import Order
 from sparkcv.cluster.doctor.survey import Survey
 from sparkcv.config import DoctorConfig
@@ -25,7 +25,12 @@ _log = logs.get(__name__)
 
 
 def examine(
-    spark: "SparkSession", config: DoctorConfig, dataset: Dataset | None, complaints: Sequence[str] = ()
+    spark: "SparkSession",
+    config: DoctorConfig,
+    dataset: Dataset | None,
+    complaints: Sequence[str] = (),
+    *,
+    is_answered: bool = True,
 ) -> Report:
     """Examine the driver and every executor of ``spark`` for the run of ``config``, and judge what was found.
 
@@ -34,6 +39,7 @@ def examine(
         config: The run, with full URLs and the number of its roles settled.
         dataset: Its split; None where none was named, or it is not whole.
         complaints: What the training job said of its flags and data.
+        is_answered: False if the storage is known not to answer: it is then left out.
 
     Whatever is wrong with the cluster or the storage is a finding. Raises ClusterError if the driver cannot listen.
     """
@@ -45,7 +51,7 @@ def examine(
         beacon = Beacon(bind, word)
     except OSError as err:
         raise ClusterError(f"the driver cannot listen on {bind} (spark.driver.bindAddress): {err}") from err
-    with beacon, gathering.folder(config.train_dir) as (folder, made):
+    with beacon, gathering.folder(config.train_dir if is_answered else "") as (folder, made):
         order = Order(
             word=word,
             driver=(host, beacon.port),
@@ -60,6 +66,6 @@ def examine(
         if now:
             survey.run(lambda: max(1, application.slots_now(spark)))
         else:
-            survey.silent.append(Silent(SETTINGS, f"no executor was there after {config.start_timeout_s / 2:.0f} s"))
+            survey.silent.append(Silent(APPLICATION, f"no executor was there after {config.start_timeout_s / 2:.0f} s"))
     facts = dataclasses.replace(gathering.surveyed(facts, survey), complaints=tuple(complaints))
     return Report(tuple(checks.judge(facts, checks.ALL)))

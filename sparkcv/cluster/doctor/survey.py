@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sparkcv.cluster.doctor.facts import Machine, Silent
-from sparkcv.cluster.doctor.finding import SETTINGS, Place
+from sparkcv.cluster.doctor.finding import APPLICATION, Place
 from sparkcv.cluster.doctor.probe import Order
 from sparkcv.cluster.spark_errors import heart, spark_sentence
 
@@ -64,7 +64,7 @@ class Survey:
                 self.machines.setdefault(name, Machine.of(Place(name, hosts.get(name, ""), True), values))
             self.silent = stage.failures() if stage.error else []
             if not is_over:
-                late = Silent(SETTINGS, f"the examination did not end within {self._timeout_s:.0f} s")
+                late = Silent(APPLICATION, f"the examination did not end within {self._timeout_s:.0f} s")
                 self.silent = [late, *(one for one in self.silent if one.place.is_executor)]
             if self.silent or not hosts.keys() - self.machines.keys():
                 break
@@ -128,7 +128,7 @@ class _Stage:
                     if row.status() == "FAILED" and row.errorMessage().isDefined():
                         place = Place(str(row.executorId()), str(row.host()), True)
                         reasons.setdefault(place, heart(str(row.errorMessage().get())))
-        return [Silent(place, why) for place, why in reasons.items()] or [Silent(SETTINGS, self.error)]
+        return [Silent(place, why) for place, why in reasons.items()] or [Silent(APPLICATION, self.error)]
 
     def _tasks(self, stage: int) -> Iterator[Any]:
         books = self._context._jsc.sc().statusStore()

@@ -6,7 +6,7 @@ import pytest
 
 from sparkcv.cluster.doctor import checks
 from sparkcv.cluster.doctor.facts import Silent, Step
-from sparkcv.cluster.doctor.finding import DRIVER, FAIL, OK, SETTINGS, WARNING, Place
+from sparkcv.cluster.doctor.finding import APPLICATION, DRIVER, FAIL, OK, WARNING, Place
 from sparkcv.cluster.doctor.machine import PACKAGES
 from tests.cluster.doctor.cases import GB, VERSIONS, dataset, facts, machine
 
@@ -119,7 +119,7 @@ OF_THE_APPLICATION = [
 @pytest.mark.parametrize(("changes", "check", "verdict", "found", "knob"), OF_THE_APPLICATION)
 def test_what_is_wrong_with_the_application_is_told_once_with_its_knob(changes, check, verdict, found, knob):
     (finding,) = [one for one in judged(facts(**changes)) if one.check == check and one.verdict != OK]
-    assert finding.place == SETTINGS
+    assert finding.place == APPLICATION
     assert finding.verdict == verdict
     assert found in finding.found
     assert knob in finding.knob

@@ -4,10 +4,10 @@ import pytest
 
 from sparkcv.cluster.doctor import checks
 from sparkcv.cluster.doctor.finding import (
+    APPLICATION,
     DRIVER,
     FAIL,
     OK,
-    SETTINGS,
     WARNING,
     Finding,
     Place,
@@ -100,7 +100,7 @@ def test_the_last_sentence_says_whether_training_can_start_and_what_to_do_first(
     assert (
         last_word(Report((on("1", verdict=WARNING), on("2", verdict=WARNING)))) == "training can start, with 1 warning"
     )
-    report = Report((on("1", verdict=FAIL, found="full", knob="make room"), Finding("x", SETTINGS, FAIL, "y", "z")))
+    report = Report((on("1", verdict=FAIL, found="full", knob="make room"), Finding("x", APPLICATION, FAIL, "y", "z")))
     assert not report.is_ok
     assert last_word(report) == (
         "training would fail (disk, executor 1 on h): full; make room, and 1 more (no warnings)"

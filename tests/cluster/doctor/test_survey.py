@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from sparkcv import storage
 from sparkcv.cluster import doctor
 from sparkcv.cluster.doctor import application, survey
-from sparkcv.cluster.doctor.finding import FAIL, OK, SETTINGS, WARNING
+from sparkcv.cluster.doctor.finding import APPLICATION, FAIL, OK, WARNING
 from sparkcv.config import ConvertConfig, DoctorConfig
 from sparkcv.errors import ClusterError, StorageError
 from sparkcv.records import shards
@@ -46,6 +47,10 @@ def config(data, tmp_path):
     )
 
 
+def data_of(config):
+    return shards.open_dataset(config.dataset_dir, config.dataset_name, "train")
+
+
 def rows(report, check):
     return [finding for finding in report.findings if finding.check == check]
 
@@ -67,7 +72,7 @@ def test_every_executor_is_reached_and_nothing_is_left(spark, config, data, tmp_
 def test_too_few_slots_are_one_finding_and_the_executors_are_examined_all_the_same(spark, config, data):
     report = doctor.examine(spark, dataclasses.replace(config, cluster_size=5), data)
     (finding,) = report.failures
-    assert (finding.check, finding.place) == ("slots", SETTINGS)
+    assert (finding.check, finding.place) == ("slots", APPLICATION)
     assert "5 roles need 5 task slots at once, but the Spark application asked for 3" in finding.found
     assert "--num-executors 5" in finding.knob
     assert len([one for one in rows(report, "clock") if one.verdict == OK]) == 3
@@ -143,6 +148,21 @@ def _hold_a_slot(spark, started, done):
     spark.sparkContext.parallelize([0], 1).foreach(hold)
 
 
+@pytest.mark.spark
+@pytest.mark.hadoop
+def test_executors_that_do_not_know_the_drivers_hdfs_are_told_which_variable_is_missing(spark, config, hdfs):
+    report = doctor.examine(spark, dataclasses.replace(config, dataset_dir=None, train_dir=f"{hdfs}/run"), None)
+    by_place = {one.place.name: one for one in rows(report, "train_dir")}
+    assert by_place.keys() == {"driver", "0", "1", "2"}
+    assert by_place["driver"].verdict == OK
+    for name in "012":
+        assert by_place[name].verdict == FAIL
+        assert "HADOOP_CONF_DIR" in by_place[name].found + by_place[name].knob
+    with pytest.raises(StorageError, match="HADOOP_CONF_DIR"):
+        doctor.check_start(spark, dataclasses.replace(config, train_dir=f"{hdfs}/run"), data_of(config))
+    assert not storage.exists(hdfs)
+
+
 CODE = """
 import json, sys
 from sparkcv.cluster import doctor
@@ -183,4 +203,4 @@ def test_dynamic_allocation_is_a_finding_and_the_executors_are_examined_without_
     said = examined(tmp_path, {"spark.dynamicAllocation.enabled": "true"})
     assert "--conf spark.dynamicAllocation.enabled=false --num-executors 2" in said
     assert "reaches the driver" in said
-    assert said.splitlines()[-1].startswith("training would fail (settings, settings)")
+    assert said.splitlines()[-1].startswith("training would fail (settings, application)")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sparkcv.cluster.doctor.facts import Facts
-from sparkcv.cluster.doctor.finding import FAIL, OK, SETTINGS, WARNING, Finding
+from sparkcv.cluster.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding
 
 __all__ = ["check"]
 
@@ -14,7 +14,7 @@ def check(facts: Facts) -> Iterator[Finding]:
     """``--num_gpus`` against the addresses that each task got and the devices of its machine."""
     wanted = facts.config.num_gpus
     if not wanted:
-        yield Finding(_CHECK, SETTINGS, OK, "none are asked for (--num_gpus)")
+        yield Finding(_CHECK, APPLICATION, OK, "none are asked for (--num_gpus)")
         return
     knob = (
         f"--conf spark.executor.resource.gpu.amount={wanted} --conf spark.task.resource.gpu.amount={wanted}, with a"

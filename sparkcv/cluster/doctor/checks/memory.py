@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.doctor.facts import Facts, Machine
-from sparkcv.cluster.doctor.finding import FAIL, OK, SETTINGS, WARNING, Finding, quantity
+from sparkcv.cluster.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding, quantity
 from sparkcv.cluster.doctor.sizes import container_mb, heap_mb, overhead_mb
 from sparkcv.cluster.memory import overhead_for
 
@@ -51,10 +51,10 @@ def _container(facts: Facts, least_each: float) -> Finding:
         f" {_roles(each, name)} of about {quantity(role.likely, 'bytes')} and Java"
     )
     if limit >= (heap_mb(spark) + _wanted_overhead(facts)) * 2**20:
-        return Finding(_CHECK, SETTINGS, OK, found)
+        return Finding(_CHECK, APPLICATION, OK, found)
     if limit >= each * least_each + estimate.JAVA_LEAST:
-        return Finding(_CHECK, SETTINGS, WARNING, f"{found}: it may be killed", knob(facts))
-    return Finding(_CHECK, SETTINGS, FAIL, f"{found}: it will be killed", knob(facts))
+        return Finding(_CHECK, APPLICATION, WARNING, f"{found}: it may be killed", knob(facts))
+    return Finding(_CHECK, APPLICATION, FAIL, f"{found}: it will be killed", knob(facts))
 
 
 def _hosts(facts: Facts) -> Iterator[Finding]:

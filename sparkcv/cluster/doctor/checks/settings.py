@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.doctor.facts import Facts
-from sparkcv.cluster.doctor.finding import FAIL, OK, SETTINGS, WARNING, Finding, quantity
+from sparkcv.cluster.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding, quantity
 from sparkcv.cluster.doctor.sizes import megabytes
 
 __all__ = ["check"]
@@ -18,35 +18,35 @@ def check(facts: Facts) -> Iterator[Finding]:
     if spark.is_on("spark.dynamicAllocation.enabled"):
         yield Finding(
             _CHECK,
-            SETTINGS,
+            APPLICATION,
             FAIL,
             "spark.dynamicAllocation.enabled is true, but all roles have to start together",
             f"--conf spark.dynamicAllocation.enabled=false --num-executors {facts.num_roles}",
         )
     else:
-        yield Finding(_CHECK, SETTINGS, OK, "dynamic allocation is off")
+        yield Finding(_CHECK, APPLICATION, OK, "dynamic allocation is off")
     yield _address_space(facts)
     if spark.is_on("spark.speculation"):
         yield Finding(
             _CHECK,
-            SETTINGS,
+            APPLICATION,
             WARNING,
             "spark.speculation is true: roles are exempt from it, but converting and scoring do the work twice",
             "--conf spark.speculation=false",
         )
     else:
-        yield Finding(_CHECK, SETTINGS, OK, "speculation is off")
+        yield Finding(_CHECK, APPLICATION, OK, "speculation is off")
 
 
 def _address_space(facts: Facts) -> Finding:
     """TensorFlow maps far more than it uses, and Spark bounds what is mapped."""
     text = facts.spark.conf.get("spark.executor.pyspark.memory", "")
     if not text:
-        return Finding(_CHECK, SETTINGS, OK, "spark.executor.pyspark.memory is not set")
+        return Finding(_CHECK, APPLICATION, OK, "spark.executor.pyspark.memory is not set")
     bound, wanted = megabytes(text) * 2**20, estimate.address_space(facts.config)
     return Finding(
         _CHECK,
-        SETTINGS,
+        APPLICATION,
         FAIL if bound < wanted else WARNING,
         f"spark.executor.pyspark.memory={text} bounds the address space (RLIMIT_AS) of each role's process, of which"
         f" TensorFlow maps {quantity(wanted, 'bytes')} and more, far more than it uses",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from sparkcv.cluster.doctor.checks import memory
 from sparkcv.cluster.doctor.facts import Facts, Silent, Spark
-from sparkcv.cluster.doctor.finding import FAIL, OK, SETTINGS, WARNING, Finding
+from sparkcv.cluster.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding
 from sparkcv.cluster.memory import overrun
 
 __all__ = ["check", "check_asked", "check_told"]
@@ -49,16 +49,16 @@ def _slots(facts: Facts) -> Finding:
     needs = f"{wanted} roles need {wanted} task slots at once"
     if spark.slots_most is not None and spark.slots_most < wanted:
         found = f"{needs}, but the Spark application asked for {spark.slots_most}"
-        return Finding(_CHECK, SETTINGS, FAIL, found, _more(spark, wanted))
+        return Finding(_CHECK, APPLICATION, FAIL, found, _more(spark, wanted))
     if spark.slots_now < wanted:
         found = f"{needs}, but only {spark.slots_now} are there: the cluster did not grant the rest"
         knob = "wait for room in the queue, name another by --queue, ask for less memory or cores an executor, or use"
-        return Finding(_CHECK, SETTINGS, FAIL, found, f"{knob} fewer roles (--cluster_size)")
+        return Finding(_CHECK, APPLICATION, FAIL, found, f"{knob} fewer roles (--cluster_size)")
     found = f"{wanted} roles, {spark.slots_now} task slots on {len(spark.executors)} executors"
     if spark.slots_most is not None and spark.slots_now < spark.slots_most:
         found += f"; the cluster has not granted the other {spark.slots_most - spark.slots_now} that were asked for"
-        return Finding(_CHECK, SETTINGS, WARNING, found, "wait for room in the queue, or ask for fewer executors")
-    return Finding(_CHECK, SETTINGS, OK, found)
+        return Finding(_CHECK, APPLICATION, WARNING, found, "wait for room in the queue, or ask for fewer executors")
+    return Finding(_CHECK, APPLICATION, OK, found)
 
 
 def _more(spark: Spark, wanted: int) -> str:
