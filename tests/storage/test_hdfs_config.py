@@ -11,7 +11,7 @@ from sparkcv import storage
 from sparkcv.errors import AccessError, StorageError, UnavailableError, UsageError
 from sparkcv.storage.hadoop import load_conf
 from sparkcv.storage.hdfs import tokens
-from sparkcv.storage.hdfs.trouble import explain
+from sparkcv.storage.hdfs.trouble import CredentialError, explain
 
 VARIABLES = ("HADOOP_CONF_DIR", "HADOOP_HOME", "HADOOP_TOKEN_FILE_LOCATION", "HADOOP_USER_NAME", "SPARK_USER")
 
@@ -287,9 +287,10 @@ def test_the_advice_names_the_token_file_and_what_is_wrong_with_it(tmp_path, mon
         " (HADOOP_TOKEN_FILE_LOCATION is not set); run kinit, or submit the job with a keytab"
     )
     path = tmp_path / "tokens"
-    assert f"the token file '{path}' of HADOOP_TOKEN_FILE_LOCATION cannot be read" in advice_of(monkeypatch, str(path))
+    damaged = f"the token file '{path}' of HADOOP_TOKEN_FILE_LOCATION cannot be read: "
+    assert f"{damaged}No such file or directory; submit the job again" in advice_of(monkeypatch, str(path))
     path.write_bytes(b"garbage")
-    assert "is no token file (it does not begin with HDTS)" in advice_of(monkeypatch, str(path))
+    assert f"{damaged}it does not begin with HDTS; submit" in advice_of(monkeypatch, str(path))
     token_file(path, "ha-hdfs:other", 4e9)
     assert "holds no token for ha-hdfs:default (it holds tokens for HDFS: ha-hdfs:other)" in advice_of(
         monkeypatch, str(path)
@@ -297,22 +298,60 @@ def test_the_advice_names_the_token_file_and_what_is_wrong_with_it(tmp_path, mon
     token_file(path, "ha-hdfs:default", 4e9, kind=b"kms-dt")
     assert "it holds tokens for HDFS: none" in advice_of(monkeypatch, str(path))
     token_file(path, "ha-hdfs:default", 1e9)
-    assert "ended at 2001-09-0" in advice_of(monkeypatch, str(path))
+    assert "ends at 2001-09-0" in advice_of(monkeypatch, str(path))
     token_file(path, "ha-hdfs:default", 4e9)
-    assert "may have expired or been cancelled; submit the job again" in advice_of(monkeypatch, str(path))
+    assert "has expired or was cancelled; submit the job again" in advice_of(monkeypatch, str(path))
+
+
+def test_a_damaged_token_file_is_told_before_anything_is_asked(conf, tmp_path, monkeypatch):
+    write_conf(conf, "hdfs://default", hadoop_security_authentication="kerberos", dfs_ha_namenodes_default="nn1",
+               dfs_namenode_rpc__address_default_nn1="127.0.0.1:1")  # fmt: skip
+    (tmp_path / "tokens").write_bytes(b"HDTS\0\1\5al")
+    monkeypatch.setenv("HADOOP_TOKEN_FILE_LOCATION", str(tmp_path / "tokens"))
+    with pytest.raises(
+        AccessError, match=r"cannot look at .*: the token file '.*tokens' of .* cannot be read: it is cut"
+    ):
+        storage.exists("hdfs://default/x")
+    (tmp_path / "tokens").unlink()  # then a ticket of Kerberos may do
+    with pytest.raises(UnavailableError, match="connection refused"):
+        storage.exists("hdfs://default/x")
+
+
+def rpc_error(kind, java_class, words):
+    return f'{kind}("org.apache.hadoop.security.{java_class}", "{words}\\n\\tat org.apache.hadoop.ipc.X(X.java:1)")'
+
+
+NO_CREDENTIALS = (
+    'GSSAPIError(GssMajorCodes { raw: "0x00070000", calling_error: "none", routine_error: "GSS_S_NO_CRED",'
+    ' supplementary_info: "0x0000" }, 2529639053, "No credentials were supplied, or the credentials were unavailable or'
+    ' inaccessible: No Kerberos credentials available (default cache: FILE:/tmp/krb5cc_0)")'
+)
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("said", "told"),
     [
-        'RPCError("org.apache.hadoop.security.token.SecretManager$InvalidToken", "token (token for me) is expired")',
-        'FatalRPCError("org.apache.hadoop.security.AccessControlException", "SIMPLE authentication is not enabled.  '
-        'Available:[TOKEN, KERBEROS]")',
-        "NoSASLMechanism",
-        'GSSAPIError(GSS_S_NO_CRED, 2529639053, "No Kerberos credentials available")',
+        (
+            rpc_error("FatalRPCError", "token.SecretManager$InvalidToken", "Token  has expired, current time: 2026"),
+            "Token has expired, current time: 2026",
+        ),
+        (
+            rpc_error("FatalRPCError", "token.SecretManager$InvalidToken", "Token can't be found in cache"),
+            "Token can't be found in cache",
+        ),
+        (
+            rpc_error("RPCError", "AccessControlException", "SIMPLE authentication is not enabled.  Available:[TOKEN]"),
+            "SIMPLE authentication is not enabled. Available:[TOKEN]",
+        ),
+        (
+            NO_CREDENTIALS,
+            "No credentials were supplied, or the credentials were unavailable or inaccessible: No Kerberos credentials"
+            " available (default cache: FILE:/tmp/krb5cc_0)",
+        ),
+        ("NoSASLMechanism", "no way to prove who this is that both sides know"),
     ],
 )
-def test_each_way_to_be_refused_for_ones_credentials_is_an_error_of_access(said):
+def test_each_way_to_be_refused_for_ones_credentials_is_an_error_of_access(said, told):
     trouble = explain(RuntimeError(said))
-    assert trouble.error is AccessError
-    assert trouble.text
+    assert isinstance(trouble, CredentialError)
+    assert (trouble.error, trouble.text) == (AccessError, told)

@@ -38,6 +38,7 @@ class Link:
         self._conf = load_conf()
         self._address = address.find(prefix, self._conf)
         self.name = self._address.url
+        self._is_secured = self._conf.values.get("hadoop.security.authentication", "simple").lower() != "simple"
         self._lock = threading.Lock()
         self._clients: dict[bool, Client] = {}
         self._first = 0  # which NameNode to ask first
@@ -73,6 +74,8 @@ class Link:
             words = functools.partial(self._words, trouble)
             if not patience.pause(words):
                 text = f"{self.name} {words()}; waited {time.monotonic() - patience.start_s:.0f} s"
+                if "disconnected" in trouble.reason and not self._is_secured:
+                    text += "; an HDFS with Kerberos does so where hadoop.security.authentication is not set"
                 raise TroubleError(UnavailableError, text) from ticket.error
             function = again or function
 
@@ -101,17 +104,19 @@ class Link:
         return ticket
 
     def _words(self, trouble: PassingError) -> str:
-        if not trouble.reason or trouble.text == "does not answer":
+        reason = trouble.reason
+        if not reason or trouble.text == "does not answer":
             state = self._address.state()
-            reason = state if not trouble.reason or "refused" in state else f"{state}; {trouble.reason}"
-            return f"{trouble.text} ({reason})"
-        return f"{trouble.text} ({trouble.reason})"
+            reason = state if not reason or "refused" in state else f"{state}; {reason}"
+        return f"{trouble.text} ({reason})"
 
     def _connected(self, changes: bool) -> Client:
         """Return the client for reading, or the one for changes, which has more patience with DataNodes."""
         with self._lock:
             client = self._clients.get(changes)
             if client is None:
+                if self._is_secured:
+                    tokens.check()
                 name = user_name()
                 if name is not None:
                     os.environ["HADOOP_USER_NAME"] = name  # the only way to tell hdfs-native

@@ -1,4 +1,4 @@
-"""Delegation tokens as Hadoop writes them to a file: read only to say what is wrong with them."""
+"""Delegation tokens as Hadoop writes them to a file: read here only to say what is wrong with them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import struct
 import time
 from dataclasses import dataclass
 
+from sparkcv.errors import AccessError
+from sparkcv.storage.translate import TroubleError
+
 _VARIABLE = "HADOOP_TOKEN_FILE_LOCATION"
 _MAGIC = b"HDTS"
+_LAST_S = 60.0
 _HDFS_KIND = "HDFS_DELEGATION_TOKEN"
 
 
@@ -24,29 +28,46 @@ class Token:
 def advice(words: str, url: str) -> str:
     """Return the second half of a sentence: what HDFS said of this process's credentials, and what to do."""
     path = os.environ.get(_VARIABLE)
-    service = f"ha-hdfs:{url.partition('://')[2]}" if ":" not in url.partition("://")[2] else url.partition("://")[2]
-    if not path:
-        found = f"there is no delegation token ({_VARIABLE} is not set); run kinit, or submit the job with a keytab"
+    if path:
+        found = f"{_state(path, _service(url))}; submit the job again to get a new token"
     else:
-        found = f"{_state(path, service)}; submit the job again to get a new token"
+        found = f"there is no delegation token ({_VARIABLE} is not set); run kinit, or submit the job with a keytab"
     return f"{url} does not accept this process's credentials ({words}): {found}"
+
+
+def check() -> None:
+    """Raise TroubleError for a token file that cannot be read as one: hdfs-native breaks down on those."""
+    path = os.environ.get(_VARIABLE)
+    if path and os.path.exists(path):
+        try:
+            load(path)
+        except (OSError, ValueError) as err:
+            raise TroubleError(AccessError, _damaged(path, err)) from err
+
+
+def _service(url: str) -> str:
+    authority = url.partition("://")[2]
+    return authority if ":" in authority else f"ha-hdfs:{authority}"
+
+
+def _damaged(path: str, err: Exception) -> str:
+    reason = err.strerror if isinstance(err, OSError) and err.strerror else err
+    return f"the token file {path!r} of {_VARIABLE} cannot be read: {reason}"
 
 
 def _state(path: str, service: str) -> str:
     try:
         tokens = [token for token in load(path) if token.kind == _HDFS_KIND]
-    except OSError as err:
-        return f"the token file {path!r} of {_VARIABLE} cannot be read ({err.strerror or err})"
-    except ValueError as err:
-        return f"the token file {path!r} of {_VARIABLE} is no token file ({err})"
+    except (OSError, ValueError) as err:
+        return _damaged(path, err)
     mine = [token for token in tokens if token.service == service]
     if not mine:
         others = ", ".join(sorted({token.service for token in tokens})) or "none"
         return f"the token file {path!r} holds no token for {service} (it holds tokens for HDFS: {others})"
     ends_s = max(token.max_date_s for token in mine)
-    if 0 < ends_s < time.time():
-        return f"the token for {service} in {path!r} ended at {time.strftime('%F %T', time.localtime(ends_s))}"
-    return f"the token for {service} in {path!r} may have expired or been cancelled"
+    if 0 < ends_s < time.time() + _LAST_S:  # hdfs-native does not use it in its last minute
+        return f"the token for {service} in {path!r} ends at {time.strftime('%F %T', time.localtime(ends_s))}"
+    return f"the token for {service} in {path!r} has expired or was cancelled"
 
 
 def load(path: str) -> list[Token]:

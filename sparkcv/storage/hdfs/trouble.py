@@ -57,13 +57,14 @@ def _of_the_network(text: str) -> TroubleError:
     words = _OS_ERROR.sub("", text)
     if "lookup address" in words and "emporary" not in words:
         return TroubleError(StorageError, f"its host is not known ({words})")
-    return PassingError("does not answer", words[:1].lower() + words[1:])
+    return PassingError("does not answer", _as_part(words))
 
 
 def _of_hdfs(text: str) -> BaseException:
     found = _KIND.match(text)
     kind, java_class, words = found.groups(default="") if found else ("", "", text)
     words = words.removesuffix(")").removesuffix('"').replace('\\"', '"').replace("\\n", " ").strip()
+    words = " ".join(words.split())
     if kind in ("RPCError", "FatalRPCError") and java_class:
         return _of_namenode(java_class.rpartition(".")[2], words)
     if kind == "BlocksNotFound" or words.startswith("All DataNodes failed"):
@@ -72,9 +73,16 @@ def _of_hdfs(text: str) -> BaseException:
         return PassingError("does not take or give the data", words[:200])
     if kind == "ChecksumError":
         return TroubleError(StorageError, "its data is damaged on HDFS, the checksums differ")
-    if kind in ("NoSASLMechanism", "SASLError", "GSSAPIError"):
-        return CredentialError(f"{kind} {words}".strip())
+    if kind == "GSSAPIError":  # its last part is the sentence of the Kerberos library
+        return CredentialError(words.rpartition(', "')[2])
+    if kind in ("NoSASLMechanism", "SASLError"):
+        return CredentialError(words or "no way to prove who this is that both sides know")
     return TroubleError(StorageError, f"hdfs-native says {text[:300]}")
+
+
+def _as_part(words: str) -> str:
+    """Make a sentence the part of one: its first letter small, unless it begins with something like RPC."""
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
 def _of_namenode(name: str, words: str) -> BaseException:
@@ -94,7 +102,7 @@ def _of_namenode(name: str, words: str) -> BaseException:
     if name in _TOKEN or "authentication is not enabled" in words:
         return CredentialError(words)
     if name in ("AccessControlException", "AuthorizationException"):
-        return TroubleError(AccessError, words[:1].lower() + words[1:])
+        return TroubleError(AccessError, _as_part(words))
     if name == "InvalidPathException":
         return TroubleError(StorageError, "it has a name that this file system does not allow")
     if name in ("LeaseExpiredException", "RecoveryInProgressException"):
