@@ -3,8 +3,10 @@
 import pytest
 
 from jobs import doctor as job
-from sparkcv.config import ConvertConfig
+from sparkcv.config import ConvertConfig, DoctorConfig
+from sparkcv.driver import doctor
 from sparkcv.records.convert import convert
+from tests.hadoop import settings
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +89,16 @@ def test_without_a_dataset_the_rest_is_examined(flags, capsys):
 def test_wrong_usage_is_refused_as_training_refuses_it(changes, sentence, tmp_path, capsys):
     assert run({"train_dir": tmp_path / "run"}, **changes) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_storage_that_does_not_answer_is_waited_for_once(tmp_path, monkeypatch):
+    nobody = next(settings.free_ports())
+    conf = {"core-site.xml": {}, "hdfs-site.xml": settings.hdfs(1, {"nn1": nobody})}
+    settings.write(tmp_path / "conf", conf)
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path / "conf"))
+    monkeypatch.setenv("SPARKCV_STORAGE_WAIT_S", "1")
+    url = f"hdfs://{settings.NAMESERVICE}/data"
+    case = doctor.prepare(DoctorConfig(dataset_dir=url, train_dir=url, num_ps_tasks=1, cluster_size=3))
+    assert not case.is_answered
+    assert url in case.complaints[0]
+    assert case.dataset is None
