@@ -6,6 +6,7 @@ import socket
 import struct
 
 import pytest
+from hdfs_native import Client
 
 from sparkcv import storage
 from sparkcv.errors import AccessError, StorageError, UnavailableError, UsageError
@@ -219,6 +220,23 @@ def test_another_cluster_is_reached_by_its_full_address_or_its_own_name(namenode
     )  # "default" leads nowhere here
     write_conf(conf, "hdfs://default", dfs_nameservices="default,far", dfs_namenode_rpc__address_far=namenode)
     assert storage.read_bytes(hdfs.replace("hdfs://default", "hdfs://far") + "/x") == b"1"
+
+
+@pytest.mark.hadoop
+def test_new_files_are_made_as_the_configuration_says(namenode, hdfs, conf, tmp_path, monkeypatch):
+    raw = Client(f"hdfs://{namenode}")
+    far = hdfs.replace("hdfs://default", f"hdfs://{namenode}")
+    path = hdfs.removeprefix("hdfs://default")
+    storage.write_bytes(f"{far}/a/usual", b"1")
+    made = raw.get_file_info(f"{path}/a/usual")
+    assert (made.replication, made.blocksize, made.permission) == (1, 64 << 20, 0o644)
+    assert raw.get_file_info(f"{path}/a").permission == 0o755
+    mine = write_conf(tmp_path / "mine", dfs_replication="2", dfs_blocksize="2m", fs_permissions_umask__mode="027")
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(mine))
+    storage.write_bytes(f"{far}/b/mine", b"1")
+    made = raw.get_file_info(f"{path}/b/mine")
+    assert (made.replication, made.blocksize, made.permission) == (2, 2 << 20, 0o640)
+    assert raw.get_file_info(f"{path}/b").permission == 0o750
 
 
 # ---- tokens

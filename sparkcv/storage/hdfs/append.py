@@ -17,7 +17,7 @@ def append(link: Link, path: str, data: bytes) -> None:
         nonlocal is_ours
         is_ours = True
         try:
-            sink = client.inner.append(path)  # not client.append: see writer.py
+            sink = client.inner.append(path)  # not client.append: see Link.create
         except FileExistsError:  # another client appends: its lease must not be taken away
             is_ours = False
             raise

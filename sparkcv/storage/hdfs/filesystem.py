@@ -68,7 +68,8 @@ class HdfsFileSystem(AbstractFileSystem):
         """Make a folder and those above it."""
         if not exist_ok and self.exists(path):
             raise FileExistsError(path)
-        self._link.run(lambda client: client.mkdirs(path, create_parent=True), changes=True)
+        mode = self._link.folder_mode
+        self._link.run(lambda client: client.mkdirs(path, mode, create_parent=True), changes=True)
 
     def mv(self, path1: str, path2: str, overwrite: bool = False, **_: Any) -> None:
         """Rename in one step on HDFS's side; a file over a file if ``overwrite``, never into a folder."""

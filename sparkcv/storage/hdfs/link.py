@@ -17,6 +17,7 @@ from hdfs_native import Client
 from sparkcv.errors import UnavailableError
 from sparkcv.storage.hadoop import load_conf, user_name
 from sparkcv.storage.hdfs import address, tokens
+from sparkcv.storage.hdfs.defaults import folder_mode, write_options
 from sparkcv.storage.hdfs.patience import TELL_EVERY_S, Outage, Patience, wait_s
 from sparkcv.storage.hdfs.trouble import CredentialError, PassingError, explain
 from sparkcv.storage.hdfs.workers import Ticket, submit
@@ -31,13 +32,14 @@ class Link:
     """The clients of one ``hdfs://authority``, and how calls are made on it.
 
     hdfs-native is told to ask each NameNode once and to give up; the waiting is ours, so that it is as long as the
-    user wants and is told. ``name`` is what messages call it.
+    user wants and is told. ``name`` is what messages call it; ``folder_mode`` are the permissions of new folders.
     """
 
     def __init__(self, prefix: str) -> None:
         self._conf = load_conf()
         self._address = address.find(prefix, self._conf)
         self.name = self._address.url
+        self._new_file, self.folder_mode = write_options(self._conf), folder_mode(self._conf)
         self._is_secured = self._conf.values.get("hadoop.security.authentication", "simple").lower() != "simple"
         self._lock = threading.Lock()
         self._clients: dict[bool, Client] = {}
@@ -78,6 +80,14 @@ class Link:
                     text += "; an HDFS with Kerberos does so where hadoop.security.authentication is not set"
                 raise TroubleError(UnavailableError, text) from ticket.error
             function = again or function
+
+    def create(self, path: str, client: Client) -> Any:
+        """Create a file, in place of one of that name, and return hdfs-native's bare writer.
+
+        Not its FileWriter: that ends the file whenever Python collects it, with a call to the NameNode which nothing
+        bounds, on whatever thread that happens to be.
+        """
+        return client.inner.create(path, self._new_file)
 
     def _most_s(self, changes: bool, moves_data: bool) -> float:
         """Return how long a try may go without a beat, as far as there is time left."""

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Generator
 from typing import IO, Any
 
-from hdfs_native import Client, WriteOptions
+from hdfs_native import Client
 
 from sparkcv.errors import StorageError
 from sparkcv.storage.hdfs.link import Link
@@ -32,7 +32,7 @@ class HdfsWriter:
         self._kept = _Kept() if source is None else None
         self._num_bytes = 0
         self._is_closed = False
-        self._sink: Any = link.run(functools.partial(_create, path), changes=True)
+        self._sink: Any = link.run(functools.partial(link.create, path), changes=True)
 
     def write(self, data: Any) -> int:
         """Write bytes."""
@@ -66,7 +66,7 @@ class HdfsWriter:
             self._kept.close()
 
     def _write_again(self, client: Client) -> Any:
-        sink, num_bytes = _create(self._path, client), 0
+        sink, num_bytes = self._link.create(self._path, client), 0
         pieces = self._kept.pieces() if self._kept is not None else _pieces_of(self._source)
         with contextlib.closing(pieces):  # also when writing once more fails
             for piece in pieces:
@@ -121,15 +121,6 @@ def _pieces_of(source: Callable[[], IO[bytes]] | None) -> Generator[bytes, None,
         with source() as file:
             while data := file.read(_COPY_BYTES):
                 yield data
-
-
-def _create(path: str, client: Client) -> Any:
-    """Create a file in place of one of that name, and return hdfs-native's bare writer.
-
-    Not its FileWriter: that ends the file whenever Python collects it, with a call to the NameNode which nothing
-    bounds, on whatever thread that happens to be.
-    """
-    return client.inner.create(path, WriteOptions(overwrite=True))
 
 
 def _write(sink: Any, data: bytes, _: Client) -> Any:
