@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "fail_unless_stopped",
+    "granted_executors",
     "is_cluster_mode",
     "is_container",
     "is_yarn",
@@ -26,7 +27,8 @@ __all__ = [
 ]
 
 _MASTER = "ApplicationMaster$"
-_GETTER = "org$apache$spark$deploy$yarn$ApplicationMaster$$master"  # Scala's name of the private val
+_GETTER = "org$apache$spark$deploy$yarn$ApplicationMaster$$master"  # Scala's names of private members
+_ALLOCATOR = "org$apache$spark$deploy$yarn$ApplicationMaster$$allocator"
 _BEFORE_SPARKS_OWN = 100  # Hadoop runs its hooks from the highest number down; Spark's is 40 with default settings
 _FAILED = 1
 _CLEAN_UP_S = 5.0
@@ -63,6 +65,19 @@ def start_time_left_s() -> float | None:
     return None
 
 
+def granted_executors(spark: "SparkSession") -> int | None:
+    """Executors that YARN has granted, those among them that have not started yet; None if it cannot be asked."""
+    if not is_yarn(spark):
+        return None
+    with _told("YARN does not say how many executors it has granted"):
+        jvm, _ = _java()
+        if is_cluster_mode():
+            allocator = getattr(_master(jvm)[0], _ALLOCATOR)()
+            return int(allocator.getNumExecutorsRunning() + allocator.getNumExecutorsStarting())
+        return _containers_in_use(jvm, spark) - 1  # one is the ApplicationMaster's
+    return None
+
+
 def report_end(message: str, exit_code: int, *, may_retry: bool) -> None:
     """Tell YARN that the application failed, and why; does nothing elsewhere than in cluster mode.
 
@@ -73,8 +88,7 @@ def report_end(message: str, exit_code: int, *, may_retry: bool) -> None:
         return
     with _told("YARN will not say why this application failed"):
         jvm, gateway = _java()
-        module = getattr(getattr(jvm.org.apache.spark.deploy.yarn, _MASTER), "MODULE$")
-        master, attempt = getattr(module, _GETTER)(), module.getAttemptId()
+        master, attempt = _master(jvm)
         if not _field(master, "registered"):  # it registers with the first SparkContext, and was not to get one
             _register(jvm, gateway, master, attempt)
         failed = jvm.org.apache.hadoop.yarn.api.records.FinalApplicationStatus.FAILED
@@ -110,6 +124,24 @@ def fail_unless_stopped(spark: "SparkSession") -> None:
         runnable = jvm.java.lang.Class.forName("java.lang.Runnable")
         hook = invoke.MethodHandleProxies.asInterfaceInstance(runnable, bound)
         jvm.org.apache.hadoop.util.ShutdownHookManager.get().addShutdownHook(hook, _BEFORE_SPARKS_OWN)
+
+
+def _master(jvm: Any) -> tuple[Any, Any]:
+    """The ApplicationMaster that this driver is part of, and which attempt it is."""
+    module = getattr(getattr(jvm.org.apache.spark.deploy.yarn, _MASTER), "MODULE$")
+    return getattr(module, _GETTER)(), module.getAttemptId()
+
+
+def _containers_in_use(jvm: Any, spark: "SparkSession") -> int:
+    hadoop = jvm.org.apache.hadoop.yarn
+    client = hadoop.client.api.YarnClient.createYarnClient()
+    client.init(hadoop.conf.YarnConfiguration(spark.sparkContext._jsc.hadoopConfiguration()))
+    client.start()
+    try:
+        name = hadoop.api.records.ApplicationId.fromString(spark.sparkContext.applicationId)
+        return int(client.getApplicationReport(name).getApplicationResourceUsageReport().getNumUsedContainers())
+    finally:
+        client.stop()
 
 
 def _finish(master: Any, status: Any, exit_code: int, message: str) -> None:

@@ -241,6 +241,23 @@ def test_executors_that_are_not_granted_are_waited_for_and_then_counted():
         supervise(Poor(3, []), ECHO, roles(2, 3), {}, start_timeout_s=1)
 
 
+def test_executors_that_are_granted_are_waited_for_longer_as_they_may_still_unpack_files(local):
+    class Slow(LocalLauncher):
+        was_asked = False
+
+        def slots(self):
+            return type(super().slots())(now=1 if self.was_asked else 0, most=1)
+
+        def granted(self):
+            self.was_asked = True
+            return 1
+
+        def launch(self, name, count, body):
+            return local.launch(name, count, body)
+
+    assert supervise(Slow(1, []), ECHO, ALONE, {}, start_timeout_s=30)["worker:0"]["role"] == "worker:0"
+
+
 def test_a_program_that_loads_for_ever_is_a_launch_timeout(local):
     with pytest.raises(LaunchTimeoutError, match=r"0 of 1 roles ran within 4 s; missing: worker:0"):
         supervise(local, "slow_to_load:main", ALONE, {}, start_timeout_s=4)

@@ -28,6 +28,9 @@ class LocalLauncher:
     def slots(self) -> Slots:
         return Slots(self._num_slots, self._num_slots)
 
+    def granted(self) -> int | None:
+        return None
+
     def bind_host(self) -> tuple[str, str]:
         return "127.0.0.1", "127.0.0.1"
 

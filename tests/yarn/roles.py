@@ -1,7 +1,9 @@
 """Submit role_job.py, wait until its roles sit in their containers, and find their processes."""
 
+import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -67,6 +69,21 @@ def master_process(submission: Submission) -> psutil.Process:
     return _process(submission, "org.apache.spark.deploy.yarn.ApplicationMaster", "--properties-file", name="java")
 
 
+def stop_executors(submission: Submission, count: int) -> list[psutil.Process]:
+    """SIGSTOP the Java processes of that many executors as soon as they appear, before they have told the driver."""
+    stopped: dict[int, psutil.Process] = {}
+
+    def stop_one() -> bool:
+        for process, command in _processes(submission):
+            if process.pid not in stopped and "--executor-id" in command and process.name() == "java":
+                process.suspend()
+                stopped[process.pid] = process
+        return len(stopped) == count
+
+    wait_until(stop_one, f"{count} executors", _START_S)
+    return list(stopped.values())
+
+
 def kill(process: psutil.Process) -> None:
     """SIGKILL."""
     os.kill(process.pid, signal.SIGKILL)
@@ -80,8 +97,16 @@ def assert_nothing_is_left(submission: Submission) -> None:
 
 
 def _process(submission: Submission, *words: str, name: str = "") -> psutil.Process:
-    for pid in submission.pids():
-        process = psutil.Process(pid)
-        if set(words) <= set(process.cmdline()) and name in process.name():
+    for process, command in _processes(submission):
+        if set(words) <= set(command) and name in process.name():
             return process
     raise AssertionError(f"no process with {words} among those of {submission.app_id}")
+
+
+def _processes(submission: Submission) -> Iterator[tuple[psutil.Process, list[str]]]:
+    """Those of its containers that have not ended meanwhile, with their command lines."""
+    for pid in submission.pids():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            command = process.cmdline()
+            yield process, command

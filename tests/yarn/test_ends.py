@@ -3,9 +3,11 @@
 import pytest
 
 from sparkcv import storage
-from tests.yarn.roles import ONE_ATTEMPT, assert_nothing_is_left, driver_log, submit_roles
+from tests.hadoop import wait_until
+from tests.yarn.roles import ONE_ATTEMPT, assert_nothing_is_left, driver_log, stop_executors, submit_roles
 
 pytestmark = pytest.mark.hadoop
+LATE = "waiting for executors: 0 of 2 task slots are there; YARN has granted 2, which may still"
 
 
 def attempts(submission):
@@ -13,14 +15,18 @@ def attempts(submission):
     return {name.split("_")[3] for name in names}
 
 
-def test_a_run_whose_end_was_verified_is_a_success(hadoop_cluster, hdfs):
+def test_a_run_whose_end_was_verified_is_a_success_though_its_executors_were_slow_to_start(hadoop_cluster, hdfs):
     done = submit_roles(
         hadoop_cluster,
         "look",
-        *("--role", "worker:0", "--num_workers", "1", "--url", hdfs),
+        *("--role", "worker:0", "--num_workers", "1", "--url", hdfs, "--start_timeout_s", "60"),
         num_executors=2,
         conf=ONE_ATTEMPT | {"spark.executorEnv.LD_LIBRARY_PATH": "Python/lib"},
     )
+    stopped = stop_executors(done, 2)
+    wait_until(lambda: LATE in driver_log(done), "the driver to go on waiting for granted executors", 120)
+    for process in stopped:
+        process.resume()
     assert done.exit_code == 0, done.logs()
     assert (done.final_status, done.diagnostics) == ("SUCCEEDED", "")
     said = driver_log(done)

@@ -79,6 +79,9 @@ class Launcher(Protocol):
     def slots(self) -> Slots:
         """How many agents could be launched."""
 
+    def granted(self) -> int | None:
+        """How many could be launched once all that the cluster manager has granted has started; None: unknown."""
+
     def bind_host(self) -> tuple[str, str]:
         """The interface that the driver listens on for its agents, and the name by which they reach it."""
 

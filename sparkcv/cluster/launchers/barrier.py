@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from sparkcv.cluster import yarn
 from sparkcv.cluster.launchers import Body, Seat, Slots
 from sparkcv.cluster.memory import ExecutorMemory
 from sparkcv.cluster.session import submitted_executors
@@ -40,6 +41,13 @@ class BarrierLauncher:
         now = int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
         return Slots(now, self._most(now))
 
+    def granted(self) -> int | None:
+        """Task slots of the executors that YARN has granted; None elsewhere."""
+        with _books_may_be_gone():
+            executors, each = yarn.granted_executors(self._spark), self._slots_each()
+            return None if executors is None or each is None else executors * each
+        return None
+
     def bind_host(self) -> tuple[str, str]:
         """Spark's own answer: spark.driver.bindAddress, and spark.driver.host as the executors reach it."""
         conf = self._context.getConf()
@@ -51,14 +59,17 @@ class BarrierLauncher:
         return BarrierLaunch(self._spark, name, count, body)
 
     def _most(self, now: int) -> int | None:
-        master, conf = self._context.master, self._context.getConf()
+        master = self._context.master
         if master.startswith("local") and not master.startswith("local-cluster"):
             return now
-        executors = submitted_executors(self._spark)
-        cores = conf.get("spark.executor.cores", "" if master.startswith("spark:") else "1")
-        if executors is None or not cores:
-            return None
-        return executors * (int(cores) // int(conf.get("spark.task.cpus", "1")))
+        executors, each = submitted_executors(self._spark), self._slots_each()
+        return None if executors is None or each is None else executors * each
+
+    def _slots_each(self) -> int | None:
+        """Task slots of an executor; None where Spark's standalone master decides."""
+        conf = self._context.getConf()
+        cores = conf.get("spark.executor.cores", "" if self._context.master.startswith("spark:") else "1")
+        return int(cores) // int(conf.get("spark.task.cpus", "1")) if cores else None
 
 
 class BarrierLaunch:
