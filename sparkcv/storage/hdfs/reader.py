@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import time
 from collections.abc import Iterator
 from typing import IO, Any
@@ -32,7 +33,7 @@ class HdfsReader:
     def __init__(self, link: Link, path: str) -> None:
         self._link, self._path = link, path
         self._offset = 0
-        self._turn = 0
+        self._turn, self._pouring = 0, threading.Lock()
         self._cursor: _Cursor | None = link.run(self._open)
         self.size, self._stamp = self._cursor.size, self._cursor.stamp
 
@@ -76,18 +77,19 @@ class HdfsReader:
 
     def _pour(self, sink: IO[bytes], client: Client) -> OSError | None:
         """Copy for a moment, so that the waiting caller sees that it goes on; returns what the sink raised."""
-        self._turn += 1
-        turn = self._turn
+        with self._pouring:
+            self._turn += 1
+            turn, offset = self._turn, sink.tell()
         cursor = self._borrow(client)
         until_s = time.monotonic() + _POUR_S
-        offset = sink.tell()
         for chunk in cursor.stream(offset):
-            if turn != self._turn:
-                return None  # the caller has given this one up, and another writes
-            try:
-                sink.write(chunk)
-            except OSError as err:
-                return err
+            with self._pouring:
+                if turn != self._turn:
+                    return None  # the caller has given this one up, and another writes
+                try:
+                    sink.write(chunk)
+                except OSError as err:
+                    return err
             offset += len(chunk)
             cursor.offset = offset
             if time.monotonic() > until_s:
