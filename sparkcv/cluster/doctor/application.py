@@ -4,6 +4,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sparkcv import logs
+from sparkcv.cluster import slots
 from sparkcv.cluster.doctor import survey
 from sparkcv.cluster.doctor.facts import Spark
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
@@ -81,6 +82,8 @@ def bind_host(spark: "SparkSession") -> tuple[str, str]:
 
 def await_slots(spark: "SparkSession", wanted: int, timeout_s: float) -> int:
     """Wait until ``wanted`` tasks can run at once, or the time is up; return how many can."""
+    if not _is_dynamic(spark):
+        return slots.await_slots(BarrierLauncher(spark), wanted, timeout_s).now
     start_s = told_s = time.monotonic()
     now = slots_now(spark)
     while now < wanted and time.monotonic() < start_s + timeout_s:
@@ -94,9 +97,11 @@ def await_slots(spark: "SparkSession", wanted: int, timeout_s: float) -> int:
 
 def slots_most(spark: "SparkSession") -> int | None:
     """Return how many tasks can run at once when all that was asked for is there; None: open."""
-    if spark.sparkContext.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
-        return None
-    return BarrierLauncher(spark).slots().most
+    return None if _is_dynamic(spark) else BarrierLauncher(spark).slots().most
+
+
+def _is_dynamic(spark: "SparkSession") -> bool:
+    return bool(spark.sparkContext.getConf().get("spark.dynamicAllocation.enabled", "false") == "true")
 
 
 def _container_limits_mb(context: Any) -> tuple[int, int]:
