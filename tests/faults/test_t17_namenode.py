@@ -93,14 +93,7 @@ def test_a_namenode_that_never_comes_back_ends_the_run_with_its_sentence(on_clus
     assert ended.code == 1
     assert "hdfs://default does not answer (" in ended.sentence
     assert "Traceback" not in ended.said
-    good = checkpoint.newest_valid(run.url).step
-    assert good >= run.saved()[-1]
-    with Run(tmp_path, {**flags, "max_number_of_steps": good + 5}) as run:
-        assert run.end().code == 0
-    assert f"resuming from {run.url}/model.ckpt-{good}" in run.said
-    status = run.status()
-    assert (status["state"], status["step"]) == ("finished", good + 5)
-    check_whole(run.url)
+    assert checkpoint.newest_valid(run.url).step >= run.saved()[-1]
 
 
 @pytest.mark.spark

@@ -14,6 +14,7 @@ from sparkcv.records.assignment import assign
 from sparkcv.records.shards import open_dataset
 from sparkcv.train import checkpoint
 from tests.faults.conftest import put_dataset
+from tests.faults.reader import Reader
 from tests.faults.running import Run, check_preempted, check_whole
 from tests.hadoop import wait_until
 from tests.inputs import data
@@ -62,7 +63,7 @@ def flags(on_cluster, tmp_path, request):
 
 
 def test_a_full_quota_costs_two_saves_then_the_run_and_what_was_saved_restores(on_cluster, flags, tmp_path):
-    with Run(tmp_path, flags) as run:
+    with Reader(flags["train_dir"]) as reader, Run(tmp_path, flags) as run:
         run.wait_for_save()
         with filled_quota(on_cluster, run.url):
             missed = int(run.wait_for(r"warning the save at step (\d+) failed, the last good checkpoint is of step")[1])
@@ -71,6 +72,7 @@ def test_a_full_quota_costs_two_saves_then_the_run_and_what_was_saved_restores(o
         with filled_quota(on_cluster, run.url):
             run.wait_for(r"warning 2 saves in a row failed, .*; training goes on, and ends if 3 in a row fail: .*quota")
             ended = run.end()
+    assert reader.faults == []
     assert ended.code == 1
     good = run.saved()[-1]
     assert f"3 saves in a row failed, the last at step {good + 75}; the last good checkpoint is of" in ended.sentence

@@ -9,6 +9,7 @@ import os
 import platform
 import resource
 import shutil
+import sys
 import tempfile
 import zipfile
 import zlib
@@ -18,9 +19,11 @@ from typing import Any
 import psutil
 
 import sparkcv
+from sparkcv.driver.archive import description
+from sparkcv.errors import DataError, MissingFileError
 from sparkcv.storage.hadoop import conf_dir, user_name
 
-__all__ = ["PACKAGES", "describe", "scratch", "source_digest"]
+__all__ = ["PACKAGES", "archive_misfit", "describe", "scratch", "source_digest"]
 
 PACKAGES = (
     "tensorflow",
@@ -48,6 +51,7 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": _versions(),
         "source": source_digest(),
+        "archive": archive_misfit(),
         "user": user_name() or _system_user(),
         "hadoop_conf": conf_dir() or "",
         "tokens": tokens,
@@ -96,6 +100,16 @@ def _versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found
+
+
+def archive_misfit(prefix: str = sys.prefix) -> str:
+    """Return why the archive that this Python came in does not fit this machine; "" if it does, or there is none."""
+    try:
+        return description.misfit(description.read(prefix)) or ""
+    except MissingFileError:
+        return ""
+    except DataError as err:
+        return str(err)
 
 
 def _disk_of(path: str) -> str:

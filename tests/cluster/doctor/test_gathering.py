@@ -1,5 +1,6 @@
 """How facts are gathered on one machine: real sockets, real folders, a real process that loads TensorFlow."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from sparkcv import storage
 from sparkcv.cluster.doctor import files, machine
 from sparkcv.cluster.doctor.beacon import Beacon, ask
 from sparkcv.cluster.doctor.rehearsal import rehearse
+from sparkcv.driver.archive import description
 from sparkcv.errors import StorageError
 
 ROOT = Path(__file__).parents[3]
@@ -110,6 +112,14 @@ def test_the_source_is_the_same_from_a_folder_and_from_its_zip_and_another_with_
 
     assert digest_of(pack("same.zip", "")) == machine.source_digest()
     assert digest_of(pack("other.zip", "\n")) != machine.source_digest()
+
+
+def test_an_archive_that_does_not_fit_the_machine_is_told(tmp_path):
+    assert machine.describe()["archive"] == ""
+    fitting = description.describe(site="s", glibc=(2, 17), packages={}, needs=[], digest="d")
+    for found, said in ((fitting, ""), ({**fitting, "glibc": "9.99"}, "glibc 9.99"), ({}, "lacks")):
+        (tmp_path / description.NAME).write_text(json.dumps(found))
+        assert said in machine.archive_misfit(str(tmp_path))
 
 
 @pytest.mark.tensorflow
