@@ -3,12 +3,13 @@
 import contextlib
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from sparkcv import storage
-from sparkcv.errors import FullError
+from sparkcv.errors import FullError, MissingFileError
 from sparkcv.inputs.spool import Spool
 from sparkcv.records.assignment import assign
 from sparkcv.records.shards import open_dataset
@@ -22,6 +23,7 @@ from tests.inputs import data
 pytestmark = [pytest.mark.hadoop, pytest.mark.tensorflow]
 
 _MB = 1 << 20
+_TIGHTEN_S = 0.2
 _ROOM = 8 * _MB  # for status.json and curves; not for a checkpoint, which is 13 MB in each of two replicas
 
 
@@ -49,11 +51,26 @@ def filled(folder, left=_MB):
 
 @contextlib.contextmanager
 def filled_quota(cluster, url):
-    """Leave a folder of HDFS less room than one checkpoint takes."""
-    path = url.removeprefix(cluster.url)
-    cluster.set_quota(path, 2 * sum(entry.size for entry in storage.walk(url)) + _ROOM)
-    yield
-    cluster.set_quota(path, None)
+    """Leave a folder of HDFS less room than one checkpoint takes, also after the run has deleted an older one."""
+    path, over = url.removeprefix(cluster.url), threading.Event()
+
+    def hold():
+        least = None
+        while not over.wait(_TIGHTEN_S):
+            with contextlib.suppress(MissingFileError):  # deleted between two looks
+                size = sum(entry.size for entry in storage.walk(url))
+                if least is None or size < least:
+                    least = size
+                    cluster.set_quota(path, 2 * least + _ROOM)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        yield
+    finally:
+        over.set()
+        holder.join()
+        cluster.set_quota(path, None)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The spool: everything once an epoch, bounded, loud, and gone when it is closed."""
 
+import contextlib
 import itertools
 import pathlib
 import threading
@@ -61,7 +62,12 @@ def pass_through(spool):
 
 
 def bytes_on_disk(folder):
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """What the files of one moment take: looked at again where some came or went between the first and the last."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            sizes = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+            if all(path.exists() for path in sizes):
+                return sum(sizes.values())
 
 
 def test_an_epoch_delivers_every_record_once_in_the_order_of_its_permutation(stored, scratch):
