@@ -18,7 +18,7 @@ _COLUMNS = 100  # of a log file
 def work(config: DoctorConfig) -> str:
     """Check the run, open Spark as training would, examine, print the table; raise SparkcvError if it would fail."""
     case = doctor.prepare(config)
-    num_roles = config.num_ps_tasks + config.num_workers
+    num_roles = config.num_roles
     with spark_session(
         "sparkcv doctor",
         num_executors=num_roles,

@@ -13,7 +13,7 @@ from sparkcv.driver.job import run_job
 def work(config: TrainConfig) -> train.TrainReport:
     """Check the run, open Spark with an executor a role, train."""
     plan = train.prepare(config)
-    num_roles = config.num_ps_tasks + config.num_workers
+    num_roles = config.num_roles
     if plan.is_finished:
         return train.already_finished(plan)
     with spark_session(

@@ -23,7 +23,6 @@ OnStatus = Callable[[Role, dict[str, Any]], None]
 _POLL_S = 0.2
 _SETTLE_S = 1.0  # the first news of a failure need not be of its cause: a worker can be faster than its dying ps
 _HUNG_UP_S = 3.0  # an agent without a connection that does not come back in this time is lost
-_SERVICE_GRACE_S = 10.0
 _FAILED_GRACE_S = 2.0
 _END_TIMEOUT_S = 6.0
 _JOIN_TIMEOUT_S = 10.0
@@ -44,11 +43,12 @@ class Follower:
         services: frozenset[str],
         on_status: OnStatus | None,
         start_timeout_s: float,
+        service_grace_s: float,
     ):
         """Takes a launch that has just begun; the others are as ``supervisor.supervise`` describes them."""
         self._board, self._launch, self._server = board, launch, server
         self._services, self._on_status = services, on_status
-        self._start_timeout_s = start_timeout_s
+        self._start_timeout_s, self._service_grace_s = start_timeout_s, service_grace_s
         self._deadline_s = time.monotonic() + start_timeout_s
         self._said_running: set[Role] = set()
 
@@ -65,7 +65,7 @@ class Follower:
             self._check_started(seen)
             if all(one.end is not None for one in seen if one.role.job not in self._services):
                 waiting = [one.role for one in seen if one.role.job in self._services]
-                self._board.order_stop(waiting, _SERVICE_GRACE_S, "all others are done")
+                self._board.order_stop(waiting, self._service_grace_s, "all others are done")
 
     def end(self) -> None:
         """Sees to it that every role has ended: by asking, then by force. Nothing in here raises for a failed run."""

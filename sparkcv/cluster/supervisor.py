@@ -58,15 +58,16 @@ def supervise(
     start_timeout_s: float = 120.0,
     log_url: str = "",
     generation: int = 0,
+    service_grace_s: float = 10.0,
 ) -> dict[str, dict[str, Any]]:
     """Runs ``program`` as every one of ``roles`` and returns their results, such as ``{"worker:0": {...}}``.
 
     ``program`` is ``"package.module:function"`` of a function ``(NodeContext) -> dict``, importable on the executors;
     ``params`` is JSON-able. Jobs named in ``services`` serve the others: they are asked to stop once all others have
-    returned. ``on_status(role, status)`` gets what programs report, in this thread; what it raises ends the run.
-    ``log_url`` is a storage folder for each role's whole log. Half of ``start_timeout_s`` is the longest wait for the
-    cluster manager to grant executors (those it has granted have 10 minutes more to start, where it can be asked), all
-    of it the longest wait, from then on, until each program runs.
+    returned, and have ``service_grace_s`` to do so. ``on_status(role, status)`` gets what programs report, in this
+    thread; what it raises ends the run. ``log_url`` is a storage folder for each role's whole log. Half of
+    ``start_timeout_s`` is the longest wait for the cluster manager to grant executors (those it has granted have 10
+    minutes more to start, where it can be asked), all of it the longest wait, from then on, until each program runs.
 
     When this returns or raises, every role has ended.
 
@@ -98,7 +99,7 @@ def supervise(
         launch = launcher.launch(
             f"{program} as {', '.join(task.roles)}", len(roles), functools.partial(run_agent, task)
         )
-        follower = Follower(board, launch, server, frozenset(services), on_status, start_timeout_s)
+        follower = Follower(board, launch, server, frozenset(services), on_status, start_timeout_s, service_grace_s)
         try:
             return follower.follow()
         finally:

@@ -14,6 +14,7 @@ DECAYS = ("fixed", "exponential", "polynomial")
 
 _RUN, _OPT, _LR = "run", "optimizer", "learning rate"
 _DATA, _TUNE, _CLUSTER, _CARE = "dataset and net", "fine-tuning", "cluster", "care"
+_EVAL, _EXPORT = "evaluation while training", "export"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +83,7 @@ class TrainConfig:
     ignore_missing_vars: bool = flag(False, "variables missing in the checkpoint keep their first values", group=_TUNE)
 
     cluster_size: int | None = flag(
-        None, "roles in all, ps and workers; not set: the executors submitted", group=_CLUSTER
+        None, "roles in all, ps, workers and evaluator; not set: the executors submitted", group=_CLUSTER
     )
     num_ps_tasks: int = flag(0, "parameter servers; 0: one worker keeps the parameters itself", group=_CLUSTER)
     worker_replicas: int = flag(1, "workers, where --cluster_size is not given", group=_CLUSTER)
@@ -94,6 +95,20 @@ class TrainConfig:
     num_intra_op_threads: int = flag(0, "threads of one TensorFlow op; 0: cores divided by workers", group=_CLUSTER)
     executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER)
     start_timeout_s: float = flag(120.0, "seconds in which all roles must have started", group=_CLUSTER)
+
+    num_evaluators: int = flag(
+        0, "1: a role of its own evaluates every new checkpoint; the run does not need it to succeed", group=_EVAL
+    )
+    eval_split_name: str = flag("validation", "split that it evaluates", group=_EVAL)
+    eval_max_images: int | None = flag(
+        None, "images of the split that it evaluates, always the same first ones; not set: all", group=_EVAL
+    )
+    eval_num_threads: int = flag(1, "threads that it computes with, on the CPU", group=_EVAL)
+    eval_last_s: float = flag(120.0, "seconds that it has for the last checkpoint when training is done", group=_EVAL)
+
+    export_dir: str | None = flag(
+        None, "folder for a model of the last checkpoint; without one that scores the run is no success", group=_EXPORT
+    )
 
     save_interval_steps: int | None = flag(
         None, "steps between two checkpoints, beside --save_interval_secs", group=_CARE
@@ -119,7 +134,8 @@ class TrainConfig:
         checks.at_least(self, 1, ("save_interval_secs", "save_summaries_secs", "spool_bytes", "executor_memory_mb"))
         checks.at_least(self, 0, ("num_ps_tasks", "num_intra_op_threads", "labels_offset", "seed", "weight_decay"))
         checks.at_least(self, 0, ("max_missed_saves",))
-        checks.above(self, 0, ("learning_rate", "num_epochs_per_decay", "start_timeout_s"))
+        checks.at_least(self, 1, ("eval_max_images", "eval_num_threads"))
+        checks.above(self, 0, ("learning_rate", "num_epochs_per_decay", "start_timeout_s", "eval_last_s"))
         checks.share(
             self, ("label_smoothing", "moving_average_decay", "batch_norm_decay", "bad_record_budget", "min_crop_area")
         )
@@ -130,6 +146,8 @@ class TrainConfig:
                 f"--quantize_delay {self.quantize_delay}: quantized training needs tf.contrib.quantize, which"
                 " TensorFlow 2 does not have; wanted -1"
             )
+        if self.num_evaluators not in (0, 1):
+            raise UsageError(f"--num_evaluators {self.num_evaluators}: wanted 0 or 1")
         self._settle_gpus()
         self._check_roles()
 
@@ -152,11 +170,14 @@ class TrainConfig:
     def _check_roles(self) -> None:
         if self.cluster_size is None:
             return
-        workers = self.cluster_size - self.num_ps_tasks
+        workers = self.num_workers
+        others = f"--num_ps_tasks {self.num_ps_tasks}"
+        if self.num_evaluators:
+            others += f" and --num_evaluators {self.num_evaluators}"
         if workers < 1:
             raise UsageError(
-                f"--num_ps_tasks {self.num_ps_tasks} leaves no worker in --cluster_size {self.cluster_size}; wanted at"
-                " least one role more than ps"
+                f"{others} {'leave' if self.num_evaluators else 'leaves'} no worker in --cluster_size"
+                f" {self.cluster_size}; wanted at least one role more than {'these' if self.num_evaluators else 'ps'}"
             )
         if workers > 1 and self.num_ps_tasks == 0:
             raise UsageError(
@@ -165,11 +186,17 @@ class TrainConfig:
             )
         if self.worker_replicas not in (1, workers):
             raise UsageError(
-                f"--worker_replicas {self.worker_replicas} is not --cluster_size {self.cluster_size} less"
-                f" --num_ps_tasks {self.num_ps_tasks}"
+                f"--worker_replicas {self.worker_replicas} is not --cluster_size {self.cluster_size} less {others}"
             )
 
     @property
     def num_workers(self) -> int:
         """Workers in all, the chief among them."""
-        return self.worker_replicas if self.cluster_size is None else self.cluster_size - self.num_ps_tasks
+        if self.cluster_size is None:
+            return self.worker_replicas
+        return self.cluster_size - self.num_ps_tasks - self.num_evaluators
+
+    @property
+    def num_roles(self) -> int:
+        """Processes in all, a Spark task each: ps, workers, evaluator."""
+        return self.num_ps_tasks + self.num_workers + self.num_evaluators

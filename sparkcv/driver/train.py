@@ -209,9 +209,9 @@ def sized(config: Sized, spark: Any) -> Sized:
     size = config.cluster_size
     if size is None and config.worker_replicas == 1:
         submitted = session.submitted_executors(spark)
-        size = submitted if submitted is not None else config.num_ps_tasks + 1
+        size = submitted if submitted is not None else config.num_roles
     if size is None:
-        size = config.num_ps_tasks + config.worker_replicas
+        size = config.num_roles
     return dataclasses.replace(config, cluster_size=size)
 
 

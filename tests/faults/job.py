@@ -16,7 +16,7 @@ def work(config: TrainConfig) -> train.TrainReport:
     plan = train.prepare(config)
     if plan.is_finished:
         return train.already_finished(plan)
-    return train.train_on(LocalLauncher(config.num_ps_tasks + config.num_workers, [os.getcwd()]), plan)
+    return train.train_on(LocalLauncher(config.num_roles, [os.getcwd()]), plan)
 
 
 if __name__ == "__main__":

@@ -177,4 +177,4 @@ class Facts:
     @property
     def num_roles(self) -> int:
         """Processes of the run: ps and workers."""
-        return self.config.num_ps_tasks + self.config.num_workers
+        return self.config.num_roles

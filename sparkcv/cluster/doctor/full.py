@@ -43,7 +43,7 @@ def examine(
 
     Whatever is wrong with the cluster or the storage is a finding. Raises ClusterError if the driver cannot listen.
     """
-    num_roles = config.num_ps_tasks + config.num_workers
+    num_roles = config.num_roles
     now = application.await_slots(spark, application.slots_most(spark) or num_roles, config.start_timeout_s / 2)
     bind, host = application.bind_host(spark)
     word = secrets.token_hex(8)
