@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -22,12 +21,14 @@ from sparkcv.cluster.child import Child
 from sparkcv.cluster.launchers import Seat
 from sparkcv.cluster.link import Link
 from sparkcv.cluster.messages import Beat, End, Hello
+from sparkcv.cluster.ports import hold_port
 from sparkcv.cluster.rolelog import LogKeeper, RoleLog
 from sparkcv.cluster.scratch import scratch_dir, sweep
 from sparkcv.cluster.topology import Role, cluster_of
-from sparkcv.errors import ChannelError, ClusterError
+from sparkcv.config.port_range import ANY_PORT, PortRange
+from sparkcv.errors import ChannelError
 
-__all__ = ["AgentTask", "hold_port", "log_name", "run_agent"]
+__all__ = ["AgentTask", "log_name", "run_agent"]
 
 _POLL_S = 0.1
 _LOG_DRAIN_TIMEOUT_S = 2.0
@@ -47,6 +48,7 @@ class AgentTask:
         program: ``"package.module:function"``, run by every role.
         params: JSON text of the program's parameters.
         log_url: storage folder for the roles' whole logs, or "" to keep none.
+        ports: those that the roles' processes may listen on.
     """
 
     driver: tuple[str, int]
@@ -56,6 +58,7 @@ class AgentTask:
     program: str
     params: str
     log_url: str
+    ports: PortRange = ANY_PORT
 
 
 def log_name(role: Role) -> str:
@@ -82,26 +85,11 @@ def run_agent(task: AgentTask, seat: Seat) -> None:
     with (
         _sigterm_noted(watch),
         Link(task.driver, task.secret, hello, watch.beat) as link,
-        hold_port() as port,
+        hold_port(task.ports) as port,
     ):
         addresses = seat.exchange(f"{seat.host}:{port}")
         cluster = cluster_of([(Role.parse(name), addresses[at]) for at, name in enumerate(task.roles)])
         _run_node(task, role, cluster, seat, link, watch)
-
-
-@contextlib.contextmanager
-def hold_port() -> Iterator[int]:
-    """A TCP port that stays this agent's: no other user's process can take it, its node process can listen on it.
-
-    It is held on every interface, as TensorFlow listens on every interface; held is not listening.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        try:
-            holder.bind(("0.0.0.0", 0))  # noqa: S104 - nothing is accepted here
-        except OSError as err:
-            raise ClusterError(f"no TCP port to be had on {socket.gethostname()}: {err}") from err
-        yield int(holder.getsockname()[1])
 
 
 class _Watch:
@@ -158,7 +146,7 @@ def _run_node(
             os.mkdir(scratch)
             os.mkdir(temporary)
             params = json.loads(task.params)
-            child = stack.enter_context(Child(role, task.program, cluster, params, scratch, temporary))
+            child = stack.enter_context(Child(role, task.program, cluster, params, scratch, temporary, seat.gpus))
         except OSError as err:
             link.end(_end_without_process(err))
             return

@@ -17,7 +17,9 @@ from types import TracebackType
 
 from sparkcv import logs
 from sparkcv.cluster.messages import Message, Reply
+from sparkcv.cluster.ports import listen
 from sparkcv.cluster.seal import MAX_FRAME_BYTES, NONCE_BYTES, Seal, nonce_of, opening, split
+from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ChannelError
 
 __all__ = ["Client", "Server", "new_secret"]
@@ -66,14 +68,14 @@ class Server:
         on_message: Callable[[int, Message], Reply],
         on_close: Callable[[int], None],
         *,
-        port: int = 0,
+        ports: PortRange = ANY_PORT,
     ):
-        """Listens on ``host`` and ``port`` (0: any free one); raises ChannelError if that cannot be."""
+        """Listens on ``host`` and one of ``ports``; raises ChannelError if that cannot be."""
         self._secret, self._on_message, self._on_close = secret, on_message, on_close
         try:
-            self._listener = socket.create_server((host, port), backlog=512)
+            self._listener = listen(host, ports)
         except OSError as err:
-            raise ChannelError(f"cannot listen on {host}:{port} for the agents: {err}") from err
+            raise ChannelError(f"cannot listen on {host} for the agents: {err}") from err
         self._listener.setblocking(False)
         self.host, self.port = host, int(self._listener.getsockname()[1])
         self.num_refused = 0

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -60,11 +60,12 @@ class Child:
         params: object,
         scratch_dir: str,
         temporary_dir: str,
+        gpus: Sequence[str] = (),
     ):
         """Starts the process; raises OSError if the system refuses.
 
         ``temporary_dir`` becomes its TMPDIR: what libraries mean to remove when Python exits stays where a node
-        process is killed, or leaves at once, and must go with the agent's folder.
+        process is killed, or leaves at once, and must go with the agent's folder. ``gpus`` are the seat's.
         """
         task = {
             "program": program,
@@ -87,7 +88,7 @@ class Child:
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=_environment(temporary_dir),
+                env=_environment(temporary_dir) | _devices(role, gpus),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -171,3 +172,18 @@ def _environment(temporary_dir: str) -> dict[str, str]:
         absolute = (os.path.abspath(entry) for entry in libraries.split(os.pathsep) if entry)
         kept["LD_LIBRARY_PATH"] = os.pathsep.join(absolute)
     return _UNLESS_SET | kept | hadoop | _ALWAYS | {"PYTHONPATH": path, "TMPDIR": temporary_dir}
+
+
+def _devices(role: Role, gpus: Sequence[str]) -> dict[str, str]:
+    """What CUDA is told of the GPUs that this role may see; {} leaves that to the agent's own environment.
+
+    A ps computes nothing on a GPU, but TensorFlow would take the memory of all that it sees.
+    """
+    if role.job == "ps":
+        return {"CUDA_VISIBLE_DEVICES": ""}
+    if not gpus:
+        # Spark gives no GPUs out (spark.task.resource.gpu.amount is not set): on a cluster without its discovery
+        # scripts, the host's GPUs, or those that YARN or the user's environment left visible, are all that there is.
+        return {}
+    # Discovery scripts number devices as nvidia-smi does, by bus; CUDA itself would put the fastest first.
+    return {"CUDA_VISIBLE_DEVICES": ",".join(gpus), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}

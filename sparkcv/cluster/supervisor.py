@@ -15,6 +15,7 @@ from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.cluster.node import split_program
 from sparkcv.cluster.slots import wait_for_slots
 from sparkcv.cluster.topology import Role, cluster_of
+from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def run(
     on_status: OnStatus | None = None,
     start_timeout_s: float = 120.0,
     log_url: str = "",
+    ports: PortRange = ANY_PORT,
 ) -> dict[str, dict[str, Any]]:
     """Runs ``program`` as every one of ``roles`` on Spark executors, one barrier task each; see ``supervise``."""
     return supervise(
@@ -44,6 +46,7 @@ def run(
         on_status=on_status,
         start_timeout_s=start_timeout_s,
         log_url=log_url,
+        ports=ports,
     )
 
 
@@ -59,15 +62,17 @@ def supervise(
     log_url: str = "",
     generation: int = 0,
     service_grace_s: float = 10.0,
+    ports: PortRange = ANY_PORT,
 ) -> dict[str, dict[str, Any]]:
     """Runs ``program`` as every one of ``roles`` and returns their results, such as ``{"worker:0": {...}}``.
 
     ``program`` is ``"package.module:function"`` of a function ``(NodeContext) -> dict``, importable on the executors;
     ``params`` is JSON-able. Jobs named in ``services`` serve the others: they are asked to stop once all others have
     returned, and have ``service_grace_s`` to do so. ``on_status(role, status)`` gets what programs report, in this
-    thread; what it raises ends the run. ``log_url`` is a storage folder for each role's whole log. Half of
-    ``start_timeout_s`` is the longest wait for the cluster manager to grant executors (those it has granted have 10
-    minutes more to start, where it can be asked), all of it the longest wait, from then on, until each program runs.
+    thread; what it raises ends the run. ``log_url`` is a storage folder for each role's whole log. Driver and
+    roles listen on ``ports`` only. Half of ``start_timeout_s`` is the longest wait for the cluster manager to grant
+    executors (those it has granted have 10 minutes more to start, where it can be asked), all of it the longest wait,
+    from then on, until each program runs.
 
     When this returns or raises, every role has ended.
 
@@ -86,7 +91,7 @@ def supervise(
     board = Board(roles, generation)
     secret = new_secret()
     bind, host = launcher.bind_host()
-    with Server(bind, secret, board.received, board.closed) as server:
+    with Server(bind, secret, board.received, board.closed, ports=ports) as server:
         task = AgentTask(
             driver=(host, server.port),
             secret=secret,
@@ -95,6 +100,7 @@ def supervise(
             program=program,
             params=text,
             log_url=storage.resolve(log_url) if log_url else "",
+            ports=ports,
         )
         launch = launcher.launch(
             f"{program} as {', '.join(task.roles)}", len(roles), functools.partial(run_agent, task)

@@ -16,6 +16,7 @@ from sparkcv.cluster import channel
 from sparkcv.cluster.channel import Client, Server, new_secret
 from sparkcv.cluster.messages import Beat, End, Hello, Reply, encode
 from sparkcv.cluster.seal import MAX_FRAME_BYTES, Seal, frame, opening
+from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ChannelError
 
 HELLO = Hello(role="worker:0", generation=0, agent="ab", host="h", task="1.1", pid=1)
@@ -298,8 +299,8 @@ def test_a_client_refuses_a_driver_that_does_not_know_the_secret(log):
 
 
 def test_a_server_says_that_its_port_is_taken(server, secret, log):
-    with pytest.raises(ChannelError, match=f"cannot listen on 127.0.0.1:{server.port}"):
-        Server("127.0.0.1", secret, log.on_message, log.on_close, port=server.port)
+    with pytest.raises(ChannelError, match=f"cannot listen on 127.0.0.1 .* {server.port}-{server.port} is free"):
+        Server("127.0.0.1", secret, log.on_message, log.on_close, ports=PortRange(server.port, server.port))
 
 
 def test_closing_frees_the_port_and_hangs_up_and_twice_is_fine(secret, log):

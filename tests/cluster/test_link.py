@@ -12,6 +12,7 @@ from sparkcv.cluster.channel import Server, new_secret
 from sparkcv.cluster.link import Link
 from sparkcv.cluster.messages import Beat, End, Hello
 from sparkcv.cluster.topology import Role
+from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ChannelError
 
 PATIENCE_S = 60
@@ -49,7 +50,7 @@ def board():
 
 
 def serve(board, secret, port=0):
-    return Server("127.0.0.1", secret, board.received, board.closed, port=port)
+    return Server("127.0.0.1", secret, board.received, board.closed, ports=PortRange(port, port))
 
 
 def test_it_says_hello_beats_and_ends(board, secret):

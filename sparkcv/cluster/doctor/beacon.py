@@ -9,6 +9,9 @@ import threading
 import time
 from types import TracebackType
 
+from sparkcv.cluster.ports import listen
+from sparkcv.config.port_range import ANY_PORT, PortRange
+
 __all__ = ["Beacon", "ask"]
 
 _POLL_S = 0.2
@@ -23,9 +26,9 @@ class Beacon:
     Raises OSError if it cannot listen there.
     """
 
-    def __init__(self, host: str, word: str):
-        """Binds any free port of ``host`` and starts answering, from a thread of its own."""
-        self._listener = socket.create_server((host, 0), backlog=512)
+    def __init__(self, host: str, word: str, ports: PortRange = ANY_PORT):
+        """Binds one of ``ports`` of ``host`` and starts answering, from a thread of its own."""
+        self._listener = listen(host, ports)
         self._listener.settimeout(_POLL_S)
         self.port = int(self._listener.getsockname()[1])
         self._word = word

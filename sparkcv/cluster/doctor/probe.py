@@ -7,7 +7,7 @@ from typing import Any
 
 from sparkcv.cluster.doctor import files, machine, rehearsal
 from sparkcv.cluster.doctor.beacon import Beacon, ask
-from sparkcv.cluster.launchers.barrier import scratch_root
+from sparkcv.cluster.launchers.barrier import gpus_of, scratch_root
 
 __all__ = ["Order", "examine"]
 
@@ -48,7 +48,7 @@ def examine(context: Any, order: Order, is_barrier: bool) -> dict[str, Any]:
         return {}
     if order.driver is not None:
         found |= _clock(*order.driver, order.word)
-    found |= machine.describe() | machine.scratch(scratch_root()) | {"gpus": _gpus(context)}
+    found |= machine.describe() | machine.scratch(scratch_root()) | {"gpus": list(gpus_of(context))}
     if order.folder and (index == 0 or not order.is_shared_once):
         found["files"] = _plain(files.exercise(order.folder, f"executor-{index}"))
     if order.shards and (index == 0 or not order.is_shared_once):
@@ -87,11 +87,6 @@ def _clock(host: str, port: int, word: str) -> dict[str, Any]:
     except OSError as err:
         return {"driver_error": f"{host}:{port}: {err}"}
     return {"clock_s": clock_s, "clock_error_s": error_s}
-
-
-def _gpus(context: Any) -> list[str]:
-    gpu = context.resources().get("gpu")
-    return [] if gpu is None else [str(address) for address in gpu.addresses]
 
 
 def _host(address: str) -> str:

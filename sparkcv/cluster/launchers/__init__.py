@@ -22,6 +22,7 @@ class Seat:
         task: what the cluster manager calls this seat; ``Launch.place`` and ``Launch.loss`` understand it.
         scratch_root: local folder of the launch, removed by the cluster manager even if the agent is killed.
         exchange: gives a text to all seats and returns everybody's, by index, once all have called it.
+        gpus: addresses of the GPUs that are this seat's alone; () where the cluster manager gives none out.
     """
 
     index: int
@@ -29,6 +30,7 @@ class Seat:
     task: str
     scratch_root: str
     exchange: Callable[[str], list[str]]
+    gpus: tuple[str, ...] = ()
 
 
 Body = Callable[[Seat], None]  # importable by name on the executors, or a functools.partial of such a one

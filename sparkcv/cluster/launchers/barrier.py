@@ -17,7 +17,7 @@ from sparkcv.errors import ClusterError
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["BarrierLaunch", "BarrierLauncher", "scratch_root"]
+__all__ = ["BarrierLaunch", "BarrierLauncher", "gpus_of", "scratch_root"]
 
 _MAX_STAGE_ATTEMPTS = 4  # Spark's default of spark.stage.maxConsecutiveAttempts
 
@@ -202,9 +202,16 @@ def _sit(body: Body, _: Iterator[int]) -> Iterator[Any]:
             task=f"{context.stageId()}.{context.taskAttemptId()}",
             scratch_root=scratch_root(),
             exchange=context.allGather,
+            gpus=gpus_of(context),
         )
     )
     return iter(())
+
+
+def gpus_of(context: Any) -> tuple[str, ...]:
+    """Addresses of the GPUs that Spark gave this task; () unless ``spark.task.resource.gpu.amount`` asks for some."""
+    gpu = context.resources().get("gpu")
+    return () if gpu is None else tuple(map(str, gpu.addresses))
 
 
 def scratch_root() -> str:
