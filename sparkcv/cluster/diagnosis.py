@@ -6,6 +6,8 @@ import signal
 from collections.abc import Sequence
 
 from sparkcv import logs
+from sparkcv.cluster import stacks, stall
+from sparkcv.cluster.cause import Cause
 from sparkcv.cluster.memory import ExecutorMemory, Overrun, wanted_overhead_mb
 from sparkcv.cluster.topology import Role
 
@@ -30,6 +32,9 @@ class Failure:
         also: roles that failed at the same moment.
         memory: what the role's executor was given, None if it is not known.
         overrun: what the executor's container used, if it was killed for that.
+        is_stalled: it has not ended: it takes no steps.
+        state: of a stalled role's process in the kernel's word, such as "stopped".
+        stacks: log lines with the Python stacks that a stalled role was asked for.
     """
 
     role: Role
@@ -44,14 +49,9 @@ class Failure:
     also: Sequence[Role] = ()
     memory: ExecutorMemory | None = None
     overrun: Overrun | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Cause:
-    """A probable cause, and the setting or deed that mends it."""
-
-    why: str
-    change: str
+    is_stalled: bool = False
+    state: str = ""
+    stacks: Sequence[str] = ()
 
 
 _MEMORY = Cause(
@@ -116,6 +116,7 @@ _BY_KIND = {
     "ModuleNotFoundError": _MODULE,
     "SystemExit": _LEFT,
 }
+_NOT_A_NUMBER = re.compile(r"\bNaN\b|\bnan\b.*loss|loss.*\bnan\b|\bInf\b|loss is -?inf\b")
 # Searched in the first line, then in the log from its end; the first that is found counts.
 _BY_TEXT = (
     (re.compile(r"SIGTERM"), _TOLD),
@@ -129,7 +130,7 @@ _BY_TEXT = (
         _MEMORY,
     ),
     (re.compile(r"[Ee]xit status:? 137|exit code:? 137|exited with code 137"), _MEMORY),
-    (re.compile(r"\bNaN\b|\bnan\b.*loss|loss.*\bnan\b|\bInf\b"), _NAN),
+    (_NOT_A_NUMBER, _NAN),
     (re.compile(r"Illegal instruction|was compiled to use .* instructions"), _INSTRUCTION),
     (re.compile(r"Permission denied|AccessControlException"), _DENIED),
 )
@@ -137,10 +138,13 @@ _BY_TEXT = (
 
 def probable_cause(failure: Failure) -> Cause | None:
     """The likeliest cause of ``failure``, or None where nothing points to one."""
+    if failure.is_stalled:
+        return stall.probable_cause(failure.state, stacks.threads_in(failure.stacks))
     if failure.overrun is not None:
         return _overrun_cause(failure, failure.overrun)
     if failure.kind in _BY_KIND:
-        return _BY_KIND[failure.kind]
+        is_nan = failure.kind == "DataError" and _NOT_A_NUMBER.search(failure.sentence)
+        return _NAN if is_nan else _BY_KIND[failure.kind]
     if failure.returncode is not None and failure.returncode < 0 and -failure.returncode in _BY_SIGNAL:
         return _weighed(_BY_SIGNAL[signal.Signals(-failure.returncode)], failure)
     for text in (failure.sentence, *reversed(failure.tail)):
@@ -178,7 +182,7 @@ def _overrun_cause(failure: Failure, over: Overrun) -> Cause:
 def report(failure: Failure) -> str:
     """The one report of a failed run, for people: the sentence first, then where, why, what to change, and the log."""
     cause = probable_cause(failure)
-    lines = [logs.clean(failure.sentence), f"  role: {failure.role} {_place(failure)}", f"  ended: {_ending(failure)}"]
+    lines = [logs.clean(failure.sentence), f"  role: {failure.role} {_place(failure)}", f"  {_ending(failure)}"]
     if failure.peak_rss_bytes:
         lines.append(f"  peak memory: {failure.peak_rss_bytes / _MB:.0f} MB resident")
     if failure.also:
@@ -187,7 +191,11 @@ def report(failure: Failure) -> str:
         lines.append("  probable cause: not known; see the log lines")
     else:
         lines += [f"  probable cause: {cause.why}", f"  to change: {cause.change}"]
-    tail = list(failure.tail)[-REPORT_LINES:]
+    if failure.is_stalled:
+        threads = stacks.threads_in(failure.stacks)
+        lines.append(f"  stacks of {failure.role} (most recent call first):" if threads else "  it gave no stacks")
+        lines += [f"    {logs.clean(line)}" for line in stacks.shown(threads)]
+    tail = (stacks.other_lines(failure.tail) if failure.is_stalled else list(failure.tail))[-REPORT_LINES:]
     lines.append(f"  last log lines of {failure.role} ({len(tail)}):" if tail else "  it wrote no log lines")
     return "\n".join(lines + [f"    {logs.clean(line)}" for line in tail])
 
@@ -200,10 +208,12 @@ def _place(failure: Failure) -> str:
 
 
 def _ending(failure: Failure) -> str:
+    if failure.is_stalled:
+        return f"state: {stall.state_name(failure.state)}"
     code = failure.returncode
     if code is None:
-        return "without an exit code"
-    return f"exit code {code}" if code >= 0 else f"signal {signal_name(-code)}"
+        return "ended: without an exit code"
+    return f"ended: exit code {code}" if code >= 0 else f"ended: signal {signal_name(-code)}"
 
 
 def signal_name(number: int) -> str:

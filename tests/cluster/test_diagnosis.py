@@ -107,6 +107,18 @@ def test_the_kind_of_error_goes_before_the_log(kind, why):
     assert why in cause_of(kind=kind, returncode=1, tail=["No space left on device"])
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "the loss is nan at step 12: the run diverged and this state is not saved",
+        "the loss is inf at step 12: the run diverged and this state is not saved",
+        "variable 'net/w' holds NaN or infinity: the run diverged and this state is not saved",
+    ],
+)
+def test_a_loss_that_is_no_number_is_not_put_on_the_data(sentence):
+    assert "no number" in cause_of(kind="DataError", returncode=1, sentence=sentence)
+
+
 def test_exit_code_0_without_a_result_is_the_programs_own_doing():
     assert "by itself" in cause_of(returncode=0)
 
