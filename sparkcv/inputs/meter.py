@@ -70,6 +70,7 @@ class Meter:
         """Return the gauges as a part of the worker's status, ready for JSON."""
         rate = self.images_per_s
         return {
+            "own_steps": self.num_images // self._images_per_step,  # the global step tells nothing of one worker's pace
             "images_per_s": None if rate is None else round(rate, 2),
             "queues": {name: list(gauge) for name, gauge in self.queues.items()},
             "bound": self.bound,

@@ -21,7 +21,7 @@ def test_there_is_no_rate_before_the_second_step():
     meter = Meter(32, Clock())
     assert meter.images_per_s is None
     assert meter.bound is None
-    assert meter.report() == {"images_per_s": None, "queues": {}, "bound": None}
+    assert meter.report() == {"own_steps": 0, "images_per_s": None, "queues": {}, "bound": None}
     run(meter, Clock(), 1, seconds=1, prefetch=0)
     assert meter.images_per_s is None
 
@@ -58,6 +58,7 @@ def test_the_report_has_fill_and_capacity_of_each_queue():
     meter = Meter(32, clock)
     run(meter, clock, 2, seconds=1, prefetch=1)
     assert meter.report() == {
+        "own_steps": 2,
         "images_per_s": 32.0,
         "queues": {"filename": [3, 8], "common": [600, 640], "prefetch": [1, 2]},
         "bound": "compute",
