@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.session import spark_session
 from sparkcv.config import ScoreConfig
+from sparkcv.config.port_range import PortRange
 from sparkcv.driver.job import run_job
 from sparkcv.predict import scoring
 
@@ -21,6 +22,7 @@ def work(config: ScoreConfig) -> scoring.ScoreReport:
         memory_mb=config.executor_memory_mb,
         role_bytes=estimate.scorer(plan.manifest.model_name, plan.manifest.image_size, config.batch_size),
         conf=scoring.SPARK_CONF,
+        ports=PortRange.parse(config.port_range),
     ) as spark:
         return scoring.score(spark, plan)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from sparkcv.cluster.session import spark_session
 from sparkcv.config import ConvertConfig
+from sparkcv.config.port_range import PortRange
 from sparkcv.driver.job import run_job
 from sparkcv.records.convert import ConvertReport, convert, prepare
 
@@ -14,7 +15,11 @@ _EXECUTORS = 2
 def work(config: ConvertConfig) -> ConvertReport:
     """Check the source and the target, open Spark, convert."""
     prepare(config)
-    with spark_session("sparkcv convert", num_executors=config.cluster_size or _EXECUTORS) as spark:
+    with spark_session(
+        "sparkcv convert",
+        num_executors=config.cluster_size or _EXECUTORS,
+        ports=PortRange.parse(config.port_range),
+    ) as spark:
         return convert(spark, config)
 
 

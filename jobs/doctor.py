@@ -8,6 +8,7 @@ from sparkcv.cluster import doctor as cluster_doctor
 from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.session import spark_session
 from sparkcv.config import DoctorConfig
+from sparkcv.config.port_range import PortRange
 from sparkcv.driver import doctor
 from sparkcv.driver.job import run_job
 from sparkcv.errors import SparkcvError
@@ -24,6 +25,7 @@ def work(config: DoctorConfig) -> str:
         num_executors=num_roles,
         memory_mb=config.executor_memory_mb,
         role_bytes=estimate.largest(case.config, case.dataset)[1].likely,
+        ports=PortRange.parse(config.port_range),
     ) as spark:
         report = doctor.diagnose(spark, case)
         is_terminal = sys.stdout.isatty()

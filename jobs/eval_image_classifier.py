@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.session import spark_session
 from sparkcv.config import EvalConfig
+from sparkcv.config.port_range import PortRange
 from sparkcv.driver import evaluate
 from sparkcv.driver.job import run_job
 
@@ -18,6 +19,7 @@ def work(config: EvalConfig) -> evaluate.EvalReport:
         num_executors=config.cluster_size or 1,
         memory_mb=config.executor_memory_mb,
         role_bytes=estimate.evaluator(config),
+        ports=PortRange.parse(config.port_range),
     ) as spark:
         return evaluate.evaluate(spark, plan)
 

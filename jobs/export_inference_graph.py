@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.session import spark_session
 from sparkcv.config import ExportConfig
+from sparkcv.config.port_range import PortRange
 from sparkcv.driver import export
 from sparkcv.driver.job import run_job
 
@@ -18,6 +19,7 @@ def work(config: ExportConfig) -> export.ExportReport:
         num_executors=1,
         memory_mb=config.executor_memory_mb,
         role_bytes=estimate.exporter(config.model_name),
+        ports=PortRange.parse(config.port_range),
     ) as spark:
         return export.export(spark, task)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sparkcv.cluster.doctor import estimate
 from sparkcv.cluster.session import spark_session
 from sparkcv.config import TrainConfig
+from sparkcv.config.port_range import PortRange
 from sparkcv.driver import train
 from sparkcv.driver.job import run_job
 
@@ -21,6 +22,7 @@ def work(config: TrainConfig) -> train.TrainReport:
         num_executors=num_roles,
         memory_mb=config.executor_memory_mb,
         role_bytes=estimate.largest(plan.config, plan.dataset)[1].likely,
+        ports=PortRange.parse(config.port_range),
     ) as spark:
         return train.train(spark, plan)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from sparkcv import config
-from sparkcv.config import ConvertConfig, EvalConfig, ExportConfig, ScoreConfig, TrainConfig
+from sparkcv.config import ConvertConfig, DoctorConfig, EvalConfig, ExportConfig, ScoreConfig, TrainConfig
+from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
 # Read off tensorflow/models, research/slim/train_image_classifier.py.
@@ -119,6 +120,30 @@ def test_the_number_of_gpus_is_said_in_slims_own_flags_and_survives_json():
     assert (two.num_clones, two.clone_on_cpu) == (2, False)
     for config_ in (without, two):
         assert config.from_dict(TrainConfig, config.to_dict(config_)) == config_
+
+
+@pytest.mark.parametrize(
+    "text", ["", "40000", "40000-", "1023-2000", "40000-65536", "5000-4000", "4,5-7", "-1-5", "a-b"]
+)
+def test_a_range_of_ports_that_is_none_is_refused_by_every_job_that_opens_some(text):
+    jobs = [
+        (TrainConfig, []),
+        (DoctorConfig, []),
+        (EvalConfig, ["--dataset_dir", "/d"]),
+        (ExportConfig, ["--checkpoint_path", "/c", "--model_dir", "/m"]),
+        (ScoreConfig, ["--input", "/i", "--model_dir", "/m", "--output_dir", "/o"]),
+        (ConvertConfig, ["--images_dir", "/i", "--dataset_dir", "/d"]),
+    ]
+    for cls, argv in jobs:
+        with pytest.raises(UsageError, match=f"--port_range: got '{text}', wanted LOW-HIGH from 1024 to 65535"):
+            config.parse(cls, [*argv, f"--port_range={text}"], "job")
+        assert config.parse(cls, [*argv, "--port_range=1024-65535"], "job").port_range == "1024-65535"
+
+
+def test_a_range_of_one_port_is_too_narrow():
+    with pytest.raises(UsageError, match="--port_range 5000-5000: got 1 port, wanted 2 at least"):
+        train("--port_range", "5000-5000")
+    assert str(PortRange.parse(train("--port_range", "5000-5001").port_range)) == "5000-5001"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from sparkcv import logs
-from sparkcv.errors import ClusterError
+from sparkcv.config.port_range import PortRange
+from sparkcv.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -46,16 +47,17 @@ appender.console.layout.pattern = %d{HH:mm:ss} spark %p %c{1}: %m%n
 
 @contextlib.contextmanager
 def embedded_session(
-    app_name: str, num_executors: int, cores: int, memory_mb: int, conf: Mapping[str, str]
+    app_name: str, num_executors: int, cores: int, memory_mb: int, conf: Mapping[str, str], ports: PortRange
 ) -> Iterator["SparkSession"]:
-    """A session on executor processes of its own; the sizes and ``conf`` are as ``session.spark_session`` says.
+    """A session on executor processes of its own; all arguments are as ``session.spark_session`` says.
 
-    Raises ClusterError with Java's last words if Spark did not start.
+    Raises ClusterError with Java's last words if Spark did not start, and UsageError for too few ``ports``.
     """
+    bounds = _port_conf(ports, num_executors, cores)
     root = Path(tempfile.mkdtemp(prefix="sparkcv-spark-"))
     try:
         environment = _lay_out(root)
-        settings = _embedded_conf(root, app_name, num_executors, cores, memory_mb) | dict(conf)
+        settings = _embedded_conf(root, app_name, num_executors, cores, memory_mb) | bounds | dict(conf)
         with (
             _environment(environment),
             interrupts_kept(),
@@ -89,6 +91,21 @@ def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, me
         "spark.executor.extraJavaOptions": java_options,
         "spark.dynamicAllocation.enabled": "false",
     }
+
+
+def _port_conf(ports: PortRange, num_executors: int, cores: int) -> dict[str, str]:
+    """Spark's own ports, from the lowest upwards; a role a slot and the driver's control channel need room as well."""
+    if not ports:
+        return {}
+    # The driver and its blocks, the blocks of each executor, a role for each slot, the control channel.
+    wanted = 2 + num_executors + num_executors * cores + 1
+    if len(ports) < wanted:
+        raise UsageError(
+            f"--port_range {ports}: got {len(ports)} ports, wanted {wanted} for an embedded Spark of {num_executors}"
+            " executors: two for its driver, one for each executor and each role, one for the control channel"
+        )
+    first = dict.fromkeys(("spark.driver.port", "spark.blockManager.port", "spark.ui.port"), str(ports.low))
+    return first | {"spark.port.maxRetries": str(len(ports) - 1)}  # of each, one port further at a time
 
 
 def _python_path() -> str:

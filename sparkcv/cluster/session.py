@@ -14,6 +14,7 @@ from sparkcv.cluster import start, yarn
 from sparkcv.cluster.embedded import embedded_session, interrupts_kept
 from sparkcv.cluster.memory import overhead_for
 from sparkcv.cluster.spark_errors import spark_sentence
+from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import EXIT_FAILED, EXIT_OK, ClusterError, SparkcvError, UsageError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def spark_session(
     memory_mb: int = 1024,
     role_bytes: float = 0.0,
     conf: Mapping[str, str] | None = None,
+    ports: PortRange = ANY_PORT,
 ) -> Iterator["SparkSession"]:
     """A session for one job: Spark's own under ``spark-submit``, an embedded one otherwise.
 
@@ -51,8 +53,11 @@ def spark_session(
 
     ``role_bytes`` is what a task's Python processes take at most: on YARN, where the user has set neither
     ``spark.executor.memoryOverhead`` nor its factor, the executors' containers are asked for large enough for it.
-    ``conf`` are further Spark properties, of the embedded session or of a submitted one that is made here.
-    Raises UsageError for a size below 1, and ClusterError with Java's last words if embedded Spark did not start.
+    ``conf`` are further Spark properties, of the embedded session or of a submitted one that is made here. The embedded
+    one keeps to ``ports``; of a submitted one they are bounded on its command line, and a warning says so.
+
+    Raises UsageError for a size below 1 and for too few ``ports``, and ClusterError with Java's last words if embedded
+    Spark did not start.
     """
     for name, value in (
         ("num_executors", num_executors),
@@ -65,9 +70,10 @@ def spark_session(
     conf = _passed_on() | dict(conf or {})
     if "PYSPARK_GATEWAY_PORT" in os.environ or _active_session() is not None:
         with _submitted(app_name, conf, role_bytes, num_executors) as spark:
+            _tell_ports(spark, ports)
             yield spark
         return
-    with embedded_session(app_name, num_executors, cores_per_executor, memory_mb, conf) as spark:
+    with embedded_session(app_name, num_executors, cores_per_executor, memory_mb, conf, ports) as spark:
         yield spark
 
 
@@ -161,6 +167,15 @@ def _room(role_bytes: float, num_seats: int) -> dict[str, str]:
         role_bytes / 2**30,
     )
     return {overhead: f"{wanted_mb}m"}
+
+
+def _tell_ports(spark: "SparkSession", ports: PortRange) -> None:
+    if ports and not spark.sparkContext.getConf().contains("spark.blockManager.port"):
+        _log.warning(
+            "--port_range %s bounds what the driver and the roles listen on, not Spark itself: submit with "
+            "spark.driver.port, spark.blockManager.port and spark.port.maxRetries as well",
+            ports,
+        )
 
 
 def _create(app_name: str, conf: Mapping[str, str]) -> "SparkSession":

@@ -4,6 +4,7 @@ import dataclasses
 
 from sparkcv.config import checks
 from sparkcv.config.flags import flag
+from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
 _IN, _OUT, _CARE, _CLUSTER = "input", "output", "care", "cluster"
@@ -27,9 +28,13 @@ class ConvertConfig:
     max_pixels: int = flag(2**26, "pixels above which a picture is refused", group=_CARE)
     bad_image_budget: float = flag(1.0, "share of unusable pictures that fails the conversion", group=_CARE)
     cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_CLUSTER)
+    port_range: str | None = flag(
+        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
+    )
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
+        PortRange.parse(self.port_range)
         checks.given(self, ("dataset_dir", "dataset_name", "dataset_split_name"))
         if (self.images_dir is None) == (self.labels_csv is None):
             got = "neither" if self.images_dir is None else "both"

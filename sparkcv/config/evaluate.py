@@ -4,6 +4,7 @@ import dataclasses
 
 from sparkcv.config import checks
 from sparkcv.config.flags import flag
+from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
 _RUN, _DATA, _CARE, _CLUSTER = "run", "dataset and net", "care", "cluster"
@@ -39,9 +40,13 @@ class EvalConfig:
     num_intra_op_threads: int = flag(0, "threads of one TensorFlow op; 0: cores divided by evaluators", group=_CLUSTER)
     executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER)
     start_timeout_s: float = flag(120.0, "seconds in which all evaluators must have started", group=_CLUSTER)
+    port_range: str | None = flag(
+        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
+    )
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
+        PortRange.parse(self.port_range)
         checks.given(self, ("checkpoint_path", "eval_dir", "dataset_dir"))
         checks.at_least(self, 1, ("batch_size", "eval_image_size", "num_preprocessing_threads", "max_num_batches"))
         checks.at_least(self, 1, ("cluster_size", "max_pixels", "executor_memory_mb"))

@@ -4,6 +4,7 @@ import dataclasses
 
 from sparkcv.config import checks
 from sparkcv.config.flags import flag
+from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
 _RUN, _NET = "run", "dataset and net"
@@ -29,9 +30,13 @@ class ExportConfig:
     moving_average_decay: float | None = flag(None, "set: export the moving averages of the weights", group=_RUN)
     executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group="cluster")
     start_timeout_s: float = flag(120.0, "seconds in which the exporter must have started", group="cluster")
+    port_range: str | None = flag(
+        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group="cluster"
+    )
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
+        PortRange.parse(self.port_range)
         checks.given(self, ("checkpoint_path", "model_dir"))
         checks.at_least(self, 1, ("image_size", "batch_size", "executor_memory_mb"))
         checks.at_least(self, 0, ("labels_offset",))

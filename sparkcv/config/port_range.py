@@ -20,9 +20,9 @@ class PortRange:
     high: int = 0
 
     @classmethod
-    def parse(cls, text: str) -> "PortRange":
-        """The range that ``LOW-HIGH`` names, any port for ""; raises UsageError for anything else."""
-        if not text:
+    def parse(cls, text: str | None) -> "PortRange":
+        """The range that ``LOW-HIGH`` names, any port for None; raises UsageError for anything else."""
+        if text is None:
             return ANY_PORT
         match = _TEXT.fullmatch(text)
         low, high = (int(match[1]), int(match[2])) if match else (0, 0)

@@ -5,6 +5,7 @@ import datetime
 
 from sparkcv.config import checks
 from sparkcv.config.flags import flag
+from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
 _IN, _OUT, _CARE, _CLUSTER = "input", "output", "care", "cluster"
@@ -29,11 +30,15 @@ class ScoreConfig:
     cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_CLUSTER)
     executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER)
     num_intra_op_threads: int = flag(0, "threads of one TensorFlow op; 0: cores divided by executors", group=_CLUSTER)
+    port_range: str | None = flag(
+        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
+    )
     bad_image_budget: float = flag(1.0, "share of rejects that fails the run", group=_CARE)
     max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE)
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
+        PortRange.parse(self.port_range)
         checks.given(self, ("input", "model_dir", "output_dir"))
         checks.at_least(
             self, 1, ("top_k", "batch_size", "num_partitions", "cluster_size", "executor_memory_mb", "max_pixels")

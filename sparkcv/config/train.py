@@ -7,6 +7,7 @@ import dataclasses
 
 from sparkcv.config import checks
 from sparkcv.config.flags import flag
+from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
 OPTIMIZERS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
@@ -95,6 +96,9 @@ class TrainConfig:
     num_intra_op_threads: int = flag(0, "threads of one TensorFlow op; 0: cores divided by workers", group=_CLUSTER)
     executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER)
     start_timeout_s: float = flag(120.0, "seconds in which all roles must have started", group=_CLUSTER)
+    port_range: str | None = flag(
+        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
+    )
 
     num_evaluators: int = flag(
         0, "1: a role of its own evaluates every new checkpoint; the run does not need it to succeed", group=_EVAL
@@ -123,6 +127,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
+        PortRange.parse(self.port_range)
         checks.at_least(
             self,
             1,

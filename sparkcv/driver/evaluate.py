@@ -14,6 +14,7 @@ from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import session, supervisor
 from sparkcv.cluster.topology import Role
 from sparkcv.config import EvalConfig
+from sparkcv.config.port_range import PortRange
 from sparkcv.driver.versions import versions
 from sparkcv.errors import CheckpointError, LabelError, StorageError, UsageError
 from sparkcv.evaluate import curves, events, metrics, part, report, sections
@@ -146,6 +147,7 @@ def evaluate(spark: Any, plan: EvalPlan) -> EvalReport:
             services=(),
             on_status=progress.update,
             start_timeout_s=config.start_timeout_s,
+            ports=PortRange.parse(config.port_range),
         )
         parts = [part.read(storage.join(task.parts_url, part_name(i))) for i in range(task.num_evaluators)]
         outcome = merge(

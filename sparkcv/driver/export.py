@@ -11,6 +11,7 @@ from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import supervisor
 from sparkcv.cluster.topology import Role
 from sparkcv.config import ExportConfig
+from sparkcv.config.port_range import PortRange
 from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.export.target import check_target
@@ -113,7 +114,13 @@ def export(spark: Any, task: ExportTask) -> ExportReport:
 
     try:
         results = supervisor.run(
-            spark, PROGRAM, (_EXPORTER,), task.to_params(), on_status=on_status, start_timeout_s=config.start_timeout_s
+            spark,
+            PROGRAM,
+            (_EXPORTER,),
+            task.to_params(),
+            on_status=on_status,
+            start_timeout_s=config.start_timeout_s,
+            ports=PortRange.parse(config.port_range),
         )
     except BaseException:
         _sweep(url)

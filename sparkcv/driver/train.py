@@ -13,6 +13,7 @@ from sparkcv.cluster import doctor, session, supervisor, topology
 from sparkcv.cluster.launchers import Launcher
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.config import TrainConfig
+from sparkcv.config.port_range import PortRange
 from sparkcv.driver.progress import TrainProgress
 from sparkcv.driver.status import StatusFile
 from sparkcv.driver.versions import versions
@@ -157,6 +158,7 @@ def train_on(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], obje
             on_status=on_status,
             start_timeout_s=config.start_timeout_s,
             log_url=storage.join(config.train_dir, "logs"),
+            ports=PortRange.parse(config.port_range),
         )
         report = _verify(config, results, time.monotonic() - started_s)
         status.finish(report.step)

@@ -13,6 +13,7 @@ from sparkcv.cluster.doctor.finding import APPLICATION, Report
 from sparkcv.cluster.doctor.probe import Order
 from sparkcv.cluster.doctor.survey import Survey
 from sparkcv.config import DoctorConfig
+from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ClusterError
 from sparkcv.records.shards import Dataset
 
@@ -48,13 +49,14 @@ def examine(
     bind, host = application.bind_host(spark)
     word = secrets.token_hex(8)
     try:
-        beacon = Beacon(bind, word)
+        beacon = Beacon(bind, word, PortRange.parse(config.port_range))
     except OSError as err:
         raise ClusterError(f"the driver cannot listen on {bind} (spark.driver.bindAddress): {err}") from err
     with beacon, gathering.folder(config.train_dir if is_answered else "") as (folder, made):
         order = Order(
             word=word,
             driver=(host, beacon.port),
+            port_range=config.port_range,
             folder=folder,
             shards=tuple(shard.url for shard in dataset.shards) if dataset is not None else (),
             role_timeout_s=config.load_timeout_s if config.load_tensorflow else 0.0,

@@ -8,6 +8,7 @@ from typing import Any
 from sparkcv.cluster.doctor import files, machine, rehearsal
 from sparkcv.cluster.doctor.beacon import Beacon, ask
 from sparkcv.cluster.launchers.barrier import gpus_of, scratch_root
+from sparkcv.config.port_range import PortRange
 
 __all__ = ["Order", "examine"]
 
@@ -21,6 +22,7 @@ class Order:
     Attributes:
         word: what beacons answer.
         driver: host and port of the driver's beacon; None: the network is not looked at.
+        port_range: of which the task's own beacon takes one; None: any.
         folder: the driver's probe folder in train_dir; "" for none.
         shards: URLs of which each task reads one.
         role_timeout_s: how long a role's process may take to load TensorFlow; 0: it is not tried.
@@ -29,6 +31,7 @@ class Order:
 
     word: str = ""
     driver: tuple[str, int] | None = None
+    port_range: str | None = None
     folder: str = ""
     shards: tuple[str, ...] = ()
     role_timeout_s: float = 0.0
@@ -66,7 +69,8 @@ def _network(context: Any, order: Order, addresses: list[str], is_first: bool) -
         port = 0
         if is_first and order.driver is not None:
             try:
-                port = stack.enter_context(Beacon(_host(addresses[index]), order.word)).port
+                beacon = Beacon(_host(addresses[index]), order.word, PortRange.parse(order.port_range))
+                port = stack.enter_context(beacon).port
             except OSError as err:
                 found["bind_error"] = f"{_host(addresses[index])}: {err}"
         ports = [int(text) for text in context.allGather(str(port))]
