@@ -19,6 +19,7 @@ builtin that it is, so that ``except FileNotFoundError`` works as a Python progr
     │   ├── ImageError     a picture that cannot be used
     │   └── BudgetError    more bad records than the run allows
     ├── CheckpointError    (ValueError)
+    ├── LeaseError         (RuntimeError)   a run's folder that another run holds, or took over
     ├── ModelError         (ValueError)     an exported model that is not what its model.json says
     └── ClusterError       (RuntimeError)
         ├── RoleFailedError     a role died or reported an error
@@ -100,6 +101,10 @@ class BudgetError(DataError):
 
 class CheckpointError(SparkcvError, ValueError):
     """A checkpoint that is damaged, missing, or of another model."""
+
+
+class LeaseError(SparkcvError, RuntimeError):
+    """A run's folder that another run holds or took over, or whose lock file cannot be trusted."""
 
 
 class ModelError(SparkcvError, ValueError):

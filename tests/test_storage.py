@@ -10,7 +10,15 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from sparkcv import storage
-from sparkcv.errors import AccessError, FullError, MissingFileError, StorageError, UnavailableError, UsageError
+from sparkcv.errors import (
+    AccessError,
+    FileExistsAlreadyError,
+    FullError,
+    MissingFileError,
+    StorageError,
+    UnavailableError,
+    UsageError,
+)
 from tests.contracts.storage import StorageContract
 
 
@@ -112,6 +120,26 @@ def test_deleting_a_link_to_a_folder_leaves_the_folder(tmp_path):
     storage.delete(str(tmp_path / "link"), recursive=True)
     assert not (tmp_path / "link").is_symlink()
     assert (tmp_path / "elsewhere/x").exists()
+
+
+def test_a_new_file_is_never_written_through_a_link(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileExistsAlreadyError, match=r"link': a file is in the way"):
+        storage.write_new(str(tmp_path / "link"), b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]
+    assert storage.is_link(str(tmp_path / "link"))
+    assert not storage.is_link(str(tmp_path))
+
+
+def test_a_new_file_is_written_once_also_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)  # what a file system without them answers
+    storage.write_new(str(tmp_path / "new"), b"first")
+    with pytest.raises(FileExistsAlreadyError):
+        storage.write_new(str(tmp_path / "new"), b"second")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("new", b"first")]
 
 
 class FailingFileSystem(MemoryFileSystem):

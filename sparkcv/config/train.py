@@ -114,6 +114,11 @@ class TrainConfig:
         None, "folder for a model of the last checkpoint; without one that scores the run is no success", group=_EXPORT
     )
 
+    restart: bool = flag(
+        False,
+        "start at step 0 also where a run was: what it left is moved to TRAIN_DIR/before-restart-<UTC time>/",
+        group=_CARE,
+    )
     save_interval_steps: int | None = flag(
         None, "steps between two checkpoints, beside --save_interval_secs", group=_CARE
     )

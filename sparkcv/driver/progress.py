@@ -18,6 +18,7 @@ class TrainProgress:
         self._workers: dict[Role, Mapping[str, Any]] = {}
         self._lock = threading.Lock()
         self.step = 0
+        self.saved = 0
         self.note: str | None = None
 
     def update(self, role: Role, status: Mapping[str, Any]) -> None:
@@ -29,6 +30,7 @@ class TrainProgress:
             self.step = max(self.step, int(status.get("step", 0)))
             if role.index == 0:  # the chief, which saves
                 self.note = status.get("note")
+                self.saved = int(status.get("saved", 0))
             self._progress.update(self.step, describe(self._workers))
 
     def close(self) -> None:

@@ -16,7 +16,8 @@ _LAST_WORD_S = 20.0
 class StatusFile:
     """Writes ``<run_dir>/status.json``; at most one write every ``interval_s`` while the run goes on.
 
-    Keys: ``state`` (running, finished, failed, preempted), ``step``, ``target``, ``restarts``, ``note`` (what a running
+    Keys: ``state`` (running, finished, failed, preempted), ``step``, ``saved`` (the step of the newest checkpoint, as
+    last heard of; 0 without one), ``target``, ``restarts``, ``note`` (what a running
     run lacks, such as saves that failed; null while all is well), ``reason`` (of an end without success),
     ``started`` and ``updated`` (Unix seconds).
 
@@ -33,6 +34,7 @@ class StatusFile:
         self._status: dict[str, Any] = {
             "state": RUNNING,
             "step": 0,
+            "saved": 0,
             "target": target,
             "restarts": 0,
             "note": None,
@@ -42,19 +44,19 @@ class StatusFile:
 
     def start(self, step: int) -> None:
         """Say that the run goes on from ``step``."""
-        self._status["step"] = step
+        self._status.update(step=step, saved=step)
         self._write()
 
-    def step(self, step: int, note: str | None = None) -> None:
+    def step(self, step: int, note: str | None = None, saved: int = 0) -> None:
         """Note progress, and what is amiss; returns at once. A failed write is logged, as the run itself is well."""
         is_news = note != self._status["note"]
-        self._status.update(step=max(step, self._status["step"]), note=note)
+        self._status.update(step=max(step, self._status["step"]), saved=max(saved, self._status["saved"]), note=note)
         if is_news or time.monotonic() - self._written_s >= self._interval_s:
             self._write_beside()
 
     def finish(self, step: int) -> None:
         """Say that the run reached its end and was verified."""
-        self._status.update(state=FINISHED, step=step, note=None)
+        self._status.update(state=FINISHED, step=step, saved=step, note=None)
         self._write()
 
     def fail(self, error: BaseException) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import sparkcv
@@ -19,7 +20,7 @@ from sparkcv.driver.status import StatusFile
 from sparkcv.driver.versions import versions
 from sparkcv.errors import CheckpointError, SparkcvError, UsageError
 from sparkcv.records import shards
-from sparkcv.train import checkpoint
+from sparkcv.train import checkpoint, lease, restart
 
 PROGRAM = "sparkcv.train.loop:main"
 
@@ -81,9 +82,11 @@ def prepare(config: TrainConfig) -> TrainPlan:
     Raises:
         UsageError: a flag that can never work here, such as an unknown net.
         DataError, StorageError: a dataset that is missing, empty or not what its manifest says.
-        CheckpointError: a run folder of another model, or one whose checkpoints are all damaged.
+        CheckpointError: a run folder of another model, or one whose checkpoints are all damaged or gone.
+        LeaseError: a run folder that another run is seen to hold.
     """
     plan = check_data(config)
+    lease.refuse_if_held(plan.config.train_dir)
     storage.check_writable(plan.config.train_dir)
     return plan
 
@@ -114,11 +117,12 @@ def check_data(config: TrainConfig) -> TrainPlan:
             f"--labels_offset {config.labels_offset} leaves {dataset.num_classes - config.labels_offset} of the"
             f" {dataset.num_classes} classes in {config.dataset_dir}; wanted at least 2"
         )
-    found = checkpoint.newest_valid(config.train_dir)
     if config.checkpoint_path:
-        _check_start(config.checkpoint_path)
+        _check_start(config.checkpoint_path, config)
+    if config.restart:
+        return TrainPlan(config, dataset, None)
     _check_same_model(config, dataset)
-    return TrainPlan(config, dataset, found)
+    return TrainPlan(config, dataset, _newest(config.train_dir))
 
 
 def train(spark: Any, plan: TrainPlan) -> TrainReport:
@@ -127,15 +131,40 @@ def train(spark: Any, plan: TrainPlan) -> TrainReport:
     Raises:
         ClusterError: the executors cannot hold the roles, or a role died; the message is the report.
         CheckpointError: the roles ended but the last checkpoint is not whole or not at the target.
+        LeaseError: another run holds the run folder, or took it over.
     """
     if plan.is_finished:
         return already_finished(plan)
     plan = dataclasses.replace(plan, config=sized(plan.config, spark))
-    return train_on(BarrierLauncher(spark), plan, lambda: doctor.check_start(spark, plan.config, plan.dataset))
+    return train_on(
+        BarrierLauncher(spark),
+        plan,
+        lambda: doctor.check_start(spark, plan.config, plan.dataset),
+        application=spark.sparkContext.applicationId,
+    )
 
 
-def train_on(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object] = lambda: None) -> TrainReport:
-    """Do what :func:`train` does with any launcher; ``check_start`` may refuse what its hosts cannot do."""
+def train_on(
+    launcher: Launcher,
+    plan: TrainPlan,
+    check_start: Callable[[], object] = lambda: None,
+    *,
+    application: str = "",
+    hold: Callable[..., AbstractContextManager[lease.Lease]] = lease.held,
+) -> TrainReport:
+    """Do what :func:`train` does with any launcher; ``check_start`` may refuse what its hosts cannot do.
+
+    ``application`` is Spark's name of it; ``hold`` gives the lease of the run folder.
+    """
+    with hold(plan.config.train_dir, application=application) as held:
+        plan = _settled(plan, held, application)
+        if plan.is_finished:
+            return already_finished(plan)
+        return _run(launcher, plan, check_start, held)
+
+
+def _run(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object], held: lease.Lease) -> TrainReport:
+    """Run the roles in a folder that is ours; once it is not, nothing more is written there."""
     config = plan.config
     roles = topology.roles(config.num_ps_tasks, config.num_workers)
     status = StatusFile(config.train_dir, config.max_number_of_steps)
@@ -147,22 +176,25 @@ def train_on(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], obje
         status.start(plan.step)
 
         def on_status(role: topology.Role, values: dict[str, Any]) -> None:
+            held.check()
             progress.update(role, values)
-            status.step(progress.step, progress.note)
+            status.step(progress.step, progress.note, progress.saved)
 
         results = supervisor.supervise(
             launcher,
             PROGRAM,
             roles,
-            {"config": configs.to_dict(config), "dataset": plan.dataset.to_dict()},
+            {"config": configs.to_dict(config), "dataset": plan.dataset.to_dict(), "lease": held.token},
             on_status=on_status,
             start_timeout_s=config.start_timeout_s,
             log_url=storage.join(config.train_dir, "logs"),
             ports=PortRange.parse(config.port_range),
         )
         report = _verify(config, results, time.monotonic() - started_s)
+        held.confirm()
         status.finish(report.step)
     except (SparkcvError, KeyboardInterrupt) as err:
+        held.confirm()  # status.json may be another run's by now
         status.fail(err)
         raise
     finally:
@@ -185,8 +217,37 @@ def _explain_unused(config: TrainConfig) -> None:
         _log.warning("--task %d is unused: each Spark task gets its own index", config.task)
 
 
-def _check_start(url: str) -> None:
+def _newest(train_dir: str) -> checkpoint.Found | None:
+    """Return what to resume from, None for a new run; raises CheckpointError for one that has lost its checkpoints."""
+    found = checkpoint.newest_valid(train_dir)
+    if found is None:
+        restart.refuse_lost(train_dir)
+    return found
+
+
+def _settled(plan: TrainPlan, held: lease.Lease, application: str) -> TrainPlan:
+    """Return the plan by what the folder holds now that nobody else writes there; clear it with --restart."""
+    train_dir, former = plan.config.train_dir, held.former
+    if plan.config.restart:
+        is_done = former is not None and former.has_restarted and former.application == application != ""
+        if not is_done:
+            restart.set_aside(train_dir)
+        held.note(has_restarted=True)
+        if not is_done:
+            return dataclasses.replace(plan, found=None)
+        _log.info("--restart is done already: an earlier attempt of %s began %s anew", application, train_dir)
+    elif checkpoint.newest_step(train_dir) == plan.step:
+        return plan
+    return dataclasses.replace(plan, found=_newest(train_dir))
+
+
+def _check_start(url: str, config: TrainConfig) -> None:
     """Refuse a warm start from nowhere; whether the variables fit is seen when the graph is built."""
+    if config.restart and f"{url}/".startswith(f"{config.train_dir}/"):
+        raise UsageError(
+            f"--checkpoint_path {url} lies in --train_dir {config.train_dir}, which --restart clears; wanted a copy of"
+            " it elsewhere"
+        )
     if not storage.exists(url) and not storage.exists(f"{url}.index"):
         raise CheckpointError(f"--checkpoint_path {url}: got neither a folder nor a file there, nor {url}.index")
 
@@ -197,6 +258,8 @@ def _check_same_model(config: TrainConfig, dataset: shards.Dataset) -> None:
     if not storage.exists(url):
         return
     former = storage.read_json(url)
+    if not isinstance(former, dict):
+        raise CheckpointError(f"{url} is none that a run wrote: it holds no JSON object; wanted another --train_dir")
     wanted = {"model_name": config.model_name, "num_classes": dataset.num_classes - config.labels_offset}
     for key, value in wanted.items():
         if former.get(key) not in (None, value):

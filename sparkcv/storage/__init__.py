@@ -9,7 +9,7 @@ Every foreign exception becomes a :class:`~sparkcv.errors.StorageError` with the
 """
 
 from sparkcv.storage.hadoop import hadoop_environment
-from sparkcv.storage.listing import Entry, exists, is_dir, iter_dir, list_dir, size, walk
+from sparkcv.storage.listing import Entry, exists, is_dir, is_link, iter_dir, list_dir, size, walk
 from sparkcv.storage.names import basename, join, local_path, parent, resolve
 from sparkcv.storage.reading import fetch, open_read, read_bytes, read_json, read_text
 from sparkcv.storage.writing import (
@@ -23,6 +23,7 @@ from sparkcv.storage.writing import (
     rename,
     write_bytes,
     write_json,
+    write_new,
     write_text,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "fetch",
     "hadoop_environment",
     "is_dir",
+    "is_link",
     "iter_dir",
     "join",
     "list_dir",
@@ -55,5 +57,6 @@ __all__ = [
     "walk",
     "write_bytes",
     "write_json",
+    "write_new",
     "write_text",
 ]

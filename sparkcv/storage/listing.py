@@ -37,6 +37,12 @@ def is_dir(url: str) -> bool:
     return found is not None and found["type"] == "directory"
 
 
+def is_link(url: str) -> bool:
+    """Tell whether the URL is a symbolic link, to whatever: only this machine's own file systems have such."""
+    path = local_path(url)
+    return path is not None and os.path.islink(path)
+
+
 def size(url: str) -> int:
     """Return a file's size in bytes; raises MissingFileError, or StorageError for a folder."""
     found = look_up(url)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
@@ -21,6 +23,16 @@ from sparkcv.storage.reading import open_read, read_bytes
 from sparkcv.storage.translate import TranslatedFile, translated
 
 _REWRITE_BYTES = 16 << 20
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems say that have none
+_creating = threading.Lock()  # memory looks and puts in two steps
+
+
+def _after_fork() -> None:
+    global _creating
+    _creating = threading.Lock()  # another thread of the parent may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextlib.contextmanager
@@ -69,6 +81,42 @@ def write_text(url: str, text: str) -> None:
 def write_json(url: str, value: Any) -> None:
     """Write a JSON file atomically, with sorted keys, so that equal values are equal bytes."""
     write_text(url, json.dumps(value, indent=1, sort_keys=True) + "\n")
+
+
+def write_new(url: str, data: bytes) -> None:
+    """Write a small file whole, unless anything of that name is there: of several who try at once one succeeds.
+
+    Raises FileExistsAlreadyError to the others. It never writes through a symbolic link.
+    """
+    fs, path = open_fs(url)
+    make_dirs(parent(url))
+    with translated(url, "make"):
+        if not ("file" in fs.protocol or is_hdfs(fs)):
+            with _creating:
+                fs.pipe_file(path, data, mode="create")  # as atomic as the store's own "put if there is none"
+            return
+        aside = name_aside(path)
+        try:
+            with fs.open(aside, "wb") as sink:
+                sink.write(data)
+            if is_hdfs(fs):
+                fs.mv(aside, path, overwrite=False)
+            else:
+                _link(aside, path)
+        finally:
+            with contextlib.suppress(Exception):  # renamed, or the first error is the one to tell
+                fs.rm_file(aside)
+
+
+def _link(aside: str, path: str) -> None:
+    """Give a file its name if nobody has it: renaming would replace, a link does not."""
+    try:
+        os.link(aside, path, follow_symlinks=False)
+    except OSError as err:
+        if err.errno not in _NO_LINKS:
+            raise
+        with open(aside, "rb") as source, open(path, "xb") as sink:  # exclusive as well, though not whole at once
+            sink.write(source.read())
 
 
 def append_bytes(url: str, data: bytes) -> None:

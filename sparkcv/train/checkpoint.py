@@ -144,11 +144,13 @@ def publish(
     model_name: str,
     extra: Mapping[str, Any] | None = None,
     keep: int = 5,
+    fence: Callable[[], None] = lambda: None,
 ) -> Found:
     """Put a local checkpoint into the run's folder: files, then manifest, then pointer; older ones than ``keep`` go.
 
     ``local_prefix`` has the published name (``.../model.ckpt-<step>``). ``extra`` is added to the manifest. A valid
-    checkpoint of that step that is there already stays. Nothing older goes before the new one was read back.
+    checkpoint of that step that is there already stays. Nothing older goes before the new one was read back. ``fence``
+    raises what is to be raised if the folder is another run's by now: it is called before each thing that counts.
 
     Raises StorageError if it does not get there, whole; as far as the storage lets us, nothing half is left then.
     """
@@ -171,9 +173,10 @@ def publish(
             "files": {name: checkpoint_manifest.digest_of(os.path.join(local_dir, name)) for name in names},
         }
         found = Found(step, storage.join(run_url, prefix), manifest=manifest, names=tuple(names))
+        fence()
         clean(run_url)  # what former saves that failed left takes the room that this one needs
         try:
-            _put(found, local_dir, run_url)
+            _put(found, local_dir, run_url, fence)
         except StorageError as err:
             if not isinstance(err, UnavailableError):
                 with contextlib.suppress(StorageError):  # the first error is the one to tell
@@ -181,6 +184,7 @@ def publish(
             raise
     steps = _whole_steps(run_url, step)
     kept = steps[-max(1, keep) :]
+    fence()
     storage.write_text(storage.join(run_url, _POINTER), _pointer_text(kept))
     _prune(run_url, kept[0])  # not before the pointer has let go of them
     return found
@@ -219,12 +223,14 @@ def _newest(run_url: str, prove: Callable[[Found], Any]) -> tuple[Found, Any] | 
         told = "; ".join(f"step {step}: {reason}" for step, reason in lost[:3])
         raise CheckpointError(
             f"none of the {len(lost)} checkpoints in {run_url!r} is valid, so the run cannot resume and will not start"
-            f" again from step 0 ({told}); mend them, or name another --train_dir"
+            f" again from step 0 ({told}); mend them, name another --train_dir, or say --restart to move them aside and"
+            " begin anew"
         )
     if _POINTER in sizes:
         raise CheckpointError(
             f"{run_url!r} has the pointer file 'checkpoint' and no checkpoint, so the run cannot resume and will not"
-            " start again from step 0; bring the checkpoints back, or name another --train_dir"
+            " start again from step 0; bring the checkpoints back, name another --train_dir, or say --restart to move"
+            " aside what is left and begin anew"
         )
     return None
 
@@ -261,7 +267,7 @@ def _read(run_url: str, step: int, sizes: Mapping[str, int]) -> Found:
     return Found(step, storage.join(run_url, prefix), manifest=manifest, names=tuple(sorted(manifest["files"])))
 
 
-def _put(found: Found, local_dir: str, run_url: str) -> None:
+def _put(found: Found, local_dir: str, run_url: str, fence: Callable[[], None]) -> None:
     """Copy a checkpoint's files, read them back, and only then write the manifest that vouches for them."""
     marker = storage.join(run_url, f".saving-{found.step}")
     manifest_url = f"{found.prefix_url}.json"
@@ -269,11 +275,13 @@ def _put(found: Found, local_dir: str, run_url: str) -> None:
     # A damaged checkpoint of this step must not vouch for our files.
     storage.delete(manifest_url)
     for name in found.names:
+        fence()
         storage.publish(os.path.join(local_dir, name), storage.join(run_url, name))
     try:
         verify(found)
     except CheckpointError as err:
         raise StorageError(f"the checkpoint did not arrive as it was sent: {err}") from err
+    fence()
     storage.write_json(manifest_url, found.manifest)
     storage.delete(marker)
 

@@ -137,6 +137,11 @@ class SaveCheckpoints(tf.train.SessionRunHook):
         self.found: checkpoint.Found | None = None
         self.note: str | None = None
 
+    @property
+    def saved_step(self) -> int:
+        """The step of the newest checkpoint, 0 without one."""
+        return self._saved_step
+
     def after_create_session(self, session: Any, coord: Any) -> None:  # noqa: D102
         self._tried_s = time.monotonic()
 

@@ -29,7 +29,7 @@ from sparkcv.inputs.spool import Spool
 from sparkcv.inputs.vet import ImageCheck
 from sparkcv.records.assignment import Assignment, assign
 from sparkcv.records.shards import Dataset
-from sparkcv.train import checkpoint, hooks, saver, sessions, step, warmstart
+from sparkcv.train import checkpoint, hooks, lease, restart, saver, sessions, step, warmstart
 from sparkcv.train.record import Record
 from sparkcv.train.replicas import Topology
 
@@ -44,9 +44,10 @@ _log = logs.get(__name__)
 def main(ctx: NodeContext) -> dict[str, Any]:
     """Run one role of a training run: ``ps`` serves until it is told to stop, ``worker`` trains to the target.
 
-    ``ctx.params`` holds ``config`` (a TrainConfig) and ``dataset`` (a Dataset), both as dicts. Returns, for a worker,
-    ``step``, ``checkpoint`` (URL of the last one; None but for the chief), ``images`` and ``seconds`` (this worker's),
-    ``num_rejected`` and the first 20 ``rejected``.
+    ``ctx.params`` holds ``config`` (a TrainConfig) and ``dataset`` (a Dataset), both as dicts, and ``lease``, the
+    token without which the chief publishes nothing (if it is there). Returns, for a worker, ``step``, ``checkpoint``
+    (URL of the last one; None but for the chief), ``images`` and ``seconds`` (this worker's), ``num_rejected`` and the
+    first 20 ``rejected``.
 
     Raises PreemptedError on the chief that was told to stop, after saving; DataError, CheckpointError, ClusterError and
     StorageError with a sentence for the user.
@@ -90,6 +91,7 @@ class _Worker:
             num_workers=len(ctx.cluster.get("worker", [""])),
             task=ctx.role.index,
         )
+        self._fence = lease.fence(config.train_dir, ctx.params.get("lease"))
         self._device = f"{self._topology.worker_device}/device:CPU:0"
         net = nets.get(config.model_name)
         self._image_size = config.train_image_size or net.default_image_size
@@ -112,10 +114,12 @@ class _Worker:
     def _restore(self) -> _Restored | None:
         """Clear away what an interrupted save left and fetch the newest valid checkpoint."""
         url = self._config.train_dir
+        self._fence()
         for name in checkpoint.clean(url):
             _log.warning("deleted %s, left by an interrupted save", storage.join(url, name))
         got = checkpoint.fetch_newest(url, self._ctx.scratch_dir)
         if got is None:
+            restart.refuse_lost(url)
             _log.info("no checkpoint in %s: starting at step 0", url)
             return None
         for skipped, reason in got[0].skipped:
@@ -208,7 +212,9 @@ class _Worker:
         saving = self._saving(tf_saver, step_after, restored) if is_chief else None
 
         def describe() -> dict[str, Any]:
-            note = {"note": saving.note[:_NOTE_CHARS]} if saving is not None and saving.note else {}
+            note: dict[str, Any] = {}
+            if saving is not None:
+                note = {"saved": saving.saved_step, **({"note": saving.note[:_NOTE_CHARS]} if saving.note else {})}
             return {"target": config.max_number_of_steps, **meter.report(), "rejected": inputs.num_rejected, **note}
 
         report = hooks.Report(fetches, describe, self._ctx.report)
@@ -267,6 +273,7 @@ class _Worker:
                 model_name=config.model_name,
                 keep=config.keep_checkpoints,
                 extra={"dataset_digest": self._dataset.digest},
+                fence=self._fence,
             )
 
         return hooks.SaveCheckpoints(

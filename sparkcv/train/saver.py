@@ -11,7 +11,7 @@ import glob
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,19 +50,20 @@ def save(
     model_name: str,
     keep: int,
     extra: Mapping[str, Any] | None = None,
+    fence: Callable[[], None] = lambda: None,
 ) -> checkpoint.Found:
     """Save a raw session's variables, read them back, publish them; returns the published checkpoint.
 
     Its step is the global step *in the file*: other workers go on while the chief writes. Raises DataError if a saved
     tensor holds NaN or infinity (nothing is published then), StorageError if this machine's disk or the run's storage
-    does not take it, FullError among them.
+    does not take it, FullError among them; and what ``fence`` raises, see ``checkpoint.publish``.
     """
     local_dir = os.path.join(scratch_dir, "saving")
     shutil.rmtree(local_dir, ignore_errors=True)
     try:
         prefix, step, variables = _write(session, saver, scratch_dir, local_dir)
         told = {**(extra or {}), "variables": variables}
-        return checkpoint.publish(prefix, step, run_url, model_name=model_name, extra=told, keep=keep)
+        return checkpoint.publish(prefix, step, run_url, model_name=model_name, extra=told, keep=keep, fence=fence)
     finally:
         shutil.rmtree(local_dir, ignore_errors=True)  # a save that failed must not hold this disk's room
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -230,6 +231,37 @@ class StorageContract:
         storage.write_bytes(storage.join(root, "f"), b"1")
         with pytest.raises(StorageError, match="f"):
             storage.write_bytes(storage.join(root, "f/g"), b"2")
+
+    def test_a_new_file_is_written_once_and_what_is_there_stays(self, root):
+        url = storage.join(root, "d/new")
+        storage.write_new(url, b"first")
+        with pytest.raises(FileExistsAlreadyError, match=r"cannot make .*new': a file is in the way"):
+            storage.write_new(url, b"second")
+        assert storage.read_bytes(url) == b"first"
+        storage.make_dirs(storage.join(root, "folder"))
+        with pytest.raises(StorageError, match="folder"):
+            storage.write_new(storage.join(root, "folder"), b"third")
+        assert names_below(root) == ["d/new"]
+        storage.delete(url)
+        storage.write_new(url, b"fourth")
+        assert storage.read_bytes(url) == b"fourth"
+
+    def test_of_many_who_write_a_new_file_at_once_one_succeeds(self, root):
+        for number in range(5):
+            url, start = storage.join(root, f"new-{number}"), threading.Barrier(8)
+
+            def write(index: int, url: str = url, start: threading.Barrier = start) -> bool:
+                start.wait()
+                try:
+                    storage.write_new(url, b"%d" % index)
+                except FileExistsAlreadyError:
+                    return False
+                return True
+
+            with ThreadPoolExecutor(8) as pool:
+                (winner,) = [index for index, won in enumerate(pool.map(write, range(8))) if won]
+            assert storage.read_bytes(url) == b"%d" % winner
+        assert len(storage.list_dir(root)) == 5
 
     def test_appending_adds_and_makes_the_file(self, root):
         url = storage.join(root, "logs/l")

@@ -31,6 +31,7 @@ def test_a_run_is_running_then_finished(run_dir):
     assert {key: value for key, value in status(run_dir).items() if key not in ("started", "updated")} == {
         "state": "running",
         "step": 10,
+        "saved": 10,
         "target": 100,
         "restarts": 0,
         "note": None,
@@ -38,11 +39,12 @@ def test_a_run_is_running_then_finished(run_dir):
     }
     file.step(20)
     joined()
-    file.step(15)
+    file.step(15, saved=12)
     joined()
-    assert status(run_dir)["step"] == 20
+    assert (status(run_dir)["step"], status(run_dir)["saved"]) == (20, 12)
     file.finish(100)
-    assert (status(run_dir)["state"], status(run_dir)["step"]) == ("finished", 100)
+    done = status(run_dir)
+    assert (done["state"], done["step"], done["saved"]) == ("finished", 100, 100)
 
 
 @pytest.mark.parametrize(

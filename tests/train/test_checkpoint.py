@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from sparkcv import storage
-from sparkcv.errors import CheckpointError, MissingFileError, StorageError
+from sparkcv.errors import CheckpointError, LeaseError, MissingFileError, StorageError
 from sparkcv.train import checkpoint
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -172,7 +172,9 @@ def test_the_pointer_decides_nothing(tmp_path, run_url, content):
 def test_a_run_whose_only_checkpoint_is_damaged_is_refused(tmp_path, run_url, name):
     publish(tmp_path, run_url, 20)
     storage.delete(storage.join(run_url, name))
-    wanted = r"none of the 1 checkpoints in '.*' is valid.* will not start again from step 0 \(step 20: it"
+    wanted = (
+        r"none of the 1 checkpoints in '.*' is valid.* will not start again from step 0 \(step 20: it.*say --restart"
+    )
     with pytest.raises(CheckpointError, match=wanted):
         checkpoint.newest_valid(run_url)
     with pytest.raises(CheckpointError, match=wanted):
@@ -183,7 +185,7 @@ def test_a_pointer_without_any_checkpoint_is_refused(tmp_path, run_url):
     publish(tmp_path, run_url, 20)
     for name in FILES:
         storage.delete(storage.join(run_url, name))
-    with pytest.raises(CheckpointError, match="has the pointer file 'checkpoint' and no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"has the pointer file 'checkpoint' and no checkpoint.* say --restart"):
         checkpoint.newest_valid(run_url)
 
 
@@ -284,6 +286,38 @@ def test_a_valid_checkpoint_of_the_same_step_stays(tmp_path, run_url):
     again = publish(tmp_path, run_url, 20, content=b"other")
     assert again.manifest == first.manifest
     checkpoint.verify(again)
+
+
+def test_a_run_that_lost_its_folder_publishes_nothing_and_clears_nothing(tmp_path, run_url):
+    """Wherever in a save the folder is taken over: no manifest, no pointer, no clean-up of what another saves there."""
+    publish(tmp_path, run_url, 10)
+    before = names(run_url)
+    for allowed in range(6):
+        calls = iter([None] * allowed)
+
+        def fence(calls=calls):
+            if next(calls, "lost") == "lost":
+                raise LeaseError("taken over")
+
+        storage.write_text(storage.join(run_url, ".saving-15"), "another run's")
+        folder = tmp_path / "local-20"
+        folder.mkdir(exist_ok=True)
+        for kind in ("index", "data-00000-of-00001"):
+            (folder / f"model.ckpt-20.{kind}").write_bytes(b"stale")
+        stale = (str(folder / "model.ckpt-20"), 20, run_url)
+        if allowed == 5:  # one for each: the clean-up, two files, the manifest, the pointer
+            checkpoint.publish(*stale, model_name="cifarnet", fence=fence)
+            assert checkpoint.newest_valid(run_url).step == 20
+            break
+        with pytest.raises(LeaseError):
+            checkpoint.publish(*stale, model_name="cifarnet", fence=fence)
+        if allowed == 0:
+            assert names(run_url) == sorted([*before, ".saving-15"])
+        if allowed < 4:
+            assert checkpoint.newest_valid(run_url).step == 10
+        else:
+            storage.delete(storage.join(run_url, "model.ckpt-20.json"))
+        assert "model.ckpt-20" not in storage.read_text(storage.join(run_url, "checkpoint"))
 
 
 def test_files_that_are_not_there_cannot_be_published(tmp_path, run_url):

@@ -1,0 +1,77 @@
+"""Which process holds a lease: how it is named to people, and whether it is seen to be alive from here."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import getpass
+import os
+import socket
+
+__all__ = ["Life", "Process", "look_at", "this_process"]
+
+
+class Life(enum.Enum):
+    """What this process can see of another one."""
+
+    RUNS = enum.auto()
+    ENDED = enum.auto()
+    UNKNOWN = enum.auto()  # it is on another machine, in another container, or stopped by a signal
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """A process: ``host``, ``user`` and ``pid`` for people, the rest to find it again.
+
+    ``machine`` names the boot of a kernel and the process namespace in it, ``born`` is the moment of its start by that
+    kernel's clock, as another process may get its ``pid`` later; both are "" where they are not known.
+    """
+
+    host: str
+    user: str
+    pid: int
+    machine: str
+    born: str
+
+
+def this_process() -> Process:
+    """Return the process that asks."""
+    _, born = _stat(os.getpid())
+    return Process(socket.gethostname(), _user(), os.getpid(), _machine(), born)
+
+
+def look_at(other: Process) -> Life:
+    """Tell whether a process runs, as far as that can be seen from here."""
+    machine = _machine()
+    if not machine or other.machine != machine or not other.born:
+        return Life.UNKNOWN
+    state, born = _stat(other.pid)
+    if born != other.born or state in ("Z", "X"):
+        return Life.ENDED
+    return Life.UNKNOWN if state in ("T", "t") else Life.RUNS
+
+
+def _machine() -> str:
+    """Name this boot of this kernel and the namespace of process numbers; "" where Linux does not tell."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return f"{file.read().strip()}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def _stat(pid: int) -> tuple[str, str]:
+    """Return a process's state letter and the moment of its start; empty if there is none of that number."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()  # the name before may hold anything
+        return fields[0], fields[19]
+    except (OSError, IndexError):
+        return "", ""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return str(os.getuid())

@@ -1,0 +1,176 @@
+"""The driver's side of a training run before any role starts: who owns the folder, and what is moved aside in it."""
+
+import pytest
+
+from sparkcv import storage
+from sparkcv.config import TrainConfig
+from sparkcv.driver import train
+from sparkcv.errors import CheckpointError, ClusterError, LeaseError, UsageError
+from sparkcv.train import checkpoint, lease_file
+from tests.contracts.local_launcher import LocalLauncher
+from tests.inputs import data
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    data.write_dataset(folder, data.drawn_shards(2, 4, 32))
+    return folder
+
+
+@pytest.fixture
+def run_url(tmp_path):
+    return str(tmp_path / "run")
+
+
+@pytest.fixture
+def config(dataset, run_url):
+    def make(**flags):
+        given = {
+            "train_dir": run_url,
+            "model_name": "lenet",
+            "train_image_size": 28,
+            "max_number_of_steps": 50,
+            **flags,
+        }
+        return TrainConfig(dataset_dir=str(dataset), dataset_name="shapes", **given)
+
+    return make
+
+
+def publish(folder, run_url, step):
+    prefix = folder / f"model.ckpt-{step}"
+    for kind in ("index", "data-00000-of-00001"):
+        (folder / f"{prefix.name}.{kind}").write_bytes(b"%d" % step * 100)
+    checkpoint.publish(str(prefix), step, run_url, model_name="lenet")
+
+
+class Seen(ClusterError):
+    """Ends a run where its hosts would be looked at."""
+
+
+def start(plan, look=lambda: None, **more):
+    """Start a run that ends before its roles start; ``look`` is called while it owns its folder."""
+
+    def check_start():
+        look()
+        raise Seen("seen")
+
+    with pytest.raises(Seen):
+        train.train_on(LocalLauncher(1, []), plan, check_start, **more)
+
+
+def status(run_url):
+    return storage.read_json(f"{run_url}/status.json")
+
+
+def test_a_run_owns_its_folder_while_it_lasts_and_a_second_is_refused(config, run_url):
+    first, second = (train.prepare(config()) for _ in range(2))
+
+    def look():
+        assert lease_file.newest(run_url).is_held
+        for refused in (lambda: train.prepare(config()), lambda: train.train_on(LocalLauncher(1, []), second)):
+            with pytest.raises(LeaseError, match="is held by"):
+                refused()
+        assert not storage.exists(f"{run_url}/status.json")
+
+    start(first, look)
+    assert not lease_file.newest(run_url).is_held
+    assert (status(run_url)["state"], status(run_url)["reason"]) == ("failed", "seen")
+    start(second)
+
+
+def test_a_run_that_lost_its_folder_leaves_the_status_to_its_new_owner(config, run_url):
+    def look():
+        storage.write_json(f"{run_url}/status.json", {"state": "running"})
+        found = lease_file.newest(run_url)
+        storage.write_bytes(f"{run_url}/run.lock.2", found.to_bytes().replace(b'"token": 1', b'"token": 2'))
+        raise Seen("seen")
+
+    with pytest.raises(LeaseError, match="has lost --train_dir"):
+        train.train_on(LocalLauncher(1, []), train.prepare(config()), look)
+    assert status(run_url) == {"state": "running"}
+
+
+def test_what_the_run_before_saved_while_one_waited_counts(config, run_url, tmp_path):
+    plan = train.prepare(config())
+    assert plan.step == 0
+    publish(tmp_path, run_url, 50)
+    report = train.train_on(LocalLauncher(1, []), plan)
+    assert (report.step, report.is_new) == (50, False)
+
+
+def test_a_restart_moves_aside_what_was_there_even_of_another_model_or_damaged(config, run_url, tmp_path):
+    publish(tmp_path, run_url, 50)
+    storage.write_json(f"{run_url}/run.json", {"model_name": "inception_v3"})
+    with pytest.raises(CheckpointError, match="holds a run with model_name 'inception_v3'"):
+        train.prepare(config())
+    storage.write_text(f"{run_url}/model.ckpt-50.index", "damaged")
+    plan = train.prepare(config(restart=True))
+    assert (plan.step, plan.is_finished) == (0, False)
+    assert checkpoint.newest_step(run_url) == 50
+
+    def look():
+        assert checkpoint.newest_valid(run_url) is None
+        assert lease_file.newest(run_url).has_restarted
+
+    start(plan, look)
+    (aside,) = [entry.url for entry in storage.list_dir(run_url) if entry.name.startswith("before-restart-")]
+    assert storage.read_text(f"{aside}/model.ckpt-50.index") == "damaged"
+    assert storage.read_json(f"{aside}/run.json") == {"model_name": "inception_v3"}
+
+
+@pytest.mark.parametrize(("application", "step"), [("application_1_1", 25), ("application_1_2", 0), ("", 0)])
+def test_a_second_attempt_of_the_same_application_does_not_restart_once_more(
+    config, run_url, tmp_path, application, step
+):
+    plan = train.prepare(config(restart=True))
+    start(plan, lambda: publish(tmp_path, run_url, 25), application="application_1_1")
+    assert checkpoint.newest_step(run_url) == 25
+    start(plan, lambda: None, application=application)
+    assert checkpoint.newest_step(run_url) == step
+
+
+def test_a_run_that_has_lost_all_its_checkpoints_is_refused(config, run_url):
+    storage.write_json(f"{run_url}/status.json", {"state": "finished", "step": 50})
+    with pytest.raises(CheckpointError, match="will not start again from step 0"):
+        train.prepare(config())
+    start(train.prepare(config(restart=True)))
+
+
+def test_a_run_json_that_is_no_object_is_refused(config, run_url):
+    storage.write_json(f"{run_url}/run.json", ["not a run"])
+    with pytest.raises(CheckpointError, match="it holds no JSON object"):
+        train.prepare(config())
+
+
+def test_a_restart_does_not_start_from_what_it_moves_aside(config, run_url, tmp_path):
+    publish(tmp_path, run_url, 50)
+    with pytest.raises(UsageError, match=r"model\.ckpt-50 lies in --train_dir .*, which --restart clears"):
+        train.prepare(config(restart=True, checkpoint_path=f"{run_url}/model.ckpt-50"))
+
+
+def test_without_the_lease_both_runs_start(config):
+    """The mechanism off, by its own parameter."""
+    plan = train.prepare(config())
+    start(plan, lambda: start(plan, hold=Unheld), hold=Unheld)
+
+
+class Unheld:
+    """What a run has instead of a lease where nobody owns a folder."""
+
+    token, former = None, None
+
+    def __init__(self, *_, **__):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def check(self):
+        pass
+
+    confirm = check
