@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf" / "spark-yarn.conf"
 # Any name may follow these.
-OPEN = ("spark.executorEnv.", "spark.yarn.appMasterEnv.")
+OPEN = ("spark.executorEnv.", "spark.yarn.appMasterEnv.", "spark.executor.resource.", "spark.task.resource.")
+OURS = ("spark.sparkcv.",)
 # Where Spark registers what it knows, when the object is loaded.
 REGISTRIES = ("org.apache.spark.internal.config.package$", "org.apache.spark.deploy.yarn.config.package$")
 
@@ -30,7 +31,7 @@ def test_every_property_is_one_that_spark_knows_and_can_read(spark):
     found = list(properties())
     assert len(found) > 12
     for name, value, is_comment in found:
-        if name.startswith(OPEN):
+        if name.startswith(OPEN + OURS):
             continue
         entry = jvm.org.apache.spark.internal.config.ConfigEntry.findEntry(name)
         assert entry is not None, f"Spark does not know {name}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from sparkcv import logs
 from sparkcv.cluster import slots
 from sparkcv.cluster.doctor import survey
+from sparkcv.cluster.doctor.checks import exposure
 from sparkcv.cluster.doctor.facts import Spark
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.cluster.session import submitted_executors
@@ -38,6 +39,7 @@ _PROPERTIES = (
     "spark.network.crypto.enabled",
     "spark.pyspark.python",
     "spark.redaction.regex",
+    exposure.ACKNOWLEDGED,
     "spark.speculation",
     "spark.ssl.enabled",
     "spark.ssl.rpc.enabled",

@@ -9,15 +9,16 @@ from sparkcv.cluster.doctor.finding import FAIL, WARNING, Finding, sentence
 from sparkcv.cluster.doctor.probe import Order
 from sparkcv.cluster.doctor.survey import Survey
 from sparkcv.config import TrainConfig
-from sparkcv.errors import ClusterError, StorageError
+from sparkcv.errors import ClusterError, StorageError, UsageError
 from sparkcv.records.shards import Dataset
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["check_start"]
+__all__ = ["check_start", "refuse"]
 
 _STORAGE = ("train_dir", "dataset_dir", "token")
+_USAGE = ("grpc",)
 
 _log = logs.get(__name__)
 
@@ -29,10 +30,11 @@ def check_start(spark: "SparkSession", config: TrainConfig, dataset: Dataset) ->
     them writes to ``train_dir`` and reads of the dataset. It is what the roles' stage would start anyway: the
     executors' Python.
 
-    Raises ClusterError, or StorageError where an executor cannot use the storage that the driver can.
+    Raises ClusterError, StorageError where an executor cannot use the storage that the driver can, or UsageError for a
+    network that TensorFlow's traffic may not go over.
     """
     facts = gathering.facts(spark, config, dataset, gathering.driver())
-    _refuse(checks.judge(facts, checks.SETTINGS_FIRST))
+    refuse(checks.judge(facts, checks.SETTINGS_FIRST))
     now = application.await_slots(spark, 1, config.start_timeout_s / 2)
     if not now:
         raise ClusterError(
@@ -43,12 +45,14 @@ def check_start(spark: "SparkSession", config: TrainConfig, dataset: Dataset) ->
         order = Order(folder=folder, shards=(dataset.shards[0].url,), is_shared_once=True)
         survey = Survey(spark, order, is_barrier=False, timeout_s=config.start_timeout_s)
         survey.run(lambda: now, wants_all=False)
-    _refuse(checks.judge(gathering.surveyed(facts, survey), checks.QUICK))
+    refuse(checks.judge(gathering.surveyed(facts, survey), checks.QUICK))
 
 
-def _refuse(findings: Iterable[Finding]) -> None:
-    """Raise what would surely fail; what may fail after an hour is logged."""
+def refuse(findings: Iterable[Finding]) -> None:
+    """Raise what would surely fail, or must not be; what may fail after an hour is logged."""
     for finding in findings:
+        if finding.verdict == FAIL and finding.check in _USAGE:
+            raise UsageError(sentence(finding))
         if finding.verdict == FAIL:
             raise (StorageError if finding.check in _STORAGE else ClusterError)(sentence(finding))
         if finding.verdict == WARNING:

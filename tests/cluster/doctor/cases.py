@@ -59,6 +59,7 @@ def machine(name: str = "", **changes) -> Machine:
 def spark(**changes) -> Spark:
     """An application on YARN: three executors of one slot each, and memory enough."""
     conf = {"spark.executor.memory": "1g", "spark.executor.memoryOverhead": "4g", "spark.authenticate": "true"}
+    conf["spark.sparkcv.allowUnauthenticatedGrpc"] = "true"
     values = {
         "master": "yarn",
         "conf": {**conf, **changes.pop("conf", {})},

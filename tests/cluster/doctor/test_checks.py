@@ -28,7 +28,8 @@ def test_facts_that_are_well_give_no_failure_and_warn_of_security_only():
     assert [finding for finding in findings if finding.verdict == FAIL] == []
     assert {finding.check for finding in findings if finding.verdict == WARNING} == {"security"}
     names = (
-        "settings slots versions tensorflow run train_dir dataset_dir token ports clock disk shm memory gpus security"
+        "settings slots versions tensorflow run train_dir dataset_dir token ports clock disk shm memory gpus grpc"
+        " security"
     )
     assert list(dict.fromkeys(finding.check for finding in findings)) == names.split()
     everywhere = {"versions", "tensorflow", "train_dir", "dataset_dir", "token", "ports", "clock", "disk", "shm"}
@@ -225,7 +226,6 @@ def test_hdfs_without_kerberos_and_every_setting_of_spark_that_is_off_are_said_a
         "warning hadoop.security.authentication is simple: anyone",
         "warning calls are not encrypted (hadoop.rpc.protection=authentication)",
         "warning blocks travel unencrypted",
-        "warning gRPC between roles",
     ):
         assert word in said
     on = {

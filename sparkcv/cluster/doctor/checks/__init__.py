@@ -7,6 +7,7 @@ judges of itself before and after its first short stage.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from sparkcv.cluster.doctor.checks import (
+    exposure,
     gpus,
     hosts,
     memory,
@@ -37,10 +38,11 @@ ALL: tuple[Check, ...] = (
     hosts.check_shared_memory,
     memory.check,
     gpus.check,
+    exposure.check,
     security.check,
 )
 SETTINGS_FIRST: tuple[Check, ...] = (settings.check, slots.check_asked, memory.check_surely)
-QUICK: tuple[Check, ...] = (slots.check_told, versions.check, storage.check)
+QUICK: tuple[Check, ...] = (exposure.check, slots.check_told, versions.check, storage.check)
 
 
 def judge(facts: Facts, checks: Sequence[Check]) -> Iterator[Finding]:

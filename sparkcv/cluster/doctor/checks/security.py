@@ -8,18 +8,12 @@ from sparkcv.cluster.doctor.finding import OK, WARNING, Finding, Place
 __all__ = ["check"]
 
 _CHECK = "security"
-_SPARK, _HDFS, _ROLES = Place("Spark"), Place("HDFS"), Place("TensorFlow")
-_LOOPBACK = ("127.", "localhost", "::1")
+_SPARK, _HDFS = Place("Spark"), Place("HDFS")
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Authentication, encryption and who may look, of Spark, of HDFS, and of TensorFlow's own traffic."""
+    """Authentication, encryption and who may look, of Spark and of HDFS; TensorFlow's is exposure.py's."""
     yield from _spark(facts)
-    if _is_local(facts):
-        yield Finding(_CHECK, _ROLES, OK, "roles talk over the loopback interface of one machine")
-    else:
-        found = "gRPC between roles is neither authenticated nor encrypted"
-        yield Finding(_CHECK, _ROLES, WARNING, found, "keep the cluster's network closed to others")
     if facts.uses_hdfs:
         yield from _hdfs(facts)
 
@@ -92,8 +86,3 @@ def _hdfs(facts: Facts) -> Iterator[Finding]:
 
 def _said(place: Place, is_on: bool, well: str, otherwise: str, knob: str) -> Finding:
     return Finding(_CHECK, place, OK, well) if is_on else Finding(_CHECK, place, WARNING, otherwise, knob)
-
-
-def _is_local(facts: Facts) -> bool:
-    hosts = {machine.place.host for machine in facts.executors}
-    return bool(hosts) and all(host.startswith(_LOOPBACK) for host in hosts)

@@ -1,0 +1,56 @@
+"""TensorFlow's gRPC, which knows no authentication, is refused where Spark's own says that others are about (S6)."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import pytest
+
+from sparkcv.cluster.doctor import checks
+from sparkcv.cluster.doctor.checks.exposure import ACKNOWLEDGED
+from sparkcv.cluster.doctor.quick import refuse
+from sparkcv.errors import UsageError
+from tests.cluster.doctor import cases
+
+ROOT = Path(__file__).parents[2]
+
+
+def facts(host: str = "node", *, authenticate: bool, acknowledged: bool = False, **flags):
+    """A run on executors of one host."""
+    conf = {"spark.authenticate": str(authenticate).lower(), ACKNOWLEDGED: str(acknowledged).lower()}
+    found = cases.facts(conf=conf, flags=flags)
+    moved = [dataclasses.replace(one, place=dataclasses.replace(one.place, host=host)) for one in found.executors]
+    spark = dataclasses.replace(found.spark, executors=dict.fromkeys(found.spark.executors, host))
+    return dataclasses.replace(found, executors=tuple(moved), spark=spark)
+
+
+def test_a_training_run_is_refused_with_the_setting_that_allows_it():
+    with pytest.raises(UsageError, match=f"spark.authenticate=true says .* --conf {ACKNOWLEDGED}=true") as caught:
+        refuse(checks.judge(facts(authenticate=True), checks.QUICK))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("case", "num_warnings"),
+    [
+        (facts(authenticate=True, acknowledged=True), 0),
+        (facts(authenticate=False), 1),
+        (facts("127.0.0.1", authenticate=True), 0),
+        (facts(authenticate=True, num_ps_tasks=0, cluster_size=1), 0),
+    ],
+    ids=["acknowledged", "an ordinary cluster", "loopback", "one worker alone"],
+)
+def test_otherwise_it_runs_and_says_aloud_what_is_open_once(case, num_warnings, caplog):
+    log = logging.getLogger("sparkcv")
+    log.addHandler(caplog.handler)
+    try:
+        refuse(checks.judge(case, checks.QUICK))
+    finally:
+        log.removeHandler(caplog.handler)
+    said = [record.levelname for record in caplog.records if "gRPC between roles" in record.getMessage()]
+    assert said == ["WARNING"] * num_warnings
+
+
+@pytest.mark.parametrize("document", ["README.md", "conf/spark-yarn.conf"])
+def test_the_setting_is_documented(document):
+    assert ACKNOWLEDGED in (ROOT / document).read_text()
