@@ -72,6 +72,10 @@ _MODULE = Cause(
     "a Python module is missing on the executors",
     "add it to --py-files or to the archive of spark.archives, or install it on every host",
 )
+_IMPORT = Cause(
+    "the program's module fails when it is imported",
+    "see the traceback in the log lines; the same import must work in the executors' Python on that host",
+)
 _PORT = Cause("a port is taken by another process", "see who holds the port that the log lines name")
 _DISK = Cause(
     "a disk or a quota is full",
@@ -122,6 +126,7 @@ _BY_TEXT = (
     (re.compile(r"SIGTERM"), _TOLD),
     (re.compile(r"No module named|no module named"), _MODULE),
     (re.compile(r"cannot open shared object file|error while loading shared libraries"), _LIBRARY),
+    (re.compile(r"^program \S+ cannot be imported on "), _IMPORT),
     (re.compile(r"No space left on device|[Qq]uota exceeded|DSQuotaExceeded|NSQuotaExceeded"), _DISK),
     (re.compile(r"[Aa]ddress already in use|Could not start gRPC server|port .{0,20}in use"), _PORT),
     (re.compile(r"OOM when allocating|ResourceExhausted"), _IMAGE_MEMORY),

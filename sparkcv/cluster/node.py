@@ -101,6 +101,11 @@ def load_program(program: str) -> Program:
         raise ClusterError(
             f"program {program} cannot be imported on {socket.gethostname()}: no module named {err.name!r} there"
         ) from err
+    except Exception as err:  # a module raises what it likes
+        traceback.print_exc()
+        raise ClusterError(
+            f"program {program} cannot be imported on {socket.gethostname()}: {type(err).__name__}: {err}"
+        ) from err
     if not callable(found):
         raise UsageError(f"program {program}: module {module} has no function {function!r}")
     loaded: Program = found

@@ -1,0 +1,42 @@
+"""All processes that came of a node process, also those that left its session to outlive it.
+
+Each is known by a mark in its environment, which is inherited by whatever is forked and executed. Only a process that
+is executed with an environment of its own choice escapes; a process group or a session is left by a single call.
+"""
+
+import contextlib
+import os
+import signal
+import time
+
+import psutil
+
+__all__ = ["MARK", "has_mark", "kill_kin"]
+
+MARK = "SPARKCV_NODE_MARK"
+_ROUNDS = 50
+_PAUSE_S = 0.05
+
+
+def has_mark(pid: int, mark: str) -> bool:
+    """Whether that process runs, and carries ``mark``; a zombie does neither."""
+    try:
+        return psutil.Process(pid).environ().get(MARK) == mark
+    except (psutil.Error, OSError):  # gone, another user's, or a kernel that tells nothing of it
+        return False
+
+
+def kill_kin(mark: str) -> bool:
+    """SIGKILLs all processes that carry ``mark``, but this one; true once none is left.
+
+    They may be forking meanwhile, so it looks again until it finds none.
+    """
+    for _ in range(_ROUNDS):
+        found = [pid for pid in psutil.pids() if pid != os.getpid() and has_mark(pid, mark)]
+        if not found:
+            return True
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_PAUSE_S)  # they are being taken down
+    return False

@@ -1,0 +1,110 @@
+"""What no program should do costs one report with its cause, the true exit code, and leaves nothing behind.
+
+Every fault is a real one, in real processes. ``SPARKCV_SOAK=1`` prints the gigabyte of the long form.
+"""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sparkcv import errors
+from sparkcv.cluster.supervisor import supervise
+from sparkcv.cluster.topology import Role
+from sparkcv.errors import RoleFailedError, UsageError
+
+ALONE = (Role("worker", 0),)
+PATIENCE_S = 60
+LOUD_MEGABYTES = 1024 if os.environ.get("SPARKCV_SOAK") else 80
+
+
+def is_alive(pid):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def wait_until(check, what):
+    deadline = time.monotonic() + PATIENCE_S
+    while not check():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+class Told:
+    """The statuses of a run, and the processes that they name."""
+
+    def __init__(self, act=lambda role, status: None):
+        self.statuses, self._act = {}, act
+
+    def __call__(self, role, status):
+        self.statuses[str(role)] = status
+        self._act(str(role), status)
+
+    def pids(self, *names):
+        return [status[name] for status in self.statuses.values() for name in names]
+
+    def assert_nothing_is_left(self):
+        assert self.statuses
+        assert not [pid for pid in self.pids("pid", "agent", "child", "daemon") if is_alive(pid)]
+        assert not [status for status in self.statuses.values() if Path(status["scratch"]).exists()]
+
+
+def report_of(launcher, program, params, who=ALONE, told=None):
+    with pytest.raises(RoleFailedError) as caught:
+        supervise(launcher, program, who, params, on_status=told)
+    assert caught.value.exit_code == errors.EXIT_FAILED
+    return str(caught.value)
+
+
+# ---- what cannot be imported
+
+
+def test_a_module_that_fails_when_it_is_imported_is_named_with_its_error(local):
+    text = report_of(local, "no_licence:main", {})
+    assert "program no_licence:main cannot be imported on" in text.split("\n")[0]
+    assert "RuntimeError: no licence for this host" in text.split("\n")[0]
+    assert "probable cause: the program's module fails when it is imported" in text
+    assert "Traceback" in text
+
+
+def test_a_module_with_a_syntax_error_is_named_with_its_line(local, tmp_path):
+    (tmp_path / "not_python.py").write_text("def main(ctx):\n    return {\n")
+    local = type(local)(1, [*local._paths, str(tmp_path)])
+    text = report_of(local, "not_python:main", {})
+    assert "program not_python:main cannot be imported on" in text.split("\n")[0]
+    assert "SyntaxError: '{' was never closed (not_python.py, line 2)" in text.split("\n")[0]
+
+
+def test_a_function_that_is_not_there_is_wrong_usage(local):
+    with pytest.raises(UsageError, match="module bad_programs has no function 'main'") as caught:
+        supervise(local, "bad_programs:main", ALONE, {})
+    assert caught.value.exit_code == errors.EXIT_USAGE
+
+
+# ---- what breaks, and why
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence", "cause"),
+    [
+        ("illegal_instruction", "worker:0 was killed by signal 4 (SIGILL)", "an illegal instruction"),
+        ("bad_pointer", "worker:0 was killed by signal 11 (SIGSEGV)", "a crash in native code"),
+        ("memory", "raised MemoryError", "out of memory"),
+        ("module", "raised ModuleNotFoundError: No module named 'no_such_codec'", "a Python module is missing"),
+        ("library", "libno_such_codec.so.7: cannot open shared object file", "a shared library is missing"),
+        ("port", "Address already in use", "a port is taken"),
+        ("full_disk", "No space left on device", "a disk or a quota is full"),
+        ("hdfs", "does not answer", "a file system was away"),
+        ("record", ".tfrecord", "the data is not what it should be"),
+        ("denied", "Permission denied", "the executor's user lacks a permission"),
+    ],
+)
+def test_a_fault_of_the_machine_has_its_probable_cause_in_the_report(local, fault, sentence, cause):
+    text = report_of(local, "bad_programs:broken", {"fault": fault})
+    assert sentence in text.split("\n")[0]
+    assert f"  probable cause: {cause}" in text
+    assert text.count("\n  to change: ") == 1
