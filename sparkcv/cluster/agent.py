@@ -1,7 +1,8 @@
 """The agent: the light Spark task beside each role's node process, without TensorFlow.
 
 It holds the role's port, exchanges addresses with the other agents, starts the node process, watches it, tells the
-driver, and takes the node process along when it ends itself, in whichever way.
+driver how it ended, starts it again on the same port if the driver says so, and takes the node process along when it
+ends itself, in whichever way.
 """
 
 import contextlib
@@ -9,21 +10,20 @@ import dataclasses
 import json
 import os
 import secrets
-import signal
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from sparkcv import storage
 from sparkcv.cluster import messages
-from sparkcv.cluster.child import Child
+from sparkcv.cluster.child import Child, Placement
 from sparkcv.cluster.launchers import Seat
 from sparkcv.cluster.link import Link
 from sparkcv.cluster.messages import Beat, End, Hello
 from sparkcv.cluster.ports import hold_port
 from sparkcv.cluster.rolelog import LogKeeper, RoleLog
 from sparkcv.cluster.scratch import scratch_dir, sweep
+from sparkcv.cluster.sigterm import Sigterm, sigterm_noted
 from sparkcv.cluster.topology import Role, cluster_of
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ChannelError
@@ -33,7 +33,9 @@ __all__ = ["AgentTask", "log_name", "run_agent"]
 _POLL_S = 0.1
 _LOG_DRAIN_TIMEOUT_S = 2.0
 _LOG_KEEP_TIMEOUT_S = 5.0
-_SIGTERM_GRACE_S = 10.0
+_SIGTERM_GRACE_S = 45.0  # the driver gives 30 to the save
+_ORDERED = "the driver ended the run"
+_TOLD = "its agent was told to end by SIGTERM"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,35 +83,51 @@ def run_agent(task: AgentTask, seat: Seat) -> None:
         task=seat.task,
         pid=os.getpid(),
     )
-    watch = _Watch()
-    with (
-        _sigterm_noted(watch),
-        Link(task.driver, task.secret, hello, watch.beat) as link,
-        hold_port(task.ports) as port,
-    ):
+    with sigterm_noted() as sigterm, contextlib.ExitStack() as stack:
+        watch = _Watch(sigterm)
+        link = stack.enter_context(Link(task.driver, task.secret, hello, watch.beat))
+        port = stack.enter_context(hold_port(task.ports))
         addresses = seat.exchange(f"{seat.host}:{port}")
         cluster = cluster_of([(Role.parse(name), addresses[at]) for at, name in enumerate(task.roles)])
-        _run_node(task, role, cluster, seat, link, watch)
+        if task.log_url:
+            watch.keeper = keeper = LogKeeper(storage.join(task.log_url, log_name(role)))
+            stack.callback(lambda: keeper.close(watch.tail, _LOG_KEEP_TIMEOUT_S))
+        _live_on(_Lives(task, role, cluster, seat, link, watch))
 
 
 class _Watch:
     """What the agent knows of its node process, shared between its main thread and the beating one."""
 
-    def __init__(self) -> None:
+    def __init__(self, sigterm: Sigterm) -> None:
         self._lock = threading.Lock()
-        self.child: Child | None = None
-        self.log: RoleLog | None = None
         self.keeper: LogKeeper | None = None
-        self.is_ready = False
-        self.got_sigterm = False
-        self.outcome: dict[str, Any] = {}
-        self._status: dict[str, Any] | None = None
+        self.sigterm = sigterm
+        self.tail: list[str] = []
+        self._unsent: tuple[list[str], int] = ([], 0)
+        self.begin(0)
+
+    def begin(self, attempt: int, child: Child | None = None, log: RoleLog | None = None) -> None:
+        """Turns to the next node process; without one it could not be started yet."""
+        with self._lock:
+            self.attempt, self.child, self.log = attempt, child, log
+            self.is_ready = self.has_ended = self.has_told = False
+            self.outcome: dict[str, Any] = {}
+            self._status: dict[str, Any] | None = None
+
+    def end(self) -> None:
+        """Notes that the node process is gone; the last of its log is for the next beat."""
+        with self._lock:
+            self.has_ended = True
+            if self.log is not None:
+                self._unsent, self.tail, self.log = self.log.take_live(), self.log.tail(), None
 
     def hear(self, said: list[dict[str, Any]]) -> None:
         """Notes the node process's messages; of several statuses the newest counts."""
         for message in said:
             if "ready" in message:
                 self.is_ready = True
+            elif "told_to_end" in message:
+                self.has_told = True
             elif isinstance(message.get("status"), dict):
                 with self._lock:
                     self._status = message["status"]
@@ -120,24 +138,63 @@ class _Watch:
         """The next beat; its log lines and status are new ones."""
         with self._lock:
             status, self._status = self._status, None
-        lines, num_dropped = self.log.take_live() if self.log is not None else ([], 0)
+            lines, num_dropped = self.log.take_live() if self.log is not None else self._unsent
+            self._unsent = ([], 0)
+            child = None if self.has_ended else self.child
+            state = "ended" if self.has_ended else "running" if self.is_ready else "starting"
         if self.keeper is not None and (error := self.keeper.take_error()):
             num_dropped += len(lines)
             lines = [error]  # said once; the lines that it displaces may be too many to go with it
         return Beat(
-            state="running" if self.is_ready else "starting",
-            pid=self.child.pid if self.child is not None else 0,
-            rss_bytes=self.child.rss_bytes() if self.child is not None else 0,
+            state=state,
+            pid=child.pid if child is not None else 0,
+            rss_bytes=child.rss_bytes() if child is not None else 0,
             status=status,
             lines=lines,
             num_dropped=num_dropped,
+            attempt=self.attempt,
+            process=child.state() if child is not None else "",
+            told_to_end="agent" if self.sigterm.has_come else "process" if self.has_told else "",
         )
 
 
-def _run_node(
-    task: AgentTask, role: Role, cluster: dict[str, list[str]], seat: Seat, link: Link, watch: _Watch
-) -> None:
-    """Starts the node process, watches it to its end, tells the driver how that was, and cleans up."""
+@dataclasses.dataclass(frozen=True)
+class _Lives:
+    """What all node processes of an agent have in common."""
+
+    task: AgentTask
+    role: Role
+    cluster: dict[str, list[str]]
+    seat: Seat
+    link: Link
+    watch: _Watch
+
+
+def _live_on(lives: _Lives) -> None:
+    """Starts node process after node process, as the driver orders, until it has no more use for this agent."""
+    attempt: int | None = 0
+    while attempt is not None:
+        _live(lives, attempt)
+        attempt = _next_attempt(lives, attempt)
+
+
+def _next_attempt(lives: _Lives, attempt: int) -> int | None:
+    """Waits for the driver's word to an end; None: this agent may go."""
+    while True:
+        if lives.link.lost:
+            raise ChannelError(lives.link.lost)
+        order = lives.link.order
+        if order.order == "stop":
+            return None
+        if order.order == "restart" and order.attempt > attempt:
+            return order.attempt
+        time.sleep(_POLL_S)  # the link's own thread brings the order
+
+
+def _live(lives: _Lives, attempt: int) -> None:
+    """Starts a node process, watches it to its end, tells the driver how that was, and cleans up."""
+    task, seat, watch = lives.task, lives.seat, lives.watch
+    watch.begin(attempt)
     with contextlib.ExitStack() as stack:
         try:
             sweep(seat.scratch_root)
@@ -145,30 +202,26 @@ def _run_node(
             scratch, temporary = os.path.join(folder, "work"), os.path.join(folder, "tmp")
             os.mkdir(scratch)
             os.mkdir(temporary)
-            params = json.loads(task.params)
-            child = stack.enter_context(Child(role, task.program, cluster, params, scratch, temporary, seat.gpus))
+            place = Placement(task.program, lives.cluster, json.loads(task.params), task.generation, attempt)
+            child = stack.enter_context(Child(lives.role, place, scratch, temporary, seat.gpus))
         except OSError as err:
-            link.end(_end_without_process(err))
+            watch.end()
+            lives.link.tell(_end_without_process(err, attempt))
             return
-        keeper = LogKeeper(storage.join(task.log_url, log_name(role))) if task.log_url else None
-        log = RoleLog(child.take_log_fd(), keeper)
-        stack.callback(_close_logs, log, keeper)
-        watch.log, watch.keeper, watch.child = log, keeper, child
-        why_ended = _watch_node(child, link, watch)
+        log = RoleLog(child.take_log_fd(), watch.keeper)
+        stack.callback(log.close, _LOG_DRAIN_TIMEOUT_S)
+        watch.begin(attempt, child, log)
+        why_ended = _watch_node(child, lives.link, watch)
         child.kill()  # what the program started and left behind goes too
         log.close(_LOG_DRAIN_TIMEOUT_S)
-        link.end(_end_of(child, watch, log, why_ended))  # before the cleaning up, which can take its time
+        watch.end()
+        if why_ended is not None:
+            lives.link.tell(_end_of(child, watch, why_ended))  # before the cleaning up, which can take its time
 
 
-def _close_logs(log: RoleLog, keeper: LogKeeper | None) -> None:
-    log.close(_LOG_DRAIN_TIMEOUT_S)
-    if keeper is not None:
-        keeper.close(log.tail(), _LOG_KEEP_TIMEOUT_S)
-
-
-def _watch_node(child: Child, link: Link, watch: _Watch) -> str:
-    """Returns once the process is gone: "" if it ended by itself, else why this agent ended it."""
-    why, grace_s, deadline_s, is_asked = "", 0.0, float("inf"), False
+def _watch_node(child: Child, link: Link, watch: _Watch) -> str | None:
+    """Returns once the process is gone: "" if by itself, else why this agent ended it; None if it is to be replaced."""
+    why, grace_s, deadline_s, is_asked, has_stacks = "", 0.0, float("inf"), False, False
     while True:
         is_running = child.is_running  # first, so that the last messages of an ended process are heard
         watch.hear(child.messages())
@@ -177,12 +230,21 @@ def _watch_node(child: Child, link: Link, watch: _Watch) -> str:
         if link.lost:
             child.kill()
             raise ChannelError(link.lost)
-        if not why and (watch.got_sigterm or link.order.order == "stop"):
-            why = "its agent was told to end by SIGTERM" if watch.got_sigterm else "the driver ended the run"
-            grace_s = _SIGTERM_GRACE_S if watch.got_sigterm else link.order.grace_s
+        order = link.order
+        if order.order == "restart" and order.attempt > watch.attempt:
+            child.kill()
+            return None
+        if order.order == "stacks" and order.attempt == watch.attempt and not has_stacks:
+            child.ask_for_stacks()
+            has_stacks = True
+        if order.order == "stop" and why != _ORDERED:
+            why, grace_s = _ORDERED, order.grace_s
             deadline_s = time.monotonic() + grace_s
-        if why and watch.is_ready and not is_asked:
-            child.terminate()  # not before it listens: SIGTERM would be its death
+        elif watch.sigterm.has_come and not why:  # the driver is told, and ends all roles in their order
+            why, grace_s = _TOLD, _SIGTERM_GRACE_S
+            deadline_s = time.monotonic() + grace_s
+        if why == _ORDERED and watch.is_ready and not is_asked:
+            child.ask_to_stop()  # not before it listens: the signal would be its death
             is_asked = True
         if time.monotonic() > deadline_s:
             child.kill()
@@ -190,20 +252,21 @@ def _watch_node(child: Child, link: Link, watch: _Watch) -> str:
         time.sleep(_POLL_S)  # watching a process, a socket and the link in turn
 
 
-def _end_of(child: Child, watch: _Watch, log: RoleLog, why_ended: str) -> End:
+def _end_of(child: Child, watch: _Watch, why_ended: str) -> End:
     result, error = watch.outcome.get("result"), watch.outcome.get("error")
-    is_good = isinstance(result, dict) and child.returncode == 0 and not watch.got_sigterm
+    is_good = isinstance(result, dict) and child.returncode == 0
     return End(
         returncode=child.returncode,
         result=result if is_good else None,
         error="" if is_good else str(error or why_ended)[: messages.MAX_SENTENCE_CHARS],
         error_kind=str(watch.outcome.get("error_kind", "")) if not is_good else "",
-        tail=log.tail(),
+        tail=watch.tail,
         peak_rss_bytes=child.peak_rss_bytes,
+        attempt=watch.attempt,
     )
 
 
-def _end_without_process(err: OSError) -> End:
+def _end_without_process(err: OSError, attempt: int) -> End:
     return End(
         returncode=None,
         result=None,
@@ -211,22 +274,5 @@ def _end_without_process(err: OSError) -> End:
         error_kind="",
         tail=[],
         peak_rss_bytes=0,
+        attempt=attempt,
     )
-
-
-@contextlib.contextmanager
-def _sigterm_noted(watch: _Watch) -> Iterator[None]:
-    """Turns SIGTERM into an orderly end of the node process; Spark's default would leave it no moment."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def note(number: int, frame: object) -> None:
-        del number, frame
-        watch.got_sigterm = True
-
-    before = signal.signal(signal.SIGTERM, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

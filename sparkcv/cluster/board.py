@@ -28,7 +28,10 @@ class Seen:
         is_running: whether the node process has started its program.
         pid: of the node process.
         rss_bytes: resident memory at the last beat; ``peak_rss_bytes`` the highest of all beats.
-        end: the agent's last word; ``end_s`` when it came.
+        attempt: number of the node process that is meant; all that follows is of that one.
+        process: what the kernel says of it, such as ``"stopped"``.
+        told_to_end: who was sent a SIGTERM from outside, as in ``messages.Beat``.
+        end: how it ended; ``end_s`` when that came.
         tail: last log lines that came with beats.
     """
 
@@ -41,6 +44,9 @@ class Seen:
     pid: int = 0
     rss_bytes: int = 0
     peak_rss_bytes: int = 0
+    attempt: int = 0
+    process: str = ""
+    told_to_end: str = ""
     end: End | None = None
     end_s: float | None = None
     tail: Sequence[str] = ()
@@ -86,15 +92,35 @@ class Board:
             self._changed.notify_all()
 
     def order_stop(self, roles: Iterable[Role], grace_s: float, reason: str) -> None:
-        """Answers these roles' next beats with the order to stop within ``grace_s``; the first order stays."""
+        """Answers these roles' next beats with the order to stop within ``grace_s``; the first such order stays."""
         with self._changed:
             for role in roles:
-                self._orders.setdefault(role, Reply("stop", grace_s, reason))
+                if not self._is_stopping(role):
+                    self._orders[role] = Reply("stop", grace_s, reason)
+
+    def order_restart(self, roles: Iterable[Role], reason: str) -> None:
+        """Lets the agents of these roles start their node processes anew, at their next beats."""
+        with self._changed:
+            for role in roles:
+                before = self._seen[role]
+                attempt = before.attempt + 1
+                self._orders[role] = Reply("restart", reason=reason, attempt=attempt)
+                self._tails[role].clear()
+                self._seen[role] = Seen(
+                    role, before.hello, before.peer, before.contact_s, before.hung_up_s, attempt=attempt
+                )
+
+    def order_stacks(self, roles: Iterable[Role]) -> None:
+        """Lets the node processes of these roles write their threads' stacks to their logs."""
+        with self._changed:
+            for role in roles:
+                if not self._is_stopping(role):
+                    self._orders[role] = Reply("stacks", attempt=self._seen[role].attempt)
 
     def is_stopping(self, role: Role) -> bool:
         """Whether the role has been ordered to stop."""
         with self._changed:
-            return role in self._orders
+            return self._is_stopping(role)
 
     def look(self) -> list[Seen]:
         """A copy of what is known of each role, in the roles' order."""
@@ -112,6 +138,9 @@ class Board:
         """Returns when something has changed, or after ``timeout_s``."""
         with self._changed:
             self._changed.wait(timeout_s)
+
+    def _is_stopping(self, role: Role) -> bool:
+        return role in self._orders and self._orders[role].order == "stop"
 
     def _join(self, peer: int, hello: Hello) -> Reply:
         role = self._by_name.get(hello.role)
@@ -136,19 +165,23 @@ class Board:
         seen.contact_s = time.monotonic()
         if isinstance(message, Beat):
             self._note_beat(seen, message)
-        elif isinstance(message, End) and seen.end is None:  # told again after a lost answer it is no news
+        elif isinstance(message, End) and message.attempt == seen.attempt and seen.end is None:
+            # Told again after a lost answer it is no news, and of a process that was replaced neither.
             seen.end, seen.end_s = message, time.monotonic()
             seen.peak_rss_bytes = max(seen.peak_rss_bytes, message.peak_rss_bytes)
         return self._orders.get(role, Reply())
 
     def _note_beat(self, seen: Seen, beat: Beat) -> None:
-        seen.is_running = seen.is_running or beat.state == "running"
-        seen.pid = beat.pid or seen.pid
-        seen.rss_bytes = beat.rss_bytes
-        seen.peak_rss_bytes = max(seen.peak_rss_bytes, beat.rss_bytes)
-        self._tails[seen.role].extend(beat.lines)
+        seen.told_to_end = seen.told_to_end or beat.told_to_end
         news = self._news.setdefault(seen.role, News(seen.role))
-        news.status = beat.status if beat.status is not None else news.status
+        if beat.attempt == seen.attempt:
+            seen.is_running = seen.is_running or beat.state == "running"
+            seen.pid = beat.pid or seen.pid
+            seen.process = beat.process
+            seen.rss_bytes = beat.rss_bytes
+            seen.peak_rss_bytes = max(seen.peak_rss_bytes, beat.rss_bytes)
+            self._tails[seen.role].extend(beat.lines)
+            news.status = beat.status if beat.status is not None else news.status
         room = max(0, _MAX_NEWS_LINES - len(news.lines))
         news.lines += beat.lines[:room]
         news.num_dropped += beat.num_dropped + len(beat.lines[room:])

@@ -1,6 +1,7 @@
 """The node process as its agent holds it: started, heard, signalled, and surely gone at the end."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -16,9 +17,10 @@ from typing import Any
 import psutil
 
 from sparkcv import storage
+from sparkcv.cluster.node import ORDER_SIGNAL, STACKS_SIGNAL
 from sparkcv.cluster.topology import Role
 
-__all__ = ["Child"]
+__all__ = ["Child", "Placement"]
 
 _MAX_MESSAGE_BYTES = 128 * 1024
 _MAX_MESSAGES_A_ROUND = 100
@@ -45,6 +47,17 @@ _ALWAYS = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """What a node process is told of its task: all of ``NodeContext`` that it does not know by itself."""
+
+    program: str
+    cluster: Mapping[str, list[str]]
+    params: object
+    generation: int = 0
+    attempt: int = 0
+
+
 class Child:
     """One node process, in a session (and so a process group) of its own.
 
@@ -55,9 +68,7 @@ class Child:
     def __init__(
         self,
         role: Role,
-        program: str,
-        cluster: Mapping[str, list[str]],
-        params: object,
+        place: Placement,
         scratch_dir: str,
         temporary_dir: str,
         gpus: Sequence[str] = (),
@@ -67,12 +78,7 @@ class Child:
         ``temporary_dir`` becomes its TMPDIR: what libraries mean to remove when Python exits stays where a node
         process is killed, or leaves at once, and must go with the agent's folder. ``gpus`` are the seat's.
         """
-        task = {
-            "program": program,
-            "cluster": dict(cluster),
-            "params": params,
-            "scratch_dir": scratch_dir,
-        }
+        task = {**dataclasses.asdict(place), "scratch_dir": scratch_dir}
         self.returncode: int | None = None
         self.peak_rss_bytes = 0
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -142,10 +148,24 @@ class Child:
         self.peak_rss_bytes = max(self.peak_rss_bytes, rss)
         return rss
 
-    def terminate(self) -> None:
+    def state(self) -> str:
+        """What the kernel says of the process: "running", "sleeping", "stopped" and so on; "" once it is gone."""
+        try:
+            return str(psutil.Process(self.pid).status())
+        except psutil.Error:
+            return ""
+
+    def ask_to_stop(self) -> None:
         """Asks the process, not what it started itself, to end in good order; fine if it is gone."""
+        self._send(ORDER_SIGNAL)
+
+    def ask_for_stacks(self) -> None:
+        """Lets the process write the stacks of its Python threads to its log; fine if it is gone."""
+        self._send(STACKS_SIGNAL)
+
+    def _send(self, number: int) -> None:
         if self.is_running:
-            os.kill(self.pid, signal.SIGTERM)  # ours until reaped, so the number cannot have passed to another
+            os.kill(self.pid, number)  # ours until reaped, so the number cannot have passed to another
 
     def kill(self) -> None:
         """SIGKILLs the whole group, also when only the process's own children are left, and reaps the process."""

@@ -23,7 +23,7 @@ _log = logs.get(__name__)
 
 
 class Link:
-    """Says hello, then beats from a thread of its own until ``end()`` or ``close()``.
+    """Says hello, then beats from a thread of its own until ``close()``.
 
     ``order`` is the driver's newest word; once it is ``"stop"`` it stays so. ``lost`` is "" or the sentence why
     the driver counts as gone; once set it stays set, and the agent must end its node process.
@@ -38,6 +38,8 @@ class Link:
         self.order: Reply = Reply()
         self.lost = ""
         self._lock = threading.Lock()
+        self._beating = threading.Lock()
+        self._unsent: Beat | None = None  # is said again after a reconnection: its log lines would be lost otherwise
         self._contact_s = time.monotonic()
         self._client: Client | None = self._connect()
         self._closing = threading.Event()
@@ -50,36 +52,34 @@ class Link:
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def end(self, message: End) -> None:
-        """Says the last word, in place of further beats; raises ChannelError if the driver cannot be told."""
-        self._stop_beating()
-        self._say(self._snapshot())  # the lines since the last beat
+    def tell(self, message: End) -> None:
+        """Says how a node process ended; raises ChannelError if the driver cannot be told."""
         deadline_s = time.monotonic() + _END_TIMEOUT_S
         pause = threading.Event()
-        while not self._say(message):
+        while not (self._beat() and self._say(message)):  # the lines since the last beat come first
             if self.lost or time.monotonic() > deadline_s:
                 raise ChannelError(f"{self._hello.role} could not tell the driver how it ended: {self.lost}")
             pause.wait(_RETRY_S)
 
     def close(self) -> None:
         """Ends the beating and hangs up; closing twice is fine."""
-        self._stop_beating()
+        self._closing.set()
+        self._thread.join(3 * _REQUEST_TIMEOUT_S)
         if self._client is not None:
             self._client.close()
 
-    def _stop_beating(self) -> None:
-        self._closing.set()
-        self._thread.join(3 * _REQUEST_TIMEOUT_S)
-
     def _run(self) -> None:
         pause_s = _BEAT_S
-        unsent: Beat | None = None  # is said again after a reconnection: its log lines would be lost otherwise
         while not self._closing.wait(pause_s) and not self.lost:
-            beat = unsent or self._snapshot()
-            unsent = None if self._say(beat) else beat
-            pause_s = _RETRY_S if unsent else _BEAT_S
-        if unsent is not None and not self.lost:
-            self._say(unsent)
+            pause_s = _BEAT_S if self._beat() else _RETRY_S
+        if self._unsent is not None and not self.lost:
+            self._beat()
+
+    def _beat(self) -> bool:
+        with self._beating:
+            beat = self._unsent or self._snapshot()
+            self._unsent = None if self._say(beat) else beat
+            return self._unsent is None
 
     def _say(self, message: Message) -> bool:
         with self._lock:
@@ -108,7 +108,7 @@ class Link:
     def _obey(self, reply: Reply) -> None:
         if reply.order == "refuse":
             self.lost = f"the driver refused {self._hello.role}: {reply.reason}"
-        elif reply.order == "stop":
+        elif self.order.order != "stop":
             self.order = reply
 
     def _note_failure(self, err: ChannelError) -> None:

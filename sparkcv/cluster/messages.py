@@ -60,12 +60,16 @@ class Beat:
     """Agent to driver, about once a second.
 
     Attributes:
-        state: ``"starting"`` until the node process has its program loaded, then ``"running"``.
+        state: ``"starting"`` until the node process has its program loaded, then ``"running"``; ``"ended"`` while the
+            agent waits for what the driver says to its End.
         pid: of the node process; 0 while there is none.
         rss_bytes: resident memory of the node process now.
         status: what the program reported last, or None if nothing new.
         lines: new log lines of the role.
         num_dropped: lines that were left out because there were too many.
+        attempt: counts the node processes of this agent from 0; what is said of an older one is no news.
+        process: what the kernel says of the node process, such as ``"sleeping"`` or ``"stopped"``; "" if there is none.
+        told_to_end: who was sent a SIGTERM from outside of the run: ``"agent"``, ``"process"`` or "".
     """
 
     state: str
@@ -74,11 +78,14 @@ class Beat:
     status: dict[str, Any] | None
     lines: list[str]
     num_dropped: int
+    attempt: int = 0
+    process: str = ""
+    told_to_end: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class End:
-    """Agent to driver, once: the node process is gone, or could not be started.
+    """Agent to driver, once a node process: it is gone, or could not be started. The agent waits for an order then.
 
     Attributes:
         returncode: exit code, or minus the signal; None if there was no process.
@@ -87,6 +94,7 @@ class End:
         error_kind: class name of the program's exception, or "".
         tail: the last log lines.
         peak_rss_bytes: highest resident memory of the node process.
+        attempt: of the process that ended, as in :class:`Beat`.
     """
 
     returncode: int | None
@@ -95,6 +103,7 @@ class End:
     error_kind: str
     tail: list[str]
     peak_rss_bytes: int
+    attempt: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,22 +111,27 @@ class Reply:
     """Driver to agent, the answer to every message.
 
     Attributes:
-        order: ``"go"`` on; ``"stop"`` the node process in good order, kill it after ``grace_s``; ``"refuse"``: this
-            agent has no place in the run and must end at once.
+        order: ``"go"`` on; ``"stop"`` the node process in good order, kill it after ``grace_s``, and leave;
+            ``"restart"``: kill it, if it runs, and start the one that is numbered ``attempt``; ``"stacks"``: let the
+            one numbered ``attempt`` write the stacks of its threads to its log, once; ``"refuse"``: this agent has no
+            place in the run and must end at once.
         grace_s: seconds between the request to stop and SIGKILL.
         reason: why, for the log.
+        attempt: see ``order``.
     """
 
-    order: Literal["go", "stop", "refuse"] = "go"
+    order: Literal["go", "stop", "restart", "stacks", "refuse"] = "go"
     grace_s: float = 0.0
     reason: str = ""
+    attempt: int = 0
 
 
 Message = Hello | Beat | End | Reply
 _KINDS: dict[str, type] = {"hello": Hello, "beat": Beat, "end": End, "reply": Reply}
 _NAMES = {cls: name for name, cls in _KINDS.items()}
-_ORDERS = ("go", "stop", "refuse")
-_STATES = ("starting", "running")
+_ORDERS = ("go", "stop", "restart", "stacks", "refuse")
+_STATES = ("starting", "running", "ended")
+_TOLD = ("", "agent", "process")
 
 
 def encode(message: Message) -> bytes:
@@ -167,7 +181,7 @@ def _check(cls: type, name: str, value: object) -> None:
 
 def _is_valid(name: str, value: object) -> bool:
     match name:
-        case "role" | "agent" | "host" | "task" | "error_kind":
+        case "role" | "agent" | "host" | "task" | "error_kind" | "process":
             return isinstance(value, str) and len(value) <= _MAX_NAME
         case "error" | "reason":
             return isinstance(value, str) and len(value) <= _MAX_TEXT
@@ -175,7 +189,9 @@ def _is_valid(name: str, value: object) -> bool:
             return value in _ORDERS
         case "state":
             return value in _STATES
-        case "generation" | "pid" | "rss_bytes" | "num_dropped" | "peak_rss_bytes":
+        case "told_to_end":
+            return value in _TOLD
+        case "generation" | "attempt" | "pid" | "rss_bytes" | "num_dropped" | "peak_rss_bytes":
             return _is_int(value) and 0 <= value < 2**_BITS  # type: ignore[operator]
         case "returncode":
             return value is None or (_is_int(value) and -256 < value < 256)  # type: ignore[operator]

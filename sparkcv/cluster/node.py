@@ -5,7 +5,9 @@ the Spark task beside it. ``python -m sparkcv.cluster.node ...`` is no command f
 """
 
 import argparse
+import contextlib
 import ctypes
+import faulthandler
 import importlib
 import json
 import logging
@@ -16,7 +18,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import Any
 
 from sparkcv import errors, logs
@@ -24,10 +25,14 @@ from sparkcv.cluster import messages
 from sparkcv.cluster.topology import NodeContext, Role
 from sparkcv.errors import ClusterError, SparkcvError, UsageError
 
-__all__ = ["Program", "load_program", "main", "split_program"]
+__all__ = ["ORDER_SIGNAL", "Program", "STACKS_SIGNAL", "load_program", "main", "split_program"]
 
 Program = Callable[[NodeContext], dict[str, Any] | None]
 
+# A SIGTERM comes from outside of the run and is only told to the driver, which ends the roles in their order: a ps that
+# left at once would take along what the chief has to save.
+ORDER_SIGNAL = signal.SIGUSR2
+STACKS_SIGNAL = signal.SIGUSR1
 _PR_SET_PDEATHSIG = 1
 _SEND_TIMEOUT_S = 10.0
 
@@ -44,9 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     _die_with(args.parent)
     os.set_inheritable(args.status_fd, False)  # what the program starts must not hold it open
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: _on_sigterm(stop, number, frame))
+    faulthandler.register(STACKS_SIGNAL, all_threads=True, chain=False)
+    signal.signal(ORDER_SIGNAL, lambda number, frame: stop.set())
     with socket.socket(fileno=args.status_fd) as status_socket:
         uplink = Uplink(status_socket)
+        signal.signal(signal.SIGTERM, lambda number, frame: uplink.send_told_to_end())
         logs.setup(args.role)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its deprecations are no news to a user
         outcome = run_program(Role.parse(args.role), json.load(sys.stdin), uplink, stop.is_set)
@@ -71,6 +78,8 @@ def run_program(
             scratch_dir=task["scratch_dir"],
             report=uplink.report,
             stop_requested=stop_requested,
+            generation=task["generation"],
+            attempt=task["attempt"],
         )
         uplink.send_ready()
         return {"result": _checked(program(context), task["program"])}
@@ -137,6 +146,11 @@ class Uplink:
         with self._lock:
             self._sock.send(b'{"ready": true}')
 
+    def send_told_to_end(self) -> None:
+        """Says that a SIGTERM came; called by a signal's handler, so it takes no lock that its thread may hold."""
+        with contextlib.suppress(OSError):
+            self._sock.send(b'{"told_to_end": true}', socket.MSG_DONTWAIT)
+
     def send_last(self, outcome: dict[str, Any]) -> None:
         """Sends the last word, and the newest status before it; raises ClusterError if the agent takes neither."""
         try:
@@ -199,11 +213,6 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(errors.EXIT_FAILED)
-
-
-def _on_sigterm(stop: threading.Event, number: int, frame: FrameType | None) -> None:
-    del number, frame
-    stop.set()
 
 
 def _leave(code: int) -> None:

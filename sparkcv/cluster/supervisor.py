@@ -1,27 +1,32 @@
 """The driver's side of a run of roles: launches them, follows them, and says truthfully how it ended."""
 
+import dataclasses
 import functools
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkcv import storage
 from sparkcv.cluster.agent import AgentTask, run_agent
 from sparkcv.cluster.board import Board
 from sparkcv.cluster.channel import Server, new_secret
-from sparkcv.cluster.follower import Follower, OnStatus
-from sparkcv.cluster.launchers import Launcher
+from sparkcv.cluster.follower import Follower, OnSlow, OnStatus
+from sparkcv.cluster.launchers import Launch, Launcher
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.cluster.node import split_program
+from sparkcv.cluster.recovery import GenerationLostError, OnRestart, Recovery, RestartPolicy
+from sparkcv.cluster.sigterm import Sigterm, sigterm_noted
 from sparkcv.cluster.slots import wait_for_slots
 from sparkcv.cluster.topology import Role, cluster_of
 from sparkcv.config.port_range import ANY_PORT, PortRange
-from sparkcv.errors import UsageError
+from sparkcv.errors import PreemptedError, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["OnStatus", "run", "supervise"]
+__all__ = ["NO_RESTARTS", "OnStatus", "run", "supervise"]
+
+NO_RESTARTS = RestartPolicy()
 
 
 def run(
@@ -29,25 +34,10 @@ def run(
     program: str,
     roles: Sequence[Role],
     params: Mapping[str, Any],
-    *,
-    services: Collection[str] = ("ps",),
-    on_status: OnStatus | None = None,
-    start_timeout_s: float = 120.0,
-    log_url: str = "",
-    ports: PortRange = ANY_PORT,
+    **more: Any,
 ) -> dict[str, dict[str, Any]]:
     """Runs ``program`` as every one of ``roles`` on Spark executors, one barrier task each; see ``supervise``."""
-    return supervise(
-        BarrierLauncher(spark),
-        program,
-        roles,
-        params,
-        services=services,
-        on_status=on_status,
-        start_timeout_s=start_timeout_s,
-        log_url=log_url,
-        ports=ports,
-    )
+    return supervise(BarrierLauncher(spark), program, roles, params, **more)
 
 
 def supervise(
@@ -57,28 +47,35 @@ def supervise(
     params: Mapping[str, Any],
     *,
     services: Collection[str] = ("ps",),
+    optional: Collection[str] = (),
+    policy: RestartPolicy = NO_RESTARTS,
     on_status: OnStatus | None = None,
+    on_restart: OnRestart | None = None,
+    on_slow: OnSlow | None = None,
     start_timeout_s: float = 120.0,
     log_url: str = "",
-    generation: int = 0,
-    service_grace_s: float = 10.0,
+    optional_grace_s: float = 10.0,
     ports: PortRange = ANY_PORT,
 ) -> dict[str, dict[str, Any]]:
     """Runs ``program`` as every one of ``roles`` and returns their results, such as ``{"worker:0": {...}}``.
 
     ``program`` is ``"package.module:function"`` of a function ``(NodeContext) -> dict``, importable on the executors;
     ``params`` is JSON-able. Jobs named in ``services`` serve the others: they are asked to stop once all others have
-    returned, and have ``service_grace_s`` to do so. ``on_status(role, status)`` gets what programs report, in this
-    thread; what it raises ends the run. ``log_url`` is a storage folder for each role's whole log. Driver and
-    roles listen on ``ports`` only. Half of ``start_timeout_s`` is the longest wait for the cluster manager to grant
-    executors (those it has granted have 10 minutes more to start, where it can be asked), all of it the longest wait,
-    from then on, until each program runs.
+    returned. So are those in ``optional``, whose failures never end the run, and which have ``optional_grace_s`` to
+    stop. ``policy`` says how far failures of roles are answered with restarts; ``on_restart(sentence)`` hears of each,
+    and ``on_slow(stragglers)`` of all roles that are slow whenever that changes.
+    ``on_status(role, status)`` gets what programs report, in this thread; what it raises ends the run. ``log_url`` is a
+    storage folder for each role's whole log. Driver and roles listen on ``ports`` only. Half of ``start_timeout_s`` is
+    the longest wait for the cluster manager to grant executors (those it has granted have 10 minutes more to start,
+    where it can be asked), all of it the longest wait, from then on, until each program runs.
 
-    When this returns or raises, every role has ended.
+    A SIGTERM to this process, an agent or a node process ends the run in good order: workers are asked to stop, then
+    services. When this returns or raises, every role has ended.
 
     Raises:
         RoleFailedError: a role died, or raised an error; the message is the whole report, the first failure's.
         UsageError, PreemptedError: with the same report, if that is what the role raised.
+        PreemptedError: also after a SIGTERM.
         ClusterError: more roles than slots, or Spark failed.
         LaunchTimeoutError: not all roles ran within ``start_timeout_s``.
     """
@@ -87,29 +84,71 @@ def supervise(
     split_program(program)
     cluster_of([(role, "") for role in roles])  # refuses gaps and doubles before anything starts
     text = _params_text(params)
-    wait_for_slots(launcher, len(roles), start_timeout_s / 2)
-    board = Board(roles, generation)
-    secret = new_secret()
+    recovery = Recovery(policy, on_restart)
+    with sigterm_noted() as sigterm:
+        generation = 0
+        while True:
+            wait_for_slots(launcher, len(roles), start_timeout_s / 2)
+            task = AgentTask(
+                driver=("", 0),
+                secret=new_secret(),
+                generation=generation,
+                roles=tuple(map(str, roles)),
+                program=program,
+                params=text,
+                log_url=storage.resolve(log_url) if log_url else "",
+                ports=ports,
+            )
+
+            def follow(board: Board, launch: Launch, server: Server) -> Follower:
+                return Follower(
+                    board,
+                    launch,
+                    server,
+                    recovery,
+                    services=services,
+                    optional=optional,
+                    on_status=on_status,
+                    on_slow=on_slow,
+                    start_timeout_s=start_timeout_s,
+                    optional_grace_s=optional_grace_s,
+                    is_preempted=lambda: sigterm.has_come,
+                )
+
+            try:
+                return _run_generation(launcher, roles, task, follow)
+            except GenerationLostError as lost:
+                _pause(recovery.generation(lost.report), sigterm)
+                generation += 1
+
+
+def _run_generation(
+    launcher: Launcher,
+    roles: Sequence[Role],
+    task: AgentTask,
+    follow: Callable[[Board, Launch, Server], Follower],
+) -> dict[str, dict[str, Any]]:
+    """Launches all roles once and follows them; when it returns or raises, every one of them has ended."""
+    board = Board(roles, task.generation)
     bind, host = launcher.bind_host()
-    with Server(bind, secret, board.received, board.closed, ports=ports) as server:
-        task = AgentTask(
-            driver=(host, server.port),
-            secret=secret,
-            generation=generation,
-            roles=tuple(map(str, roles)),
-            program=program,
-            params=text,
-            log_url=storage.resolve(log_url) if log_url else "",
-            ports=ports,
-        )
-        launch = launcher.launch(
-            f"{program} as {', '.join(task.roles)}", len(roles), functools.partial(run_agent, task)
-        )
-        follower = Follower(board, launch, server, frozenset(services), on_status, start_timeout_s, service_grace_s)
+    with Server(bind, task.secret, board.received, board.closed, ports=task.ports) as server:
+        task = dataclasses.replace(task, driver=(host, server.port))
+        name = f"{task.program} as {', '.join(task.roles)}"
+        name += f", generation {task.generation}" if task.generation else ""
+        launch = launcher.launch(name, len(roles), functools.partial(run_agent, task))
+        follower = follow(board, launch, server)
         try:
             return follower.follow()
         finally:
             follower.end()
+
+
+def _pause(seconds: float, sigterm: Sigterm) -> None:
+    if sigterm.wait(seconds):
+        raise PreemptedError(
+            "the driver was told to end by SIGTERM between two generations; the same command resumes from the newest"
+            " checkpoint"
+        )
 
 
 def _params_text(params: Mapping[str, Any]) -> str:

@@ -78,8 +78,10 @@ class NodeContext:
             process is held for it by its agent (SO_REUSEPORT), so binding it cannot fail for being taken.
         params: the JSON-able dict that the driver passed, the same for every role.
         scratch_dir: an empty local folder of this process; removed after it ended.
+        generation: counts the launches of the run from 0.
+        attempt: counts the processes of this role in its generation from 0; above 0 the others may have gone on.
         report: sends a small JSON-able status (under 8 kB) to the driver; never blocks, the newest one wins.
-        stop_requested: true once the driver, or SIGTERM, asked this process to end in good order.
+        stop_requested: true once the driver asked this process to end in good order.
     """
 
     role: Role
@@ -88,6 +90,8 @@ class NodeContext:
     scratch_dir: str
     report: Callable[[dict[str, Any]], None]
     stop_requested: Callable[[], bool]
+    generation: int = 0
+    attempt: int = 0
 
 
 def share_of_cores(ctx: NodeContext, job: str) -> int:

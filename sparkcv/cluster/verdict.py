@@ -5,17 +5,18 @@ import time
 from collections.abc import Sequence
 
 from sparkcv import errors
-from sparkcv.cluster import diagnosis
+from sparkcv.cluster import diagnosis, stall
 from sparkcv.cluster.board import Seen
 from sparkcv.cluster.diagnosis import Failure
 from sparkcv.cluster.launchers import Launch
 from sparkcv.cluster.link import SILENCE_S
 from sparkcv.cluster.memory import Overrun, overrun
 from sparkcv.cluster.messages import End
+from sparkcv.cluster.pace import Silence
 from sparkcv.cluster.topology import Role
 from sparkcv.errors import ClusterError, RoleFailedError, SparkcvError
 
-__all__ = ["verdict"]
+__all__ = ["stall_verdict", "verdict"]
 
 _LOSS_REASON_S = 4.0  # Spark learns of a dead executor a moment after we do
 _POLL_S = 0.2
@@ -37,9 +38,21 @@ def verdict(failed: Sequence[Seen], launch: Launch) -> SparkcvError:
     return RoleFailedError(text)
 
 
-def _failure(one: Seen, launch: Launch) -> Failure:
+def stall_verdict(one: Seen, silence: Silence, stack_lines: Sequence[str], launch: Launch) -> RoleFailedError:
+    """The error whose message is the report of a role that runs and takes no steps."""
+    failure = dataclasses.replace(
+        _known(one, launch),
+        sentence=stall.sentence(one.role, silence),
+        is_stalled=True,
+        state=one.process,
+        stacks=stack_lines,
+    )
+    return RoleFailedError(diagnosis.report(failure))
+
+
+def _known(one: Seen, launch: Launch) -> Failure:
     hello, end = one.hello, one.end
-    failure = Failure(
+    return Failure(
         role=one.role,
         sentence=f"{one.role} failed",
         host=hello.host if hello else "",
@@ -49,6 +62,10 @@ def _failure(one: Seen, launch: Launch) -> Failure:
         tail=end.tail if end else one.tail,
         memory=launch.memory(),
     )
+
+
+def _failure(one: Seen, launch: Launch) -> Failure:
+    end, failure = one.end, _known(one, launch)
     if end is not None and not _was_told_to_end(end):
         sentence = end.error if end.error and end.error_kind else _end_sentence(one.role, end)
         return dataclasses.replace(failure, sentence=sentence, kind=end.error_kind, returncode=end.returncode)

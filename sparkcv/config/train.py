@@ -126,6 +126,15 @@ class TrainConfig:
     max_missed_saves: int = flag(
         2, "failed saves in a row, such as for want of room, through which a run goes on", group=_CARE
     )
+    max_restarts: int = flag(
+        5, "restarts in place of crashed or stalled roles within an hour, after which the run ends", group=_CARE
+    )
+    max_generations: int = flag(
+        5, "new launches of all roles, after a lost executor or host, within an hour", group=_CARE
+    )
+    stall_timeout_s: float = flag(
+        40.0, "seconds, and 10 times a role's median step, without a step that count as a stall; 0: never", group=_CARE
+    )
     bad_record_budget: float = flag(0.001, "share of bad records that ends the run", group=_CARE)
     max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE)
     spool_bytes: int = flag(4 * 2**30, "local disk that a worker may use for shards", group=_CARE)
@@ -143,7 +152,7 @@ class TrainConfig:
         checks.at_least(self, 1, ("log_every_n_steps", "save_interval_steps", "keep_checkpoints", "max_pixels"))
         checks.at_least(self, 1, ("save_interval_secs", "save_summaries_secs", "spool_bytes", "executor_memory_mb"))
         checks.at_least(self, 0, ("num_ps_tasks", "num_intra_op_threads", "labels_offset", "seed", "weight_decay"))
-        checks.at_least(self, 0, ("max_missed_saves",))
+        checks.at_least(self, 0, ("max_missed_saves", "max_restarts", "max_generations", "stall_timeout_s"))
         checks.at_least(self, 1, ("eval_max_images", "eval_num_threads"))
         checks.above(self, 0, ("learning_rate", "num_epochs_per_decay", "start_timeout_s", "eval_last_s"))
         checks.share(

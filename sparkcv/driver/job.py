@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -38,7 +40,7 @@ def run_job(cls: type[Config], prog: str, work: Callable[[Config], object], argv
     """
     logs.setup("driver")
     try:
-        with _bugs_told_to_yarn(prog):
+        with _sigterm_raised(), _bugs_told_to_yarn(prog):
             start.bound_storage_wait()
             report = work(config.parse(cls, sys.argv[1:] if argv is None else argv, prog))
     except SystemExit as err:  # argparse's --help
@@ -49,6 +51,24 @@ def run_job(cls: type[Config], prog: str, work: Callable[[Config], object], argv
         return _failed(f"{prog}: {_safe(str(err))}", err.exit_code, may_retry=isinstance(err, _MAY_GO_AWAY))
     print(report)
     return EXIT_OK
+
+
+@contextlib.contextmanager
+def _sigterm_raised() -> Iterator[None]:
+    """Raises PreemptedError for a SIGTERM outside of a run of roles, which handles its own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(number: int, frame: object) -> None:
+        del number, frame
+        raise PreemptedError("told to end by SIGTERM while no roles ran; the same command does it again, or goes on")
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _failed(message: str, exit_code: int, *, may_retry: bool) -> int:

@@ -1,7 +1,7 @@
 """The progress of a training run as one line: what a person watches, gathered from every worker's status."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparkcv import logs
@@ -19,7 +19,8 @@ class TrainProgress:
         self._lock = threading.Lock()
         self.step = 0
         self.saved = 0
-        self.note: str | None = None
+        self._saves_note: str | None = None
+        self._slow = ""
 
     def update(self, role: Role, status: Mapping[str, Any]) -> None:
         """Take the newest status of one role and show the line if it is due."""
@@ -29,9 +30,18 @@ class TrainProgress:
             self._workers[role] = status
             self.step = max(self.step, int(status.get("step", 0)))
             if role.index == 0:  # the chief, which saves
-                self.note = status.get("note")
+                self._saves_note = status.get("note")
                 self.saved = int(status.get("saved", 0))
             self._progress.update(self.step, describe(self._workers))
+
+    def slow(self, stragglers: Sequence[object]) -> None:
+        """Take all roles that are slow now."""
+        self._slow = "; ".join(map(str, stragglers))
+
+    @property
+    def note(self) -> str | None:
+        """What is amiss: saves that failed, roles that are slow; None while all is well."""
+        return "; ".join(filter(None, (self._saves_note, self._slow))) or None
 
     def close(self) -> None:
         """End the line."""

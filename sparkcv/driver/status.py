@@ -17,8 +17,9 @@ class StatusFile:
     """Writes ``<run_dir>/status.json``; at most one write every ``interval_s`` while the run goes on.
 
     Keys: ``state`` (running, finished, failed, preempted), ``step``, ``saved`` (the step of the newest checkpoint, as
-    last heard of; 0 without one), ``target``, ``restarts``, ``note`` (what a running
-    run lacks, such as saves that failed; null while all is well), ``reason`` (of an end without success),
+    last heard of; 0 without one), ``target``, ``restarts`` (of roles, in place or all anew), ``last_restart`` (its
+    ``reason`` and when it was; not there before the first), ``note`` (what a running run lacks, such as saves that
+    failed, or roles that are slow; null while all is well), ``reason`` (of an end without success),
     ``started`` and ``updated`` (Unix seconds).
 
     While the run goes on each write has a thread of its own: the driver must hear of a dead role within seconds also
@@ -53,6 +54,12 @@ class StatusFile:
         self._status.update(step=max(step, self._status["step"]), saved=max(saved, self._status["saved"]), note=note)
         if is_news or time.monotonic() - self._written_s >= self._interval_s:
             self._write_beside()
+
+    def restarted(self, reason: str) -> None:
+        """Count a restart of roles; returns at once."""
+        self._status["restarts"] += 1
+        self._status["last_restart"] = {"reason": reason, "at": time.time()}
+        self._write_beside()
 
     def finish(self, step: int) -> None:
         """Say that the run reached its end and was verified."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import sparkcv
 from sparkcv import config as configs
 from sparkcv import logs, nets, preprocess, storage
-from sparkcv.cluster import doctor, session, supervisor, topology
+from sparkcv.cluster import doctor, recovery, session, supervisor, topology
 from sparkcv.cluster.launchers import Launcher
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.config import TrainConfig
@@ -185,7 +185,15 @@ def _run(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object],
             PROGRAM,
             roles,
             {"config": configs.to_dict(config), "dataset": plan.dataset.to_dict(), "lease": held.token},
+            policy=recovery.RestartPolicy(
+                max_restarts=config.max_restarts,
+                max_generations=config.max_generations,
+                together=config.sync_replicas,
+                stall_timeout_s=config.stall_timeout_s,
+            ),
             on_status=on_status,
+            on_restart=status.restarted,
+            on_slow=progress.slow,
             start_timeout_s=config.start_timeout_s,
             log_url=storage.join(config.train_dir, "logs"),
             ports=PortRange.parse(config.port_range),

@@ -91,6 +91,11 @@ class Report(tf.train.SessionRunHook):
         if self._values:
             self._report()
 
+    def say_saving(self) -> None:
+        """Says that no step comes for as long as a save takes, which is no stall."""
+        self._next_s = 0.0
+        self._send({**self._values, **self._describe(), "saving": True})
+
     def _report(self) -> None:
         self._next_s = time.monotonic() + self._interval_s
         self._send({**self._values, **self._describe()})
@@ -117,7 +122,7 @@ class SaveCheckpoints(tf.train.SessionRunHook):
     ``save`` takes the raw session and publishes; ``step`` is the global step after the step's update; ``start_step``
     is what the run resumed from, which is not saved again. Up to ``max_missed`` saves in a row may fail in between,
     for want of room say, and the run goes on: ``note`` tells of them. The last save must not, and a storage that did
-    not answer for as long as storage waits ends the run at once.
+    not answer for as long as storage waits ends the run at once. ``tell`` is called before each save.
     """
 
     def __init__(
@@ -129,8 +134,10 @@ class SaveCheckpoints(tf.train.SessionRunHook):
         every_s: float,
         every_steps: int | None,
         max_missed: int = 0,
+        tell: Callable[[], None] = lambda: None,
     ) -> None:
         self._save, self._step, self._every_s, self._every_steps = save, step, every_s, every_steps
+        self._tell = tell
         self._max_missed, self._num_missed = max_missed, 0
         self._saved_step = self._tried_step = self._seen_step = start_step
         self._tried_s = time.monotonic()
@@ -144,6 +151,8 @@ class SaveCheckpoints(tf.train.SessionRunHook):
 
     def after_create_session(self, session: Any, coord: Any) -> None:  # noqa: D102
         self._tried_s = time.monotonic()
+        # A chief that comes back may find the others at the target, and nothing to do but to save.
+        self._seen_step = max(self._seen_step, int(session.run(tf.train.get_global_step())))
 
     def before_run(self, run_context: Any) -> Any:  # noqa: D102
         return tf.train.SessionRunArgs(self._step)
@@ -185,6 +194,7 @@ class SaveCheckpoints(tf.train.SessionRunHook):
 
     def _save_now(self, session: Any) -> None:
         started_s = time.monotonic()
+        self._tell()
         self.found = self._save(session)
         self._saved_step = self._tried_step = self.found.step
         if self._num_missed:

@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow.compat.v1 as tf
@@ -209,7 +210,6 @@ class _Worker:
             more_steps=2 if config.sync_replicas and not is_chief else 0,
         )
         tf_saver = saver.make_saver(self._device)
-        saving = self._saving(tf_saver, step_after, restored) if is_chief else None
 
         def describe() -> dict[str, Any]:
             note: dict[str, Any] = {}
@@ -218,6 +218,7 @@ class _Worker:
             return {"target": config.max_number_of_steps, **meter.report(), "rejected": inputs.num_rejected, **note}
 
         report = hooks.Report(fetches, describe, self._ctx.report)
+        saving = self._saving(tf_saver, step_after, restored, report.say_saving) if is_chief else None
         every = [hooks.FiniteLoss(graph.train_op, step_after), inputs, report]
         if graph.sync_hook is not None:
             every += [graph.sync_hook, hooks.QuietSync(graph.sync_hook)]
@@ -261,7 +262,9 @@ class _Worker:
             "num_rejected": inputs.num_rejected,
         }
 
-    def _saving(self, tf_saver: tf.train.Saver, step_after: Any, restored: _Restored | None) -> hooks.SaveCheckpoints:
+    def _saving(
+        self, tf_saver: tf.train.Saver, step_after: Any, restored: _Restored | None, tell: Callable[[], None]
+    ) -> hooks.SaveCheckpoints:
         config = self._config
 
         def save(session: tf.Session) -> checkpoint.Found:
@@ -283,6 +286,7 @@ class _Worker:
             every_s=config.save_interval_secs,
             every_steps=config.save_interval_steps,
             max_missed=config.max_missed_saves,
+            tell=tell,
         )
 
     def _session_config(self) -> tf.ConfigProto:
@@ -301,7 +305,7 @@ class _Worker:
         if not self._topology.is_chief:
             return sessions.Once(sessions.Awaiting(scaffold, target, config, timeout_s), timeout_s)
         prefix = restored.prefix if restored is not None else None
-        chief = tf.train.ChiefSessionCreator(scaffold, target, config, checkpoint_filename_with_path=prefix)
+        chief = sessions.Chief(scaffold, target, config, prefix, comes_back=bool(target) and self._ctx.attempt > 0)
         return sessions.Once(chief, timeout_s, then=self._forget_restored)
 
     def _forget_restored(self) -> None:

@@ -18,7 +18,7 @@ import tensorflow.compat.v1 as tf
 from sparkcv.cluster.topology import NodeContext, share_of_cores
 from sparkcv.errors import ClusterError, LaunchTimeoutError
 
-__all__ = ["Awaiting", "Once", "await_ps", "open_session", "server", "session_config"]
+__all__ = ["Awaiting", "Chief", "Once", "await_ps", "open_session", "server", "session_config"]
 
 _POLL_S = 0.2
 _CHIEF_POLL_S = 0.5
@@ -86,6 +86,49 @@ class Awaiting(tf.train.SessionCreator):
             recovery_wait_secs=_CHIEF_POLL_S,
         )
         return manager.wait_for_session(self._master, config=self._config, max_wait_secs=self._timeout_s)
+
+
+class Chief(tf.train.SessionCreator):
+    """Initializes or restores the variables; a chief that ``comes_back`` joins those who went on without it.
+
+    TF's ChiefSessionCreator restores the checkpoint over the live variables, and rolls every worker back to it.
+    """
+
+    def __init__(
+        self,
+        scaffold: tf.train.Scaffold,
+        master: str,
+        config: tf.ConfigProto,
+        prefix: str | None,
+        *,
+        comes_back: bool,
+    ) -> None:
+        self._scaffold, self._master, self._config = scaffold, master, config
+        self._prefix, self._comes_back = prefix, comes_back
+
+    def create_session(self) -> tf.Session:
+        """Return a session with initialized variables."""
+        self._scaffold.finalize()
+        if self._comes_back and (session := self._join()) is not None:
+            return session
+        return tf.train.ChiefSessionCreator(
+            self._scaffold, self._master, self._config, checkpoint_filename_with_path=self._prefix
+        ).create_session()
+
+    def _join(self) -> tf.Session | None:
+        """Return a session if every variable has a value and a step was made; before that, nothing can be lost."""
+        session = tf.Session(self._master, config=self._config)
+        try:
+            if not len(session.run(self._scaffold.ready_op)) and session.run(tf.train.get_global_step()) > 0:
+                session.run(self._scaffold.local_init_op)
+                return session
+        except tf.errors.FailedPreconditionError:
+            pass
+        except BaseException:
+            session.close()
+            raise
+        session.close()
+        return None
 
 
 class Once(tf.train.SessionCreator):

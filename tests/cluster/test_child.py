@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sparkcv.cluster.child import Child
+from sparkcv.cluster.child import Child, Placement
 from sparkcv.cluster.rolelog import RoleLog
 from sparkcv.cluster.topology import Role
 
@@ -35,7 +35,7 @@ def start(tmp_path, monkeypatch):
 
     def start_deed(deed, **params):
         told = {"role": "worker:0", "deed": deed, **params}
-        child = Child(Role("worker", 0), PROGRAM, {}, told, str(tmp_path), str(tmp_path))
+        child = Child(Role("worker", 0), Placement(PROGRAM, {}, told), str(tmp_path), str(tmp_path))
         started.append((child, RoleLog(child.take_log_fd())))
         return child
 
@@ -79,15 +79,15 @@ def test_how_a_process_ended_is_its_return_code(start, deed, code):
 def test_terminating_lets_the_program_end_in_good_order(start):
     child = start("wait")
     wait_until(lambda: any("status" in message for message in child.messages()))
-    child.terminate()
+    child.ask_to_stop()
     assert {"result": {"was_stopped": True}} in run_to_end(child)
-    child.terminate()  # once more, when nobody is there
+    child.ask_to_stop()  # once more, when nobody is there
 
 
 def test_a_process_that_ignores_sigterm_is_killed(start):
     child = start("deaf")
     wait_until(lambda: any("status" in message for message in child.messages()))
-    child.terminate()
+    child.ask_to_stop()
     child.kill()
     assert child.returncode == -signal.SIGKILL
 
@@ -136,9 +136,10 @@ def test_parameters_of_megabytes_are_passed(start):
 
 AGENT = """
 import sys, time
-from sparkcv.cluster.child import Child
+from sparkcv.cluster.child import Child, Placement
 from sparkcv.cluster.topology import Role
-child = Child(Role("worker", 0), "cluster_programs:victim", {}, {"role": "worker:0", "deed": "deaf"}, *sys.argv[1:])
+task = Placement("cluster_programs:victim", {}, {"role": "worker:0", "deed": "deaf"})
+child = Child(Role("worker", 0), task, *sys.argv[1:])
 while not any("status" in message for message in child.messages()):
     time.sleep(0.02)
 print(child.pid, flush=True)

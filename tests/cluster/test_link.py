@@ -57,7 +57,7 @@ def test_it_says_hello_beats_and_ends(board, secret):
     beats = Beats()
     with serve(board, secret) as server, Link((server.host, server.port), secret, HELLO, beats) as link:
         wait_until(lambda: len(board.look()[0].tail) >= 2)
-        link.end(END)
+        link.tell(END)
         assert board.look()[0].end == END
         assert list(board.look()[0].tail) == [f"line {at}" for at in range(1, beats.count + 1)]
 
@@ -89,7 +89,7 @@ def test_a_lost_connection_is_made_again_and_no_line_is_lost(board, secret):
             seen = beats.count
             wait_until(lambda: beats.count > seen)  # a beat that nobody heard
             with serve(board, secret, server.port):
-                link.end(END)
+                link.tell(END)
                 assert list(board.look()[0].tail) == [f"line {at}" for at in range(1, beats.count + 1)]
 
 
@@ -100,7 +100,7 @@ def test_a_driver_that_is_gone_is_noticed(board, secret):
         wait_until(lambda: link.lost)
         assert "no word from the driver" in link.lost
         with pytest.raises(ChannelError, match="could not tell the driver"):
-            link.end(END)
+            link.tell(END)
 
 
 def test_closing_ends_the_thread_and_twice_is_fine(board, secret):

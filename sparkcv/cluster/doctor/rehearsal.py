@@ -4,7 +4,7 @@ import os
 import time
 from typing import Any
 
-from sparkcv.cluster.child import Child
+from sparkcv.cluster.child import Child, Placement
 from sparkcv.cluster.diagnosis import Failure, probable_cause, signal_name
 from sparkcv.cluster.rolelog import RoleLog
 from sparkcv.cluster.scratch import scratch_dir
@@ -34,7 +34,7 @@ def _run(scratch_root: str, deadline_s: float) -> tuple[str, int]:
         work, temporary = os.path.join(folder, "work"), os.path.join(folder, "tmp")
         os.mkdir(work)
         os.mkdir(temporary)
-        with Child(_ROLE, _PROGRAM, {}, {}, work, temporary) as child:
+        with Child(_ROLE, Placement(_PROGRAM, {}, {}), work, temporary) as child:
             log = RoleLog(child.take_log_fd(), None)
             outcome: dict[str, Any] = {}
             while child.is_running and time.monotonic() < deadline_s:
