@@ -263,6 +263,7 @@ def _end_of(child: Child, watch: _Watch, why_ended: str) -> End:
         tail=watch.tail,
         peak_rss_bytes=child.peak_rss_bytes,
         attempt=watch.attempt,
+        was_running=watch.is_ready,
     )
 
 

@@ -168,6 +168,7 @@ class Board:
         elif isinstance(message, End) and message.attempt == seen.attempt and seen.end is None:
             # Told again after a lost answer it is no news, and of a process that was replaced neither.
             seen.end, seen.end_s = message, time.monotonic()
+            seen.is_running = seen.is_running or message.was_running  # a short life may end between two beats
             seen.peak_rss_bytes = max(seen.peak_rss_bytes, message.peak_rss_bytes)
         return self._orders.get(role, Reply())
 

@@ -95,6 +95,7 @@ class End:
         tail: the last log lines.
         peak_rss_bytes: highest resident memory of the node process.
         attempt: of the process that ended, as in :class:`Beat`.
+        was_running: whether its program had been loaded.
     """
 
     returncode: int | None
@@ -104,6 +105,7 @@ class End:
     tail: list[str]
     peak_rss_bytes: int
     attempt: int = 0
+    was_running: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,6 +191,8 @@ def _is_valid(name: str, value: object) -> bool:
             return value in _ORDERS
         case "state":
             return value in _STATES
+        case "was_running":
+            return isinstance(value, bool)
         case "told_to_end":
             return value in _TOLD
         case "generation" | "attempt" | "pid" | "rss_bytes" | "num_dropped" | "peak_rss_bytes":

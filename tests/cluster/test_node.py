@@ -33,6 +33,8 @@ def run(ends, tmp_path):
             "cluster": {"worker": ["a:1", "b:2"]},
             "params": {"role": "worker:1", "deed": deed},
             "scratch_dir": str(tmp_path),
+            "generation": 2,
+            "attempt": 1,
         }
         return run_program(Role("worker", 1), task, ends[0], lambda: True)
 
