@@ -77,6 +77,10 @@ _IMPORT = Cause(
     "see the traceback in the log lines; the same import must work in the executors' Python on that host",
 )
 _PORT = Cause("a port is taken by another process", "see who holds the port that the log lines name")
+_PORTS = Cause(
+    "the range of ports is used up on that host",
+    "give a wider --port_range, or wait until those that the first line names have ended",
+)
 _DISK = Cause(
     "a disk or a quota is full",
     "make room on the disk or in the folder that the log lines name, or lower --spool_bytes",
@@ -128,6 +132,7 @@ _BY_TEXT = (
     (re.compile(r"cannot open shared object file|error while loading shared libraries"), _LIBRARY),
     (re.compile(r"^program \S+ cannot be imported on "), _IMPORT),
     (re.compile(r"No space left on device|[Qq]uota exceeded|DSQuotaExceeded|NSQuotaExceeded"), _DISK),
+    (re.compile(r"no port of --port_range "), _PORTS),
     (re.compile(r"[Aa]ddress already in use|Could not start gRPC server|port .{0,20}in use"), _PORT),
     (re.compile(r"OOM when allocating|ResourceExhausted"), _IMAGE_MEMORY),
     (

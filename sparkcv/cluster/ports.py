@@ -78,6 +78,7 @@ def _holder(port: int) -> socket.socket:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         # Somebody may have begun to listen before SO_REUSEADDR was off again: try what the node process will do.
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             trial.bind(holder.getsockname())
     except OSError:

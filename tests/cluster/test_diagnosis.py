@@ -70,6 +70,7 @@ def test_an_unknown_signal_has_none_and_breaks_nothing():
         ("OSError: [Errno 28] No space left on device: '/data/x'", "disk or a quota"),
         ("DSQuotaExceededException: The DiskSpace quota of /user/x is exceeded", "disk or a quota"),
         ("E0000 Could not start gRPC server", "port is taken"),
+        ("no port of --port_range 1-2 is free on h, all 2 were tried", "range of ports is used up"),
         ("OSError: [Errno 98] Address already in use", "port is taken"),
         ("ResourceExhaustedError: OOM when allocating tensor with shape[64,299,299,3]", "while computing"),
         ("terminate called after throwing an instance of 'std::bad_alloc'", "out of memory"),

@@ -14,6 +14,7 @@ from sparkcv.cluster.supervisor import supervise
 from sparkcv.cluster.topology import roles
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ClusterError, SparkcvError
+from tests.contracts.free_ports import free_ports
 from tests.contracts.local_launcher import LocalLauncher
 
 ROOT = Path(__file__).parents[2]
@@ -75,21 +76,6 @@ while True:
 
 
 @pytest.fixture
-def free():
-    """Makes ranges of ports that are free now, below those that the system gives out by itself."""
-
-    def find(count: int) -> PortRange:
-        for low in range(20_000 + os.getpid() % 5_000, 32_000, count):
-            with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-                for port in range(low, low + count):
-                    stack.enter_context(socket.create_server(("0.0.0.0", port)))
-                return PortRange(low, low + count - 1)
-        raise AssertionError(f"no {count} free ports in a row")
-
-    return find
-
-
-@pytest.fixture
 def local():
     """Seats as plain processes of this machine."""
     return LocalLauncher(3, [str(ROOT), str(ROOT / "tests" / "cluster" / "programs")])
@@ -117,6 +103,7 @@ def thief(ports: PortRange):
 def shared(port: int) -> socket.socket:
     """A socket such as TensorFlow's server makes."""
     sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         sock.bind(("0.0.0.0", port))
@@ -126,28 +113,28 @@ def shared(port: int) -> socket.socket:
     return sock
 
 
-def test_a_hundred_starts_at_once_each_get_a_port_of_their_own(free):
-    ports = free(HOLDERS)
+def test_a_hundred_starts_at_once_each_get_a_port_of_their_own():
+    ports = free_ports(HOLDERS)
     wanted = sorted(str(port) for port in range(ports.low, ports.high + 1))
     rounds = race(ports, HOLDERS, ROUNDS)
     assert len(rounds) == ROUNDS
     assert all(sorted(got) == wanted for got in rounds)
 
 
-def test_of_two_that_race_for_one_port_one_gets_it(free):
-    ports = free(1)
+def test_of_two_that_race_for_one_port_one_gets_it():
+    ports = free_ports(1)
     assert all(sorted(got) == sorted([str(ports.low), "none"]) for got in race(ports, 2, 20))
 
 
-def test_a_shared_port_alone_would_be_held_twice(free):
+def test_a_shared_port_alone_would_be_held_twice():
     """What goes wrong without the mechanism: SO_REUSEPORT lets two agents of a user hold the same port."""
-    port = free(1).low
+    port = free_ports(1).low
     with shared(port), shared(port):
         pass
 
 
-def test_nobody_takes_a_held_port_before_the_node_process_listens_there(free):
-    ports = free(4)
+def test_nobody_takes_a_held_port_before_the_node_process_listens_there():
+    ports = free_ports(4)
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(hold_port(ports)) for _ in range(len(ports))]
         with thief(ports) as process:
@@ -161,9 +148,9 @@ def test_nobody_takes_a_held_port_before_the_node_process_listens_there(free):
             assert process.stdout.read() == ""
 
 
-def test_a_port_that_is_only_reserved_is_taken(free):
+def test_a_port_that_is_only_reserved_is_taken():
     """The same without holding it: the thief is on it before the server is."""
-    ports = free(2)
+    ports = free_ports(2)
     with hold_port(ports) as port:
         pass
     with thief(ports) as process:
@@ -173,8 +160,8 @@ def test_a_port_that_is_only_reserved_is_taken(free):
             shared(port)
 
 
-def test_a_used_up_range_is_told_with_ports_and_owners(free):
-    ports = free(2)
+def test_a_used_up_range_is_told_with_ports_and_owners():
+    ports = free_ports(2)
     with (
         hold_port(ports),
         listen("127.0.0.1", ports),
@@ -189,16 +176,18 @@ def test_a_used_up_range_is_told_with_ports_and_owners(free):
         listen("127.0.0.1", ports)
 
 
-def test_what_the_last_listener_left_behind_keeps_nobody_from_its_port(free):
+@pytest.mark.parametrize("is_shared", [True, False], ids=["a role", "a driver"])
+def test_what_the_last_listener_left_behind_keeps_nobody_from_its_port(is_shared):
     """Connections that a server closed linger for a minute; a new generation gets its port all the same."""
-    ports = free(1)
-    with socket.create_server(("127.0.0.1", ports.low), reuse_port=True) as server:
+    ports = free_ports(1)
+    with socket.create_server(("127.0.0.1", ports.low), reuse_port=is_shared) as server:
         client = socket.create_connection(server.getsockname())
         accepted, _ = server.accept()
         accepted.close()
         client.close()
-    with hold_port(ports) as port:
+    with hold_port(ports) as port, shared(port) as server:
         assert port == ports.low
+        server.listen()
 
 
 def test_without_a_range_the_system_gives_a_port_that_is_held_too():
@@ -208,8 +197,8 @@ def test_without_a_range_the_system_gives_a_port_that_is_held_too():
         shared(port).close()
 
 
-def test_every_port_of_a_run_lies_in_its_range(free, local):
-    ports = free(4)
+def test_every_port_of_a_run_lies_in_its_range(local):
+    ports = free_ports(4)
     results = supervise(local, "cluster_programs:echo", roles(1, 2), {}, ports=ports)
     members = results["worker:0"]["cluster"].values()
     used = {int(address.rpartition(":")[2]) for addresses in members for address in addresses}
@@ -217,7 +206,10 @@ def test_every_port_of_a_run_lies_in_its_range(free, local):
     assert used <= set(range(ports.low, ports.high + 1))
 
 
-def test_a_run_whose_roles_find_no_port_says_so(free, local):
-    ports = free(3)  # the control channel takes one, two roles the others
-    with pytest.raises(SparkcvError, match=rf"no port of --port_range {ports} is free on .* all 3 were tried"):
+def test_a_run_whose_roles_find_no_port_says_so(local):
+    ports = free_ports(3)  # the control channel takes one, two roles the others
+    with pytest.raises(
+        SparkcvError, match=rf"no port of --port_range {ports} is free on .* all 3 were tried"
+    ) as caught:
         supervise(local, "cluster_programs:echo", roles(1, 2), {}, ports=ports)
+    assert "probable cause: the range of ports is used up on that host" in str(caught.value)
