@@ -17,6 +17,7 @@ from typing import Any
 from sparkcv import storage
 from sparkcv.cluster import messages
 from sparkcv.cluster.child import Child, Placement
+from sparkcv.cluster.guard import guarded
 from sparkcv.cluster.launchers import Seat
 from sparkcv.cluster.link import Link
 from sparkcv.cluster.messages import Beat, End, Hello
@@ -92,7 +93,8 @@ def run_agent(task: AgentTask, seat: Seat) -> None:
         if task.log_url:
             watch.keeper = keeper = LogKeeper(storage.join(task.log_url, log_name(role)))
             stack.callback(lambda: keeper.close(watch.tail, _LOG_KEEP_TIMEOUT_S))
-        _live_on(_Lives(task, role, cluster, seat, link, watch))
+        mark = stack.enter_context(guarded(seat.scratch_root))
+        _live_on(_Lives(task, role, cluster, seat, link, watch, mark))
 
 
 class _Watch:
@@ -168,6 +170,7 @@ class _Lives:
     seat: Seat
     link: Link
     watch: _Watch
+    mark: str
 
 
 def _live_on(lives: _Lives) -> None:
@@ -203,7 +206,7 @@ def _live(lives: _Lives, attempt: int) -> None:
             os.mkdir(scratch)
             os.mkdir(temporary)
             place = Placement(task.program, lives.cluster, json.loads(task.params), task.generation, attempt)
-            child = stack.enter_context(Child(lives.role, place, scratch, temporary, seat.gpus))
+            child = stack.enter_context(Child(lives.role, place, scratch, temporary, seat.gpus, lives.mark))
         except OSError as err:
             watch.end()
             lives.link.tell(_end_without_process(err, attempt))

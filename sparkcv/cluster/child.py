@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from sparkcv import storage
+from sparkcv.cluster import kin
 from sparkcv.cluster.node import ORDER_SIGNAL, STACKS_SIGNAL
 from sparkcv.cluster.topology import Role
 
@@ -72,11 +73,13 @@ class Child:
         scratch_dir: str,
         temporary_dir: str,
         gpus: Sequence[str] = (),
+        mark: str = "",
     ):
         """Starts the process; raises OSError if the system refuses.
 
         ``temporary_dir`` becomes its TMPDIR: what libraries mean to remove when Python exits stays where a node
         process is killed, or leaves at once, and must go with the agent's folder. ``gpus`` are the seat's.
+        What carries ``mark`` is ended with it.
         """
         task = {**dataclasses.asdict(place), "scratch_dir": scratch_dir}
         self.returncode: int | None = None
@@ -94,11 +97,11 @@ class Child:
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=_environment(temporary_dir) | _devices(role, gpus),
+                env=_environment(temporary_dir) | _devices(role, gpus) | ({kin.MARK: mark} if mark else {}),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self.pid = self._process.pid
+        self.pid, self._mark = self._process.pid, mark
 
     def __enter__(self) -> "Child":
         return self
@@ -159,18 +162,30 @@ class Child:
         """Asks the process, not what it started itself, to end in good order; fine if it is gone."""
         self._send(ORDER_SIGNAL)
 
-    def ask_for_stacks(self) -> None:
-        """Lets the process write the stacks of its Python threads to its log; fine if it is gone."""
+    def ask_for_stacks(self) -> bool:
+        """Lets the process write the stacks of its Python threads to its log; false if it will not.
+
+        A stopped process is woken, as it writes nothing before. One that has no handler for the signal, not yet or
+        since its program took it away, is left alone: the signal would be its death.
+        """
+        if not _handles(self.pid, STACKS_SIGNAL):
+            return False
+        is_stopped = self.state() == psutil.STATUS_STOPPED
         self._send(STACKS_SIGNAL)
+        if is_stopped:
+            self._send(signal.SIGCONT)
+        return True
 
     def _send(self, number: int) -> None:
         if self.is_running:
             os.kill(self.pid, number)  # ours until reaped, so the number cannot have passed to another
 
     def kill(self) -> None:
-        """SIGKILLs the whole group, also when only the process's own children are left, and reaps the process."""
+        """SIGKILLs the whole group and all else that it started, also when only that is left; reaps the process."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+        if self._mark:
+            kin.kill_kin(self._mark)
         deadline_s = time.monotonic() + _REAP_TIMEOUT_S
         while self.is_running and time.monotonic() < deadline_s:
             time.sleep(_REAP_POLL_S)  # a process that hangs in the kernel must not hang its agent
@@ -179,6 +194,16 @@ class Child:
         self.returncode = os.waitstatus_to_exitcode(status)
         self._process.returncode = self.returncode  # we reap for the memory figure, so Popen must not wait again
         self.peak_rss_bytes = max(self.peak_rss_bytes, max_rss_kb * 1024)
+
+
+def _handles(pid: int, number: int) -> bool:
+    """Whether the process has a handler for that signal, as far as the kernel tells."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            caught = next((line.split()[1] for line in file if line.startswith("SigCgt:")), "0")
+    except OSError:
+        return False
+    return bool(int(caught, 16) >> (number - 1) & 1)
 
 
 def _environment(temporary_dir: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ Every fault is a real one, in real processes. ``SPARKCV_SOAK=1`` prints the giga
 
 import contextlib
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from sparkcv import errors
 from sparkcv.cluster.supervisor import supervise
-from sparkcv.cluster.topology import Role
+from sparkcv.cluster.topology import Role, roles
 from sparkcv.errors import RoleFailedError, UsageError
 
 ALONE = (Role("worker", 0),)
@@ -83,6 +84,33 @@ def test_a_function_that_is_not_there_is_wrong_usage(local):
     with pytest.raises(UsageError, match="module bad_programs has no function 'main'") as caught:
         supervise(local, "bad_programs:main", ALONE, {})
     assert caught.value.exit_code == errors.EXIT_USAGE
+
+
+# ---- what it starts and leaves behind
+
+
+@pytest.mark.parametrize("then", ["returns", "dies"])
+def test_children_and_daemons_of_a_program_are_gone_at_the_end(local, then):
+    told = Told()
+    if then == "dies":
+        report_of(local, "bad_programs:forks", {"then": then}, roles(0, 2), told)
+    else:
+        results = supervise(local, "bad_programs:forks", roles(0, 2), {"then": then}, on_status=told)
+        assert results["worker:1"]["daemon"] > 0
+    assert len(told.pids("daemon")) == 2
+    told.assert_nothing_is_left()
+
+
+def test_they_are_gone_also_where_the_agent_was_killed(local):
+    def kill_agent(role, status):
+        if role == "worker:1":
+            os.kill(status["agent"], signal.SIGKILL)
+
+    told = Told(kill_agent)
+    text = report_of(local, "bad_programs:forks", {"then": "waits"}, roles(0, 2), told)
+    assert text.startswith("worker:1 was lost")
+    wait_until(lambda: not any(map(is_alive, told.pids("child", "daemon"))), "the end of what they started")
+    told.assert_nothing_is_left()
 
 
 # ---- what breaks, and why

@@ -1,18 +1,24 @@
 """The stacks that a real process writes are found among its log lines, and what they say of a stall is told."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from sparkcv.cluster import stacks, stall
+from sparkcv.cluster.child import Child, Placement
 from sparkcv.cluster.diagnosis import Failure, report
 from sparkcv.cluster.pace import Silence
+from sparkcv.cluster.rolelog import RoleLog
 from sparkcv.cluster.stacks import Frame, Thread
 from sparkcv.cluster.topology import Role
 
 ONE = Role("worker", 1)
+PATIENCE_S = 60
 
 PROCESS = """
 import faulthandler, queue, signal, sys, threading, time
@@ -140,3 +146,63 @@ def test_without_state_and_stacks_there_is_none():
 
 def test_a_stopped_process_is_named_as_such():
     assert stall.state_name("stopped") == "stopped (SIGSTOP or a debugger)"
+
+
+# ---- of a real node process
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a node process with a program; gives it once that runs, and its log."""
+    with contextlib.ExitStack() as stack:
+
+        def start_program(name, **params):
+            place = Placement(f"bad_programs:{name}", {}, params)
+            child = stack.enter_context(Child(ONE, place, str(tmp_path), str(tmp_path)))
+            log = RoleLog(child.take_log_fd())
+            stack.callback(log.close, PATIENCE_S)
+            stack.callback(child.kill)
+            wait_until(lambda: any("status" in said for said in child.messages()))
+            return child, log
+
+        yield start_program
+
+
+def wait_until(check):
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := check()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+def stacks_of(child, log):
+    assert child.ask_for_stacks()
+    wait_until(lambda: any("in <module>" in line for line in log.tail()))
+    return stacks.threads_in(log.tail())
+
+
+def test_a_node_process_that_hangs_says_where(start):
+    child, log = start("hangs", steps=1)
+    wait_until(lambda: "waiting now" in log.tail())
+    main, *_ = stacks_of(child, log)
+    assert main.frames[0].function == "_wait_for_what_never_comes"
+    assert main.frames[0].file.endswith("bad_programs.py")
+    assert child.is_running
+
+
+def test_a_stopped_node_process_is_known_as_such_and_is_woken_to_say_where_it_stands(start):
+    child, log = start("hangs", steps=1)
+    wait_until(lambda: "waiting now" in log.tail())
+    os.kill(child.pid, signal.SIGSTOP)
+    wait_until(lambda: child.state() == "stopped")
+    assert stacks_of(child, log)[0].frames[0].function == "_wait_for_what_never_comes"
+
+
+def test_a_process_that_would_die_of_the_question_is_not_asked(start):
+    child, _ = start("without_a_handler")
+    assert not child.ask_for_stacks()
+    child.kill()
+    assert child.returncode == -signal.SIGKILL
+    assert not child.ask_for_stacks()
+    assert child.state() == ""

@@ -119,6 +119,15 @@ def hangs(ctx: NodeContext) -> dict:
     return {}
 
 
+def without_a_handler(ctx: NodeContext) -> dict:
+    """Takes the agent's way to ask for stacks away, and waits."""
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    ctx.report({"pid": os.getpid()})
+    time.sleep(_PATIENCE_S)
+    return {}
+
+
 def _wait_for_what_never_comes() -> None:
+    print("waiting now")
     while True:
         time.sleep(1)
