@@ -36,9 +36,9 @@ from sparkcv.cluster.kin import MARK
 from sparkcv.cluster.scratch import scratch_dir
 root, marked = sys.argv[1:]
 with guarded(root) as mark, scratch_dir(root) as folder:
+    print(folder, flush=True)
     env = os.environ | ({MARK: mark} if marked == "marked" else {})
     subprocess.Popen([sys.executable, "-c", FORKER], env=env)
-    print(folder, flush=True)
     time.sleep(120)
 """.replace("FORKER", repr(FORKER))
 
