@@ -29,6 +29,7 @@ _HANDSHAKE_TIMEOUT_S = 10.0
 _MAX_STRANGERS = 256  # connections that have not proven themselves; the oldest goes when one more comes
 _MAX_UNREAD_BYTES = 4 * MAX_FRAME_BYTES
 _POLL_S = 0.5
+_TOLD, _THEN_EACH = 20, 1000  # refusals that are logged
 _CROWDED_S = 0.05
 
 _log = logs.get(__name__)
@@ -156,7 +157,8 @@ class Server:
                 self._receive(peer)
         except ChannelError as err:
             self.num_refused += 1
-            _log.warning("refused a connection to the control channel: %s", err)
+            if self.num_refused <= _TOLD or self.num_refused % _THEN_EACH == 0:  # a stranger must not fill the log
+                _log.warning("refused a connection to the control channel, the %d.: %s", self.num_refused, err)
             self._drop(peer)
         except OSError:
             self._drop(peer)

@@ -11,7 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sparkcv.cluster.embedded import embedded_session
 from sparkcv.cluster.session import spark_session, submitted_executors
+from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -134,6 +136,12 @@ def test_the_sessions_size_is_known(spark):
 @pytest.mark.parametrize("size", [{"num_executors": 0}, {"cores_per_executor": -1}, {"memory_mb": 0}])
 def test_impossible_sizes_are_refused(size):
     with pytest.raises(UsageError, match=f"{next(iter(size))} counts from 1"), spark_session("x", **size):
+        pass
+
+
+def test_a_range_with_too_few_ports_for_spark_and_the_roles_is_refused():
+    wanted = r"--port_range 5000-5005: got 6 ports, wanted 7 for an embedded Spark of 2 executors"
+    with pytest.raises(UsageError, match=wanted), embedded_session("x", 2, 1, 512, {}, PortRange(5000, 5005)):
         pass
 
 

@@ -15,14 +15,19 @@ PROGRAMS = Path(__file__).with_name("programs")
 PATIENCE_S = 300
 SPARK_HOME = str(Path(pyspark.__file__).parent)  # pip's own way of finding it breaks where the path has a space
 
+ALLOWED = ["--conf", "spark.sparkcv.allowUnauthenticatedGrpc=true"]
+
 JOB = """
 import json
 import sparkcv
+from sparkcv.cluster.doctor import application
+from sparkcv.cluster.doctor.checks.exposure import ACKNOWLEDGED
 from sparkcv.cluster.session import spark_session, submitted_executors
 from sparkcv.cluster.supervisor import run
 from sparkcv.cluster.topology import roles
+from sparkcv.config.port_range import PortRange
 
-with spark_session("job", num_executors=9, conf={"spark.test.mine": "1"}) as spark:
+with spark_session("job", num_executors=9, conf={"spark.test.mine": "1"}, ports=PortRange(20000, 29999)) as spark:
     results = run(spark, "cluster_programs:echo", roles(1, 1), {"a": 1})
     found = {
         "package": sparkcv.__file__,
@@ -30,6 +35,7 @@ with spark_session("job", num_executors=9, conf={"spark.test.mine": "1"}) as spa
         "executors": submitted_executors(spark),
         "mine": spark.conf.get("spark.test.mine"),
         "roles": sorted(results),
+        "grpc": application.describe(spark).is_on(ACKNOWLEDGED),
     }
 found["is stopped"] = spark.sparkContext._jsc is None
 print("found:" + json.dumps(found))
@@ -44,7 +50,7 @@ def test_a_submitted_job_with_the_package_as_a_zip_runs_roles(tmp_path):
     py_files = ",".join([package, str(PROGRAMS / "cluster_programs.py")])
     env = {key: value for key, value in os.environ.items() if not key.startswith(("SPARK", "PYSPARK", "PYTHONPATH"))}
     done = subprocess.run(
-        [str(submit), "--master", "local[2]", "--py-files", py_files, str(tmp_path / "job.py")],
+        [str(submit), "--master", "local[2]", "--py-files", py_files, *ALLOWED, str(tmp_path / "job.py")],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -59,4 +65,6 @@ def test_a_submitted_job_with_the_package_as_a_zip_runs_roles(tmp_path):
     assert found["executors"] == 1
     assert found["mine"] == "1"
     assert found["roles"] == ["ps:0", "worker:0"]
+    assert found["grpc"] is True
     assert found["is stopped"]
+    assert "--port_range 20000-29999 bounds what the driver and the roles listen on, not Spark itself" in done.stderr

@@ -23,7 +23,9 @@ def check(facts: Facts) -> Iterator[Finding]:
             knobs.append((found, "let this host's name lead to an address of its own, or set SPARK_LOCAL_IP there"))
         if machine.peer_error:
             found = f"cannot reach the executor at {machine.peer}: {machine.peer_error}"
-            knobs.append((found, "let all ports between the cluster's hosts through firewalls"))
+            knobs.append(
+                (found, "let all ports between the cluster's hosts, or those of --port_range, through firewalls")
+            )
         for found, knob in knobs:
             yield Finding(_CHECK, machine.place, FAIL, found, knob)
         if not knobs and machine.peer:
