@@ -107,7 +107,7 @@ def test_the_status_has_what_the_progress_line_shows(run):
     run.train()
     first, last = run.statuses[0], run.statuses[-1]
     gauges = {"own_steps", "images_per_s", "queues", "bound", "rejected"}
-    assert set(last) == {"step", "target", "loss", "learning_rate", *gauges}
+    assert set(last) == {"step", "target", "loss", "learning_rate", "saved", "saving", *gauges}  # it ends with a save
     assert (first["step"], last["step"], last["target"]) == (1, 6, 6)
     assert {name: gauge[1] for name, gauge in last["queues"].items()} == {"filename": 8, "common": 80, "prefetch": 2}
     assert last["bound"] in ("input", "compute")
