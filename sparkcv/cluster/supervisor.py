@@ -44,7 +44,7 @@ def supervise(
     launcher: Launcher,
     program: str,
     roles: Sequence[Role],
-    params: Mapping[str, Any],
+    params: Mapping[str, Any] | Callable[[int], Mapping[str, Any]],
     *,
     services: Collection[str] = ("ps",),
     optional: Collection[str] = (),
@@ -60,14 +60,15 @@ def supervise(
     """Runs ``program`` as every one of ``roles`` and returns their results, such as ``{"worker:0": {...}}``.
 
     ``program`` is ``"package.module:function"`` of a function ``(NodeContext) -> dict``, importable on the executors;
-    ``params`` is JSON-able. Jobs named in ``services`` serve the others: they are asked to stop once all others have
-    returned. So are those in ``optional``, whose failures never end the run, and which have ``optional_grace_s`` to
-    stop. ``policy`` says how far failures of roles are answered with restarts; ``on_restart(sentence)`` hears of each,
-    and ``on_slow(stragglers)`` of all roles that are slow whenever that changes.
-    ``on_status(role, status)`` gets what programs report, in this thread; what it raises ends the run. ``log_url`` is a
-    storage folder for each role's whole log. Driver and roles listen on ``ports`` only. Half of ``start_timeout_s`` is
-    the longest wait for the cluster manager to grant executors (those it has granted have 10 minutes more to start,
-    where it can be asked), all of it the longest wait, from then on, until each program runs.
+    ``params`` is JSON-able, or a function that gives such for each generation, counted from 0. Jobs named in
+    ``services`` serve the others: they are asked to stop once all others have returned. So are those in ``optional``,
+    whose failures never end the run, and which have ``optional_grace_s`` to stop. ``policy`` says how far failures of
+    roles are answered with restarts; ``on_restart(sentence)`` hears of each, and ``on_slow(stragglers)`` of all roles
+    that are slow whenever that changes. ``on_status(role, status)`` gets what programs report, in this thread; what it
+    raises ends the run. ``log_url`` is a storage folder for each role's whole log. Driver and roles listen on ``ports``
+    only. Half of ``start_timeout_s`` is the longest wait for the cluster manager to grant executors (those it has
+    granted have 10 minutes more to start, where it can be asked), all of it the longest wait, from then on, until each
+    program runs.
 
     A SIGTERM to this process, an agent or a node process ends the run in good order: workers are asked to stop, then
     services. When this returns or raises, every role has ended.
@@ -83,7 +84,8 @@ def supervise(
         raise UsageError("a run needs at least one role, got none")
     split_program(program)
     cluster_of([(role, "") for role in roles])  # refuses gaps and doubles before anything starts
-    text = _params_text(params)
+    params_of = params if callable(params) else lambda _: params
+    text = _params_text(params_of(0))
     recovery = Recovery(policy, on_restart)
     with sigterm_noted() as sigterm:
         generation = 0
@@ -120,6 +122,7 @@ def supervise(
             except GenerationLostError as lost:
                 _pause(recovery.generation(lost.report), sigterm)
                 generation += 1
+                text = _params_text(params_of(generation))
 
 
 def _run_generation(

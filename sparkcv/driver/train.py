@@ -180,11 +180,16 @@ def _run(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object],
             progress.update(role, values)
             status.step(progress.step, progress.note, progress.saved)
 
+        def params(generation: int) -> dict[str, Any]:
+            """What roles get; a token of their own fences a chief that was cut off and does not know yet."""
+            token = held.advance() if generation else held.token
+            return {"config": configs.to_dict(config), "dataset": plan.dataset.to_dict(), "lease": token}
+
         results = supervisor.supervise(
             launcher,
             PROGRAM,
             roles,
-            {"config": configs.to_dict(config), "dataset": plan.dataset.to_dict(), "lease": held.token},
+            params,
             policy=recovery.RestartPolicy(
                 max_restarts=config.max_restarts,
                 max_generations=config.max_generations,

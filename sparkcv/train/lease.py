@@ -55,6 +55,7 @@ class Lease:
         self._is_due = self._is_closing = self._is_behind = False
         self._num_begun = self._num_looks = 0
         self._lost: LeaseError | None = None
+        self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._keep, name="sparkcv-lease", daemon=True)
         self._thread.start()
 
@@ -62,6 +63,22 @@ class Lease:
     def token(self) -> int:
         """The fencing token: higher than that of any run before in this folder."""
         return self._mine.token
+
+    def advance(self) -> int:
+        """Take the next token and return it: roles that were given the one before are fenced off from now on.
+
+        Raises LeaseError if the folder is another's by now.
+        """
+        with self._writing:
+            check(self._run_url, self._mine.token)
+            with self._changed:
+                mine = dataclasses.replace(self._mine, token=self._mine.token + 1, beat=0, renewed=time.time())
+            if not _create(self._run_url, mine):
+                raise LeaseError(f"this run has lost --train_dir {self._run_url}: another run was faster to renew it")
+            with self._changed:
+                self._mine = mine
+            lease_file.remove_older(self._run_url, mine.token)
+        return mine.token
 
     def note(self, **values: Any) -> None:
         """Let the lock file say more: ``application`` and ``has_restarted`` (see Holder); returns once it does."""
@@ -96,13 +113,15 @@ class Lease:
         while not is_last and self._lost is None:
             with self._changed:
                 self._changed.wait_for(lambda: self._is_due or self._is_closing, self._timing.renew_s)
-                is_last, self._is_due = self._is_closing, False
-                self._num_begun += 1
-                mine = dataclasses.replace(
-                    self._mine, is_held=not is_last, beat=self._mine.beat + 1, renewed=time.time()
-                )
-                self._mine = mine
-            lost = self._renew(mine)
+            with self._writing:
+                with self._changed:
+                    is_last, self._is_due = self._is_closing, False
+                    self._num_begun += 1
+                    mine = dataclasses.replace(
+                        self._mine, is_held=not is_last, beat=self._mine.beat + 1, renewed=time.time()
+                    )
+                    self._mine = mine
+                lost = self._renew(mine)
             with self._changed:
                 self._lost = lost
                 self._num_looks += 1

@@ -26,7 +26,9 @@ def run(local, tmp_path):
     (tmp_path / "lives").mkdir()
 
     def run_lives(deeds, policy=POLICY, who=None, launcher=None, **more):
-        params = {"folder": str(tmp_path / "lives"), "deeds": deeds}
+        def params(generation):
+            return {"folder": str(tmp_path / "lives"), "deeds": deeds, "token": generation + 7}
+
         try:
             return supervise(launcher or local, LIVE, who or roles(1, 2), params, policy=policy, **more)
         finally:
@@ -66,6 +68,7 @@ def test_with_a_ps_or_in_lockstep_all_start_again_in_place(run, victim):
 def test_a_lost_agent_makes_a_new_generation_with_new_addresses(run, tmp_path):
     results = run({"worker:1 0.0": "lose_agent", "worker:0 1.0": "finish"})
     assert {result["life"][-3:] for result in results.values()} == {"1.0"}
+    assert {result["token"] for result in results.values()} == {8}
     found = lives(tmp_path)
     for role in ("ps:0", "worker:0", "worker:1"):
         assert found[f"{role} 0.0"]["agent"] != found[f"{role} 1.0"]["agent"]

@@ -171,6 +171,26 @@ def test_a_lock_that_its_storage_does_not_take_is_renewed_later(tmp_path, caplog
     assert caplog.text.count("was not renewed, it is tried again") == 1
 
 
+def test_a_new_generation_fences_the_one_before_off_and_the_run_keeps_its_folder(run_url):
+    with lease.held(run_url) as held:
+        before = held.token
+        lease.check(run_url, before)
+        assert held.advance() == held.token == before + 1
+        with pytest.raises(LeaseError, match="has lost --train_dir"):
+            lease.check(run_url, before)
+        held.confirm()
+        with pytest.raises(LeaseError, match="is held by"):
+            lease.refuse_if_held(run_url)
+    assert lease_file.tokens(run_url) == [before + 1]
+
+
+def test_a_run_that_was_taken_over_gets_no_next_token(run_url):
+    with contextlib.suppress(LeaseError), lease.held(run_url) as held:
+        storage.write_bytes(lease_file.url_of(run_url, held.token + 1), b"another's")
+        with pytest.raises(LeaseError, match="was taken over by"):
+            held.advance()
+
+
 def test_a_lock_says_what_is_noted(run_url):
     with lease.held(run_url) as mine:
         mine.note(application="local-17", has_restarted=True)

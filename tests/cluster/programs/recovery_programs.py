@@ -34,7 +34,7 @@ def live(ctx: NodeContext) -> dict:
         globals()[f"_{deed}"](ctx)
     is_worker = ctx.role.job == "worker"
     _wait(ctx, lambda: is_worker and (folder / "finished").exists())
-    return {"life": life, "was_stopped": ctx.stop_requested()}
+    return {"life": life, "token": ctx.params["token"], "was_stopped": ctx.stop_requested()}
 
 
 def _wait(ctx, check):
