@@ -1,5 +1,6 @@
 """One launch of roles, followed from its start to its end, and mended on the way as far as its policy goes."""
 
+import dataclasses
 import logging
 import re
 import time
@@ -12,7 +13,7 @@ from sparkcv.cluster.channel import Server
 from sparkcv.cluster.chatter import is_chatter
 from sparkcv.cluster.launchers import Launch
 from sparkcv.cluster.link import SILENCE_S
-from sparkcv.cluster.pace import Pace, Straggler
+from sparkcv.cluster.pace import STOPPED_STATES, Pace, Straggler
 from sparkcv.cluster.recovery import GenerationLostError, Recovery, is_final, who_restarts
 from sparkcv.cluster.topology import Role
 from sparkcv.cluster.verdict import stall_verdict, verdict
@@ -236,6 +237,7 @@ class Follower:
     def _recover_stalled(self) -> None:
         """Asks the stalled roles where they stand, and starts them again; all, if none of the others gets on either."""
         asked = self._pace.stalled(time.monotonic())
+        states = {one.role: one.process for one in self._board.look()}  # one that is stopped is woken to answer
         self._stacks = {role: [] for role in asked}
         self._board.order_stacks(asked)
         listen_s = time.monotonic() + _STACKS_S
@@ -247,12 +249,13 @@ class Follower:
         if not stalled or any(self._has_failed(one) for one in seen):
             return
         first = stalled[0]
+        first = dataclasses.replace(first, process=states[first.role])
         error = stall_verdict(first, self._pace.silence(first.role, now_s), stacks[first.role], self._launch)
         everybody = [one.role for one in seen if one.role.job not in self._optional]
         workers = [role for role in everybody if role.job not in self._services]
         roles = who_restarts(stalled, everybody, self._recovery.policy, self._services)
-        if set(workers) <= set(roles):
-            roles = everybody
+        if set(workers) <= set(roles) and first.process not in STOPPED_STATES:
+            roles = everybody  # it is likelier that the ps stand still
         self._restart(roles, self._recovery.in_place(error, roles))
 
     def _has_failed(self, one: Seen) -> bool:

@@ -44,12 +44,15 @@ class Straggler:
 
 @dataclasses.dataclass(frozen=True)
 class Silence:
-    """For how long a role took no step, and how long its steps take otherwise (None before the second)."""
+    """For how long a role took no step, or stood stopped; and how long its steps take (None before the second)."""
 
     seconds: float
     median_step_s: float | None
+    is_stopped: bool = False
 
     def __str__(self) -> str:
+        if self.is_stopped:
+            return f"its process has been stopped for {self.seconds:.0f} s"
         if self.median_step_s is None:
             return f"it took no step for {self.seconds:.0f} s after it started, or after its first"
         return f"it took no step for {self.seconds:.0f} s (its median step takes {self.median_step_s:.2g} s)"
@@ -167,11 +170,11 @@ class Pace:
         return sorted(role for role, record in self._records.items() if self._is_stalled(record, now_s))
 
     def silence(self, role: Role, now_s: float) -> Silence:
-        """How long the role took no step; of one that takes none, how long its process has been stopped."""
+        """How long the role took no step, or, if it is, how long its process has been stopped."""
         record = self._records[role]
-        since_s = record.since_s if record.since_s is not None else record.stopped_s
+        since_s = record.since_s if record.stopped_s is None else record.stopped_s
         median_s = statistics.median(record.steps_s) if record.steps_s else None
-        return Silence(now_s - (now_s if since_s is None else since_s), median_s)
+        return Silence(now_s - (now_s if since_s is None else since_s), median_s, record.stopped_s is not None)
 
     def stragglers(self, now_s: float) -> list[Straggler]:
         """The roles that have turned out slow since the last call; each once until it recovers.

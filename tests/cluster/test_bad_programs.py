@@ -1,6 +1,6 @@
 """What no program should do costs one report with its cause, the true exit code, and leaves nothing behind.
 
-Every fault is a real one, in real processes. ``SPARKCV_SOAK=1`` prints the gigabyte of the long form.
+Every fault is a real one, in real processes.
 """
 
 import contextlib
@@ -13,13 +13,13 @@ import psutil
 import pytest
 
 from sparkcv import errors
+from sparkcv.cluster.recovery import RestartPolicy
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.cluster.topology import Role, roles
 from sparkcv.errors import RoleFailedError, UsageError
 
 ALONE = (Role("worker", 0),)
 PATIENCE_S = 60
-LOUD_MEGABYTES = 1024 if os.environ.get("SPARKCV_SOAK") else 80
 
 
 def is_alive(pid):
@@ -46,7 +46,7 @@ class Told:
         self._act(str(role), status)
 
     def pids(self, *names):
-        return [status[name] for status in self.statuses.values() for name in names]
+        return [status[name] for status in self.statuses.values() for name in names if name in status]
 
     def assert_nothing_is_left(self):
         assert self.statuses
@@ -54,9 +54,9 @@ class Told:
         assert not [status for status in self.statuses.values() if Path(status["scratch"]).exists()]
 
 
-def report_of(launcher, program, params, who=ALONE, told=None):
+def report_of(launcher, program, params, who=ALONE, told=None, **more):
     with pytest.raises(RoleFailedError) as caught:
-        supervise(launcher, program, who, params, on_status=told)
+        supervise(launcher, program, who, params, on_status=told, **more)
     assert caught.value.exit_code == errors.EXIT_FAILED
     return str(caught.value)
 
@@ -110,6 +110,36 @@ def test_they_are_gone_also_where_the_agent_was_killed(local):
     text = report_of(local, "bad_programs:forks", {"then": "waits"}, roles(0, 2), told)
     assert text.startswith("worker:1 was lost")
     wait_until(lambda: not any(map(is_alive, told.pids("child", "daemon"))), "the end of what they started")
+    told.assert_nothing_is_left()
+
+
+# ---- what never comes to an end
+
+
+def test_a_program_that_never_takes_a_step_is_told_with_its_state_and_stacks(local):
+    told = Told()
+    policy = RestartPolicy(stall_timeout_s=2, first_step_s=2)
+    text = report_of(local, "bad_programs:hangs", {"steps": 0}, told=told, policy=policy)
+    assert text.startswith("worker:0 is stalled: it took no step for ")
+    assert "after it started" in text.split("\n")[0]
+    assert "  state: sleeping" in text
+    assert "  probable cause: its main thread stands in _wait_for_what_never_comes (" in text
+    assert "    main thread:\n      _wait_for_what_never_comes (" in text
+    told.assert_nothing_is_left()
+
+
+def test_a_stopped_process_is_told_as_stopped_with_where_it_stood(local):
+    def stop_it(role, status):
+        if status.get("step"):
+            os.kill(status["pid"], signal.SIGSTOP)
+
+    told = Told(stop_it)
+    policy = RestartPolicy(stall_timeout_s=2)
+    text = report_of(local, "bad_programs:hangs", {"steps": 1000}, told=told, policy=policy)
+    assert text.startswith("worker:0 is stalled: its process has been stopped for ")
+    assert "  state: stopped (SIGSTOP or a debugger)" in text
+    assert "  probable cause: its process is stopped" in text
+    assert "      hangs (" in text
     told.assert_nothing_is_left()
 
 

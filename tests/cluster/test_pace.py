@@ -163,7 +163,7 @@ def test_who_takes_no_steps_is_only_found_stopped():
     one.note_state(PS, "stopped", 30)
     assert one.stalled(49) == []
     assert one.stalled(50) == [PS]
-    assert str(one.silence(PS, 50)).startswith("it took no step for 40 s")
+    assert str(one.silence(PS, 50)) == "its process has been stopped for 40 s"
     one.note_state(PS, "running", 51)
     assert one.stalled(51) == []
 

@@ -23,6 +23,7 @@ from tests.contracts.local_launcher import LocalLauncher
 
 ECHO, VICTIM = "cluster_programs:echo", "cluster_programs:victim"
 ALONE = (Role("worker", 0),)
+LOUD_MEGABYTES = int(os.environ.get("LOUD_MEGABYTES", "80"))  # the long form is a gigabyte
 
 
 class Statuses:
@@ -162,9 +163,9 @@ def test_sigterm_to_an_agent_ends_its_role_in_good_order_and_is_told(local):
 def test_a_program_that_prints_very_much_costs_nothing_but_lines(local, tmp_path, caplog):
     before = psutil.Process().memory_info().rss
     with _logged(caplog):
-        params = {"role": "worker:0", "deed": "loud", "megabytes": 80}
+        params = {"role": "worker:0", "deed": "loud", "megabytes": LOUD_MEGABYTES}
         results = supervise(local, VICTIM, ALONE, params, log_url=str(tmp_path / "logs"))
-    assert results == {"worker:0": {"printed": 80}}
+    assert results == {"worker:0": {"printed": LOUD_MEGABYTES}}
     assert psutil.Process().memory_info().rss - before < 2**26
     assert "log lines are left out here" in caplog.text
     assert caplog.text.rstrip().endswith("the last line")

@@ -111,9 +111,11 @@ FAULTS = {name[1:]: fault for name, fault in list(globals().items()) if name.sta
 
 
 def hangs(ctx: NodeContext) -> dict:
-    """Takes params["steps"] steps of 0.1 s on its first attempt, then never another; later attempts end well."""
+    """Takes params["steps"] steps of 0.1 s, then never another."""
+    who = {"pid": os.getpid(), "agent": os.getppid(), "scratch": ctx.scratch_dir}
+    ctx.report(who)
     for step in range(ctx.params["steps"]):
-        ctx.report({"step": step + 1, "pid": os.getpid(), "agent": os.getppid(), "scratch": ctx.scratch_dir})
+        ctx.report({"step": step + 1, **who})
         time.sleep(0.1)
     _wait_for_what_never_comes()
     return {}
