@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 DEMO_DIR ?= demo
+PYTEST_ARGS ?= -n 2 --dist loadgroup
 
 .PHONY: demo yarn-demo test check bench format zip clean setup tensorboard
 
@@ -12,7 +13,7 @@ demo: setup            ## the whole chain on pictures that it draws: convert, tr
 yarn-demo: setup       ## the jobs on a real HDFS and YARN that it starts on this machine, by spark-submit
 	$(PY) -m tests.yarn.demo
 
-test: setup            ## every test
+test: setup            ## every test, in two processes; PYTEST_ARGS="..." for others
 	$(PY) -m pytest $(PYTEST_ARGS)
 
 check: setup           ## format, lint, types, layers

@@ -19,7 +19,7 @@ def add_flag(parser: argparse.ArgumentParser) -> None:
         "--photographs",
         type=pathlib.Path,
         default=os.environ.get("PHOTOGRAPHS") or None,
-        help="folder of JPEG files (PHOTOGRAPHS in the environment); not set: drawn pictures of 500 px",
+        help="folder of JPEG files, in any depth (PHOTOGRAPHS in the environment); not set: drawn pictures of 500 px",
     )
 
 
@@ -30,7 +30,9 @@ def shards(photographs: pathlib.Path | None, work: pathlib.Path) -> tuple[pathli
         synthetic.write_pictures(pictures, NUM_RECORDS // len(synthetic.CLASSES), 0, size=500)
         what = "drawn pictures of 500 px"
     else:
-        found = sorted(path for path in photographs.iterdir() if path.suffix.lower() in (".jpg", ".jpeg"))
+        found = sorted(path for path in photographs.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
+        if not found:
+            sys.exit(f"--photographs {photographs}: got no .jpg or .jpeg file in it, wanted at least one")
         for index in range(NUM_RECORDS):
             folder = pictures / f"class{index % 2}"
             folder.mkdir(parents=True, exist_ok=True)
