@@ -198,7 +198,7 @@ class Follower:
                     self._on_status(news.role, news.status)
 
     def _check_started(self, seen: Sequence[Seen]) -> None:
-        late = [one for one in seen if not one.is_running and one.end is None]
+        late = [one for one in seen if not one.is_running and one.end is None and one.role.job not in self._optional]
         if not late or time.monotonic() < self._deadline_s:
             return
         where = ", ".join(

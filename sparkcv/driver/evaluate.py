@@ -17,7 +17,7 @@ from sparkcv.config import EvalConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.driver.versions import versions
 from sparkcv.errors import CheckpointError, LabelError, StorageError, UsageError
-from sparkcv.evaluate import curves, events, metrics, part, report, sections
+from sparkcv.evaluate import curves, events, history, metrics, part, report, sections
 from sparkcv.evaluate.merge import merge
 from sparkcv.evaluate.outcome import Outcome
 from sparkcv.evaluate.task import Task, part_name
@@ -233,7 +233,7 @@ def _write(plan: EvalPlan, outcome: Outcome) -> EvalReport:
         report_url=storage.join(eval_dir, REPORT),
     )
     events.write_scalars(eval_dir, outcome.step, scalars, wall_time_s=time.time())
-    report.write_report(done.report_url, sections.page(outcome, done.curves))
+    report.write_report(done.report_url, sections.page(outcome, done.curves, _history(plan.train_dir)))
     storage.write_json(done.results_url, outcome.to_dict())
     return done
 
@@ -244,6 +244,14 @@ def _curves(train_dir: str) -> curves.Curves:
     except StorageError as err:  # the numbers stand without them
         _log.warning("no curves of the run: %s", err)
         return curves.Curves()
+
+
+def _history(train_dir: str) -> dict[int, history.Row]:
+    try:
+        return history.read(train_dir)
+    except StorageError as err:
+        _log.warning("nothing of the run's evaluator: %s", err)
+        return {}
 
 
 def _remove(parts_url: str) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import supervisor
+from sparkcv.cluster.launchers import Launcher
+from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.cluster.topology import Role
 from sparkcv.config import ExportConfig
 from sparkcv.config.port_range import PortRange
@@ -20,6 +22,7 @@ from sparkcv.records import labels
 from sparkcv.train import checkpoint
 
 PROGRAM = "sparkcv.predict.export.program:main"
+SCORES = "sparkcv.predict.export.scores:main"
 
 _EXPORTER = Role("exporter", 0)
 _log = logs.get(__name__)
@@ -56,7 +59,7 @@ class ExportReport:
         return "\n".join(f"{name:<12} {text}" for name, text in rows)
 
 
-def prepare(config: ExportConfig) -> ExportTask:
+def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportTask:
     """Check flags, labels, checkpoint and target without Spark or TensorFlow.
 
     What a run's ``run.json`` beside the checkpoint tells fills flags that are not set: image size, preprocessing and,
@@ -66,7 +69,7 @@ def prepare(config: ExportConfig) -> ExportTask:
         UsageError: an unknown net or preprocessing, a size that does not fit the net, no labels to be found.
         ShardError: labels.txt is missing or bad.
         CheckpointError, MissingFileError: no valid checkpoint, or one of another net or number of classes.
-        FileExistsAlreadyError: ``model_dir`` holds something already.
+        FileExistsAlreadyError: ``model_dir`` holds something already that the export may not replace.
     """
     net = nets.get(config.model_name)
     config = dataclasses.replace(
@@ -76,7 +79,8 @@ def prepare(config: ExportConfig) -> ExportTask:
         dataset_dir=config.dataset_dir and storage.resolve(config.dataset_dir),
         output_file=config.output_file and storage.resolve(config.output_file),
     )
-    check_target(str(config.model_dir))
+    if not may_replace:
+        check_target(str(config.model_dir))
     found = checkpoint.locate(str(config.checkpoint_path))
     run = _read_run(storage.parent(found.prefix_url))
     trained = run.get("config") or {}
@@ -96,11 +100,17 @@ def prepare(config: ExportConfig) -> ExportTask:
     if trained.get("train_image_size") not in (None, image_size):
         _log.warning("--image_size %d: the net was trained at %d pixels", image_size, trained["train_image_size"])
     storage.check_writable(storage.parent(str(config.model_dir)))
-    return ExportTask(config, found, names, where, image_size, preprocess.get(preprocessing).name)
+    preprocessing = preprocess.get(preprocessing).name
+    return ExportTask(config, found, names, where, image_size, preprocessing, may_replace)
 
 
 def export(spark: Any, task: ExportTask) -> ExportReport:
-    """Run the exporter on an executor of ``spark``, and read the model that it published.
+    """Run the exporter on an executor of ``spark``, and read the model that it published; see :func:`export_on`."""
+    return export_on(BarrierLauncher(spark), task)
+
+
+def export_on(launcher: Launcher, task: ExportTask, *, log_url: str = "") -> ExportReport:
+    """Run the exporter with any launcher, and read the model that it published.
 
     Raises:
         RoleFailedError: the exporter died or reported an error; nothing was published.
@@ -108,22 +118,19 @@ def export(spark: Any, task: ExportTask) -> ExportReport:
     """
     config, started_s = task.config, time.monotonic()
     url = str(config.model_dir)
-
-    def on_status(role: Role, status: Mapping[str, Any]) -> None:
-        _log.info("%s: %s", role, status.get("doing", ""))
-
     try:
-        results = supervisor.run(
-            spark,
+        results = supervisor.supervise(
+            launcher,
             PROGRAM,
             (_EXPORTER,),
             task.to_params(),
-            on_status=on_status,
+            on_status=_tell,
             start_timeout_s=config.start_timeout_s,
+            log_url=log_url,
             ports=PortRange.parse(config.port_range),
         )
     except BaseException:
-        _sweep(url)
+        sweep(url)
         raise
     result = results[str(_EXPORTER)]
     manifest = manifests.read_manifest(url)
@@ -142,6 +149,36 @@ def export(spark: Any, task: ExportTask) -> ExportReport:
         difference=float(result["proof"]),
         elapsed_s=time.monotonic() - started_s,
     )
+
+
+def score_on(launcher: Launcher, config: ExportConfig, digest: str, *, log_url: str = "") -> None:
+    """Have a process of its own fetch the model published at ``model_dir`` and score with it.
+
+    Raises RoleFailedError if it is not the model of ``digest``, does not load, or gives no probabilities.
+    """
+    supervisor.supervise(
+        launcher,
+        SCORES,
+        (_EXPORTER,),
+        {"model_url": str(config.model_dir), "digest": digest},
+        on_status=_tell,
+        start_timeout_s=config.start_timeout_s,
+        log_url=log_url,
+        ports=PortRange.parse(config.port_range),
+    )
+
+
+def sweep(url: str) -> None:
+    """Delete what a publishing that was cut short left beside the target; what cannot be deleted stays."""
+    aside = re.compile(rf"\.{re.escape(storage.basename(url))}\.tmp-[0-9a-f]+")
+    with contextlib.suppress(StorageError):
+        for entry in storage.list_dir(storage.parent(url)):
+            if aside.fullmatch(entry.name):
+                storage.delete(entry.url, recursive=True)
+
+
+def _tell(role: Role, status: dict[str, Any]) -> None:
+    _log.info("%s: %s", role, status.get("doing", ""))
 
 
 def _labels(config: ExportConfig, run: Mapping[str, Any], prefix_url: str) -> tuple[tuple[str, ...], str]:
@@ -168,12 +205,3 @@ def _read_run(run_url: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"{url!r} is not the description of a run")
     return value
-
-
-def _sweep(url: str) -> None:
-    """Delete what a publishing that was cut short left beside the target."""
-    aside = re.compile(rf"\.{re.escape(storage.basename(url))}\.tmp-[0-9a-f]+")
-    with contextlib.suppress(StorageError):
-        for entry in storage.list_dir(storage.parent(url)):
-            if aside.fullmatch(entry.name):
-                storage.delete(entry.url, recursive=True)

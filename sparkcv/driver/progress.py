@@ -19,11 +19,14 @@ class TrainProgress:
         self._lock = threading.Lock()
         self.step = 0
         self.saved = 0
+        self.evaluated: dict[str, Any] | None = None
         self._saves_note: str | None = None
         self._slow = ""
 
     def update(self, role: Role, status: Mapping[str, Any]) -> None:
         """Take the newest status of one role and show the line if it is due."""
+        if role.job == "evaluator":
+            self.evaluated = newest_evaluation(status) or self.evaluated
         if role.job != "worker":
             return
         with self._lock:
@@ -32,7 +35,7 @@ class TrainProgress:
             if role.index == 0:  # the chief, which saves
                 self._saves_note = status.get("note")
                 self.saved = int(status.get("saved", 0))
-            self._progress.update(self.step, describe(self._workers))
+            self._progress.update(self.step, describe(self._workers, self.evaluated))
 
     def slow(self, stragglers: Sequence[object]) -> None:
         """Take all roles that are slow now."""
@@ -48,8 +51,15 @@ class TrainProgress:
         self._progress.close()
 
 
-def describe(workers: Mapping[Role, Mapping[str, Any]]) -> str:
-    """Return what stands behind the ETA: loss, images/s of each worker, the three queues, what bounds the run.
+def newest_evaluation(status: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return ``step`` and ``accuracy`` of the newest evaluation that an evaluator tells of; None before the first."""
+    if status.get("evaluated_step") is None or status.get("accuracy") is None:
+        return None
+    return {"step": int(status["evaluated_step"]), "accuracy": float(status["accuracy"])}
+
+
+def describe(workers: Mapping[Role, Mapping[str, Any]], evaluated: Mapping[str, Any] | None = None) -> str:
+    """Return what stands behind the ETA: loss, accuracy, images/s of each worker, the queues, what bounds the run.
 
     The loss is the chief's; a queue is shown by the worker whose queue is emptiest, as that one waits first.
     """
@@ -58,6 +68,8 @@ def describe(workers: Mapping[Role, Mapping[str, Any]]) -> str:
     loss = next((status["loss"] for status in ordered if status.get("loss") is not None), None)
     if loss is not None:
         parts.append(f"loss {loss:.3f}")
+    if evaluated is not None:
+        parts.append(f"accuracy {evaluated['accuracy']:.3f} at step {evaluated['step']}")
     rates = [status["images_per_s"] for status in ordered if status.get("images_per_s") is not None]
     if rates:
         parts.append(" + ".join(f"{rate:.0f}" for rate in rates) + " images/s")

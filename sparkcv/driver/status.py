@@ -2,10 +2,11 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from sparkcv import logs, storage
-from sparkcv.errors import PreemptedError, StorageError
+from sparkcv.errors import PreemptedError, SparkcvError, StorageError
 
 _log = logs.get(__name__)
 
@@ -19,8 +20,8 @@ class StatusFile:
     Keys: ``state`` (running, finished, failed, preempted), ``step``, ``saved`` (the step of the newest checkpoint, as
     last heard of; 0 without one), ``target``, ``restarts`` (of roles, in place or all anew), ``last_restart`` (its
     ``reason`` and when it was; not there before the first), ``note`` (what a running run lacks, such as saves that
-    failed, or roles that are slow; null while all is well), ``reason`` (of an end without success),
-    ``started`` and ``updated`` (Unix seconds).
+    failed, or roles that are slow; null while all is well), ``evaluated`` (``step`` and ``accuracy`` of the evaluator's
+    newest; null without one), ``reason`` (of an end without success), ``started`` and ``updated`` (Unix seconds).
 
     While the run goes on each write has a thread of its own: the driver must hear of a dead role within seconds also
     while the storage does not answer.
@@ -39,6 +40,7 @@ class StatusFile:
             "target": target,
             "restarts": 0,
             "note": None,
+            "evaluated": None,
             "reason": None,
             "started": time.time(),
         }
@@ -61,6 +63,11 @@ class StatusFile:
         self._status["last_restart"] = {"reason": reason, "at": time.time()}
         self._write_beside()
 
+    def evaluated(self, evaluated: Mapping[str, Any] | None) -> None:
+        """Note the evaluator's newest ``step`` and ``accuracy``, for the next write."""
+        if evaluated is not None:
+            self._status["evaluated"] = dict(evaluated)
+
     def finish(self, step: int) -> None:
         """Say that the run reached its end and was verified."""
         self._status.update(state=FINISHED, step=step, saved=step, note=None)
@@ -69,7 +76,7 @@ class StatusFile:
     def fail(self, error: BaseException) -> None:
         """Say why the run ended without success, if the storage takes it within seconds."""
         state = PREEMPTED if isinstance(error, PreemptedError) else FAILED
-        self._status.update(state=state, reason=str(error) or type(error).__name__)
+        self._status.update(state=state, reason=_reason(error))
         give_up_s = time.monotonic() + _LAST_WORD_S
         for _ in range(2):  # one that is under way may have begun before the end
             writer = self._write_beside()
@@ -95,3 +102,23 @@ class StatusFile:
         with self._writing:  # so that a write that was held up does not follow a newer one
             storage.write_json(self._url, {**self._status, "updated": time.time()})
             self._written_s = time.monotonic()
+
+
+def says_finished(run_dir: str) -> bool:
+    """Whether ``status.json`` says that the run was a success; one that does not read says nothing."""
+    url = storage.join(run_dir, "status.json")
+    try:
+        status = storage.read_json(url) if storage.exists(url) else {}
+    except StorageError as err:
+        _log.warning("%s does not read: %s", url, err)
+        return False
+    return isinstance(status, dict) and status.get("state") == FINISHED
+
+
+def _reason(error: BaseException) -> str:
+    """Why a run ended, as the job's last line says it, too."""
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped by the keyboard"
+    if isinstance(error, SparkcvError) and str(error):
+        return str(error)
+    return f"a bug of the job, see the driver's log: {type(error).__name__}: {error}"

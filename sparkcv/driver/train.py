@@ -1,7 +1,7 @@
-"""The driver's side of a training run: everything checked first, the roles run, the last checkpoint read back."""
+"""The driver's side of a training run: everything checked first, the roles run, the end proven."""
 
 import dataclasses
-import math
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,14 +15,18 @@ from sparkcv.cluster.launchers import Launcher
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
-from sparkcv.driver.progress import TrainProgress
-from sparkcv.driver.status import StatusFile
+from sparkcv.driver import completion, final_export
+from sparkcv.driver.progress import TrainProgress, newest_evaluation
+from sparkcv.driver.status import StatusFile, says_finished
+from sparkcv.driver.train_report import TrainReport, report_of
 from sparkcv.driver.versions import versions
-from sparkcv.errors import CheckpointError, SparkcvError, UsageError
+from sparkcv.errors import CheckpointError, ShardError, UsageError
 from sparkcv.records import shards
 from sparkcv.train import checkpoint, lease, restart
 
 PROGRAM = "sparkcv.train.loop:main"
+
+_LAST_WORD_S = 10.0
 
 Sized = TypeVar("Sized", bound=TrainConfig)
 
@@ -31,11 +35,17 @@ _log = logs.get(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class TrainPlan:
-    """A run that can start: its flags with full URLs, its dataset, and what its folder already holds."""
+    """A run that can start: its flags with full URLs, its datasets, and what its folder already holds.
+
+    ``eval_dataset`` is the split of ``--num_evaluators``; ``is_exported`` tells whether ``--export_dir``, if there is
+    one, has the model of ``found``.
+    """
 
     config: TrainConfig
     dataset: shards.Dataset
     found: checkpoint.Found | None
+    eval_dataset: shards.Dataset | None = None
+    is_exported: bool = True
 
     @property
     def step(self) -> int:
@@ -43,37 +53,15 @@ class TrainPlan:
         return self.found.step if self.found else 0
 
     @property
-    def is_finished(self) -> bool:
+    def is_trained(self) -> bool:
         """Whether the newest valid checkpoint already stands at the target."""
         target = self.config.max_number_of_steps
         return target is not None and self.step >= target
 
-
-@dataclasses.dataclass(frozen=True)
-class TrainReport:
-    """What a run did, for the person who started it."""
-
-    train_dir: str
-    checkpoint: str
-    step: int
-    num_images: int
-    elapsed_s: float
-    num_rejected: int
-    is_new: bool = True
-
     @property
-    def images_per_s(self) -> float:
-        """Images a second of all workers together, over the time in which they trained."""
-        return self.num_images / self.elapsed_s if self.elapsed_s > 0 else 0.0
-
-    def __str__(self) -> str:
-        if not self.is_new:
-            return f"already finished: step {self.step}, checkpoint {self.checkpoint}; nothing was done"
-        rejected = f", {self.num_rejected} bad records left out" if self.num_rejected else ""
-        return (
-            f"trained to step {self.step}: {self.num_images} images in {logs.duration(self.elapsed_s)}"
-            f" ({self.images_per_s:.1f} images/s){rejected}; checkpoint {self.checkpoint}, read back and whole"
-        )
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do: trained, and exported if that was asked for."""
+        return self.is_trained and self.is_exported
 
 
 def prepare(config: TrainConfig) -> TrainPlan:
@@ -81,13 +69,16 @@ def prepare(config: TrainConfig) -> TrainPlan:
 
     Raises:
         UsageError: a flag that can never work here, such as an unknown net.
-        DataError, StorageError: a dataset that is missing, empty or not what its manifest says.
+        DataError, StorageError: a dataset, or a split of it, that is missing, empty or not what its manifest says.
         CheckpointError: a run folder of another model, or one whose checkpoints are all damaged or gone.
         LeaseError: a run folder that another run is seen to hold.
+        FileExistsAlreadyError: ``--export_dir`` holds something that is not an export of this run.
     """
     plan = check_data(config)
     lease.refuse_if_held(plan.config.train_dir)
     storage.check_writable(plan.config.train_dir)
+    if plan.config.export_dir:
+        storage.check_writable(storage.parent(plan.config.export_dir))
     return plan
 
 
@@ -110,6 +101,7 @@ def check_data(config: TrainConfig) -> TrainPlan:
         dataset_dir=dataset_dir,
         train_dir=storage.resolve(config.train_dir),
         checkpoint_path=config.checkpoint_path and storage.resolve(config.checkpoint_path),
+        export_dir=config.export_dir and storage.resolve(config.export_dir),
     )
     dataset = shards.open_dataset(dataset_dir, config.dataset_name, config.dataset_split_name)
     if dataset.num_classes - config.labels_offset < 2:
@@ -117,21 +109,40 @@ def check_data(config: TrainConfig) -> TrainPlan:
             f"--labels_offset {config.labels_offset} leaves {dataset.num_classes - config.labels_offset} of the"
             f" {dataset.num_classes} classes in {config.dataset_dir}; wanted at least 2"
         )
+    final_export.check(config)
+    eval_dataset = _eval_dataset(config)
     if config.checkpoint_path:
         _check_start(config.checkpoint_path, config)
     if config.restart:
-        return TrainPlan(config, dataset, None)
+        return TrainPlan(config, dataset, None, eval_dataset)
     _check_same_model(config, dataset)
-    return TrainPlan(config, dataset, _newest(config.train_dir))
+    found = _newest(config.train_dir)
+    return TrainPlan(config, dataset, found, eval_dataset, _is_exported(config, found))
+
+
+def _is_exported(config: TrainConfig, found: checkpoint.Found | None) -> bool:
+    """Whether nothing is left to export; the model may lie there before it has scored, which only the status tells."""
+    return config.export_dir is None or (final_export.is_whole(config, found) and says_finished(config.train_dir))
+
+
+def _eval_dataset(config: TrainConfig) -> shards.Dataset | None:
+    """Open the split that the evaluator reads; None without an evaluator."""
+    if not config.num_evaluators:
+        return None
+    try:
+        return shards.open_dataset(str(config.dataset_dir), config.dataset_name, config.eval_split_name)
+    except ShardError as err:
+        raise ShardError(f"--eval_split_name {config.eval_split_name}, which the evaluator reads: {err}") from err
 
 
 def train(spark: Any, plan: TrainPlan) -> TrainReport:
-    """Run the roles of ``plan`` on the executors of ``spark`` until the target, and verify what they left.
+    """Run the roles of ``plan`` on the executors of ``spark`` until the target, prove what they left, and export it.
 
     Raises:
         ClusterError: the executors cannot hold the roles, or a role died; the message is the report.
         CheckpointError: the roles ended but the last checkpoint is not whole or not at the target.
         LeaseError: another run holds the run folder, or took it over.
+        ModelError, StorageError: the export that was asked for failed.
     """
     if plan.is_finished:
         return already_finished(plan)
@@ -166,30 +177,55 @@ def train_on(
 def _run(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object], held: lease.Lease) -> TrainReport:
     """Run the roles in a folder that is ours; once it is not, nothing more is written there."""
     config = plan.config
-    roles = topology.roles(config.num_ps_tasks, config.num_workers)
     status = StatusFile(config.train_dir, config.max_number_of_steps)
-    progress = TrainProgress(config.max_number_of_steps)
-    started_s = time.monotonic()
+    is_success = False
     try:
-        check_start()
-        _write_run(config, plan)
-        status.start(plan.step)
+        if plan.is_trained:
+            status.start(plan.step)
+            report = already_finished(plan)
+        else:
+            check_start()
+            _write_run(config, plan)
+            status.start(plan.step)
+            report = _run_roles(launcher, plan, status, held)
+        if config.export_dir:
+            found = checkpoint.at_step(config.train_dir, report.step)
+            report = dataclasses.replace(report, export=final_export.run(launcher, config, found))
+        held.confirm()
+        status.finish(report.step)
+        is_success = True
+    finally:
+        if not is_success:  # also after a bug of ours: no end leaves status.json at "running"
+            held.confirm()  # it may be another run's by now
+            status.fail(sys.exception() or KeyboardInterrupt())
+    return report
 
-        def on_status(role: topology.Role, values: dict[str, Any]) -> None:
-            held.check()
-            progress.update(role, values)
-            status.step(progress.step, progress.note, progress.saved)
 
-        def params(generation: int) -> dict[str, Any]:
-            """What roles get; a token of their own fences a chief that was cut off and does not know yet."""
-            token = held.advance() if generation else held.token
-            return {"config": configs.to_dict(config), "dataset": plan.dataset.to_dict(), "lease": token}
+def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: lease.Lease) -> TrainReport:
+    """Run the roles to their end and prove it."""
+    config, started_s = plan.config, time.monotonic()
+    roles = topology.roles(config.num_ps_tasks, config.num_workers, config.num_evaluators)
+    progress = TrainProgress(config.max_number_of_steps)
 
+    def params(generation: int) -> dict[str, Any]:
+        """What roles get; a token of their own fences a chief that was cut off and does not know yet."""
+        token = held.advance() if generation else held.token
+        given = {"config": configs.to_dict(config), "dataset": plan.dataset.to_dict(), "lease": token}
+        return given | ({"eval_dataset": plan.eval_dataset.to_dict()} if plan.eval_dataset else {})
+
+    def on_status(role: topology.Role, values: dict[str, Any]) -> None:
+        held.check()
+        progress.update(role, values)
+        status.evaluated(progress.evaluated)
+        status.step(progress.step, progress.note, progress.saved)
+
+    try:
         results = supervisor.supervise(
             launcher,
             PROGRAM,
             roles,
             params,
+            optional=("evaluator",),
             policy=recovery.RestartPolicy(
                 max_restarts=config.max_restarts,
                 max_generations=config.max_generations,
@@ -202,21 +238,19 @@ def _run(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object],
             start_timeout_s=config.start_timeout_s,
             log_url=storage.join(config.train_dir, "logs"),
             ports=PortRange.parse(config.port_range),
+            optional_grace_s=config.eval_last_s + _LAST_WORD_S,
         )
-        report = _verify(config, results, time.monotonic() - started_s)
-        held.confirm()
-        status.finish(report.step)
-    except (SparkcvError, KeyboardInterrupt) as err:
-        held.confirm()  # status.json may be another run's by now
-        status.fail(err)
-        raise
     finally:
         progress.close()
-    return report
+    found = completion.prove(config, roles, results)
+    status.evaluated(newest_evaluation(results.get("evaluator:0", {})))
+    return report_of(config.train_dir, found, results, time.monotonic() - started_s)
 
 
 def already_finished(plan: TrainPlan) -> TrainReport:
-    """Report a run whose folder already holds a valid checkpoint at its target."""
+    """Report a run whose folder already holds a valid checkpoint at its target; ``status.json`` agrees then."""
+    if plan.is_finished and not says_finished(plan.config.train_dir):  # its driver died before it could say so
+        StatusFile(plan.config.train_dir, plan.config.max_number_of_steps).finish(plan.step)
     prefix = plan.found.prefix_url if plan.found else ""
     return TrainReport(plan.config.train_dir, prefix, plan.step, 0, 0.0, 0, is_new=False)
 
@@ -251,7 +285,8 @@ def _settled(plan: TrainPlan, held: lease.Lease, application: str) -> TrainPlan:
         _log.info("--restart is done already: an earlier attempt of %s began %s anew", application, train_dir)
     elif checkpoint.newest_step(train_dir) == plan.step:
         return plan
-    return dataclasses.replace(plan, found=_newest(train_dir))
+    found = _newest(train_dir)
+    return dataclasses.replace(plan, found=found, is_exported=_is_exported(plan.config, found))
 
 
 def _check_start(url: str, config: TrainConfig) -> None:
@@ -309,25 +344,3 @@ def _write_run(config: TrainConfig, plan: TrainPlan) -> None:
         "config": configs.to_dict(config),
     }
     storage.write_json(storage.join(config.train_dir, "run.json"), run)
-
-
-def _verify(config: TrainConfig, results: dict[str, dict[str, Any]], elapsed_s: float) -> TrainReport:
-    """Read the last checkpoint back: success is claimed for nothing less."""
-    found = checkpoint.newest_valid(config.train_dir)
-    if found is None:
-        raise CheckpointError(f"{config.train_dir} holds no valid checkpoint, though every role reported its end")
-    target = config.max_number_of_steps if config.max_number_of_steps is not None else results["worker:0"]["step"]
-    if found.step < target:
-        raise CheckpointError(
-            f"the newest valid checkpoint {found.prefix_url} is at step {found.step}, wanted {target}"
-        )
-    workers = [result for role, result in results.items() if role.startswith("worker:")]
-    seconds = max((result.get("seconds", 0.0) for result in workers), default=0.0)
-    return TrainReport(
-        train_dir=config.train_dir,
-        checkpoint=found.prefix_url,
-        step=found.step,
-        num_images=sum(result.get("images", 0) for result in workers),
-        elapsed_s=seconds if seconds > 0 and math.isfinite(seconds) else elapsed_s,
-        num_rejected=sum(result.get("num_rejected", 0) for result in workers),
-    )

@@ -45,19 +45,30 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     task = Task.from_params(ctx.params)
     started_s = time.monotonic()
     local = checkpoint.fetch(task.found, ctx.scratch_dir)
-    step = _step(task, local)
-    assignments = assign(task.dataset.shards, ctx.role.index, task.num_evaluators)
-    result = Part(step=step, tally=Tally(task.num_classes), versions=_versions())
-    if share(assignments) != 0 and assignments:
-        _evaluate(ctx, task, local, assignments, result)
+    result = evaluate(ctx, task, local)
     result.seconds = time.monotonic() - started_s
     parts.write(storage.join(task.parts_url, part_name(ctx.role.index)), result)
     return {
         "num_examples": result.tally.num_examples,
         "num_rejected": result.num_rejected,
-        "step": step,
+        "step": result.step,
         "seconds": result.seconds,
     }
+
+
+def evaluate(
+    ctx: NodeContext, task: Task, local: str, *, use_gpus: bool = True, spool_bytes: int = _SPOOL_BYTES
+) -> Part:
+    """This role's share of the records through the net at the checkpoint whose ``local`` prefix was fetched.
+
+    Reports ``{"examples", "target"}`` now and then. Raises as :func:`main`, and ClusterError once it was told to stop.
+    """
+    assignments = assign(task.dataset.shards, ctx.role.index, task.num_evaluators)
+    result = Part(step=_step(task, local), tally=Tally(task.num_classes), versions=_versions())
+    if share(assignments) != 0 and assignments:
+        settings = _session_config(ctx, task.config.num_intra_op_threads, use_gpus)
+        _evaluate(ctx, task, local, assignments, result, settings, spool_bytes)
+    return result
 
 
 def _step(task: Task, local: str) -> int:
@@ -75,7 +86,15 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), "tensorflow": tf.__version__, "numpy": np.__version__}
 
 
-def _evaluate(ctx: NodeContext, task: Task, local: str, assignments: list[Assignment], result: Part) -> None:
+def _evaluate(
+    ctx: NodeContext,
+    task: Task,
+    local: str,
+    assignments: list[Assignment],
+    result: Part,
+    settings: Any,
+    spool_bytes: int,
+) -> None:
     """Runs the net over the assignments and adds to ``result``."""
     config, dataset = task.config, task.dataset
     # The budget is of the whole split: its bad records may all be this evaluator's.
@@ -85,7 +104,7 @@ def _evaluate(ctx: NodeContext, task: Task, local: str, assignments: list[Assign
     spool = Spool(
         assignments,
         ctx.scratch_dir,
-        max_bytes=max(_SPOOL_BYTES, 3 * largest),
+        max_bytes=max(spool_bytes, 3 * largest),
         seed=None,
         num_epochs=1,
         check=check,
@@ -93,7 +112,7 @@ def _evaluate(ctx: NodeContext, task: Task, local: str, assignments: list[Assign
     )
     with spool, tf.Graph().as_default():
         batches, logits, saver = _build(task, spool, local)
-        with tf.Session(config=_session_config(ctx, config.num_intra_op_threads)) as session:
+        with tf.Session(config=settings) as session:
             saver.restore(session, local)
             session.run(batches.initializer)
             mistakes = _Mistakes(config.num_worst)
@@ -128,10 +147,14 @@ def _build(task: Task, spool: Spool, local: str) -> tuple[EvalBatches, Any, Any]
     return batches, logits, restore.restorer(wanted)
 
 
-def _session_config(ctx: NodeContext, num_threads: int) -> Any:
+def _session_config(ctx: NodeContext, num_threads: int, use_gpus: bool) -> Any:
     """Threads as asked, or (0) this machine's cores shared with the other evaluators on it."""
     threads = num_threads or share_of_cores(ctx, ctx.role.job)
-    return tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=max(2, threads))
+    return tf.ConfigProto(
+        intra_op_parallelism_threads=threads,
+        inter_op_parallelism_threads=max(2, threads),
+        device_count={} if use_gpus else {"GPU": 0},
+    )
 
 
 def _run(

@@ -7,9 +7,10 @@ it wants and adds its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from sparkcv.evaluate.curves import Curves, Point, smooth
+from sparkcv.evaluate.history import Row
 from sparkcv.evaluate.metrics import ClassMetrics, Metrics
 from sparkcv.evaluate.outcome import Outcome
 from sparkcv.evaluate.plots import Line, LineChart, heat_map, line_chart
@@ -40,8 +41,11 @@ NUM_PAIRS = 10
 MAX_REJECTED = 100
 
 
-def page(outcome: Outcome, curves: Curves) -> Report:
-    """The report of one evaluation; ``curves`` are those of its training run, empty if unknown."""
+def page(outcome: Outcome, curves: Curves, history: Mapping[int, Row] | None = None) -> Report:
+    """The report of one evaluation.
+
+    ``curves`` are those of its training run, empty if unknown, and ``history`` is what the run's evaluator found.
+    """
     return Report(
         title=f"{outcome.run_name}: {outcome.model_name} on {outcome.dataset_name}/{outcome.split}",
         subtitle=f"checkpoint of step {outcome.step:,}"
@@ -49,7 +53,7 @@ def page(outcome: Outcome, curves: Curves) -> Report:
         + f" · {outcome.image_size} px · {outcome.checkpoint}",
         facts=headline(outcome),
         sections=[
-            training(curves),
+            training(curves, history or {}),
             confusion(outcome.metrics),
             classes(outcome.metrics),
             mistakes(outcome),
@@ -85,14 +89,24 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
-def training(curves: Curves) -> Section:
-    """Loss and learning rate over the run's steps."""
+def training(curves: Curves, history: Mapping[int, Row] | None = None) -> Section:
+    """Loss, learning rate and, where the run had an evaluator, the accuracy over the run's steps."""
+    rows = [(history or {})[step] for step in sorted(history or {})]
     charts = [
         _curve("Loss", "loss", curves, lambda point: point.loss, smoothed=True),
+        _accuracy(rows),
         _curve("Learning rate", "learning rate", curves, lambda point: point.learning_rate, smoothed=False),
     ]
     drawn = [chart for chart in charts if chart is not None]
     blocks: list[Block] = [Charts(drawn)] if drawn else [_no_curves()]
+    if rows:
+        best = max(rows, key=lambda row: row.accuracy)
+        blocks.append(
+            Paragraph(
+                f"While it went on, the evaluator's newest accuracy was {percent(rows[-1].accuracy)} at step"
+                f" {rows[-1].step:,}, the best {percent(best.accuracy)} at step {best.step:,}."
+            )
+        )
     if curves.restarts:
         times = "once" if len(curves.restarts) == 1 else f"{len(curves.restarts):,} times"
         steps = ", ".join(f"{step:,}" for step in curves.restarts[:10]) + (", …" if len(curves.restarts) > 10 else "")
@@ -105,6 +119,12 @@ def training(curves: Curves) -> Section:
             Paragraph(f"{_count(curves.num_unreadable, 'line')} of metrics.jsonl could not be read.", "warning")
         )
     return Section("Training", blocks)
+
+
+def _accuracy(rows: Sequence[Row]) -> LineChart | None:
+    points = [(float(row.step), row.accuracy) for row in rows]
+    line = Line("by the evaluator", points, "smooth")
+    return line_chart("Accuracy while training", [line], x_label="step", y_label="accuracy", from_zero=True)
 
 
 def _no_curves() -> Paragraph:

@@ -28,6 +28,7 @@ from sparkcv.train.checkpoint_manifest import prefix_name
 
 __all__ = [
     "Found",
+    "at_step",
     "clean",
     "fetch",
     "fetch_newest",
@@ -36,6 +37,7 @@ __all__ = [
     "newest_valid",
     "prefix_name",
     "publish",
+    "steps",
     "verify",
 ]
 
@@ -85,6 +87,20 @@ def fetch_newest(run_url: str, scratch_dir: str) -> tuple[Found, str] | None:
 def newest_step(run_url: str) -> int:
     """Return the step of the newest checkpoint by name alone, 0 without one: for what need not be exact."""
     return max((int(at[1]) for name in _sizes(run_url) if (at := checkpoint_manifest.FILE.fullmatch(name))), default=0)
+
+
+def steps(run_url: str) -> list[int]:
+    """Return the steps of the checkpoints that have a manifest, oldest first, by their names alone."""
+    found = [at for name in _sizes(run_url) if (at := checkpoint_manifest.FILE.fullmatch(name)) and at[2] == "json"]
+    return sorted(int(at[1]) for at in found)
+
+
+def at_step(run_url: str, step: int) -> Found:
+    """Return a run's checkpoint of ``step``, to be fetched: sizes are looked at, bytes are not.
+
+    Raises CheckpointError or MissingFileError if it is not there any more, or not whole.
+    """
+    return _read(run_url, step, _sizes(run_url))
 
 
 def locate(url: str) -> Found:
@@ -182,8 +198,7 @@ def publish(
                 with contextlib.suppress(StorageError):  # the first error is the one to tell
                     clean(run_url)
             raise
-    steps = _whole_steps(run_url, step)
-    kept = steps[-max(1, keep) :]
+    kept = [whole for whole in steps(run_url) if whole <= step][-max(1, keep) :]
     fence()
     storage.write_text(storage.join(run_url, _POINTER), _pointer_text(kept))
     _prune(run_url, kept[0])  # not before the pointer has let go of them
@@ -207,9 +222,9 @@ def _newest(run_url: str, prove: Callable[[Found], Any]) -> tuple[Found, Any] | 
     """Return the newest checkpoint that ``prove`` raises no error for, and what it returned."""
     sizes = _sizes(run_url)
     interrupted = _interrupted(sizes)
-    steps = sorted({int(at[1]) for name in sizes if (at := checkpoint_manifest.FILE.fullmatch(name))}, reverse=True)
+    named = sorted({int(at[1]) for name in sizes if (at := checkpoint_manifest.FILE.fullmatch(name))}, reverse=True)
     skipped: list[tuple[int, str]] = []
-    for step in steps:
+    for step in named:
         if step in interrupted:
             skipped.append((step, "its save was interrupted"))
             continue
@@ -284,12 +299,6 @@ def _put(found: Found, local_dir: str, run_url: str, fence: Callable[[], None]) 
     fence()
     storage.write_json(manifest_url, found.manifest)
     storage.delete(marker)
-
-
-def _whole_steps(run_url: str, step: int) -> list[int]:
-    """Return the steps up to ``step`` whose checkpoints have a manifest, oldest first."""
-    found = [at for name in _sizes(run_url) if (at := checkpoint_manifest.FILE.fullmatch(name)) and at[2] == "json"]
-    return sorted(int(at[1]) for at in found if int(at[1]) <= step)
 
 
 def _prune(run_url: str, oldest_kept: int) -> None:

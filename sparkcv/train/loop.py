@@ -21,6 +21,7 @@ from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster.topology import NodeContext
 from sparkcv.config import TrainConfig
 from sparkcv.errors import DataError, PreemptedError, UsageError
+from sparkcv.evaluate import following
 from sparkcv.inputs.audit import Audit, Decoder
 from sparkcv.inputs.batches import TrainBatches, train_batches
 from sparkcv.inputs.meter import Meter
@@ -43,12 +44,13 @@ _log = logs.get(__name__)
 
 
 def main(ctx: NodeContext) -> dict[str, Any]:
-    """Run one role of a training run: ``ps`` serves until it is told to stop, ``worker`` trains to the target.
+    """Run one role of a training run: ``ps`` serves until told to stop, ``worker`` trains, ``evaluator`` follows.
 
     ``ctx.params`` holds ``config`` (a TrainConfig) and ``dataset`` (a Dataset), both as dicts, and ``lease``, the
-    token without which the chief publishes nothing (if it is there). Returns, for a worker, ``step``, ``checkpoint``
-    (URL of the last one; None but for the chief), ``images`` and ``seconds`` (this worker's), ``num_rejected`` and the
-    first 20 ``rejected``.
+    token without which nothing is published (if it is there); for an evaluator, whose part is
+    :mod:`sparkcv.evaluate.following`, also ``eval_dataset``. Returns, for a worker, ``step``, ``checkpoint`` (URL of
+    the last one; None but for the chief), ``images`` and ``seconds`` (this worker's), ``num_rejected`` and the first 20
+    ``rejected``.
 
     Raises PreemptedError on the chief that was told to stop, after saving; DataError, CheckpointError, ClusterError and
     StorageError with a sentence for the user.
@@ -58,8 +60,10 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     config = configs.from_dict(TrainConfig, ctx.params["config"])
     if ctx.role.job == "ps":
         return _serve(ctx, config)
+    if ctx.role.job == "evaluator":
+        return following.main(ctx)
     if ctx.role.job != "worker":
-        raise UsageError(f"a training run has the roles ps and worker, not {ctx.role}")
+        raise UsageError(f"a training run has the roles ps, worker and evaluator, not {ctx.role}")
     return _Worker(ctx, config, Dataset.from_dict(ctx.params["dataset"])).run()
 
 

@@ -35,6 +35,7 @@ def test_a_run_is_running_then_finished(run_dir):
         "target": 100,
         "restarts": 0,
         "note": None,
+        "evaluated": None,
         "reason": None,
     }
     file.step(20)

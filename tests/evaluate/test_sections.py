@@ -4,6 +4,7 @@ import json
 
 from sparkcv.evaluate import sections
 from sparkcv.evaluate.curves import Curves, parse
+from sparkcv.evaluate.history import Row
 from sparkcv.evaluate.report import Charts, Columns, Fold, Gallery, Heat, Paragraph, Table, render
 from sparkcv.evaluate.sections import page
 from sparkcv.inputs.quarantine import Reject
@@ -47,6 +48,16 @@ def test_absent_curves_are_said_to_be_absent():
     section = sections.training(Curves())
     assert "holds no metrics.jsonl" in texts(section)
     assert not blocks_of(section, Charts)
+
+
+def test_what_the_runs_evaluator_found_is_drawn_and_said():
+    rows = {step: Row(step, acc, 1.0, acc, 0.5, 10, 0, 1.0, "id") for step, acc in ((10, 0.5), (20, 0.75), (30, 0.7))}
+    section = sections.training(Curves(), rows)
+    (charts,) = blocks_of(section, Charts)
+    assert [chart.title for chart in charts.charts] == ["Accuracy while training"]
+    said = "the evaluator's newest accuracy was 70.0 % at step 30, the best 75.0 % at step 20"
+    assert said in texts(section)
+    assert "Accuracy while training" not in texts(sections.training(Curves()))
 
 
 def test_restarts_are_drawn_and_said():

@@ -40,7 +40,7 @@ def write_shard(path, payloads, *, with_count=True):
 
 
 def write_dataset(folder, shards, *, name="shapes", split="train"):
-    """A dataset folder with manifest and labels of ``shards``, each a list of payloads."""
+    """A dataset folder with manifest and labels of ``shards``, each a list of payloads; a further split is added."""
     entries = []
     folder.mkdir(parents=True, exist_ok=True)
     for index, payloads in enumerate(shards):
@@ -52,9 +52,11 @@ def write_dataset(folder, shards, *, name="shapes", split="train"):
             {"name": file.name, "records": len(payloads), "bytes": len(data), "crc32c": crc32c, "labels": {}}
         )
     (folder / "labels.txt").write_text("".join(f"{i}:{label}\n" for i, label in enumerate(CLASSES)))
-    splits = {split: {"seed": 0, "shards": entries}}
+    url = str(folder / "manifest.json")
+    splits = storage.read_json(url)["splits"] if storage.exists(url) else {}
+    splits[split] = {"seed": 0, "shards": entries}
     manifest = {"schema": 1, "dataset_name": name, "labels": list(CLASSES), "splits": splits}
-    storage.write_json(str(folder / "manifest.json"), manifest)
+    storage.write_json(url, manifest)
 
 
 def drawn_shards(num_shards=4, per_shard=12, size=32):

@@ -112,10 +112,15 @@ def ps(config: TrainConfig) -> Memory:
 
 
 def largest(config: TrainConfig, dataset: Dataset | None = None) -> tuple[str, Memory]:
-    """Return the role that takes the most, which any executor may get."""
+    """Return the role that takes the most, which any executor may get; the exporter comes when the others are gone."""
     roles = [("worker", worker(config, dataset))]
     if config.num_ps_tasks:
         roles.append(("ps", ps(config)))
+    if config.num_evaluators:
+        forward = _forward(config.model_name, config.train_image_size, config.batch_size)
+        roles.append(("evaluator", Memory(_IMPORTED + _weights(config), forward)))
+    if config.export_dir:
+        roles.append(("exporter", Memory(_IMPORTED + 2 * _weights(config), exporter(config.model_name))))
     return max(roles, key=lambda role: role[1].likely)
 
 

@@ -46,7 +46,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     _log.info("frozen graph and SavedModel agree to %.1e on one picture", difference)
     ctx.report({"doing": "publishing"})
     manifest = manifests.read_manifest(folder)
-    publish_model(folder, str(task.config.model_dir))
+    publish_model(folder, str(task.config.model_dir), may_replace=task.may_replace)
     if task.config.output_file:
         storage.publish(os.path.join(folder, manifests.FROZEN_GRAPH), task.config.output_file)
     return {"digest": manifest.digest, "step": manifest.step, "proof": difference}

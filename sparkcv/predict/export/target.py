@@ -12,8 +12,12 @@ def check_target(url: str) -> None:
         raise FileExistsAlreadyError(f"--model_dir: {url!r} is there already; wanted a new or an empty folder")
 
 
-def publish_model(local_dir: str, url: str) -> None:
-    """Make a local model folder appear at ``url``, whole; raises FileExistsAlreadyError as :func:`check_target`."""
-    check_target(url)
-    storage.delete(url)  # the empty folder that may be there
-    storage.publish_dir(local_dir, url)
+def publish_model(local_dir: str, url: str, *, may_replace: bool = False) -> None:
+    """Make a local model folder appear at ``url``, whole.
+
+    Raises FileExistsAlreadyError as :func:`check_target`, unless it ``may_replace`` what is there.
+    """
+    if not may_replace:
+        check_target(url)
+        storage.delete(url)  # the empty folder that may be there
+    storage.publish_dir(local_dir, url, overwrite=may_replace)

@@ -8,6 +8,8 @@ from sparkcv import config as configs
 from sparkcv.config import ExportConfig
 from sparkcv.train.checkpoint import Found
 
+_PLAIN = ("labels_url", "image_size", "preprocessing", "may_replace")  # fields that are JSON as they are
+
 
 @dataclasses.dataclass(frozen=True)
 class ExportTask:
@@ -20,6 +22,7 @@ class ExportTask:
         labels_url: where they were read, for messages.
         image_size: side of the input in pixels.
         preprocessing: name of the preprocessing.
+        may_replace: whether what lies at ``model_dir`` is known to be replaceable.
     """
 
     config: ExportConfig
@@ -28,6 +31,7 @@ class ExportTask:
     labels_url: str
     image_size: int
     preprocessing: str
+    may_replace: bool = False
 
     def to_params(self) -> dict[str, Any]:
         """Return a JSON value that :meth:`from_params` reads."""
@@ -37,7 +41,7 @@ class ExportTask:
             "manifest": dict(self.found.manifest),
             "names": list(self.found.names),
         }
-        fields = {name: getattr(self, name) for name in ("labels_url", "image_size", "preprocessing")}
+        fields = {name: getattr(self, name) for name in _PLAIN}
         return {"config": configs.to_dict(self.config), "found": found, "labels": list(self.labels), **fields}
 
     @classmethod
@@ -48,7 +52,5 @@ class ExportTask:
             config=configs.from_dict(ExportConfig, params["config"]),
             found=found,
             labels=tuple(params["labels"]),
-            labels_url=params["labels_url"],
-            image_size=params["image_size"],
-            preprocessing=params["preprocessing"],
+            **{name: params[name] for name in _PLAIN},
         )

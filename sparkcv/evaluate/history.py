@@ -1,0 +1,150 @@
+"""What a run's evaluator found at each checkpoint, and the best of it: files of the run that survive its restarts.
+
+``eval/metrics.jsonl`` has a line a checkpoint in order of step, ``best.json`` the checkpoint with the highest accuracy.
+Both are written whole, by the one evaluator, so that a reader never sees half of one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sparkcv import logs, storage
+from sparkcv.errors import MissingFileError, StorageError
+from sparkcv.evaluate.outcome import Outcome
+from sparkcv.train.checkpoint import Found
+
+__all__ = ["BEST", "DIR", "FILE_NAME", "History", "METRIC", "Row", "identity", "read"]
+
+DIR = "eval"
+"""The folder in a train_dir that has the evaluator's event files, too."""
+
+FILE_NAME = "metrics.jsonl"
+BEST = "best.json"
+METRIC = "accuracy"
+SCHEMA = 1
+
+_log = logs.get(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """The numbers of one checkpoint; ``checkpoint`` tells it from another one of the same step."""
+
+    step: int
+    accuracy: float
+    recall_5: float
+    mean_recall: float
+    loss: float | None
+    num_examples: int
+    num_rejected: int
+    seconds: float
+    checkpoint: str
+
+    @classmethod
+    def of(cls, outcome: Outcome, found: Found) -> Row:
+        """The row of a finished evaluation of the checkpoint ``found``."""
+        return cls(
+            step=outcome.step,
+            accuracy=outcome.metrics.accuracy,
+            recall_5=outcome.metrics.recall_at_k,
+            mean_recall=outcome.metrics.mean_recall,
+            loss=outcome.metrics.loss,
+            num_examples=outcome.metrics.num_examples,
+            num_rejected=outcome.num_rejected,
+            seconds=round(outcome.seconds, 3),
+            checkpoint=identity(found),
+        )
+
+
+def identity(found: Found) -> str:
+    """What tells a checkpoint from one that was saved again at its step: 16 hexadecimal digits over its files."""
+    return hashlib.sha256(json.dumps(found.manifest.get("files"), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def read(train_dir: str) -> dict[int, Row]:
+    """The rows of a run by step, in order; empty if it was never evaluated. Raises StorageError.
+
+    A line that does not read is left out: such numbers are a help, never a reason to fail.
+    """
+    url = storage.join(train_dir, DIR, FILE_NAME)
+    try:
+        lines = storage.read_bytes(url).decode("utf-8", "replace").splitlines()
+    except MissingFileError:
+        return {}
+    rows = [row for row in map(_parsed, lines) if row is not None]
+    return {row.step: row for row in sorted(rows, key=lambda row: row.step)}
+
+
+class History:
+    """The rows and the best of one run, kept in storage by its evaluator.
+
+    ``of`` says what was evaluated, such as the split: an accuracy on other data is no better and no worse.
+    """
+
+    def __init__(self, train_dir: str, of: Mapping[str, Any]) -> None:
+        self._train_dir, self._of = train_dir, dict(of)
+        self.rows = read(train_dir)
+        self.best = self._read_best()
+
+    @property
+    def newest(self) -> Row | None:
+        """The row of the highest step."""
+        return self.rows[max(self.rows)] if self.rows else None
+
+    def has(self, found: Found) -> bool:
+        """Whether that very checkpoint was evaluated."""
+        row = self.rows.get(found.step)
+        return row is not None and row.checkpoint == identity(found)
+
+    def add(self, row: Row, found: Found) -> None:
+        """Keep a row, and its checkpoint as the best if it is; raises StorageError."""
+        self.rows = dict(sorted({**self.rows, row.step: row}.items()))
+        text = "".join(json.dumps(dataclasses.asdict(one)) + "\n" for one in self.rows.values())
+        storage.write_text(storage.join(self._train_dir, DIR, FILE_NAME), text)
+        if self.best is not None and row.accuracy <= self.best["value"]:
+            return
+        best = {
+            "schema": SCHEMA,
+            "step": row.step,
+            "checkpoint": found.prefix_url,
+            "identity": row.checkpoint,
+            "metric": METRIC,
+            "value": row.accuracy,
+            "when": time.time(),
+            "of": self._of,
+        }
+        storage.write_json(storage.join(self._train_dir, BEST), best)
+        self.best = best
+
+    def _read_best(self) -> dict[str, Any] | None:
+        """The best until now, if it is of the same data; one that does not read is replaced."""
+        url = storage.join(self._train_dir, BEST)
+        try:
+            best = storage.read_json(url) if storage.exists(url) else None
+        except StorageError as err:
+            _log.warning("%s does not read and is replaced: %s", url, err)
+            return None
+        if not isinstance(best, dict) or best.get("metric") != METRIC or best.get("of") != self._of:
+            return None
+        return best if _number(best.get("value")) is not None else None
+
+
+def _parsed(line: str) -> Row | None:
+    try:
+        value = json.loads(line)
+        row = Row(**value)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    usable = type(row.step) is int and row.step >= 0 and _number(row.accuracy) is not None
+    return row if usable else None
+
+
+def _number(value: Any) -> float | None:
+    is_one = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if is_one else None
