@@ -14,7 +14,7 @@ from sparkcv.cluster.chatter import is_chatter
 from sparkcv.cluster.launchers import Launch
 from sparkcv.cluster.link import SILENCE_S
 from sparkcv.cluster.pace import STOPPED_STATES, Pace, Straggler
-from sparkcv.cluster.recovery import GenerationLostError, Recovery, is_final, who_restarts
+from sparkcv.cluster.recovery import GenerationLostError, Recovery, is_final, tell, who_restarts
 from sparkcv.cluster.topology import Role
 from sparkcv.cluster.verdict import stall_verdict, verdict
 from sparkcv.errors import LaunchTimeoutError, PreemptedError, SparkcvError
@@ -134,11 +134,12 @@ class Follower:
     def _mend_optional(self, one: Seen) -> None:
         error = verdict([one], self._launch)
         if one.end is not None and not is_final([one]) and self._recovery.optional.take(time.monotonic()):
-            _log.warning("%s", error)
+            tell(error)
             self._restart([one.role], 0.0)
             return
         self._let_go.add(one.role)
-        _log.warning("the run goes on without %s: %s", one.role, error)
+        tell(error)
+        _log.warning("the run goes on without %s", one.role)
 
     def _restart(self, roles: Sequence[Role], pause_s: float) -> None:
         """Orders node processes anew, after a pause in which everything is still heard."""

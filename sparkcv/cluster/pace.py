@@ -21,9 +21,9 @@ _STORAGE_WAIT = re.compile(r"waiting up to \d+ s more")  # sparkcv.storage says 
 _STORAGE_WAIT_S = 30.0
 
 SLOW_SHARE = 0.5  # of the others' median rate: below is slow,
-SLOW_FOR_S = 30.0  # if it lasts: longer than the shadow in the rate of a stop of 20 s
+SLOW_FLOORS = 0.75  # if it lasts for so much of the floor: longer than a stop of half of it shows in the rate
 RECOVERED_SHARE = 0.75  # not slow any more; more than SLOW_SHARE, so that nobody goes to and fro
-_RATE_WINDOW_S = 20.0
+_RATE_FLOORS = 0.5  # of the floor, in which the rate is taken
 _HISTORY = 50
 
 
@@ -86,11 +86,11 @@ class _Record:
         self.step, self.since_s, self.excused_until_s = step, now_s, float("-inf")
         self.samples.append((now_s, step))
 
-    def rate(self, now_s: float) -> float | None:
-        """Steps a second of late; None if there is no telling, such as in and after a pause with a reason."""
+    def rate(self, now_s: float, window_s: float) -> float | None:
+        """Steps a second within ``window_s``; None if there is no telling, such as after a pause with a reason."""
         if len(self.samples) < 2 or self.is_resuming:
             return None
-        while len(self.samples) > 2 and self.samples[1][0] <= now_s - _RATE_WINDOW_S:
+        while len(self.samples) > 2 and self.samples[1][0] <= now_s - window_s:
             self.samples.popleft()
         (first_s, first), (last_s, last) = self.samples[0], self.samples[-1]
         is_late = now_s - last_s > 2 * statistics.median(self.gaps_s or [0.0])
@@ -179,9 +179,11 @@ class Pace:
     def stragglers(self, now_s: float) -> list[Straggler]:
         """The roles that have turned out slow since the last call; each once until it recovers.
 
-        Slow is less than ``SLOW_SHARE`` of the median rate of the others of its job, for ``SLOW_FOR_S``.
+        Slow is less than ``SLOW_SHARE`` of the median rate of the others of its job, for 30 s with a floor of 40 s.
         """
-        rates = {role: rate for role, record in self._records.items() if (rate := record.rate(now_s)) is not None}
+        window_s = _RATE_FLOORS * self._floor_s
+        known = {role: record.rate(now_s, window_s) for role, record in self._records.items()}
+        rates = {role: rate for role, rate in known.items() if rate is not None}
         found = []
         for role, rate in sorted(rates.items()):
             others = [other for peer, other in rates.items() if peer.job == role.job and peer != role]
@@ -220,7 +222,7 @@ class Pace:
             record.slow_s = now_s if record.slow_s is None else record.slow_s
         elif not was_slow or rate >= RECOVERED_SHARE * others:
             record.slow_s = None
-        is_slow = record.slow_s is not None and (was_slow or now_s - record.slow_s >= SLOW_FOR_S)
+        is_slow = record.slow_s is not None and (was_slow or now_s - record.slow_s >= SLOW_FLOORS * self._floor_s)
         record.straggler = Straggler(role, rate, others) if is_slow else None
         if was_slow and not is_slow:
             self._recovered.append(Straggler(role, rate, others))

@@ -23,6 +23,7 @@ __all__ = [
     "Recovery",
     "RestartPolicy",
     "is_final",
+    "tell",
     "who_restarts",
 ]
 
@@ -131,13 +132,19 @@ class Recovery:
         if not budget.take(time.monotonic()):
             raise _gave_up(budget, error, self._first)
         pause_s = self._backoff.next_s()
-        _log.warning("%s", error)
+        tell(error)
         _log.warning(
             "starting %s in %.1f s, restart %d of %d in an hour", what, pause_s, budget.num_taken, budget.limit
         )
         if self._on_restart is not None:
             self._on_restart(str(error).partition("\n")[0])
         return pause_s
+
+
+def tell(error: SparkcvError) -> None:
+    """Logs a whole report that does not end the run; line by line, as the log escapes breaks inside of a message."""
+    for line in str(error).split("\n"):
+        _log.warning("%s", line)
 
 
 def is_final(failed: Sequence[Seen]) -> bool:
