@@ -23,6 +23,7 @@ builtin that it is, so that ``except FileNotFoundError`` works as a Python progr
     ├── ModelError         (ValueError)     an exported model that is not what its model.json says
     └── ClusterError       (RuntimeError)
         ├── RoleFailedError     a role died or reported an error
+        │   └── MemoryExceededError (MemoryError)  its container used more than it was given
         ├── LaunchTimeoutError  (TimeoutError)  the roles did not all start
         └── ChannelError        (ConnectionError)  an unauthentic or malformed message
 """
@@ -117,6 +118,10 @@ class ClusterError(SparkcvError, RuntimeError):
 
 class RoleFailedError(ClusterError):
     """A role died or reported an error; the message is the report for the user."""
+
+
+class MemoryExceededError(RoleFailedError, MemoryError):
+    """The cluster manager killed a role's container for the memory that it used."""
 
 
 class LaunchTimeoutError(ClusterError, TimeoutError):

@@ -13,7 +13,7 @@ from typing import Any
 from sparkcv import errors, logs
 from sparkcv.cluster.board import Seen
 from sparkcv.cluster.topology import Role
-from sparkcv.errors import ClusterError, RoleFailedError, SparkcvError
+from sparkcv.errors import ClusterError, MemoryExceededError, RoleFailedError, SparkcvError
 
 __all__ = [
     "Backoff",
@@ -32,6 +32,7 @@ OnRestart = Callable[[str], None]
 WINDOW_S = 3600.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
+_MAX_OVERRUNS = 1
 _log = logs.get(__name__)
 
 
@@ -110,6 +111,7 @@ class Recovery:
         self._restarts, self._generations = Budget(policy.max_restarts), Budget(policy.max_generations)
         self._backoff, self._on_restart = Backoff(), on_restart
         self._first: SparkcvError | None = None
+        self._num_overruns = 0
         self._highest_step = 0
 
     def heard(self, role: Role, status: Mapping[str, Any]) -> None:
@@ -124,7 +126,14 @@ class Recovery:
         return self._count(error, self._restarts, f"{', '.join(map(str, roles))} in place")
 
     def generation(self, error: SparkcvError) -> float:
-        """Counts a new launch of all roles; returns the pause before it, or raises what ends the run."""
+        """Counts a new launch of all roles; returns the pause before it, or raises what ends the run.
+
+        Containers of the same size that were killed for their memory a second time would be killed a third time.
+        """
+        if isinstance(error, MemoryExceededError):
+            self._num_overruns += 1
+            if self._num_overruns > _MAX_OVERRUNS:
+                raise error
         return self._count(error, self._generations, "all roles anew, with new addresses")
 
     def _count(self, error: SparkcvError, budget: Budget, what: str) -> float:

@@ -14,7 +14,7 @@ from sparkcv.cluster.memory import Overrun, overrun
 from sparkcv.cluster.messages import End
 from sparkcv.cluster.pace import Silence
 from sparkcv.cluster.topology import Role
-from sparkcv.errors import ClusterError, RoleFailedError, SparkcvError
+from sparkcv.errors import ClusterError, MemoryExceededError, RoleFailedError, SparkcvError
 
 __all__ = ["stall_verdict", "verdict"]
 
@@ -35,7 +35,7 @@ def verdict(failed: Sequence[Seen], launch: Launch) -> SparkcvError:
     if kind is errors.UsageError or kind is errors.PreemptedError:
         told: SparkcvError = kind(text)  # they have exit codes of their own
         return told
-    return RoleFailedError(text)
+    return RoleFailedError(text) if failure.overrun is None else MemoryExceededError(text)
 
 
 def stall_verdict(one: Seen, silence: Silence, stack_lines: Sequence[str], launch: Launch) -> RoleFailedError:

@@ -9,10 +9,10 @@ import pytest
 
 from sparkcv.cluster.board import Seen
 from sparkcv.cluster.messages import End
-from sparkcv.cluster.recovery import Backoff, Budget, RestartPolicy, is_final, who_restarts
+from sparkcv.cluster.recovery import Backoff, Budget, Recovery, RestartPolicy, is_final, who_restarts
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.cluster.topology import Role, roles
-from sparkcv.errors import ClusterError, PreemptedError, RoleFailedError
+from sparkcv.errors import ClusterError, MemoryExceededError, PreemptedError, RoleFailedError
 from tests.contracts.local_launcher import LocalLauncher
 
 LIVE = "recovery_programs:live"
@@ -142,6 +142,14 @@ def test_a_sigterm_to_the_driver_ends_the_run_in_order(run):
 
     with pytest.raises(PreemptedError, match="the driver was told to end by SIGTERM"):
         run({}, on_status=terminate)
+
+
+def test_a_container_that_is_too_small_is_not_tried_a_third_time():
+    recovery = Recovery(POLICY)
+    first, second = MemoryExceededError("4.2 GB of 4 GB used"), MemoryExceededError("4.3 GB of 4 GB used")
+    assert recovery.generation(first) == 0.5
+    with pytest.raises(MemoryExceededError, match="4.3 GB"):
+        recovery.generation(second)
 
 
 def test_a_budget_is_of_an_hour():
