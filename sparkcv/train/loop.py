@@ -253,7 +253,7 @@ class _Worker:
         if is_chief and stop.was_told:
             raise PreemptedError(
                 f"told to stop at step {stop.step}; {f'saved {found.prefix_url}' if found else 'nothing to save yet'};"
-                " the same command resumes"
+                f" the same command{' without --restart' if config.restart else ''} resumes"
             )
         spool.quarantine.close()
         rejects = [reject.to_dict() for reject in spool.quarantine.first(20)]

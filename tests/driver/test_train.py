@@ -8,6 +8,7 @@ from sparkcv.driver import train
 from sparkcv.errors import CheckpointError, ClusterError, LeaseError, UsageError
 from sparkcv.train import checkpoint, lease_file
 from tests.contracts.local_launcher import LocalLauncher
+from tests.driver.unheld import Unheld
 from tests.inputs import data
 
 
@@ -144,6 +145,17 @@ def test_a_run_json_that_is_no_object_is_refused(config, run_url):
         train.prepare(config())
 
 
+@pytest.mark.parametrize("name", ["status.json", "run.json"])
+def test_a_link_in_the_place_of_a_status_file_is_replaced_not_followed(config, run_url, tmp_path, name):
+    (tmp_path / "elsewhere").write_text("{}")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ClusterError, match="slot"):
+        train.train_on(LocalLauncher(0, []), train.prepare(config(start_timeout_s=0.2)))
+    assert (tmp_path / "elsewhere").read_text() == "{}"
+    assert not storage.is_link(f"{run_url}/{name}")
+
+
 def test_a_restart_does_not_start_from_what_it_moves_aside(config, run_url, tmp_path):
     publish(tmp_path, run_url, 50)
     with pytest.raises(UsageError, match=r"model\.ckpt-50 lies in --train_dir .*, which --restart clears"):
@@ -154,23 +166,3 @@ def test_without_the_lease_both_runs_start(config):
     """The mechanism off, by its own parameter."""
     plan = train.prepare(config())
     start(plan, lambda: start(plan, hold=Unheld), hold=Unheld)
-
-
-class Unheld:
-    """What a run has instead of a lease where nobody owns a folder."""
-
-    token, former = None, None
-
-    def __init__(self, *_, **__):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def check(self):
-        pass
-
-    confirm = check
