@@ -219,6 +219,10 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
         status.evaluated(progress.evaluated)
         status.step(progress.step, progress.note, progress.saved)
 
+    def on_restart(sentence: str) -> None:
+        held.confirm()  # a driver that was stopped for a while has lost its roles, and maybe the folder
+        status.restarted(sentence)
+
     try:
         results = supervisor.supervise(
             launcher,
@@ -233,7 +237,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
                 stall_timeout_s=config.stall_timeout_s,
             ),
             on_status=on_status,
-            on_restart=status.restarted,
+            on_restart=on_restart,
             on_slow=progress.slow,
             start_timeout_s=config.start_timeout_s,
             log_url=storage.join(config.train_dir, "logs"),

@@ -18,4 +18,4 @@ class Unheld:
     def check(self):
         pass
 
-    confirm = check
+    confirm = advance = check

@@ -80,7 +80,7 @@ def test_a_damaged_newest_checkpoint_is_skipped_and_the_one_before_resumes(run_d
     assert plan.step == 25
     ((step, reason),) = plan.found.skipped
     assert step == 50
-    assert "manifest" in reason
+    assert "manifest" in reason or name in reason
 
 
 @pytest.mark.parametrize("pointer", [None, b"", b'model_checkpoint_path: "mod', b"\0\xff"])
