@@ -97,7 +97,7 @@ def write_new(url: str, data: bytes) -> None:
             return
         aside = name_aside(path)
         try:
-            with fs.open(aside, "wb") as sink:
+            with contextlib.closing(fs.open(aside, "wb")) as sink:
                 sink.write(data)
             if is_hdfs(fs):
                 fs.mv(aside, path, overwrite=False)
