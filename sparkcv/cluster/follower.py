@@ -160,6 +160,10 @@ class Follower:
         why = f"{who} was told to end by SIGTERM"
         _log.warning("%s: the run is saved and ends, within %.0f s", why, _SAVE_GRACE_S)
         workers = [one.role for one in seen if one.role.job not in self._services]
+        if self._recovery.policy.together:
+            # The order comes with a beat, so to one earlier than to the other: a chief that steps together with who has
+            # left already hangs in its last step, and saves nothing.
+            workers = workers[:1]
         self._board.order_stop(workers, _SAVE_GRACE_S, why)
         deadline_s = time.monotonic() + _SAVE_GRACE_S + _END_TIMEOUT_S
         while time.monotonic() < deadline_s:

@@ -69,7 +69,7 @@ class Inputs(tf.train.SessionRunHook):
 
 
 class Report(tf.train.SessionRunHook):
-    """Sends the worker's status every ``interval_s`` seconds, and at the first step and the end."""
+    """Sends the worker's status every ``interval_s`` seconds, and at the first step and the end; logs the first."""
 
     def __init__(
         self, fetches: dict[str, Any], describe: Callable[[], dict[str, Any]], send: Callable[[dict[str, Any]], None]
@@ -83,7 +83,10 @@ class Report(tf.train.SessionRunHook):
         return tf.train.SessionRunArgs(self._fetches)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:  # noqa: D102
+        is_first = not self._values
         self._values = {name: value.item() for name, value in run_values.results.items()}
+        if is_first:  # the moment from which on a role that was started again takes part
+            _log.info("first step of this process; the run is at step %d", self._values["step"])
         if time.monotonic() >= self._next_s:
             self._report()
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from sparkcv.cluster.launchers import Body, Slots
@@ -20,10 +21,13 @@ from sparkcv.cluster.memory import ExecutorMemory
 SEAT = Path(__file__).with_name("local_seat.py")
 
 
+View = Callable[[int, list[str]], list[str]]  # what a seat hears of what all have said
+
+
 class LocalLauncher:
-    def __init__(self, num_slots: int, paths: list[str]):
+    def __init__(self, num_slots: int, paths: list[str], view: View = lambda seat, said: said):
         """``paths`` go to the seats' PYTHONPATH."""
-        self._num_slots, self._paths = num_slots, paths
+        self._num_slots, self._paths, self._view = num_slots, paths, view
 
     def slots(self) -> Slots:
         return Slots(self._num_slots, self._num_slots)
@@ -36,11 +40,12 @@ class LocalLauncher:
 
     def launch(self, name: str, count: int, body: Body) -> "LocalLaunch":
         del name
-        return LocalLaunch(count, body, self._paths)
+        return LocalLaunch(count, body, self._paths, self._view)
 
 
 class LocalLaunch:
-    def __init__(self, count: int, body: Body, paths: list[str]):
+    def __init__(self, count: int, body: Body, paths: list[str], view: View):
+        self._view = view
         self._folder = tempfile.TemporaryDirectory(prefix="sparkcv-local-")
         self._lock = threading.Lock()
         self._said: dict[int, str] = {}
@@ -104,10 +109,10 @@ class LocalLaunch:
             with self._lock:
                 self._said[index] = json.loads(line)
                 if len(self._said) == len(self._seats):
-                    answer = json.dumps([self._said[at] for at in range(len(self._seats))]) + "\n"
+                    said = [self._said[at] for at in range(len(self._seats))]
                     self._said = {}
-                    for other in self._seats:
-                        other.stdin.write(answer)
+                    for at, other in enumerate(self._seats):
+                        other.stdin.write(json.dumps(self._view(at, said)) + "\n")
                         other.stdin.flush()
         last_words = seat.stderr.read().strip().splitlines()
         if seat.wait():

@@ -27,6 +27,21 @@ def on_cluster(cluster, monkeypatch):
     return cluster
 
 
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory):
+    """A small dataset on this machine."""
+    folder = tmp_path_factory.mktemp("shapes") / "data"
+    data.write_dataset(folder, data.drawn_shards(4, 24, 32))
+    return folder
+
+
+@pytest.fixture
+def flags(shapes, tmp_path):
+    """A run of a ps and two workers that trains until it is stopped."""
+    roles = {"num_ps_tasks": 1, "cluster_size": 3}
+    return {"dataset_dir": shapes, "train_dir": tmp_path / "train", "train_image_size": 12, **roles}
+
+
 def put_dataset(folder, url, *, num_shards=4, per_shard=24, size=32):
     """Write a dataset of drawn pictures to a folder of this machine, and to ``url``."""
     data.write_dataset(folder, data.drawn_shards(num_shards, per_shard, size))

@@ -9,15 +9,23 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+import psutil
 
 from sparkcv import storage
 from sparkcv.train import checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
+MARK = "SPARKCV_RUN_UNDER_TEST"  # in the environment of each process of a run
 HANG_S = 300  # the guard against a hang of any wait; no test asserts a time
 _POLL_S = 0.05
-_SAVED = re.compile(r"worker:0 info saved \S+/model\.ckpt-(\d+) in")
+_PROGRAMS = ("train: ", "train_image_classifier.py: ")
+T = TypeVar("T")
+_SAVED = re.compile(r"^\S+ worker:0 info saved \S+/model\.ckpt-(\d+) in", re.MULTILINE)  # not in a report's tail
 _STEP = re.compile(r"train (\d+)(?:/\d+)? step|worker:0 info step (\d+): loss|model\.ckpt-(\d+) in")
 _PID = re.compile(r"worker:0 runs on host \S+, process (\d+)")
 
@@ -46,26 +54,30 @@ class Ended:
     @property
     def sentence(self) -> str:
         """What the job's last word says, the first line of a report."""
-        return next((line for line in self.said.splitlines() if line.startswith("train: ")), "")
+        return next((line for line in self.said.splitlines() if line.startswith(_PROGRAMS)), "")
 
 
 class Run:
     """One life of a training run: a driver and its roles; a context manager that leaves no process behind.
 
     ``flags`` are the job's, ``env`` its further variables. Without ``max_number_of_steps`` it trains until ``stop``.
-    ``job`` is the module that is the job: this folder's without Spark, or the real one.
+    ``job`` is the module that is the job: this folder's without Spark, or the real one. ``tmp`` is where it keeps what
+    is temporary, ``pid`` its driver.
     """
 
     def __init__(self, folder: Path, flags: dict, env: dict | None = None, job: str = "tests.faults.job") -> None:
         self.flags = {**FLAGS, **flags}
         self.url = str(self.flags["train_dir"])
         self._log = folder / f"run-{len(list(folder.iterdir()))}.log"
+        self._mark = uuid.uuid4().hex
+        self.tmp = Path((env or {}).get("TMPDIR") or self._log.with_suffix(".tmp"))
+        self.tmp.mkdir(exist_ok=True)
+        env = {**os.environ, **(env or {}), "TMPDIR": str(self.tmp), MARK: self._mark}
         command = [sys.executable, "-m", job]
         command += [f"--{name}={value}" for name, value in self.flags.items()]
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **(env or {})}, start_new_session=True
-            )
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=env, start_new_session=True)
+        self.pid = self._process.pid
 
     def __enter__(self) -> "Run":
         return self
@@ -75,6 +87,9 @@ class Run:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(HANG_S)
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     @property
     def said(self) -> str:
@@ -96,6 +111,45 @@ class Run:
     def highest_step(self) -> int:
         """The highest step that anybody told of."""
         return max((int(next(filter(None, found))) for found in _STEP.findall(self.said)), default=0)
+
+    def processes(self) -> list[psutil.Process]:
+        """All processes of the run: driver, agents, roles, guards, Spark's."""
+        return [process for process in psutil.process_iter() if _environment(process).get(MARK) == self._mark]
+
+    def roles(self) -> dict[str, psutil.Process]:
+        """The node process of each role that has one now."""
+        found = {}
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                words = process.cmdline()
+                if "sparkcv.cluster.node" in words and process.parent().cmdline() != words:  # not what a role forked
+                    found[words[words.index("--role") + 1]] = process
+        return found
+
+    def wait_for_role(self, role: str, *, other_than: int = 0) -> psutil.Process:
+        """Wait until a role has a node process, and one that is not numbered ``other_than``."""
+
+        def found():
+            process = self.roles().get(role)
+            return process if process and process.pid != other_than else None
+
+        return self._wait(found, f"a process of {role}")
+
+    def kill(self, role: str) -> int:
+        """SIGKILL a role's node process; returns how much was said until then."""
+        process = self.wait_for_role(role)
+        since = len(self.said)
+        process.kill()
+        return since
+
+    def wait_for_first_step(self, role: str, since: int = 0) -> int:
+        """Wait until a worker tells of the first step of its process; returns at which step the run was then."""
+        told = rf"(?m)^\S+ {role} info first step of this process; the run is at step (\d+)"
+        return int(self.wait_for(told, since)[1])
+
+    def wait_for_left(self) -> None:
+        """Wait until no process of the run is left, its driver being gone."""
+        self._wait(lambda: None if self.processes() else True, "its last process had gone", may_end=True)
 
     def stop(self) -> None:
         """Tell the chief to end: it saves, and the run ends as preempted."""
@@ -119,7 +173,11 @@ class Run:
 
         self._wait(ready, f"the note {words}")
 
-    def _wait(self, ready, what, may_end=False):
+    def wait_until(self, ready: Callable[[], T | None], what: str) -> T:
+        """Wait until ``ready`` returns something; for what lasts some milliseconds only."""
+        return self._wait(ready, what, poll_s=0.002)
+
+    def _wait(self, ready, what, may_end=False, poll_s=_POLL_S):
         give_up_s = time.monotonic() + HANG_S
         while True:
             is_over = self._process.poll() is not None
@@ -128,7 +186,14 @@ class Run:
                 return found
             assert not is_over or may_end, f"the run ended before {what}:\n{self.said}"
             assert time.monotonic() < give_up_s, f"the run hung before {what}:\n{self.said}"
-            time.sleep(_POLL_S)
+            time.sleep(poll_s)
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ() if process.status() != psutil.STATUS_ZOMBIE else {}
+    except (psutil.Error, OSError):
+        return {}
 
 
 def check_preempted(run: Run) -> int:

@@ -1,0 +1,48 @@
+"""The named points of a run at which roles are killed, each known by what the run says or writes at that time."""
+
+import re
+
+from sparkcv import storage
+from tests.faults.running import Run
+
+_MARKER = re.compile(r"\.saving-\d+")
+
+
+def after_register(run: Run, role: str) -> None:
+    """The role has a seat, and its process has just started."""
+    run.wait_for_role(role)
+
+
+def first_step(run: Run, role: str) -> None:
+    """The role, or for a ps its first worker, has made a step."""
+    run.wait_for_first_step(role if role.startswith("worker") else "worker:0")
+
+
+def mid_step(run: Run, role: str) -> None:
+    """Steps have been made, and a checkpoint is there."""
+    first_step(run, role)
+    run.wait_for_save()
+
+
+def mid_save(run: Run, role: str) -> None:
+    """A save has begun and is not done."""
+    run.wait_until(lambda: _has(run.url, _MARKER.fullmatch), "a save under way")
+
+
+def after_last_step(run: Run, role: str) -> None:
+    """The checkpoint at the target is there, or about to be."""
+    target = run.flags["max_number_of_steps"]
+
+    def is_last(name):
+        at = re.fullmatch(r"(?:model\.ckpt-|\.saving-)(\d+)(\..*)?", name)
+        return at is not None and int(at[1]) >= target
+
+    run.wait_until(lambda: _has(run.url, is_last), "the last save")
+
+
+POINTS = (after_register, first_step, mid_step, mid_save, after_last_step)
+
+
+def _has(url, is_it):
+    """True if a folder has such a name; None, for ``wait_until``, if not."""
+    return (storage.exists(url) and any(is_it(entry.name) for entry in storage.list_dir(url))) or None
