@@ -20,6 +20,7 @@ ALLOWED = ["--conf", "spark.sparkcv.allowUnauthenticatedGrpc=true"]
 JOB = """
 import json
 import sparkcv
+from sparkcv import logs
 from sparkcv.cluster.doctor import application
 from sparkcv.cluster.doctor.checks.exposure import ACKNOWLEDGED
 from sparkcv.cluster.session import spark_session, submitted_executors
@@ -27,6 +28,7 @@ from sparkcv.cluster.supervisor import run
 from sparkcv.cluster.topology import roles
 from sparkcv.config.port_range import PortRange
 
+logs.setup("driver")
 with spark_session("job", num_executors=9, conf={"spark.test.mine": "1"}, ports=PortRange(20000, 29999)) as spark:
     results = run(spark, "cluster_programs:echo", roles(1, 1), {"a": 1})
     found = {
@@ -67,4 +69,6 @@ def test_a_submitted_job_with_the_package_as_a_zip_runs_roles(tmp_path):
     assert found["roles"] == ["ps:0", "worker:0"]
     assert found["grpc"] is True
     assert found["is stopped"]
-    assert "--port_range 20000-29999 bounds what the driver and the roles listen on, not Spark itself" in done.stderr
+    assert (
+        "--port_range 20000-29999 bounds what the driver and the roles listen on, not Spark itself" in done.stdout
+    )  # Spark merges them

@@ -62,13 +62,14 @@ class LauncherContract:
         assert launch.join(TIMEOUT_S)
         assert launch.error() == ""
         for index in range(2):
-            host, task, root = Path(tmp_path, f"seat-{index}").read_text().split("\n")
+            host, task, root, gpus = Path(tmp_path, f"seat-{index}").read_text().split("\n")
             assert host == "127.0.0.1"
             assert launch.place(task)
             assert launch.loss(task) == ""
             assert launch.stopped() == ""
             assert launch.memory() is None  # neither of the launchers under test bounds it
             assert root.startswith("/")
+            assert gpus == "()"  # neither gives any out here; tests/security/test_devices.py has a Spark that does
 
     def test_one_body_that_raises_ends_all_and_is_named(self, launcher, tmp_path):
         launch = launcher.launch("raise", 3, functools.partial(bodies.raise_in_seat_1, str(tmp_path)))

@@ -6,19 +6,19 @@ from pathlib import Path
 from tests.records.conftest import tiny_jpeg
 
 FILES = (
-    b"=cmd()|' /C calc'!A0.jpg",
+    b"=cmd()|' -C calc'!A0.jpg",
     b"+1-1.jpg",
     b"@SUM(1).jpg",
     b"%2e%2e%2f%2e%2e%2fx.jpg",
-    b"..%00x.jpg",
-    b"...jpg",
+    b"x..%00.jpg",
+    b"x...jpg",
     b"new\n12:00:00 driver error all is lost.jpg",
     b"\x1b[2J\x1b[31mred.jpg",
     b"\r\t\x07.jpg",
     "\u202egpj.exe".encode(),
     "\u2066hidden\u2069.jpg".encode(),
     b"\xff\xfe.jpg",
-    b"<script>alert(1)</script>".replace(b"/", b"") + b".jpg",
+    b"<img src=x onerror=alert(1)>.jpg",
     b"C:\\Windows\\x.jpg",
     b"-rf.jpg",
     b"~root.jpg",

@@ -55,7 +55,7 @@ class Look:
         self._before = listening(os.getpid())
         self.statuses: dict[str, dict] = {}
         self.of_driver: set[tuple[str, int]] = set()
-        self.of_agents: set[tuple[str, int]] = set()
+        self.of_others: set[tuple[str, int]] = set()
         self.of_roles: dict[str, set[tuple[str, int]]] = {}
 
     def __call__(self, role, status):
@@ -63,9 +63,11 @@ class Look:
         if len(self.statuses) < self._count or self.of_driver:
             return
         self.of_driver = listening(os.getpid()) - self._before
-        self.of_agents = set().union(*(listening(one["agent"]) for one in self.statuses.values()))
+        agents = [psutil.Process(one["agent"]) for one in self.statuses.values()]
+        family = {each.pid for agent in agents for each in (agent, *agent.children(recursive=True))}
+        self.of_others = set().union(*map(listening, family - {one["pid"] for one in self.statuses.values()}))
         self.of_roles = {name: listening(one["pid"]) for name, one in self.statuses.items()}
-        everywhere = {port for found in (self.of_driver, self.of_agents, *self.of_roles.values()) for _, port in found}
+        everywhere = {port for found in (self.of_driver, self.of_others, *self.of_roles.values()) for _, port in found}
         for port in everywhere:
             for data in self._attacks:
                 send(port, data)
@@ -90,7 +92,7 @@ def test_a_run_listens_where_it_should_and_a_pickle_sent_there_runs_nothing_whil
     held = {role: int(cluster[role.partition(":")[0]][0].rpartition(":")[2]) for role in ("ps:0", "worker:0")}
     ((host, control),) = look.of_driver
     assert host == "127.0.0.1"
-    assert look.of_agents == set()
+    assert look.of_others == set()  # the agents, and what they started beside the roles
     assert {role: {port for _, port in found} for role, found in look.of_roles.items()} == {
         role: {port} for role, port in held.items()
     }

@@ -23,7 +23,7 @@ def exchange(folder: str, seat: Seat) -> None:
 
 def look_round(folder: str, seat: Seat) -> None:
     Path(seat.scratch_root, f"probe-{seat.index}").write_text("x")
-    _note(folder, f"seat-{seat.index}", f"{seat.host}\n{seat.task}\n{seat.scratch_root}")
+    _note(folder, f"seat-{seat.index}", f"{seat.host}\n{seat.task}\n{seat.scratch_root}\n{seat.gpus!r}")
 
 
 def wait(folder: str, seat: Seat) -> None:
