@@ -68,6 +68,7 @@ class Follower:
         policy = recovery.policy
         self._pace = Pace(policy.stall_timeout_s, first_step_s=policy.first_step_s, in_lockstep=policy.together)
         self._stacks: dict[Role, list[str]] = {}
+        self._told_slow: set[Role] = set()
 
     def follow(self) -> dict[str, dict[str, Any]]:
         """Returns the results once all roles have ended well.
@@ -236,8 +237,10 @@ class Follower:
             _log.warning("%s", straggler)
         for straggler in recovered:
             _log.info("%s keeps pace again: %.3g steps/s", straggler.role, straggler.steps_per_s)
-        if (found or recovered) and self._on_slow is not None:
-            self._on_slow(self._pace.slow)
+        slow = self._pace.slow
+        if {one.role for one in slow} != self._told_slow and self._on_slow is not None:
+            self._on_slow(slow)
+        self._told_slow = {one.role for one in slow}  # one that is restarted is slow no more, too
 
     def _recover_stalled(self) -> None:
         """Asks the stalled roles where they stand, and starts them again; all, if none of the others gets on either."""

@@ -85,6 +85,8 @@ class _Record:
         self.is_resuming = False
         self.step, self.since_s, self.excused_until_s = step, now_s, float("-inf")
         self.samples.append((now_s, step))
+        if self.stopped_s is not None:  # not all the time, though it was so whenever somebody looked
+            self.stopped_s = now_s
 
     def rate(self, now_s: float, window_s: float) -> float | None:
         """Steps a second within ``window_s``; None if there is no telling, such as after a pause with a reason."""
@@ -187,9 +189,9 @@ class Pace:
         found = []
         for role, rate in sorted(rates.items()):
             others = [other for peer, other in rates.items() if peer.job == role.job and peer != role]
-            if not others:
+            if not any(peer.job == role.job and peer != role for peer in self._records):
                 self._records[role].slow_s = self._records[role].straggler = None
-            elif self._judge(role, rate, statistics.median(others), now_s):
+            elif others and self._judge(role, rate, statistics.median(others), now_s):
                 found.append(Straggler(role, rate, statistics.median(others)))
         return found
 

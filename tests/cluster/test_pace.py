@@ -168,6 +168,15 @@ def test_who_takes_no_steps_is_only_found_stopped():
     assert one.stalled(51) == []
 
 
+def test_who_takes_steps_is_not_stopped_all_the_time_though_it_is_whenever_it_is_looked_at():
+    one = Pace()
+    for now_s in range(0, 200, 20):
+        one.note(ONE, now_s, now_s)
+        one.note_state(ONE, "stopped", now_s + 1)
+        assert one.stalled(now_s + 19) == []
+    assert one.stalled(220) == [ONE]
+
+
 def test_who_waits_for_a_stopped_ps_is_not_the_one_to_blame():
     play = Play(0.3, 0.3).run(60)
     stopped_s = play.now_s
@@ -341,6 +350,16 @@ def test_roles_of_another_job_are_no_measure():
         one.note(CHIEF, now_s, now_s)
         one.note(evaluator, now_s // 50, now_s)
         assert one.stragglers(now_s) == []
+
+
+def test_saves_of_the_chief_neither_hide_a_straggler_nor_its_recovery():
+    play = Play(0.3, 3.0)
+    for at in range(12):
+        play.workers[1].step_s = 3.0 if at < 6 else 0.3
+        play.run(10)
+        save(play, 4, {"saving": True})
+    assert [one.role for _, one in play.slow] == [ONE]
+    assert [one.role for _, one in play.recovered] == [ONE]
 
 
 def test_a_straggler_that_begins_anew_or_is_left_alone_is_slow_no_more():
