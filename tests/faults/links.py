@@ -1,0 +1,122 @@
+"""Links between the processes of a run that can be cut: a TCP proxy each, which then keeps what it has to itself."""
+
+import contextlib
+import dataclasses
+import functools
+import socket
+import threading
+
+from tests.contracts.local_launcher import LocalLauncher
+
+_CHUNK_BYTES = 1 << 16
+
+
+class Link:
+    """A proxy before an address; a context manager. Cut, nothing passes and nothing is hung up, as with a cut cable."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = host, port
+        self._is_whole = threading.Event()
+        self._is_whole.set()
+        self._sockets = [listener := socket.create_server(("127.0.0.1", 0))]
+        self.port: int = listener.getsockname()[1]
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept, listener)
+
+    def __enter__(self) -> "Link":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.mend()
+        for one in list(self._sockets):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        for thread in list(self._threads):
+            thread.join()
+
+    def cut(self) -> None:
+        """Let nothing pass, and connect nobody."""
+        self._is_whole.clear()
+
+    def mend(self) -> None:
+        """Let everything pass that came meanwhile."""
+        self._is_whole.set()
+
+    def _start(self, work, *args):
+        thread = threading.Thread(target=work, args=args)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listener):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                self._is_whole.wait()
+                self._join(near)
+
+    def _join(self, near):
+        self._sockets.append(near)
+        try:
+            far = socket.create_connection(self._target)
+        except OSError:  # who listens there is gone, or not there yet
+            near.close()
+            return
+        self._sockets.append(far)
+        self._start(self._pass, near, far)
+        self._start(self._pass, far, near)
+
+    def _pass(self, giver, taker):
+        with contextlib.suppress(OSError):
+            while data := giver.recv(_CHUNK_BYTES):
+                self._is_whole.wait()
+                taker.sendall(data)
+        for one in (giver, taker):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
+class LinkedLauncher(LocalLauncher):
+    """Plain processes whose links can be cut: ``control`` of all to the driver, ``data`` of two seats to each other.
+
+    A context manager; it serves as many launches as there are.
+    """
+
+    def __init__(self, num_slots: int, paths: list[str], between: tuple[int, int]) -> None:
+        super().__init__(num_slots, paths, self._hear)
+        self._between = between
+        self._stack = contextlib.ExitStack()
+        self.control: list[Link] = []
+        self.data: list[Link] = []
+
+    def __enter__(self) -> "LinkedLauncher":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def cut(self, links: list[Link]) -> None:
+        """Cut all of these."""
+        for link in links:
+            link.cut()
+
+    def mend(self, links: list[Link]) -> None:
+        """Mend all of these."""
+        for link in links:
+            link.mend()
+
+    def launch(self, name, count, body):
+        (task,) = body.args
+        self.control.append(link := self._stack.enter_context(Link(*task.driver)))
+        self.data.clear()
+        task = dataclasses.replace(task, driver=("127.0.0.1", link.port))
+        return super().launch(name, count, functools.partial(body.func, task))
+
+    def _hear(self, seat, said):
+        heard = list(said)
+        for me, other in (self._between, self._between[::-1]):
+            if seat == me:
+                host, _, port = said[other].rpartition(":")
+                self.data.append(link := self._stack.enter_context(Link(host, int(port))))
+                heard[other] = f"127.0.0.1:{link.port}"
+        return heard
