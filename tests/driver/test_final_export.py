@@ -1,14 +1,19 @@
 """The export at the end of training: what --export_dir may hold, and when it counts as done."""
 
 import dataclasses
+import logging
 import pathlib
 
 import pytest
 
+from sparkcv import storage
 from sparkcv.config import TrainConfig
-from sparkcv.driver import final_export
+from sparkcv.driver import final_export, train
 from sparkcv.errors import FileExistsAlreadyError, UsageError
+from sparkcv.train import checkpoint
 from sparkcv.train.checkpoint import Found
+from tests.contracts.local_launcher import LocalLauncher
+from tests.inputs import data
 from tests.predict.models import write_folder
 
 
@@ -86,3 +91,30 @@ def test_a_folder_that_holds_the_run_is_refused(config, tmp_path, name):
     with pytest.raises(UsageError, match=r"--export_dir \S+ holds --train_dir \S+; wanted a folder of its own"):
         final_export.check(dataclasses.replace(config, export_dir=str(tmp_path / name)))
     final_export.check(dataclasses.replace(config, export_dir=f"{config.train_dir}/model"))
+
+
+def test_a_run_whose_export_lost_its_place_is_trained_and_failed(config, tmp_path, caplog):
+    """Somebody came to use the folder while training went on; nothing of theirs is touched."""
+    data.write_dataset(tmp_path / "data", data.drawn_shards(1, 4))
+    flags = {"dataset_name": "shapes", "model_name": "lenet", "train_image_size": 28, "max_number_of_steps": 7}
+    config = dataclasses.replace(config, dataset_dir=str(tmp_path / "data"), **flags)
+    (tmp_path / "local").mkdir()
+    for suffix in (".index", ".data-00000-of-00001"):
+        (tmp_path / "local" / f"model.ckpt-7{suffix}").write_bytes(b"7")
+    checkpoint.publish(str(tmp_path / "local" / "model.ckpt-7"), 7, config.train_dir, model_name="lenet")
+    plan = train.prepare(config)
+    assert (plan.is_trained, plan.is_finished) == (True, False)
+    pathlib.Path(config.export_dir).mkdir()
+    (pathlib.Path(config.export_dir) / "theirs.txt").write_text("theirs")
+    with caplog.at_level(logging.ERROR, "sparkcv"), pytest.raises(FileExistsAlreadyError) as told:
+        train.train_on(LocalLauncher(1, []), plan)
+    status = storage.read_json(f"{config.train_dir}/status.json")
+    assert (status["state"], status["step"], status["reason"]) == ("failed", 7, str(told.value))
+    assert "the run is trained to step 7, its export failed: the same command does only that again" in caplog.text
+    assert [path.name for path in pathlib.Path(config.export_dir).iterdir()] == ["theirs.txt"]
+
+
+def test_a_finished_run_whose_driver_died_before_it_said_so_says_so_when_asked_again(config, found, model, tmp_path):
+    plan = train.TrainPlan(dataclasses.replace(config, max_number_of_steps=7), None, found)
+    assert "nothing was done" in str(train.already_finished(plan))
+    assert storage.read_json(f"{config.train_dir}/status.json")["state"] == "finished"

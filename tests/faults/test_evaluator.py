@@ -50,12 +50,18 @@ def check_success(run, target):
     return rows
 
 
-def test_it_follows_the_training_and_goes_on_after_a_restart_of_the_run(flags, tmp_path):
+def test_it_follows_the_training_and_its_death_and_a_restart_of_the_run_lose_nothing(flags, tmp_path):
     with Run(tmp_path, flags) as run:
         first = int(run.wait_for(EVALUATED)[1])
         seen = len(run.said)
         assert int(run.wait_for(EVALUATED, seen)[1]) > first
         run.wait_for(r"train \d+ step.* accuracy \d\.\d{3} at step \d+")
+        os.kill(int(run.wait_for(PROCESS)[1]), signal.SIGKILL)
+        seen = len(run.said)
+        run.wait_for(r"evaluator:0 .*SIGKILL", seen)
+        run.wait_for_save(above=run.highest_step())
+        run.wait_for(EVALUATED, seen)
+        assert not re.search(PROCESS.replace("evaluator", "worker"), run.said[seen:])
         step = check_preempted(run)
     before, best = check_best(run.url)
     with Run(tmp_path, {**flags, "max_number_of_steps": step + 10}) as run:
@@ -74,13 +80,15 @@ def test_a_missing_split_is_told_before_anything_starts(flags, tmp_path):
     assert "runs on host" not in ended.said
 
 
-def test_its_death_does_not_stop_training(flags, tmp_path):
-    with Run(tmp_path, flags) as run:
-        run.wait_for(EVALUATED)
-        os.kill(int(run.wait_for(PROCESS)[1]), signal.SIGKILL)
-        seen = len(run.said)
-        run.wait_for(r"evaluator:0 .*SIGKILL", seen)
-        run.wait_for_save(above=run.highest_step())
-        step = check_preempted(run)
-    with Run(tmp_path, {**flags, "max_number_of_steps": step + 10}) as run:
-        check_success(run, step + 10)
+def test_one_that_cannot_evaluate_is_told_of_and_the_run_succeeds_without(flags, tmp_path):
+    (bad,) = (tmp_path / "data").glob("shapes_validation*")
+    bad.unlink()
+    undecodable = [data.payload(data.undecodable(i), 0) for i in range(9)]
+    data.write_dataset(tmp_path / "data", [undecodable], split="validation")
+    with Run(tmp_path, {**flags, "max_number_of_steps": 40}) as run:
+        ended = run.end()
+    assert ended.code == 0, ended.said
+    assert "evaluator:0 error 9 of 9 records cannot be used" in ended.said
+    assert ended.said.rstrip().endswith("read back and whole")
+    assert (run.status()["state"], run.status()["evaluated"]) == ("finished", None)
+    assert not storage.exists(f"{run.url}/best.json")
