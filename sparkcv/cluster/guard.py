@@ -36,7 +36,7 @@ def guarded(scratch_root: str) -> Iterator[str]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": path},
+        env={name: value for name, value in os.environ.items() if "SECRET" not in name} | {"PYTHONPATH": path},
         start_new_session=True,  # who kills the agent's whole process group must not kill its guard
     )
     try:
