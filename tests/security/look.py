@@ -4,6 +4,7 @@
 the last line of stdout is JSON of what the roles and the ports were.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -102,7 +103,9 @@ class Look:
         family = [psutil.Process(), *psutil.Process().children(recursive=True)]
         for process in family:
             for name in ("cmdline", "environ"):
-                self._keep(f"{name}-{process.pid}-{process.name()}", Path(f"/proc/{process.pid}/{name}").read_bytes())
+                with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, FileNotFoundError):  # it has ended
+                    data = Path(f"/proc/{process.pid}/{name}").read_bytes()
+                    self._keep(f"{name}-{process.pid}-{process.name()}", data)
         ours = [psutil.Process(), *(psutil.Process(pid) for pids in self._pids.values() for pid in pids)]
         found = [one.laddr for process in ours for one in process.net_connections("inet") if one.status == "LISTEN"]
         # By which Spark's Java talks to its own Python here: on loopback, with a token, and on a port of its choice.
