@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 DEMO_DIR ?= demo
+MINUTES ?= 60
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 
-.PHONY: demo yarn-demo test check bench format zip clean setup tensorboard
+.PHONY: demo yarn-demo test check bench soak format zip clean setup tensorboard
 
 demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
 	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
@@ -24,6 +25,9 @@ check: setup           ## format, lint, types, layers
 
 bench: setup           ## every ratio, into bench/RESULTS.md; PHOTOGRAPHS=DIR for real pictures
 	$(PY) bench/run_all.py
+
+soak: setup            ## real faults at real runs for MINUTES=60, into bench/SOAK.md; CASES=T1,T30 for some of them
+	$(PY) -m tests.faults.soak --minutes $(MINUTES) $(if $(CASES),--cases $(CASES))
 
 format: setup          ## rewrite the files as `make check` wants them
 	$(VENV)/bin/ruff format .

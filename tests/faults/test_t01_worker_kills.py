@@ -1,6 +1,4 @@
-"""T1: workers killed at random moments are started again in place, and nobody's work is lost; many more in the soak."""
-
-import random
+"""T1: killed workers are started again in place, and nobody's work is lost; many kills, at random, in the soak."""
 
 import pytest
 
@@ -11,21 +9,19 @@ pytestmark = pytest.mark.tensorflow
 IN_STEP = {"sync_replicas": True, "replicas_to_aggregate": 2}
 
 
-def test_killed_workers_come_back_while_the_others_go_on(flags, tmp_path):
-    chance = random.Random(1)
+def test_a_killed_worker_comes_back_while_the_other_goes_on(flags, tmp_path):
     with Run(tmp_path, flags) as run:
         run.wait_for_first_step("worker:1")
-        for _ in range(2):
-            run.wait_for_save(above=run.highest_step() + chance.randrange(50))
-            survivor = run.wait_for_role("worker:0")
-            since = run.kill("worker:1")
-            run.wait_for(r"worker:1 was killed by signal 9 \(SIGKILL\)", since)
-            run.wait_for(r"starting worker:1 in place in", since)
-            assert run.wait_for_first_step("worker:1", since) > 0
-            assert run.wait_for_role("worker:0") == survivor
+        run.wait_for_save(above=run.highest_step())
+        survivor = run.wait_for_role("worker:0")
+        since = run.kill("worker:1")
+        run.wait_for(r"worker:1 was killed by signal 9 \(SIGKILL\)", since)
+        run.wait_for(r"starting worker:1 in place in", since)
+        assert run.wait_for_first_step("worker:1", since) > 1
+        assert run.wait_for_role("worker:0") == survivor
         step = check_preempted(run)
     assert step >= run.highest_step()
-    assert run.status()["restarts"] == 2
+    assert run.status()["restarts"] == 1
     assert "worker:1 was killed by signal 9" in run.status()["last_restart"]["reason"]
     oracles.check_never_back(run)
     oracles.check_nothing_left(run)

@@ -1,0 +1,117 @@
+"""One side of R4: a ps and a worker train so many steps, hosted by Spark or started by hand; prints the sample.
+
+Wall time is the worker's own, from the end of its first step to that of its last. CPU time is of all processes that are
+there for the run, Spark's Java, agents and driver included, over the same statuses.
+"""
+
+import argparse
+import json
+import pathlib
+import signal
+import sys
+import tempfile
+from typing import Any
+
+import psutil
+from by_hand import ByHand
+
+from sparkcv import config as configs
+from sparkcv.cluster.session import spark_session
+from sparkcv.cluster.supervisor import run
+from sparkcv.cluster.topology import roles
+from sparkcv.config import TrainConfig
+from sparkcv.driver import train
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # the tests' datasets are no part of the package
+
+from tests.inputs import data  # noqa: E402
+
+FLAGS = {
+    "dataset_name": "shapes",
+    "model_name": "cifarnet",
+    "batch_size": 32,
+    "train_image_size": 32,
+    "num_preprocessing_threads": 1,
+    "num_intra_op_threads": 1,
+    "optimizer": "sgd",
+    "learning_rate": 0.001,
+    "num_ps_tasks": 1,
+}
+
+
+def params(folder: pathlib.Path, **more: Any) -> dict[str, Any]:
+    """Write a dataset, and return what a training program is told."""
+    data.write_dataset(folder / "data", data.drawn_shards(8, 64, 40))
+    words = {**FLAGS, "dataset_dir": folder / "data", "train_dir": folder / "train", **more}
+    plan = train.prepare(configs.parse(TrainConfig, [f"--{name}={value}" for name, value in words.items()], "bench"))
+    return {"config": configs.to_dict(plan.config), "dataset": plan.dataset.to_dict()}
+
+
+class Cpu:
+    """CPU seconds a step of this process and all below it, from the first status of the worker to its newest."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+        self._last = (0, 0.0)
+
+    def hear(self, role: object, status: dict[str, Any]) -> None:
+        """Take a status."""
+        if str(role) == "worker:0" and "own_steps" in status:
+            self._last = status["own_steps"], _cpu_s()
+            self._first = self._first or self._last
+
+    @property
+    def a_step(self) -> float:
+        """Seconds."""
+        assert self._first is not None
+        return (self._last[1] - self._first[1]) / (self._last[0] - self._first[0])
+
+
+def by_spark(told: dict[str, Any], cpu: Cpu) -> dict[str, Any]:
+    """Run it on two executors."""
+    with spark_session("bench R4", num_executors=2) as spark:
+        return run(spark, train.PROGRAM, roles(1, 1), told, on_status=cpu.hear)["worker:0"]
+
+
+def by_hand(told: dict[str, Any], cpu: Cpu, folder: pathlib.Path) -> dict[str, Any]:
+    """Run it in two plain processes."""
+    with ByHand(told, folder) as hand:
+        while True:
+            role, status = hand.said.get(timeout=600)
+            if role == "worker:0" and "result" in status:
+                hand.processes["ps:0"].send_signal(signal.SIGTERM)
+                result: dict[str, Any] = status["result"]
+                return result
+            cpu.hear(role, status)
+
+
+def main() -> None:
+    """Train, and print the sample."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--how", choices=["spark", "hand"], required=True)
+    parser.add_argument("--steps", type=int, required=True)
+    flags = parser.parse_args()
+    cpu = Cpu()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        told = params(folder, max_number_of_steps=flags.steps)
+        result = by_spark(told, cpu) if flags.how == "spark" else by_hand(told, cpu, folder)
+    steps = result["images"] // FLAGS["batch_size"] - 1
+    print(json.dumps({"items": steps, "wall_s": result["seconds"], "cpu_s": cpu.a_step * steps}), flush=True)
+
+
+def _cpu_s() -> float:
+    """Of this process and all below it, those that have ended too."""
+    total = 0.0
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system
+    return total
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""R4: steps of a ps and a worker hosted by Spark / of the same program started by hand. Goal: 0.98 to 1.02.
+
+Command (about 10 minutes on 2 cores)::
+
+    python bench/r04_spark_step.py
+
+Cifarnet at 32 px, batches of 32, one TensorFlow thread in each of the two processes; 200 steps in new processes each
+time, of which the first and all start-up is not counted. CPU seconds are those of all processes of a side, with Spark's
+Java, the agents and the driver on the one, and with the two that TensorFlow needs on the other.
+"""
+
+import argparse
+import pathlib
+import sys
+
+import side_by_side
+
+HOSTED = str(pathlib.Path(__file__).with_name("hosted.py"))
+
+
+def main() -> int:
+    """Compare, and print the row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photographs", help="unused: the pictures are drawn")
+    parser.add_argument("--rounds", type=int, default=side_by_side.ROUNDS)
+    parser.add_argument("--steps", type=int, default=200)
+    flags = parser.parse_args()
+
+    def side(how: str) -> side_by_side.Sample:
+        return side_by_side.run([HOSTED, f"--how={how}", f"--steps={flags.steps}"], {})
+
+    ratio = side_by_side.compare(
+        "R4 Spark-hosted ps + worker / the same program by hand",
+        "0.98 to 1.02",
+        lambda: side("spark"),
+        lambda: side("hand"),
+        unit="steps/s",
+        rounds=flags.rounds,
+    )
+    print(ratio.row())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
