@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sparkcv import logs, storage
-from sparkcv.errors import PreemptedError, SparkcvError, StorageError
+from sparkcv.errors import LeaseError, PreemptedError, SparkcvError, StorageError
 
 _log = logs.get(__name__)
 
@@ -24,10 +24,19 @@ class StatusFile:
     newest; null without one), ``reason`` (of an end without success), ``started`` and ``updated`` (Unix seconds).
 
     While the run goes on each write has a thread of its own: the driver must hear of a dead role within seconds also
-    while the storage does not answer.
+    while the storage does not answer. ``fence`` raises LeaseError if the folder is another run's by now, whose status
+    is not written over.
     """
 
-    def __init__(self, run_dir: str, target: int | None, *, interval_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        run_dir: str,
+        target: int | None,
+        *,
+        interval_s: float = 10.0,
+        fence: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._fence = fence
         self._url = storage.join(run_dir, "status.json")
         self._interval_s = interval_s
         self._written_s = 0.0
@@ -94,12 +103,13 @@ class StatusFile:
     def _write_quietly(self) -> None:
         try:
             self._write()
-        except StorageError as err:  # the run, or the reason of its end, matters more than this one
+        except (StorageError, LeaseError) as err:  # the run, or the reason of its end, matters more than this one
             _log.warning("status.json was not updated: %s", err)
             self._written_s = time.monotonic()
 
     def _write(self) -> None:
         with self._writing:  # so that a write that was held up does not follow a newer one
+            self._fence()
             storage.write_json(self._url, {**self._status, "updated": time.time()})
             self._written_s = time.monotonic()
 

@@ -177,7 +177,7 @@ def train_on(
 def _run(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object], held: lease.Lease) -> TrainReport:
     """Run the roles in a folder that is ours; once it is not, nothing more is written there."""
     config = plan.config
-    status = StatusFile(config.train_dir, config.max_number_of_steps)
+    status = StatusFile(config.train_dir, config.max_number_of_steps, fence=held.fence)
     is_success = False
     try:
         if plan.is_trained:

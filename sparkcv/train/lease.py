@@ -91,6 +91,11 @@ class Lease:
         if self._lost is not None:
             raise self._lost
 
+    def fence(self) -> None:
+        """As ``check``, after a look at the folder, however long the storage takes to answer."""
+        with self._writing:  # not while the token is changed
+            check(self._run_url, self._mine.token)
+
     def confirm(self) -> None:
         """As ``check``, after a look at the folder, if the storage answers within seconds."""
         with self._changed:

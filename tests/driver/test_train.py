@@ -5,8 +5,9 @@ import pytest
 from sparkcv import storage
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
+from sparkcv.driver.status import StatusFile
 from sparkcv.errors import CheckpointError, ClusterError, LeaseError, UsageError
-from sparkcv.train import checkpoint, lease_file
+from sparkcv.train import checkpoint, lease, lease_file
 from tests.contracts.local_launcher import LocalLauncher
 from tests.driver.unheld import Unheld
 from tests.inputs import data
@@ -91,6 +92,23 @@ def test_a_run_that_lost_its_folder_leaves_the_status_to_its_new_owner(config, r
     with pytest.raises(LeaseError, match="has lost --train_dir"):
         train.train_on(LocalLauncher(1, []), train.prepare(config()), look)
     assert status(run_url) == {"state": "running"}
+
+
+def test_a_status_is_never_written_over_that_of_a_new_owner_of_whom_nobody_has_heard_yet(config, run_url, caplog):
+    def fence():
+        lease.check(run_url, 1)
+
+    with lease.held(run_url):
+        status_file = StatusFile(run_url, 50, interval_s=0, fence=fence)
+        status_file.start(0)
+        found = lease_file.newest(run_url)
+        storage.write_bytes(f"{run_url}/run.lock.2", found.to_bytes().replace(b'"token": 1', b'"token": 2'))
+        status_file.step(5)
+        status_file.fail(Seen("seen"))
+        with pytest.raises(LeaseError):
+            status_file.finish(50)
+    assert (status(run_url)["state"], status(run_url)["step"]) == ("running", 0)
+    assert "status.json was not updated: this run has lost --train_dir" in caplog.text
 
 
 def test_what_the_run_before_saved_while_one_waited_counts(config, run_url, tmp_path):

@@ -18,4 +18,4 @@ class Unheld:
     def check(self):
         pass
 
-    confirm = advance = check
+    confirm = advance = fence = check
