@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import logging
 import tempfile
 import threading
 import time
@@ -149,7 +150,9 @@ class _Following:
         except (ClusterError, StorageError) as err:
             if isinstance(err, ClusterError) and not self._must_leave(found.step):
                 raise
-            _log.warning("the checkpoint of step %d was not evaluated to the end: %s", found.step, err)
+            is_left = isinstance(err, ClusterError) and found.step < self._last_step  # for the last one, as it should
+            level = logging.INFO if is_left else logging.WARNING
+            _log.log(level, "the checkpoint of step %d was not evaluated to the end: %s", found.step, err)
             return None
         return merge(
             task,

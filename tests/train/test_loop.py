@@ -284,4 +284,4 @@ def test_a_worker_whose_ps_does_not_answer_gives_up_in_time(run):
 
 def test_a_role_that_training_does_not_have_is_refused(run):
     with pytest.raises(UsageError, match="roles ps, worker and evaluator, not exporter:0"):
-        run.train(role="evaluator:0")
+        run.train(role="exporter:0")
