@@ -1,7 +1,7 @@
 """The long forms of the faults, for as long as they are given, and the table of what they measured.
 
 ``make soak`` or ``python -m tests.faults.soak --minutes 60 --cases T1,T3 --seed 1``: each case has an equal share of
-the time and runs at least once. Writes ``bench/SOAK.md``; the exit code is 1 if a case failed.
+the time and runs at least once. Writes ``bench/SOAK.md`` after each; the exit code is 1 if a case failed.
 """
 
 import argparse
@@ -52,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if unknown := set(args.cases) - set(CASES):
         parser.error(f"there is no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
-    rows, has_failed = [], False
+    rows, has_failed = {name: row(name, None, "not run yet") for name in CASES}, False
+    command = shlex.join(["python", "-m", "tests.faults.soak", *(argv if argv is not None else sys.argv[1:])])
     with tempfile.TemporaryDirectory(prefix="sparkcv-soak-") as folder:
         dataset = Path(folder) / "data"
         data.write_dataset(dataset, data.drawn_shards(20, 100, 96))
@@ -64,10 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             bench = Bench(work, {**FLAGS, "dataset_dir": dataset}, chance, end_s)
             verdict = run_case(name, bench)
             has_failed = has_failed or verdict != "held"
-            rows.append(row(name, bench, verdict))
-            print(rows[-1], flush=True)
-    command = shlex.join(["python", "-m", "tests.faults.soak", *(argv if argv is not None else sys.argv[1:])])
-    args.out.write_text(HEAD.format(interval=FLAGS["save_interval_steps"]) + "\n".join(rows) + about(command))
+            rows[name] = row(name, bench, verdict)
+            print(rows[name], flush=True)
+            args.out.write_text(
+                HEAD.format(interval=FLAGS["save_interval_steps"]) + "\n".join(rows.values()) + about(command)
+            )
     return int(has_failed)
 
 
@@ -81,13 +83,13 @@ def run_case(name: str, bench: Bench) -> str:
     return "held"
 
 
-def row(name: str, bench: Bench, verdict: str) -> str:
-    """One row of the table."""
-    faults = bench.faults
+def row(name: str, bench: Bench | None, verdict: str) -> str:
+    """One row of the table; None: of a case that was not run."""
+    faults = bench.faults if bench else []
     lost = [fault.lost_steps for fault in faults if fault.lost_steps is not None]
     what = (CASES[name].__doc__ or "").partition("\n")[0].partition(": ")[2].rstrip(".")
     return (
-        f"| {name}: {what} | {bench.num_runs} | {len(faults)} | {_spread(faults, 'noticed_s')}"
+        f"| {name}: {what} | {bench.num_runs if bench else 0} | {len(faults)} | {_spread(faults, 'noticed_s')}"
         f" | {_spread(faults, 'recovery_s')} | {max(lost) if lost else '-'} | {verdict} |"
     )
 

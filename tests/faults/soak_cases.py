@@ -200,6 +200,7 @@ def preemptions(bench: Bench) -> None:
                     os.kill(pid, signal.SIGTERM)
                 ended = run.end()
             bench.faults.append(Fault(noticed_s=time.monotonic() - start_s))
+            assert bench.faults[-1].noticed_s < 30, "the run did not end within 30 s"
             assert ended.code == 75, ended.said
             assert checkpoint.newest_valid(run.url).step >= highest
             oracles.check_end(run, ended)

@@ -18,7 +18,7 @@ _FEWEST = 6
 
 
 def hours(bench: Bench) -> None:
-    """Faults of T1, T3, T4, T6 and T14 at random, one a minute, in one run's folder; then it is stopped and whole."""
+    """T30: faults of T1, T3, T4, T6 and T14 at random, one a minute, in one run; memory, open files, folders flat."""
     sizes: list[dict[str, float]] = []
     bench.num_runs += 1
     with contextlib.ExitStack() as stack:
