@@ -29,7 +29,8 @@ _SETTLE_S = 1.0  # the first news of a failure need not be of its cause: a worke
 _HUNG_UP_S = 3.0  # an agent without a connection that does not come back in this time is lost
 _SERVICE_GRACE_S = 10.0
 _SAVE_GRACE_S = 30.0
-_STACKS_S = 3.0  # a beat brings the order, another one the log lines
+_STACKS_S = 3.0  # a beat brings the order, another one the log lines;
+_STACKS_MOST_S = 10.0  # where the host is busy that takes longer
 _FAILED_GRACE_S = 2.0
 _END_TIMEOUT_S = 6.0
 _JOIN_TIMEOUT_S = 10.0
@@ -245,24 +246,28 @@ class Follower:
     def _recover_stalled(self) -> None:
         """Asks the stalled roles where they stand, and starts them again; all, if none of the others gets on either."""
         asked = self._pace.stalled(time.monotonic())
-        states = {one.role: one.process for one in self._board.look()}  # one that is stopped is woken to answer
+        # One that is stopped is woken to answer, and may go on: what it was until now is what counts.
+        states = {one.role: one.process for one in self._board.look()}
+        stopped = {role for role in asked if states[role] in STOPPED_STATES}
+        silences = {role: self._pace.silence(role, time.monotonic()) for role in asked}
         self._stacks = {role: [] for role in asked}
         self._board.order_stacks(asked)
-        listen_s = time.monotonic() + _STACKS_S
-        while time.monotonic() < listen_s:
+        begin_s = now_s = time.monotonic()
+        while now_s - begin_s < (_STACKS_S if all(self._stacks.values()) else _STACKS_MOST_S):
             seen = self._look()
+            now_s = time.monotonic()
         stacks, self._stacks = self._stacks, {}
-        now_s = time.monotonic()
-        stalled = [one for one in seen if one.role in set(self._pace.stalled(now_s)) and one.role in asked]
+        still = stopped | set(self._pace.stalled(now_s)) & set(asked)
+        stalled = [one for one in seen if one.role in still]
         if not stalled or any(self._has_failed(one) for one in seen):
             return
         first = stalled[0]
         first = dataclasses.replace(first, process=states[first.role])
-        error = stall_verdict(first, self._pace.silence(first.role, now_s), stacks[first.role], self._launch)
+        error = stall_verdict(first, silences[first.role], stacks[first.role], self._launch)
         everybody = [one.role for one in seen if one.role.job not in self._optional]
         workers = [role for role in everybody if role.job not in self._services]
         roles = who_restarts(stalled, everybody, self._recovery.policy, self._services)
-        if set(workers) <= set(roles) and first.process not in STOPPED_STATES:
+        if set(workers) <= set(roles) and first.role not in stopped:
             roles = everybody  # it is likelier that the ps stand still
         self._restart(roles, self._recovery.in_place(error, roles))
 

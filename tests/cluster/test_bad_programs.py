@@ -130,9 +130,10 @@ def test_a_program_that_never_takes_a_step_is_told_with_its_state_and_stacks(loc
 
 def test_a_stopped_process_is_told_as_stopped_with_where_it_stood(local):
     def stop_it(role, status):
-        if status.get("step"):
-            os.kill(status["pid"], signal.SIGSTOP)
+        if status.get("step") and not stopped:
+            stopped.append(os.kill(status["pid"], signal.SIGSTOP))
 
+    stopped = []
     told = Told(stop_it)
     policy = RestartPolicy(stall_timeout_s=2)
     text = report_of(local, "bad_programs:hangs", {"steps": 1000}, told=told, policy=policy)
