@@ -17,12 +17,13 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.faults import soak_folder
 from tests.faults.running import ROOT
 from tests.faults.soak_cases import CASES, Bench, Fault
 from tests.faults.soak_hours import hours
 from tests.inputs import data
 
-CASES = {**CASES, "T30": hours}
+CASES = {**CASES, **soak_folder.CASES, "T30": hours}
 FLAGS = {
     "num_ps_tasks": 1,
     "cluster_size": 3,
