@@ -57,7 +57,8 @@ class Cpu:
 
     def hear(self, role: object, status: dict[str, Any]) -> None:
         """Take a status."""
-        if str(role) == "worker:0" and "own_steps" in status:
+        is_last = status.get("step", 0) >= (status.get("target") or 0)  # its process, and its time, may be gone by now
+        if str(role) == "worker:0" and "own_steps" in status and not is_last:
             self._last = status["own_steps"], _cpu_s()
             self._first = self._first or self._last
 
