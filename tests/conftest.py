@@ -25,16 +25,29 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 _KEPT_PROCESSES = ("java",)
 # What takes seconds and gigabytes to start; the archive is unpacked on the cluster.
 _SHARED = {"hadoop_cluster": "hadoop", "dist_python_zip": "hadoop", "spark": "spark", "cluster": "faults"}
+_LONGEST = ("yarn", "faults", "hadoop", "spark")
 _OF_TENSORFLOW = ("ENABLE_RUNTIME_UPTIME_TELEMETRY", "HDF5_PLUGIN_PATH")  # it sets them when it is imported
 _KEPT_VARIABLES = ("SPARK", "PYSPARK", "PYTEST_CURRENT_TEST", "KMP_", "TF2_BEHAVIOR", "TF_", "TPU_", *_OF_TENSORFLOW)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keep a file's tests together in one process, and all that share a cluster of the whole session."""
-    for item in items:
-        shared = next((group for name, group in _SHARED.items() if name in getattr(item, "fixturenames", ())), None)
-        item.add_marker(pytest.mark.xdist_group(shared or item.nodeid.partition("::")[0]))
+    """Keep a file's tests together in one process, and all that share a cluster of the whole session.
+
+    The longest come first, so that no process ends long before the other.
+    """
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: _LONGEST.index(groups[item]) if groups[item] in _LONGEST else len(_LONGEST))
+
+
+def _group(item):
+    file = item.nodeid.partition("::")[0]
+    if file.startswith("tests/yarn/"):
+        return "yarn"
+    return next((group for name, group in _SHARED.items() if name in getattr(item, "fixturenames", ())), file)
 
 
 @pytest.fixture(scope="session")
