@@ -24,7 +24,13 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 # Spark's Java process belongs to the session-wide fixture, its variables are set while it lives.
 _KEPT_PROCESSES = ("java",)
 # What takes seconds and gigabytes to start; the archive is unpacked on the cluster.
-_SHARED = {"hadoop_cluster": "hadoop", "dist_python_zip": "hadoop", "spark": "spark", "cluster": "faults"}
+_SHARED = {
+    "hadoop_cluster": "hadoop",
+    "dist_python_zip": "hadoop",
+    "spark": "spark",
+    "cluster": "faults",
+    "looked": "looked",
+}
 _LONGEST = ("yarn", "faults", "hadoop", "spark")
 _OF_TENSORFLOW = ("ENABLE_RUNTIME_UPTIME_TELEMETRY", "HDF5_PLUGIN_PATH")  # it sets them when it is imported
 _KEPT_VARIABLES = ("SPARK", "PYSPARK", "PYTEST_CURRENT_TEST", "KMP_", "TF2_BEHAVIOR", "TF_", "TPU_", *_OF_TENSORFLOW)

@@ -182,7 +182,8 @@ class Follower:
         self._server.check()
         seen = self._board.look()
         for one in seen:
-            if one.is_running and self._said_running.get(one.role) != one.attempt and one.hello is not None:
+            is_told = self._said_running.get(one.role) == one.attempt
+            if one.is_running and one.pid and one.hello is not None and not is_told:
                 self._said_running[one.role] = one.attempt
                 _log.info("%s runs on host %s, process %d", one.role, one.hello.host, one.pid)
         self._publish()
