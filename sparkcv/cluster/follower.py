@@ -54,6 +54,7 @@ class Follower:
         optional: Collection[str],
         on_status: OnStatus | None,
         on_slow: OnSlow | None,
+        on_look: Callable[[], None] | None,
         start_timeout_s: float,
         optional_grace_s: float,
         is_preempted: Callable[[], bool],
@@ -62,6 +63,7 @@ class Follower:
         self._board, self._launch, self._server, self._recovery = board, launch, server, recovery
         self._services, self._optional = frozenset(services) | frozenset(optional), frozenset(optional)
         self._on_status, self._on_slow, self._is_preempted = on_status, on_slow, is_preempted
+        self._on_look = on_look
         self._start_timeout_s, self._optional_grace_s = start_timeout_s, optional_grace_s
         self._deadline_s = time.monotonic() + start_timeout_s
         self._said_running: dict[Role, int] = {}
@@ -180,6 +182,8 @@ class Follower:
     def _look(self) -> list[Seen]:
         self._board.wait(_POLL_S)
         self._server.check()
+        if self._on_look is not None:
+            self._on_look()
         seen = self._board.look()
         for one in seen:
             is_told = self._said_running.get(one.role) == one.attempt

@@ -52,6 +52,7 @@ def supervise(
     on_status: OnStatus | None = None,
     on_restart: OnRestart | None = None,
     on_slow: OnSlow | None = None,
+    on_look: Callable[[], None] | None = None,
     start_timeout_s: float = 120.0,
     log_url: str = "",
     optional_grace_s: float = 10.0,
@@ -64,8 +65,9 @@ def supervise(
     ``services`` serve the others: they are asked to stop once all others have returned. So are those in ``optional``,
     whose failures never end the run, and which have ``optional_grace_s`` to stop. ``policy`` says how far failures of
     roles are answered with restarts; ``on_restart(sentence)`` hears of each, and ``on_slow(stragglers)`` of all roles
-    that are slow whenever that changes. ``on_status(role, status)`` gets what programs report, in this thread; what it
-    raises ends the run. ``log_url`` is a storage folder for each role's whole log. Driver and roles listen on ``ports``
+    that are slow whenever that changes. ``on_status(role, status)`` gets what programs report, in this thread, and
+    ``on_look()`` is called there several times a second, whether anybody reports or not; what they raise ends the run.
+    ``log_url`` is a storage folder for each role's whole log. Driver and roles listen on ``ports``
     only. Half of ``start_timeout_s`` is the longest wait for the cluster manager to grant executors (those it has
     granted have 10 minutes more to start, where it can be asked), all of it the longest wait, from then on, until each
     program runs.
@@ -112,6 +114,7 @@ def supervise(
                     optional=optional,
                     on_status=on_status,
                     on_slow=on_slow,
+                    on_look=on_look,
                     start_timeout_s=start_timeout_s,
                     optional_grace_s=optional_grace_s,
                     is_preempted=lambda: sigterm.has_come,

@@ -22,7 +22,7 @@ from sparkcv.driver.train_report import TrainReport, report_of
 from sparkcv.driver.versions import versions
 from sparkcv.errors import CheckpointError, ShardError, UsageError
 from sparkcv.records import shards
-from sparkcv.train import checkpoint, lease, restart
+from sparkcv.train import checkpoint, lease, lease_file, restart
 
 PROGRAM = "sparkcv.train.loop:main"
 
@@ -76,7 +76,8 @@ def prepare(config: TrainConfig) -> TrainPlan:
     """
     plan = check_data(config)
     lease.refuse_if_held(plan.config.train_dir)
-    storage.check_writable(plan.config.train_dir)
+    if lease_file.newest(plan.config.train_dir) is None:  # else only its owner writes there, which shows it as well
+        storage.check_writable(plan.config.train_dir)
     if plan.config.export_dir:
         storage.check_writable(storage.parent(plan.config.export_dir))
     return plan
@@ -214,7 +215,6 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
         return given | ({"eval_dataset": plan.eval_dataset.to_dict()} if plan.eval_dataset else {})
 
     def on_status(role: topology.Role, values: dict[str, Any]) -> None:
-        held.check()
         progress.update(role, values)
         status.evaluated(progress.evaluated)
         status.step(progress.step, progress.note, progress.saved)
@@ -239,6 +239,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
             on_status=on_status,
             on_restart=on_restart,
             on_slow=progress.slow,
+            on_look=held.check,
             start_timeout_s=config.start_timeout_s,
             log_url=storage.join(config.train_dir, "logs"),
             ports=PortRange.parse(config.port_range),

@@ -7,12 +7,14 @@ import signal
 import psutil
 import pytest
 
+from sparkcv import storage
 from sparkcv.cluster.board import Seen
 from sparkcv.cluster.messages import End
 from sparkcv.cluster.recovery import Backoff, Budget, Recovery, RestartPolicy, is_final, who_restarts
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.cluster.topology import Role, roles
-from sparkcv.errors import ClusterError, MemoryExceededError, PreemptedError, RoleFailedError
+from sparkcv.errors import ClusterError, LeaseError, MemoryExceededError, PreemptedError, RoleFailedError
+from sparkcv.train import lease, lease_file
 from tests.contracts.local_launcher import LocalLauncher
 
 LIVE = "recovery_programs:live"
@@ -142,6 +144,20 @@ def test_a_sigterm_to_the_driver_ends_the_run_in_order(run):
 
     with pytest.raises(PreemptedError, match="the driver was told to end by SIGTERM"):
         run({}, on_status=terminate)
+
+
+def test_a_run_whose_roles_say_nothing_hears_of_its_lost_folder_all_the_same(run, tmp_path):
+    """They wait without a word or a step, and no stall is looked for: only the driver can notice."""
+    run_url = str(tmp_path / "run")
+
+    def take_over_once_all_run():
+        if len(lives(tmp_path)) == 3 and not storage.exists(f"{run_url}/run.lock.2"):
+            found = lease_file.newest(run_url)
+            storage.write_bytes(f"{run_url}/run.lock.2", found.to_bytes().replace(b'"token": 1', b'"token": 2'))
+
+    timing = lease.Timing(renew_s=0.05)
+    with lease.held(run_url, timing=timing) as held, pytest.raises(LeaseError, match="has lost --train_dir"):
+        run({}, on_look=lambda: (take_over_once_all_run(), held.check()))
 
 
 def test_a_container_that_is_too_small_is_not_tried_a_third_time():

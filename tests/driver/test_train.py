@@ -1,5 +1,7 @@
 """The driver's side of a training run before any role starts: who owns the folder, and what is moved aside in it."""
 
+import os
+
 import pytest
 
 from sparkcv import storage
@@ -92,6 +94,16 @@ def test_a_run_that_lost_its_folder_leaves_the_status_to_its_new_owner(config, r
     with pytest.raises(LeaseError, match="has lost --train_dir"):
         train.train_on(LocalLauncher(1, []), train.prepare(config()), look)
     assert status(run_url) == {"state": "running"}
+
+
+def test_a_folder_that_has_had_an_owner_is_not_probed_before_it_is_taken(config, run_url):
+    """Its owner may sit on another host, and what a contender writes there is seen by the owner's roles."""
+    train.prepare(config())
+    assert not storage.list_dir(run_url)  # the first one's probe is gone
+    start(train.prepare(config()))
+    before = os.stat(run_url).st_mtime_ns
+    train.prepare(config())
+    assert os.stat(run_url).st_mtime_ns == before
 
 
 def test_a_status_is_never_written_over_that_of_a_new_owner_of_whom_nobody_has_heard_yet(config, run_url, caplog):
