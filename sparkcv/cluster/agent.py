@@ -52,6 +52,7 @@ class AgentTask:
         params: JSON text of the program's parameters.
         log_url: storage folder for the roles' whole logs, or "" to keep none.
         ports: those that the roles' processes may listen on.
+        payload: of every role's ``NodeContext``.
     """
 
     driver: tuple[str, int]
@@ -62,6 +63,7 @@ class AgentTask:
     params: str
     log_url: str
     ports: PortRange = ANY_PORT
+    payload: bytes = dataclasses.field(default=b"", repr=False)
 
 
 def log_name(role: Role) -> str:
@@ -205,7 +207,8 @@ def _live(lives: _Lives, attempt: int) -> None:
             scratch, temporary = os.path.join(folder, "work"), os.path.join(folder, "tmp")
             os.mkdir(scratch)
             os.mkdir(temporary)
-            place = Placement(task.program, lives.cluster, json.loads(task.params), task.generation, attempt)
+            params = json.loads(task.params)
+            place = Placement(task.program, lives.cluster, params, task.generation, attempt, task.payload)
             child = stack.enter_context(Child(lives.role, place, scratch, temporary, seat.gpus, lives.mark))
         except OSError as err:
             watch.end()

@@ -42,10 +42,12 @@ _UNLESS_SET = {
 }
 _ALWAYS = {
     "TF_GRPC_REUSE_PORT": "true",  # else TensorFlow refuses the port that the agent holds for it
-    "TF_USE_LEGACY_KERAS": "1",  # TF-Slim's layers are Keras 2
     "PYTHONUNBUFFERED": "1",  # lines come live
     "PYTHONFAULTHANDLER": "1",  # a crash shows its stack
 }
+
+
+_OF_OUR_NETS = {"TF_USE_LEGACY_KERAS": "1"}  # TF-Slim's layers are Keras 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Placement:
     params: object
     generation: int = 0
     attempt: int = 0
+    payload: bytes = dataclasses.field(default=b"", repr=False)
 
 
 class Child:
@@ -82,6 +85,7 @@ class Child:
         What carries ``mark`` is ended with it.
         """
         task = {**dataclasses.asdict(place), "scratch_dir": scratch_dir}
+        del task["payload"]
         self.returncode: int | None = None
         self.peak_rss_bytes = 0
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -89,15 +93,16 @@ class Child:
         command = [sys.executable, "-P", "-m", "sparkcv.cluster.node"]
         command += ["--role", str(role), "--status_fd", str(theirs.fileno()), "--parent", str(os.getpid())]
         # A file, not a pipe: parameters of any size, and no moment in which the two wait for each other.
-        with theirs, tempfile.TemporaryFile(mode="w+", dir=temporary_dir) as stdin:
-            json.dump(task, stdin)
+        with theirs, tempfile.TemporaryFile(dir=temporary_dir) as stdin:
+            stdin.write(json.dumps(task).encode() + b"\n")
+            stdin.write(place.payload)
             stdin.seek(0)
             self._process = subprocess.Popen(
                 command,
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=_environment(temporary_dir) | _devices(role, gpus) | ({kin.MARK: mark} if mark else {}),
+                env=_environment(temporary_dir, place) | _devices(role, gpus) | ({kin.MARK: mark} if mark else {}),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -206,7 +211,7 @@ def _handles(pid: int, number: int) -> bool:
     return bool(int(caught, 16) >> (number - 1) & 1)
 
 
-def _environment(temporary_dir: str) -> dict[str, str]:
+def _environment(temporary_dir: str, place: Placement) -> dict[str, str]:
     """This process's environment for the child, with the folders that *this* process imports from."""
     kept = {name: value for name, value in os.environ.items() if name not in _KEPT_BACK}
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
@@ -216,7 +221,8 @@ def _environment(temporary_dir: str) -> dict[str, str]:
     if libraries := kept.get("LD_LIBRARY_PATH"):
         absolute = (os.path.abspath(entry) for entry in libraries.split(os.pathsep) if entry)
         kept["LD_LIBRARY_PATH"] = os.pathsep.join(absolute)
-    return _UNLESS_SET | kept | hadoop | _ALWAYS | {"PYTHONPATH": path, "TMPDIR": temporary_dir}
+    nets = {} if place.payload else _OF_OUR_NETS  # a function of the user's is to find Keras as TensorFlow has it
+    return _UNLESS_SET | kept | hadoop | _ALWAYS | nets | {"PYTHONPATH": path, "TMPDIR": temporary_dir}
 
 
 def _devices(role: Role, gpus: Sequence[str]) -> dict[str, str]:

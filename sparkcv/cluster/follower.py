@@ -68,6 +68,7 @@ class Follower:
         self._deadline_s = time.monotonic() + start_timeout_s
         self._said_running: dict[Role, int] = {}
         self._let_go: set[Role] = set()  # optional roles that are not started again
+        self._serving: set[Role] = set()  # roles of other jobs that said that they serve
         policy = recovery.policy
         self._pace = Pace(policy.stall_timeout_s, first_step_s=policy.first_step_s, in_lockstep=policy.together)
         self._stacks: dict[Role, list[str]] = {}
@@ -92,7 +93,7 @@ class Follower:
                 raise self._verdict() if self._launch.stopped() else GenerationLostError(self._verdict())
             self._check_started(seen)
             self._check_pace(seen)
-            if all(one.end is not None for one in seen if one.role.job not in self._services):
+            if all(one.end is not None for one in seen if not self._serves(one.role)):
                 self._stop_services([one.role for one in seen], "all others are done")
 
     def end(self) -> None:
@@ -113,7 +114,7 @@ class Follower:
     def _stop_services(self, roles: Collection[Role], reason: str) -> None:
         optional = [role for role in roles if role.job in self._optional]
         self._board.order_stop(optional, self._optional_grace_s, reason)
-        self._board.order_stop([role for role in roles if role.job in self._services], _SERVICE_GRACE_S, reason)
+        self._board.order_stop([role for role in roles if self._serves(role)], _SERVICE_GRACE_S, reason)
 
     def _recover(self) -> None:
         """Answers failures: restarts in place what can be, or raises what ends this generation or the run."""
@@ -153,6 +154,7 @@ class Follower:
         self._board.order_restart(roles, "a role failed")
         for role in roles:
             self._pace.forget(role)
+            self._serving.discard(role)
         self._deadline_s = time.monotonic() + self._start_timeout_s
 
     def _check_preempted(self, seen: Sequence[Seen]) -> None:
@@ -204,6 +206,8 @@ class Follower:
             for line in _lines(news):
                 _log_of_role(news.role, line)
             if news.status is not None:
+                if news.status.get("serves") is True:
+                    self._serving.add(news.role)
                 self._recovery.heard(news.role, news.status)
                 self._pace.hear(news.role, news.status, time.monotonic())
                 if self._on_status is not None:
@@ -280,15 +284,18 @@ class Follower:
         if one.role in self._let_go:
             return False
         if one.end is not None:
-            is_service = one.role.job in self._services
+            is_service = self._serves(one.role)
             if is_service and self._board.is_stopping(one.role):
                 return False  # it was asked to end; how it did so changes nothing for the others
             return one.end.result is None or is_service
         return self._is_gone(one) and not self._is_done(one)
 
+    def _serves(self, role: Role) -> bool:
+        return role.job in self._services or role in self._serving
+
     def _is_done(self, one: Seen) -> bool:
         """Whether nothing more is to come from the role; a service that was asked to stop may also just vanish."""
-        is_let_go = one.role.job in self._services and self._board.is_stopping(one.role)
+        is_let_go = self._serves(one.role) and self._board.is_stopping(one.role)
         return one.end is not None or one.role in self._let_go or (is_let_go and self._is_gone(one))
 
     def _is_gone(self, one: Seen) -> bool:

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import ctypes
 import faulthandler
+import functools
 import importlib
 import json
 import logging
@@ -56,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, lambda number, frame: uplink.send_told_to_end())
         logs.setup(args.role)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its deprecations are no news to a user
-        outcome = run_program(Role.parse(args.role), json.load(sys.stdin), uplink, stop.is_set)
+        task = json.loads(sys.stdin.buffer.readline())
+        task["payload"] = sys.stdin.buffer.read()
+        outcome = run_program(Role.parse(args.role), task, uplink, stop.is_set)
         uplink.send_last(outcome)
     return 0 if "result" in outcome else errors.EXIT_FAILED
 
@@ -66,7 +69,7 @@ def run_program(
 ) -> dict[str, Any]:
     """The last word of a role: ``{"result": dict}`` or ``{"error": sentence, "error_kind": class name}``.
 
-    ``task`` holds cluster, params, scratch_dir and program, as NodeContext describes them. The traceback of
+    ``task`` holds cluster, params, scratch_dir, payload and program, as NodeContext describes them. The traceback of
     an exception that is not a SparkcvError goes to stderr, which is the role's log.
     """
     try:
@@ -80,6 +83,8 @@ def run_program(
             stop_requested=stop_requested,
             generation=task["generation"],
             attempt=task["attempt"],
+            payload=task.get("payload", b""),
+            leave=functools.partial(_leave_with, uplink),
         )
         uplink.send_ready()
         return {"result": _checked(program(context), task["program"])}
@@ -213,6 +218,11 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(errors.EXIT_FAILED)
+
+
+def _leave_with(uplink: "Uplink", result: dict[str, Any]) -> None:
+    uplink.send_last({"result": result})
+    _leave(errors.EXIT_OK)
 
 
 def _leave(code: int) -> None:

@@ -57,6 +57,7 @@ def supervise(
     log_url: str = "",
     optional_grace_s: float = 10.0,
     ports: PortRange = ANY_PORT,
+    payload: bytes = b"",
 ) -> dict[str, dict[str, Any]]:
     """Runs ``program`` as every one of ``roles`` and returns their results, such as ``{"worker:0": {...}}``.
 
@@ -67,10 +68,11 @@ def supervise(
     roles are answered with restarts; ``on_restart(sentence)`` hears of each, and ``on_slow(stragglers)`` of all roles
     that are slow whenever that changes. ``on_status(role, status)`` gets what programs report, in this thread, and
     ``on_look()`` is called there several times a second, whether anybody reports or not; what they raise ends the run.
-    ``log_url`` is a storage folder for each role's whole log. Driver and roles listen on ``ports``
-    only. Half of ``start_timeout_s`` is the longest wait for the cluster manager to grant executors (those it has
-    granted have 10 minutes more to start, where it can be asked), all of it the longest wait, from then on, until each
-    program runs.
+    ``log_url`` is a storage folder for each role's whole log. Driver and roles listen on ``ports`` only. ``payload``
+    goes to every program by the launcher's own way. A role that reports ``"serves": true`` is one of the ``services``
+    from then on. Half of ``start_timeout_s`` is the longest wait for the cluster manager to grant executors (those it
+    has granted have 10 minutes more to start, where it can be asked), all of it the longest wait, from then on, until
+    each program runs.
 
     A SIGTERM to this process, an agent or a node process ends the run in good order: workers are asked to stop, then
     services. When this returns or raises, every role has ended.
@@ -102,6 +104,7 @@ def supervise(
                 params=text,
                 log_url=storage.resolve(log_url) if log_url else "",
                 ports=ports,
+                payload=payload,
             )
 
             def follow(board: Board, launch: Launch, server: Server) -> Follower:

@@ -82,6 +82,10 @@ class NodeContext:
         attempt: counts the processes of this role in its generation from 0; above 0 the others may have gone on.
         report: sends a small JSON-able status (under 8 kB) to the driver; never blocks, the newest one wins.
         stop_requested: true once the driver asked this process to end in good order.
+        payload: bytes of the driver's that came by the launcher's own way, such as a pickled function; no channel of
+            ours carries them.
+        leave: sends this result and ends the process at once, from any thread: for a program whose main thread waits
+            in code that no signal reaches.
     """
 
     role: Role
@@ -92,6 +96,8 @@ class NodeContext:
     stop_requested: Callable[[], bool]
     generation: int = 0
     attempt: int = 0
+    payload: bytes = dataclasses.field(default=b"", repr=False)
+    leave: Callable[[dict[str, Any]], None] | None = None
 
 
 def share_of_cores(ctx: NodeContext, job: str) -> int:

@@ -66,6 +66,16 @@ def test_results_come_back_by_role_and_services_are_stopped_after_the_others(loc
     statuses.assert_nothing_is_left()
 
 
+def test_a_payload_comes_unchanged_and_unshown_and_a_role_may_turn_into_a_service(local, monkeypatch):
+    monkeypatch.delenv("TF_USE_LEGACY_KERAS")
+    payload = bytes(range(256)) + b"\n{"
+    results = supervise(local, "cluster_programs:weigh_payload", roles(0, 2), {}, payload=payload)
+    assert bytes.fromhex(results["worker:0"]["payload"]) == payload
+    assert results["worker:0"]["keras"] == ""
+    assert "payload" not in results["worker:0"]["shown"]
+    assert results["worker:1"] == {"left": True}
+
+
 @pytest.mark.parametrize(
     ("deed", "first_line", "detail"),
     [

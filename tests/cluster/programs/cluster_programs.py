@@ -40,6 +40,16 @@ def echo(ctx: NodeContext) -> dict:
     }
 
 
+def weigh_payload(ctx: NodeContext) -> dict:
+    """worker:0 tells of its payload; the other says that it serves, and hears nothing any more."""
+    if ctx.role.index:
+        ctx.report({"serves": True})
+        while not ctx.stop_requested():
+            time.sleep(0.02)
+        ctx.leave({"left": True})
+    return {"payload": ctx.payload.hex(), "keras": os.environ.get("TF_USE_LEGACY_KERAS", ""), "shown": str(ctx)}
+
+
 def victim(ctx: NodeContext) -> dict:
     """The role named in params["role"] does params["deed"]; all others wait to be stopped."""
     _tell(ctx)
