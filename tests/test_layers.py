@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLOORS = (
     ("jobs", 5),
     ("sparkcv.driver", 4),
+    ("sparkcv.compat", 4),
     ("sparkcv.cluster.topology", 1),
     ("sparkcv.cluster.memory", 1),
     ("sparkcv.cluster.messages", 1),
@@ -53,7 +54,14 @@ ADDRESSES = {
     "tensorflowonspark": ("sparkcv.cluster.launchers.tfos",),
     "hdfs_native": ("sparkcv.storage",),
     "fsspec": ("sparkcv.storage",),
-    "pyspark": ("sparkcv.cluster", "sparkcv.driver", "sparkcv.predict", "sparkcv.records.convert", "jobs"),
+    "pyspark": (
+        "sparkcv.cluster",
+        "sparkcv.compat",
+        "sparkcv.driver",
+        "sparkcv.predict",
+        "sparkcv.records.convert",
+        "jobs",
+    ),
     "pickle": (),
 }
 

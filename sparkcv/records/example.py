@@ -81,7 +81,7 @@ def _to_bytes(text: str) -> bytes:
 
 def _one(features: dict[str, Value], name: str, kind: type, default: object, at: str) -> object:
     value = features.get(name)
-    if value is None or (not value.items and default is not None):
+    if value is None or value.kind is None or (not value.items and default is not None):
         if default is None:
             raise RecordError(f"{at}the Example has no {name}")
         return default

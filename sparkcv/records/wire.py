@@ -10,8 +10,9 @@ Reading is bounded by the bytes given: a length that points past them is an erro
 """
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 _VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
@@ -20,26 +21,51 @@ _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
 
 @dataclass(frozen=True)
 class Value:
-    """The list of one feature; ``kind`` is bytes, float or int. Items of bytes are views of the input."""
+    """The list of one feature; ``kind`` is bytes, float or int. Items of bytes that were read are views of the input.
 
-    kind: type
-    items: list[memoryview] | list[float] | list[int]
+    ``kind`` None is a feature that has a name only, which TensorFlow's parser takes for a missing one.
+    """
+
+    kind: type | None
+    items: Sequence[bytes | memoryview] | Sequence[float] | Sequence[int]
 
 
-def encode_features(features: Mapping[str, bytes | int]) -> bytes:
-    """Return an Example of one-valued features, in order of name, as TensorFlow's own parser reads it."""
+def encode_features(features: Mapping[str, bytes | int | Value]) -> bytes:
+    """Return an Example of features, in order of name, as TensorFlow's own parser reads it.
+
+    Bytes and an integer are lists of one. Raises OverflowError for a float that float32 cannot hold.
+    """
     parts: list[bytes] = []
     for name in sorted(features):
         value = features[name]
-        content, field = (_varint(value), _INT64_LIST) if isinstance(value, int) else (value, _BYTES_LIST)
+        if isinstance(value, Value):
+            content, fields = _encode_list(value)
+        elif isinstance(value, int):
+            content, fields = _varint(value), (2, _INT64_LIST, 1)
+        else:
+            content, fields = value, (2, _BYTES_LIST, 1)
         key = _heads(len(name.encode()), 1) + name.encode()
-        heads = _heads(len(content), 2, field, 1)
+        heads = _heads(len(content), *fields)
         parts += (_heads(len(key) + len(heads) + len(content), 1), key, heads, content)
     return b"".join((_heads(sum(map(len, parts)), 1), *parts))  # the one copy of the picture
 
 
+def _encode_list(value: Value) -> tuple[bytes, tuple[int, ...]]:
+    """Return the content of a list, and the fields that it lies in, the outermost first."""
+    if value.kind is bytes:
+        items = cast("Sequence[bytes | memoryview]", value.items)
+        return b"".join(part for item in items for part in (_heads(len(item), 1), item)), (2, _BYTES_LIST)
+    if value.kind is float:
+        return struct.pack(f"<{len(value.items)}f", *value.items), (2, _FLOAT_LIST, 1)
+    if value.kind is int:
+        return b"".join(map(_varint, cast("Sequence[int]", value.items))), (2, _INT64_LIST, 1)
+    return b"", (2,)
+
+
 def parse_features(data: bytes | memoryview) -> dict[str, Value]:
     """Read an Example into a dictionary; a later entry of a name wins, as in protobuf's maps.
+
+    A feature without a list is there as well, with ``kind`` None; an entry without a feature is not.
 
     Raises:
         ValueError: the bytes are no Example; says what is wrong at which byte.
@@ -67,8 +93,8 @@ def _entry(entry: object) -> tuple[str, Value | None]:
     return name, value
 
 
-def _feature(content: object) -> Value | None:
-    value = None
+def _feature(content: object) -> Value:
+    value = Value(None, ())
     for number, items in _messages(content, "a feature"):
         if number == _BYTES_LIST:
             views = [_view(item, "a bytes value") for field, item in _messages(items, "a BytesList") if field == 1]

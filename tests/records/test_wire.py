@@ -49,8 +49,33 @@ def test_a_later_entry_of_a_name_wins():
     assert list(wire.parse_features(both)["a"].items) == [2]
 
 
-def test_a_feature_without_a_list_is_as_if_it_were_not_there():
-    assert wire.parse_features(bytes.fromhex("0a070a050a01611200")) == {}
+def test_a_feature_without_a_list_has_a_name_and_no_kind():
+    data = bytes.fromhex("0a070a050a01611200")
+    assert wire.parse_features(data) == {"a": wire.Value(None, ())}
+    assert wire.encode_features({"a": wire.Value(None, ())}) == data
+
+
+def test_lists_come_back_as_they_went():
+    lists = {
+        "b": wire.Value(bytes, [b"", b"\xff"]),
+        "f": wire.Value(float, [1.5, -0.0, float("inf")]),
+        "i": wire.Value(int, [-1, 2**63 - 1]),
+        "none": wire.Value(int, []),
+    }
+    read = wire.parse_features(wire.encode_features(lists))
+    assert {name: (value.kind, list(value.items)) for name, value in read.items()} == {
+        name: (value.kind, list(value.items)) for name, value in lists.items()
+    }
+
+
+def test_a_list_of_one_is_written_as_the_value_itself_is():
+    one = {"b": wire.Value(bytes, [b"x"]), "i": wire.Value(int, [-7])}
+    assert wire.encode_features(one) == wire.encode_features({"b": b"x", "i": -7})
+
+
+def test_a_float_that_float32_cannot_hold_is_refused():
+    with pytest.raises(OverflowError):
+        wire.encode_features({"f": wire.Value(float, [1e300])})
 
 
 @pytest.mark.parametrize(

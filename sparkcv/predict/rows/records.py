@@ -5,9 +5,6 @@ swallowed is rejected one by one. Labels are not looked at: pictures to score ne
 """
 
 import contextlib
-import mmap
-import os
-import tempfile
 from collections.abc import Iterator
 
 from sparkcv import storage
@@ -16,6 +13,7 @@ from sparkcv.predict.rows.finding import InputFiles
 from sparkcv.predict.rows.parts import Part, Row
 from sparkcv.records import tfrecord
 from sparkcv.records.manifest import Manifest, read_manifest
+from sparkcv.records.mapped import mapped
 from sparkcv.records.tfrecord import BadRecord, Record
 from sparkcv.records.wire import parse_features
 
@@ -100,13 +98,7 @@ def _count(manifest: Manifest | None, name: str, size: int, url: str) -> int | N
 
 @contextlib.contextmanager
 def _mapped(part: Part) -> Iterator[memoryview]:
-    """A shard as memory that the system may drop again: a copy on this machine's disk, gone when the block ends."""
-    with tempfile.TemporaryDirectory(prefix="sparkcv-shard-") as folder:
-        path = os.path.join(folder, "shard")
-        size = storage.fetch(part.url, path)
-        if size != part.num_bytes:
-            raise ShardError(f"{part.url!r} changed since it was listed: {size} bytes, {part.num_bytes} then")
-        with open(path, "rb") as source:
-            mapping = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
-        # Not closed by hand: views of records may outlive the block, and the last of them frees it.
-        yield memoryview(mapping)
+    with mapped(part.url) as data:
+        if data.nbytes != part.num_bytes:
+            raise ShardError(f"{part.url!r} changed since it was listed: {data.nbytes} bytes, {part.num_bytes} then")
+        yield data

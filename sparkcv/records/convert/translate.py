@@ -15,8 +15,8 @@ _PYTHON_ERROR = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.+)$", re.
 
 
 @contextlib.contextmanager
-def spark_errors() -> Iterator[None]:
-    """Raise the error of ours that a task raised; whatever else ended the job is a ClusterError."""
+def spark_errors(job: str = "the conversion's Spark job") -> Iterator[None]:
+    """Raise the error of ours that a task of ``job`` raised; whatever else ended it is a ClusterError."""
     try:
         yield
     except (PySparkException, Py4JError) as err:
@@ -26,6 +26,6 @@ def spark_errors() -> Iterator[None]:
             if isinstance(kind, type) and issubclass(kind, SparkcvError):
                 raise kind(message) from err
         if cause := known(str(err)):
-            raise ClusterError(f"the conversion's Spark job failed: {cause}") from err
+            raise ClusterError(f"{job} failed: {cause}") from err
         last = ": ".join(told[-1]) if told else str(err).strip().split("\n")[0]
-        raise ClusterError(f"the conversion's Spark job failed: {last}") from err
+        raise ClusterError(f"{job} failed: {last}") from err
