@@ -143,6 +143,8 @@ def test_a_range_of_ports_that_is_none_is_refused_by_every_job_that_opens_some(t
 def test_a_range_of_one_port_is_too_narrow():
     with pytest.raises(UsageError, match="--port_range 5000-5000: got 1 port, wanted 2 at least"):
         train("--port_range", "5000-5000")
+    with pytest.raises(UsageError, match="--port_range 5000-5001 with --launcher tensorflowonspark: got both"):
+        train("--port_range", "5000-5001", "--launcher", "tensorflowonspark")
     assert str(PortRange.parse(train("--port_range", "5000-5001").port_range)) == "5000-5001"
 
 

@@ -237,6 +237,11 @@ class Client:
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    @property
+    def local_host(self) -> str:
+        """The address by which this machine goes to the driver."""
+        return str(self._sock.getsockname()[0])
+
     def request(self, message: Message) -> Reply:
         """Sends ``message`` and returns the driver's answer; after a ChannelError the client is of no more use."""
         try:

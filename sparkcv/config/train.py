@@ -12,6 +12,8 @@ from sparkcv.errors import UsageError
 
 OPTIMIZERS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
 DECAYS = ("fixed", "exponential", "polynomial")
+STOCK_LAUNCHER = "tensorflowonspark"
+LAUNCHERS = ("barrier", STOCK_LAUNCHER)
 
 _RUN, _OPT, _LR = "run", "optimizer", "learning rate"
 _DATA, _TUNE, _CLUSTER, _CARE = "dataset and net", "fine-tuning", "cluster", "care"
@@ -100,6 +102,13 @@ class TrainConfig:
         None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
     )
 
+    launcher: str = flag(
+        "barrier",
+        "what starts the roles: a barrier stage of Spark, or a stock TFCluster of tensorflowonspark",
+        group=_CLUSTER,
+        choices=LAUNCHERS,
+    )
+
     num_evaluators: int = flag(
         0, "1: a role of its own evaluates every new checkpoint; the run does not need it to succeed", group=_EVAL
     )
@@ -158,6 +167,12 @@ class TrainConfig:
         checks.share(
             self, ("label_smoothing", "moving_average_decay", "batch_norm_decay", "bad_record_budget", "min_crop_area")
         )
+        checks.one_of(self, "launcher", LAUNCHERS)
+        if self.launcher == STOCK_LAUNCHER and self.port_range:
+            raise UsageError(
+                f"--port_range {self.port_range} with --launcher {STOCK_LAUNCHER}: got both, but it listens on ports of"
+                " its own choice; wanted one of them"
+            )
         checks.one_of(self, "optimizer", OPTIMIZERS)
         checks.one_of(self, "learning_rate_decay_type", DECAYS)
         if self.quantize_delay != -1:

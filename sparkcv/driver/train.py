@@ -13,8 +13,10 @@ from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import doctor, recovery, session, supervisor, topology
 from sparkcv.cluster.launchers import Launcher
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
+from sparkcv.cluster.launchers.tfos import TfosLauncher
 from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
+from sparkcv.config.train import STOCK_LAUNCHER
 from sparkcv.driver import completion, final_export
 from sparkcv.driver.progress import TrainProgress, newest_evaluation
 from sparkcv.driver.status import StatusFile, says_finished
@@ -148,8 +150,9 @@ def train(spark: Any, plan: TrainPlan) -> TrainReport:
     if plan.is_finished:
         return already_finished(plan)
     plan = dataclasses.replace(plan, config=sized(plan.config, spark))
+    kind = TfosLauncher if plan.config.launcher == STOCK_LAUNCHER else BarrierLauncher
     return train_on(
-        BarrierLauncher(spark),
+        kind(spark),
         plan,
         lambda: doctor.check_start(spark, plan.config, plan.dataset),
         application=spark.sparkContext.applicationId,

@@ -1,8 +1,9 @@
-"""The launch contract, on Spark's barrier stage and on the plain processes that the faster tests use."""
+"""The launch contract, on Spark's barrier stage, stock TFCluster and the plain processes that the faster tests use."""
 
 import psutil
 import pytest
 
+from sparkcv.cluster.launchers.tfos import TfosLauncher
 from tests.contracts.launcher import LauncherContract
 
 
@@ -22,5 +23,20 @@ class TestBarrier(LauncherContract):
         return barrier
 
     def executor_pid(self, seat_pid):
-        """The executor's Java process: the seat is a child of Spark's Python daemon, and that a child of Java."""
-        return psutil.Process(seat_pid).parent().ppid()
+        return java_of(seat_pid)
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+class TestTensorFlowOnSpark(LauncherContract):
+    @pytest.fixture
+    def launcher(self, barrier_spark):
+        return TfosLauncher(barrier_spark)
+
+    def executor_pid(self, seat_pid):
+        return java_of(seat_pid)
+
+
+def java_of(seat_pid):
+    """The executor's Java process: the seat is a child of Spark's Python daemon, and that a child of Java."""
+    return psutil.Process(seat_pid).parent().ppid()

@@ -75,6 +75,8 @@ class BarrierLauncher:
 class BarrierLaunch:
     """One barrier stage under way."""
 
+    _attempts_each = 1  # how often Spark tries a task within one attempt of the stage
+
     def __init__(self, spark: "SparkSession", name: str, count: int, body: Body):
         """Submits the stage and returns at once."""
         from pyspark import InheritableThread
@@ -141,7 +143,7 @@ class BarrierLaunch:
         """Spark's records of all tasks of a task's stage, earliest attempt first."""
         stage = int(task.partition(".")[0])
         for attempt in range(_MAX_STAGE_ATTEMPTS):
-            tasks = self._books().taskList(stage, attempt, self._count)
+            tasks = self._books().taskList(stage, attempt, self._count * self._attempts_each)
             for at in range(tasks.size()):
                 yield tasks.apply(at)
 

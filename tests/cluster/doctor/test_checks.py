@@ -38,6 +38,21 @@ def test_facts_that_are_well_give_no_failure_and_warn_of_security_only():
         assert places >= {"1", "2", "3"}, check
 
 
+def test_a_launcher_that_unpickles_from_the_network_is_warned_of_and_refused_where_nobody_is_to_be_trusted():
+    stock = {"launcher": "tensorflowonspark"}
+    (found,) = [one for one in judged(facts(flags=stock)) if one.check == "launcher"]
+    assert (found.verdict, found.place) == (WARNING, DRIVER)
+    assert "unpickles what anybody sends it" in found.found
+    (found,) = judged_launcher({"spark.sparkcv.allowUnauthenticatedGrpc": "false"}, stock)
+    assert found.verdict == FAIL
+    assert "leave --launcher at barrier" in found.knob
+    assert judged_launcher({}, {}) == []
+
+
+def judged_launcher(conf, flags) -> list:
+    return [one for one in judged(facts(conf=conf, flags=flags)) if one.check == "launcher"]
+
+
 ON_EXECUTOR = [
     ({"python": "3.12.1"}, "versions", FAIL, "Python 3.12.1, the driver runs 3.11.9", "build_zip.sh"),
     ({"import_error": "No module named 'sparkcv'"}, "versions", FAIL, "No module named 'sparkcv'", "--py-files"),

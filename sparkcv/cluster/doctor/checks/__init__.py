@@ -10,6 +10,7 @@ from sparkcv.cluster.doctor.checks import (
     exposure,
     gpus,
     hosts,
+    launcher,
     memory,
     network,
     roles,
@@ -39,10 +40,11 @@ ALL: tuple[Check, ...] = (
     memory.check,
     gpus.check,
     exposure.check,
+    launcher.check,
     security.check,
 )
 SETTINGS_FIRST: tuple[Check, ...] = (settings.check, slots.check_asked, memory.check_surely)
-QUICK: tuple[Check, ...] = (exposure.check, slots.check_told, versions.check, storage.check)
+QUICK: tuple[Check, ...] = (exposure.check, launcher.check, slots.check_told, versions.check, storage.check)
 
 
 def judge(facts: Facts, checks: Sequence[Check]) -> Iterator[Finding]:
