@@ -19,6 +19,7 @@ builtin that it is, so that ``except FileNotFoundError`` works as a Python progr
     │   ├── ImageError     a picture that cannot be used
     │   └── BudgetError    more bad records than the run allows
     ├── CheckpointError    (ValueError)
+    ├── ProgramError       (RuntimeError)   a user's own function raised an error
     ├── LeaseError         (RuntimeError)   a run's folder that another run holds, or took over
     ├── ModelError         (ValueError)     an exported model that is not what its model.json says
     └── ClusterError       (RuntimeError)
@@ -106,6 +107,10 @@ class CheckpointError(SparkcvError, ValueError):
 
 class LeaseError(SparkcvError, RuntimeError):
     """A run's folder that another run holds or took over, or whose lock file cannot be trusted."""
+
+
+class ProgramError(SparkcvError, RuntimeError):
+    """A user's own function raised an error, or left by sys.exit; its traceback stands in the role's log."""
 
 
 class ModelError(SparkcvError, ValueError):

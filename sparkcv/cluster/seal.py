@@ -35,41 +35,48 @@ class Seal:
 
     def wrap(self, message: Message) -> bytes:
         """The next frame to send."""
-        text = messages.encode(message)
-        body = self._tag(self._out, self._num_out, text) + text
+        return frame(self.sign(messages.encode(message)))
+
+    def sign(self, data: bytes) -> bytes:
+        """The next body to send: ``data``, its tag before it."""
+        body = self._tag(self._out, self._num_out, data) + data
         self._num_out += 1
-        return frame(body)
+        return body
 
     def unwrap(self, body: bytes) -> Message:
         """The message in the next frame's body; raises ChannelError if it is not authentic, or is no message."""
-        tag, text = body[:_TAG_BYTES], body[_TAG_BYTES:]
-        if not hmac.compare_digest(tag, self._tag(self._in, self._num_in, text)):
+        return messages.decode(self.check(body))
+
+    def check(self, body: bytes) -> bytes:
+        """The data in the next body that came; raises ChannelError if it is not authentic."""
+        tag, data = body[:_TAG_BYTES], body[_TAG_BYTES:]
+        if not hmac.compare_digest(tag, self._tag(self._in, self._num_in, data)):
             raise ChannelError("a message is not authentic: wrong key, replayed or out of order")
         self._num_in += 1
-        return messages.decode(text)
+        return data
 
     def _tag(self, direction: bytes, number: int, text: bytes) -> bytes:
         return _hmac(self._key, _SEQUENCE.pack(direction, number) + text)
 
 
 def _hmac(key: bytes, data: bytes) -> bytes:
-    return hmac.new(key, data, hashlib.sha256).digest()
+    return hmac.digest(key, data, hashlib.sha256)
 
 
-def frame(body: bytes) -> bytes:
-    """``body`` with its length before it; raises ChannelError if that is more than a frame may be."""
-    if len(body) + _LENGTH.size > MAX_FRAME_BYTES:
-        raise ChannelError(f"a frame of {len(body)} bytes is over the {MAX_FRAME_BYTES} allowed")
+def frame(body: bytes, most_bytes: int = MAX_FRAME_BYTES) -> bytes:
+    """``body`` with its length before it; raises ChannelError if that is more than ``most_bytes``."""
+    if len(body) + _LENGTH.size > most_bytes:
+        raise ChannelError(f"a frame of {len(body)} bytes is over the {most_bytes} allowed")
     return _LENGTH.pack(len(body)) + body
 
 
-def split(buffer: bytearray) -> bytes | None:
+def split(buffer: bytearray, most_bytes: int = MAX_FRAME_BYTES) -> bytes | None:
     """Takes the first whole frame's body out of ``buffer``, or None; raises ChannelError on a bad length."""
     if len(buffer) < _LENGTH.size:
         return None
     (length,) = _LENGTH.unpack_from(buffer)
-    if length + _LENGTH.size > MAX_FRAME_BYTES:
-        raise ChannelError(f"a frame of {length} bytes is over the {MAX_FRAME_BYTES} allowed")
+    if length + _LENGTH.size > most_bytes:
+        raise ChannelError(f"a frame of {length} bytes is over the {most_bytes} allowed")
     if len(buffer) < _LENGTH.size + length:
         return None
     body = bytes(buffer[_LENGTH.size : _LENGTH.size + length])

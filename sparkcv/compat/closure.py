@@ -1,0 +1,71 @@
+"""The user's function on its way to the executors: by Spark's own serialisation, inside of Spark's own task data.
+
+That is the one way by which a function that was typed into a notebook can travel at all, and Spark itself vouches for
+what comes that way. Nothing from a socket or a file of ours is ever loaded here.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from sparkcv.errors import UsageError
+
+__all__ = ["Call", "check_call", "dump", "load", "name_of"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """What a node process is to call, and the secret that it shares with those who feed it."""
+
+    map_fun: Callable[[Any, Any], Any]
+    tf_args: Any
+    secret: bytes = dataclasses.field(repr=False)
+
+
+def name_of(map_fun: object) -> str:
+    """What its writer calls it."""
+    return str(getattr(map_fun, "__qualname__", None) or repr(map_fun))
+
+
+def check_call(map_fun: object) -> None:
+    """Raises UsageError unless ``map_fun(tf_args, ctx)`` can be called."""
+    if not callable(map_fun):
+        raise UsageError(f"map_fun must be a function of (tf_args, ctx), got a {type(map_fun).__name__}")
+    try:
+        signature = inspect.signature(map_fun)
+    except (TypeError, ValueError):  # written in C, or of a kind that tells nothing of itself
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError as err:
+        raise UsageError(
+            f"map_fun is called with two arguments, (tf_args, ctx), but {name_of(map_fun)}{signature} does not take "
+            f"them: {err}"
+        ) from err
+
+
+def dump(call: Call) -> bytes:
+    """``call`` as bytes for Spark's task data; raises UsageError for a function or arguments that cannot travel."""
+    from pyspark import cloudpickle
+
+    for what, value in (("map_fun " + name_of(call.map_fun), call.map_fun), ("tf_args", call.tf_args)):
+        try:
+            cloudpickle.dumps(value)
+        except Exception as err:  # whatever a __reduce__ of the user's raises
+            raise UsageError(f"{what} cannot be sent to the executors: {type(err).__name__}: {err}") from err
+    data: bytes = cloudpickle.dumps((call.map_fun, call.tf_args, call.secret))
+    return data
+
+
+def load(data: bytes) -> Call:
+    """The call that ``dump`` made of; raises UsageError where its modules are not to be had here."""
+    from pyspark import cloudpickle
+
+    try:
+        return Call(*cloudpickle.loads(data))
+    except Exception as err:  # whatever importing the user's modules raises
+        raise UsageError(
+            f"the map_fun or its arguments cannot be loaded on the executors: {type(err).__name__}: {err}; modules of "
+            "your own go along by --py-files"
+        ) from err

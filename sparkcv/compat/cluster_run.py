@@ -1,0 +1,149 @@
+"""A cluster of a user's function, followed from a thread of the driver's while the user's own thread goes on."""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sparkcv import logs
+from sparkcv.cluster import supervisor
+from sparkcv.cluster.launchers import Launcher
+from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.topology import Role
+from sparkcv.compat.node_program import SERVICES, Order
+from sparkcv.errors import ClusterError, UsageError
+from sparkcv.feeding.desk import Desk
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+__all__ = ["ClusterRun", "default_fs", "order_of", "policy_of", "set_up_log"]
+
+PROGRAM = "sparkcv.compat.node_program:main"
+_POLL_S = 0.1
+_MAX_RESTARTS = 5  # an hour, as of our own trainings
+_log = logs.get(__name__)
+
+
+class ClusterRun:
+    """Roles of a user's function, under way; ``desk`` is where they are fed from, None if they are not.
+
+    ``failure`` is None or the error that the run ended with; ``nodes`` has what each node said of itself, by role.
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        roles: Sequence[Role],
+        order: dict[str, Any],
+        payload: bytes,
+        *,
+        policy: RestartPolicy,
+        start_timeout_s: float,
+        desk: Desk | None = None,
+    ):
+        """Starts it, and returns at once."""
+        self._launcher, self._roles, self._order, self._payload = launcher, roles, order, payload
+        self._policy, self._start_timeout_s = policy, start_timeout_s
+        self.desk = desk
+        self.failure: BaseException | None = None
+        self.nodes: dict[Role, dict[str, Any]] = {}
+        self._deadline_s: float | None = None
+        self._timeout_s = 0.0
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="sparkcv-compat", daemon=True)
+        self._thread.start()
+
+    def wait_until_started(self) -> None:
+        """Returns once every node has called the user's function; raises what the run failed with before that."""
+        with self._changed:
+            while len(self.nodes) < len(self._roles) and self._thread.is_alive():
+                self._changed.wait(_POLL_S)
+        if not self._thread.is_alive():
+            self.raise_failure()
+
+    def is_over(self) -> bool:
+        """Whether every node has ended."""
+        return not self._thread.is_alive()
+
+    def wait(self, timeout_s: float) -> None:
+        """Returns at the end of the run, which is brought about after ``timeout_s`` (0: never); raises its failure."""
+        if timeout_s > 0:
+            self._timeout_s, self._deadline_s = timeout_s, time.monotonic() + timeout_s
+        while self._thread.is_alive():
+            self._thread.join(_POLL_S)  # in pieces, so that Ctrl-C is heard
+        if self.desk is not None:
+            self.desk.close()
+        self.raise_failure()
+
+    def failure_within(self, timeout_s: float) -> BaseException | None:
+        """What the run has failed with, or fails with in that time."""
+        self._thread.join(timeout_s)
+        return self.failure
+
+    def raise_failure(self) -> None:
+        """Raises what the run has failed with, if it has."""
+        if self.failure is not None:
+            raise self.failure
+
+    def _run(self) -> None:
+        try:
+            supervisor.supervise(
+                self._launcher,
+                PROGRAM,
+                self._roles,
+                self._order,
+                services=("ps",),
+                optional=tuple(job for job in SERVICES if job != "ps"),
+                policy=self._policy,
+                on_status=self._heard,
+                on_look=self._check_deadline,
+                start_timeout_s=self._start_timeout_s,
+                payload=self._payload,
+            )
+        except BaseException as err:  # noqa: BLE001 - it is raised in the user's own thread
+            self.failure = err
+            if self.desk is not None:
+                self.desk.fail(str(err))
+        with self._changed:
+            self._changed.notify_all()
+
+    def _heard(self, role: Role, status: dict[str, Any]) -> None:
+        with self._changed:
+            self.nodes[role] = status
+            self._changed.notify_all()
+
+    def _check_deadline(self) -> None:
+        if self._deadline_s is not None and time.monotonic() > self._deadline_s:
+            raise ClusterError(f"the nodes did not end within {self._timeout_s:g} s of shutdown(), its timeout")
+
+
+def policy_of(sc: "SparkContext", *, together: bool = False, has_generations: bool = True) -> RestartPolicy:
+    """How far failures are mended: by ``spark.sparkcv.maxRestarts``, 5 an hour if that is not set.
+
+    Raises UsageError if it is no number.
+    """
+    text = sc.getConf().get("spark.sparkcv.maxRestarts", str(_MAX_RESTARTS)) or ""
+    if not text.isdecimal():
+        raise UsageError(f"spark.sparkcv.maxRestarts counts restarts an hour from 0, not {text!r}")
+    return RestartPolicy(max_restarts=int(text), max_generations=int(text) if has_generations else 0, together=together)
+
+
+def default_fs(sc: "SparkContext") -> str:
+    """Spark's default file system, such as ``hdfs://namenode:8020``; ``file://`` without stock's third slash."""
+    found = str(sc._jsc.hadoopConfiguration().get("fs.defaultFS"))
+    return found.rstrip("/") + "//" if found.rstrip("/") == "file:" else found.removesuffix("/")
+
+
+def set_up_log() -> None:
+    """Lets the user see what the nodes say, unless the program has set up its log itself."""
+    if not logging.getLogger("sparkcv").handlers and not logging.getLogger().handlers:
+        logs.setup("driver")
+
+
+def order_of(jobs: Sequence[tuple[str, int]], sc: "SparkContext", **more: Any) -> dict[str, Any]:
+    """The order to every node, as JSON-able parameters."""
+    order = Order([list(job) for job in jobs], default_fs(sc), os.getcwd(), **more)
+    return dict(vars(order))
