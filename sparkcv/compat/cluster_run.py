@@ -1,10 +1,11 @@
 """A cluster of a user's function, followed from a thread of the driver's while the user's own thread goes on."""
 
+import contextlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkcv import logs
@@ -50,6 +51,7 @@ class ClusterRun:
         self.desk = desk
         self.failure: BaseException | None = None
         self.nodes: dict[Role, dict[str, Any]] = {}
+        self._on_failure: list[Callable[[], None]] = []
         self._deadline_s: float | None = None
         self._timeout_s = 0.0
         self._changed = threading.Condition()
@@ -63,6 +65,17 @@ class ClusterRun:
                 self._changed.wait(_POLL_S)
         if not self._thread.is_alive():
             self.raise_failure()
+
+    @contextlib.contextmanager
+    def if_it_fails(self, act: Callable[[], None]) -> Iterator[None]:
+        """Within the block ``act`` is called, from another thread, once the run has failed."""
+        with self._changed:
+            self._on_failure.append(act)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._on_failure.remove(act)
 
     def is_over(self) -> bool:
         """Whether every node has ended."""
@@ -108,7 +121,10 @@ class ClusterRun:
             if self.desk is not None:
                 self.desk.fail(str(err))
         with self._changed:
+            acts = list(self._on_failure) if self.failure is not None else []
             self._changed.notify_all()
+        for act in acts:
+            act()
 
     def _heard(self, role: Role, status: dict[str, Any]) -> None:
         with self._changed:
