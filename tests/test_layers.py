@@ -25,7 +25,6 @@ FLOORS = (
     ("sparkcv.cluster.node", 3),
     ("sparkcv.cluster", 4),
     ("sparkcv.feeding", 2),
-    ("sparkcv.compat", 4),
     ("sparkcv.predict.scoring", 4),
     ("sparkcv.predict.publish", 4),
     ("sparkcv.serve", 4),
