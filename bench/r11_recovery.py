@@ -23,7 +23,6 @@ from by_hand import ByHand
 from hosted import params
 
 from tests.faults.running import FLAGS, Run
-from tests.faults.soak_cases import executor_of
 
 ROUNDS = 5
 FAULTS = {"killed worker": "<= 15 s", "killed ps": "<= 20 s", "lost executor": "<= 60 s"}
@@ -45,7 +44,7 @@ def ours(folder: pathlib.Path) -> dict[str, float]:
 
         taken["killed worker"] = strike(lambda: run.kill("worker:1"), "worker:1")
         taken["killed ps"] = strike(lambda: run.kill("ps:0"), "worker:0")
-        taken["lost executor"] = strike(lambda: executor_of(run, "worker:1").kill(), "worker:0")
+        taken["lost executor"] = strike(lambda: run.executor_of("worker:1").kill(), "worker:0")
         run.stop()
         run.end()
     return taken

@@ -6,6 +6,7 @@ O8, that every case ends inside its limit, is the limit of all waits in ``runnin
 import re
 import statistics
 
+from sparkcv.predict import manifest as manifests
 from sparkcv.train import checkpoint, lease_file
 from tests.faults.running import Ended, Run, check_whole
 
@@ -35,6 +36,18 @@ def check_told_truly(run: Run, ended: Ended, *, num_workers: int = 1) -> None:
     assert target <= found.step <= target + num_workers, found
     assert status["step"] == found.step
     assert ended.said.rstrip().endswith(f"checkpoint {found.prefix_url}, read back and whole")
+
+
+def check_exported(run: Run, ended: Ended) -> None:
+    """O6 of a run with an export: a success has the model of its last step there, whole, and it has scored."""
+    if ended.code:
+        return
+    url, found = str(run.flags["export_dir"]), checkpoint.newest_valid(run.url)
+    manifest = manifests.read_manifest(url)
+    manifests.verify(url, manifest)
+    assert (manifest.step, manifest.run) == (found.step, found.prefix_url)
+    assert ended.said.rstrip().endswith(f"of digest {manifest.digest[:16]}, read back, and it scores"), ended.said
+    assert "scoring with the published model" in ended.said
 
 
 def check_nothing_left(run: Run) -> None:

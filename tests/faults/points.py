@@ -40,7 +40,28 @@ def after_last_step(run: Run, role: str) -> None:
     run.wait_until(lambda: _has(run.url, is_last), "the last save")
 
 
+def before_export(run: Run, role: str) -> None:
+    """Training is over, and the exporter's process has just started."""
+    del role
+    run.wait_for_role("exporter:0")
+
+
+def mid_export(run: Run, role: str) -> None:
+    """The exporter is at the model; it may have begun to publish it."""
+    del role
+    run.wait_for("exporter:0: writing the graphs")
+
+
+def after_export(run: Run, role: str) -> None:
+    """The model is published, and the process that has to score with it has just started."""
+    del role
+    url = str(run.flags["export_dir"])
+    run.wait_until(lambda: storage.exists(storage.join(url, "model.json")) or None, "the model")
+    run.wait_for(r"(?s)exporter:0 runs on host .*exporter:0 runs on host|holds the model of step .*exporter:0 runs on")
+
+
 POINTS = (after_register, first_step, mid_step, mid_save, after_last_step)
+EXPORT_POINTS = (before_export, mid_export, after_export)
 
 
 def _has(url, is_it):

@@ -21,6 +21,7 @@ from sparkcv.train import checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "SPARKCV_RUN_UNDER_TEST"  # in the environment of each process of a run
+PROGRAM = "SPARKCV_PROGRAM_UNDER_TEST"
 HANG_S = 300  # the guard against a hang of any wait; no test asserts a time
 _POLL_S = 0.05
 _PROGRAMS = ("train: ", "train_image_classifier.py: ")
@@ -61,18 +62,25 @@ class Run:
     """One life of a training run: a driver and its roles; a context manager that leaves no process behind.
 
     ``flags`` are the job's, ``env`` its further variables. Without ``max_number_of_steps`` it trains until ``stop``.
-    ``job`` is the module that is the job: this folder's without Spark, or the real one. ``tmp`` is where it keeps what
-    is temporary, ``pid`` its driver.
+    ``job`` is the module that is the job: this folder's without Spark, or the real one; ``program`` is what roles of
+    the former train by, if not by the real one. ``tmp`` is where it keeps what is temporary, ``pid`` its driver.
     """
 
-    def __init__(self, folder: Path, flags: dict, env: dict | None = None, job: str = "tests.faults.job") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        flags: dict,
+        env: dict | None = None,
+        job: str = "tests.faults.job",
+        program: str = "",
+    ) -> None:
         self.flags = {**FLAGS, **flags}
         self.url = str(self.flags["train_dir"])
         self._log = folder / f"run-{len(list(folder.iterdir()))}.log"
         self._mark = uuid.uuid4().hex
         self.tmp = Path((env or {}).get("TMPDIR") or self._log.with_suffix(".tmp"))
         self.tmp.mkdir(exist_ok=True)
-        env = {**os.environ, **(env or {}), "TMPDIR": str(self.tmp), MARK: self._mark}
+        env = {**os.environ, **(env or {}), "TMPDIR": str(self.tmp), MARK: self._mark, PROGRAM: program}
         command = [sys.executable, "-m", job]
         command += [f"--{name}={value}" for name, value in self.flags.items()]
         with self._log.open("wb") as log:
@@ -118,13 +126,7 @@ class Run:
 
     def roles(self) -> dict[str, psutil.Process]:
         """The node process of each role that has one now."""
-        found = {}
-        for process in self.processes():
-            with contextlib.suppress(psutil.Error):
-                words = process.cmdline()
-                if "sparkcv.cluster.node" in words and process.parent().cmdline() != words:  # not what a role forked
-                    found[words[words.index("--role") + 1]] = process
-        return found
+        return _roles(self.processes())
 
     def wait_for_role(self, role: str, *, other_than: int = 0) -> psutil.Process:
         """Wait until a role has a node process, and one that is not numbered ``other_than``."""
@@ -134,6 +136,10 @@ class Run:
             return process if process and process.pid != other_than else None
 
         return self._wait(found, f"a process of {role}")
+
+    def executor_of(self, role: str) -> psutil.Process:
+        """The JVM above a role's node process."""
+        return next(one for one in self.wait_for_role(role).parents() if one.name() == "java")
 
     def kill(self, role: str) -> int:
         """SIGKILL a role's node process; returns how much was said until then."""
@@ -187,6 +193,21 @@ class Run:
             assert not is_over or may_end, f"the run ended before {what}:\n{self.said}"
             assert time.monotonic() < give_up_s, f"the run hung before {what}:\n{self.said}"
             time.sleep(poll_s)
+
+
+def node_processes(root: psutil.Process) -> dict[str, psutil.Process]:
+    """The node process of each role below a process."""
+    return _roles(root.children(recursive=True))
+
+
+def _roles(processes):
+    found = {}
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            words = process.cmdline()
+            if "sparkcv.cluster.node" in words and process.parent().cmdline() != words:  # not what a role forked
+                found[words[words.index("--role") + 1]] = process
+    return found
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:

@@ -6,7 +6,7 @@ import signal
 import time
 
 from tests.faults.running import HANG_S, Run
-from tests.faults.soak_cases import Bench, Fault
+from tests.faults.soak_bench import Bench, Fault
 from tests.hadoop import wait_until
 
 _RUNS = r"worker:0 runs on host"
@@ -37,7 +37,7 @@ def two_submits(bench: Bench) -> None:
                 winner.wait_for(_RUNS)
                 os.kill(winner.pid, signal.SIGKILL)
                 killed_s = time.monotonic()
-        bench.faults.append(fault)
+        bench.add(fault)
         former = fault
 
 

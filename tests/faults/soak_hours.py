@@ -8,17 +8,18 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults import oracles, soak_cases
+from tests.faults import oracles
 from tests.faults.running import Run, check_preempted
-from tests.faults.soak_cases import Bench, Fault
+from tests.faults.soak_bench import ROLES, Bench, Fault, kill
 
 _PERIOD_S = 60.0
 _GROWTH = 1.25
+_STOP_S = 20.0
 _FEWEST = 6
 
 
 def hours(bench: Bench) -> None:
-    """T30: faults of T1, T3, T4, T6 and T14 at random, one a minute, in one run; memory, open files, folders flat."""
+    """T30: faults of T1, T3, T4, T6, T8, T14 at random, one a minute, in one run; memory, open files, files flat."""
     sizes: list[dict[str, float]] = []
     bench.num_runs += 1
     with contextlib.ExitStack() as stack:
@@ -27,11 +28,13 @@ def hours(bench: Bench) -> None:
             started_s = time.monotonic()
             run.wait_for_save(above=run.highest_step())
             sizes.append(size_of(run))
-            deed = bench.chance.choice(("worker:0", "worker:1", "ps:0", "driver", "sigterm"))
+            deed = bench.chance.choice((*ROLES, "driver", "sigterm", "stop"))
             if deed in ("driver", "sigterm"):
                 run = stack.enter_context(_replaced(bench, run, deed))
+            elif deed == "stop":
+                _stop(bench, run)
             else:
-                soak_cases.kill(bench, run, deed, "worker:0" if deed == "ps:0" else deed, deed == "ps:0")
+                kill(bench, run, deed, "worker:0" if deed == "ps:0" else deed, deed == "ps:0")
             time.sleep(max(0.0, min(started_s + _PERIOD_S, bench.end_s) - time.monotonic()))
         check_preempted(run)
     oracles.check_nothing_left(run)
@@ -66,6 +69,17 @@ def _life(bench: Bench) -> Run:
     return bench.again("train-hours", max_restarts=1000)
 
 
+def _stop(bench: Bench, run: Run) -> None:
+    """Stop a role for a while, which must cost no restart."""
+    process, before = run.wait_for_role(bench.chance.choice(ROLES)), run.said.count("in place in")
+    process.suspend()
+    time.sleep(_STOP_S)  # the fault itself
+    process.resume()
+    bench.add(Fault())
+    run.wait_for_save(above=run.highest_step())
+    assert run.said.count("in place in") == before
+
+
 def _replaced(bench: Bench, run: Run, deed: str) -> Run:
     """End a driver, and say the same command again."""
     highest, start_s = run.highest_step(), time.monotonic()
@@ -73,6 +87,6 @@ def _replaced(bench: Bench, run: Run, deed: str) -> Run:
     run.end()
     after = _life(bench)
     after.wait_for_first_step("worker:0")
-    bench.faults.append(Fault(recovery_s=time.monotonic() - start_s, lost_steps=oracles.lost_steps(after, highest)))
+    bench.add(Fault(recovery_s=time.monotonic() - start_s, lost_steps=oracles.lost_steps(after, highest)))
     run.wait_for_left()
     return after

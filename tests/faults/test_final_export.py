@@ -1,11 +1,14 @@
 """The export of a training run: part of its success, done again if it is not whole, refused if it has no place."""
 
+import os
 import pathlib
+import signal
 
 import pytest
 
 from sparkcv import storage
 from sparkcv.predict import manifest as manifests
+from tests.faults import oracles, points
 from tests.faults.running import Run, check_whole
 from tests.inputs import data
 
@@ -42,27 +45,46 @@ def check_success(run, *said):
     return manifest
 
 
-def test_a_run_is_a_success_once_its_model_scores_and_only_what_is_missing_is_done_again(flags, tmp_path):
+def kill(run, point, victim):
+    """SIGKILL of the exporter's process, or of the driver, at a point of the export; returns how the run ended."""
+    point(run, victim)
+    os.kill(run.pid if victim == "driver" else run.wait_for_role(victim).pid, signal.SIGKILL)
+    ended = run.end()
+    run.wait_for_left()
+    return ended
+
+
+def test_killed_in_its_export_a_run_is_no_success_and_the_same_command_does_only_what_is_missing(flags, tmp_path):
+    """T2."""
     with Run(tmp_path, flags) as run:
-        check_success(run, TRAINED, EXPORTED, SCORED)
+        ended = kill(run, points.before_export, "exporter:0")
+    assert ended.code == 1, ended.said
+    assert TRAINED in ended.said
+    assert "exporter:0 was killed by signal 9 (SIGKILL)" in ended.sentence
+    oracles.check_told_truly(run, ended)
+    oracles.check_nothing_left(run)
     check_whole(run.url)
     assert not storage.exists(f"{run.url}/eval")  # nobody asked for an evaluator
     assert not storage.exists(f"{run.url}/best.json")
     assert run.status()["evaluated"] is None
 
     with Run(tmp_path, flags) as run:
-        first = check_success(run)
+        ended = kill(run, points.mid_export, "exporter:0")
+    assert ended.code == 1, ended.said
+    assert not any(words in ended.said for words in (TRAINED, SCORED))
+    oracles.check_told_truly(run, ended)
+    assert not [entry.name for entry in storage.list_dir(str(tmp_path)) if entry.name.startswith(".model")]
 
-    graph = pathlib.Path(flags["export_dir"]) / manifests.FROZEN_GRAPH
-    whole = graph.read_bytes()
-    graph.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with Run(tmp_path, flags) as run:
-        assert check_success(run, EXPORTED, SCORED).files == first.files
+        assert kill(run, points.after_export, "driver").code == -signal.SIGKILL
+    assert run.status()["state"] == "running"
 
-    # A driver that was killed between publishing and scoring leaves a whole model and a run that is none.
-    storage.write_json(f"{run.url}/status.json", {**run.status(), "state": "running"})
+    # What is there is whole, and the run is no success: nobody has scored with it.
     with Run(tmp_path, flags) as run:
         check_success(run, SCORED)
+    oracles.check_exported(run, run.end())
+    with Run(tmp_path, flags) as run:
+        check_success(run)
 
     (pathlib.Path(flags["export_dir"]) / "model.json").unlink()
     with Run(tmp_path, flags) as run:

@@ -1,4 +1,7 @@
-"""T2: whichever role is killed, and when, success is claimed for nothing less than a whole checkpoint at the target."""
+"""T2: whichever role is killed, and when, success is claimed for nothing less than a whole checkpoint at the target.
+
+The points in the export are those of test_final_export.py.
+"""
 
 import os
 import signal

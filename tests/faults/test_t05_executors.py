@@ -17,20 +17,10 @@ from sparkcv import storage
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
 from sparkcv.train import checkpoint
-from tests.faults.running import FLAGS, HANG_S
+from tests.faults.running import FLAGS, HANG_S, node_processes
 from tests.hadoop import wait_until
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
-
-
-def nodes():
-    """The node processes below this process, by role."""
-    found = {}
-    for process in psutil.Process().children(recursive=True):
-        words = process.cmdline() if process.is_running() and process.status() != psutil.STATUS_ZOMBIE else []
-        if "sparkcv.cluster.node" in words:
-            found[words[words.index("--role") + 1]] = process
-    return found
 
 
 def test_a_killed_executor_makes_a_new_generation_that_goes_on(spark, flags):
@@ -40,7 +30,7 @@ def test_a_killed_executor_makes_a_new_generation_that_goes_on(spark, flags):
 
     def kill_executor():
         wait_until(lambda: checkpoint.newest_step(url) > 0, "a checkpoint", HANG_S)
-        old.update(nodes())
+        old.update(node_processes(psutil.Process()))
         java = next(one for one in old["worker:0"].parents() if one.name() == "java")
         os.kill(java.pid, signal.SIGKILL)
 

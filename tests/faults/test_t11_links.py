@@ -1,7 +1,7 @@
 """T11: a link that is cut for a while, between a ps and a worker or between all and the driver, costs nothing.
 
-Not here: cuts that last (the soak has those), and cuts below TCP, such as of a cable, which answer nothing at all: the
-proxies still accept what connects.
+One that stays cut is a stall. The long forms are the soak's. Not here: cuts below TCP, such as of a cable, which answer
+nothing at all: the proxies still accept what connects.
 """
 
 import threading
@@ -10,6 +10,9 @@ import pytest
 
 from sparkcv import config as configs
 from sparkcv import storage
+from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.supervisor import supervise
+from sparkcv.cluster.topology import Role, roles
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
 from sparkcv.train import checkpoint
@@ -17,9 +20,10 @@ from tests.faults.links import LinkedLauncher
 from tests.faults.running import FLAGS, HANG_S, ROOT
 from tests.hadoop import wait_until
 
-pytestmark = pytest.mark.tensorflow
+CHIEF, CUT_OFF = Role("worker", 0), Role("worker", 1)
 
 
+@pytest.mark.tensorflow
 def test_links_that_are_cut_for_a_while_cost_no_restart(flags, caplog):
     caplog.set_level("INFO", "sparkcv")
     words = {**FLAGS, **flags, "max_number_of_steps": 400}
@@ -50,3 +54,42 @@ def test_links_that_are_cut_for_a_while_cost_no_restart(flags, caplog):
     (report,) = reports
     assert 400 <= report.step <= 402
     assert storage.read_json(storage.join(url, "status.json"))["restarts"] == 0
+
+
+class Enough(Exception):
+    """Ends a run from its driver."""
+
+
+@pytest.mark.parametrize("stall_timeout_s", [3.0, 0.0])
+def test_a_link_that_stays_cut_is_a_stall_of_which_nobody_hears_who_does_not_look(stall_timeout_s, caplog):
+    """The mechanism on, and off: a light program whose every step goes to the ps and back."""
+    steps, lives, restarts, cut_at = {}, {}, [], []
+
+    def on_status(role, status):
+        steps[role], lives[role] = status["own_steps"], status["attempt"]
+        if len(steps) == 2 and min(steps.values()) > 10 and not cut_at:
+            launcher.cut(launcher.data)
+            cut_at.append(steps[CHIEF])
+        is_back = restarts and lives.get(CUT_OFF)
+        is_alone = not stall_timeout_s and cut_at and steps[CHIEF] > cut_at[0] + 100
+        if is_back or is_alone:
+            raise Enough
+
+    def on_restart(sentence):
+        restarts.append(sentence)
+        launcher.mend(launcher.data)
+
+    with LinkedLauncher(3, [str(ROOT)], between=(0, 2)) as launcher, pytest.raises(Enough):
+        supervise(
+            launcher,
+            "tests.faults.stepping:main",
+            roles(1, 2),
+            {"pause_s": {"worker:0": 0.02, "worker:1": 0.02}},
+            policy=RestartPolicy(max_restarts=1, stall_timeout_s=stall_timeout_s),
+            on_status=on_status,
+            on_restart=on_restart,
+        )
+    assert len(restarts) == (1 if stall_timeout_s else 0)
+    assert ("worker:1 is stalled" in caplog.text) is bool(stall_timeout_s)
+    assert "worker:0 is stalled" not in caplog.text
+    assert (lives[CHIEF], lives[CUT_OFF]) == (0, len(restarts))

@@ -1,7 +1,7 @@
 """T25: a gradient that is not a number ends the run with step and reason, and no saved tensor ever holds one.
 
-The fault is a learning rate beyond all numbers, which users do set: as a factor that grows where it should decay, it
-comes at one known step of a run that was well until then.
+The fault is in the program (nan_gradient.py): at one step of a run that is well until then TensorFlow computes a NaN,
+in each life of the run or only in the first.
 """
 
 import numpy as np
@@ -13,9 +13,8 @@ from tests.inputs import data
 
 pytestmark = pytest.mark.tensorflow
 
-STEP = 30  # the first whose update has the learning rate 0.001 x infinity
-FAULTY = {"learning_rate_decay_type": "exponential", "learning_rate_decay_factor": 1e41, "num_epochs_per_decay": 5}
-SANE = {"learning_rate_decay_type": "fixed"}
+STEP = 30  # the first whose update is spoiled
+PROGRAM = "tests.faults.nan_gradient:main"
 
 
 @pytest.fixture
@@ -51,17 +50,20 @@ def check_failed(run, reason):
     assert (status["state"], reason in status["reason"]) == ("failed", True)
 
 
-def test_a_nan_ends_the_run_each_time_and_a_sane_flag_resumes_what_was_good(flags, tmp_path):
-    with Run(tmp_path, {**flags, **FAULTY}) as run:
+def test_a_nan_ends_the_run_each_time_that_it_comes_and_what_was_good_goes_on_where_it_does_not(flags, tmp_path):
+    always, once = {"NAN_AT": str(STEP)}, {"NAN_AT": str(STEP), "NAN_ONCE": str(tmp_path / "once")}
+    with Run(tmp_path, flags, env=once, program=PROGRAM) as run:
         check_failed(run, f"the loss is nan at step {STEP + 2}")
     assert saved_steps(run.url) == [25]
-    # Again, with a save right behind that update, which no loss has seen yet.
-    with Run(tmp_path, {**flags, **FAULTY, "save_interval_steps": STEP + 1 - 25}) as run:
+    # Each time, and with a save right behind that update, which no loss has seen yet.
+    saves = {"save_interval_steps": STEP + 1 - 25}
+    with Run(tmp_path, {**flags, **saves}, env=always, program=PROGRAM) as run:
         check_failed(run, "holds NaN or infinity: the run diverged and this state is not saved")
+    assert f"resuming from {run.url}/model.ckpt-25" in run.said
     assert saved_steps(run.url) == [25]
     check_whole(run.url)
-    with Run(tmp_path, {**flags, **SANE}) as run:
-        assert run.end().code == 0
+    with Run(tmp_path, flags, env=once, program=PROGRAM) as run:
+        assert run.end().code == 0, run.said
     assert f"resuming from {run.url}/model.ckpt-25" in run.said
     assert saved_steps(run.url) == [25, 40]
 

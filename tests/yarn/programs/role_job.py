@@ -5,6 +5,7 @@ import sys
 
 from sparkcv import storage
 from sparkcv.cluster import supervisor
+from sparkcv.cluster.recovery import RestartPolicy
 from sparkcv.cluster.session import spark_session
 from sparkcv.cluster.topology import roles
 from sparkcv.config.flags import flag
@@ -22,6 +23,7 @@ class RoleConfig:
     num_workers: int = flag(2, "workers", group="what")
     megabytes: int = flag(0, "how much the deed takes", group="what")
     url: str = flag("", "folder to write to", group="what")
+    max_generations: int = flag(0, "as in training", group="what")
     start_timeout_s: float = flag(120.0, "as in training", group="what")
 
 
@@ -39,6 +41,7 @@ def work(config: RoleConfig) -> str:
             "yarn_programs:act",
             roles(config.num_ps, config.num_workers),
             dataclasses.asdict(config),
+            policy=RestartPolicy(max_generations=config.max_generations),
             start_timeout_s=config.start_timeout_s,
         )
     return f"the roles returned {results}"
