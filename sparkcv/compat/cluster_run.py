@@ -24,6 +24,7 @@ __all__ = ["ClusterRun", "default_fs", "order_of", "policy_of", "set_up_log"]
 
 PROGRAM = "sparkcv.compat.node_program:main"
 _POLL_S = 0.1
+_ABORT_TIMEOUT_S = 30.0
 _MAX_RESTARTS = 5  # an hour, as of our own trainings
 _log = logs.get(__name__)
 
@@ -53,7 +54,7 @@ class ClusterRun:
         self.nodes: dict[Role, dict[str, Any]] = {}
         self._on_failure: list[Callable[[], None]] = []
         self._deadline_s: float | None = None
-        self._timeout_s = 0.0
+        self._timeout_s, self._abort = 0.0, ""
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="sparkcv-compat", daemon=True)
         self._thread.start()
@@ -90,6 +91,13 @@ class ClusterRun:
         if self.desk is not None:
             self.desk.close()
         self.raise_failure()
+
+    def abort(self, reason: str) -> None:
+        """Ends every node at once; the run's failure says why."""
+        self._abort = reason
+        self._thread.join(_ABORT_TIMEOUT_S)
+        if self.desk is not None:
+            self.desk.close()
 
     def failure_within(self, timeout_s: float) -> BaseException | None:
         """What the run has failed with, or fails with in that time."""
@@ -132,6 +140,8 @@ class ClusterRun:
             self._changed.notify_all()
 
     def _check_deadline(self) -> None:
+        if self._abort:
+            raise ClusterError(f"the cluster was ended: {self._abort}")
         if self._deadline_s is not None and time.monotonic() > self._deadline_s:
             raise ClusterError(f"the nodes did not end within {self._timeout_s:g} s of shutdown(), its timeout")
 

@@ -41,7 +41,9 @@ class Order:
         release_port: whether the port is given up before the user's function is called.
         tensorboard: executor_id of the node that starts it; -1: none.
         log_dir: for TensorBoard.
-        desk: host and port of the driver's desk; () where nothing is fed.
+        desk: host and port of the driver's desk; [] where nothing is fed.
+        num_parallel: of independent instances, which know nothing of each other; 0 for the nodes of a cluster.
+        first: executor_id of the first instance of this launch.
     """
 
     jobs: list[list[Any]]
@@ -52,13 +54,15 @@ class Order:
     tensorboard: int = -1
     log_dir: str = ""
     desk: list[Any] = dataclasses.field(default_factory=list)
+    num_parallel: int = 0
+    first: int = 0
 
 
 def main(ctx: NodeContext) -> dict[str, Any]:
     """The node program: calls the user's function, which the payload holds, as ``ctx.role``."""
     call, order = closure.load(ctx.payload), Order(**ctx.params)
     executor_id = _executor_id(order, ctx)
-    cluster = {job: ctx.cluster[job] for job, _ in order.jobs if job in ctx.cluster}
+    cluster = {job: ctx.cluster[job] for job, _ in order.jobs if not order.num_parallel}
     host, _, port = ctx.cluster[ctx.role.job][ctx.role.index].rpartition(":")
     status = {
         "executor_id": executor_id,
@@ -80,8 +84,8 @@ def main(ctx: NodeContext) -> dict[str, Any]:
         ctx.report(status)
         context = TFNodeContext(
             executor_id,
-            ctx.role.job,
-            ctx.role.index,
+            "" if order.num_parallel else ctx.role.job,
+            0 if order.num_parallel else ctx.role.index,
             cluster,
             order.default_fs,
             order.working_dir,
@@ -89,8 +93,9 @@ def main(ctx: NodeContext) -> dict[str, Any]:
             None if order.release_port else stack.enter_context(_held(int(port))),
             ctx.scratch_dir,
         )
+        context.num_workers = order.num_parallel or context.num_workers
         with leaving_when_asked(ctx, status, ctx.role.job in SERVICES):
-            _call(call, context)
+            _call(call, context, f"{ctx.role.job}:{executor_id if order.num_parallel else ctx.role.index}")
             while ctx.role.job in SERVICES and not ctx.stop_requested():
                 time.sleep(_POLL_S)  # stock's ps may return at once, too, and still counts as serving
         if fed.link is not None:
@@ -99,7 +104,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
 
 
 def _executor_id(order: Order, ctx: NodeContext) -> int:
-    first = 0
+    first = order.first
     for job, count in order.jobs:
         if job == ctx.role.job:
             return first + ctx.role.index
@@ -158,9 +163,8 @@ def _held(port: int) -> Iterator[socket.socket]:
         yield holder
 
 
-def _call(call: Call, context: TFNodeContext) -> None:
+def _call(call: Call, context: TFNodeContext, role: str) -> None:
     try:
         call.map_fun(call.tf_args, context)
     except (Exception, SystemExit) as err:  # whatever a user's function raises
-        name = f"map_fun {closure.name_of(call.map_fun)} of {context.job_name}:{context.task_index}"
-        raise error_of(err, name) from err
+        raise error_of(err, f"map_fun {closure.name_of(call.map_fun)} of {role}") from err

@@ -60,6 +60,8 @@ def rows_of(data: bytes) -> list[Any]:
     """The rows of a chunk's bytes; raises DataError for bytes that are none."""
     try:
         form, fields, *rows = unpack(data)
+        if form not in (_ANY, _TUPLES, _TABLE) or not isinstance(fields, list):
+            raise ValueError(f"no chunk has the form {str(form)[:20]!r}")
         if form == _TUPLES:
             return [tuple(row) for row in rows]
         if form == _TABLE:

@@ -68,6 +68,8 @@ def feed(plan: FeedPlan, rows: Iterable[Any], host: str = "") -> Iterator[Any]:
     if first is _NOTHING:
         return  # an empty partition is no news to anybody
     feeder = _Feeder(plan, host)
+    if feeder.has_enough:
+        return
     try:
         for chunk in chunks(itertools.chain([first], rows), plan.chunk_bytes):
             yield from feeder.bring(chunk)

@@ -1,0 +1,36 @@
+"""What differs between versions of TensorFlow, for programs that have to run on several."""
+
+import os
+import tempfile
+from typing import Any
+
+import tensorflow as tf
+
+from sparkcv import storage
+
+__all__ = ["disable_auto_shard", "export_saved_model", "is_gpu_available"]
+
+
+def export_saved_model(model: Any, export_dir: str, is_chief: bool = False) -> None:
+    """Writes ``model`` as a SavedModel to ``export_dir``, a path or any storage URL; all but the chief write nowhere.
+
+    All have to call it: where variables are mirrored, reading them is the work of all.
+    """
+    with tempfile.TemporaryDirectory(prefix="saved-model-") as folder:
+        local = os.path.join(folder, "model")
+        if hasattr(model, "export"):
+            model.export(local, verbose=False)  # Keras 3 writes SavedModels no other way
+        else:
+            tf.saved_model.save(model, local)
+        if is_chief:
+            storage.publish_dir(local, storage.resolve(export_dir), overwrite=True)
+
+
+def disable_auto_shard(options: Any) -> None:
+    """Lets every worker read all of a dataset with these ``tf.data.Options``."""
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+
+
+def is_gpu_available() -> bool:
+    """Whether TensorFlow sees a GPU here."""
+    return bool(tf.config.list_physical_devices("GPU"))
