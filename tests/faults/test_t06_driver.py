@@ -21,7 +21,7 @@ def test_a_killed_driver_is_replaced_by_the_same_command(flags, tmp_path):
         assert orphans.end().code == -signal.SIGKILL
         # The roles of the first run are still there: it takes them seconds to know that their driver is gone.
         step = checkpoint.newest_step(orphans.url)
-        with Run(tmp_path, {**flags, "max_number_of_steps": step + 60}) as run:
+        with Run(tmp_path, {**flags, "max_number_of_steps": step + 500}) as run:
             ended = run.end()
         orphans.wait_for_left()
     assert ended.code == 0, ended.said
