@@ -18,7 +18,7 @@ def train(args, ctx):
     device = v1.train.replica_device_setter(
         worker_device=f"/job:worker/task:{ctx.task_index}", cluster=tf.train.ClusterSpec(ctx.cluster_spec)
     )
-    with tf.device(device):
+    with v1.device(device):
         pictures, labels = v1.placeholder(tf.float32, [None, 784]), v1.placeholder(tf.int64, [None])
         scores = pictures @ v1.get_variable("w", [784, 10], initializer=v1.zeros_initializer())
         loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores))
