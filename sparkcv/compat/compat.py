@@ -18,7 +18,9 @@ def export_saved_model(model: Any, export_dir: str, is_chief: bool = False) -> N
     """
     with tempfile.TemporaryDirectory(prefix="saved-model-") as folder:
         local = os.path.join(folder, "model")
-        if hasattr(model, "export"):
+        if any(cls.__module__.startswith("tf_keras.") for cls in type(model).__mro__):
+            model.save(local, save_format="tf")  # its signatures have the layers' names, as pipelines expect them
+        elif hasattr(model, "export"):
             model.export(local, verbose=False)  # Keras 3 writes SavedModels no other way
         else:
             tf.saved_model.save(model, local)

@@ -41,3 +41,15 @@ def test_a_graph_with_a_ps_is_fed_by_spark_and_leaves_a_checkpoint(programs, tmp
     import ps_digits
 
     assert ps_digits.run(programs, PACKAGE, str(tmp_path)) >= 30
+
+
+def test_keras_is_fed_by_spark_through_the_pipeline_and_its_model_scores(programs, tmp_path):
+    import feed_digits
+
+    assert feed_digits.run(programs, PACKAGE, str(tmp_path)) > 0.5
+
+
+def test_every_executor_infers_its_share(programs, tmp_path):
+    import parallel
+
+    assert parallel.run(programs, PACKAGE, str(tmp_path)) == list(range(12))
