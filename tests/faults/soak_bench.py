@@ -41,8 +41,8 @@ class Bench:
 
     @property
     def is_over(self) -> bool:
-        """Whether no further fault should be begun."""
-        return time.monotonic() > self.end_s
+        """Whether no further fault should be begun: its time is up, and there was one."""
+        return bool(self.faults) and time.monotonic() > self.end_s
 
     def run(self, job: str = "tests.faults.job", **more) -> Run:
         """Start one life of a new run."""

@@ -2,8 +2,14 @@
 
 import dataclasses
 import io
+import json
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sparkcv import logs
@@ -14,6 +20,7 @@ from sparkcv.errors import UsageError
 from tests.cluster.doctor import cases
 
 ROOT = Path(__file__).parents[2]
+PATIENCE_S = 300
 
 
 def facts(host: str = "node", *, authenticate: bool, acknowledged: bool = False, **flags):
@@ -51,3 +58,29 @@ def test_otherwise_it_runs_and_says_aloud_what_is_open_once(case, num_warnings):
 @pytest.mark.parametrize("document", ["README.md", "conf/spark-yarn.conf"])
 def test_the_setting_is_documented(document):
     assert ACKNOWLEDGED in (ROOT / document).read_text()
+
+
+def host_that_others_reach() -> str:
+    """An IPv4 address of this machine; loopback where it has no other."""
+    found = [
+        one.address for several in psutil.net_if_addrs().values() for one in several if one.family == socket.AF_INET
+    ]
+    return next((address for address in found if not address.startswith("127.")), "127.0.0.1")
+
+
+@pytest.mark.spark
+def test_on_a_real_spark_that_others_reach_a_run_with_a_ps_is_refused_and_leaves_nothing(tmp_path):
+    host = host_that_others_reach()
+    command = [sys.executable, str(Path(__file__).with_name("exposed.py")), host, str(tmp_path)]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["executors"] == [host]
+    if host.startswith("127."):  # nobody else reaches a machine with nothing but loopback
+        assert told["refused"] == ""
+        return
+    assert "spark.authenticate=true says that this network is not to be trusted" in told["refused"]
+    assert f"--conf {ACKNOWLEDGED}=true" in told["refused"]
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["state"] == "failed"
+    assert not (tmp_path / "run" / "run.json").exists()
