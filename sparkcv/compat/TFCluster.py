@@ -210,6 +210,7 @@ def run(
     roles = [Role(job, index) for job, count in jobs for index in range(count)]
     launcher = _launcher(sc, roles, num_ps, is_fed=is_fed, driver_ps_nodes=driver_ps_nodes)
     bind, host = launcher.bind_host()
+    policy = policy_of(sc, together=_is_in_lockstep(jobs), has_generations=not is_fed)
     desk = Desk(bind, secret, [str(role) for role in roles if role.job != "ps"]) if is_fed else None
     order = order_of(
         jobs,
@@ -220,7 +221,6 @@ def run(
         log_dir=log_dir or "",
         desk=[host, desk.port] if desk else [],
     )
-    policy = policy_of(sc, together=_is_in_lockstep(jobs), has_generations=not is_fed)
     cluster_run = ClusterRun(
         launcher, roles, order, payload, policy=policy, start_timeout_s=reservation_timeout, desk=desk
     )

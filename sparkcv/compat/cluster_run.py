@@ -64,8 +64,10 @@ class ClusterRun:
         with self._changed:
             while len(self.nodes) < len(self._roles) and self._thread.is_alive():
                 self._changed.wait(_POLL_S)
-        if not self._thread.is_alive():
-            self.raise_failure()
+        if not self._thread.is_alive() and self.failure is not None:
+            if self.desk is not None:
+                self.desk.close()
+            raise self.failure
 
     @contextlib.contextmanager
     def if_it_fails(self, act: Callable[[], None]) -> Iterator[None]:

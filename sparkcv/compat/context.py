@@ -5,7 +5,6 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from sparkcv import storage
 from sparkcv.compat import TFNode
 from sparkcv.errors import UsageError
 
@@ -80,6 +79,8 @@ class TFNodeContext:
 
         A copy lies in the node's own folder and goes with it. Raises StorageError if it cannot be read.
         """
+        from sparkcv import storage  # a second that most programs need not wait for
+
         url = self._url(url)
         local = storage.local_path(url)
         if local is not None:
@@ -103,6 +104,8 @@ class TFNodeContext:
 
         Raises UsageError if there is nothing at ``local``, and StorageError if it cannot be written.
         """
+        from sparkcv import storage
+
         url = self._url(url)
         if os.path.isdir(local):
             storage.publish_dir(local, url, overwrite=True)  # a node that was started again publishes again

@@ -8,11 +8,14 @@ below is all.
 
 import datetime
 import decimal
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
-import numpy as np
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["NoSuchValueError", "make_packer", "unpack"]
 
@@ -60,9 +63,10 @@ def _extension(value: Any) -> Any:
         return msgpack.ExtType(_TUPLE, _pack(list(value)))
     if kind is int:
         return msgpack.ExtType(_BIG_INT, str(value).encode())
-    if isinstance(value, np.ndarray):
+    numpy = sys.modules.get("numpy")  # who has a value of its has it loaded; others need not wait for it
+    if numpy is not None and isinstance(value, numpy.ndarray):
         return _array(value)
-    if isinstance(value, np.generic):
+    if numpy is not None and isinstance(value, numpy.generic):
         _check_dtype(value.dtype)
         return msgpack.ExtType(_SCALAR, _pack([value.dtype.str, value.tobytes()]))
     if kind in _SIMPLE:
@@ -82,19 +86,21 @@ def _of_spark(value: Any, name: str) -> Any:
     raise NoSuchValueError(name.removeprefix("builtins."))
 
 
-def _array(value: np.ndarray) -> Any:
+def _array(value: "np.ndarray") -> Any:
     _check_dtype(value.dtype)
-    if type(value) is not np.ndarray:
+    if type(value).__module__ != "numpy":
         raise NoSuchValueError(f"{type(value).__module__}.{type(value).__qualname__}")
     return msgpack.ExtType(_ARRAY, _pack([value.dtype.str, list(value.shape), value.tobytes()]))
 
 
-def _check_dtype(dtype: np.dtype) -> None:
+def _check_dtype(dtype: "np.dtype") -> None:
     if dtype.kind not in _ARRAY_KINDS:
         raise NoSuchValueError(f"numpy.ndarray of dtype {dtype}")
 
 
-def _made_array(parts: Any) -> np.ndarray:
+def _made_array(parts: Any) -> "np.ndarray":
+    import numpy as np
+
     dtype, shape, data = parts
     if np.dtype(dtype).kind not in _ARRAY_KINDS:
         raise ValueError(f"an array of dtype {dtype} is not carried")

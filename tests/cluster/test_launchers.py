@@ -1,8 +1,9 @@
-"""The launch contract, on Spark's barrier stage, stock TFCluster and the plain processes that the faster tests use."""
+"""The launch contract, on each launcher on Spark and on the plain processes that the faster tests use."""
 
 import psutil
 import pytest
 
+from sparkcv.cluster.launchers.detached import DetachedLauncher
 from sparkcv.cluster.launchers.tfos import TfosLauncher
 from tests.contracts.launcher import LauncherContract
 
@@ -24,6 +25,16 @@ class TestBarrier(LauncherContract):
 
     def executor_pid(self, seat_pid):
         return java_of(seat_pid)
+
+
+@pytest.mark.spark
+class TestDetached(LauncherContract):
+    @pytest.fixture
+    def launcher(self, barrier_spark):
+        return DetachedLauncher(barrier_spark, hold=[2])
+
+    def executor_pid(self, seat_pid):
+        return next(one.pid for one in psutil.Process(seat_pid).parents() if one.name() == "java")
 
 
 @pytest.mark.spark

@@ -1,0 +1,171 @@
+"""Nodes of users' functions as plain processes, fed by threads: their faults, told and mended without a Spark."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import compat_programs as programs
+import psutil
+import pytest
+
+from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.topology import Role
+from sparkcv.compat.closure import Call, dump
+from sparkcv.compat.cluster_run import ClusterRun
+from sparkcv.compat.node_program import Order
+from sparkcv.errors import ClusterError, RoleFailedError
+from sparkcv.feeding.desk import Desk
+from sparkcv.feeding.feeder import FeedPlan, feed
+from tests.contracts.local_launcher import LocalLauncher
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(__file__).with_name("programs")
+SECRET = b"s" * 32
+HOST = "127.0.0.1"
+
+
+class Run:
+    """A cluster on plain processes; ``desk`` is None where nothing is fed."""
+
+    def __init__(self, map_fun, args, jobs, is_fed, policy):
+        roles = [Role(job, at) for job, count in jobs for at in range(count)]
+        self.desk = Desk(HOST, SECRET, [str(role) for role in roles if role.job != "ps"]) if is_fed else None
+        order = Order(
+            [list(job) for job in jobs],
+            "file://",
+            os.getcwd(),
+            ["input", "output", "error"],
+            desk=[HOST, self.desk.port] if is_fed else [],
+        )
+        self.cluster = ClusterRun(
+            LocalLauncher(len(roles), [str(ROOT), str(PROGRAMS)]),
+            roles,
+            dict(vars(order)),
+            dump(Call(map_fun, args, SECRET)),
+            policy=policy,
+            start_timeout_s=90,
+            desk=self.desk,
+        )
+        self.cluster.wait_until_started()
+
+    def feed(self, rows):
+        plan = FeedPlan((HOST, self.desk.port), SECRET, "input", 60, False, chunk_bytes=200)
+        for _ in feed(plan, rows):
+            pass
+
+    def shutdown(self, timeout_s=60):
+        if self.desk is not None:
+            self.desk.end()
+        self.cluster.wait(timeout_s)
+
+
+@pytest.fixture
+def start(monkeypatch):
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "0")
+    started = []
+
+    def run(map_fun, args, *jobs, is_fed=True, **policy):
+        started.append(Run(map_fun, args, jobs, is_fed, RestartPolicy(**policy)))
+        return started[-1]
+
+    yield run
+    for one in started:
+        one.cluster.abort("the test is over")
+
+
+def kill_once(notes, name="waits"):
+    """SIGKILLs the first process that notes ``name``, from a thread."""
+    killer = threading.Thread(target=lambda: os.kill(notes.wait(name)[0], signal.SIGKILL))
+    killer.start()
+    return killer
+
+
+@pytest.mark.parametrize(
+    ("deed", "sentence", "beneath"),
+    [
+        ("raise", r"^map_fun misbehave of worker:0 raised ValueError: there is no\n", 'raise ValueError("there is no'),
+        ("raise_later", r"^map_fun misbehave of worker:0 raised KeyError: 'loss'\n", 'raise KeyError("loss")'),
+        ("exit", r"^map_fun misbehave of worker:0 called sys.exit\(3\); a map_fun ends by returning", "sys.exit(3)"),
+        ("hdfs", r"gave TensorFlow a path of hdfs://, .* ctx.stage\(url\).* ctx.publish\(local, url\)", "raise Not"),
+    ],
+)
+def test_what_a_map_fun_does_wrong_is_one_sentence_with_its_own_traceback_beneath(start, deed, sentence, beneath):
+    with pytest.raises(RoleFailedError, match=sentence) as caught:
+        start(programs.misbehave, {"deed": deed}, ("worker", 1), max_restarts=5).feed(range(100))
+    report = str(caught.value)
+    assert beneath in report
+    assert "compat_programs.py" in report
+    assert "node_program" not in report  # the user's lines, not ours
+    assert caught.value.exit_code == 1
+
+
+def test_a_map_fun_that_returns_at_once_cannot_be_fed(start):
+    run = start(programs.misbehave, {"deed": "return"}, ("worker", 1))
+    with pytest.raises(ClusterError, match=r"map_fun of worker:0 returned before it had taken all rows"):
+        run.feed(range(100))
+    run.shutdown()  # as a cluster it ended well
+
+
+def test_a_worker_that_is_killed_while_it_is_fed_goes_on_with_the_rest(start, notes, tmp_path):
+    args = {"folder": str(tmp_path), "die_after": 300}
+    run = start(programs.take, args, ("ps", 1), ("worker", 1), max_restarts=5)
+    killer = kill_once(notes)
+    run.feed(range(1000))
+    run.shutdown()
+    killer.join()
+    (first,), (second,) = notes.all("waits"), notes.all("took")
+    assert set(first["rows"]) | set(second["rows"]) == set(range(1000))  # each at least once
+    assert len(second["rows"]) < 1000  # and not all from the start
+    assert run.cluster.nodes[Role("worker", 0)]["attempt"] == 1
+
+
+def test_without_restarts_a_killed_worker_fails_feeding_and_shutdown_with_its_name(start, notes, tmp_path):
+    run = start(programs.take, {"folder": str(tmp_path), "die_after": 50}, ("worker", 1))
+    killer = kill_once(notes)
+    with pytest.raises(RoleFailedError, match=r"worker:0 was killed by signal 9 \(SIGKILL\)"):
+        run.feed(range(1000))
+    with pytest.raises(RoleFailedError, match="worker:0 was killed by signal 9"):
+        run.shutdown()
+    killer.join()
+
+
+def test_a_killed_ps_starts_all_again_and_the_rest_is_fed(start, notes, tmp_path):
+    args = {"folder": str(tmp_path), "die_after": 50}
+    run = start(programs.take, args, ("ps", 1), ("worker", 1), max_restarts=5)
+
+    def kill():
+        notes.wait("waits")
+        os.kill(notes.wait("serving")[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    run.feed(range(1000))
+    run.shutdown()
+    killer.join()
+    assert {status["attempt"] for status in run.cluster.nodes.values()} == {1}
+    assert len(notes.all("took")) == 1
+
+
+def test_a_killed_worker_of_a_program_that_reads_by_itself_is_started_again(start, notes, tmp_path):
+    run = start(programs.wait_to_be_killed, {"folder": str(tmp_path)}, ("worker", 2), is_fed=False, max_restarts=5)
+    killer = kill_once(notes)
+    run.shutdown()
+    killer.join()
+    assert len(notes.all("done")) == 2
+
+
+def test_shutdown_ends_what_does_not_end_in_time(start, notes, tmp_path):
+    run = start(programs.wait_to_be_killed, {"folder": str(tmp_path)}, ("worker", 1), is_fed=False)
+    (pid,) = notes.wait("waits")
+    with pytest.raises(ClusterError, match=r"did not end within 0.5 s of shutdown\(\)"):
+        run.shutdown(0.5)
+    assert not psutil.pid_exists(pid)
+
+
+def test_ps_and_evaluator_that_never_return_are_stopped_after_the_workers(start, notes, tmp_path):
+    jobs = (("ps", 1), ("chief", 1), ("evaluator", 1))
+    start(programs.tell, {"folder": str(tmp_path)}, *jobs, is_fed=False).shutdown()
+    told = notes.all("told")
+    assert {one["executor_id"] for one in told} == {0, 1, 2}
+    assert {one["tf_config"]["task"]["type"] for one in told} == {"ps", "chief", "evaluator"}
