@@ -6,7 +6,9 @@ Command (about 10 minutes on 2 cores)::
 
 Cifarnet at 32 px, batches of 32, one TensorFlow thread in each of the two processes; 200 steps in new processes each
 time, of which the first and all start-up is not counted. CPU seconds are those of all processes of a side, with Spark's
-Java, the agents and the driver on the one, and with the two that TensorFlow needs on the other.
+Java, the agents and the driver on the one, and with the two that TensorFlow needs on the other, from a tenth of the
+steps on. What hosting takes is some hundredths of a core for each second, not for each step: on a machine that is busy
+with other things a step takes longer, and more of that falls to it.
 """
 
 import argparse

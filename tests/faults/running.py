@@ -126,7 +126,11 @@ class Run:
 
     def roles(self) -> dict[str, psutil.Process]:
         """The node process of each role that has one now."""
-        return _roles(self.processes())
+        return dict(_nodes(self.processes()))
+
+    def num_lives(self, role: str) -> int:
+        """How many node processes of a role there are at once."""
+        return [name for name, _ in _nodes(self.processes())].count(role)
 
     def wait_for_role(self, role: str, *, other_than: int = 0) -> psutil.Process:
         """Wait until a role has a node process, and one that is not numbered ``other_than``."""
@@ -139,7 +143,7 @@ class Run:
 
     def executor_of(self, role: str) -> psutil.Process:
         """The JVM above a role's node process."""
-        return next(one for one in self.wait_for_role(role).parents() if one.name() == "java")
+        return executor_of(self.wait_for_role(role))
 
     def kill(self, role: str) -> int:
         """SIGKILL a role's node process; returns how much was said until then."""
@@ -197,17 +201,21 @@ class Run:
 
 def node_processes(root: psutil.Process) -> dict[str, psutil.Process]:
     """The node process of each role below a process."""
-    return _roles(root.children(recursive=True))
+    return dict(_nodes(root.children(recursive=True)))
 
 
-def _roles(processes):
-    found = {}
+def executor_of(process: psutil.Process) -> psutil.Process:
+    """The JVM above a node process."""
+    return next(one for one in process.parents() if one.name() == "java")
+
+
+def _nodes(processes):
+    """The role and the process of each node process, of two generations perhaps."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             words = process.cmdline()
             if "sparkcv.cluster.node" in words and process.parent().cmdline() != words:  # not what a role forked
-                found[words[words.index("--role") + 1]] = process
-    return found
+                yield words[words.index("--role") + 1], process
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:

@@ -13,7 +13,7 @@ def test_every_job_succeeds_on_yarn_with_the_archive_and_every_picture_is_scored
     for key, value in hadoop_cluster.env.items():
         monkeypatch.setenv(key, value)
     archive = demo.upload_archive(hadoop_cluster, dist_python_zip)
-    size = demo.Size(train_per_class=10, test_per_class=3, model_name="lenet", image_size=28, num_steps=10)
+    size = demo.Size(train_per_class=5, test_per_class=1, model_name="lenet", image_size=28, batch_size=8, num_steps=2)
     ended, text = demo.run(hadoop_cluster, archive, tmp_path, size)
     assert [(one.job, one.final_status) for one in ended] == [
         ("convert_images.py", "SUCCEEDED"),
@@ -22,4 +22,4 @@ def test_every_job_succeeds_on_yarn_with_the_archive_and_every_picture_is_scored
         ("export_inference_graph.py", "SUCCEEDED"),
         ("batch_inference.py", "SUCCEEDED"),
     ], capsys.readouterr().out
-    assert "24 predictions and 4 rejects" in text
+    assert "8 predictions and 4 rejects" in text

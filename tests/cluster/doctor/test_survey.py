@@ -170,6 +170,7 @@ from sparkcv.cluster.session import spark_session
 from sparkcv.config import DoctorConfig
 
 flags = {"model_name": "cifarnet", "num_ps_tasks": 1, "cluster_size": 2, "load_tensorflow": False}
+flags["start_timeout_s"] = 40.0
 config = DoctorConfig(train_dir=sys.argv[1], **flags)
 with spark_session("doctor", num_executors=2, memory_mb=512, conf=json.loads(sys.argv[2])) as spark:
     report = doctor.examine(spark, config, None)
