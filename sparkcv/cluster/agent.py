@@ -32,6 +32,7 @@ from sparkcv.errors import ChannelError
 __all__ = ["AgentTask", "log_name", "run_agent"]
 
 _POLL_S = 0.1
+_ORDER_POLL_S = 0.25
 _LOG_DRAIN_TIMEOUT_S = 2.0
 _LOG_KEEP_TIMEOUT_S = 5.0
 _SIGTERM_GRACE_S = 45.0  # the driver gives 30 to the save
@@ -255,7 +256,7 @@ def _watch_node(child: Child, link: Link, watch: _Watch) -> str | None:
         if time.monotonic() > deadline_s:
             child.kill()
             return f"{why}, and it did not end within {grace_s:.0f} s"
-        time.sleep(_POLL_S)  # watching a process, a socket and the link in turn
+        child.wait(_ORDER_POLL_S)  # what the process says wakes it at once, the driver's orders are looked for
 
 
 def _end_of(child: Child, watch: _Watch, why_ended: str) -> End:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ _MAX_MESSAGE_BYTES = 128 * 1024
 _MAX_MESSAGES_A_ROUND = 100
 _REAP_TIMEOUT_S = 5.0
 _REAP_POLL_S = 0.01
+_HUNG_UP_POLL_S = 0.05
 
 # What Spark and this agent hold to prove who they are is no business of a user's program.
 _KEPT_BACK = (
@@ -88,6 +90,7 @@ class Child:
         del task["payload"]
         self.returncode: int | None = None
         self.peak_rss_bytes = 0
+        self._has_hung_up = False
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
         command = [sys.executable, "-P", "-m", "sparkcv.cluster.node"]
@@ -137,15 +140,27 @@ class Child:
         for _ in range(_MAX_MESSAGES_A_ROUND):
             try:
                 data = self._socket.recv(_MAX_MESSAGE_BYTES)
-            except (BlockingIOError, ConnectionResetError):
+            except BlockingIOError:
                 break
+            except ConnectionResetError:
+                data = b""
             if not data:
+                self._has_hung_up = True
                 break
             with contextlib.suppress(ValueError, RecursionError):
                 message = json.loads(data)
                 if isinstance(message, dict):
                     said.append(message)
         return said
+
+    def wait(self, timeout_s: float) -> None:
+        """Returns when the process says something or ends, after ``timeout_s`` at the latest."""
+        if self._has_hung_up:  # it may live on without a word, and what is closed is always ready
+            time.sleep(min(timeout_s, _HUNG_UP_POLL_S))
+            return
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        poller.poll(timeout_s * 1000)
 
     def rss_bytes(self) -> int:
         """Resident memory of the process now; 0 once it is gone."""

@@ -58,6 +58,16 @@ def run_to_end(child) -> list[dict]:
     return said
 
 
+def test_it_is_waited_for_until_it_says_something_or_ends(start):
+    child = start("wait")
+    child.wait(PATIENCE_S)
+    assert {"ready": True} in child.messages()
+    os.kill(child.pid, signal.SIGKILL)
+    run_to_end(child)
+    child.wait(0.01)  # nothing more can come, and nobody is told so
+    assert child.returncode == -signal.SIGKILL
+
+
 def test_a_process_says_ready_then_status_then_result(start):
     child = start("large")
     said = run_to_end(child)
