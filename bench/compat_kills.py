@@ -27,7 +27,7 @@ PROGRAM = str(pathlib.Path(__file__).with_name("compat_program.py"))
 CASES = [(mode, victim) for mode in ("tensorflow", "spark") for victim in ("worker-1", "ps-0", "executor")]
 FAILURE = re.compile(r"killed|lost|gone|error|exception|failed|exiting", re.IGNORECASE)
 STEPS, STEPS_BEFORE = 100, 10
-START_S = 180
+START_S = 420
 
 
 def main() -> int:

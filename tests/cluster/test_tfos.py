@@ -64,7 +64,7 @@ def test_expected_of_stock_its_reservation_server_runs_code_of_whoever_reaches_i
 @pytest.mark.spark
 @pytest.mark.tensorflow
 def test_expected_of_stock_a_killed_node_is_no_news_and_its_status_outlives_a_failure(stock, barrier_spark, tmp_path):
-    """Seen: 10 s after the SIGKILL of a node's Java, stock knew of nothing, and Spark ran that node's program again.
+    """Seen by bench/compat_kills.py: 120 s after the SIGKILL of a worker's process stock had said nothing, and hung.
 
     By our seating the launch knows it at the closed connection. Stock's module keeps the failure of one cluster for
     all later ones of the process, which it ends by sys.exit; the launcher clears that.
@@ -86,7 +86,7 @@ def test_expected_of_stock_a_killed_node_is_no_news_and_its_status_outlives_a_fa
     again = launcher.launch("exchange", 2, functools.partial(bodies.exchange, str(tmp_path)))
     is_early = wait_until(lambda: again.seating.all_left() or again.is_over(), "the end of the bodies")
     assert is_early
-    # Seen: shutdown polls every 5 s, of an idle cluster it takes 7 to 12 s, with a ps 22 s.
+    # Stock's shutdown polls every 5 s; of an idle cluster with a ps it took 22 s.
     assert not again.is_over()
     assert again.join(TIMEOUT_S)
     assert again.error() == ""
