@@ -14,8 +14,8 @@ __all__ = ["tensorboard"]
 
 
 @contextlib.contextmanager
-def tensorboard(host: str, log_dir: str) -> Iterator[int]:
-    """A TensorBoard that shows ``log_dir``, at the port that is given; it ends with the block.
+def tensorboard(host: str, log_dir: str) -> Iterator[tuple[int, int]]:
+    """A TensorBoard that shows ``log_dir``; gives its process id and port. It ends with the block.
 
     Raises UsageError where it is not installed.
     """
@@ -28,7 +28,7 @@ def tensorboard(host: str, log_dir: str) -> Iterator[int]:
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", log_dir, "--host", host, "--port", str(port)]
     process = subprocess.Popen([*command, "--reload_multifile=True"], stdin=subprocess.DEVNULL)
     try:
-        yield port
+        yield process.pid, port
     finally:
         process.kill()
         process.wait()

@@ -79,7 +79,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         if order.tensorboard == executor_id:
             log_dir = order.log_dir or f"tensorboard_{executor_id}"
-            status["tb_port"] = stack.enter_context(tensorboard(host, log_dir))
+            status["tb_pid"], status["tb_port"] = stack.enter_context(tensorboard(host, log_dir))
         fed = stack.enter_context(_fed(ctx, order, call, host))
         ctx.report(status)
         context = TFNodeContext(

@@ -28,7 +28,7 @@ HOST = "127.0.0.1"
 class Run:
     """A cluster on plain processes; ``desk`` is None where nothing is fed."""
 
-    def __init__(self, map_fun, args, jobs, is_fed, policy):
+    def __init__(self, map_fun, args, jobs, is_fed, policy, tensorboard):
         roles = [Role(job, at) for job, count in jobs for at in range(count)]
         self.desk = Desk(HOST, SECRET, [str(role) for role in roles if role.job != "ps"]) if is_fed else None
         order = Order(
@@ -37,6 +37,8 @@ class Run:
             os.getcwd(),
             ["input", "output", "error"],
             desk=[HOST, self.desk.port] if is_fed else [],
+            tensorboard=tensorboard,
+            log_dir=args.get("folder", ""),
         )
         self.cluster = ClusterRun(
             LocalLauncher(len(roles), [str(ROOT), str(PROGRAMS)]),
@@ -65,13 +67,17 @@ def start(monkeypatch):
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "0")
     started = []
 
-    def run(map_fun, args, *jobs, is_fed=True, **policy):
-        started.append(Run(map_fun, args, jobs, is_fed, RestartPolicy(**policy)))
+    def run(map_fun, args, *jobs, is_fed=True, tensorboard=-1, **policy):
+        started.append(Run(map_fun, args, jobs, is_fed, RestartPolicy(**policy), tensorboard))
         return started[-1]
 
     yield run
     for one in started:
         one.cluster.abort("the test is over")
+
+
+def is_alive(pid):
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
 def kill_once(notes, name="waits"):
@@ -160,7 +166,7 @@ def test_shutdown_ends_what_does_not_end_in_time(start, notes, tmp_path):
     (pid,) = notes.wait("waits")
     with pytest.raises(ClusterError, match=r"did not end within 0.5 s of shutdown\(\)"):
         run.shutdown(0.5)
-    assert not psutil.pid_exists(pid)
+    assert not is_alive(pid)
 
 
 def test_ps_and_evaluator_that_never_return_are_stopped_after_the_workers(start, notes, tmp_path):
@@ -169,3 +175,15 @@ def test_ps_and_evaluator_that_never_return_are_stopped_after_the_workers(start,
     told = notes.all("told")
     assert {one["executor_id"] for one in told} == {0, 1, 2}
     assert {one["tf_config"]["task"]["type"] for one in told} == {"ps", "chief", "evaluator"}
+
+
+def test_a_tensorboard_is_beside_the_node_that_was_asked_and_goes_with_it(start, notes, tmp_path):
+    args = {"folder": str(tmp_path)}
+    run = start(programs.wait_to_be_killed, args, ("worker", 1), is_fed=False, tensorboard=0)
+    notes.wait("waits")
+    (status,) = run.cluster.nodes.values()
+    assert status["tb_port"] > 0
+    assert "tensorboard.main" in psutil.Process(status["tb_pid"]).cmdline()
+    with pytest.raises(ClusterError, match="did not end within"):
+        run.shutdown(0.1)
+    assert not is_alive(status["tb_pid"])
