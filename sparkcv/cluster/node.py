@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with socket.socket(fileno=args.status_fd) as status_socket:
         uplink = Uplink(status_socket)
         signal.signal(signal.SIGTERM, lambda number, frame: uplink.send_told_to_end())
+        os.register_at_fork(after_in_child=functools.partial(_forget_handlers, _handlers()))
         logs.setup(args.role)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its deprecations are no news to a user
         task = json.loads(sys.stdin.buffer.readline())
@@ -62,6 +63,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         outcome = run_program(Role.parse(args.role), task, uplink, stop.is_set)
         uplink.send_last(outcome)
     return 0 if "result" in outcome else errors.EXIT_FAILED
+
+
+def _handlers() -> dict[int, Any]:
+    return {number: signal.getsignal(number) for number in (ORDER_SIGNAL, signal.SIGTERM)}
+
+
+def _forget_handlers(ours: dict[int, Any]) -> None:
+    """Lets a child that the program forked die of a SIGTERM, by which a pool ends its processes: it is no order to us."""
+    with contextlib.suppress(ValueError):  # forked by a thread in which Python takes no signals
+        signal.set_wakeup_fd(-1)
+        for number, handler in ours.items():
+            if signal.getsignal(number) is handler:  # and not one that the program has set since
+                signal.signal(number, signal.SIG_DFL)
 
 
 def run_program(

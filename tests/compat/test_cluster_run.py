@@ -187,3 +187,10 @@ def test_a_tensorboard_is_beside_the_node_that_was_asked_and_goes_with_it(start,
     with pytest.raises(ClusterError, match="did not end within"):
         run.shutdown(0.1)
     assert not is_alive(status["tb_pid"])
+
+
+def test_a_program_may_fork_and_have_a_pool(start, notes, tmp_path):
+    run = start(programs.fork_and_pool, {"folder": str(tmp_path)}, ("worker", 1))
+    run.feed(range(100))
+    run.shutdown()
+    assert notes.all("sum") == [{"total": sum(at * at for at in range(100))}]

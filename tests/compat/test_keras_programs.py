@@ -8,7 +8,6 @@ from sparkcv.compat.pipeline import Namespace, TFEstimator, TFModel
 from sparkcv.errors import ModelError, RoleFailedError, UsageError
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
-SPARK = TFCluster.InputMode.SPARK
 MAPPING = {"a_column": "x", "b_column": "y"}
 
 
@@ -44,14 +43,6 @@ def test_workers_that_reduce_together_are_started_again_together(sc, tmp_path):
 def test_a_parameter_server_strategy_ends_with_its_chief_though_its_workers_join_for_ever(sc, tmp_path):
     TFCluster.run(sc, programs.serve_and_coordinate, {"folder": str(tmp_path)}, 3, 1, master_node="chief").shutdown()
     assert (tmp_path / "total").read_text() == "10.0"
-
-
-def test_a_program_may_fork_and_have_a_pool(sc, tmp_path):
-    cluster = TFCluster.run(sc, programs.fork_and_pool, {"folder": str(tmp_path)}, 2, 0, input_mode=SPARK)
-    cluster.train(sc.parallelize(range(100), 4), num_epochs=1)
-    cluster.shutdown()
-    total = sum(int(path.read_text()) for path in tmp_path.glob("sum-*"))
-    assert total == sum(at * at for at in range(100))
 
 
 def test_an_estimator_that_fails_ends_its_cluster_and_says_why(sc, compat_spark, tmp_path):

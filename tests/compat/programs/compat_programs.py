@@ -1,6 +1,7 @@
 """Programs as TensorFlowOnSpark's users write them, without TensorFlow: what each did stands in files of its folder."""
 
 import json
+import multiprocessing
 import os
 import pathlib
 import sys
@@ -106,3 +107,21 @@ def stage_and_publish(args, ctx):
     out.write_text(text.upper())
     ctx.publish(str(out), args["target"])
     note(args, ctx, "staged", local=local)
+
+
+def _square(value):
+    return value * value
+
+
+def fork_and_pool(args, ctx):
+    """Forks by hand, and has a pool of processes."""
+    child = os.fork()
+    if not child:
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    feed = ctx.get_data_feed()
+    with multiprocessing.Pool(2) as pool:
+        total = 0
+        while not feed.should_stop():
+            total += sum(pool.map(_square, feed.next_batch(50)))
+    note(args, ctx, "sum", total=total)

@@ -1,6 +1,5 @@
-"""Programs with TensorFlow 2 and Keras 3 as users write them: fed by Spark, mirrored, with a ps, and with processes."""
+"""Programs with TensorFlow 2 and Keras 3 as users write them: fed by Spark, mirrored, and with a ps."""
 
-import multiprocessing
 import os
 
 
@@ -18,10 +17,6 @@ def _line(keras):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, name="y")])
     model.compile("sgd", "mse")
     return model
-
-
-def _square(value):
-    return value * value
 
 
 def fit_fed_rows(args, ctx):
@@ -96,18 +91,3 @@ def serve_and_coordinate(args, ctx):
     coordinator.join()
     with open(os.path.join(args["folder"], "total"), "w") as file:
         file.write(str(float(variable.numpy())))
-
-
-def fork_and_pool(args, ctx):
-    """Forks by hand, and has a pool of processes."""
-    child = os.fork()
-    if not child:
-        os._exit(7)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-    feed = ctx.get_data_feed()
-    with multiprocessing.Pool(2) as pool:
-        total = 0
-        while not feed.should_stop():
-            total += sum(pool.map(_square, feed.next_batch(50)))
-    with open(os.path.join(args["folder"], f"sum-{ctx.task_index}"), "w") as file:
-        file.write(str(total))
