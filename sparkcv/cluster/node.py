@@ -70,7 +70,7 @@ def _handlers() -> dict[int, Any]:
 
 
 def _forget_handlers(ours: dict[int, Any]) -> None:
-    """Lets a child that the program forked die of a SIGTERM, by which a pool ends its processes: it is no order to us."""
+    """Lets a child that the program forked die of a SIGTERM, as a pool ends its processes by: it is no order to us."""
     with contextlib.suppress(ValueError):  # forked by a thread in which Python takes no signals
         signal.set_wakeup_fd(-1)
         for number, handler in ours.items():
