@@ -9,31 +9,37 @@ import threading
 from tests.contracts.local_launcher import LocalLauncher
 
 _CHUNK_BYTES = 1 << 16
+_POLL_S = 0.05
 
 
 class Link:
-    """A proxy before an address; a context manager. Cut, nothing passes and nothing is hung up, as with a cut cable."""
+    """A proxy before an address; a context manager. Cut, nothing passes and nothing is hung up, as with a cut cable.
+
+    It listens once the address does: who waits for that must not be answered by the proxy alone. Later, when who
+    listens there is gone for a moment, connections wait for it.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = host, port
-        self._is_whole = threading.Event()
+        self._is_whole, self._is_over = threading.Event(), threading.Event()
         self._is_whole.set()
-        self._sockets = [listener := socket.create_server(("127.0.0.1", 0))]
-        self.port: int = listener.getsockname()[1]
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._sockets = [self._listener]
+        self.port: int = self._listener.getsockname()[1]
         self._threads: list[threading.Thread] = []
-        self._start(self._accept, listener)
+        self._start(self._accept)
 
     def __enter__(self) -> "Link":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_over.set()
         self.mend()
         for one in list(self._sockets):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        for thread in list(self._threads):
-            thread.join()
+            _close(one)
+        while self._threads:
+            self._threads.pop().join()
 
     def cut(self) -> None:
         """Let nothing pass, and connect nobody."""
@@ -48,23 +54,33 @@ class Link:
         self._threads.append(thread)
         thread.start()
 
-    def _accept(self, listener):
+    def _accept(self):
         with contextlib.suppress(OSError):
+            self._connected().close()
+            self._listener.listen()
             while True:
-                near, _ = listener.accept()
-                self._is_whole.wait()
-                self._join(near)
+                near, _ = self._listener.accept()
+                self._start(self._join, near)
 
     def _join(self, near):
         self._sockets.append(near)
-        try:
-            far = socket.create_connection(self._target)
-        except OSError:  # who listens there is gone, or not there yet
-            near.close()
-            return
-        self._sockets.append(far)
-        self._start(self._pass, near, far)
-        self._start(self._pass, far, near)
+        with contextlib.suppress(OSError):
+            self._is_whole.wait()
+            far = self._connected()
+            self._sockets.append(far)
+            self._start(self._pass, near, far)
+            self._start(self._pass, far, near)
+        if self._is_over.is_set():  # these two may have come too late to be closed
+            for one in self._sockets[1:]:
+                _close(one)
+
+    def _connected(self):
+        """A connection to the address, once there is one to be had; OSError when this is over."""
+        while not self._is_over.is_set():
+            with contextlib.suppress(ConnectionRefusedError):
+                return socket.create_connection(self._target)
+            self._is_over.wait(_POLL_S)
+        raise OSError("the link is closed")
 
     def _pass(self, giver, taker):
         with contextlib.suppress(OSError):
@@ -74,6 +90,12 @@ class Link:
         for one in (giver, taker):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
+
+
+def _close(sock):
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()
 
 
 class LinkedLauncher(LocalLauncher):
