@@ -44,10 +44,11 @@ def _cut_for_a_while_then_from_the_driver(bench):
         highest, num_chiefs = run.highest_step(), []
 
         def recovered(since):
-            run.wait_for("resuming from", since)
-            while "first step of this process" not in run.said[since:]:
+            def look():
                 num_chiefs.append(run.num_lives("worker:0"))
-            run.wait_for_first_step("worker:0", since)
+                return True if "worker:0 info first step of this process" in run.said[since:] else None
+
+            run.wait_until(look, "the new chief's first step")
 
         since = len(run.said)
         fault = bench.strike(run, lambda: orders.write_text("control"), "starting all roles anew", recovered)
