@@ -23,7 +23,7 @@ from side_by_side import Sample
 
 PROGRAM = str(pathlib.Path(__file__).with_name("compat_program.py"))
 AN_HOUR = 3600
-TIMEOUT_S = 300
+TIMEOUT_S = 900
 
 
 def life(package: str) -> dict[str, Sample]:
