@@ -5,6 +5,7 @@ there for the run, Spark's Java, agents and driver included, from a tenth of the
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
 import signal
@@ -59,15 +60,19 @@ class Cpu:
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
         self._last = (0, 0.0)
-        self._family: list[psutil.Process] = []
+        self._family: dict[psutil.Process, float] = {}
 
     def hear(self, role: object, status: dict[str, Any]) -> None:
         """Take a status."""
         step, target = status.get("step", 0), status.get("target") or 0
         # At the last one its process, and its time, may be gone.
         if str(role) == "worker:0" and "own_steps" in status and target // 10 <= step < target:
-            self._family = self._family or [psutil.Process(), *psutil.Process().children(recursive=True)]
-            self._last = status["own_steps"], sum(_cpu_s(process) for process in self._family)
+            if not self._family:
+                self._family = dict.fromkeys([psutil.Process(), *psutil.Process().children(recursive=True)], 0.0)
+            for process in self._family:
+                with contextlib.suppress(psutil.NoSuchProcess):  # one that has ended keeps what it took
+                    self._family[process] = _cpu_s(process)
+            self._last = status["own_steps"], sum(self._family.values())
             self._first = self._first or self._last
 
     @property
