@@ -1,14 +1,16 @@
 """A cluster of a user's function, followed from a thread of the driver's while the user's own thread goes on."""
 
+import atexit
 import contextlib
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sparkcv import logs
+from sparkcv import errors, logs
 from sparkcv.cluster import supervisor
 from sparkcv.cluster.launchers import Launcher
 from sparkcv.cluster.recovery import RestartPolicy
@@ -58,6 +60,8 @@ class ClusterRun:
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="sparkcv-compat", daemon=True)
         self._thread.start()
+        self._pid = os.getpid()
+        atexit.register(self._end_with_program)
 
     def wait_until_started(self) -> None:
         """Returns once every node has called the user's function; raises what the run failed with before that."""
@@ -67,7 +71,7 @@ class ClusterRun:
         if not self._thread.is_alive() and self.failure is not None:
             if self.desk is not None:
                 self.desk.close()
-            raise self.failure
+            self.raise_failure()
 
     @contextlib.contextmanager
     def if_it_fails(self, act: Callable[[], None]) -> Iterator[None]:
@@ -92,10 +96,12 @@ class ClusterRun:
             self._thread.join(_POLL_S)  # in pieces, so that Ctrl-C is heard
         if self.desk is not None:
             self.desk.close()
+        atexit.unregister(self._end_with_program)
         self.raise_failure()
 
     def abort(self, reason: str) -> None:
         """Ends every node at once; the run's failure says why."""
+        atexit.unregister(self._end_with_program)
         self._abort = reason
         self._thread.join(_ABORT_TIMEOUT_S)
         if self.desk is not None:
@@ -109,7 +115,21 @@ class ClusterRun:
     def raise_failure(self) -> None:
         """Raises what the run has failed with, if it has."""
         if self.failure is not None:
+            atexit.unregister(self._end_with_program)  # from here on it is the program's to tell
             raise self.failure
+
+    def _end_with_program(self) -> None:
+        """Ends a program that never asked how its cluster ended: its exit code 0 would be a guess, so it is 1."""
+        if os.getpid() != self._pid:  # a child that the program has forked
+            return
+        if not self.is_over():
+            self.abort("the program ended without shutdown()")
+        if self.failure is None:
+            return
+        _log.error("%s", self.failure)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(errors.EXIT_FAILED)  # the one way to another exit code from here
 
     def _run(self) -> None:
         try:

@@ -1,7 +1,10 @@
 """Nodes of users' functions as plain processes, fed by threads: their faults, told and mended without a Spark."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -194,3 +197,36 @@ def test_a_program_may_fork_and_have_a_pool(start, notes, tmp_path):
     run.feed(range(100))
     run.shutdown()
     assert notes.all("sum") == [{"total": sum(at * at for at in range(100))}]
+
+
+LEAVER = """
+import json, sys
+import compat_programs as programs
+from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.compat.cluster_run import set_up_log
+from tests.compat.test_cluster_run import Run
+
+set_up_log()
+name, args, way = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3]
+run = Run(getattr(programs, name), args, [("worker", 1)], False, RestartPolicy(), -1)
+while way == "ended" and not run.cluster.is_over():
+    run.cluster.failure_within(1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "way", "code", "said"),
+    [
+        ("misbehave", {"deed": "raise"}, "ended", 1, "map_fun misbehave of worker:0 raised ValueError"),
+        ("wait_to_be_killed", {}, "left", 1, "the cluster was ended: the program ended without shutdown()"),
+        ("misbehave", {"deed": "return"}, "ended", 0, ""),
+    ],
+)
+def test_a_program_that_never_calls_shutdown_has_a_true_exit_code(name, args, way, code, said, tmp_path):
+    args |= {"folder": str(tmp_path)}
+    path = os.pathsep.join([str(ROOT), str(PROGRAMS)])
+    env = os.environ | {"PYTHONPATH": path, "TF_USE_LEGACY_KERAS": "0"}
+    command = [sys.executable, "-c", LEAVER, name, json.dumps(args), way]
+    ended = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == code, ended.stderr
+    assert said in ended.stderr
