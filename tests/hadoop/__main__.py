@@ -1,4 +1,4 @@
-"""``python -m tests.hadoop [--yarn] [--datanodes N] [--ha]``: a Hadoop to try things on, until Ctrl-C."""
+"""``python -m tests.hadoop [--yarn] [--datanodes N] [--ha] [--kerberos]``: a Hadoop to try things on, until Ctrl-C."""
 
 import argparse
 import contextlib
@@ -14,15 +14,20 @@ def main() -> None:
     parser.add_argument("--ha", action="store_true", help="two NameNodes and a JournalNode")
     parser.add_argument("--datanodes", type=int, default=1, metavar="N")
     parser.add_argument("--replication", type=int, default=1, metavar="N")
+    parser.add_argument("--kerberos", action="store_true", help="with a KDC, and privacy on every wire")
     args = parser.parse_args()
     with hadoop(
         yarn=args.yarn,
         num_datanodes=args.datanodes,
         num_namenodes=2 if args.ha else 1,
         replication=args.replication,
+        kerberos=args.kerberos,
     ) as cluster:
         for key, value in cluster.env.items():
             print(f"export {key}={value}")
+        if cluster.kdc is not None:
+            print(f"export KRB5CCNAME={cluster.admin_cache}  # HDFS's superuser")
+            print(f"# keytab of alice: {cluster.kdc.keytab_of('alice')}")
         print(f"# file system {cluster.url}; logs in {cluster.root}/logs; Ctrl-C ends it", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             signal.signal(signal.SIGTERM, signal.default_int_handler)

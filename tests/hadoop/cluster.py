@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.hadoop import settings
+from tests.hadoop import secured, settings
 from tests.hadoop.daemons import START_TIMEOUT_S, Daemon, Warden, wait_until
 from tests.hadoop.jars import jars_dir
+from tests.hadoop.kdc import Kdc
 
 _HDFS = "org.apache.hadoop.hdfs."
 _MAIN = {
@@ -40,6 +41,8 @@ def hadoop(
     yarn: bool = False,
     conf: dict[str, str] | None = None,
     keep_logs: Path | None = None,
+    kerberos: bool = False,
+    token_life_s: int | None = None,
 ) -> Iterator["Hadoop"]:
     """Start a cluster of its own, below a new temporary folder, and yield it once it answers.
 
@@ -50,14 +53,21 @@ def hadoop(
         yarn: also a ResourceManager and a NodeManager.
         conf: further properties of all daemons and clients, such as ``{"dfs.blocksize": "1048576"}``.
         keep_logs: a folder to copy the daemons' logs to if the block raises.
+        kerberos: with a KDC of its own, ``cluster.kdc``, and privacy on every wire; with one NameNode only.
+        token_life_s: the longest life of HDFS's delegation tokens there; None: Hadoop's 7 days.
 
     All daemons end with the block, and also when this process is killed.
     """
     root = Path(tempfile.mkdtemp(prefix="sparkcv-hadoop-"))
     try:
         with Warden(root) as warden:
-            cluster = Hadoop(root, warden, num_datanodes, num_namenodes, replication, conf or {})
+            cluster = Hadoop(
+                root, warden, num_datanodes, num_namenodes, replication, conf or {}, kerberos, token_life_s
+            )
             try:
+                if cluster.kdc is not None:
+                    cluster.kdc.start()
+                    cluster.admin_cache = cluster.kdc.login("nn/localhost")
                 cluster._start_hdfs()
                 if yarn:
                     cluster._start_yarn()
@@ -77,6 +87,7 @@ class Hadoop:
         url: of the file system, ``hdfs://default``.
         conf_dir: what a client needs, for ``HADOOP_CONF_DIR``.
         root: all the cluster's files.
+        kdc: where tickets and keytabs are, None without Kerberos; ``admin_cache`` is a ticket of HDFS's superuser.
         namenodes, datanodes: the daemons, in order; ``daemons`` has all by name (also ``jn``, ``rm``, ``nm``).
     """
 
@@ -88,6 +99,8 @@ class Hadoop:
         num_namenodes: int,
         replication: int,
         conf: dict[str, str],
+        kerberos: bool = False,
+        token_life_s: int | None = None,
     ) -> None:
         self.root, self._warden, self._conf = root, warden, conf
         self.url = f"hdfs://{settings.NAMESERVICE}"
@@ -102,12 +115,17 @@ class Hadoop:
             name: next(self._ports) for name in ("client", "scheduler", "tracker", "admin", "web", "localizer", "node")
         }
         self._num_datanodes = num_datanodes
+        (root / "logs").mkdir()
+        self.kdc = Kdc(root, warden, next(self._ports)) if kerberos else None
+        self.admin_cache: Path | None = None
+        self._token_life_s = token_life_s
         self._classpath = self._write(replication)
 
     @property
     def env(self) -> dict[str, str]:
         """The variables by which a client finds this cluster."""
-        return {"HADOOP_CONF_DIR": str(self.conf_dir), "YARN_CONF_DIR": str(self.conf_dir)}
+        values = {"HADOOP_CONF_DIR": str(self.conf_dir), "YARN_CONF_DIR": str(self.conf_dir)}
+        return values if self.kdc is None else values | self.kdc.env
 
     @property
     def namenodes(self) -> list[Daemon]:
@@ -195,33 +213,40 @@ class Hadoop:
         print(f"Hadoop's logs are kept in {target}", file=sys.stderr)
 
     def _write(self, replication: int) -> str:
-        core = settings.core(self.root) | self._conf
-        hdfs = settings.hdfs(replication, self._rpc) | self._conf
+        core, hdfs = settings.core(self.root), settings.hdfs(replication, self._rpc)
         yarn = settings.yarn(self.root, self._yarn)
+        if self.kdc is not None:
+            core, hdfs, yarn = core | secured.core(), hdfs | secured.hdfs(), yarn | secured.yarn()
+        core, hdfs = core | self._conf, hdfs | self._conf
         settings.write(self.conf_dir, {"core-site.xml": core, "hdfs-site.xml": hdfs, "yarn-site.xml": yarn})
         journal = self._journal["rpc"] if len(self._rpc) > 1 else ""
         servers = settings.hdfs_daemons(self.root, self._web, journal)
+        managers = yarn | self._conf
+        if self.kdc is not None:
+            servers |= secured.hdfs_daemons(self.kdc, self._token_life_s)
+            managers |= secured.yarn_daemons(self.kdc)
         files = {
             "core-site.xml": core,
             "hdfs-site.xml": servers | hdfs,
-            "yarn-site.xml": yarn | self._conf,
+            "yarn-site.xml": managers,
             "capacity-scheduler.xml": settings.capacity_scheduler(),
         }
         settings.write(self._server_dir, files)
         for name in ("hdfs", "datanode", "journal"):  # the jars lack the web pages, the daemons want the folders
             (self._server_dir / "webapps" / name).mkdir(parents=True)
-        (self.root / "logs").mkdir()
         return os.pathsep.join([str(self._server_dir), f"{jars_dir()}/*"])
 
     def _argv(self, kind: str, *words: str) -> list[str]:
         opens = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in _OPENS]
         temporary = f"-Djava.io.tmpdir={self.root}"
-        return ["java", *_JAVA, *opens, temporary, "-cp", self._classpath, _MAIN[kind], *words]
+        kerberos = self.kdc.java if self.kdc is not None else []
+        return ["java", *_JAVA, *opens, *kerberos, temporary, "-cp", self._classpath, _MAIN[kind], *words]
 
     @property
     def _env(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "JAVA_HOME", "LANG") if name in os.environ}
-        return kept | self.env | {"HADOOP_CONF_DIR": str(self._server_dir), "USER": getpass.getuser()}
+        ticket = {"KRB5CCNAME": str(self.admin_cache)} if self.admin_cache is not None else {}
+        return kept | self.env | ticket | {"HADOOP_CONF_DIR": str(self._server_dir), "USER": getpass.getuser()}
 
     def _run(self, kind: str, *words: str, timeout_s: float = _ADMIN_TIMEOUT_S) -> str:
         done = subprocess.run(

@@ -10,17 +10,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 VERSION = "3.5.0"
-_MODULES = (
-    "hadoop-common",
-    "hadoop-hdfs",
-    "hadoop-hdfs-client",
-    "hadoop-yarn-server-resourcemanager",
-    "hadoop-yarn-server-nodemanager",
-    "hadoop-yarn-server-timelineservice",  # the ResourceManager does not start without it
-)
+_MODULES = {
+    "hadoop": (
+        "hadoop-common",
+        "hadoop-hdfs",
+        "hadoop-hdfs-client",
+        "hadoop-yarn-server-resourcemanager",
+        "hadoop-yarn-server-nodemanager",
+        "hadoop-yarn-server-timelineservice",  # the ResourceManager does not start without it
+    ),
+    "minikdc": ("hadoop-minikdc",),  # a folder of its own: the daemons have other versions of what it needs
+}
 _TIMEOUT_S = 1200
 _IVY = """<ivy-module version="2.0"><info organisation="sparkcv" module="hadoop"/>
 <configurations><conf name="default"/></configurations><dependencies>
@@ -34,34 +38,39 @@ _SETTINGS = """<ivysettings><settings defaultResolver="central"/><caches default
 _CENTRAL = "https://repo1.maven.org/maven2/"
 
 
-def jars_dir() -> Path:
-    """Return the folder that holds Hadoop's jars, fetching them if need be; raises RuntimeError if that fails."""
+def jars_dir(which: str = "hadoop") -> Path:
+    """Return the folder that holds the jars of the daemons, or of the ``"minikdc"``, fetching them if need be.
+
+    Raises RuntimeError if that fails.
+    """
     home = Path(os.environ.get("SPARKCV_HADOOP_DIR") or Path.home() / ".cache" / "sparkcv")
-    target = home / f"hadoop-{VERSION}"
+    target = home / f"{which}-{VERSION}"
     if target.is_dir():
         return target
     home.mkdir(parents=True, exist_ok=True)
     with open(home / "lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs on a new machine fetch once
         if not target.is_dir():
-            _fetch(home, target)
+            _fetch(home, target, _MODULES[which])
     return target
 
 
-def _fetch(home: Path, target: Path) -> None:
+def _fetch(home: Path, target: Path, modules: Sequence[str]) -> None:
     import pyspark
 
     ivy = next(Path(pyspark.__file__).parent.glob("jars/ivy-2*.jar"))
     aside = Path(tempfile.mkdtemp(prefix=".hadoop-", dir=home))
     try:
-        dependencies = "\n".join(_DEPENDENCY.format(name=name, version=VERSION) for name in _MODULES)
+        dependencies = "\n".join(_DEPENDENCY.format(name=name, version=VERSION) for name in modules)
         (aside / "ivy.xml").write_text(_IVY.format(dependencies=dependencies))
         root = os.environ.get("SPARKCV_MAVEN_URL") or _CENTRAL
         (aside / "settings.xml").write_text(_SETTINGS.format(cache=aside / "cache", root=root))
+        print(f"fetching {', '.join(modules)} {VERSION} (up to 100 MB, once) ...", file=sys.stderr, flush=True)
         _run_ivy(ivy, aside)
         jars = aside / "jars"
-        if not list(jars.glob(f"hadoop-hdfs-{VERSION}.jar")):
-            raise RuntimeError(f"Ivy fetched no hadoop-hdfs-{VERSION}.jar; its log ended: {_tail(aside / 'ivy.log')}")
+        for name in modules:
+            if not list(jars.glob(f"{name}-{VERSION}.jar")):
+                raise RuntimeError(f"Ivy fetched no {name}-{VERSION}.jar; its log ended: {_tail(aside / 'ivy.log')}")
         jars.replace(target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -70,7 +79,6 @@ def _fetch(home: Path, target: Path) -> None:
 def _run_ivy(ivy: Path, folder: Path) -> None:
     argv = ["java", "-jar", str(ivy), "-settings", "settings.xml", "-ivy", "ivy.xml", "-confs", "default"]
     argv += ["-retrieve", "jars/[artifact]-[revision](-[classifier]).[ext]", "-types", "jar", "bundle"]
-    print(f"fetching Hadoop {VERSION}'s server jars (about 100 MB, once) ...", file=sys.stderr, flush=True)
     started_s = time.monotonic()
     with open(folder / "ivy.log", "wb") as log:
         done = subprocess.run(argv, cwd=folder, stdout=log, stderr=log, timeout=_TIMEOUT_S, check=False)
