@@ -27,11 +27,12 @@ _KEPT_PROCESSES = ("java",)
 _SHARED = {
     "hadoop_cluster": "hadoop",
     "dist_python_zip": "hadoop",
+    "secured_cluster": "secured",
     "spark": "spark",
     "cluster": "faults",
     "looked": "looked",
 }
-_LONGEST = ("yarn", "faults", "hadoop", "spark")
+_LONGEST = ("yarn", "faults", "hadoop", "secured", "spark")
 _OF_TENSORFLOW = ("ENABLE_RUNTIME_UPTIME_TELEMETRY", "HDF5_PLUGIN_PATH")  # it sets them when it is imported
 _KEPT_VARIABLES = ("SPARK", "PYSPARK", "PYTEST_CURRENT_TEST", "KMP_", "TF2_BEHAVIOR", "TF_", "TPU_", *_OF_TENSORFLOW)
 
@@ -68,6 +69,20 @@ def hadoop_cluster(request, tmp_path_factory):
     """A real HDFS of one DataNode, and a real YARN of one node; their logs are kept if a test fails."""
     logs = tmp_path_factory.mktemp("hadoop", numbered=True)
     with hadoop(yarn=True) as cluster:
+        yield cluster
+        if request.session.testsfailed:
+            cluster.copy_logs(logs)
+
+
+@pytest.fixture(scope="session")
+def secured_cluster(request, tmp_path_factory):
+    """The same with Kerberos, and privacy on every wire; alice and bob have folders there that only they can read.
+
+    A delegation token for its HDFS lives two and a half minutes at most.
+    """
+    logs = tmp_path_factory.mktemp("secured", numbered=True)
+    with hadoop(yarn=True, kerberos=True, token_life_s=150) as cluster:
+        cluster.make_homes()
         yield cluster
         if request.session.testsfailed:
             cluster.copy_logs(logs)

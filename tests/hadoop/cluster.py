@@ -14,7 +14,7 @@ from typing import Any
 from tests.hadoop import secured, settings
 from tests.hadoop.daemons import START_TIMEOUT_S, Daemon, Warden, wait_until
 from tests.hadoop.jars import jars_dir
-from tests.hadoop.kdc import Kdc
+from tests.hadoop.kdc import PEOPLE, Kdc
 
 _HDFS = "org.apache.hadoop.hdfs."
 _MAIN = {
@@ -24,6 +24,7 @@ _MAIN = {
     "rm": "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
     "nm": "org.apache.hadoop.yarn.server.nodemanager.NodeManager",
     "dfsadmin": _HDFS + "tools.DFSAdmin",
+    "dfs": "org.apache.hadoop.fs.FsShell",
     "haadmin": _HDFS + "tools.DFSHAAdmin",
 }
 _OPENS = ("java.lang", "java.util", "java.lang.reflect")
@@ -145,6 +146,13 @@ class Hadoop:
     def admin(self, *words: str, timeout_s: float = _ADMIN_TIMEOUT_S) -> str:
         """Run ``hdfs dfsadmin WORDS``; raises RuntimeError with its words if it fails."""
         return self._run("dfsadmin", *words, timeout_s=timeout_s)
+
+    def make_homes(self) -> None:
+        """Give each person of the KDC a folder that only he can read, as administrators do."""
+        for name in PEOPLE:
+            self._run("dfs", "-mkdir", "-p", f"/user/{name}")
+            self._run("dfs", "-chown", name, f"/user/{name}")
+            self._run("dfs", "-chmod", "700", f"/user/{name}")
 
     def set_quota(self, path: str, num_bytes: int | None) -> None:
         """Bound the bytes, replicas included, below a folder; None lifts the bound."""

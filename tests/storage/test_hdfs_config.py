@@ -10,8 +10,8 @@ from hdfs_native import Client
 
 from sparkcv import storage
 from sparkcv.errors import AccessError, StorageError, UnavailableError, UsageError
-from sparkcv.storage.hadoop import load_conf
-from sparkcv.storage.hdfs import tokens
+from sparkcv.storage.hadoop import HadoopConf, load_conf
+from sparkcv.storage.hdfs import identity, tokens
 from sparkcv.storage.hdfs.trouble import CredentialError, explain
 
 VARIABLES = ("HADOOP_CONF_DIR", "HADOOP_HOME", "HADOOP_TOKEN_FILE_LOCATION", "HADOOP_USER_NAME", "SPARK_USER")
@@ -279,7 +279,21 @@ def protobuf_token_file(path, service, max_date_s):
 @pytest.mark.parametrize("write", [token_file, protobuf_token_file])
 def test_a_token_file_is_read_in_both_of_hadoops_forms(tmp_path, write):
     path = write(tmp_path / "tokens", "ha-hdfs:default", 1_800_000_000.0)
-    assert tokens.load(path) == [tokens.Token("HDFS_DELEGATION_TOKEN", "ha-hdfs:default", 1_800_000_000.0)]
+    (token,) = tokens.load(path)
+    assert token == tokens.Token("HDFS_DELEGATION_TOKEN", "ha-hdfs:default", identifier(1_800_000_000.0), b"password")
+    assert (token.owner, token.renewer, token.issued_s, token.max_date_s) == ("me", "yarn", 0.001, 1_800_000_000.0)
+    assert "password" not in repr(token)
+    assert tokens.parse(tokens.dump([token])) == [token]
+
+
+def test_a_token_by_the_address_of_a_namenode_is_found_by_its_names_too(tmp_path):
+    values = {"dfs.nameservices": "default", "dfs.namenode.rpc-address.default": "localhost:8020"}
+    (token,) = tokens.load(token_file(tmp_path / "tokens", "127.0.0.1:8020", 4e9))
+    other = tokens.Token("kms-dt", "kms", b"", b"")
+    found = tokens.aliased([token, other], HadoopConf("/conf", values))
+    assert {one.service for one in found} == {"127.0.0.1:8020", "localhost:8020", "ha-hdfs:default"}
+    assert {one.password for one in found} == {b"password"}
+    assert tokens.aliased([other], HadoopConf("/conf", values)) == []
 
 
 @pytest.mark.parametrize("write", [token_file, protobuf_token_file])
@@ -295,14 +309,18 @@ def test_a_token_file_that_was_cut_is_refused_wherever_it_was_cut(tmp_path, writ
 
 def advice_of(monkeypatch, path):
     monkeypatch.setenv("HADOOP_TOKEN_FILE_LOCATION", path)
-    return tokens.advice("no mechanism", "hdfs://default")
+    return identity.advice("no mechanism", "hdfs://default")
 
 
 def test_the_advice_names_the_token_file_and_what_is_wrong_with_it(tmp_path, monkeypatch):
-    said = tokens.advice("no mechanism", "hdfs://default")
-    assert said == (
-        "hdfs://default does not accept this process's credentials (no mechanism): there is no delegation token"
-        " (HADOOP_TOKEN_FILE_LOCATION is not set); run kinit, or submit the job with a keytab"
+    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
+    monkeypatch.setenv("KRB5CCNAME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HADOOP_USER_NAME", "me")
+    (tmp_path / "krb5.conf").write_text("[libdefaults]\n  default_realm = HERE.TEST\n")
+    assert identity.advice("no mechanism", "hdfs://default") == (
+        "hdfs://default does not accept this process's credentials (no mechanism): there is neither a Kerberos ticket"
+        f" of me@HERE.TEST in FILE:{tmp_path}/cache nor a delegation token (HADOOP_TOKEN_FILE_LOCATION is not set);"
+        " run kinit me@HERE.TEST, or submit the job with --principal me@HERE.TEST --keytab FILE"
     )
     path = tmp_path / "tokens"
     damaged = f"the token file '{path}' of HADOOP_TOKEN_FILE_LOCATION cannot be read: "
@@ -310,12 +328,13 @@ def test_the_advice_names_the_token_file_and_what_is_wrong_with_it(tmp_path, mon
     path.write_bytes(b"garbage")
     assert f"{damaged}it does not begin with HDTS; submit" in advice_of(monkeypatch, str(path))
     token_file(path, "ha-hdfs:other", 4e9)
-    assert "holds no token for ha-hdfs:default (it holds tokens for HDFS: ha-hdfs:other)" in advice_of(
+    assert "holds no token for ha-hdfs:default (it holds tokens for HDFS: ha-hdfs:other of me)" in advice_of(
         monkeypatch, str(path)
     )
     token_file(path, "ha-hdfs:default", 4e9, kind=b"kms-dt")
     assert "it holds tokens for HDFS: none" in advice_of(monkeypatch, str(path))
     token_file(path, "ha-hdfs:default", 1e9)
+    assert "the token of me for ha-hdfs:default in " in advice_of(monkeypatch, str(path))
     assert "ends at 2001-09-0" in advice_of(monkeypatch, str(path))
     token_file(path, "ha-hdfs:default", 4e9)
     assert "has expired or was cancelled; submit the job again" in advice_of(monkeypatch, str(path))

@@ -14,16 +14,18 @@ from typing import Any, TypeVar
 
 from hdfs_native import Client
 
-from sparkcv.errors import UnavailableError
+from sparkcv.errors import AccessError, UnavailableError
 from sparkcv.storage.hadoop import load_conf, user_name
-from sparkcv.storage.hdfs import address, tokens
+from sparkcv.storage.hdfs import address, identity, tokens
 from sparkcv.storage.hdfs.defaults import folder_mode, write_options
+from sparkcv.storage.hdfs.greeting import greet
 from sparkcv.storage.hdfs.patience import TELL_EVERY_S, Outage, Patience, wait_s
-from sparkcv.storage.hdfs.trouble import CredentialError, PassingError, explain
+from sparkcv.storage.hdfs.trouble import CredentialError, KdcError, PassingError, explain
 from sparkcv.storage.hdfs.workers import Ticket, submit
 from sparkcv.storage.translate import TroubleError
 
 _LEAST_TRY_S = 2.0
+_NOTHING = "nothing came"
 _Result = TypeVar("_Result")
 _links: weakref.WeakSet[Link] = weakref.WeakSet()
 
@@ -70,14 +72,14 @@ class Link:
                 return ticket.result
             trouble = ticket.error if isinstance(ticket.error, TroubleError) else explain(ticket.error)
             if isinstance(trouble, CredentialError):
-                trouble = TroubleError(trouble.error, tokens.advice(trouble.text, self._address.url))
+                trouble = TroubleError(trouble.error, identity.advice(trouble.text, self._address.url))
+            if isinstance(trouble, PassingError) and "disconnected" in trouble.reason and not self._is_secured:
+                trouble = self._refusal() or trouble
             if not isinstance(trouble, PassingError):
                 raise trouble from (ticket.error if trouble is not ticket.error else trouble.__cause__)
             words = functools.partial(self._words, trouble)
             if not patience.pause(words):
                 text = f"{self.name} {words()}; waited {time.monotonic() - patience.start_s:.0f} s"
-                if "disconnected" in trouble.reason and not self._is_secured:
-                    text += "; an HDFS with Kerberos does so where hadoop.security.authentication is not set"
                 raise TroubleError(UnavailableError, text) from ticket.error
             function = again or function
 
@@ -107,14 +109,32 @@ class Link:
                     self._clients = {}
                     self._first += 1
                 given_up = Ticket(call)
-                given_up.error = PassingError("does not answer", f"nothing came within {limit_s:.0f} s")
+                given_up.error = PassingError("does not answer", f"{_NOTHING} within {limit_s:.0f} s")
                 return given_up
             if time.monotonic() >= ticket.beat_s + TELL_EVERY_S:
                 patience.tell(lambda: f"does not answer ({self._address.state()})")
         return ticket
 
+    def _refusal(self) -> TroubleError | None:
+        """Return what a NameNode wants that hung up on a client without Kerberos; None if it is not that."""
+        for namenode in self._address.namenodes.values():
+            greeting = greet(namenode)
+            if greeting is not None and greeting.is_secured:
+                wants = "Kerberos and privacy" if greeting.is_encrypted else "Kerberos"
+                principal = identity.wanted_principal()
+                text = (
+                    f"{self.name} wants {wants}, while hadoop.security.authentication is simple by {self._conf.place};"
+                    f" set HADOOP_CONF_DIR to the cluster's own configuration, then run kinit {principal}"
+                )
+                return TroubleError(AccessError, text)
+        return None
+
     def _words(self, trouble: PassingError) -> str:
         reason = trouble.reason
+        if isinstance(trouble, KdcError):
+            return f"{trouble.text} ({identity.kdc_state(reason)})"
+        if self._is_secured and reason.startswith(_NOTHING) and identity.is_kdc_silent(self._address.url):
+            return f"does not answer ({identity.kdc_state()})"
         if not reason or trouble.text == "does not answer":
             state = self._address.state()
             reason = state if not reason or "refused" in state else f"{state}; {reason}"

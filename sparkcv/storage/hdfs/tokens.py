@@ -1,89 +1,142 @@
-"""Delegation tokens as Hadoop writes them to a file: read here only to say what is wrong with them."""
+"""Delegation tokens as Hadoop writes them to a file: read in both of its forms, written in the older one."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
+import socket
 import struct
-import time
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from sparkcv.errors import AccessError
+from sparkcv.storage.hadoop import HadoopConf
 from sparkcv.storage.translate import TroubleError
 
-_VARIABLE = "HADOOP_TOKEN_FILE_LOCATION"
+__all__ = ["HDFS_KIND", "LAST_S", "Token", "VARIABLE", "aliased", "check", "damaged", "dump", "load", "parse"]
+
+VARIABLE = "HADOOP_TOKEN_FILE_LOCATION"
+HDFS_KIND = "HDFS_DELEGATION_TOKEN"
+LAST_S = 60.0
+"""hdfs-native does not use a token in its last minute."""
+
 _MAGIC = b"HDTS"
-_LAST_S = 60.0
-_HDFS_KIND = "HDFS_DELEGATION_TOKEN"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Token:
-    """A token: its ``kind``, the ``service`` it is for, and when it can no longer be renewed (seconds, 0: unknown)."""
+    """A token: its ``kind``, the ``service`` that it is for, and what is shown to that.
+
+    Of an HDFS token the identifier tells more; for others ``owner`` and ``renewer`` are "" and the times are 0.
+    """
 
     kind: str
     service: str
-    max_date_s: float
+    identifier: bytes = b""
+    password: bytes = dataclasses.field(default=b"", repr=False)
 
+    @property
+    def owner(self) -> str:
+        """Whom it lets in, such as ``alice@EXAMPLE.COM``."""
+        return str(self._told[0])
 
-def advice(words: str, url: str) -> str:
-    """Return the second half of a sentence: what HDFS said of this process's credentials, and what to do."""
-    path = os.environ.get(_VARIABLE)
-    if path:
-        found = f"{_state(path, _service(url))}; submit the job again to get a new token"
-    else:
-        found = f"there is no delegation token ({_VARIABLE} is not set); run kinit, or submit the job with a keytab"
-    return f"{url} does not accept this process's credentials ({words}): {found}"
+    @property
+    def renewer(self) -> str:
+        """Who may renew it, such as ``rm/host@EXAMPLE.COM``."""
+        return str(self._told[1])
+
+    @property
+    def issued_s(self) -> float:
+        """When it was issued, in seconds since 1970."""
+        return float(self._told[2])
+
+    @property
+    def max_date_s(self) -> float:
+        """When it can no longer be renewed."""
+        return float(self._told[3])
+
+    @functools.cached_property
+    def _told(self) -> tuple[str, str, float, float]:
+        if self.kind != HDFS_KIND:
+            return "", "", 0.0, 0.0
+        cursor = _Cursor(self.identifier)
+        cursor.take(1)  # its version
+        owner, renewer, _ = (cursor.field().decode() for _ in range(3))
+        return owner, renewer, cursor.number() / 1000, cursor.number() / 1000
 
 
 def check() -> None:
     """Raise TroubleError for a token file that cannot be read as one: hdfs-native breaks down on those."""
-    path = os.environ.get(_VARIABLE)
+    path = os.environ.get(VARIABLE)
     if path and os.path.exists(path):
         try:
             load(path)
         except (OSError, ValueError) as err:
-            raise TroubleError(AccessError, _damaged(path, err)) from err
+            raise TroubleError(AccessError, damaged(path, err)) from err
 
 
-def _service(url: str) -> str:
-    authority = url.partition("://")[2]
-    return authority if ":" in authority else f"ha-hdfs:{authority}"
-
-
-def _damaged(path: str, err: Exception) -> str:
+def damaged(path: str, err: Exception) -> str:
+    """Return the sentence for a token file that could not be read."""
     reason = err.strerror if isinstance(err, OSError) and err.strerror else err
-    return f"the token file {path!r} of {_VARIABLE} cannot be read: {reason}"
-
-
-def _state(path: str, service: str) -> str:
-    try:
-        tokens = [token for token in load(path) if token.kind == _HDFS_KIND]
-    except (OSError, ValueError) as err:
-        return _damaged(path, err)
-    mine = [token for token in tokens if token.service == service]
-    if not mine:
-        others = ", ".join(sorted({token.service for token in tokens})) or "none"
-        return f"the token file {path!r} holds no token for {service} (it holds tokens for HDFS: {others})"
-    ends_s = max(token.max_date_s for token in mine)
-    if 0 < ends_s < time.time() + _LAST_S:  # hdfs-native does not use it in its last minute
-        return f"the token for {service} in {path!r} ends at {time.strftime('%F %T', time.localtime(ends_s))}"
-    return f"the token for {service} in {path!r} has expired or was cancelled"
+    return f"the token file {path!r} of {VARIABLE} cannot be read: {reason}"
 
 
 def load(path: str) -> list[Token]:
     """Read a token file; raises ValueError if it is none, OSError if it cannot be read."""
     with open(path, "rb") as file:
-        data = file.read()
+        return parse(file.read())
+
+
+def parse(data: bytes) -> list[Token]:
+    """Read the bytes of a token file; raises ValueError if they are none."""
     if data[:4] != _MAGIC:
         raise ValueError("it does not begin with HDTS")
     try:
-        if data[4] == 0:
-            return _of_writable(_Cursor(data, 5))
-        if data[4] == 1:
-            return _of_protobuf(data[5:])
+        form = data[4]
+        tokens = _of_writable(_Cursor(data, 5)) if form == 0 else _of_protobuf(data[5:]) if form == 1 else None
+        if tokens is not None:
+            for token in tokens:
+                _ = token.max_date_s  # an identifier that cannot be read is damage too
+            return tokens
     except (IndexError, UnicodeDecodeError, struct.error) as err:
         raise ValueError("it is cut short or damaged") from err
-    raise ValueError(f"its format is {data[4]}, wanted 0 or 1")
+    raise ValueError(f"its format is {form}, wanted 0 or 1")
+
+
+def dump(tokens: Iterable[Token]) -> bytes:
+    """Return the bytes of a token file; it holds no secret but these tokens' own."""
+    tokens = list(tokens)
+    parts = [_MAGIC, b"\0", _number(len(tokens))]
+    for token in tokens:
+        fields = (token.service.encode(), token.identifier, token.password, token.kind.encode(), token.service.encode())
+        parts += [_number(len(field)) + field for field in fields]
+    return b"".join([*parts, _number(0)])
+
+
+def aliased(tokens: Iterable[Token], conf: HadoopConf) -> list[Token]:
+    """Return the tokens for HDFS, each also under the other names of its NameNode.
+
+    Java writes the IP address of a NameNode without a standby into a token; hdfs-native looks for what the
+    configuration calls it.
+    """
+    found = {token.service: token for token in tokens if token.kind == HDFS_KIND}
+    for name in conf.name_services:
+        namenodes = conf.namenodes(name)
+        if len(namenodes) == 1:
+            (place,) = namenodes.values()
+            names = [f"ha-hdfs:{name}", place, _with_ip(place)]
+            known = next((found[one] for one in names if one in found), None)
+            if known is not None:
+                found |= {one: dataclasses.replace(known, service=one) for one in names if one not in found}
+    return list(found.values())
+
+
+def _with_ip(place: str) -> str:
+    host, _, port = place.rpartition(":")
+    try:
+        return f"{socket.gethostbyname(host)}:{port}"
+    except (OSError, UnicodeError):
+        return place
 
 
 class _Cursor:
@@ -110,26 +163,21 @@ class _Cursor:
         return self.take(self.number())
 
 
+def _number(value: int) -> bytes:
+    if value <= 127:
+        return struct.pack("b", value)
+    data = value.to_bytes((value.bit_length() + 7) // 8, "big")
+    return struct.pack("b", -112 - len(data)) + data
+
+
 def _of_writable(cursor: _Cursor) -> list[Token]:
     tokens = []
     for _ in range(cursor.number()):
         cursor.field()  # its alias
-        identifier = cursor.field()
-        cursor.field()  # its password
+        identifier, password = cursor.field(), cursor.field()
         kind, service = cursor.field().decode(), cursor.field().decode()
-        tokens.append(Token(kind, service, _max_date_s(identifier, kind)))
+        tokens.append(Token(kind, service, identifier, password))
     return tokens
-
-
-def _max_date_s(identifier: bytes, kind: str) -> float:
-    if kind != _HDFS_KIND:
-        return 0.0
-    cursor = _Cursor(identifier)
-    cursor.take(1)  # its version
-    for _ in range(3):  # owner, renewer, real user
-        cursor.field()
-    cursor.number()  # its date of issue
-    return cursor.number() / 1000
 
 
 def _of_protobuf(data: bytes) -> list[Token]:
@@ -140,8 +188,8 @@ def _of_protobuf(data: bytes) -> list[Token]:
         for inner, token in _fields(entry):
             if inner == 2:  # CredentialsKVProto.token
                 parts = dict(_fields(token))
-                kind = parts.get(3, b"").decode()
-                tokens.append(Token(kind, parts.get(4, b"").decode(), _max_date_s(parts.get(1, b""), kind)))
+                kind, service = (parts.get(at, b"").decode() for at in (3, 4))
+                tokens.append(Token(kind, service, parts.get(1, b""), parts.get(2, b"")))
     return tokens
 
 

@@ -28,6 +28,13 @@ class PassingError(TroubleError):
         self.reason = reason
 
 
+class KdcError(PassingError):
+    """The KDC does not answer, so nobody can log in now; ``reason`` is what Kerberos said."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("lets nobody log in", reason)
+
+
 class CredentialError(TroubleError):
     """HDFS does not take this process for the user it says it is."""
 
@@ -69,12 +76,18 @@ def _of_hdfs(text: str) -> BaseException:
         return _of_namenode(java_class.rpartition(".")[2], words)
     if kind == "BlocksNotFound" or words.startswith("All DataNodes failed"):
         return PassingError("has no DataNode that gives the data")
+    if "Failed to load libgssapi" in words:
+        return TroubleError(
+            StorageError,
+            "Kerberos's library libgssapi_krb5.so.2 is not installed here; install krb5-libs (or libgssapi-krb5-2)",
+        )
     if kind in ("DataTransferError", "OperationFailed"):
         return PassingError("does not take or give the data", words[:200])
     if kind == "ChecksumError":
         return TroubleError(StorageError, "its data is damaged on HDFS, the checksums differ")
     if kind == "GSSAPIError":  # its last part is the sentence of the Kerberos library
-        return CredentialError(words.rpartition(', "')[2])
+        said = words.rpartition(', "')[2]
+        return KdcError(said.rpartition(": ")[2]) if "Cannot contact any KDC" in said else CredentialError(said)
     if kind in ("NoSASLMechanism", "SASLError"):
         return CredentialError(words or "no way to prove who this is that both sides know")
     return TroubleError(StorageError, f"hdfs-native says {text[:300]}")

@@ -1,0 +1,99 @@
+"""Storage on an HDFS with Kerberos and privacy, as an ordinary person; and each way in which one is not let in."""
+
+import os
+import time
+
+import pytest
+
+from sparkcv import storage
+from sparkcv.errors import AccessError, UnavailableError
+from sparkcv.storage.hdfs import greeting
+from sparkcv.storage.kerberos import kdc, ticket
+from tests.hadoop.kinit import shift_clock, shift_ticket
+
+pytestmark = pytest.mark.hadoop
+WHO = r"alice@SPARKCV\.TEST"
+
+
+@pytest.fixture
+def log_in(secured_cluster, monkeypatch):
+    """A function that logs this process in by a ticket cache, and returns a folder that only alice can read."""
+    for key, value in secured_cluster.env.items():
+        monkeypatch.setenv(key, value)
+
+    def to(cache, wait_s=6):
+        monkeypatch.setenv("KRB5CCNAME", str(cache))
+        monkeypatch.setenv("SPARKCV_STORAGE_WAIT_S", str(wait_s))
+        storage.clients._clients.clear()  # a client goes on with the connection of whoever was logged in before
+        return f"{secured_cluster.url}/user/alice"
+
+    yield to
+    storage.clients._clients.clear()
+
+
+def test_what_storage_does_it_does_with_a_ticket_too_and_nobody_else_can_look(secured_cluster, log_in, tmp_path):
+    home = log_in(secured_cluster.kdc.login("alice"))
+    data = os.urandom(3 << 20)
+    storage.write_bytes(f"{home}/run/data", data)
+    assert storage.read_bytes(f"{home}/run/data") == data
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "graph").write_bytes(data)
+    storage.publish_dir(str(tmp_path / "model"), f"{home}/run/model")
+    assert storage.read_bytes(f"{home}/run/model/graph") == data
+    storage.rename(f"{home}/run/data", f"{home}/run/status.json")
+    log_in(secured_cluster.kdc.login("bob"))
+    with pytest.raises(AccessError, match="ermission denied: user=bob, access=EXECUTE"):
+        storage.read_bytes(f"{home}/run/status.json")
+    (namenode,) = secured_cluster._rpc.values()
+    assert greeting.greet(namenode) == greeting.Greeting(("TOKEN", "KERBEROS"), ("auth-conf",))
+    assert greeting.greet(secured_cluster.daemons["nn1"].web) is None
+    assert abs(kdc.skew_s("SPARKCV.TEST")) < 2
+
+
+def test_whoever_has_no_ticket_or_an_old_one_is_told_what_to_run(secured_cluster, log_in, tmp_path):
+    home = log_in(tmp_path / "nothing")
+    with pytest.raises(
+        AccessError, match=r"neither a Kerberos ticket of \w+@SPARKCV\.TEST in .* run kinit \w+@SPARKCV"
+    ):
+        storage.exists(f"{home}/x")
+    cache = secured_cluster.kdc.login("alice")
+    shift_ticket(cache, -200_000)
+    assert ticket.load(str(cache)).ends_s < time.time()
+    log_in(cache)
+    with pytest.raises(AccessError, match=rf"Ticket expired\): .* ticket of {WHO} in .* ended at .* run kinit {WHO}"):
+        storage.exists(f"{home}/x")
+
+
+def test_a_clock_that_is_wrong_is_told_with_the_realm(secured_cluster, log_in):
+    cache = secured_cluster.kdc.login("alice")
+    shift_clock(cache, 7200)
+    home = log_in(cache)
+    with pytest.raises(
+        AccessError, match=rf"Clock skew too great\): the clocks .* SPARKCV\.TEST differ .* kinit {WHO}"
+    ):
+        storage.exists(f"{home}/x")
+
+
+def test_a_namenode_that_wants_kerberos_and_privacy_says_so_at_once(secured_cluster, log_in, tmp_path, monkeypatch):
+    home = log_in(secured_cluster.kdc.login("alice"), wait_s=100)
+    folder = tmp_path / "conf"
+    folder.mkdir()
+    for name in ("core-site.xml", "hdfs-site.xml"):
+        text = (secured_cluster.conf_dir / name).read_text()
+        (folder / name).write_text(text.replace("<value>kerberos<", "<value>simple<"))
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(folder))
+    with pytest.raises(AccessError, match=rf"wants Kerberos and privacy, while .* is simple by .* run kinit {WHO}"):
+        storage.exists(f"{home}/x")
+
+
+def test_a_kdc_that_is_silent_is_waited_for(secured_cluster, log_in):
+    home = log_in(secured_cluster.kdc.login("alice"))
+    silent = r"the KDC of realm SPARKCV\.TEST, 127\.0\.0\.1:\d+, does not answer, so alice@SPARKCV\.TEST cannot log in"
+    secured_cluster.kdc.daemon.pause()
+    try:
+        with pytest.raises(UnavailableError, match=silent):
+            storage.exists(f"{home}/x")
+    finally:
+        secured_cluster.kdc.daemon.resume()
+    log_in(secured_cluster.kdc.login("alice"))
+    assert not storage.exists(f"{home}/x")
