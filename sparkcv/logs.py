@@ -50,12 +50,16 @@ class Progress:
         self._interval_s = 0.5 if self._in_place else interval_s
         self._start_s = self._last_s = time.monotonic()
         self._first: int | None = None
+        self.left_s: float | None = None
+        """Estimate of the seconds that are left; None while there is none."""
 
     def update(self, done: int, extra: str = "", *, force: bool = False) -> None:
         """Say that ``done`` units are done; ``extra`` is shown behind the ETA."""
         now = time.monotonic()
         if self._first is None:  # a resumed run starts above 0: its rate must not count what it found
             self._first, self._start_s = done, now
+        if self._total is not None and done > self._first:
+            self.left_s = max(0.0, (self._total - done) * (now - self._start_s) / (done - self._first))
         if not force and now - self._last_s < self._interval_s:
             return
         self._last_s = now

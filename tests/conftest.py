@@ -78,10 +78,10 @@ def hadoop_cluster(request, tmp_path_factory):
 def secured_cluster(request, tmp_path_factory):
     """The same with Kerberos, and privacy on every wire; alice and bob have folders there that only they can read.
 
-    A delegation token for its HDFS lives two and a half minutes at most.
+    A delegation token for its HDFS lives 100 s at most, of which hdfs-native uses 40.
     """
     logs = tmp_path_factory.mktemp("secured", numbered=True)
-    with hadoop(yarn=True, kerberos=True, token_life_s=150) as cluster:
+    with hadoop(yarn=True, kerberos=True, token_life_s=100) as cluster:
         cluster.make_homes()
         yield cluster
         if request.session.testsfailed:

@@ -28,6 +28,7 @@ from sparkcv.cluster.sigterm import Sigterm, sigterm_noted
 from sparkcv.cluster.topology import Role, cluster_of
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ChannelError
+from sparkcv.storage.tokenfile import TokenFile, inherited
 
 __all__ = ["AgentTask", "log_name", "run_agent"]
 
@@ -89,7 +90,11 @@ def run_agent(task: AgentTask, seat: Seat) -> None:
     )
     with sigterm_noted() as sigterm, contextlib.ExitStack() as stack:
         watch = _Watch(sigterm)
-        link = stack.enter_context(Link(task.driver, task.secret, hello, watch.beat))
+        # Swept by the next agent there if this one is killed. Nothing is kept where HDFS wants no tokens.
+        tokens = stack.enter_context(TokenFile(stack.enter_context(scratch_dir(seat.scratch_root))))
+        if held := inherited():
+            tokens.put(held)
+        link = stack.enter_context(Link(task.driver, task.secret, hello, watch.beat, tokens.put))
         port = stack.enter_context(hold_port(task.ports))
         addresses = seat.exchange(f"{seat.host}:{port}")
         cluster = cluster_of([(Role.parse(name), addresses[at]) for at, name in enumerate(task.roles)])

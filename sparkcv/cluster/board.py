@@ -1,10 +1,11 @@
 """What the driver knows of each role: written by the channel's thread, read by the supervisor's."""
 
+import base64
 import collections
 import dataclasses
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sparkcv.cluster.messages import Beat, End, Hello, Message, Reply
@@ -65,8 +66,11 @@ class News:
 class Board:
     """All roles of one generation; every method may be called from any thread."""
 
-    def __init__(self, roles: Sequence[Role], generation: int):
-        self._generation = generation
+    def __init__(
+        self, roles: Sequence[Role], generation: int, tokens: Callable[[], tuple[int, bytes]] = lambda: (0, b"")
+    ):
+        """``tokens`` gives number and bytes of the newest file of delegation tokens, which every agent gets."""
+        self._generation, self._tokens = generation, tokens
         self._changed = threading.Condition()
         self._seen = {role: Seen(role) for role in roles}
         self._by_name = {str(role): role for role in roles}
@@ -80,7 +84,7 @@ class Board:
         with self._changed:
             reply = self._join(peer, message) if isinstance(message, Hello) else self._note(peer, message)
             self._changed.notify_all()
-            return reply
+        return self._with_tokens(reply, message.tokens_held) if isinstance(message, Hello | Beat) else reply
 
     def closed(self, peer: int) -> None:
         """Notes that a connection has ended; the ``on_close`` of the channel's server."""
@@ -138,6 +142,12 @@ class Board:
         """Returns when something has changed, or after ``timeout_s``."""
         with self._changed:
             self._changed.wait(timeout_s)
+
+    def _with_tokens(self, reply: Reply, held: int) -> Reply:
+        number, data = self._tokens()
+        if not data or number == held or reply.order == "refuse":
+            return reply
+        return dataclasses.replace(reply, tokens_number=number, tokens=base64.b64encode(data).decode())
 
     def _is_stopping(self, role: Role) -> bool:
         return role in self._orders and self._orders[role].order == "stop"

@@ -57,12 +57,12 @@ class Follower:
         on_look: Callable[[], None] | None,
         start_timeout_s: float,
         optional_grace_s: float,
-        is_preempted: Callable[[], bool],
+        why_preempted: Callable[[], str],
     ):
         """Takes a launch that has just begun; the others are as ``supervisor.supervise`` describes them."""
         self._board, self._launch, self._server, self._recovery = board, launch, server, recovery
         self._services, self._optional = frozenset(services) | frozenset(optional), frozenset(optional)
-        self._on_status, self._on_slow, self._is_preempted = on_status, on_slow, is_preempted
+        self._on_status, self._on_slow, self._why_preempted = on_status, on_slow, why_preempted
         self._on_look = on_look
         self._start_timeout_s, self._optional_grace_s = start_timeout_s, optional_grace_s
         self._deadline_s = time.monotonic() + start_timeout_s
@@ -149,7 +149,7 @@ class Follower:
     def _restart(self, roles: Sequence[Role], pause_s: float) -> None:
         """Orders node processes anew, after a pause in which everything is still heard."""
         resume_s = time.monotonic() + pause_s
-        while time.monotonic() < resume_s and not self._is_preempted():
+        while time.monotonic() < resume_s and not self._why_preempted():
             self._look()
         self._board.order_restart(roles, "a role failed")
         for role in roles:
@@ -160,10 +160,11 @@ class Follower:
     def _check_preempted(self, seen: Sequence[Seen]) -> None:
         """Ends the run in good order if it was told to end from outside: workers first, which save, services last."""
         told = next((one for one in seen if one.told_to_end), None)
-        if told is None and not self._is_preempted():
+        why = self._why_preempted()
+        if told is None and not why:
             return
-        who = "the driver" if told is None else f"{told.role}: its {told.told_to_end}"
-        why = f"{who} was told to end by SIGTERM"
+        if told is not None:
+            why = f"{told.role}: its {told.told_to_end} was told to end by SIGTERM"
         _log.warning("%s: the run is saved and ends, within %.0f s", why, _SAVE_GRACE_S)
         workers = [one.role for one in seen if one.role.job not in self._services]
         if self._recovery.policy.together:
@@ -177,6 +178,8 @@ class Follower:
             if all(one.end is not None or self._is_gone(one) for one in seen if one.role in workers):
                 break
         ended = [one for one in seen if one.end is not None and one.end.error_kind == PreemptedError.__name__]
+        if ended and ended[0].end is not None and told is None:
+            raise PreemptedError(f"{why}; {ended[0].role}: {ended[0].end.error}")
         if ended:
             raise verdict(ended[:1], self._launch)
         raise PreemptedError(f"{why}; the same command goes on from the newest checkpoint")

@@ -1,5 +1,7 @@
 """An agent's conversation with the driver: a beat a second, reconnecting, and the driver's orders in return."""
 
+import base64
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -29,11 +31,20 @@ class Link:
     the driver counts as gone; once set it stays set, and the agent must end its node process.
     """
 
-    def __init__(self, address: tuple[str, int], secret: bytes, hello: Hello, snapshot: Callable[[], Beat]):
+    def __init__(
+        self,
+        address: tuple[str, int],
+        secret: bytes,
+        hello: Hello,
+        snapshot: Callable[[], Beat],
+        on_tokens: Callable[[bytes], None] = lambda data: None,
+    ):
         """Connects to the driver; raises ChannelError if it is not there or refuses this agent.
 
-        ``snapshot`` makes each beat; it is called from the beating thread.
+        ``snapshot`` makes each beat; it is called from the beating thread. So is ``on_tokens``, with each new file of
+        delegation tokens, of which the first may come before this returns; if it raises OSError they come again.
         """
+        self._on_tokens, self._tokens, self._token_error = on_tokens, 0, ""
         self._address, self._secret, self._hello, self._snapshot = address, secret, hello, snapshot
         self.order: Reply = Reply()
         self.lost = ""
@@ -86,6 +97,8 @@ class Link:
             try:
                 if self._client is None:
                     self._client = self._connect()
+                if isinstance(message, Beat):
+                    message = dataclasses.replace(message, tokens_held=self._tokens)
                 reply = self._client.request(message)
             except ChannelError as err:
                 self._client = None
@@ -97,7 +110,7 @@ class Link:
 
     def _connect(self) -> Client:
         client = Client(self._address, self._secret, timeout_s=_REQUEST_TIMEOUT_S)
-        reply = client.request(self._hello)
+        reply = client.request(dataclasses.replace(self._hello, tokens_held=self._tokens))
         if reply.order == "refuse":
             client.close()
             self.lost = f"the driver refused {self._hello.role}: {reply.reason}"
@@ -106,10 +119,21 @@ class Link:
         return client
 
     def _obey(self, reply: Reply) -> None:
+        if reply.tokens:
+            self._take_tokens(reply)
         if reply.order == "refuse":
             self.lost = f"the driver refused {self._hello.role}: {reply.reason}"
         elif self.order.order != "stop":
-            self.order = reply
+            self.order = dataclasses.replace(reply, tokens="")
+
+    def _take_tokens(self, reply: Reply) -> None:
+        try:
+            self._on_tokens(base64.b64decode(reply.tokens))
+            self._tokens = reply.tokens_number
+        except OSError as err:
+            if str(err) != self._token_error:
+                _log.warning("new tokens for HDFS cannot be put in place, which is tried again: %s", err)
+            self._token_error = str(err)
 
     def _note_failure(self, err: ChannelError) -> None:
         limit_s = SILENCE_S if isinstance(err.__cause__, TimeoutError) else UNREACHABLE_S

@@ -18,6 +18,7 @@ __all__ = [
     "MAX_RESULT_BYTES",
     "MAX_SENTENCE_CHARS",
     "MAX_STATUS_BYTES",
+    "MAX_TOKENS_BYTES",
     "Message",
     "Reply",
     "decode",
@@ -29,6 +30,7 @@ MAX_RESULT_BYTES = 48 * 1024  # of a role's result as JSON; bigger ones belong i
 MAX_SENTENCE_CHARS = 1500
 MAX_STATUS_BYTES = 8 * 1024
 MAX_LINES_BYTES = 12 * 1024  # of all log lines in one message as JSON: result + lines stay below one frame
+MAX_TOKENS_BYTES = 36 * 1024  # of a file of delegation tokens: in base64 it stays below one frame
 _MAX_NAME = 256
 _MAX_TEXT = 2048
 _BITS = 63
@@ -45,6 +47,7 @@ class Hello:
         host: address by which the other roles reach this one.
         task: what the cluster manager calls the agent's seat.
         pid: of the agent.
+        tokens_held: number of the delegation tokens that it has; 0 before the first.
     """
 
     role: str
@@ -53,6 +56,7 @@ class Hello:
     host: str
     task: str
     pid: int
+    tokens_held: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +74,7 @@ class Beat:
         attempt: counts the node processes of this agent from 0; what is said of an older one is no news.
         process: what the kernel says of the node process, such as ``"sleeping"`` or ``"stopped"``; "" if there is none.
         told_to_end: who was sent a SIGTERM from outside of the run: ``"agent"``, ``"process"`` or "".
+        tokens_held: as in :class:`Hello`.
     """
 
     state: str
@@ -81,6 +86,7 @@ class Beat:
     attempt: int = 0
     process: str = ""
     told_to_end: str = ""
+    tokens_held: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,12 +126,16 @@ class Reply:
         grace_s: seconds between the request to stop and SIGKILL.
         reason: why, for the log.
         attempt: see ``order``.
+        tokens: a file of delegation tokens in base64, if the agent has an older one; "" otherwise.
+        tokens_number: of those.
     """
 
     order: Literal["go", "stop", "restart", "stacks", "refuse"] = "go"
     grace_s: float = 0.0
     reason: str = ""
     attempt: int = 0
+    tokens: str = dataclasses.field(default="", repr=False)
+    tokens_number: int = 0
 
 
 Message = Hello | Beat | End | Reply
@@ -187,6 +197,8 @@ def _is_valid(name: str, value: object) -> bool:
             return isinstance(value, str) and len(value) <= _MAX_NAME
         case "error" | "reason":
             return isinstance(value, str) and len(value) <= _MAX_TEXT
+        case "tokens":
+            return isinstance(value, str) and value.isascii() and len(value) <= 4 * (MAX_TOKENS_BYTES // 3 + 1)
         case "order":
             return value in _ORDERS
         case "state":
@@ -195,7 +207,16 @@ def _is_valid(name: str, value: object) -> bool:
             return isinstance(value, bool)
         case "told_to_end":
             return value in _TOLD
-        case "generation" | "attempt" | "pid" | "rss_bytes" | "num_dropped" | "peak_rss_bytes":
+        case (
+            "generation"
+            | "attempt"
+            | "tokens_held"
+            | "tokens_number"
+            | "pid"
+            | "rss_bytes"
+            | "num_dropped"
+            | "peak_rss_bytes"
+        ):
             return _is_int(value) and 0 <= value < 2**_BITS  # type: ignore[operator]
         case "returncode":
             return value is None or (_is_int(value) and -256 < value < 256)  # type: ignore[operator]

@@ -4,6 +4,9 @@ Frame: 4 bytes length (big-endian, of what follows), then the body; 64 kB at mos
 connection with a nonce, the client answers with its own; from both and the run's 256-bit secret follows the key
 of this connection (HMAC-SHA256). Each later body is a 32-byte HMAC over direction, sequence number and JSON, then
 the JSON. So a frame of another run, another connection, another place or another direction is refused.
+
+The JSON is encrypted, as delegation tokens travel in it: by a key stream that SHAKE256 draws from another key of this
+connection, the direction and the sequence number, none of which ever comes again. It is as secret as the run's secret.
 """
 
 import hashlib
@@ -18,7 +21,7 @@ __all__ = ["MAX_FRAME_BYTES", "NONCE_BYTES", "Seal", "frame", "nonce_of", "openi
 
 MAX_FRAME_BYTES = 64 * 1024  # of a whole frame, its length included
 NONCE_BYTES = 32
-_MAGIC = b"sparkcv1"
+_MAGIC = b"sparkcv2"
 _LENGTH = struct.Struct(">I")
 _SEQUENCE = struct.Struct(">cQ")
 _TAG_BYTES = 32
@@ -30,22 +33,25 @@ class Seal:
 
     def __init__(self, secret: bytes, server_nonce: bytes, client_nonce: bytes, *, is_server: bool):
         self._key = _hmac(secret, _MAGIC + server_nonce + client_nonce)
+        self._stream_key = _hmac(secret, _MAGIC + b"stream" + server_nonce + client_nonce)
         self._out, self._in = (_TO_CLIENT, _TO_SERVER) if is_server else (_TO_SERVER, _TO_CLIENT)
         self._num_out = self._num_in = 0
 
     def wrap(self, message: Message) -> bytes:
         """The next frame to send."""
-        return frame(self.sign(messages.encode(message)))
+        hidden = self._hide(self._out, self._num_out, messages.encode(message))
+        return frame(self.sign(hidden))
 
     def sign(self, data: bytes) -> bytes:
-        """The next body to send: ``data``, its tag before it."""
+        """The next body to send: ``data``, which anybody can read, its tag before it."""
         body = self._tag(self._out, self._num_out, data) + data
         self._num_out += 1
         return body
 
     def unwrap(self, body: bytes) -> Message:
         """The message in the next frame's body; raises ChannelError if it is not authentic, or is no message."""
-        return messages.decode(self.check(body))
+        number = self._num_in
+        return messages.decode(self._hide(self._in, number, self.check(body)))
 
     def check(self, body: bytes) -> bytes:
         """The data in the next body that came; raises ChannelError if it is not authentic."""
@@ -54,6 +60,11 @@ class Seal:
             raise ChannelError("a message is not authentic: wrong key, replayed or out of order")
         self._num_in += 1
         return data
+
+    def _hide(self, direction: bytes, number: int, text: bytes) -> bytes:
+        """Encrypt, or decrypt: the same, twice over, is what it was."""
+        stream = hashlib.shake_256(self._stream_key + _SEQUENCE.pack(direction, number)).digest(len(text))
+        return (int.from_bytes(text, "big") ^ int.from_bytes(stream, "big")).to_bytes(len(text), "big")
 
     def _tag(self, direction: bytes, number: int, text: bytes) -> bytes:
         return _hmac(self._key, _SEQUENCE.pack(direction, number) + text)

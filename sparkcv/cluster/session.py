@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sparkcv import logs
 from sparkcv.cluster import start, yarn
+from sparkcv.cluster.credentials import keeper
 from sparkcv.cluster.embedded import embedded_session, interrupts_kept
 from sparkcv.cluster.memory import overhead_for
 from sparkcv.cluster.spark_errors import spark_sentence
@@ -121,7 +122,8 @@ def _submitted(app_name: str, conf: Mapping[str, str], role_bytes: float, num_se
     yarn.fail_unless_stopped(spark)
     exit_code = EXIT_FAILED
     try:
-        yield spark
+        with keeper.kept():
+            yield spark
         exit_code = EXIT_OK
     except SparkcvError as err:
         exit_code = err.exit_code

@@ -10,6 +10,8 @@ from sparkcv import storage
 from sparkcv.cluster.agent import AgentTask, run_agent
 from sparkcv.cluster.board import Board
 from sparkcv.cluster.channel import Server, new_secret
+from sparkcv.cluster.credentials import end
+from sparkcv.cluster.credentials.shelf import shelf
 from sparkcv.cluster.follower import Follower, OnSlow, OnStatus
 from sparkcv.cluster.launchers import Launch, Launcher
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["NO_RESTARTS", "OnStatus", "run", "supervise"]
 
 NO_RESTARTS = RestartPolicy()
+_SIGTERM = "the driver was told to end by SIGTERM"
 
 
 def run(
@@ -80,7 +83,7 @@ def supervise(
     Raises:
         RoleFailedError: a role died, or raised an error; the message is the whole report, the first failure's.
         UsageError, PreemptedError: with the same report, if that is what the role raised.
-        PreemptedError: also after a SIGTERM.
+        PreemptedError: also after a SIGTERM, and before what the run logs in to HDFS with ends.
         ClusterError: more roles than slots, or Spark failed.
         LaunchTimeoutError: not all roles ran within ``start_timeout_s``.
     """
@@ -91,6 +94,7 @@ def supervise(
     params_of = params if callable(params) else lambda _: params
     text = _params_text(params_of(0))
     recovery = Recovery(policy, on_restart)
+    end.tell()
     with sigterm_noted() as sigterm:
         generation = 0
         while True:
@@ -120,7 +124,7 @@ def supervise(
                     on_look=on_look,
                     start_timeout_s=start_timeout_s,
                     optional_grace_s=optional_grace_s,
-                    is_preempted=lambda: sigterm.has_come,
+                    why_preempted=lambda: _SIGTERM if sigterm.has_come else end.why_over(),
                 )
 
             try:
@@ -138,7 +142,7 @@ def _run_generation(
     follow: Callable[[Board, Launch, Server], Follower],
 ) -> dict[str, dict[str, Any]]:
     """Launches all roles once and follows them; when it returns or raises, every one of them has ended."""
-    board = Board(roles, task.generation)
+    board = Board(roles, task.generation, shelf.newest)
     bind, host = launcher.bind_host()
     with Server(bind, task.secret, board.received, board.closed, ports=task.ports) as server:
         task = dataclasses.replace(task, driver=(host, server.port))

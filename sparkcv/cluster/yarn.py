@@ -21,6 +21,7 @@ __all__ = [
     "is_cluster_mode",
     "is_container",
     "is_yarn",
+    "java",
     "report_end",
     "start_time_left_s",
     "stop",
@@ -57,7 +58,7 @@ def start_time_left_s() -> float | None:
     if not is_cluster_mode():
         return None
     with _told("the time that the ApplicationMaster leaves to the start is not known"):
-        jvm, _ = _java()
+        jvm, _ = java()
         text = jvm.java.lang.System.getProperty(*_WAIT_FOR_CONTEXT)
         wait_ms = jvm.org.apache.spark.network.util.JavaUtils.timeStringAsMs(text)
         up_ms = jvm.java.lang.management.ManagementFactory.getRuntimeMXBean().getUptime()
@@ -70,7 +71,7 @@ def granted_executors(spark: "SparkSession") -> int | None:
     if not is_yarn(spark):
         return None
     with _told("YARN does not say how many executors it has granted"):
-        jvm, _ = _java()
+        jvm, _ = java()
         if is_cluster_mode():
             allocator = getattr(_master(jvm)[0], _ALLOCATOR)()
             return int(allocator.getNumExecutorsRunning() + allocator.getNumExecutorsStarting())
@@ -87,7 +88,7 @@ def report_end(message: str, exit_code: int, *, may_retry: bool) -> None:
     if not is_cluster_mode():
         return
     with _told("YARN will not say why this application failed"):
-        jvm, gateway = _java()
+        jvm, gateway = java()
         master, attempt = _master(jvm)
         if not _field(master, "registered"):  # it registers with the first SparkContext, and was not to get one
             _register(jvm, gateway, master, attempt)
@@ -115,7 +116,7 @@ def fail_unless_stopped(spark: "SparkSession") -> None:
     if not is_yarn(spark) or is_cluster_mode():
         return
     with _told("YARN may count this application as succeeded if its driver is killed"):
-        jvm, gateway = _java()
+        jvm, gateway = java()
         context = spark.sparkContext._jsc.sc()
         invoke = jvm.java.lang.invoke
         kind = invoke.MethodType.methodType(jvm.java.lang.Void.TYPE, jvm.java.lang.Integer.TYPE)
@@ -162,7 +163,8 @@ def _told(what_then: str) -> Iterator[None]:
         _log.warning("%s: %s", what_then, logs.clean(str(err).split("\n")[0]))
 
 
-def _java() -> tuple[Any, Any]:
+def java() -> tuple[Any, Any]:
+    """Return the Java process beside this driver, and the gateway to it."""
     from pyspark import SparkContext
 
     SparkContext._ensure_initialized()  # under spark-submit it connects to the Java process that is there

@@ -22,6 +22,9 @@ class DoctorConfig(TrainConfig):
     load_timeout_s: float = flag(120.0, "seconds that such a process may take", group=_DOCTOR)
     examination_timeout_s: float = flag(480.0, "seconds in which all executors must have told", group=_DOCTOR)
 
+    principal: str = flag("", "check --keytab for this one, which spark-submit is to be given", group=_DOCTOR)
+    keytab: str = flag("", "a keytab on this machine, to be checked before spark-submit is given it", group=_DOCTOR)
+
     def __post_init__(self) -> None:
         """Refuse what training would refuse."""
         super().__post_init__()

@@ -42,6 +42,11 @@ class TrainProgress:
         self._slow = "; ".join(map(str, stragglers))
 
     @property
+    def left_s(self) -> float | None:
+        """Estimate of the seconds that the run still takes; None while there is none."""
+        return self._progress.left_s
+
+    @property
     def note(self) -> str | None:
         """What is amiss: saves that failed, roles that are slow; None while all is well."""
         return "; ".join(filter(None, (self._saves_note, self._slow))) or None

@@ -11,6 +11,7 @@ import sparkcv
 from sparkcv import config as configs
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import doctor, recovery, session, supervisor, topology
+from sparkcv.cluster.credentials import end
 from sparkcv.cluster.launchers import Launcher
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.cluster.launchers.tfos import TfosLauncher
@@ -209,7 +210,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
     """Run the roles to their end and prove it."""
     config, started_s = plan.config, time.monotonic()
     roles = topology.roles(config.num_ps_tasks, config.num_workers, config.num_evaluators)
-    progress = TrainProgress(config.max_number_of_steps)
+    progress, login = TrainProgress(config.max_number_of_steps), end.Watch()
 
     def params(generation: int) -> dict[str, Any]:
         """What roles get; a token of their own fences a chief that was cut off and does not know yet."""
@@ -219,6 +220,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
 
     def on_status(role: topology.Role, values: dict[str, Any]) -> None:
         progress.update(role, values)
+        login.update(progress.left_s)
         status.evaluated(progress.evaluated)
         status.step(progress.step, progress.note, progress.saved)
 

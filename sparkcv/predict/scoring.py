@@ -4,6 +4,7 @@ A task gets the number of its piece and gives back answers. Lists, pictures and 
 storage: neither pixels nor encoded pictures ever cross the border between Spark's JVM and Python.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import functools
@@ -18,8 +19,12 @@ from pyspark import SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv import logs, storage
+from sparkcv.cluster.credentials import end
+from sparkcv.cluster.credentials.desk import Desk, Place, with_tokens
+from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.config import ScoreConfig
-from sparkcv.errors import DataError, FileExistsAlreadyError, UsageError
+from sparkcv.config.port_range import PortRange
+from sparkcv.errors import DataError, FileExistsAlreadyError, PreemptedError, SparkcvError, UsageError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict import publish, rows, tasks
 from sparkcv.predict.fetching import fetch_model
@@ -104,16 +109,17 @@ def score(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
         tempfile.TemporaryDirectory(prefix="model-", dir=SparkFiles.getRootDirectory()) as local,
         Staging(str(config.output_dir), plan.date, overwrite=config.overwrite) as staging,
         job_group(spark, f"score {config.input}"),
+        _login(spark, config) as place,
     ):
         # The run's own copy: whoever replaces the model meanwhile does not change what this run scores with.
         _, folder = fetch_model(str(config.model_dir), local, digest=plan.manifest.digest)
         storage.publish_dir(folder, staging.join(_MODEL))
-        num_pieces, num_rows = _freeze(spark, plan, staging)
+        num_pieces, num_rows = _freeze(spark, plan, staging, place)
         task = _task(spark, plan, staging, local)
         started_s = time.monotonic()
-        _run_stage(spark, task, num_pieces, num_rows, staging.join(_SCORED))
+        _run_stage(spark, task, num_pieces, num_rows, staging.join(_SCORED), place)
         elapsed_s = time.monotonic() - started_s
-        num_predictions, rejects = _finish(spark, staging, num_pieces, num_rows)
+        num_predictions, rejects = _finish(spark, staging, num_pieces, num_rows, place)
         publish.check_budget(num_rows, rejects, config.bad_image_budget)
         report = ScoreReport(
             num_predictions=num_predictions,
@@ -130,13 +136,30 @@ def score(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
     return report
 
 
-def _freeze(spark: SparkSession, plan: ScorePlan, staging: Staging) -> tuple[int, int]:
+@contextlib.contextmanager
+def _login(spark: SparkSession, config: ScoreConfig) -> Iterator[Place | None]:
+    """Let the tasks of this run in to HDFS as long as it takes, or stop it before nobody is let in."""
+    context, group = spark.sparkContext, spark.sparkContext.getLocalProperty("spark.jobGroup.id")
+    end.tell()
+    with (
+        Desk(*BarrierLauncher(spark).bind_host(), PortRange.parse(config.port_range)) as desk,
+        end.stopped_at_the_end(lambda: context.cancelJobGroup(group)) as why,
+    ):
+        try:
+            yield desk.place
+        except SparkcvError as err:
+            if why():
+                raise PreemptedError(f"{why()}; nothing was published, the same command scores it anew") from err
+            raise
+
+
+def _freeze(spark: SparkSession, plan: ScorePlan, staging: Staging, place: Place | None) -> tuple[int, int]:
     """Write down what is scored; returns pieces and rows."""
     config, slots = plan.config, spark.sparkContext.defaultParallelism
     parts = rows.list_parts(
         plan.files, staging.join(_LISTS), input_column=config.input_column, id_column=config.id_column
     )
-    parts = _counted(spark, parts, staging)
+    parts = _counted(spark, parts, staging, place)
     num_rows = rows.count_rows(parts)
     if not num_rows:
         raise DataError(f"--input: no row in {config.input!r}, wanted at least one picture")
@@ -144,11 +167,11 @@ def _freeze(spark: SparkSession, plan: ScorePlan, staging: Staging) -> tuple[int
     tasks.write_pieces(rows.split(parts, num_pieces), staging.join(_PIECES))
     _log.info("%d rows of %s in %d tasks", num_rows, plan.files.kind, num_pieces)
     if plan.files.kind == "table":  # the other kinds make their own ids
-        _refuse_duplicates(spark, staging, num_pieces, str(config.input))
+        _refuse_duplicates(spark, staging, num_pieces, str(config.input), place)
     return num_pieces, num_rows
 
 
-def _counted(spark: SparkSession, parts: list[Part], staging: Staging) -> list[Part]:
+def _counted(spark: SparkSession, parts: list[Part], staging: Staging, place: Place | None) -> list[Part]:
     """Count the shards that no manifest vouches for, on the executors."""
     unknown = [part for part in parts if part.stop is None]
     if not unknown:
@@ -161,14 +184,15 @@ def _counted(spark: SparkSession, parts: list[Part], staging: Staging) -> list[P
         yield pa.RecordBatch.from_pydict({"index": [index], "rows": [tasks.count_piece(url, index)]})
 
     with translated():
-        counts = dict(map(tuple, map_pieces(spark, len(unknown), count, "index long, rows long").collect()))
+        found = map_pieces(spark, len(unknown), with_tokens(place, count), "index long, rows long").collect()
+        counts = dict(map(tuple, found))
     counted = iter([dataclasses.replace(part, stop=counts[index]) for index, part in enumerate(unknown)])
     return [next(counted) if part.stop is None else part for part in parts]
 
 
-def _refuse_duplicates(spark: SparkSession, staging: Staging, num_pieces: int, where: str) -> None:
+def _refuse_duplicates(spark: SparkSession, staging: Staging, num_pieces: int, where: str, place: Place | None) -> None:
     with translated():
-        twice = _ids(spark, staging, num_pieces).groupBy("id").count().where("count > 1").limit(1).collect()
+        twice = _ids(spark, staging, num_pieces, place).groupBy("id").count().where("count > 1").limit(1).collect()
     if twice:
         raise DataError(f"--input: {where!r} has the id {twice[0]['id']!r} {twice[0]['count']} times, wanted each once")
 
@@ -195,17 +219,22 @@ def _threads(spark: SparkSession) -> int:
     return int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
 
 
-def _run_stage(spark: SparkSession, task: ScoreTask, num_pieces: int, num_rows: int, url: str) -> None:
-    work = functools.partial(tasks.score_piece, task)
+def _run_stage(
+    spark: SparkSession, task: ScoreTask, num_pieces: int, num_rows: int, url: str, place: Place | None
+) -> None:
+    work = with_tokens(place, functools.partial(tasks.score_piece, task))
     with translated(), StageWatch("score", num_rows, num_pieces, num_done_tasks(spark)):
         map_pieces(spark, num_pieces, work, publish.SCORED_SCHEMA).write.parquet(publish.hadoop_url(url))
 
 
-def _finish(spark: SparkSession, staging: Staging, num_pieces: int, num_rows: int) -> tuple[int, dict[str, int]]:
+def _finish(
+    spark: SparkSession, staging: Staging, num_pieces: int, num_rows: int, place: Place | None
+) -> tuple[int, dict[str, int]]:
     with translated():
         predictions, rejects = publish.split_scored(spark, staging, _SCORED, num_rows)
-        return publish.reconcile(_ids(spark, staging, num_pieces), predictions, rejects)
+        return publish.reconcile(_ids(spark, staging, num_pieces, place), predictions, rejects)
 
 
-def _ids(spark: SparkSession, staging: Staging, num_pieces: int) -> DataFrame:
-    return map_pieces(spark, num_pieces, functools.partial(tasks.piece_ids, staging.join(_PIECES)), "id string")
+def _ids(spark: SparkSession, staging: Staging, num_pieces: int, place: Place | None) -> DataFrame:
+    work = with_tokens(place, functools.partial(tasks.piece_ids, staging.join(_PIECES)))
+    return map_pieces(spark, num_pieces, work, "id string")

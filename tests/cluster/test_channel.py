@@ -189,7 +189,7 @@ def test_an_announced_giant_is_refused_before_it_comes(server, secret, length):
     [
         b"",
         b"sparkcv2" + b"n" * 32,
-        b"sparkcv1" + b"n" * 31,
+        b"sparkcv2" + b"n" * 31,
         b"GET / HTTP/1.1\r\n\r\n",
         pickle.dumps({"x": 1}),
     ],

@@ -101,11 +101,11 @@ def environment(cluster: Hadoop, folder: Path, tag: str = "") -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith(("SPARK_", "PYSPARK", "PYTHONPATH", "HADOOP_", "YARN_"))
+        if not key.startswith(("SPARK_", "PYSPARK", "PYTHONPATH", "HADOOP_", "YARN_", "KRB5"))
     }
     temporary = folder / "tmp"
     temporary.mkdir(exist_ok=True)
-    defaults = spark_defaults() | ({"spark.yarn.tags": tag} if tag else {})
+    defaults = spark_defaults(cluster) | ({"spark.yarn.tags": tag} if tag else {})
     (folder / "spark-defaults.conf").write_text("".join(f"{key} {value}\n" for key, value in defaults.items()))
     return (
         kept
@@ -115,13 +115,18 @@ def environment(cluster: Hadoop, folder: Path, tag: str = "") -> dict[str, str]:
             "SPARK_CONF_DIR": str(folder),
             "SPARK_LOCAL_IP": _LOOPBACK,
             "SPARK_LOCAL_DIRS": str(temporary),
-            "SPARK_SUBMIT_OPTS": f"{_JAVA_OPTIONS} -Djava.io.tmpdir={temporary}",
+            "SPARK_SUBMIT_OPTS": f"{_java_options(cluster)} -Djava.io.tmpdir={temporary}",
             "TMPDIR": str(temporary),
         }
     )
 
 
-def spark_defaults() -> dict[str, str]:
+def _java_options(cluster: Hadoop) -> str:
+    """What every Java is started with; elsewhere krb5.conf is where Java looks for it."""
+    return " ".join([_JAVA_OPTIONS, *(cluster.kdc.java if cluster.kdc is not None else [])])
+
+
+def spark_defaults(cluster: Hadoop) -> dict[str, str]:
     """What the administrator of such a cluster of one small machine sets: loopback only, little memory, quick Java."""
     return {
         # Every node has Spark here, so its jars need not travel: 300 MB a submission.
@@ -132,9 +137,9 @@ def spark_defaults() -> dict[str, str]:
         "spark.driver.memory": "512m",
         "spark.driver.memoryOverhead": "512m",
         "spark.executor.memory": "512m",
-        "spark.driver.extraJavaOptions": _JAVA_OPTIONS,
-        "spark.executor.extraJavaOptions": _JAVA_OPTIONS,
-        "spark.yarn.am.extraJavaOptions": _JAVA_OPTIONS,
+        "spark.driver.extraJavaOptions": _java_options(cluster),
+        "spark.executor.extraJavaOptions": _java_options(cluster),
+        "spark.yarn.am.extraJavaOptions": _java_options(cluster),
         "spark.yarn.report.interval": "500ms",
         "spark.yarn.scheduler.heartbeat.interval-ms": "500",
         "spark.yarn.submit.file.replication": "1",
@@ -234,7 +239,7 @@ class Submission:
 
     def kill(self) -> None:
         """Kill the application, as ``yarn application -kill`` does; spark-submit then ends by itself."""
-        cli = ["java", *_JAVA_OPTIONS.split(), "-cp", f"{self._cluster.conf_dir}:{spark_home()}/jars/*"]
+        cli = ["java", *_java_options(self._cluster).split(), "-cp", f"{self._cluster.conf_dir}:{spark_home()}/jars/*"]
         cli += ["org.apache.hadoop.yarn.client.cli.ApplicationCLI", "application", "-kill", self.app_id]
         done = subprocess.run(cli, env=self._env, capture_output=True, text=True, timeout=_CLI_TIMEOUT_S, check=False)
         if done.returncode:

@@ -11,7 +11,7 @@ from sparkcv.cluster.doctor.finding import DRIVER, Place
 from sparkcv.config import TrainConfig
 from sparkcv.records.shards import Dataset
 
-__all__ = ["Facts", "Machine", "Silent", "Spark", "Step"]
+__all__ = ["Facts", "Login", "Machine", "Silent", "Spark", "Step"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,6 +153,39 @@ class Silent:
 
 
 @dataclasses.dataclass(frozen=True)
+class Login:
+    """Who the driver is to HDFS and YARN; "" and None stand for what is not there. Times are seconds since 1970.
+
+    Attributes:
+        now_s: when that was so.
+        yarn_user: whose application it is.
+        token_owner, token_issuer, token_renewer, token_ends_s: of the delegation token for HDFS.
+        is_renewed: whether new tokens come for as long as the run lives.
+        ticket_principal, ticket_ends_s: of the Kerberos ticket.
+        realm: in which one logs in; "" without Kerberos.
+        kdc: where that realm's KDC is.
+        skew_s: how far this clock is ahead of the KDC's.
+        protections: what the NameNode asks of the traffic, in SASL's words.
+        keytab_error: why the keytab that was named cannot serve.
+    """
+
+    now_s: float = 0.0
+    yarn_user: str = ""
+    token_owner: str = ""
+    token_issuer: str = ""
+    token_renewer: str = ""
+    token_ends_s: float | None = None
+    is_renewed: bool = False
+    ticket_principal: str = ""
+    ticket_ends_s: float | None = None
+    realm: str = ""
+    kdc: str = ""
+    skew_s: float | None = None
+    protections: tuple[str, ...] = ()
+    keytab_error: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Facts:
     """All that the checks judge.
 
@@ -162,6 +195,7 @@ class Facts:
         hadoop: Hadoop's configuration, empty where no path of the run is on HDFS.
         uses_hdfs: whether a path of the run is.
         complaints: what a training job says before it asks Spark for anything.
+        login: who the driver is to HDFS and YARN; None where that was not asked.
     """
 
     config: TrainConfig
@@ -173,6 +207,7 @@ class Facts:
     hadoop: Mapping[str, str] = dataclasses.field(default_factory=dict)
     uses_hdfs: bool = False
     complaints: tuple[str, ...] = ()
+    login: Login | None = None
 
     @property
     def num_roles(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sparkcv import logs
-from sparkcv.cluster.doctor import application, checks, gathering
+from sparkcv.cluster.doctor import application, checks, gathering, login
 from sparkcv.cluster.doctor.beacon import Beacon
 from sparkcv.cluster.doctor.facts import Silent
 from sparkcv.cluster.doctor.finding import APPLICATION, Report
@@ -69,5 +69,6 @@ def examine(
             survey.run(lambda: max(1, application.slots_now(spark)))
         else:
             survey.silent.append(Silent(APPLICATION, f"no executor was there after {config.start_timeout_s / 2:.0f} s"))
-    facts = dataclasses.replace(gathering.surveyed(facts, survey), complaints=tuple(complaints))
+    known = login.describe(spark, config.principal, config.keytab)
+    facts = dataclasses.replace(gathering.surveyed(facts, survey), complaints=tuple(complaints), login=known)
     return Report(tuple(checks.judge(facts, checks.ALL)))

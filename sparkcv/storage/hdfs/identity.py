@@ -12,7 +12,7 @@ from sparkcv.storage.hdfs import tokens
 from sparkcv.storage.kerberos import conf, kdc, ticket
 from sparkcv.storage.kerberos.ticket import Ticket
 
-__all__ = ["advice", "ends_s", "is_kdc_silent", "kdc_state", "mine", "service_of", "wanted_principal"]
+__all__ = ["advice", "ends_s", "is_kdc_silent", "kdc_state", "mine", "owner", "service_of", "wanted_principal"]
 
 _PREAMBLE = re.compile(
     r"(Unspecified GSS failure\.\s+Minor code may provide more information|No credentials were supplied, or the"
@@ -45,6 +45,12 @@ def ends_s(url: str) -> float | None:
     ends = [token.max_date_s - tokens.LAST_S] if token is not None else []
     ends += [found.ends_s] if found is not None else []
     return max(ends, default=None)
+
+
+def owner(url: str) -> str:
+    """Return whom an HDFS takes this process for: its token's owner, else its ticket's."""
+    token = mine(url)
+    return token.owner if token is not None else wanted_principal()
 
 
 def wanted_principal() -> str:

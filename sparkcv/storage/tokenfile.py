@@ -1,0 +1,74 @@
+"""The file of delegation tokens that this process and its children log in to HDFS with, replaced under their hands.
+
+hdfs-native reads the file anew for every connection, so a newer one in its place is all that a client needs, also one
+that is open. Nobody but this user can read it, and it goes with the block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+from types import TracebackType
+
+from sparkcv.storage.hadoop import load_conf
+from sparkcv.storage.hdfs import tokens
+
+__all__ = ["TokenFile", "inherited"]
+
+_NAME = "tokens"
+
+
+class TokenFile:
+    """A context manager; ``folder`` is this user's own, on this machine.
+
+    From the first ``put`` on HADOOP_TOKEN_FILE_LOCATION leads there, until the block ends.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.path = os.path.join(os.path.abspath(folder), _NAME)
+        self._before: str | None = None
+        self._is_there = False
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> TokenFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
+        with self._lock:
+            if self._is_there:
+                if self._before is None:
+                    os.environ.pop(tokens.VARIABLE, None)
+                else:
+                    os.environ[tokens.VARIABLE] = self._before
+                self._is_there = False
+        with contextlib.suppress(OSError):
+            os.unlink(self.path)
+
+    def put(self, data: bytes) -> None:
+        """Put the bytes of a token file in place of the last; raises OSError if the disk does not take them."""
+        with self._lock:
+            aside = f"{self.path}.{secrets.token_hex(4)}"
+            try:
+                with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                    file.write(data)
+                os.replace(aside, self.path)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(aside)
+                raise
+            if not self._is_there:
+                self._before = os.environ.get(tokens.VARIABLE)
+                os.environ[tokens.VARIABLE] = self.path
+                self._is_there = True
+
+
+def inherited() -> bytes:
+    """Return the tokens for HDFS that this process was started with, as the bytes of a file; b"" without any."""
+    path = os.environ.get(tokens.VARIABLE)
+    try:
+        found = tokens.aliased(tokens.load(path), load_conf()) if path else []
+    except (OSError, ValueError):  # storage tells of it when it is needed
+        return b""
+    return tokens.dump(found) if found else b""
