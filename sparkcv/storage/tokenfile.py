@@ -18,6 +18,7 @@ from sparkcv.storage.hdfs import tokens
 __all__ = ["TokenFile", "inherited"]
 
 _NAME = "tokens"
+_KEPT_BACK = ("YARN_AM_RM_TOKEN",)  # by it an ApplicationMaster asks for containers, and a role must not
 
 
 class TokenFile:
@@ -28,6 +29,7 @@ class TokenFile:
 
     def __init__(self, folder: str) -> None:
         self.path = os.path.join(os.path.abspath(folder), _NAME)
+        self._others = [token for token in _inherited() if token.kind not in (tokens.HDFS_KIND, *_KEPT_BACK)]
         self._before: str | None = None
         self._is_there = False
         self._lock = threading.Lock()
@@ -47,7 +49,12 @@ class TokenFile:
             os.unlink(self.path)
 
     def put(self, data: bytes) -> None:
-        """Put the bytes of a token file in place of the last; raises OSError if the disk does not take them."""
+        """Put the bytes of a token file, which is whole, in place of the last; raises OSError if the disk is full.
+
+        The tokens for other services that this process was started with stay beside those.
+        """
+        if self._others:
+            data = tokens.dump([*tokens.parse(data), *self._others])
         with self._lock:
             aside = f"{self.path}.{secrets.token_hex(4)}"
             try:
@@ -66,9 +73,13 @@ class TokenFile:
 
 def inherited() -> bytes:
     """Return the tokens for HDFS that this process was started with, as the bytes of a file; b"" without any."""
+    found = tokens.aliased(_inherited(), load_conf())
+    return tokens.dump(found) if found else b""
+
+
+def _inherited() -> list[tokens.Token]:
     path = os.environ.get(tokens.VARIABLE)
     try:
-        found = tokens.aliased(tokens.load(path), load_conf()) if path else []
+        return tokens.load(path) if path else []
     except (OSError, ValueError):  # storage tells of it when it is needed
-        return b""
-    return tokens.dump(found) if found else b""
+        return []

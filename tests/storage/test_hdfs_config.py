@@ -12,7 +12,7 @@ from sparkcv import storage
 from sparkcv.errors import AccessError, StorageError, UnavailableError, UsageError
 from sparkcv.storage.hadoop import HadoopConf, load_conf
 from sparkcv.storage.hdfs import identity, tokens
-from sparkcv.storage.hdfs.trouble import CredentialError, explain
+from sparkcv.storage.hdfs.trouble import CredentialError, KdcError, explain
 
 VARIABLES = ("HADOOP_CONF_DIR", "HADOOP_HOME", "HADOOP_TOKEN_FILE_LOCATION", "HADOOP_USER_NAME", "SPARK_USER")
 
@@ -294,6 +294,8 @@ def test_a_token_by_the_address_of_a_namenode_is_found_by_its_names_too(tmp_path
     assert {one.service for one in found} == {"127.0.0.1:8020", "localhost:8020", "ha-hdfs:default"}
     assert {one.password for one in found} == {b"password"}
     assert tokens.aliased([other], HadoopConf("/conf", values)) == []
+    found = tokens.aliased([token], HadoopConf("/conf", {"fs.defaultFS": "hdfs://localhost:8020/"}))
+    assert {one.service for one in found} == {"127.0.0.1:8020", "localhost:8020"}
 
 
 @pytest.mark.parametrize("write", [token_file, protobuf_token_file])
@@ -392,3 +394,46 @@ def test_each_way_to_be_refused_for_ones_credentials_is_an_error_of_access(said,
     trouble = explain(RuntimeError(said))
     assert isinstance(trouble, CredentialError)
     assert (trouble.error, trouble.text) == (AccessError, told)
+
+
+def gss(words):
+    said = f"Unspecified GSS failure.  {words}"
+    return RuntimeError(f'GSSAPIError(GssMajorCodes {{ raw: "0x000d0000" }}, 2529639068, "{said}")')
+
+
+def test_a_kdc_that_is_gone_may_come_back_and_a_library_that_is_missing_does_not():
+    trouble = explain(gss("Minor code may provide more information: Cannot contact any KDC for realm 'HERE.TEST'"))
+    assert isinstance(trouble, KdcError)
+    assert (trouble.error, trouble.reason) == (UnavailableError, "Cannot contact any KDC for realm 'HERE.TEST'")
+    missing = explain(RuntimeError('OperationFailed("Failed to load libgssapi_krb")'))
+    assert missing.error is StorageError
+    assert "libgssapi_krb5.so.2 is not installed here; install krb5-libs" in missing.text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "Server nn/host@HERE.TEST not found in Kerberos database",
+            "the KDC of realm HERE.TEST does not know this HDFS, whose dfs.namenode.kerberos.principal is not set; run"
+            " kinit with a principal of HDFS's realm",
+        ),
+        (
+            "Cannot find KDC for realm \"HERE.TEST\"",
+            "krb5.conf names no KDC for realm HERE.TEST of me@HERE.TEST; add it under [realms], then run kinit"
+            " me@HERE.TEST",
+        ),
+        (
+            "Clock skew too great",
+            "the clocks of this machine and of realm HERE.TEST differ by more than 300 s, for me@HERE.TEST; set this"
+            " machine's (chronyc makestep), then run kinit me@HERE.TEST",
+        ),
+    ],
+)  # fmt: skip
+def test_what_kerberos_says_is_told_with_principal_realm_and_what_to_run(words, said, tmp_path, monkeypatch):
+    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
+    monkeypatch.setenv("KRB5CCNAME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HADOOP_USER_NAME", "me")
+    monkeypatch.delenv("HADOOP_CONF_DIR", raising=False)
+    (tmp_path / "krb5.conf").write_text("[libdefaults]\n  default_realm = HERE.TEST\n")
+    assert identity.advice(words, "hdfs://default").endswith(f"({words}): {said}")

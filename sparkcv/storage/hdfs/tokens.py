@@ -7,7 +7,7 @@ import functools
 import os
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sparkcv.errors import AccessError
 from sparkcv.storage.hadoop import HadoopConf
@@ -120,15 +120,23 @@ def aliased(tokens: Iterable[Token], conf: HadoopConf) -> list[Token]:
     configuration calls it.
     """
     found = {token.service: token for token in tokens if token.kind == HDFS_KIND}
+    for names in _names(conf):
+        known = next((found[one] for one in names if one in found), None)
+        if known is not None:
+            found |= {one: dataclasses.replace(known, service=one) for one in names if one not in found}
+    return list(found.values())
+
+
+def _names(conf: HadoopConf) -> Iterator[list[str]]:
+    """What each NameNode without a standby is called."""
     for name in conf.name_services:
         namenodes = conf.namenodes(name)
         if len(namenodes) == 1:
             (place,) = namenodes.values()
-            names = [f"ha-hdfs:{name}", place, _with_ip(place)]
-            known = next((found[one] for one in names if one in found), None)
-            if known is not None:
-                found |= {one: dataclasses.replace(known, service=one) for one in names if one not in found}
-    return list(found.values())
+            yield [f"ha-hdfs:{name}", place, _with_ip(place)]
+    default = conf.values.get("fs.defaultFS", "").partition("://")[2].partition("/")[0]
+    if ":" in default:
+        yield [default, _with_ip(default)]
 
 
 def _with_ip(place: str) -> str:

@@ -47,6 +47,16 @@ def test_old_tokens_are_not_waited_with(secured, old):
         assert tokens.parse(shelf.newest()[1]) == [new]
 
 
+def test_tokens_for_other_services_stay_beside_the_new_ones(secured, monkeypatch):
+    others = [tokens.Token("kms-dt", "kms", b"", b"k"), tokens.Token("YARN_AM_RM_TOKEN", "rm", b"", b"master's")]
+    (secured / "container_tokens").write_bytes(tokens.dump([token(issued_s=-900), *others]))
+    monkeypatch.setenv(tokens.VARIABLE, str(secured / "container_tokens"))
+    with keeper(secured, Source([token(life_s=2000)]), Shelf()):
+        held = tokens.load(os.environ[tokens.VARIABLE])
+        assert [one.kind for one in held] == [tokens.HDFS_KIND, "kms-dt"]
+    assert os.environ[tokens.VARIABLE] == str(secured / "container_tokens")
+
+
 def test_without_a_way_to_get_new_ones_the_old_ones_have_to_do(secured):
     old, shelf = token(issued_s=-850), Shelf()
     source = Source([old], [token()], has_keytab=False)
