@@ -1,6 +1,7 @@
-"""Where the Python processes of a scoring stage get their tokens: a control channel of its own, for nothing else.
+"""Where the Python processes of a stage get their tokens: a control channel of its own, for nothing else.
 
-Spark's tasks have no agent. Each of its Python processes asks here before its first read, and then every few seconds.
+The tasks of scoring and of the doctor's survey have no agent. Each of their Python processes asks here before its first
+read, and then every few seconds.
 """
 
 import atexit
@@ -25,7 +26,7 @@ from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ChannelError
 from sparkcv.storage.tokenfile import TokenFile
 
-__all__ = ["Desk", "Place", "with_tokens"]
+__all__ = ["Desk", "Place", "attach", "with_tokens"]
 
 _POLL_S = 5.0
 _LOST = 12  # polls in vain after which the driver is gone
@@ -75,7 +76,7 @@ def with_tokens(place: Place | None, work: Callable[[int], Iterator[Any]]) -> Ca
 
 
 def _work(place: Place, work: Callable[[int], Iterator[Any]], index: int) -> Iterator[Any]:
-    _attach(place)
+    attach(place)
     yield from work(index)
 
 
@@ -83,7 +84,7 @@ _attached: tuple[int, Place] | None = None
 _held: contextlib.ExitStack | None = None
 
 
-def _attach(place: Place) -> None:
+def attach(place: Place) -> None:
     """Let this process have tokens from now on; raises ChannelError if the driver gives none."""
     global _attached, _held
     if _attached == (os.getpid(), place):  # Spark's Python processes fork, and stay for the next task

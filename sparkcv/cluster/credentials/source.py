@@ -5,7 +5,7 @@ from typing import Any
 from sparkcv.storage.hdfs import tokens
 from sparkcv.storage.hdfs.tokens import Token
 
-__all__ = ["REFRESH", "JavaSource"]
+__all__ = ["JavaSource", "REFRESH"]
 
 REFRESH = "spark.sparkcv.refreshTokens"
 _KEYTAB, _PRINCIPAL = "spark.kerberos.keytab", "spark.kerberos.principal"

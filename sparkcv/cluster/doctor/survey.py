@@ -8,10 +8,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from sparkcv.cluster.credentials.desk import Desk
+from sparkcv.cluster.credentials.desk import Place as DeskPlace
 from sparkcv.cluster.doctor.facts import Machine, Silent
 from sparkcv.cluster.doctor.finding import APPLICATION, Place
 from sparkcv.cluster.doctor.probe import Order
+from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.cluster.spark_errors import heart, spark_sentence
+from sparkcv.config.port_range import PortRange
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -57,8 +61,10 @@ class Survey:
         An executor that comes while a stage runs, or that another job keeps busy, gets another try.
         """
         for _ in range(_MAX_ROUNDS if wants_all else 1):
-            stage = _Stage(self._spark, self._order, num_tasks(), self._is_barrier)
-            is_over = stage.run(max(1.0, self._deadline_s - time.monotonic()))
+            bind, host = BarrierLauncher(self._spark).bind_host()
+            with Desk(bind, host, PortRange.parse(self._order.port_range)) as desk:
+                stage = _Stage(self._spark, self._order, num_tasks(), self._is_barrier, desk.place)
+                is_over = stage.run(max(1.0, self._deadline_s - time.monotonic()))
             hosts = executors(self._spark)
             for name, values in stage.told().items():
                 self.machines.setdefault(name, Machine.of(Place(name, hosts.get(name, ""), True), values))
@@ -85,7 +91,8 @@ class Survey:
 class _Stage:
     """One Spark job of one stage, run in a thread of its own so that it can be given up."""
 
-    def __init__(self, spark: "SparkSession", order: Order, count: int, is_barrier: bool):
+    def __init__(self, spark: "SparkSession", order: Order, count: int, is_barrier: bool, place: DeskPlace | None):
+        self._place = place
         self._context, self._count, self._is_barrier = spark.sparkContext, count, is_barrier
         self._order = dataclasses.asdict(order)
         self._group = f"sparkcv-doctor-{uuid.uuid4().hex}"
@@ -141,13 +148,15 @@ class _Stage:
         try:
             self._context.setJobGroup(self._group, "sparkcv doctor")
             seats = self._context.parallelize(range(self._count), self._count)
-            task = _task_of(self._order, self._is_barrier)
+            task = _task_of(self._order, self._is_barrier, dataclasses.asdict(self._place) if self._place else None)
             self._rows = (seats.barrier() if self._is_barrier else seats).mapPartitions(task).collect()
         except Exception as err:  # noqa: BLE001 - it is what the survey tells
             self.error = spark_sentence(err)
 
 
-def _task_of(order: dict[str, Any], is_barrier: bool) -> Callable[[Any], Iterator[tuple[int, int, str]]]:
+def _task_of(
+    order: dict[str, Any], is_barrier: bool, place: dict[str, Any] | None
+) -> Callable[[Any], Iterator[tuple[int, int, str]]]:
     """The stage's task. It travels by value, and so runs, and can say so, where there is no sparkcv to import."""
 
     def task(_: Any) -> Any:
@@ -162,6 +171,10 @@ def _task_of(order: dict[str, Any], is_barrier: bool) -> Callable[[Any], Iterato
                 context.barrier()
             found = {"python": platform.python_version(), "import_error": str(err)}
         else:
+            if place is not None:
+                from sparkcv.cluster.credentials import desk
+
+                desk.attach(desk.Place(**place))
             found = probe.examine(context, probe.Order(**order), is_barrier)
         yield context.stageId(), context.taskAttemptId(), json.dumps(found)
 
