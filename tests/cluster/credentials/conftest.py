@@ -2,18 +2,13 @@
 
 import pytest
 
+from tests.cluster.credentials.made import secured_env
+
 
 @pytest.fixture
 def secured(tmp_path, monkeypatch):
-    """A Hadoop configuration with Kerberos, which this process finds, and no token or ticket."""
-    folder = tmp_path / "conf"
-    folder.mkdir()
-    values = {"fs.defaultFS": "hdfs://default", "hadoop.security.authentication": "kerberos"}
-    rows = "".join(f"<property><name>{key}</name><value>{value}</value></property>" for key, value in values.items())
-    (folder / "core-site.xml").write_text(f"<configuration>{rows}</configuration>")
-    (tmp_path / "krb5.conf").write_text("[libdefaults]\n  default_realm = HERE.TEST\n")
-    monkeypatch.setenv("HADOOP_CONF_DIR", str(folder))
-    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
-    monkeypatch.setenv("KRB5CCNAME", str(tmp_path / "no-tickets"))
+    """A folder with a Hadoop configuration with Kerberos, which this process finds; no token, no ticket."""
+    for key, value in secured_env(tmp_path).items():
+        monkeypatch.setenv(key, value)
     monkeypatch.delenv("HADOOP_TOKEN_FILE_LOCATION", raising=False)
     return tmp_path

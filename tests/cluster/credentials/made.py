@@ -38,3 +38,16 @@ class Source:
             raise self.error
         self.num_obtained += 1
         return self._fresh
+
+
+def secured_env(folder):
+    """Write a Hadoop configuration that wants Kerberos; returns what a process without a ticket finds it by."""
+    values = {"fs.defaultFS": "hdfs://default", "hadoop.security.authentication": "kerberos"}
+    rows = "".join(f"<property><name>{key}</name><value>{value}</value></property>" for key, value in values.items())
+    (folder / "core-site.xml").write_text(f"<configuration>{rows}</configuration>")
+    (folder / "krb5.conf").write_text("[libdefaults]\n  default_realm = HERE.TEST\n")
+    return {
+        "HADOOP_CONF_DIR": str(folder),
+        "KRB5_CONFIG": str(folder / "krb5.conf"),
+        "KRB5CCNAME": str(folder / "no-tickets"),
+    }
