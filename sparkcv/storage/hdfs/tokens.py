@@ -42,7 +42,7 @@ class Token:
 
     @property
     def renewer(self) -> str:
-        """Who may renew it, such as ``rm/host@EXAMPLE.COM``."""
+        """Who may renew it, such as ``rm``."""
         return str(self._told[1])
 
     @property
