@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from sparkcv import config, logs
 from sparkcv.cluster import start, yarn
-from sparkcv.cluster.credentials import keeper
+from sparkcv.cluster.credentials import end, keeper
 from sparkcv.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -44,7 +44,7 @@ def run_job(cls: type[Config], prog: str, work: Callable[[Config], object], argv
         with _sigterm_raised(), _bugs_told_to_yarn(prog):
             start.bound_storage_wait()
             settings = config.parse(cls, sys.argv[1:] if argv is None else argv, prog)
-            with keeper.kept():
+            with keeper.kept(), end.told():
                 report = work(settings)
     except SystemExit as err:  # argparse's --help
         return EXIT_OK if err.code in (None, 0) else EXIT_FAILED

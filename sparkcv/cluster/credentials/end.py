@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 
 from sparkcv import logs
 from sparkcv.cluster.credentials import keeper
-from sparkcv.errors import SparkcvError
+from sparkcv.errors import AccessError, PreemptedError, SparkcvError
 from sparkcv.storage.hadoop import load_conf, with_authority
 from sparkcv.storage.hdfs import identity
 from sparkcv.storage.translate import TroubleError
 
-__all__ = ["STOP_S", "Watch", "ends_s", "forget", "stopped_at_the_end", "tell", "why_over"]
+__all__ = ["STOP_S", "Watch", "ends_s", "forget", "stopped_at_the_end", "tell", "told", "why_over"]
 
 STOP_S = 45.0
 """So long before the end a run has to stop: the roles save within 30 s."""
@@ -55,6 +55,17 @@ def tell() -> None:
     end_s = ends_s()
     if end_s is not None:
         _log.warning("%s; the run stops before, saved, with exit code 75", _sentence(end_s))
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Say of a refusal by HDFS that came with the end of this process's credentials that it is that, and can resume."""
+    try:
+        yield
+    except AccessError as err:
+        if why := why_over():
+            raise PreemptedError(f"{why}; {err}") from err
+        raise
 
 
 class Watch:

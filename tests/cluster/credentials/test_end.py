@@ -4,7 +4,7 @@ import pytest
 
 from sparkcv.cluster import supervisor, topology
 from sparkcv.cluster.credentials import end
-from sparkcv.errors import EXIT_PREEMPTED, PreemptedError
+from sparkcv.errors import EXIT_PREEMPTED, AccessError, PreemptedError
 from sparkcv.storage.hdfs import tokens
 from tests.cluster.credentials.made import token
 
@@ -48,6 +48,15 @@ def test_a_run_that_can_log_in_no_longer_is_stopped_with_exit_code_75(ending, lo
     with pytest.raises(PreemptedError, match=SAID) as raised:
         supervisor.supervise(local, "token_programs:wait", topology.roles(0, 1), {})
     assert raised.value.exit_code == EXIT_PREEMPTED
+
+
+def test_a_refusal_that_came_with_the_end_is_told_as_that(ending):
+    ending(50)
+    with pytest.raises(PreemptedError, match=rf"{SAID}.*; cannot read"), end.told():
+        raise AccessError("cannot read 'hdfs://default/x'")
+    ending(3600)
+    with pytest.raises(AccessError, match=r"^cannot read"), end.told():
+        raise AccessError("cannot read 'hdfs://default/x'")
 
 
 def test_without_kerberos_nothing_ends(monkeypatch):

@@ -80,7 +80,8 @@ def _score(spark, config: TokenConfig) -> object:
 
 def _stopped(what, spark, config: TokenConfig) -> str:
     try:
-        return f"ended well, with {what(spark, config)}"
+        with end.told():
+            return f"ended well, with {what(spark, config)}"
     except PreemptedError as err:
         return str(err)
 
