@@ -123,7 +123,6 @@ def test_t20_a_run_outlives_its_tokens_and_without_the_refresh_it_says_so_and_st
     ends = rf"what alice@{REALM} logs in to HDFS with ends at .*, as nothing renews it; submit with --principal alice"
     assert re.search(rf"training: {ends}", said), said
     assert re.search(rf"scoring: {ends}", said), said
-    assert "saved, with exit code 75" in said
 
 
 def with_ticket_of(cluster, name):
