@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DEMO_DIR ?= demo
 MINUTES ?= 60
-PYTEST_ARGS ?= -n 2 --dist loadgroup
+PYTEST_ARGS ?= -n 3 --dist loadgroup
 
 .PHONY: demo yarn-demo test check bench soak format zip clean setup tensorboard
 
@@ -14,7 +14,7 @@ demo: setup            ## the whole chain on pictures that it draws: convert, tr
 yarn-demo: setup       ## the jobs on a real HDFS and YARN that it starts on this machine, by spark-submit
 	$(PY) -m tests.yarn.demo
 
-test: setup            ## every test, in two processes; PYTEST_ARGS="..." for others
+test: setup            ## every test, in three processes; PYTEST_ARGS="..." for others
 	$(PY) -m pytest $(PYTEST_ARGS)
 
 check: setup           ## format, lint, types, layers

@@ -32,7 +32,12 @@ _SHARED = {
     "cluster": "faults",
     "looked": "looked",
 }
-_LONGEST = ("yarn", "faults", "hadoop", "secured", "spark")
+_LONGEST = ("yarn", "faults", "hadoop", "compat", "spark", "secured", "launchers")
+_OWN_SPARK = {
+    "tests/compat/": "compat",
+    "tests/cluster/test_launchers.py": "launchers",
+    "tests/cluster/test_tfos.py": "launchers",
+}
 _OF_TENSORFLOW = ("ENABLE_RUNTIME_UPTIME_TELEMETRY", "HDF5_PLUGIN_PATH")  # it sets them when it is imported
 _KEPT_VARIABLES = ("SPARK", "PYSPARK", "PYTEST_CURRENT_TEST", "KMP_", "TF2_BEHAVIOR", "TF_", "TPU_", *_OF_TENSORFLOW)
 
@@ -54,7 +59,10 @@ def _group(item):
     file = item.nodeid.partition("::")[0]
     if file.startswith("tests/yarn/"):
         return "yarn"
-    return next((group for name, group in _SHARED.items() if name in getattr(item, "fixturenames", ())), file)
+    names = getattr(item, "fixturenames", ())
+    shared = next((group for name, group in _SHARED.items() if name in names), file)
+    # One Spark for all that use it would be one process for a third of the suite.
+    return next((own for start, own in _OWN_SPARK.items() if shared == "spark" and file.startswith(start)), shared)
 
 
 @pytest.fixture(scope="session")
