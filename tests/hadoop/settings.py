@@ -103,6 +103,8 @@ def yarn(root: Path, rm: Mapping[str, str]) -> dict[str, str]:
         "yarn.resourcemanager.admin.address": rm["admin"],
         "yarn.resourcemanager.webapp.address": rm["web"],
         "yarn.resourcemanager.am.max-attempts": "2",
+        # By default in /tmp, the same for all of this user's: two that start at once break each other.
+        "yarn.node-attribute.fs-store.root-dir": (root / "node-attribute").as_uri(),
         "yarn.resourcemanager.connect.max-wait.ms": "10000",
         "yarn.resourcemanager.connect.retry-interval.ms": "1000",
         "yarn.nm.liveness-monitor.expiry-interval-ms": "20000",
