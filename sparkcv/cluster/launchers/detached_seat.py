@@ -128,7 +128,8 @@ def main() -> int:
     except ChannelError as err:
         return _say(str(err))
     texts: queue.Queue[list[str]] = queue.Queue()
-    threading.Thread(target=_obey, args=(stream, texts), name="sparkcv-seat", daemon=True).start()
+    has_ended = threading.Event()
+    threading.Thread(target=_obey, args=(stream, texts, has_ended), name="sparkcv-seat", daemon=True).start()
 
     def exchange(text: str) -> list[str]:
         stream.send(["text", text])
@@ -142,9 +143,11 @@ def main() -> int:
         body(Seat(**parts, exchange=exchange, gpus=tuple(told["gpus"])))
     except Exception as err:  # noqa: BLE001 - it travels to the driver
         sentence = f"{type(err).__name__}: {err}"[:_MAX_ERROR_CHARS]
+        has_ended.set()
         with contextlib.suppress(ChannelError):
             stream.send(["end", f"seat {told['index']} failed: {sentence}"])
         return _say(sentence)
+    has_ended.set()
     with contextlib.suppress(ChannelError):
         stream.send(["end", ""])
     return 0
@@ -156,12 +159,14 @@ def _say(sentence: str) -> int:
     return 1
 
 
-def _obey(stream: Stream, texts: "queue.Queue[list[str]]") -> None:
-    """Hears the driver; ends this process at its word, or when it hangs up."""
+def _obey(stream: Stream, texts: "queue.Queue[list[str]]", has_ended: threading.Event) -> None:
+    """Hears the driver; ends this process at its word, or when it hangs up before the body has ended."""
     while True:
         try:
             message: Any = stream.receive(_CONVERSATION_S)
         except ChannelError:
+            if has_ended.is_set():  # the driver hangs up on who has said so
+                return
             message = ["cancel"]
         match message:
             case ["texts", list(heard)]:
