@@ -34,16 +34,16 @@ def log_in(secured_cluster, monkeypatch):
 def test_what_storage_does_it_does_with_a_ticket_too_and_nobody_else_can_look(secured_cluster, log_in, tmp_path):
     home = log_in(secured_cluster.kdc.login("alice"))
     data = os.urandom(3 << 20)
-    storage.write_bytes(f"{home}/run/data", data)
-    assert storage.read_bytes(f"{home}/run/data") == data
+    storage.write_bytes(f"{home}/of-storage/data", data)
+    assert storage.read_bytes(f"{home}/of-storage/data") == data
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "graph").write_bytes(data)
-    storage.publish_dir(str(tmp_path / "model"), f"{home}/run/model")
-    assert storage.read_bytes(f"{home}/run/model/graph") == data
-    storage.rename(f"{home}/run/data", f"{home}/run/status.json")
+    storage.publish_dir(str(tmp_path / "model"), f"{home}/of-storage/model")
+    assert storage.read_bytes(f"{home}/of-storage/model/graph") == data
+    storage.rename(f"{home}/of-storage/data", f"{home}/of-storage/status.json")
     log_in(secured_cluster.kdc.login("bob"))
     with pytest.raises(AccessError, match="ermission denied: user=bob, access=EXECUTE"):
-        storage.read_bytes(f"{home}/run/status.json")
+        storage.read_bytes(f"{home}/of-storage/status.json")
     (namenode,) = secured_cluster._rpc.values()
     assert greeting.greet(namenode) == greeting.Greeting(("TOKEN", "KERBEROS"), ("auth-conf",))
     assert greeting.greet(secured_cluster.daemons["nn1"].web) is None
