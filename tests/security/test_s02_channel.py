@@ -51,7 +51,8 @@ def send(server, texts: list[bytes]) -> None:
         sock.sendall(opening(own))
         seal = Seal(SECRET, nonce_of(body), own, is_server=False)
         for number, text in enumerate(texts):
-            sock.sendall(frame(seal._tag(b"C", number, text) + text))
+            hidden = seal._hide(b"C", number, text)
+            sock.sendall(frame(seal._tag(b"C", number, hidden) + hidden))
             if not sock.recv(65536):
                 return
 
