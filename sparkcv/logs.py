@@ -58,8 +58,7 @@ class Progress:
         now = time.monotonic()
         if self._first is None:  # a resumed run starts above 0: its rate must not count what it found
             self._first, self._start_s = done, now
-        if self._total is not None and done > self._first:
-            self.left_s = max(0.0, (self._total - done) * (now - self._start_s) / (done - self._first))
+        self.left_s = _left_s(done - self._first, self._total, done, now - self._start_s)
         if not force and now - self._last_s < self._interval_s:
             return
         self._last_s = now
@@ -82,11 +81,16 @@ def progress_line(
     parts = [f"{what} {done}/{total} {unit}" if total is not None else f"{what} {done} {unit}"]
     if rate > 0:
         parts.append(f"{rate:.1f} {unit}/s" if rate >= 1 else f"{rate:.2f} {unit}/s")
-        if total is not None and done < total:
-            parts.append(f"ETA {duration((total - done) / rate)}")
+    if left_s := _left_s(done - since, total, done, elapsed_s):
+        parts.append(f"ETA {duration(left_s)}")
     if extra:
         parts.append(clean(extra))
     return " · ".join(parts)
+
+
+def _left_s(new: int, total: int | None, done: int, elapsed_s: float) -> float | None:
+    """Estimate the seconds until ``total``, of which ``new`` were done in ``elapsed_s``; None while there is none."""
+    return max(0, total - done) * elapsed_s / new if total is not None and new > 0 and elapsed_s > 0 else None
 
 
 def duration(seconds: float) -> str:

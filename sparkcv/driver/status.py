@@ -7,6 +7,7 @@ from typing import Any
 
 from sparkcv import logs, storage
 from sparkcv.errors import LeaseError, PreemptedError, SparkcvError, StorageError
+from sparkcv.train import checkpoint
 
 _log = logs.get(__name__)
 
@@ -18,10 +19,11 @@ class StatusFile:
     """Writes ``<run_dir>/status.json``; at most one write every ``interval_s`` while the run goes on.
 
     Keys: ``state`` (running, finished, failed, preempted), ``step``, ``saved`` (the step of the newest checkpoint, as
-    last heard of; 0 without one), ``target``, ``restarts`` (of roles, in place or all anew), ``last_restart`` (its
-    ``reason`` and when it was; not there before the first), ``note`` (what a running run lacks, such as saves that
-    failed, or roles that are slow; null while all is well), ``evaluated`` (``step`` and ``accuracy`` of the evaluator's
-    newest; null without one), ``reason`` (of an end without success), ``started`` and ``updated`` (Unix seconds).
+    last heard of, and at an end without success as found; 0 without one), ``target``, ``restarts`` (of roles, in place
+    or all anew), ``last_restart`` (its ``reason`` and when it was; not there before the first), ``note`` (what a
+    running run lacks, such as saves that failed, or roles that are slow; null while all is well), ``evaluated``
+    (``step`` and ``accuracy`` of the evaluator's newest; null without one), ``reason`` (of an end without success),
+    ``started`` and ``updated`` (Unix seconds).
 
     While the run goes on each write has a thread of its own: the driver must hear of a dead role within seconds also
     while the storage does not answer. ``fence`` raises LeaseError if the folder is another run's by now, whose status
@@ -37,6 +39,7 @@ class StatusFile:
         fence: Callable[[], None] = lambda: None,
     ) -> None:
         self._fence = fence
+        self._run_dir = run_dir
         self._url = storage.join(run_dir, "status.json")
         self._interval_s = interval_s
         self._written_s = 0.0
@@ -102,10 +105,17 @@ class StatusFile:
 
     def _write_quietly(self) -> None:
         try:
+            if self._status["state"] in (FAILED, PREEMPTED):
+                self._look_for_saves()
             self._write()
         except (StorageError, LeaseError) as err:  # the run, or the reason of its end, matters more than this one
             _log.warning("status.json was not updated: %s", err)
             self._written_s = time.monotonic()
+
+    def _look_for_saves(self) -> None:
+        """Count what a chief had published when it died before its next word."""
+        saved = max(checkpoint.steps(self._run_dir), default=0)
+        self._status.update(step=max(saved, self._status["step"]), saved=max(saved, self._status["saved"]))
 
     def _write(self) -> None:
         with self._writing:  # so that a write that was held up does not follow a newer one

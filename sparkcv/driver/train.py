@@ -25,7 +25,7 @@ from sparkcv.driver.train_report import TrainReport, report_of
 from sparkcv.driver.versions import versions
 from sparkcv.errors import CheckpointError, ShardError, UsageError
 from sparkcv.records import shards
-from sparkcv.train import checkpoint, lease, lease_file, restart
+from sparkcv.train import checkpoint, lease, restart
 
 PROGRAM = "sparkcv.train.loop:main"
 
@@ -78,8 +78,7 @@ def prepare(config: TrainConfig) -> TrainPlan:
         FileExistsAlreadyError: ``--export_dir`` holds something that is not an export of this run.
     """
     plan = check_data(config)
-    lease.refuse_if_held(plan.config.train_dir)
-    if lease_file.newest(plan.config.train_dir) is None:  # else only its owner writes there, which shows it as well
+    if lease.refuse_if_held(plan.config.train_dir) is None:  # else only its owner writes there, which shows it as well
         storage.check_writable(plan.config.train_dir)
     if plan.config.export_dir:
         storage.check_writable(storage.parent(plan.config.export_dir))

@@ -191,11 +191,15 @@ def fence(run_url: str, token: int | None) -> Callable[[], None]:
     return (lambda: None) if token is None else (lambda: check(run_url, token))
 
 
-def refuse_if_held(run_url: str) -> None:
-    """Raise LeaseError if a run is seen at once to hold the folder; changes nothing, waits for nothing."""
+def refuse_if_held(run_url: str) -> Holder | None:
+    """Return who held the folder last; changes nothing, waits for nothing.
+
+    Raises LeaseError if a run is seen at once to hold it.
+    """
     found = lease_file.newest(run_url)
     if found is not None and found.is_held and look_at(found.process) is Life.RUNS:
         raise _refusal(run_url, found)
+    return found
 
 
 def _take(run_url: str, application: str, timing: Timing) -> tuple[Holder, Holder | None]:

@@ -8,6 +8,7 @@ import pytest
 from sparkcv import storage
 from sparkcv.driver.status import StatusFile
 from sparkcv.errors import PreemptedError, RoleFailedError, StorageError
+from sparkcv.train import checkpoint
 
 
 @pytest.fixture
@@ -56,6 +57,18 @@ def test_an_end_without_success_has_its_reason(run_dir, error, state):
     file.start(0)
     file.fail(error)
     assert (status(run_dir)["state"], status(run_dir)["reason"]) == (state, str(error))
+
+
+def test_a_save_that_its_chief_could_not_tell_of_is_counted_at_the_end(run_dir, tmp_path):
+    prefix = tmp_path / "model.ckpt-50"
+    for end in ("index", "data-00000-of-00001"):
+        prefix.with_name(f"{prefix.name}.{end}").write_bytes(b"variables")
+    file = StatusFile(run_dir, 100)
+    file.start(0)
+    file.step(20, saved=10)
+    checkpoint.publish(str(prefix), 50, run_dir, model_name="lenet")
+    file.fail(RoleFailedError("worker:0 died"))
+    assert (status(run_dir)["step"], status(run_dir)["saved"]) == (50, 50)
 
 
 def test_progress_is_written_at_most_every_interval_but_news_at_once(run_dir):
