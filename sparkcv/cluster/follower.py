@@ -71,6 +71,7 @@ class Follower:
         self._serving: set[Role] = set()  # roles of other jobs that said that they serve
         policy = recovery.policy
         self._pace = Pace(policy.stall_timeout_s, first_step_s=policy.first_step_s, in_lockstep=policy.together)
+        self._doubted: set[Role] = set()  # started again in place after a stall; what counts is whether they step now
         self._stacks: dict[Role, list[str]] = {}
         self._told_slow: set[Role] = set()
 
@@ -130,7 +131,7 @@ class Follower:
         error = verdict(needed, self._launch)
         if isinstance(error, PreemptedError) or self._launch.stopped() or is_final(needed):
             raise error
-        if any(one.end is None for one in needed):
+        if any(one.end is None for one in needed) or self._is_place_in_doubt(needed):
             raise GenerationLostError(error)
         everybody = [one.role for one in seen if one.role.job not in self._optional]
         roles = who_restarts(needed, everybody, self._recovery.policy, self._services)
@@ -155,6 +156,7 @@ class Follower:
         for role in roles:
             self._pace.forget(role)
             self._serving.discard(role)
+        self._doubted -= set(roles)
         self._deadline_s = time.monotonic() + self._start_timeout_s
 
     def _check_preempted(self, seen: Sequence[Seen]) -> None:
@@ -281,7 +283,15 @@ class Follower:
         roles = who_restarts(stalled, everybody, self._recovery.policy, self._services)
         if set(workers) <= set(roles) and first.role not in stopped:
             roles = everybody  # it is likelier that the ps stand still
+        if self._is_place_in_doubt(stalled):
+            raise GenerationLostError(error)
         self._restart(roles, self._recovery.in_place(error, roles))
+        self._doubted |= set(roles)
+
+    def _is_place_in_doubt(self, failed: Sequence[Seen]) -> bool:
+        """Whether one that had stood still took no step after its restart either: its host or a link is at fault."""
+        again = [one.role for one in failed if one.role in self._doubted and not self._pace.has_stepped(one.role)]
+        return bool(again) and self._recovery.policy.max_generations > 0
 
     def _has_failed(self, one: Seen) -> bool:
         if one.role in self._let_go:

@@ -171,6 +171,10 @@ class Pace:
             return sorted(role for role, since_s in stopped.items() if now_s - since_s >= self._floor_s)
         return sorted(role for role, record in self._records.items() if self._is_stalled(record, now_s))
 
+    def has_stepped(self, role: Role) -> bool:
+        """Whether the role took a step since it began, or began anew."""
+        return bool(self._records[role].steps_s)
+
     def silence(self, role: Role, now_s: float) -> Silence:
         """How long the role took no step, or, if it is, how long its process has been stopped."""
         record = self._records[role]

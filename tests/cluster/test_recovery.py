@@ -123,6 +123,16 @@ def test_a_role_that_stands_still_is_told_with_its_stack_and_started_again(run, 
     assert "_stand_still" in said
 
 
+@pytest.mark.parametrize(
+    ("again", "max_generations", "last"),
+    [("fail", 1, "1.0"), ("fail", 0, "0.2"), ("step_then_stand_still", 1, "0.2")],
+)
+def test_a_stall_that_a_restart_in_place_did_not_mend_makes_a_new_generation(run, again, max_generations, last):
+    policy = RestartPolicy(max_restarts=5, max_generations=max_generations, stall_timeout_s=3.0)
+    deeds = {"worker:1 0.0": "step_then_stand_still", "worker:1 0.1": again, f"worker:1 {last}": "finish"}
+    assert run(deeds, policy)["worker:1"]["life"] == f"worker:1 {last}"
+
+
 def test_without_looking_for_stalls_it_stands_still(local, run):
     def stop_it(role, status):
         if status.get("step") == 2:
