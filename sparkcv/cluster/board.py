@@ -1,6 +1,5 @@
 """What the driver knows of each role: written by the channel's thread, read by the supervisor's."""
 
-import base64
 import collections
 import dataclasses
 import threading
@@ -8,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from sparkcv.cluster.credentials.shelf import with_newest
 from sparkcv.cluster.messages import Beat, End, Hello, Message, Reply
 from sparkcv.cluster.topology import Role
 
@@ -84,7 +84,7 @@ class Board:
         with self._changed:
             reply = self._join(peer, message) if isinstance(message, Hello) else self._note(peer, message)
             self._changed.notify_all()
-        return self._with_tokens(reply, message.tokens_held) if isinstance(message, Hello | Beat) else reply
+        return with_newest(reply, message, self._tokens())
 
     def closed(self, peer: int) -> None:
         """Notes that a connection has ended; the ``on_close`` of the channel's server."""
@@ -142,12 +142,6 @@ class Board:
         """Returns when something has changed, or after ``timeout_s``."""
         with self._changed:
             self._changed.wait(timeout_s)
-
-    def _with_tokens(self, reply: Reply, held: int) -> Reply:
-        number, data = self._tokens()
-        if not data or number == held or reply.order == "refuse":
-            return reply
-        return dataclasses.replace(reply, tokens_number=number, tokens=base64.b64encode(data).decode())
 
     def _is_stopping(self, role: Role) -> bool:
         return role in self._orders and self._orders[role].order == "stop"

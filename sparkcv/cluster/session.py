@@ -19,9 +19,10 @@ from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import EXIT_FAILED, EXIT_OK, ClusterError, SparkcvError, UsageError
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-__all__ = ["spark_session", "submitted_executors"]
+__all__ = ["bind_host", "default_fs", "spark_session", "submitted_executors"]
 
 # For the truth in YARN's books where the driver runs here, in client mode.
 _CLIENT_MODE = {
@@ -94,6 +95,22 @@ def submitted_executors(spark: "SparkSession") -> int | None:
         return None
     instances = conf.get("spark.executor.instances")
     return int(instances) if instances else None
+
+
+def bind_host(spark: "SparkSession") -> tuple[str, str]:
+    """The interface that the driver listens on, and its name as the executors reach it, by Spark's own answer.
+
+    They are ``spark.driver.bindAddress`` and ``spark.driver.host``.
+    """
+    conf = spark.sparkContext.getConf()
+    host = conf.get("spark.driver.host", "127.0.0.1")
+    return conf.get("spark.driver.bindAddress", host), host
+
+
+def default_fs(sc: "SparkContext") -> str:
+    """Spark's default file system without a last slash, such as ``hdfs://namenode:8020``; a local one is ``file://``."""
+    found = str(sc._jsc.hadoopConfiguration().get("fs.defaultFS") or "file:").rstrip("/")
+    return "file://" if found == "file:" else found
 
 
 def _passed_on() -> dict[str, str]:

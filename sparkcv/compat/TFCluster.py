@@ -17,10 +17,11 @@ from sparkcv.cluster.channel import new_secret
 from sparkcv.cluster.launchers import Launcher
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.cluster.launchers.detached import DetachedLauncher
+from sparkcv.cluster.session import default_fs
 from sparkcv.cluster.spark_errors import spark_sentence
 from sparkcv.cluster.topology import Role
 from sparkcv.compat.closure import Call, check_call, dump
-from sparkcv.compat.cluster_run import ClusterRun, default_fs, order_of, policy_of, set_up_log
+from sparkcv.compat.cluster_run import ClusterRun, order_of, policy_of, set_up_log
 from sparkcv.errors import ClusterError, DataError, SparkcvError, UsageError
 from sparkcv.feeding.desk import Desk
 from sparkcv.feeding.feeder import FeedPlan, feed

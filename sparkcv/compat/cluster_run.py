@@ -14,6 +14,7 @@ from sparkcv import errors, logs
 from sparkcv.cluster import supervisor
 from sparkcv.cluster.launchers import Launcher
 from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.session import default_fs
 from sparkcv.cluster.topology import Role
 from sparkcv.compat.node_program import SERVICES, Order
 from sparkcv.errors import ClusterError, UsageError
@@ -22,7 +23,7 @@ from sparkcv.feeding.desk import Desk
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
-__all__ = ["ClusterRun", "default_fs", "order_of", "policy_of", "set_up_log"]
+__all__ = ["ClusterRun", "order_of", "policy_of", "set_up_log"]
 
 PROGRAM = "sparkcv.compat.node_program:main"
 _POLL_S = 0.1
@@ -177,12 +178,6 @@ def policy_of(sc: "SparkContext", *, together: bool = False, has_generations: bo
     if not text.isdecimal():
         raise UsageError(f"spark.sparkcv.maxRestarts counts restarts an hour from 0, not {text!r}")
     return RestartPolicy(max_restarts=int(text), max_generations=int(text) if has_generations else 0, together=together)
-
-
-def default_fs(sc: "SparkContext") -> str:
-    """Spark's default file system, such as ``hdfs://namenode:8020``; ``file://`` without stock's third slash."""
-    found = str(sc._jsc.hadoopConfiguration().get("fs.defaultFS"))
-    return found.rstrip("/") + "//" if found.rstrip("/") == "file:" else found.removesuffix("/")
 
 
 def set_up_log() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkcv import logs, storage
+from sparkcv.cluster.session import default_fs
 from sparkcv.compat.columns import Column, Seen, columns_of, encoder, look_at, merge, schema_of, value_in
 from sparkcv.errors import DataError, FileExistsAlreadyError, MissingFileError, RecordError, StorageError, UsageError
 from sparkcv.records.convert.translate import spark_errors
@@ -198,7 +199,7 @@ def _files(url: str) -> list[str]:
 
 def _url(sc: "SparkContext", path: str) -> str:
     """The full URL of a path as Hadoop means it: without a scheme it is on the default file system."""
-    default = str(sc._jsc.hadoopConfiguration().get("fs.defaultFS") or "file:///").rstrip("/")
+    default = default_fs(sc)
     if "://" in path or default.startswith("file:") or path.startswith(("file:", "hdfs:")):
         return storage.resolve(path)
     return storage.resolve(f"{default}{path}" if path.startswith("/") else f"{default}/user/{sc.sparkUser()}/{path}")

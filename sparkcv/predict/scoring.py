@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from sparkcv import logs, storage
 from sparkcv.cluster.credentials import end
 from sparkcv.cluster.credentials.desk import Desk, Place, with_tokens
-from sparkcv.cluster.launchers.barrier import BarrierLauncher
+from sparkcv.cluster.session import bind_host
 from sparkcv.config import ScoreConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import DataError, FileExistsAlreadyError, PreemptedError, SparkcvError, UsageError
@@ -142,7 +142,7 @@ def _login(spark: SparkSession, config: ScoreConfig) -> Iterator[Place | None]:
     context, group = spark.sparkContext, spark.sparkContext.getLocalProperty("spark.jobGroup.id")
     end.tell()
     with (
-        Desk(*BarrierLauncher(spark).bind_host(), PortRange.parse(config.port_range)) as desk,
+        Desk(*bind_host(spark), PortRange.parse(config.port_range)) as desk,
         end.stopped_at_the_end(lambda: context.cancelJobGroup(group)) as why,
     ):
         try:

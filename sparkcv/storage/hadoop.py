@@ -35,6 +35,11 @@ class HadoopConf:
         return f"the Hadoop configuration {self.folder!r}"
 
     @property
+    def is_kerberized(self) -> bool:
+        """Whether it says that HDFS wants Kerberos."""
+        return self.values.get("hadoop.security.authentication", "simple").lower() == "kerberos"
+
+    @property
     def name_services(self) -> list[str]:
         """The name services that it defines."""
         names = [name.strip() for name in self.values.get("dfs.nameservices", "").split(",")]

@@ -78,8 +78,7 @@ def inherited() -> bytes:
 
 
 def _inherited() -> list[tokens.Token]:
-    path = os.environ.get(tokens.VARIABLE)
     try:
-        return tokens.load(path) if path else []
+        return tokens.held()
     except (OSError, ValueError):  # storage tells of it when it is needed
         return []

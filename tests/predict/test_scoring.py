@@ -35,6 +35,16 @@ def nothing_left(tmp_path):
     return not out.exists() or [name for name in os.listdir(out) if name.startswith(".")] == []
 
 
+@pytest.fixture
+def elastic(spark):
+    """The Spark of the tests, which says that its executors come and go."""
+    conf, name = spark.sparkContext._conf, "spark.dynamicAllocation.enabled"
+    before = conf.get(name)
+    conf.set(name, "true")
+    yield spark
+    conf.set(name, before)
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory, picture, odd_pictures, bad_pictures):
     """A tree of plain, odd and bad pictures under names that need care."""
@@ -80,7 +90,7 @@ def test_a_tree_of_pictures_becomes_a_day_with_every_id_once(spark, tmp_path, tr
 
 @pytest.mark.spark
 @pytest.mark.tensorflow
-def test_shards_are_scored_with_and_without_a_manifest(spark, tmp_path, color_model, picture):
+def test_shards_without_a_manifest_are_scored_also_under_dynamic_allocation(elastic, tmp_path, color_model, picture):
     source = tmp_path / "shards"
     source.mkdir()
     wanted = {}
@@ -96,7 +106,7 @@ def test_shards_are_scored_with_and_without_a_manifest(spark, tmp_path, color_mo
         damaged = bytearray(b"".join(frames))
         damaged[len(frames[0]) + 40] ^= 1
         (source / name).write_bytes(bytes(damaged))
-    report = scoring.score(spark, scoring.prepare(config(tmp_path, source, color_model, num_partitions=5)))
+    report = scoring.score(elastic, scoring.prepare(config(tmp_path, source, color_model, num_partitions=5)))
     predictions, rejects = read(tmp_path)
     assert sorted(row["id"] for row in predictions + rejects) == sorted(wanted)
     assert sorted(row["id"][-2:] for row in rejects) == [":1", ":1"]

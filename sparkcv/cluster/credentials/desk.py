@@ -19,7 +19,7 @@ from typing import Any
 
 from sparkcv import logs
 from sparkcv.cluster.channel import Client, Server, new_secret
-from sparkcv.cluster.credentials.shelf import shelf
+from sparkcv.cluster.credentials.shelf import shelf, with_newest
 from sparkcv.cluster.messages import Beat, Hello, Message, Reply
 from sparkcv.cluster.scratch import scratch_dir, sweep
 from sparkcv.config.port_range import ANY_PORT, PortRange
@@ -63,11 +63,7 @@ class Desk:
 def answer(peer: int, message: Message) -> Reply:
     """Give the newest tokens to whoever has older ones."""
     del peer
-    held = message.tokens_held if isinstance(message, Hello | Beat) else 0
-    number, data = shelf.newest()
-    if not data or number == held:
-        return Reply()
-    return Reply(tokens_number=number, tokens=base64.b64encode(data).decode())
+    return with_newest(Reply(), message, shelf.newest())
 
 
 def with_tokens(place: Place | None, work: Callable[[int], Iterator[Any]]) -> Callable[[int], Iterator[Any]]:

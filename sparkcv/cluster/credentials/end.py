@@ -21,12 +21,13 @@ _WARN_S = 1800.0
 _WARN = 0.25  # of what was left at the start, if that is less
 _POLL_S = 1.0
 _log = logs.get(__name__)
-_looked_s, _why = float("-inf"), ""
+_looked_s: float = float("-inf")
+_seen_end_s: float | None = None
 
 
 def ends_s() -> float | None:
     """Return when this process's credentials for HDFS end, in seconds since 1970; None: never, or nothing tells."""
-    if keeper.renews() or load_conf().values.get("hadoop.security.authentication", "").lower() != "kerberos":
+    if keeper.renews() or not load_conf().is_kerberized:
         return None
     try:
         return identity.ends_s(with_authority("hdfs://"))
@@ -36,12 +37,8 @@ def ends_s() -> float | None:
 
 def why_over() -> str:
     """Return why the run has to stop now; "" while it may go on. It may be asked all the time."""
-    global _looked_s, _why
-    if time.monotonic() > _looked_s + _POLL_S:
-        end_s = ends_s()
-        _why = _sentence(end_s) if end_s is not None and time.time() > end_s - STOP_S else ""
-        _looked_s = time.monotonic()
-    return _why
+    end_s = _lately()
+    return _sentence(end_s) if end_s is not None and time.time() > end_s - STOP_S else ""
 
 
 def forget() -> None:
@@ -77,7 +74,7 @@ class Watch:
 
     def update(self, left_s: float | None) -> None:
         """Take the newest estimate of the seconds that the run still takes; None if there is none."""
-        end_s = ends_s()
+        end_s = _lately()
         if end_s is None:
             return
         now_s = time.time()
@@ -111,6 +108,14 @@ def stopped_at_the_end(stop: Callable[[], None]) -> Iterator[Callable[[], str]]:
     finally:
         closing.set()
         thread.join()
+
+
+def _lately() -> float | None:
+    """What ``ends_s`` said within the last second: it reads files, and is asked at every word of a role."""
+    global _looked_s, _seen_end_s
+    if time.monotonic() > _looked_s + _POLL_S:
+        _seen_end_s, _looked_s = ends_s(), time.monotonic()
+    return _seen_end_s
 
 
 def _sentence(end_s: float) -> str:

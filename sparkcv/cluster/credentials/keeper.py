@@ -170,8 +170,7 @@ def failure() -> str:
 
 
 def _source() -> JavaSource | None:
-    is_secured = load_conf().values.get("hadoop.security.authentication", "simple").lower() == "kerberos"
-    if not is_secured or "PYSPARK_GATEWAY_PORT" not in os.environ:
+    if not load_conf().is_kerberized or "PYSPARK_GATEWAY_PORT" not in os.environ:
         return None
     from py4j.protocol import Py4JError
 

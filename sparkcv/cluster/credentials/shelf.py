@@ -1,11 +1,13 @@
 """The newest tokens that the driver has for others, numbered."""
 
+import base64
+import dataclasses
 import threading
 
-from sparkcv.cluster.messages import MAX_TOKENS_BYTES
+from sparkcv.cluster.messages import MAX_TOKENS_BYTES, Beat, Hello, Message, Reply
 from sparkcv.errors import ClusterError
 
-__all__ = ["Shelf", "shelf"]
+__all__ = ["Shelf", "shelf", "with_newest"]
 
 
 class Shelf:
@@ -37,6 +39,15 @@ class Shelf:
         """Forget them; the next are newer all the same."""
         with self._lock:
             self._data = b""
+
+
+def with_newest(reply: Reply, message: Message, newest: tuple[int, bytes]) -> Reply:
+    """Return ``reply`` to ``message`` with the newest tokens beside it, if its sender has older ones and is let in."""
+    number, data = newest
+    is_wanted = isinstance(message, Hello | Beat) and message.tokens_held != number
+    if not data or not is_wanted or reply.order == "refuse":
+        return reply
+    return dataclasses.replace(reply, tokens_number=number, tokens=base64.b64encode(data).decode())
 
 
 shelf = Shelf()

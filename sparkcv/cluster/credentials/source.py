@@ -26,9 +26,7 @@ class JavaSource:
     @property
     def can_obtain(self) -> bool:
         """Whether new tokens can be had: by a keytab, or by a ticket as long as that lives."""
-        if self._conf.contains(_KEYTAB) and self._conf.contains(_PRINCIPAL):
-            return True
-        return bool(self._user().hasKerberosCredentials())
+        return self.has_keytab or bool(self._user().hasKerberosCredentials())
 
     @property
     def has_keytab(self) -> bool:

@@ -14,7 +14,7 @@ from sparkcv.cluster.session import submitted_executors
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["await_slots", "bind_host", "describe", "slots_most", "slots_now"]
+__all__ = ["await_slots", "describe", "slots_most", "slots_now"]
 
 _POLL_S = 0.2
 _TELL_EVERY_S = 10.0
@@ -73,13 +73,6 @@ def slots_now(spark: "SparkSession") -> int:
     """Return how many tasks can run at once on the executors that are there now."""
     scala = spark.sparkContext._jsc.sc()
     return int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
-
-
-def bind_host(spark: "SparkSession") -> tuple[str, str]:
-    """Return the interface that the driver listens on, and the name by which executors reach it."""
-    conf = spark.sparkContext.getConf()
-    host = conf.get("spark.driver.host", "127.0.0.1")
-    return conf.get("spark.driver.bindAddress", host), host
 
 
 def await_slots(spark: "SparkSession", wanted: int, timeout_s: float) -> int:

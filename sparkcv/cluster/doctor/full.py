@@ -12,6 +12,7 @@ from sparkcv.cluster.doctor.facts import Silent
 from sparkcv.cluster.doctor.finding import APPLICATION, Report
 from sparkcv.cluster.doctor.probe import Order
 from sparkcv.cluster.doctor.survey import Survey
+from sparkcv.cluster.session import bind_host
 from sparkcv.config import DoctorConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ClusterError
@@ -46,7 +47,7 @@ def examine(
     """
     num_roles = config.num_roles
     now = application.await_slots(spark, application.slots_most(spark) or num_roles, config.start_timeout_s / 2)
-    bind, host = application.bind_host(spark)
+    bind, host = bind_host(spark)
     word = secrets.token_hex(8)
     try:
         beacon = Beacon(bind, word, PortRange.parse(config.port_range))

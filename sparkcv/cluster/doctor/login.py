@@ -29,7 +29,6 @@ def describe(spark: "SparkSession", principal: str = "", keytab_path: str = "") 
     realm = identity.wanted_principal().rpartition("@")[2]
     namenodes = conf.namenodes(url.partition("://")[2]) if url else {}
     greetings = [one for place in namenodes.values() if (one := greet(place)) is not None]
-    is_secured = conf.values.get("hadoop.security.authentication", "simple").lower() == "kerberos"
     return Login(
         now_s=time.time(),
         yarn_user=str(spark.sparkContext.sparkUser()),
@@ -40,9 +39,9 @@ def describe(spark: "SparkSession", principal: str = "", keytab_path: str = "") 
         is_renewed=keeper.renews(),
         ticket_principal=found.principal if found is not None else "",
         ticket_ends_s=found.ends_s if found is not None else None,
-        realm=realm if is_secured else "",
-        kdc=kdc.place(realm) if is_secured else "",
-        skew_s=kdc.skew_s(realm) if is_secured else None,
+        realm=realm if conf.is_kerberized else "",
+        kdc=kdc.place(realm) if conf.is_kerberized else "",
+        skew_s=kdc.skew_s(realm) if conf.is_kerberized else None,
         protections=tuple(sorted({name for one in greetings for name in one.protections})),
         keytab_error=keytab_error(principal, keytab_path) if principal or keytab_path else "",
     )

@@ -13,7 +13,7 @@ from sparkcv.cluster.credentials.desk import Place as DeskPlace
 from sparkcv.cluster.doctor.facts import Machine, Silent
 from sparkcv.cluster.doctor.finding import APPLICATION, Place
 from sparkcv.cluster.doctor.probe import Order
-from sparkcv.cluster.launchers.barrier import BarrierLauncher
+from sparkcv.cluster.session import bind_host
 from sparkcv.cluster.spark_errors import heart, spark_sentence
 from sparkcv.config.port_range import PortRange
 
@@ -61,8 +61,7 @@ class Survey:
         An executor that comes while a stage runs, or that another job keeps busy, gets another try.
         """
         for _ in range(_MAX_ROUNDS if wants_all else 1):
-            bind, host = BarrierLauncher(self._spark).bind_host()
-            with Desk(bind, host, PortRange.parse(self._order.port_range)) as desk:
+            with Desk(*bind_host(self._spark), PortRange.parse(self._order.port_range)) as desk:
                 stage = _Stage(self._spark, self._order, num_tasks(), self._is_barrier, desk.place)
                 is_over = stage.run(max(1.0, self._deadline_s - time.monotonic()))
             hosts = executors(self._spark)

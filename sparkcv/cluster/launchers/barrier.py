@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sparkcv.cluster import yarn
 from sparkcv.cluster.launchers import Body, Seat, Slots
 from sparkcv.cluster.memory import ExecutorMemory
-from sparkcv.cluster.session import submitted_executors
+from sparkcv.cluster.session import bind_host, submitted_executors
 from sparkcv.cluster.spark_errors import heart, loss_sentence, spark_sentence
 from sparkcv.errors import ClusterError
 
@@ -49,10 +49,8 @@ class BarrierLauncher:
         return None
 
     def bind_host(self) -> tuple[str, str]:
-        """Spark's own answer: spark.driver.bindAddress, and spark.driver.host as the executors reach it."""
-        conf = self._context.getConf()
-        host = conf.get("spark.driver.host", "127.0.0.1")
-        return conf.get("spark.driver.bindAddress", host), host
+        """Spark's own answer, as in ``session.bind_host``."""
+        return bind_host(self._spark)
 
     def launch(self, name: str, count: int, body: Body) -> "BarrierLaunch":
         """Submits the stage as a job group of its own, from a thread of its own."""

@@ -30,9 +30,8 @@ def service_of(url: str) -> str:
 
 def mine(url: str) -> tokens.Token | None:
     """Return the token that this process has for an HDFS and that lives longest; None without one that can be read."""
-    path = os.environ.get(tokens.VARIABLE)
     try:
-        found = tokens.load(path) if path else []
+        found = tokens.held()
     except (OSError, ValueError):
         return None
     held = [one for one in found if one.kind == tokens.HDFS_KIND and one.service == service_of(url)]
@@ -93,7 +92,7 @@ def kdc_state(words: str = "") -> str:
 def _of_tokens(path: str, url: str) -> str:
     service, again = service_of(url), "submit the job again, with --principal and --keytab if it is to run for long"
     try:
-        held = [token for token in tokens.load(path) if token.kind == tokens.HDFS_KIND]
+        held = [token for token in tokens.held() if token.kind == tokens.HDFS_KIND]
     except (OSError, ValueError) as err:
         return f"{tokens.damaged(path, err)}; {again}"
     token = mine(url)

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 
 from sparkcv.errors import AccessError
 from sparkcv.storage.hadoop import HadoopConf
+from sparkcv.storage.kerberos.binary import Cursor
 from sparkcv.storage.translate import TroubleError
 
-__all__ = ["HDFS_KIND", "LAST_S", "Token", "VARIABLE", "aliased", "check", "damaged", "dump", "load", "parse"]
+__all__ = ["HDFS_KIND", "LAST_S", "Token", "VARIABLE", "aliased", "check", "damaged", "dump", "held", "load", "parse"]
 
 VARIABLE = "HADOOP_TOKEN_FILE_LOCATION"
 HDFS_KIND = "HDFS_DELEGATION_TOKEN"
@@ -59,10 +60,10 @@ class Token:
     def _told(self) -> tuple[str, str, float, float]:
         if self.kind != HDFS_KIND:
             return "", "", 0.0, 0.0
-        cursor = _Cursor(self.identifier)
+        cursor = Cursor(self.identifier)
         cursor.take(1)  # its version
-        owner, renewer, _ = (cursor.field().decode() for _ in range(3))
-        return owner, renewer, cursor.number() / 1000, cursor.number() / 1000
+        owner, renewer, _ = (_read_field(cursor).decode() for _ in range(3))
+        return owner, renewer, _read_number(cursor) / 1000, _read_number(cursor) / 1000
 
 
 def check() -> None:
@@ -70,7 +71,7 @@ def check() -> None:
     path = os.environ.get(VARIABLE)
     if path and os.path.exists(path):
         try:
-            load(path)
+            held()
         except (OSError, ValueError) as err:
             raise TroubleError(AccessError, damaged(path, err)) from err
 
@@ -79,6 +80,12 @@ def damaged(path: str, err: Exception) -> str:
     """Return the sentence for a token file that could not be read."""
     reason = err.strerror if isinstance(err, OSError) and err.strerror else err
     return f"the token file {path!r} of {VARIABLE} cannot be read: {reason}"
+
+
+def held() -> list[Token]:
+    """Read this process's token file, [] if it was given none; raises ValueError and OSError as ``load``."""
+    path = os.environ.get(VARIABLE)
+    return load(path) if path else []
 
 
 def load(path: str) -> list[Token]:
@@ -93,12 +100,12 @@ def parse(data: bytes) -> list[Token]:
         raise ValueError("it does not begin with HDTS")
     try:
         form = data[4]
-        tokens = _of_writable(_Cursor(data, 5)) if form == 0 else _of_protobuf(data[5:]) if form == 1 else None
+        tokens = _of_writable(data[5:]) if form == 0 else _of_protobuf(data[5:]) if form == 1 else None
         if tokens is not None:
             for token in tokens:
                 _ = token.max_date_s  # an identifier that cannot be read is damage too
             return tokens
-    except (IndexError, UnicodeDecodeError, struct.error) as err:
+    except (IndexError, UnicodeDecodeError) as err:
         raise ValueError("it is cut short or damaged") from err
     raise ValueError(f"its format is {form}, wanted 0 or 1")
 
@@ -147,28 +154,18 @@ def _with_ip(place: str) -> str:
         return place
 
 
-class _Cursor:
-    """Reads Hadoop's ``Writable`` integers and strings."""
+def _read_number(cursor: Cursor) -> int:
+    """Read an integer as Hadoop's ``WritableUtils`` write it."""
+    first = struct.unpack("b", cursor.take(1))[0]
+    if first >= -112:
+        return int(first)
+    is_negative = first < -120
+    value = int.from_bytes(cursor.take(-120 - first if is_negative else -112 - first), "big")
+    return ~value if is_negative else value
 
-    def __init__(self, data: bytes, at: int = 0) -> None:
-        self._data, self._at = data, at
 
-    def take(self, count: int) -> bytes:
-        if count < 0 or self._at + count > len(self._data):
-            raise IndexError
-        self._at += count
-        return self._data[self._at - count : self._at]
-
-    def number(self) -> int:
-        first = struct.unpack("b", self.take(1))[0]
-        if first >= -112:
-            return int(first)
-        is_negative = first < -120
-        value = int.from_bytes(self.take(-120 - first if is_negative else -112 - first), "big")
-        return ~value if is_negative else value
-
-    def field(self) -> bytes:
-        return self.take(self.number())
+def _read_field(cursor: Cursor) -> bytes:
+    return cursor.take(_read_number(cursor))
 
 
 def _number(value: int) -> bytes:
@@ -178,12 +175,12 @@ def _number(value: int) -> bytes:
     return struct.pack("b", -112 - len(data)) + data
 
 
-def _of_writable(cursor: _Cursor) -> list[Token]:
-    tokens = []
-    for _ in range(cursor.number()):
-        cursor.field()  # its alias
-        identifier, password = cursor.field(), cursor.field()
-        kind, service = cursor.field().decode(), cursor.field().decode()
+def _of_writable(data: bytes) -> list[Token]:
+    tokens, cursor = [], Cursor(data)
+    for _ in range(_read_number(cursor)):
+        _read_field(cursor)  # its alias
+        identifier, password = _read_field(cursor), _read_field(cursor)
+        kind, service = _read_field(cursor).decode(), _read_field(cursor).decode()
         tokens.append(Token(kind, service, identifier, password))
     return tokens
 

@@ -1,4 +1,4 @@
-"""Reading the binary files of Kerberos: big-endian numbers and byte strings with their length before them."""
+"""Reading binary files with what lets one in: big-endian numbers, and byte strings with their length before them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Cursor:
 
     def take(self, size: int) -> bytes:
         """Read so many bytes."""
-        if self.at + size > len(self._data):
+        if size < 0 or self.at + size > len(self._data):
             raise ValueError("it is cut short or damaged")
         self.at += size
         return self._data[self.at - size : self.at]
