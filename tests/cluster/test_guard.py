@@ -15,7 +15,8 @@ from sparkcv.cluster.kin import MARK, has_mark, kill_kin
 
 PATIENCE_S = 60
 
-# Its child, and a daemon outside of its session; each says its number.
+# Its child, and a daemon outside of its session; each says its number in one write: the two share a pipe, and with
+# PYTHONUNBUFFERED print writes text and end of line one after the other.
 FORKER = """
 import os, time
 for steps in ((), (os.setsid,)):
@@ -23,7 +24,7 @@ for steps in ((), (os.setsid,)):
         if steps and os.fork():
             os._exit(0)
         [step() for step in steps]
-        print(os.getpid(), flush=True)
+        os.write(1, b"%d\\n" % os.getpid())
         time.sleep(120)
         os._exit(0)
 time.sleep(120)

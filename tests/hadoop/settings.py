@@ -123,6 +123,8 @@ def yarn(root: Path, rm: Mapping[str, str]) -> dict[str, str]:
         "yarn.nodemanager.container-monitor.interval-ms": "1000",
         "yarn.nodemanager.resource.memory.enforced": "false",  # true trusts in cgroups, and kills nobody without them
         "yarn.nodemanager.disk-health-checker.enable": "false",
+        # Else each container lists what it was given before it starts, twice: thousands of files of an archive.
+        "yarn.nodemanager.log-container-debug-info.enabled": "false",
         "yarn.nodemanager.env-whitelist": "JAVA_HOME",
         "yarn.nodemanager.sleep-delay-before-sigkill.ms": "2000",
         "yarn.scheduler.minimum-allocation-mb": "128",
