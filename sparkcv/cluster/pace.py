@@ -24,6 +24,7 @@ SLOW_SHARE = 0.5  # of the others' median rate: below is slow,
 SLOW_FLOORS = 0.75  # if it lasts for so much of the floor: longer than a stop of half of it shows in the rate
 RECOVERED_SHARE = 0.75  # not slow any more; more than SLOW_SHARE, so that nobody goes to and fro
 _RATE_FLOORS = 0.5  # of the floor, in which the rate is taken
+_AGAIN_FACTOR = 3.0  # a second start may take so many times the first one and the floor
 _HISTORY = 50
 
 
@@ -62,6 +63,7 @@ class Silence:
 class _Record:
     """What is known of one role; ``since_s`` is of the last new step, or of the start; None where none is expected."""
 
+    began_s: float | None = None
     since_s: float | None = None
     step: int | None = None
     excused_until_s: float = float("-inf")
@@ -105,8 +107,9 @@ class Pace:
 
     A role is stalled if it took no new step for the longer of ``floor_s`` and ``factor`` times the median time between
     two words of new steps from it; before the second such word for ``first_step_s``, as building a graph, filling the
-    queues and waiting for the chief take what they take. What it says of itself excuses it: that it saves, or that it
-    waits for storage. With ``in_lockstep`` (synchronous replicas) what excuses one excuses all, as all wait for it.
+    queues and waiting for the chief take what they take, and no longer than some times what that took an earlier life.
+    What it says of itself excuses it: that it saves, or that it waits for storage. With ``in_lockstep`` (synchronous
+    replicas), and before the first steps, what excuses one excuses all, as all wait for it.
     """
 
     def __init__(
@@ -115,19 +118,22 @@ class Pace:
         self._floor_s, self._factor, self._first_step_s = floor_s, factor, first_step_s
         self._in_lockstep = in_lockstep
         self._records: dict[Role, _Record] = collections.defaultdict(_Record)
+        self._starts_s: dict[Role, float] = {}  # the longest that it took to take steps; outlives the role's records
         self._recovered: list[Straggler] = []
 
     def watch(self, role: Role, now_s: float) -> None:
         """From now on (or since it was said first) the role runs, and steps are expected of it."""
         record = self._records[role]
         if record.since_s is None:
-            record.since_s = now_s
+            record.began_s = record.since_s = now_s
 
     def note(self, role: Role, step: int, now_s: float) -> None:
         """The role says that it stands at ``step``; the same one again is no progress, a lower one a new start."""
         record = self._records[role]
         if step != record.step:
             record.take(step, now_s)
+            if len(record.gaps_s) == 1 and record.began_s is not None:
+                self._starts_s[role] = max(self._starts_s.get(role, 0.0), now_s - record.began_s)
 
     def hear(self, role: Role, status: Mapping[str, Any], now_s: float) -> None:
         """Takes what a program reported: ``own_steps`` (of that role), else ``step``; and ``saving``, if true."""
@@ -157,7 +163,7 @@ class Pace:
             record.stopped_s = now_s
 
     def forget(self, role: Role) -> None:
-        """The role has ended or begins anew: nothing of what was known counts."""
+        """The role has ended or begins anew: nothing of what was known counts, but how long its start took."""
         self._records.pop(role, None)
 
     def stalled(self, now_s: float) -> list[Role]:
@@ -169,7 +175,7 @@ class Pace:
         stopped = {role: record.stopped_s for role, record in self._records.items() if record.stopped_s is not None}
         if stopped:
             return sorted(role for role, since_s in stopped.items() if now_s - since_s >= self._floor_s)
-        return sorted(role for role, record in self._records.items() if self._is_stalled(record, now_s))
+        return sorted(role for role in self._records if self._is_stalled(role, now_s))
 
     def has_stepped(self, role: Role) -> bool:
         """Whether the role took a step since it began, or began anew."""
@@ -210,13 +216,17 @@ class Pace:
         known = [record.straggler for _, record in sorted(self._records.items())]
         return [one for one in known if one is not None]
 
-    def _is_stalled(self, record: _Record, now_s: float) -> bool:
+    def _is_stalled(self, role: Role, now_s: float) -> bool:
+        record = self._records[role]
         if record.since_s is None:
             return False
-        patience_s = self._first_step_s
         if record.gaps_s:
             patience_s = max(self._floor_s, self._factor * statistics.median(record.gaps_s))
-        excuses = self._records.values() if self._in_lockstep else (record,)
+        elif role in self._starts_s:
+            patience_s = min(self._first_step_s, _AGAIN_FACTOR * (self._starts_s[role] + self._floor_s))
+        else:
+            patience_s = self._first_step_s
+        excuses = self._records.values() if self._in_lockstep or not record.gaps_s else (record,)
         excused_s = max(one.excused_until_s for one in excuses)
         return now_s - max(record.since_s, excused_s) >= patience_s
 

@@ -146,6 +146,21 @@ def test_a_forgotten_role_begins_anew():
     assert one.stalled(350) == []
 
 
+@pytest.mark.parametrize(("other_says", "stalled_s"), [({}, 220), ({"saving": True}, 800)])
+def test_a_second_start_has_no_longer_than_some_times_the_first_unless_it_waits_for_another(other_says, stalled_s):
+    one = Pace(floor_s=40)
+    one.watch(ONE, 0)
+    one.note(ONE, 1, 18)
+    one.note(ONE, 2, 20)
+    one.forget(ONE)
+    one.watch(ONE, 40)
+    one.watch(CHIEF, 40)
+    one.hear(CHIEF, {"own_steps": 1, **other_says}, 20)
+    assert not one.has_stepped(ONE)
+    assert ONE not in one.stalled(stalled_s - 1)
+    assert ONE in one.stalled(stalled_s)
+
+
 def test_a_lower_step_is_a_new_start_and_progress():
     one = Pace()
     for step, now_s in [(100, 0), (110, 2), (120, 4), (50, 40), (60, 42)]:
