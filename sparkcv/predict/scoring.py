@@ -4,7 +4,6 @@ A task gets the number of its piece and gives back answers. Lists, pictures and 
 storage: neither pixels nor encoded pictures ever cross the border between Spark's JVM and Python.
 """
 
-import contextlib
 import dataclasses
 import datetime
 import functools
@@ -19,12 +18,10 @@ from pyspark import SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv import logs, storage
-from sparkcv.cluster.credentials import end
-from sparkcv.cluster.credentials.desk import Desk, Place, with_tokens
-from sparkcv.cluster.session import bind_host
+from sparkcv.cluster.credentials.desk import Place, with_tokens
+from sparkcv.cluster.credentials.stage import let_in
 from sparkcv.config import ScoreConfig
-from sparkcv.config.port_range import PortRange
-from sparkcv.errors import DataError, FileExistsAlreadyError, PreemptedError, SparkcvError, UsageError
+from sparkcv.errors import DataError, FileExistsAlreadyError, UsageError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict import publish, rows, tasks
 from sparkcv.predict.fetching import fetch_model
@@ -109,7 +106,7 @@ def score(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
         tempfile.TemporaryDirectory(prefix="model-", dir=SparkFiles.getRootDirectory()) as local,
         Staging(str(config.output_dir), plan.date, overwrite=config.overwrite) as staging,
         job_group(spark, f"score {config.input}"),
-        _login(spark, config) as place,
+        let_in(spark, config.port_range, "nothing was published, the same command scores it anew") as place,
     ):
         # The run's own copy: whoever replaces the model meanwhile does not change what this run scores with.
         _, folder = fetch_model(str(config.model_dir), local, digest=plan.manifest.digest)
@@ -134,23 +131,6 @@ def score(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
         storage.write_json(staging.join(publish.PREDICTIONS, "_report.json"), report.to_dict())
         staging.publish(publish.PREDICTIONS)
     return report
-
-
-@contextlib.contextmanager
-def _login(spark: SparkSession, config: ScoreConfig) -> Iterator[Place | None]:
-    """Let the tasks of this run in to HDFS as long as it takes, or stop it before nobody is let in."""
-    context, group = spark.sparkContext, spark.sparkContext.getLocalProperty("spark.jobGroup.id")
-    end.tell()
-    with (
-        Desk(*bind_host(spark), PortRange.parse(config.port_range)) as desk,
-        end.stopped_at_the_end(lambda: context.cancelJobGroup(group)) as why,
-    ):
-        try:
-            yield desk.place
-        except SparkcvError as err:
-            if why():
-                raise PreemptedError(f"{why()}; nothing was published, the same command scores it anew") from err
-            raise
 
 
 def _freeze(spark: SparkSession, plan: ScorePlan, staging: Staging, place: Place | None) -> tuple[int, int]:

@@ -15,14 +15,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sparkcv import logs
-from tests.faults import soak_folder, soak_kills, soak_links, soak_points, soak_stalls, soak_starts, soak_state
+from tests.faults import (
+    soak_folder,
+    soak_kills,
+    soak_links,
+    soak_points,
+    soak_stalls,
+    soak_starts,
+    soak_state,
+    soak_tokens,
+)
 from tests.faults.running import ROOT
 from tests.faults.soak_bench import Bench, Fault
 from tests.faults.soak_hours import hours
 from tests.faults.soak_table import table
 from tests.inputs import data
 
-ROOMS = (soak_kills, soak_points, soak_starts, soak_stalls, soak_links, soak_folder, soak_state)
+ROOMS = (soak_kills, soak_points, soak_starts, soak_stalls, soak_links, soak_folder, soak_state, soak_tokens)
 _FOUND = {name: case for room in ROOMS for name, case in room.CASES.items()} | {"T30": hours}
 CASES = {name: _FOUND[name] for name in sorted(_FOUND, key=lambda name: (name[0] != "T", int(name[1:])))}
 FLAGS = {

@@ -1,29 +1,36 @@
 """T20, S4, S8: a run on a secured HDFS and YARN that is longer than its first token lives, as an ordinary user.
 
 The containers of the application have tokens that live less than two minutes. The job reads on until the first has
-ended, with a stream open, then trains, exports and scores; what its processes hold and write is looked at meanwhile.
-``T20_LIVES_S`` is for how many seconds more it reads on, 0 without it; 260 make it the six minutes of the case.
+ended, with a stream open, then trains and exports; all the while one task of a scoring stage waits, and logs in anew at
+the end. What its processes hold and write is looked at meanwhile. ``T20_LIVES_S`` is for about how many seconds more it
+trains, 0 without it; 360 make the training and the scoring the six minutes of the case.
 """
 
 import base64
+import contextlib
 import os
 import re
 import stat
+import urllib.request
+import uuid
 from pathlib import Path
 
 import pytest
 
-from sparkcv import storage
+from sparkcv import storage, synthetic
 from sparkcv.errors import AccessError
 from sparkcv.storage.hdfs import tokens
 from tests.faults.conftest import put_dataset
 from tests.hadoop import wait_until
 from tests.hadoop.kdc import REALM
 from tests.hadoop.submit import start_submit
+from tests.predict.models import color_graph, write_folder
+from tests.security.look import PAGES, TOLD
 from tests.yarn.roles import assert_nothing_is_left, driver_log
 
 pytestmark = [pytest.mark.hadoop, pytest.mark.spark, pytest.mark.tensorflow]
 JOB = Path(__file__).with_name("programs") / "token_job.py"
+NUM_PICTURES = 8
 ROLES = Path(__file__).parents[1] / "cluster" / "programs" / "token_programs.py"
 # What an operator sets who does not trust the network.
 SECURED = {
@@ -47,10 +54,19 @@ def home(secured_cluster, monkeypatch, tmp_path):
     storage.clients._clients.clear()
 
 
+def put_pictures(folder, home):
+    """Write a model that tells colors apart, and pictures for it."""
+    write_folder(folder, color_graph(16))
+    storage.publish_dir(folder, f"{home}/colors")
+    for index in range(NUM_PICTURES):
+        data = synthetic.encode(synthetic.draw(index % 3, index, 24), "jpeg")
+        storage.write_bytes(f"{home}/pictures/{index}.jpg", data)
+
+
 def submit(cluster, home, *words, **conf):
     keytab = ["--principal", f"alice@{REALM}", "--keytab", str(cluster.kdc.keytab_of("alice"))]
     return start_submit(
-        cluster, JOB, ["--home", home, *words], options=keytab, py_files=[ROLES], conf=SECURED | conf, timeout_s=900
+        cluster, JOB, ["--home", home, *words], options=keytab, py_files=[ROLES], conf=SECURED | conf, timeout_s=1800
     )
 
 
@@ -72,20 +88,28 @@ def token_folders(app):
 def test_t20_a_run_outlives_its_tokens_and_without_the_refresh_it_says_so_and_stops(secured_cluster, home, tmp_path):
     put_dataset(tmp_path / "data", f"{home}/data")
     storage.write_bytes(f"{home}/stream", os.urandom(24 << 20))
+    put_pictures(tmp_path / "colors", home)
     events = tmp_path / "events"
     events.mkdir()
     conf = {
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": f"file://{events}",
         "spark.eventLog.compress": "false",
+        "spark.ui.enabled": "true",
+        "spark.ui.port": "0",
+        "spark.executorEnv.CANARY": (canary := uuid.uuid4().hex),
     }
-    running = submit(secured_cluster, home, "--lives_s", os.environ.get("T20_LIVES_S", "0"), **conf)
+    lives_s = os.environ.get("T20_LIVES_S", "0")
+    running = submit(secured_cluster, home, "--lives_s", lives_s, "--steps", "40" if lives_s == "0" else "400", **conf)
     try:
-        wait_until(lambda: len(token_folders(running)) == 2, "two agents with tokens", 300)
+        wait_until(lambda: len(token_folders(running)) == 3, "two agents and a task of scoring with tokens", 300)
         files = token_folders(running)
-        seen = look(running, files)
+        look(running, files)
+        seen = processes_of(running) | pages_of(running)
         first = [path.read_bytes() for path in files]
-        wait_until(lambda: files[0].read_bytes() != first[0], "newer tokens", 300)
+        wait_until(
+            lambda: all(path.read_bytes() != old for path, old in zip(files, first, strict=True)), "newer tokens", 300
+        )
         passwords = secrets_of(secured_cluster)
         assert running.exit_code == 0, driver_log(running)
     finally:
@@ -93,16 +117,20 @@ def test_t20_a_run_outlives_its_tokens_and_without_the_refresh_it_says_so_and_st
     said = driver_log(running)
     assert running.final_status == "SUCCEEDED"
     assert said.count("'is_whole': True") == 2
-    assert re.search(r"trained to step 4\d", said)
+    assert re.search(r"trained to step [4-9]\d+", said)
     assert f"the token of alice@{REALM} for ha-hdfs:default is good until" in said
+    # A task of scoring that began with the first token has logged in again after its end.
     report = storage.read_json(f"{home}/scores/dt=2026-01-01/_report.json")
-    assert report["num_predictions"] == 96
+    assert (report["num_predictions"], report["rejects"]) == (NUM_PICTURES, {"no file": 1})
     # S4: neither passwords of tokens nor keys stand where others look.
-    written = "\n".join(secured_cluster.container_logs(running.app_id).values()).encode() + running.output.encode()
-    written += b"".join(path.read_bytes() for path in events.rglob("*") if path.is_file())
-    assert b"SparkListenerStageSubmitted" in written
+    logs = "\n".join(secured_cluster.container_logs(running.app_id).values()).encode() + running.output.encode()
+    seen |= {"logs": logs, "events": b"".join(path.read_bytes() for path in events.rglob("*") if path.is_file())}
+    assert b"SparkListenerStageSubmitted" in seen["events"]
     assert len(passwords) >= 6
-    assert not [form for form in passwords if form in written or form in seen]
+    assert not [(place, form) for place, data in seen.items() for form in passwords if form in data]
+    # What is given to executors as a variable is in all of these: they were read, and would have shown a password.
+    shown = {place for place, data in seen.items() if canary.encode() in data}
+    assert shown >= {"environ", "events", "page environment", "told environment"}
     assert_nothing_is_left(running)
     assert not token_folders(running)
     # Nobody else reads what a private run left.
@@ -131,7 +159,7 @@ def with_ticket_of(cluster, name):
 
 
 def look(running, files):
-    """S8: modes, and where the keytab lies; returns the arguments and environments of all its processes."""
+    """S8: modes, and where the keytab lies."""
     for path in files:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -148,12 +176,26 @@ def look(running, files):
     containers = [path for path in holders if "_000001" not in str(path) and "/container_" in str(path)]
     assert holders
     assert not containers
-    seen = b""
+
+
+def processes_of(running):
+    """The arguments and the environments of all its processes."""
+    seen = {"cmdline": b"", "environ": b""}
     for pid in running.pids():
-        for name in ("cmdline", "environ"):
-            try:
-                seen += Path(f"/proc/{pid}/{name}").read_bytes()
-            except OSError:
-                continue
-    assert b"HADOOP_TOKEN_FILE_LOCATION=" in seen
+        for name in seen:
+            with contextlib.suppress(OSError):  # it has just ended
+                seen[name] += Path(f"/proc/{pid}/{name}").read_bytes()
+    assert b"HADOOP_TOKEN_FILE_LOCATION=" in seen["environ"]
+    return seen
+
+
+def pages_of(running):
+    """What Spark's web pages, and the JSON behind them, tell anybody."""
+    url = f"http://{running._cluster.daemons['rm'].web}/proxy/{running.app_id}"
+    places = {f"page {name}": f"{url}/{name}/" for name in PAGES}
+    places |= {f"told {name}": f"{url}/api/v1/applications/{running.app_id}/{name}" for name in TOLD}
+    seen = {}
+    for place, address in places.items():
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            seen[place] = answer.read()
     return seen

@@ -26,7 +26,7 @@ from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ChannelError
 from sparkcv.storage.tokenfile import TokenFile
 
-__all__ = ["Desk", "Place", "attach", "with_tokens"]
+__all__ = ["Desk", "Place", "attach", "enter", "with_tokens"]
 
 _POLL_S = 5.0
 _LOST = 12  # polls in vain after which the driver is gone
@@ -69,6 +69,12 @@ def answer(peer: int, message: Message) -> Reply:
 def with_tokens(place: Place | None, work: Callable[[int], Iterator[Any]]) -> Callable[[int], Iterator[Any]]:
     """Return ``work`` of a stage, done where HDFS lets it in."""
     return work if place is None else functools.partial(_work, place, work)
+
+
+def enter(place: Place | None) -> None:
+    """Do what ``attach`` does, if there is a place to get tokens at."""
+    if place is not None:
+        attach(place)
 
 
 def _work(place: Place, work: Callable[[int], Iterator[Any]], index: int) -> Iterator[Any]:

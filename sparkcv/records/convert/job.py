@@ -5,7 +5,7 @@ headers). The driver checks before and after, and publishes; it holds no row of 
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -54,10 +54,15 @@ def prepare(config: ConvertConfig) -> Prepared:
     return Prepared(config, dataset_dir, splits, source)
 
 
-def convert(spark: SparkSession, config: ConvertConfig) -> ConvertReport:
+def _nothing() -> None:
+    """Where every task is let in."""
+
+
+def convert(spark: SparkSession, config: ConvertConfig, enter: Callable[[], None] = _nothing) -> ConvertReport:
     """Convert the pictures of a folder or CSV into the shards of one split, or of train and validation.
 
     What is written depends on the pictures' names and bytes, the seed and the number of shards, on nothing else.
+    ``enter`` travels to the tasks, and is called there before anything is read or written.
 
     Raises:
         DataError: no pictures, an empty class, one class only, or a CSV that is wrong; BudgetError: too many
@@ -65,12 +70,12 @@ def convert(spark: SparkSession, config: ConvertConfig) -> ConvertReport:
     """
     job = prepare(config)
     staging = publication.staging_dir(job.dataset_dir, config.dataset_name, job.splits)
-    with spark_errors(), listed(spark, job.source, config.seed) as pictures:
+    with spark_errors(), listed(spark, job.source, config.seed, enter) as pictures:
         labels = check_classes(pictures, job.source)
         publication.check_labels(job.dataset_dir, labels, job.splits)
         with _staging(job.dataset_dir, staging):
             plan, ranked = _plan(spark, job, pictures, labels, staging)
-            written = write_planned(ranked, plan)
+            written = write_planned(ranked, plan, enter)
             report = _report(job, plan, written)
             _check_written(job, plan, written, report)
             _publish(job, plan, written, report)

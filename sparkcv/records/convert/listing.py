@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pyspark import RDD
@@ -58,9 +58,9 @@ def find_source(config: ConvertConfig, dataset_dir: str) -> Source:
 
 
 @contextlib.contextmanager
-def listed(spark: SparkSession, source: Source, seed: int) -> Iterator[DataFrame]:
-    """Give the pictures as a table of :class:`Picture` rows, frozen while the block runs."""
-    pictures = spark.createDataFrame(_rows(spark, source, seed), _SCHEMA, verifySchema=False).persist()
+def listed(spark: SparkSession, source: Source, seed: int, enter: Callable[[], None]) -> Iterator[DataFrame]:
+    """Give the pictures as a table of :class:`Picture` rows, frozen in the block; ``enter`` is ``convert``'s."""
+    pictures = spark.createDataFrame(_rows(spark, source, seed, enter), _SCHEMA, verifySchema=False).persist()
     try:
         yield pictures
     finally:
@@ -88,19 +88,21 @@ def check_classes(pictures: DataFrame, source: Source) -> tuple[str, ...]:
     return labels
 
 
-def _rows(spark: SparkSession, source: Source, seed: int) -> RDD[Picture]:
+def _rows(spark: SparkSession, source: Source, seed: int, enter: Callable[[], None]) -> RDD[Picture]:
     if source.labels_csv:
-        return spark.sparkContext.parallelize([source.labels_csv], 1).flatMap(functools.partial(_list_csv, seed))
+        return spark.sparkContext.parallelize([source.labels_csv], 1).flatMap(functools.partial(_list_csv, seed, enter))
     items = [(name, True) for name in source.classes] + [(name, False) for name in source.strays]
     tasks = spark.sparkContext.parallelize(items, min(len(items), _MAX_TASKS))
-    return tasks.flatMap(functools.partial(_list_item, source.root, seed))
+    return tasks.flatMap(functools.partial(_list_item, source.root, seed, enter))
 
 
-def _list_csv(seed: int, labels_csv: str) -> Iterator[Picture]:
+def _list_csv(seed: int, enter: Callable[[], None], labels_csv: str) -> Iterator[Picture]:
+    enter()
     return sources.list_csv(labels_csv, seed)
 
 
-def _list_item(root: str, seed: int, item: tuple[str, bool]) -> Iterator[Picture]:
+def _list_item(root: str, seed: int, enter: Callable[[], None], item: tuple[str, bool]) -> Iterator[Picture]:
+    enter()
     name, is_class = item
     if is_class:
         yield from sources.list_class(root, name, seed)

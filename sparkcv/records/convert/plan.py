@@ -6,7 +6,7 @@ number of pictures) say where each begins, and within a bucket Spark sorts. Neit
 of partitions has a part in it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +91,7 @@ def rank(spark: SparkSession, pictures: DataFrame) -> tuple[DataFrame, dict[int,
     return ranked.withColumn("rank", F.col("start") + within - 1), totals
 
 
-def write_planned(ranked: DataFrame, plan: Plan) -> dict[str, list[Summary]]:
+def write_planned(ranked: DataFrame, plan: Plan, enter: Callable[[], None]) -> dict[str, list[Summary]]:
     """Write every shard, one Spark task each; returns each split's summaries in order of its shards."""
     index = {label: position for position, label in enumerate(plan.labels)}
 
@@ -100,6 +100,7 @@ def write_planned(ranked: DataFrame, plan: Plan) -> dict[str, list[Summary]]:
         return (row["split"], row["rank"]), Row(name, index.get(row["label"], -1), row["line"], row["size"])
 
     def write(partition: int, pairs: Iterable[tuple[tuple[int, int], Row]]) -> Iterator[Summary]:
+        enter()
         yield write_shard((row for _, row in pairs), plan.target(partition))
 
     shards = plan.shards()

@@ -69,3 +69,4 @@ def test_where_there_are_no_tokens_there_is_no_desk_and_work_is_as_it_was():
     with desk.Desk("127.0.0.1", "127.0.0.1") as opened:
         assert opened.place is None
         assert desk.with_tokens(opened.place, work) is work
+        desk.enter(opened.place)

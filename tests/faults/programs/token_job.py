@@ -1,9 +1,18 @@
-"""Waits with an open stream until the token that its containers began with has ended, then trains and scores."""
+"""Waits with an open stream until the token that its containers began with has ended, then trains; scores meanwhile."""
 
+import contextlib
 import dataclasses
+import errno
+import io
+import os
 import sys
+import tempfile
 import time
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sparkcv import storage
 from sparkcv.cluster import supervisor
 from sparkcv.cluster.credentials import end
 from sparkcv.cluster.session import spark_session
@@ -14,9 +23,11 @@ from sparkcv.driver import train
 from sparkcv.driver.job import run_job
 from sparkcv.errors import PreemptedError
 from sparkcv.predict import scoring
+from sparkcv.storage.hadoop import load_conf
 from sparkcv.storage.hdfs import identity
 
 DAY = "2026-01-01"
+BATCH_SIZE = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +35,12 @@ class TokenConfig:
     """Train and score for longer than a token lives."""
 
     home: str = flag(
-        "", "folder with a dataset in data/, and with a model in model/ if it is to be stopped", group="what"
+        "",
+        "folder with a dataset in data/, a model in colors/ and pictures for it in pictures/, and a big file stream",
+        group="what",
     )
     steps: int = flag(40, "of training", group="what")
-    lives_s: float = flag(0.0, "seconds to wait after the first token's end; below 0: do not wait", group="what")
+    lives_s: float = flag(0.0, "about how many seconds more to train after the first token's end", group="what")
     is_stopped: bool = flag(False, "whether both are to end before they are done", group="what")
 
 
@@ -41,16 +54,93 @@ def work(config: TokenConfig) -> str:
             raise PreemptedError(
                 f"training: {_stopped(_train, spark, config)}\nscoring: {_stopped(_score, spark, config)}"
             )
-        until_s = first.max_date_s + config.lives_s
-        said = supervisor.run(
-            spark, "token_programs:read_on", roles(0, 2), {"url": f"{config.home}/stream", "until_s": until_s}
-        )
-        if time.time() < until_s or end.ends_s() is not None:
-            raise RuntimeError(f"the first token has not ended, or nothing renews it: {said}")
-        return f"read on: {said}\n{_train(spark, config)}\n{_score(spark, config)}"
+        until_s = first.max_date_s
+        with _HeldScoring(spark, config) as held:
+            said = supervisor.run(
+                spark, "token_programs:read_on", roles(0, 2), {"url": f"{config.home}/stream", "until_s": until_s}
+            )
+            if time.time() < until_s or end.ends_s() is not None:
+                raise RuntimeError(f"the first token has not ended, or nothing renews it: {said}")
+            trained = _train(spark, config)
+            if config.lives_s > 0:
+                more = int(trained.images_per_s / BATCH_SIZE * config.lives_s)
+                trained = _train(spark, dataclasses.replace(config, steps=config.steps + more))
+            scored = held.go_on()
+        return f"read on: {said}\n{trained}\n{scored}"
 
 
-def _train(spark, config: TokenConfig) -> object:
+class _HeldScoring:
+    """A scoring stage whose third picture is a pipe that nobody writes to, until ``go_on``; then it is a folder.
+
+    The pictures behind it are named by the NameNode's address, so that the same Python process logs in for them anew.
+    """
+
+    def __init__(self, spark, config: TokenConfig) -> None:
+        from pyspark import InheritableThread
+
+        self._stack = contextlib.ExitStack()
+        self._spark, self._home = spark, config.home
+        self._found: list[object] = []
+        self._pipe = os.path.join(self._stack.enter_context(tempfile.TemporaryDirectory()), "held")
+        self._thread = InheritableThread(target=self._run, name="scoring")
+
+    def __enter__(self) -> "_HeldScoring":
+        os.mkfifo(self._pipe)
+        url = f"{self._home}/pictures"
+        names = sorted(entry.name for entry in storage.list_dir(url))
+        (namenode,) = load_conf().namenodes("default").values()
+        again = url.replace("hdfs://default", f"hdfs://{namenode}")
+        paths = [f"{url}/{name}" for name in names[:2]] + [f"file://{self._pipe}"]
+        # One is read ahead while the pipe is waited for.
+        paths += [f"{url}/{name}" for name in names[2:4]] + [f"{again}/{name}" for name in names[4:]]
+        table = io.BytesIO()
+        pq.write_table(pa.table({"path": paths}), table)
+        storage.write_bytes(f"{self._home}/held.parquet", table.getvalue())
+        self._thread.start()
+        return self
+
+    def go_on(self) -> object:
+        """Let it read the rest; returns its report."""
+        if not self._release():
+            raise RuntimeError(f"the scoring did not wait for its third picture: {self._found}")
+        self._thread.join()
+        (found,) = self._found
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def __exit__(self, *_: object) -> None:
+        self._release()
+        self._thread.join()
+        self._stack.close()
+
+    def _release(self) -> bool:
+        """Whether a task was waiting at the pipe."""
+        if not os.path.isdir(self._pipe):
+            os.rename(self._pipe, f"{self._pipe}-pipe")
+            os.mkdir(self._pipe)
+        while self._thread.is_alive():
+            try:
+                os.close(os.open(f"{self._pipe}-pipe", os.O_WRONLY | os.O_NONBLOCK))
+                return True
+            except OSError as err:
+                if err.errno != errno.ENXIO:  # no reader yet
+                    raise
+            time.sleep(0.1)
+        return False
+
+    def _run(self) -> None:
+        flags = ScoreConfig(
+            input=f"{self._home}/held.parquet", model_dir=f"{self._home}/colors", output_dir=f"{self._home}/scores",
+            date=DAY, batch_size=1, num_partitions=1, bad_image_budget=0.5, top_k=3,
+        )  # fmt: skip
+        try:
+            self._found.append(scoring.score(self._spark, scoring.prepare(flags)))
+        except BaseException as err:  # noqa: BLE001 - go_on raises it
+            self._found.append(err)
+
+
+def _train(spark, config: TokenConfig) -> train.TrainReport:
     flags = TrainConfig(
         dataset_dir=f"{config.home}/data",
         dataset_name="shapes",
@@ -58,12 +148,13 @@ def _train(spark, config: TokenConfig) -> object:
         export_dir=None if config.is_stopped else f"{config.home}/model",
         model_name="lenet",
         train_image_size=28,
-        batch_size=4,
+        batch_size=BATCH_SIZE,
         optimizer="sgd",
         learning_rate=0.001,
         max_number_of_steps=config.steps,
-        save_interval_steps=20,
+        save_interval_steps=max(20, config.steps // 10),
         num_ps_tasks=1,
+        cluster_size=2,
         num_gpus=0,
     )
     return train.train(spark, train.prepare(flags))

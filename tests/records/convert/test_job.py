@@ -1,8 +1,11 @@
 """Conversion on a real Spark: whole, repeatable, and refused without a trace."""
 
 import dataclasses
+import functools
 import json
+import os
 import pathlib
+import tempfile
 
 import pytest
 
@@ -41,7 +44,9 @@ def config(tree, tmp_path):
 
 
 def test_a_tree_becomes_slims_shards_with_labels_and_manifest(spark, config, tmp_path):
-    report = convert(spark, config)
+    (tmp_path / "entered").mkdir()
+    report = convert(spark, config, functools.partial(tempfile.mkdtemp, dir=str(tmp_path / "entered")))
+    assert len(os.listdir(tmp_path / "entered")) == 5  # two class folders were listed, three shards written
     assert sorted(contents(tmp_path / "data")) == [
         "labels.txt",
         "manifest.json",
