@@ -73,9 +73,12 @@ def hadoop(
                 if cluster.kdc is not None:
                     cluster.kdc.start()
                     cluster.admin_cache = cluster.kdc.login("nn/localhost")
+                if yarn:
+                    cluster._add("rm", "rm", cluster._yarn["web"])  # it needs no HDFS: both start at once
                 cluster._start_hdfs()
                 if yarn:
-                    cluster._start_yarn()
+                    cluster._add("nm", "nm", cluster._yarn["node"])
+                    cluster._await_yarn()
                 yield cluster
             except BaseException:
                 if keep_logs is not None:
@@ -322,9 +325,8 @@ class Hadoop:
     def _is_out_of_safe_mode(self, name: str) -> bool:
         return self.daemons[name].bean("Hadoop:service=NameNode,name=NameNodeInfo").get("Safemode") == ""
 
-    def _start_yarn(self) -> None:
-        manager = self._add("rm", "rm", self._yarn["web"])
-        self._add("nm", "nm", self._yarn["node"])
+    def _await_yarn(self) -> None:
+        manager = self.daemons["rm"]
 
         def has_a_node() -> bool:
             nodes = (manager.get("/ws/v1/cluster/nodes")["nodes"] or {}).get("node", [])

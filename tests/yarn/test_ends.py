@@ -38,21 +38,20 @@ def test_a_run_whose_end_was_verified_is_a_success_though_its_executors_were_slo
     assert_nothing_is_left(done)
 
 
-@pytest.mark.parametrize(
-    ("deed", "exit_code", "sentence", "num_attempts"),
-    [
-        ("misuse", 2, "role_job.py: --deed: got 'misuse', wanted anything else", 1),
-        ("bug", 1, "role_job.py: a bug of the job, see the driver's log: RuntimeError: a bug of ours", 2),
-    ],
-)
-def test_what_fails_before_spark_starts_is_told_and_a_wrong_use_is_not_tried_again(
-    hadoop_cluster, deed, exit_code, sentence, num_attempts
-):
-    done = submit_roles(hadoop_cluster, deed, num_executors=1, conf={"spark.yarn.maxAppAttempts": "2"})
-    assert done.exit_code == 1
-    assert (done.final_status, done.diagnostics) == ("FAILED", sentence)
-    assert sentence in driver_log(done)
-    assert attempts(done) == {f"{attempt:02d}" for attempt in range(1, num_attempts + 1)}
-    assert f"exitCode: {exit_code}" in done.logs()
-    assert_nothing_is_left(done)
-    assert ("Traceback" in driver_log(done)) == (deed == "bug")
+ENDS_EARLY = [
+    ("misuse", 2, "role_job.py: --deed: got 'misuse', wanted anything else", 1),
+    ("bug", 1, "role_job.py: a bug of the job, see the driver's log: RuntimeError: a bug of ours", 2),
+]
+
+
+def test_what_fails_before_spark_starts_is_told_and_a_wrong_use_is_not_tried_again(hadoop_cluster):
+    attempts_allowed = {"spark.yarn.maxAppAttempts": "2"}
+    started = [submit_roles(hadoop_cluster, deed, num_executors=1, conf=attempts_allowed) for deed, *_ in ENDS_EARLY]
+    for (deed, exit_code, sentence, num_attempts), done in zip(ENDS_EARLY, started, strict=True):
+        assert done.exit_code == 1
+        assert (done.final_status, done.diagnostics) == ("FAILED", sentence)
+        assert sentence in driver_log(done)
+        assert attempts(done) == {f"{attempt:02d}" for attempt in range(1, num_attempts + 1)}
+        assert f"exitCode: {exit_code}" in done.logs()
+        assert_nothing_is_left(done)
+        assert ("Traceback" in driver_log(done)) == (deed == "bug")

@@ -32,13 +32,15 @@ def test_executors_that_a_full_queue_does_not_grant_are_waited_for_and_counted(h
     )
 
 
-@pytest.mark.parametrize("deploy_mode", ["cluster", "client"])
-def test_a_queue_that_does_not_exist_is_named_at_once(hadoop_cluster, deploy_mode):
-    done = submit_roles(hadoop_cluster, "sit", deploy_mode=deploy_mode, options=["--queue", "nowhere"])
-    assert done.exit_code == 1
-    assert "to unknown queue: nowhere" in done.output  # in cluster mode nothing of ours has run: YARN's own words
-    if deploy_mode == "client":
-        assert "Spark did not start: YARN has no queue 'nowhere' for user" in last_line(done)
+def test_a_queue_that_does_not_exist_is_named_at_once(hadoop_cluster):
+    nowhere = ["--queue", "nowhere"]
+    in_cluster, in_client = (
+        submit_roles(hadoop_cluster, "sit", deploy_mode=mode, options=nowhere) for mode in ("cluster", "client")
+    )
+    for done in (in_cluster, in_client):
+        assert done.exit_code == 1
+        assert "to unknown queue: nowhere" in done.output  # in cluster mode nothing of ours has run: YARN's own words
+    assert "Spark did not start: YARN has no queue 'nowhere' for user" in last_line(in_client)
 
 
 def test_an_archive_of_another_python_is_told_with_both_versions(hadoop_cluster, tmp_path):
