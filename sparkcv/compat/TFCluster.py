@@ -83,7 +83,8 @@ class TFCluster:
         """Feeds the workers all rows, ``num_epochs`` times (0 is 10), and returns once they have taken them.
 
         It ends early where every worker has called ``terminate()``. ``feed_timeout`` is how many seconds a worker may
-        take no row. A DStream is fed from now on, as its rows come, until ``shutdown(ssc)``.
+        take no row, after which the run is ended. A DStream is fed from now on, as its rows come, until
+        ``shutdown(ssc)``.
 
         Raises:
             RoleFailedError: a worker failed, with its report.

@@ -165,6 +165,8 @@ class ClusterRun:
     def _check_deadline(self) -> None:
         if self._abort:
             raise ClusterError(f"the cluster was ended: {self._abort}")
+        if self.desk is not None and self.desk.given_up:
+            raise ClusterError(self.desk.given_up)
         if self._deadline_s is not None and time.monotonic() > self._deadline_s:
             raise ClusterError(f"the nodes did not end within {self._timeout_s:g} s of shutdown(), its timeout")
 

@@ -147,7 +147,7 @@ def _fed(ctx: NodeContext, order: Order, call: Call, host: str) -> Iterator[_Fed
         return
     with Intake(host, call.secret, order.queues) as intake:
         introduction = ["node", str(ctx.role), ctx.attempt, host, intake.port, place()]
-        link = DeskLink((order.desk[0], order.desk[1]), call.secret, introduction, intake.end)
+        link = DeskLink((order.desk[0], order.desk[1]), call.secret, introduction, intake.end, intake.state)
         try:
             yield _Fed(Manager(order.queues, intake, lambda: link.say("enough")), link)
         finally:

@@ -17,6 +17,7 @@ __all__ = ["Desk"]
 
 _POLL_S = 3600.0
 _QUESTION_TIMEOUT_S = 30.0
+_STATE_TIMEOUT_S = 2.0  # a task waits for the desk's answer no longer than 5 s
 
 
 @dataclasses.dataclass
@@ -31,18 +32,22 @@ class _Worker:
     stream: Stream | None = None
     has_enough: bool = False
     has_returned: bool = False
+    num_tasks: int = 0
+    state: tuple[bool, float] | None = None  # starved, seconds since it took a row; None until it has answered
 
 
 class Desk:
-    """Knows the ``roles`` that can be fed. A context manager; closing twice is fine."""
+    """Knows the ``roles`` that can be fed. A context manager; closing twice is fine.
+
+    ``given_up`` is "", or why a task has given its worker up: whoever follows the run ends it for that.
+    """
 
     def __init__(self, host: str, secret: bytes, roles: Sequence[str]):
         """Listens on ``host``; raises ChannelError if that cannot be."""
         self._changed = threading.Condition()
         self._workers = {role: _Worker(role) for role in roles}
-        self._failure = ""
+        self._failure = self.given_up = ""
         self._is_ended = False
-        self._num_asked = 0
         self._listener = Listener(host, secret, self._serve, "desk")
         self.port = self._listener.port
 
@@ -82,6 +87,8 @@ class Desk:
                 stream.send(self._where(place, host))
             case ["ask", str(role)]:
                 stream.send(self._told(role))
+            case ["give_up", str(role), float(timeout_s), str(reason)]:
+                stream.send(self._give_up(role, timeout_s, reason))
             case ["node", str(role), int(attempt), str(host), int(port), str(place)] if role in self._workers:
                 self._attend(stream, _Worker(role, attempt, host, port, place, stream))
             case other:
@@ -93,6 +100,7 @@ class Desk:
             known = self._workers[worker.role]
             if worker.attempt < known.attempt:
                 raise ChannelError(f"{worker.role} was started again since process {worker.attempt}")
+            worker.num_tasks = known.num_tasks
             if worker.attempt == known.attempt:  # it has lost the connection for a moment
                 worker.has_enough, worker.has_returned = known.has_enough, known.has_returned
             self._workers[worker.role] = worker
@@ -107,13 +115,20 @@ class Desk:
                         worker.has_enough = True
                     case ["returned"]:
                         worker.has_returned = True
+                    case ["state", bool(is_starved), float(idle_s)]:
+                        with self._changed:
+                            worker.state = (is_starved, idle_s)
+                            self._changed.notify_all()
                     case other:
                         raise ChannelError(f"expected a worker's word, got {str(other)[:80]}")
         finally:
             worker.stream = None
 
     def _where(self, place: str, host: str) -> Message:
-        """The worker for a task: of its own executor, else of its host, else any; in turn where there are several."""
+        """The worker for a task: of its own executor, else of its host, else any; of several the one with fewest tasks.
+
+        Workers that compute their steps together stand still once one has no rows left, so all get alike.
+        """
         with self._changed:
             workers = list(self._workers.values())
             own = (
@@ -122,9 +137,41 @@ class Desk:
                 or workers
             )
             wanting = [worker for worker in own if not worker.has_enough and not worker.has_returned] or own
-            self._num_asked += 1
-            chosen = wanting[self._num_asked % len(wanting)]
+            chosen = min(wanting, key=lambda worker: worker.num_tasks)
+            chosen.num_tasks += 1
         return self._told(chosen.role)
+
+    def _give_up(self, role: str, timeout_s: float, reason: str) -> Message:
+        """Ends the feeding for ``reason``, with who else waits; or tells how long ago the worker took another's row."""
+        states = self._states()
+        _, idle_s = states.get(role, (False, timeout_s))
+        if idle_s < timeout_s:
+            return ["taking", idle_s]
+        starved = [other for other, (is_starved, _) in states.items() if is_starved and other != role]
+        if starved:
+            verbs = ("wait", "get") if starved[1:] else ("waits", "gets")
+            reason += (
+                f", and {' and '.join(starved)} {verbs[0]} for rows and {verbs[1]} none: workers "
+                "that compute each step together all need rows for it, so let them end after as many steps as every "
+                "one surely has rows for, and call terminate() on the DataFeed"
+            )
+        self.given_up = self.given_up or reason
+        self.fail(self.given_up)
+        return ["failed", self.given_up]
+
+    def _states(self) -> dict[str, tuple[bool, float]]:
+        """What the workers that are up answer in time."""
+        with self._changed:
+            asked = [worker for worker in self._workers.values() if worker.stream is not None]
+            for worker in asked:
+                worker.state = None
+        for worker in asked:
+            with contextlib.suppress(ChannelError):  # it has just died
+                if worker.stream is not None:
+                    worker.stream.send(["state"])
+        with self._changed:
+            self._changed.wait_for(lambda: all(worker.state is not None for worker in asked), _STATE_TIMEOUT_S)
+            return {worker.role: worker.state for worker in asked if worker.state is not None}
 
     def _told(self, role: str) -> Message:
         with self._changed:

@@ -19,12 +19,21 @@ _log = logs.get(__name__)
 class DeskLink:
     """Stays connected until ``close()``; a connection that breaks is made anew, as its agent ends it with the driver.
 
-    ``introduction`` is its ["node", ...] message. ``on_end()`` is called once, from a thread of its own.
+    ``introduction`` is its ["node", ...] message. ``on_end()`` is called once, from a thread of its own, and
+    ``state()`` whenever the desk asks whether the program is starved, and how long ago it took a row.
     """
 
-    def __init__(self, address: tuple[str, int], secret: bytes, introduction: list[object], on_end: Callable[[], None]):
+    def __init__(
+        self,
+        address: tuple[str, int],
+        secret: bytes,
+        introduction: list[object],
+        on_end: Callable[[], None],
+        state: Callable[[], tuple[bool, float]],
+    ):
         """Connects; raises ChannelError if the desk is not there."""
-        self._address, self._secret, self._introduction, self._on_end = address, secret, introduction, on_end
+        self._address, self._secret, self._introduction = address, secret, introduction
+        self._on_end, self._state = on_end, state
         self._said: list[str] = []
         self._closing = threading.Event()
         self._lock = threading.Lock()
@@ -67,8 +76,13 @@ class DeskLink:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                if self._stream.receive(_POLL_S) == ["end"]:
-                    self._on_end()
+                match self._stream.receive(_POLL_S):
+                    case ["end"]:
+                        self._on_end()
+                    case ["state"]:
+                        is_starved, idle_s = self._state()
+                        with self._lock:
+                            self._stream.send(["state", is_starved, idle_s])
             except ChannelError:
                 self._again()
 

@@ -61,7 +61,8 @@ def feed(plan: FeedPlan, rows: Iterable[Any], host: str = "") -> Iterator[Any]:
     Raises:
         RoleFailedError: the run has failed; the message is the driver's whole report.
         DataError: a row that cannot be carried.
-        ClusterError: the worker took no row for ``plan.timeout_s``, or its program returned before it took all.
+            That is also how it ends where the worker took no row for ``plan.timeout_s``.
+        ClusterError: the worker's program returned before it took all.
     """
     rows = iter(rows)
     first = next(rows, _NOTHING)
@@ -181,10 +182,23 @@ class _Feeder:
         waited_s = time.monotonic() - self._progress_s
         if waited_s > self._plan.timeout_s:
             num_rows = sum(chunk.count for chunk in self._kept.values())
-            raise ClusterError(
+            self._give_up(
                 f"{self._role} has taken no row for {waited_s:.0f} s, over the feed_timeout of "
                 f"{self._plan.timeout_s:g}, while {num_rows} rows wait for it"
             )
+
+    def _give_up(self, reason: str) -> None:
+        """Lets the desk end the run for ``reason``, so that Spark does not wait as long again three times.
+
+        Goes on where the worker is busy with rows of other tasks, whose turn it was.
+        """
+        match self._asked(["give_up", self._role, float(self._plan.timeout_s), reason]):
+            case ["taking", float(idle_s)]:
+                self._progress_s = time.monotonic() - idle_s
+            case ["failed", str(told)]:
+                raise RoleFailedError(told)
+            case other:
+                raise ChannelError(f"expected the desk's answer, got {str(other)[:80]}")
 
     def _lose(self) -> None:
         """Turns to the next process of the worker: all that it has not answered for is to be sent again."""
@@ -219,7 +233,9 @@ class _Feeder:
                 case other:
                     raise ChannelError(f"expected the desk's answer, got {str(other)[:80]}")
             if time.monotonic() > deadline_s:
-                raise ClusterError(f"{self._role} was not there to be fed for {self._plan.timeout_s:g} s")
+                reason = f"{self._role} was not there to be fed for {self._plan.timeout_s:g} s"
+                self._give_up(reason)
+                raise ClusterError(f"{reason} from {socket.gethostname()}, though others feed it")
             question = ["ask", self._role]
             time.sleep(_RETRY_S)  # the driver decides meanwhile whether it is started again
 

@@ -86,6 +86,11 @@ class Intake:
         for queue in self.queues.values():
             queue.end()
 
+    def state(self) -> tuple[bool, float]:
+        """Whether the program waits for a row and has none, and how many seconds ago it last took one."""
+        queues = self.queues.values()
+        return any(queue.is_starved() for queue in queues), min(queue.idle_s() for queue in queues)
+
     def terminate(self) -> None:
         """Drops what waits, and tells every task, now and later, that it is enough."""
         with self._lock:

@@ -48,6 +48,8 @@ class RowQueue:
         self._rows: list[Any] = []
         self._at = 0
         self._is_ended = False
+        self._num_takers = 0  # that wait, as there is no row
+        self._idle_since_s = time.monotonic()
         self.num_taken = 0
 
     def put(self, source: Source, number: int, count: int, data: bytes) -> None:
@@ -77,6 +79,16 @@ class RowQueue:
         with self._changed:
             return sum(item.count for item in self._items) + len(self._rows) - (self._at if self._rows else 0)
 
+    def is_starved(self) -> bool:
+        """Whether somebody waits for a row and there is none."""
+        with self._changed:
+            return self._num_takers > 0 and not self._items
+
+    def idle_s(self) -> float:
+        """How long ago the last row was taken, or the queue was made."""
+        with self._changed:
+            return time.monotonic() - self._idle_since_s
+
     def take(self, most: int, timeout_s: float | None = None) -> "Taken | object | None":
         """Up to ``most`` rows of one chunk, END_OF_PARTITION, or None at the end; waits for one of them.
 
@@ -96,11 +108,16 @@ class RowQueue:
                     left_s = None if deadline_s is None else deadline_s - time.monotonic()
                     if left_s is not None and left_s <= 0:
                         raise TimeoutError(f"no row came within {timeout_s:g} s")
-                    self._changed.wait(left_s)
+                    self._num_takers += 1
+                    try:
+                        self._changed.wait(left_s)
+                    finally:
+                        self._num_takers -= 1
             chunk = self._open
             taken = self._rows[self._at : self._at + most]
             self._at += len(taken)
             self.num_taken += len(taken)
+            self._idle_since_s = time.monotonic()
             is_done = self._at >= len(self._rows)
             if is_done:
                 self._open, self._rows = None, []

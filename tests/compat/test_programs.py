@@ -43,7 +43,6 @@ def test_a_graph_with_a_ps_is_fed_by_spark_and_leaves_a_checkpoint(programs, tmp
     assert ps_digits.run(programs, PACKAGE, str(tmp_path)) >= 30
 
 
-@pytest.mark.skip(reason="it stood still once, in a whole run of the suite, in TFCluster.train; why is not known yet")
 def test_keras_is_fed_by_spark_through_the_pipeline_and_its_model_scores(programs, tmp_path):
     import feed_digits
 

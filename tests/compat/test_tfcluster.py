@@ -97,6 +97,16 @@ def test_what_a_map_fun_raises_while_it_is_fed_is_told_with_its_own_traceback(st
         cluster.shutdown()
 
 
+def test_workers_that_wait_for_each_other_without_rows_for_all_end_the_run_once_with_who_starves(start, sc, tmp_path):
+    cluster = start(programs.wait_for_one_another, {"folder": str(tmp_path)}, 2, input_mode=SPARK)
+    told = r"worker:\d has taken no row for \d+ s, over the feed_timeout of 1, .*, and worker:\d waits for rows"
+    with pytest.raises(ClusterError, match=told):
+        cluster.train(sc.parallelize(range(100), 1), num_epochs=1, feed_timeout=1)
+    with pytest.raises(ClusterError, match=told):
+        cluster.shutdown()
+    assert not [node for node in cluster.cluster_info if psutil.pid_exists(node["pid"])]
+
+
 def test_a_row_of_another_type_is_named_and_an_error_of_the_rdd_stays_its_own(start, sc, tmp_path):
     cluster = start(programs.take, {"folder": str(tmp_path)}, 1, input_mode=SPARK)
     with pytest.raises(DataError, match="row 0 of its partition cannot be fed: column 1 holds a object"):

@@ -2,10 +2,12 @@
 
 import contextlib
 import threading
+import time
 
 import psutil
 import pytest
 
+from sparkcv.cluster.stream import connect
 from sparkcv.compat.manager import Manager
 from sparkcv.compat.TFNode import DataFeed
 from sparkcv.errors import ClusterError, DataError, RoleFailedError, UsageError
@@ -27,7 +29,7 @@ class Node:
     def __init__(self, desk, role=WORKER, attempt=0, where=None):
         self.intake = Intake(HOST, SECRET, ["input", "output", "error", "more"])
         introduction = ["node", role, attempt, HOST, self.intake.port, where or place()]
-        self.link = DeskLink((HOST, desk.port), SECRET, introduction, self.intake.end)
+        self.link = DeskLink((HOST, desk.port), SECRET, introduction, self.intake.end, self.intake.state)
         self.manager = Manager(["input", "output", "error"], self.intake, lambda: self.link.say("enough"))
 
     def feed(self, train_mode=True, **more):
@@ -245,6 +247,57 @@ def test_a_program_that_returns_before_it_took_all_is_told_of(desk):
 def test_a_worker_that_takes_nothing_is_given_up_with_the_number_of_rows(desk, node):
     with pytest.raises(ClusterError, match=r"worker:0 has taken no row .* over the feed_timeout of 0.1, while 10 rows"):
         Task(desk, range(10), timeout_s=0.1).finish()
+
+
+def ask(desk, *question):
+    with connect((HOST, desk.port), SECRET) as stream:
+        stream.send(list(question))
+        return stream.receive(TIMEOUT_S)
+
+
+def test_who_starves_while_another_takes_nothing_is_named_and_all_feeding_ends_at_once():
+    with Desk(HOST, SECRET, ["worker:0", "worker:1", "worker:2"]) as desk:
+        nodes = [Node(desk, f"worker:{at}") for at in range(3)]
+        waiting = [threading.Thread(target=node.feed().next_batch, args=(1,)) for node in nodes[1:]]
+        for thread in waiting:
+            thread.start()
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while not all(node.intake.state()[0] for node in nodes[1:]) and time.monotonic() < deadline_s:
+            threading.Event().wait(0.01)
+        told = "worker:0 took none, and worker:1 and worker:2 wait for rows and get none: workers that"
+        answer = ask(desk, "give_up", "worker:0", 0.0, "worker:0 took none")
+        assert answer[0] == "failed"
+        assert answer[1].startswith(told)
+        assert desk.given_up == answer[1]
+        with pytest.raises(RoleFailedError, match=told):
+            Task(desk, [1]).finish()
+        desk.end()
+        for thread in waiting:
+            thread.join()
+        for node in nodes:
+            node.die()
+
+
+def test_a_worker_that_is_busy_with_the_rows_of_others_is_not_given_up(desk, node):
+    task = Task(desk, [1], queue="more")
+    node.feed(qname_in="more").next_batch(1)
+    task.finish()
+    kind, idle_s = ask(desk, "give_up", WORKER, 1000.0, "it took none of mine")
+    assert kind == "taking"
+    assert 0 <= idle_s < 1000
+    assert not desk.given_up
+    assert ask(desk, "ask", WORKER)[0] == "up"
+
+
+def test_of_several_workers_the_one_that_was_given_the_fewest_is_next():
+    with Desk(HOST, SECRET, ["worker:0", "worker:1"]) as desk:
+        nodes = [Node(desk, f"worker:{at}", where=f"executor {at}") for at in range(2)]
+        own = [ask(desk, "where", "executor 0", "")[1] for _ in range(3)]
+        others = [ask(desk, "where", "executor 2", "")[1] for _ in range(4)]
+        assert own == ["worker:0"] * 3
+        assert others == ["worker:1"] * 3 + ["worker:0"]
+        for node in nodes:
+            node.die()
 
 
 def test_a_worker_that_never_comes_is_given_up(desk):

@@ -69,6 +69,14 @@ def have_enough(args, ctx):
     note(args, ctx, "took", num_rows=len(rows))
 
 
+def wait_for_one_another(args, ctx):
+    """After its first rows each waits for all others to have theirs, as collective steps do."""
+    ctx.get_data_feed().next_batch(5)
+    note(args, ctx, "stepped")
+    while len(list(pathlib.Path(args["folder"]).glob("stepped-*"))) < 2:
+        time.sleep(0.1)
+
+
 def misbehave(args, ctx):
     if ctx.job_name == "ps":
         return

@@ -50,9 +50,8 @@ def run(spark, package: str, folder: str) -> float:
         rows = [(picture.reshape(-1).tolist(), int(label)) for picture, label in zip(pictures, labels, strict=True)]
         return spark.createDataFrame(spark.sparkContext.parallelize(rows, 6), ["pixels", "number"])
 
-    args = {"package": package, "steps": 40}
     estimator = (
-        pipeline.TFEstimator(train, args)
+        pipeline.TFEstimator(train, {"package": package})
         .setInputMapping({"pixels": "image", "number": "label"})
         .setModelDir(f"{folder}/model")
         .setExportDir(f"{folder}/export")
@@ -60,6 +59,7 @@ def run(spark, package: str, folder: str) -> float:
         .setMasterNode("chief")
         .setBatchSize(16)
         .setEpochs(3)
+        .setSteps(40)  # 320 of about 900 rows each: no worker may lack rows for a step that the other computes
         .setGraceSecs(5)
     )
     model = (
