@@ -11,36 +11,22 @@ steps on. What hosting takes is some hundredths of a core for each second, not f
 with other things a step takes longer, and more of that falls to it.
 """
 
-import argparse
-import pathlib
 import sys
 
 import side_by_side
 
-HOSTED = str(pathlib.Path(__file__).with_name("hosted.py"))
-
 
 def main() -> int:
     """Compare, and print the row."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photographs", help="unused: the pictures are drawn")
-    parser.add_argument("--rounds", type=int, default=side_by_side.ROUNDS)
-    parser.add_argument("--steps", type=int, default=200)
-    flags = parser.parse_args()
-
-    def side(how: str) -> side_by_side.Sample:
-        return side_by_side.run([HOSTED, f"--how={how}", f"--steps={flags.steps}"], {})
-
-    ratio = side_by_side.compare(
+    return side_by_side.main_of_two_ways(
+        __doc__,
         "R4 Spark-hosted ps + worker / the same program by hand",
         "0.98 to 1.02",
-        lambda: side("spark"),
-        lambda: side("hand"),
+        program="hosted.py",
+        ways=("spark", "hand"),
+        count=("steps", 200),
         unit="steps/s",
-        rounds=flags.rounds,
     )
-    print(ratio.row())
-    return 0
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ A side is a command that measures itself, without import and start-up, and print
 ``{"items": ..., "wall_s": ..., "cpu_s": ...}``. ``cpu_s`` is of all processes that the work keeps busy, daemons too.
 """
 
+import argparse
 import dataclasses
 import json
 import os
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -80,6 +82,28 @@ def run(argv: Sequence[str], env: dict[str, str]) -> Sample:
         sys.stderr.buffer.write(done.stderr)
         raise SystemExit(f"{' '.join(argv)} ended with exit code {done.returncode}")
     return Sample(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def main_of_two_ways(
+    doc: str, name: str, goal: str, *, program: str, ways: tuple[str, str], count: tuple[str, int], unit: str
+) -> int:
+    """Be the command of a bench whose sides are one ``program`` with ``--how`` of two ``ways``; print the row.
+
+    ``count`` is the flag, with its default, of how many items a side works through.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photographs", help="unused: what is worked on is made here")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument(f"--{count[0]}", type=int, default=count[1])
+    flags = parser.parse_args()
+    path = str(pathlib.Path(__file__).with_name(program))
+
+    def side(how: str) -> Sample:
+        return run([path, f"--how={how}", f"--{count[0]}={getattr(flags, count[0])}"], {})
+
+    ratio = compare(name, goal, lambda: side(ways[0]), lambda: side(ways[1]), unit=unit, rounds=flags.rounds)
+    print(ratio.row())
+    return 0
 
 
 class Watch:

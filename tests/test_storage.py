@@ -235,6 +235,20 @@ def _client_of(url, sender):
     sender.send((os.getppid(), len(mine) == 1 and id(mine[0]) not in inherited))
 
 
+def test_a_folder_is_fetched_with_all_below_it_and_an_empty_one_is_made(tmp_path):
+    url = f"memory://fetched-{uuid.uuid4().hex}"
+    storage.write_bytes(f"{url}/a", b"1")
+    storage.write_bytes(f"{url}/b/c/d", b"22")
+    assert storage.fetch_dir(f"{url}/", tmp_path / "got") == 3
+    assert (tmp_path / "got/a").read_bytes() == b"1"
+    assert (tmp_path / "got/b/c/d").read_bytes() == b"22"
+    (tmp_path / "empty").mkdir()
+    assert storage.fetch_dir(str(tmp_path / "empty"), tmp_path / "none") == 0
+    assert (tmp_path / "none").is_dir()
+    with pytest.raises(MissingFileError, match="nowhere"):
+        storage.fetch_dir(f"{url}/nowhere", tmp_path / "other")
+
+
 def test_fetch_into_a_folder_that_is_not_there_says_so(tmp_path):
     (tmp_path / "f").write_bytes(b"1")
     with pytest.raises(MissingFileError, match="nowhere"):

@@ -4,12 +4,15 @@ import re
 import signal
 import sys
 
+from sparkcv import errors
 from sparkcv.cluster.memory import missing_mb, overrun
+from sparkcv.errors import ClusterError, SparkcvError
 
-__all__ = ["heart", "known", "loss_sentence", "one_line", "spark_sentence"]
+__all__ = ["heart", "known", "loss_sentence", "one_line", "own_error", "spark_sentence"]
 
 _MAX_ERROR_CHARS = 600
 _PYTHON_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit): .*", re.MULTILINE)
+_OWN_ERROR = re.compile(r"\bsparkcv\.errors\.(\w+): (.+)")
 _VERSIONS = re.compile(
     r"PYTHON_VERSION_MISMATCH\].*?worker has different version: (\S+) than that in driver: ([\d.]*\d)", re.DOTALL
 )
@@ -34,6 +37,20 @@ def heart(text: str) -> str:
     if python:
         return one_line(python[-1])
     return one_line(" ".join(line for line in text.splitlines() if not line.lstrip().startswith("at ")))
+
+
+def own_error(text: str) -> SparkcvError | None:
+    """The error of ours that a task raised, as the tracebacks in Spark's text have it; None for an error of others.
+
+    One whose name is not known here, where executors run other code of ours, is a ClusterError.
+    """
+    found = _OWN_ERROR.findall(text)
+    if not found:
+        return None
+    name, message = found[-1]  # what came of those before
+    kind = getattr(errors, name, None)
+    is_ours = isinstance(kind, type) and issubclass(kind, SparkcvError)
+    return kind(message.strip()) if kind is not None and is_ours else ClusterError(message.strip())
 
 
 def loss_sentence(text: str) -> str:

@@ -12,17 +12,17 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sparkcv import errors, logs
+from sparkcv import logs
 from sparkcv.cluster.channel import new_secret
 from sparkcv.cluster.launchers import Launcher
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from sparkcv.cluster.launchers.detached import DetachedLauncher
 from sparkcv.cluster.session import default_fs
-from sparkcv.cluster.spark_errors import spark_sentence
+from sparkcv.cluster.spark_errors import own_error
 from sparkcv.cluster.topology import Role
 from sparkcv.compat.closure import Call, check_call, dump
 from sparkcv.compat.cluster_run import ClusterRun, order_of, policy_of, set_up_log
-from sparkcv.errors import ClusterError, DataError, SparkcvError, UsageError
+from sparkcv.errors import RoleFailedError, UsageError
 from sparkcv.feeding.desk import Desk
 from sparkcv.feeding.feeder import FeedPlan, feed
 
@@ -153,8 +153,8 @@ class TFCluster:
                 yield
         except Exception as err:
             text = str(getattr(err, "java_exception", "")) + str(err)
-            told = _told_in(text, spark_sentence(err))
-            is_of_run = isinstance(told, errors.RoleFailedError) or "ChannelError" in text
+            told = own_error(text)
+            is_of_run = isinstance(told, RoleFailedError) or "ChannelError" in text
             failure = self._run.failure_within(_VERDICT_S if is_of_run else _POLL_S)
             if failure is not None:
                 raise failure from None
@@ -299,12 +299,3 @@ def _session(sc: "SparkContext") -> "SparkSession":
 def _feed_all(plan: FeedPlan, rows: Iterable[Any]) -> None:
     for _ in feed(plan, rows):
         pass
-
-
-def _told_in(text: str, sentence: str) -> SparkcvError | None:
-    """Our own error that a feeding task raised, as Spark's text has it; None if it was another's, the user's own."""
-    for kind in (DataError, errors.RoleFailedError, ClusterError):
-        name = f"{kind.__module__}.{kind.__name__}: "
-        if name in text:
-            return kind(sentence.removeprefix(name))
-    return None

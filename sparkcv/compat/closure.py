@@ -49,13 +49,19 @@ def dump(call: Call) -> bytes:
     """``call`` as bytes for Spark's task data; raises UsageError for a function or arguments that cannot travel."""
     from pyspark import cloudpickle
 
-    for what, value in (("map_fun " + name_of(call.map_fun), call.map_fun), ("tf_args", call.tf_args)):
+    def pickled(value: Any) -> bytes | Exception:
         try:
-            cloudpickle.dumps(value)
-        except Exception as err:  # whatever a __reduce__ of the user's raises
-            raise UsageError(f"{what} cannot be sent to the executors: {type(err).__name__}: {err}") from err
-    data: bytes = cloudpickle.dumps((call.map_fun, call.tf_args, call.secret))
-    return data
+            data: bytes = cloudpickle.dumps(value)
+        except Exception as err:  # noqa: BLE001 - whatever a __reduce__ of the user's raises
+            return err
+        return data
+
+    data = pickled((call.map_fun, call.tf_args, call.secret))
+    if isinstance(data, bytes):
+        return data
+    is_of_args = isinstance(pickled(call.map_fun), bytes)
+    what = "tf_args" if is_of_args else "map_fun " + name_of(call.map_fun)
+    raise UsageError(f"{what} cannot be sent to the executors: {type(data).__name__}: {data}") from data
 
 
 def load(data: bytes) -> Call:

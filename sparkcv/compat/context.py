@@ -90,13 +90,10 @@ class TFNodeContext:
         self._num_staged += 1
         target = os.path.join(self._scratch_dir, f"staged-{self._num_staged}", storage.basename(url))
         os.makedirs(os.path.dirname(target))
-        if not storage.is_dir(url):
+        if storage.is_dir(url):
+            storage.fetch_dir(url, target)
+        else:
             storage.fetch(url, target)
-            return target
-        for entry in storage.walk(url):
-            path = os.path.join(target, entry.url[len(url) + 1 :])
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            storage.fetch(entry.url, path)
         return target
 
     def publish(self, local: str, url: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sparkcv import storage
+from sparkcv.cluster.launchers.barrier import gpus_of
 from sparkcv.errors import ModelError, UsageError
 
 __all__ = ["SavedModelPlan", "columns_of", "predict"]
@@ -115,8 +116,8 @@ def _set_devices() -> None:
     from pyspark import TaskContext
 
     context = TaskContext.get()
-    if context is not None and "gpu" in context.resources():
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(context.resources()["gpu"].addresses)
+    if context is not None and (gpus := gpus_of(context)):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
 
 
 def _local(url: str) -> str:
@@ -127,8 +128,5 @@ def _local(url: str) -> str:
         return local
     root = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None
     target = tempfile.mkdtemp(prefix="saved-model-", dir=root)
-    for entry in storage.walk(url):
-        path = os.path.join(target, entry.url[len(url) + 1 :])
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        storage.fetch(entry.url, path)
+    storage.fetch_dir(url, target)
     return target

@@ -1,7 +1,6 @@
 """Small tools round a Spark stage of numbered pieces: its rows, its name, its progress, its failure as a sentence."""
 
 import contextlib
-import re
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,14 +10,13 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from sparkcv import errors, logs
-from sparkcv.cluster.spark_errors import known
-from sparkcv.errors import ClusterError, SparkcvError
+from sparkcv import logs
+from sparkcv.cluster.spark_errors import known, own_error
+from sparkcv.errors import ClusterError
 
 __all__ = ["job_group", "map_pieces", "num_done_tasks", "translated"]
 
 _GROUP = "spark.jobGroup.id"
-_RAISED = re.compile(r"sparkcv\.errors\.(\w+): (.+)")
 _log = logs.get(__name__)
 
 
@@ -79,16 +77,10 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as err:
-        raise _sentence(str(err)) from err
+        raise own_error(str(err)) or _of_spark(str(err)) from err
 
 
-def _sentence(text: str) -> SparkcvError:
-    raised = _RAISED.findall(text)
-    if raised:
-        name, message = raised[-1]
-        kind = getattr(errors, name, None)
-        is_ours = isinstance(kind, type) and issubclass(kind, SparkcvError)
-        return kind(message.strip()) if kind is not None and is_ours else ClusterError(message.strip())
+def _of_spark(text: str) -> ClusterError:
     if told := known(text):
         return ClusterError(f"the Spark stage failed: {told}")
     if "Python worker exited unexpectedly" in text or "ExecutorLostFailure" in text:

@@ -7,6 +7,7 @@ import pytest
 
 from sparkcv.cluster.launchers.barrier import BarrierLauncher
 from tests.contracts.local_launcher import LocalLauncher
+from tests.spark_programs import add_programs
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).with_name("programs")
@@ -22,9 +23,7 @@ def local():
 @pytest.fixture(scope="session")
 def barrier_spark(spark):
     """The session's Spark, its executors able to import the test programs."""
-    for path in sorted(PROGRAMS.glob("*.py")):
-        spark.sparkContext.addPyFile(str(path))
-    return spark
+    return add_programs(spark, PROGRAMS)
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from sparkcv.cluster.spark_errors import heart, loss_sentence
+from sparkcv.cluster.spark_errors import heart, loss_sentence, own_error
+from sparkcv.errors import ChannelError, ClusterError, DataError
 
 STAGE = (
     "Job aborted due to stage failure: Could not recover from a failed barrier ResultStage. Most recent failure "
@@ -96,3 +97,21 @@ def test_the_heart_of_a_message_is_one_sentence(text, sentence):
 )
 def test_a_lost_executor_is_one_sentence(reason, sentence):
     assert loss_sentence(reason).endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("Traceback\nsparkcv.errors.DataError: row 0 is odd\n\tat java.Some", DataError("row 0 is odd")),
+        ("sparkcv.errors.StorageError: no\nwhich was the cause of\nsparkcv.errors.DataError: late", DataError("late")),
+        ("x.PythonException: sparkcv.errors.ChannelError: gone ", ChannelError("gone")),
+        ("ValueError: no good", None),
+        ("sparkcv.errors.NoSuchError: no good", ClusterError("no good")),
+        ("my_sparkcv.errors.DataError: of a user", None),
+        ("", None),
+    ],
+)
+def test_our_own_error_is_found_in_sparks_text_and_no_other(text, error):
+    found = own_error(text)
+    assert type(found) is type(error)
+    assert str(found) == str(error)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sparkcv.compat import TFCluster
+from tests.spark_programs import add_programs
 
 PROGRAMS = Path(__file__).with_name("programs")
 sys.path.append(str(PROGRAMS))  # the tests hand over the programs' functions, which must be the executors' own
@@ -17,9 +18,7 @@ TIMEOUT_S = 90
 @pytest.fixture(scope="session")
 def compat_spark(spark):
     """The session's Spark, its executors able to import the programs."""
-    for path in sorted(PROGRAMS.glob("*.py")):
-        spark.sparkContext.addPyFile(str(path))
-    return spark
+    return add_programs(spark, PROGRAMS)
 
 
 @pytest.fixture

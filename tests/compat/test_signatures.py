@@ -84,11 +84,11 @@ def test_every_param_of_stocks_pipeline_is_there():
 
 def test_paths_are_absolute_as_in_stock(monkeypatch):
     monkeypatch.setenv("LOGNAME", "me")
-    hdfs = context.TFNodeContext(defaultFS="hdfs://nn:8020", working_dir="/work")
+    hdfs = context.TFNodeContext(defaultFS="hdfs://nn:8020", working_dir="/home/me")
     assert hdfs.absolute_path("a/b") == "hdfs://nn:8020/user/me/a/b"
     assert hdfs.absolute_path("/a/b") == "hdfs://nn:8020/a/b"
     assert hdfs.absolute_path("s3a://a/b") == "s3a://a/b"
-    local = context.TFNodeContext(defaultFS="file://", working_dir="/work/here")
-    assert local.absolute_path("a/b") == "file:///work/here/a/b"
+    local = context.TFNodeContext(defaultFS="file://", working_dir="/home/me/here")
+    assert local.absolute_path("a/b") == "file:///home/me/here/a/b"
     assert local.absolute_path("/a/b") == "file:///a/b"
     assert context.TFNodeContext(defaultFS="odd://x").absolute_path("a") == "odd://x/a"

@@ -23,13 +23,13 @@ def main() -> int:
     flags = parser.parse_args()
     sys.path[:0] = [str(HERE.parents[2]), str(HERE)]
     from sparkcv.cluster.session import spark_session
+    from tests.spark_programs import add_programs
 
     conf = {"spark.jars": flags.jar} if flags.jar else {}
     for name in flags.names:
         # A Spark of its own each, as a failed TFCluster stops it.
         with tempfile.TemporaryDirectory() as folder, spark_session(name, num_executors=3, conf=conf) as spark:
-            for path in HERE.glob("*.py"):
-                spark.sparkContext.addPyFile(str(path))
+            add_programs(spark, HERE)
             try:
                 told = importlib.import_module(name).run(spark, flags.package, folder)
             except (Exception, SystemExit) as err:  # noqa: BLE001 - it is what is to be seen
