@@ -1,7 +1,12 @@
 """Storage on an HDFS with Kerberos and privacy, as an ordinary person; and each way in which one is not let in."""
 
 import os
+import re
+import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +17,7 @@ from sparkcv.storage.kerberos import kdc, ticket
 from tests.hadoop.kinit import shift_clock, shift_ticket
 
 pytestmark = pytest.mark.hadoop
+ROOT = Path(__file__).parents[2]
 WHO = r"alice@SPARKCV\.TEST"
 
 
@@ -84,6 +90,22 @@ def test_a_namenode_that_wants_kerberos_and_privacy_says_so_at_once(secured_clus
     monkeypatch.setenv("HADOOP_CONF_DIR", str(folder))
     with pytest.raises(AccessError, match=rf"wants Kerberos and privacy, while .* is simple by .* run kinit {WHO}"):
         storage.exists(f"{home}/x")
+
+
+def test_a_kdc_that_is_gone_for_good_ends_a_job_with_the_sentence(secured_cluster, log_in, tmp_path):
+    home = log_in(secured_cluster.kdc.login("alice"), wait_s=2)
+    with socket.socket() as closed:  # the real one must live on: nobody listens here
+        closed.bind(("127.0.0.1", 0))
+        gone = f"127.0.0.1:{closed.getsockname()[1]}"
+        config = tmp_path / "krb5.conf"
+        config.write_text(secured_cluster.kdc.config.read_text().replace(secured_cluster.kdc.address, gone))
+        command = [sys.executable, "-m", "jobs.train_image_classifier", "--dataset_dir", f"{home}/data"]
+        command += ["--dataset_name", "shapes", "--train_dir", f"{home}/gone", "--model_name", "lenet"]
+        env = os.environ | {"KRB5_CONFIG": str(config)}
+        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    said = rf"the KDC of realm SPARKCV\.TEST, {gone}, does not answer, so {WHO} cannot log in .* then run kinit {WHO}"
+    assert re.search(rf"^train_image_classifier\.py: .*{said}", done.stderr, re.MULTILINE), done.stderr
+    assert done.returncode == 1
 
 
 def test_a_kdc_that_is_silent_is_waited_for(secured_cluster, log_in):

@@ -28,6 +28,7 @@ from sparkcv.storage.hdfs import identity
 
 DAY = "2026-01-01"
 BATCH_SIZE = 4
+LOOK_S = 60  # on a slow machine the first token has all but ended when the roles begin, which are to be looked at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,7 @@ def work(config: TokenConfig) -> str:
             raise PreemptedError(
                 f"training: {_stopped(_train, spark, config)}\nscoring: {_stopped(_score, spark, config)}"
             )
-        until_s = first.max_date_s
+        until_s = max(first.max_date_s, time.time() + LOOK_S)
         with _HeldScoring(spark, config) as held:
             said = supervisor.run(
                 spark, "token_programs:read_on", roles(0, 2), {"url": f"{config.home}/stream", "until_s": until_s}
