@@ -21,8 +21,7 @@ def cut_links(bench: Bench) -> None:
     """T11: ps and worker:1, then all and the driver, cut for 20 s: no restart; for ever: all begin at new addresses."""
     while not bench.is_over:
         _cut_for_a_while_then_from_the_driver(bench)
-        if not bench.is_over:
-            _cut_from_the_ps_for_ever(bench)
+        _cut_from_the_ps_for_ever(bench)
 
 
 def _cut_for_a_while_then_from_the_driver(bench):
