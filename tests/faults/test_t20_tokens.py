@@ -130,7 +130,7 @@ def test_t20_a_run_outlives_its_tokens_and_without_the_refresh_it_says_so_and_st
     assert not [(place, form) for place, data in seen.items() for form in passwords if form in data]
     # What is given to executors as a variable is in all of these: they were read, and would have shown a password.
     shown = {place for place, data in seen.items() if canary.encode() in data}
-    assert shown >= {"environ", "events", "page environment", "told environment"}
+    assert shown >= {"environ", "events", "told environment"}  # of which the page is made, by a browser
     assert_nothing_is_left(running)
     assert not token_folders(running)
     # Nobody else reads what a private run left.
