@@ -1,10 +1,11 @@
 """``make yarn-demo``: every job by ``spark-submit`` in cluster mode, on a real HDFS and a real YARN that it starts.
 
-It builds both zips, uploads the Python archive and pictures that it draws, submits convert, train, evaluate, export and
-batch inference one after the other, prints YARN's own word on each, reads the Parquet back, and stops all it started.
+It builds both zips, uploads the Python archive and pictures that it draws, submits convert, train, evaluate and export
+side by side, and batch inference, prints YARN's own word on each, reads the Parquet back, and stops all it started.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import getpass
 import os
@@ -19,7 +20,7 @@ import time
 from sparkcv import logs, storage, synthetic
 from sparkcv.driver.demo import DATE, read_back
 from tests.hadoop import Hadoop, hadoop
-from tests.hadoop.submit import ROOT, Submission, spark_home, submit
+from tests.hadoop.submit import ROOT, Submission, spark_home, start_submit
 
 NAME = "shapes"
 
@@ -86,28 +87,38 @@ def run(cluster: Hadoop, archive: str | None, work: pathlib.Path, size: Size) ->
         storage.publish_dir(str(pictures / split), f"{home}/pictures/{split}")
     say(f"drew pictures of {len(synthetic.CLASSES)} classes and put them into {home}/pictures")
     ended: list[Ended] = []
-    for job, words, num_executors in jobs(home, size):
-        say(f"submitting {job}")
+    for stage in stages(home, size):
+        say(f"submitting {' and '.join(job for job, _, _ in stage)}")
         started_s = time.monotonic()
-        done = submit(
-            cluster,
-            f"jobs/{job}",
-            words,
-            num_executors=num_executors,
-            options=["--queue", "default", "--executor-memory", "2G"],
-            conf={"spark.dynamicAllocation.enabled": "false", "spark.yarn.maxAppAttempts": "1"},
-            archive=archive,  # type: ignore[arg-type]
-            timeout_s=1200,
-        )
-        ended.append(Ended(job, done.app_id, done.final_status, time.monotonic() - started_s))
-        tell(done, is_first=len(ended) == 1)
-        if done.final_status != "SUCCEEDED":
+        with contextlib.ExitStack() as stack:
+            running = [start(cluster, archive, *words) for words in stage]
+            for one in running:
+                stack.callback(one.end)  # of two at once, neither outlives the other's failure
+            for (job, _, _), one in zip(stage, running, strict=True):
+                done = one.wait()
+                ended.append(Ended(job, done.app_id, done.final_status, time.monotonic() - started_s))
+                tell(done, is_first=len(ended) == 1)
+        if any(one.final_status != "SUCCEEDED" for one in ended):
             return ended, ""
     return ended, check(home, work, pictures / "test")
 
 
-def jobs(home: str, size: Size) -> list[tuple[str, list[str], int]]:
-    """The five jobs, their words, and the executors of each."""
+def start(cluster: Hadoop, archive: str | None, job: str, words: list[str], num_executors: int) -> Submission:
+    """Submit one job by the README's command."""
+    return start_submit(
+        cluster,
+        f"jobs/{job}",
+        words,
+        num_executors=num_executors,
+        options=["--queue", "default", "--executor-memory", "2G"],
+        conf={"spark.dynamicAllocation.enabled": "false", "spark.yarn.maxAppAttempts": "1"},
+        archive=archive,
+        timeout_s=1200,
+    )
+
+
+def stages(home: str, size: Size) -> list[list[tuple[str, list[str], int]]]:
+    """The five jobs, their words, and the executors of each; those of one stage run at once."""
     data = ["--dataset_dir", f"{home}/slim_data", "--dataset_name", NAME]
     net = ["--model_name", size.model_name]
     train = [*data, "--dataset_split_name", "train", "--train_dir", f"{home}/slim_train", *net]
@@ -120,11 +131,13 @@ def jobs(home: str, size: Size) -> list[tuple[str, list[str], int]]:
     export = ["--checkpoint_path", f"{home}/slim_train", "--model_dir", f"{home}/model", *data, *net]
     score = ["--input", f"{home}/pictures/test", "--model_dir", f"{home}/model", "--date", DATE]
     return [
-        ("convert_images.py", convert, 2),
-        ("train_image_classifier.py", train, 3),
-        ("eval_image_classifier.py", evaluate, 1),
-        ("export_inference_graph.py", [*export, "--image_size", str(size.image_size)], 1),
-        ("batch_inference.py", [*score, "--output_dir", f"{home}/scores", "--top_k", "3"], 2),
+        [("convert_images.py", convert, 2)],
+        [("train_image_classifier.py", train, 3)],
+        [
+            ("eval_image_classifier.py", evaluate, 1),
+            ("export_inference_graph.py", [*export, "--image_size", str(size.image_size)], 1),
+        ],
+        [("batch_inference.py", [*score, "--output_dir", f"{home}/scores", "--top_k", "3"], 2)],
     ]
 
 
