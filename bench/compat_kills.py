@@ -65,6 +65,8 @@ def case(package: str, mode: str, victim: str, bound_s: float) -> str:
                     told_s = time.monotonic() - began_s
                 time.sleep(0.1)
             end_s = time.monotonic() - began_s
+            if told_s is None and FAILURE.search(own_words(log, before)):  # it said so as it ended
+                told_s = end_s
             told = "never" if told_s is None else f"{told_s:.1f} s"
             end = (
                 f"hung at {bound_s:.0f} s"

@@ -13,7 +13,7 @@ import launcher_bodies as bodies
 import psutil
 import pytest
 
-TIMEOUT_S = 60
+TIMEOUT_S = 240  # the guard against a hang: of three Sparks at once on two cores each is slow
 
 
 def wait_until(check, what: str):

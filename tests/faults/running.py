@@ -22,6 +22,7 @@ from sparkcv.train import checkpoint
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "SPARKCV_RUN_UNDER_TEST"  # in the environment of each process of a run
 PROGRAM = "SPARKCV_PROGRAM_UNDER_TEST"
+PACED = "tests.faults.paced:main"
 HANG_S = 300  # the guard against a hang of any wait; no test asserts a time
 _POLL_S = 0.05
 _PROGRAMS = ("train: ", "train_image_classifier.py: ")
@@ -63,7 +64,7 @@ class Run:
 
     ``flags`` are the job's, ``env`` its further variables. Without ``max_number_of_steps`` it trains until ``stop``.
     ``job`` is the module that is the job: this folder's without Spark, or the real one; ``program`` is what roles of
-    the former train by, if not by the real one. ``tmp`` is where it keeps what is temporary, ``pid`` its driver.
+    the former train by, "" for the real one as it is. ``tmp`` is where it keeps what is temporary, ``pid`` its driver.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Run:
         flags: dict,
         env: dict | None = None,
         job: str = "tests.faults.job",
-        program: str = "",
+        program: str = PACED,
     ) -> None:
         self.flags = {**FLAGS, **flags}
         self.url = str(self.flags["train_dir"])
