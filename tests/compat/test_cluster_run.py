@@ -12,6 +12,7 @@ import compat_programs as programs
 import psutil
 import pytest
 
+from sparkcv import storage
 from sparkcv.cluster.recovery import RestartPolicy
 from sparkcv.cluster.topology import Role
 from sparkcv.compat.closure import Call, dump
@@ -88,6 +89,17 @@ def kill_once(notes, name="waits"):
     killer = threading.Thread(target=lambda: os.kill(notes.wait(name)[0], signal.SIGKILL))
     killer.start()
     return killer
+
+
+@pytest.mark.hadoop
+def test_files_on_hdfs_are_staged_to_this_machine_and_published_there(start, hdfs, notes, tmp_path):
+    storage.write_bytes(f"{hdfs}/in/a.txt", b"abc")
+    args = {"folder": str(tmp_path), "source": f"{hdfs}/in", "target": f"{hdfs}/out.txt"}
+    start(programs.stage_and_publish, args, ("worker", 1), is_fed=False).shutdown()
+    assert storage.read_bytes(f"{hdfs}/out.txt") == b"ABC"
+    (staged,) = notes.all("staged")
+    assert staged["local"].endswith("/staged-1/in")
+    assert not os.path.exists(staged["local"])  # gone with its node
 
 
 @pytest.mark.parametrize(
