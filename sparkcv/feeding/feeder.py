@@ -59,9 +59,9 @@ def feed(plan: FeedPlan, rows: Iterable[Any], host: str = "") -> Iterator[Any]:
     Returns early, without the rest of the rows, once the worker has enough.
 
     Raises:
-        RoleFailedError: the run has failed; the message is the driver's whole report.
+        RoleFailedError: the run has failed; the message is the driver's whole report. That is also how it ends where
+            the worker took no row for ``plan.timeout_s``.
         DataError: a row that cannot be carried.
-            That is also how it ends where the worker took no row for ``plan.timeout_s``.
         ClusterError: the worker's program returned before it took all.
     """
     rows = iter(rows)

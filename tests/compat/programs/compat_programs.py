@@ -111,7 +111,7 @@ def parallel(args, ctx):
 def stage_and_publish(args, ctx):
     local = ctx.stage(args["source"])
     text = "".join(sorted(path.read_text() for path in pathlib.Path(local).rglob("*.txt")))
-    out = pathlib.Path("published.txt").absolute()
+    out = pathlib.Path(args["folder"], "published.txt")
     out.write_text(text.upper())
     ctx.publish(str(out), args["target"])
     note(args, ctx, "staged", local=local)
