@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from sparkcv.cluster.credentials.desk import enter
 from sparkcv.cluster.credentials.stage import let_in
+from sparkcv.cluster.job_group import job_group
 from sparkcv.cluster.session import spark_session
 from sparkcv.config import ConvertConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.driver.job import run_job
-from sparkcv.predict.stages import job_group
 from sparkcv.records.convert import ConvertReport, convert, prepare
 
 _EXECUTORS = 2

@@ -18,6 +18,7 @@ FLOORS = (
     ("sparkcv.cluster.memory", 1),
     ("sparkcv.cluster.messages", 1),
     ("sparkcv.cluster.spark_errors", 1),
+    ("sparkcv.cluster.job_group", 1),
     ("sparkcv.cluster.seal", 1),
     ("sparkcv.cluster.stream", 1),
     ("sparkcv.cluster.ports", 1),

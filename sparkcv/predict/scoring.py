@@ -20,6 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from sparkcv import logs, storage
 from sparkcv.cluster.credentials.desk import Place, with_tokens
 from sparkcv.cluster.credentials.stage import let_in
+from sparkcv.cluster.job_group import job_group
 from sparkcv.config import ScoreConfig
 from sparkcv.errors import DataError, FileExistsAlreadyError, UsageError
 from sparkcv.predict import manifest as manifests
@@ -29,7 +30,7 @@ from sparkcv.predict.manifest import ModelManifest
 from sparkcv.predict.predictor import check_top_k
 from sparkcv.predict.report import ScoreReport
 from sparkcv.predict.rows import InputFiles, Part
-from sparkcv.predict.stages import job_group, map_pieces, num_done_tasks, translated
+from sparkcv.predict.stages import map_pieces, num_done_tasks, translated
 from sparkcv.predict.staging import Staging, day_url
 from sparkcv.predict.tasks import ScoreTask
 from sparkcv.predict.watching import StageWatch

@@ -1,7 +1,6 @@
-"""Small tools round a Spark stage of numbered pieces: its rows, its name, its progress, its failure as a sentence."""
+"""Small tools round a Spark stage of numbered pieces: its rows, its progress, its failure as a sentence."""
 
 import contextlib
-import uuid
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -10,14 +9,11 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from sparkcv import logs
+from sparkcv.cluster.job_group import group_of
 from sparkcv.cluster.spark_errors import known, own_error
 from sparkcv.errors import ClusterError
 
-__all__ = ["job_group", "map_pieces", "num_done_tasks", "translated"]
-
-_GROUP = "spark.jobGroup.id"
-_log = logs.get(__name__)
+__all__ = ["map_pieces", "num_done_tasks", "translated"]
 
 
 def map_pieces(
@@ -40,27 +36,9 @@ def map_pieces(
         return spark.range(0, count, 1, count).mapInArrow(run, schema)
 
 
-@contextlib.contextmanager
-def job_group(spark: SparkSession, what: str) -> Iterator[None]:
-    """Name the Spark jobs of a block; when it ends by an error, the keyboard included, they are cancelled."""
-    context, group = spark.sparkContext, f"sparkcv-{uuid.uuid4().hex}"
-    context.setJobGroup(group, what, interruptOnCancel=True)
-    try:
-        yield
-    except BaseException:
-        try:
-            context.cancelJobGroup(group)
-        except Py4JError as err:  # the JVM may be what died
-            _log.warning("the Spark job was not cancelled: %s", err)
-        raise
-    finally:
-        with contextlib.suppress(Py4JError):
-            context.setLocalProperty(_GROUP, None)
-
-
 def num_done_tasks(spark: SparkSession) -> Callable[[], int]:
     """Return a function that counts the finished tasks of the jobs that start from now on in this job group."""
-    tracker, group = spark.sparkContext.statusTracker(), spark.sparkContext.getLocalProperty(_GROUP)
+    tracker, group = spark.sparkContext.statusTracker(), group_of(spark)
     before = set(tracker.getJobIdsForGroup(group))
 
     def count() -> int:

@@ -1,7 +1,7 @@
 import pytest
 
 from sparkcv.errors import ClusterError, ModelError, StorageError
-from sparkcv.predict.stages import job_group, map_pieces, translated
+from sparkcv.predict.stages import map_pieces, translated
 
 
 def raised_by(text):
@@ -79,10 +79,3 @@ def test_each_piece_is_a_task(spark):
 
     rows = map_pieces(spark, 7, name, "index long, task long").collect()
     assert sorted(row["index"] for row in rows) == list(range(7)) == sorted(row.task for row in rows)
-
-
-@pytest.mark.spark
-def test_a_job_group_ends_with_its_block(spark):
-    with job_group(spark, "x"):
-        assert spark.sparkContext.getLocalProperty("spark.jobGroup.id")
-    assert spark.sparkContext.getLocalProperty("spark.jobGroup.id") is None

@@ -1,7 +1,7 @@
 """``make yarn-demo``: every job by ``spark-submit`` in cluster mode, on a real HDFS and a real YARN that it starts.
 
-It builds both zips, uploads the Python archive and pictures that it draws, submits convert, then train, then evaluate and
-export side by side, then batch inference, prints YARN's own word on each, reads the Parquet back, and stops all it
+It builds both zips, uploads the Python archive and pictures that it draws, submits convert, then train, then evaluate
+and export side by side, then batch inference, prints YARN's own word on each, reads the Parquet back, and stops all it
 started.
 """
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sparkcv.cluster.credentials import end
 from sparkcv.cluster.credentials.desk import Desk, Place
+from sparkcv.cluster.job_group import group_of
 from sparkcv.cluster.session import bind_host
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import PreemptedError, SparkcvError
@@ -23,7 +24,7 @@ def let_in(spark: "SparkSession", port_range: str | None, then: str) -> Iterator
     Before the driver itself is let in no longer, the jobs of this thread's job group are cancelled: what that raises
     becomes a PreemptedError, which says why and ``then``.
     """
-    context, group = spark.sparkContext, spark.sparkContext.getLocalProperty("spark.jobGroup.id")
+    context, group = spark.sparkContext, group_of(spark)
     end.tell()
     with (
         Desk(*bind_host(spark), PortRange.parse(port_range)) as desk,
