@@ -100,16 +100,16 @@ def test_t20_a_run_outlives_its_tokens_and_without_the_refresh_it_says_so_and_st
         "spark.executorEnv.CANARY": (canary := uuid.uuid4().hex),
     }
     lives_s = os.environ.get("T20_LIVES_S", "0")
-    running = submit(secured_cluster, home, "--lives_s", lives_s, "--steps", "40" if lives_s == "0" else "400", **conf)
+    looked = tmp_path / "looked"
+    words = ["--lives_s", lives_s, "--steps", "40" if lives_s == "0" else "400", "--looked", str(looked)]
+    running = submit(secured_cluster, home, *words, **conf)
     try:
         wait_until(lambda: len(token_folders(running)) == 3, "two agents and a task of scoring with tokens", 300)
-        files = token_folders(running)
-        look(running, files)
+        first = {path: path.read_bytes() for path in token_folders(running)}
+        look(running, first)
         seen = processes_of(running) | pages_of(running)
-        first = [path.read_bytes() for path in files]
-        wait_until(
-            lambda: all(path.read_bytes() != old for path, old in zip(files, first, strict=True)), "newer tokens", 300
-        )
+        wait_until(lambda: all(path.read_bytes() != old for path, old in first.items()), "newer tokens", 300)
+        looked.touch()
         passwords = secrets_of(secured_cluster)
         assert running.exit_code == 0, driver_log(running)
     finally:

@@ -241,19 +241,22 @@ class Submission:
         """Kill the application, as ``yarn application -kill`` does; spark-submit then ends by itself."""
         cli = ["java", *_java_options(self._cluster).split(), "-cp", f"{self._cluster.conf_dir}:{spark_home()}/jars/*"]
         cli += ["org.apache.hadoop.yarn.client.cli.ApplicationCLI", "application", "-kill", self.app_id]
-        done = subprocess.run(cli, env=self._env, capture_output=True, text=True, timeout=_CLI_TIMEOUT_S, check=False)
+        env = self._env | self._ticket()
+        done = subprocess.run(cli, env=env, capture_output=True, text=True, timeout=_CLI_TIMEOUT_S, check=False)
         if done.returncode:
             raise RuntimeError(f"yarn application -kill failed ({done.returncode}): {done.stdout}{done.stderr}")
 
     def end(self) -> None:
         """Kill what still runs of it; fine if nothing does, or if its cluster is gone."""
-        with contextlib.suppress(urllib.error.URLError):
-            if (app_id := self._find()) and self._cluster.application(app_id)["state"] not in _ENDED:
-                self._app_id = app_id
-                self.kill()
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait(30)
+        try:
+            with contextlib.suppress(urllib.error.URLError):
+                if (app_id := self._find()) and self._cluster.application(app_id)["state"] not in _ENDED:
+                    self._app_id = app_id
+                    self.kill()
+        finally:
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGKILL)
+                self.process.wait(30)
 
     def pids(self) -> list[int]:
         """All processes of its containers on this machine: they carry the application's name in their environment."""
@@ -261,6 +264,13 @@ class Submission:
 
     def __repr__(self) -> str:
         return f"<{' '.join(self.command)}: exit {self.process.returncode}, {self._app_id}>\n{self.output[-3000:]}"
+
+    def _ticket(self) -> dict[str, str]:
+        """Whoever submitted by a keytab has no ticket in the environment, and Hadoop's own tools want one."""
+        if self._cluster.kdc is None or "--principal" not in self.command:
+            return {}
+        name = self.command[self.command.index("--principal") + 1].partition("@")[0]
+        return {"KRB5CCNAME": str(self._cluster.kdc.login(name))}
 
     def _find(self) -> str:
         found = self._cluster.daemons["rm"].get(f"/ws/v1/cluster/apps?applicationTags={self._tag}")["apps"] or {}

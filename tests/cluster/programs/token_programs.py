@@ -36,14 +36,14 @@ def wait(ctx):
 
 
 def read_on(ctx):
-    """Read a part of a file, keep it open until a moment, read the rest, and do what makes new connections."""
+    """Read a part of a file, keep it open until a moment and until a local file is there, then read all of it."""
     from sparkcv import storage
 
     url = ctx.params["url"]
     with storage.open_read(url) as file:
         first = file.read(1 << 20)
         ctx.report({"reads": len(first)})
-        while time.time() < ctx.params["until_s"]:
+        while time.time() < ctx.params["until_s"] or not os.path.exists(ctx.params["until_there"]):
             time.sleep(0.2)
         rest = file.read()
     storage.clients._clients.clear()  # the old connection is let in for ever

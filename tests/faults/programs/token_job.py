@@ -28,7 +28,6 @@ from sparkcv.storage.hdfs import identity
 
 DAY = "2026-01-01"
 BATCH_SIZE = 4
-LOOK_S = 60  # on a slow machine the first token has all but ended when the roles begin, which are to be looked at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +40,7 @@ class TokenConfig:
         group="what",
     )
     steps: int = flag(40, "of training", group="what")
+    looked: str = flag("", "a local file that is there once the roles that read on have been looked at", group="what")
     lives_s: float = flag(0.0, "about how many seconds more to train after the first token's end", group="what")
     is_stopped: bool = flag(False, "whether both are to end before they are done", group="what")
 
@@ -55,12 +55,12 @@ def work(config: TokenConfig) -> str:
             raise PreemptedError(
                 f"training: {_stopped(_train, spark, config)}\nscoring: {_stopped(_score, spark, config)}"
             )
-        until_s = max(first.max_date_s, time.time() + LOOK_S)
+        until = {"until_s": first.max_date_s, "until_there": config.looked}
         with _HeldScoring(spark, config) as held:
             said = supervisor.run(
-                spark, "token_programs:read_on", roles(0, 2), {"url": f"{config.home}/stream", "until_s": until_s}
+                spark, "token_programs:read_on", roles(0, 2), {"url": f"{config.home}/stream"} | until
             )
-            if time.time() < until_s or end.ends_s() is not None:
+            if time.time() < first.max_date_s or end.ends_s() is not None:
                 raise RuntimeError(f"the first token has not ended, or nothing renews it: {said}")
             trained = _train(spark, config)
             if config.lives_s > 0:
