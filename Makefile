@@ -14,7 +14,7 @@ demo: setup            ## the whole chain on pictures that it draws: convert, tr
 yarn-demo: setup       ## the jobs on a real HDFS and YARN that it starts on this machine, by spark-submit
 	$(PY) -m tests.yarn.demo
 
-test: setup            ## every test, in three processes; PYTEST_ARGS="..." for others
+test: $(VENV)/.classes ## every test, in three processes; PYTEST_ARGS="..." for others
 	$(PY) -m pytest $(PYTEST_ARGS)
 
 check: setup           ## format, lint, types, layers
@@ -46,6 +46,11 @@ $(VENV)/.done: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is too old; wanted Python 3.11 or newer" >&2; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# A hundred embedded Sparks start in half the time; without it they start all the same.
+$(VENV)/.classes: $(VENV)/.done
+	$(PY) -m sparkcv.cluster.class_data || echo "make: the tests take longer without it" >&2
 	@touch $@
 
 clean:

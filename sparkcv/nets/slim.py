@@ -7,6 +7,8 @@ What is wrong without this file, and what it does about it:
   any net with batch normalisation ends in ``No module named 'tf_keras.legacy_tf_layers'``. The package and its
   submodules are registered in ``sys.modules`` under the old name.
 * tf_slim calls TensorFlow's layers in ways that warn of their deprecation at every layer. ``quiet`` silences that.
+* tf_keras imports pandas, and with it pyarrow, if they are there, to be able to train from a data frame: a ninth of
+  what a role's start takes, for what no role does. It is told that pandas is not there.
 * ``tf.compat.v1`` takes its legacy layers from tf_keras (Keras 2) only when ``TF_USE_LEGACY_KERAS=1`` is set before
   TensorFlow is imported; Keras 3 has none of them. Node processes get it from their launcher; this module sets it for
   everybody who imports a net first.
@@ -33,12 +35,26 @@ _SUBMODULES = ("base", "convolutional", "core", "normalization", "pooling")
 
 def _alias_legacy_layers() -> None:
     """Registers tf_keras' legacy layers under the name by which TensorFlow 2.21 looks for them."""
-    importlib.import_module("tf_keras")
+    with _hidden("pandas"):
+        importlib.import_module("tf_keras")
     if importlib.util.find_spec(_OLD) is not None:
         return
     sys.modules[_OLD] = importlib.import_module(_NEW)
     for name in _SUBMODULES:
         sys.modules[f"{_OLD}.{name}"] = importlib.import_module(f"{_NEW}.{name}")
+
+
+@contextlib.contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """Lets an ``import`` of a package that is not imported yet fail as if it were not installed."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # Python's own way to say so
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 _alias_legacy_layers()

@@ -86,9 +86,11 @@ class Daemon:
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process is there (a zombie is not)."""
+        """Whether its process is there: a zombie is not, unless threads of it still hold its ports."""
+        folder = Path(f"/proc/{self.pid}")
         try:
-            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+            is_over = (folder / "stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+            return not is_over or len(os.listdir(folder / "task")) > 1
         except (FileNotFoundError, ProcessLookupError):
             return False
 

@@ -129,7 +129,7 @@ def yarn(root: Path, rm: Mapping[str, str]) -> dict[str, str]:
         "yarn.nodemanager.sleep-delay-before-sigkill.ms": "2000",
         "yarn.scheduler.minimum-allocation-mb": "128",
         "yarn.scheduler.maximum-allocation-mb": "20480",
-        "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
+        "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "500",
     }
 
 

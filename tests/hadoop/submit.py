@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sparkcv.cluster import class_data
 from tests.hadoop.cluster import Hadoop
 from tests.hadoop.daemons import wait_until
 
@@ -26,7 +27,7 @@ __all__ = ["Submission", "package_zip", "spark_home", "start_submit", "submit"]
 ROOT = Path(__file__).parents[2]
 _LOOPBACK = "127.0.0.1"
 # Several Java processes of a minute each on what may be two cores.
-_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=128m"
 _CLI_TIMEOUT_S = 60
 _LATE_S = 60  # YARN's books follow the end of spark-submit, or of the AM, by a few seconds
 _ENDED = ("FINISHED", "FAILED", "KILLED")
@@ -115,7 +116,7 @@ def environment(cluster: Hadoop, folder: Path, tag: str = "") -> dict[str, str]:
             "SPARK_CONF_DIR": str(folder),
             "SPARK_LOCAL_IP": _LOOPBACK,
             "SPARK_LOCAL_DIRS": str(temporary),
-            "SPARK_SUBMIT_OPTS": f"{_java_options(cluster)} -Djava.io.tmpdir={temporary}",
+            "SPARK_SUBMIT_OPTS": f"{_java_options(cluster)} {class_data.options()} -Djava.io.tmpdir={temporary}",
             "TMPDIR": str(temporary),
         }
     )
@@ -137,8 +138,7 @@ def spark_defaults(cluster: Hadoop) -> dict[str, str]:
         "spark.driver.memory": "512m",
         "spark.driver.memoryOverhead": "512m",
         "spark.executor.memory": "512m",
-        "spark.driver.extraJavaOptions": _java_options(cluster),
-        "spark.executor.extraJavaOptions": _java_options(cluster),
+        **class_data.conf(_java_options(cluster)),
         "spark.yarn.am.extraJavaOptions": _java_options(cluster),
         "spark.yarn.report.interval": "500ms",
         "spark.yarn.scheduler.heartbeat.interval-ms": "500",

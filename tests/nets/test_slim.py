@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import subprocess
 import sys
 import warnings
 
@@ -15,6 +16,11 @@ def test_the_legacy_layers_are_found_under_the_name_that_tensorflow_asks_for(nam
     importlib.import_module("sparkcv.nets.slim")
     assert sys.modules[f"tf_keras.legacy_tf_layers.{name}"].__name__ == f"tf_keras.src.legacy_tf_layers.{name}"
     assert os.environ["TF_USE_LEGACY_KERAS"] == "1"
+
+
+def test_no_role_pays_for_pandas_and_who_wants_it_has_it():
+    code = "import sys, sparkcv.nets.slim as slim; held = 'pandas' in sys.modules; import pandas; sys.exit(held)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
 
 
 def test_batch_normalisation_builds_and_its_moving_statistics_are_model_variables():
