@@ -11,8 +11,10 @@ import time
 from typing import Any
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
+from sparkcv.nets.slim import tf  # first: whoever imports TensorFlow without it has pandas come along
+
+# isort: split
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster.topology import NodeContext, share_of_cores
 from sparkcv.errors import CheckpointError, ClusterError, RecordError, StorageError

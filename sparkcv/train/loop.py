@@ -14,8 +14,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow.compat.v1 as tf
+from sparkcv.nets.slim import tf  # first: whoever imports TensorFlow without it has pandas come along
 
+# isort: split
 from sparkcv import config as configs
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster.topology import NodeContext

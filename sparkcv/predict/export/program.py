@@ -7,8 +7,9 @@ import datetime
 import os
 from typing import Any
 
-import tensorflow.compat.v1 as tf
+from sparkcv.nets.slim import tf  # first: whoever imports TensorFlow without it has pandas come along
 
+# isort: split
 from sparkcv import logs, storage
 from sparkcv.cluster.topology import NodeContext
 from sparkcv.config import ExportConfig
