@@ -15,7 +15,7 @@ from typing import Any
 
 _WARDEN = Path(__file__).with_name("warden.py")
 START_TIMEOUT_S = 120.0
-_POLL_S = 0.1
+_POLL_S = 0.2
 _TAIL_LINES = 12
 
 
