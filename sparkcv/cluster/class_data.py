@@ -67,8 +67,7 @@ def make() -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as folder:
             made = Path(folder) / target.name
-            _run(made, Path(folder))
-            if not made.is_file():
+            if _run(made, Path(folder)) or not made.is_file():  # half of one would be the end of who maps it
                 raise ClusterError(
                     f"Java has not written '{target}'; wanted a Java 17 of one's own, with room for 200 MB"
                 )
@@ -79,8 +78,8 @@ def make() -> Path:
     return target
 
 
-def _run(made: Path, folder: Path) -> None:
-    """Starts Spark in one Java, lets it do a little of everything, and waits for what Java writes at its end."""
+def _run(made: Path, folder: Path) -> int:
+    """Starts Spark in one Java, lets it do a little of everything, and waits until that has ended; its exit code."""
     from pyspark import SparkConf, SparkContext
     from pyspark.errors import PySparkRuntimeError
     from pyspark.java_gateway import launch_gateway
@@ -114,10 +113,11 @@ def _run(made: Path, folder: Path) -> None:
     gateway.shutdown()
     gateway.proc.stdin.close()
     try:
-        gateway.proc.wait(_END_TIMEOUT_S)
+        code: int = gateway.proc.wait(_END_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         gateway.proc.kill()
-        gateway.proc.wait()
+        code = gateway.proc.wait()
+    return code
 
 
 def _spark_home() -> str:

@@ -1,0 +1,56 @@
+"""The class data archive: real Java maps it where it is, starts without a word where it is no good, or not there."""
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from sparkcv.cluster import class_data
+from sparkcv.cluster.session import spark_session
+from sparkcv.errors import StorageError
+
+
+@pytest.fixture
+def archive():
+    """The environment's own, made if nobody has yet."""
+    if not class_data.archive().is_file():
+        subprocess.run([sys.executable, "-m", "sparkcv.cluster.class_data"], check=True, timeout=600)
+    return class_data.archive()
+
+
+@pytest.mark.spark
+def test_driver_and_executors_of_an_embedded_spark_begin_with_it(archive):
+    with spark_session("class data", num_executors=1) as spark:
+        driver = psutil.Process(spark.sparkContext._gateway.proc.pid)
+        javas = [one for one in [driver, *driver.children(recursive=True)] if one.name() == "java"]
+        assert len(javas) == 2
+        assert all(str(archive) in {mapped.path for mapped in one.memory_maps()} for one in javas)
+
+
+def test_one_that_another_java_made_changes_nothing(archive, tmp_path, monkeypatch):
+    whole = bytearray(archive.read_bytes())
+    made_by = whole.index(b"64-Bit Server VM")
+    whole[made_by : made_by + 2] = b"65"
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "a folder"))
+    class_data.archive().parent.mkdir(parents=True)
+    class_data.archive().write_bytes(whole)
+    (quiet, quoted) = class_data.options().split(" ", 1)
+    done = subprocess.run(["java", quiet, quoted.strip('"'), "-version"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "warn" not in done.stderr.lower()
+
+
+def test_without_one_nothing_is_asked_of_java(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert class_data.conf("-Xss2m") == {
+        "spark.driver.extraJavaOptions": "-Xss2m",
+        "spark.executor.extraJavaOptions": "-Xss2m",
+    }
+
+
+def test_an_environment_that_cannot_be_written_to_is_told(tmp_path, monkeypatch):
+    (tmp_path / "share").write_bytes(b"")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    with pytest.raises(StorageError, match=r"cannot write to '\S+/share/sparkcv': Not a directory; wanted an env"):
+        class_data.make()
