@@ -11,8 +11,8 @@ PYTEST_ARGS ?= -n 3 --dist loadgroup --no-loadscope-reorder
 demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
 	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
 
-yarn-demo: setup       ## the jobs on a real HDFS and YARN that it starts on this machine, by spark-submit
-	$(PY) -m tests.yarn.demo
+yarn-demo: setup       ## the jobs on a real HDFS and YARN that it starts, by spark-submit; KERBEROS=1 for secured ones
+	$(PY) -m tests.yarn.demo $(if $(KERBEROS),--kerberos)
 
 test: $(VENV)/.classes ## every test, in three processes; PYTEST_ARGS="..." for others
 	$(PY) -m pytest $(PYTEST_ARGS)

@@ -3,6 +3,10 @@
 It builds both zips, uploads the Python archive and pictures that it draws, submits convert, then train, then evaluate
 and export side by side, then batch inference, prints YARN's own word on each, reads the Parquet back, and stops all it
 started.
+
+With ``--kerberos`` (``make yarn-demo KERBEROS=1``) both have Kerberos and privacy on every wire, and an ordinary user
+submits the five jobs of a small net three times: in cluster mode by a keytab, in client mode by one, and there by a
+ticket.
 """
 
 import argparse
@@ -17,10 +21,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 
 from sparkcv import logs, storage, synthetic
 from sparkcv.driver.demo import DATE, read_back
 from tests.hadoop import Hadoop, hadoop
+from tests.hadoop.kdc import REALM
 from tests.hadoop.submit import ROOT, Submission, spark_home, start_submit
 
 NAME = "shapes"
@@ -40,6 +46,28 @@ class Size:
 
 
 @dataclasses.dataclass(frozen=True)
+class Way:
+    """How jobs are submitted: by whom, in which mode, and with what words, properties and variables more."""
+
+    name: str = ""
+    user: str = dataclasses.field(default_factory=getpass.getuser)
+    deploy_mode: str = "cluster"
+    options: tuple[str, ...] = ()
+    conf: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+SMALL = Size(train_per_class=5, test_per_class=1, model_name="lenet", image_size=28, batch_size=8, num_steps=20)
+# What an operator sets who does not trust the network.
+PRIVATE = {
+    "spark.authenticate": "true",
+    "spark.network.crypto.enabled": "true",
+    "spark.io.encryption.enabled": "true",
+    "spark.sparkcv.allowUnauthenticatedGrpc": "true",
+}
+
+
+@dataclasses.dataclass(frozen=True)
 class Ended:
     """One application, as YARN tells of it."""
 
@@ -50,25 +78,62 @@ class Ended:
 
 
 def main() -> int:
-    """Start the daemons, run the chain, print the table; exit code 0 only if YARN says SUCCEEDED five times."""
+    """Start the daemons, run the chain, print the table; exit code 0 only if YARN says SUCCEEDED of every job."""
     parser = argparse.ArgumentParser(prog="make yarn-demo", description=__doc__)
     parser.add_argument("--steps", type=int, default=Size.num_steps, help="global steps of training")
+    parser.add_argument("--kerberos", action="store_true", help="on a secured HDFS and YARN, a small net, three ways")
     flags = parser.parse_args()
     logs.setup("demo")
     started_s = time.monotonic()
-    say("building dist/sparkcv.zip and dist/Python.zip")
-    subprocess.run([str(ROOT / "build_zip.sh")], check=True, env={**os.environ, "PYTHON": sys.executable})
-    say("starting a NameNode, a DataNode, a ResourceManager and a NodeManager")
-    with hadoop(yarn=True) as cluster, tempfile.TemporaryDirectory(prefix="sparkcv-yarn-demo-") as work:
-        os.environ.update(cluster.env)
-        print("\n".join(f"  {name} pid {daemon.pid}" for name, daemon in cluster.daemons.items()))
-        archive = upload_archive(cluster, ROOT / "dist" / "Python.zip")
-        ended, text = run(cluster, archive, pathlib.Path(work), Size(num_steps=flags.steps))
+    ended, texts = secured() if flags.kerberos else plain(flags.steps)
     print(f"\n{'job':<28} {'application':<34} {'final status':<14} took")
     for one in ended:
         print(f"{one.job:<28} {one.app_id:<34} {one.final_status:<14} {logs.duration(one.elapsed_s)}")
-    print(f"\n{text}\nall daemons are stopped; the demo took {logs.duration(time.monotonic() - started_s)}")
-    return 0 if text and all(one.final_status == "SUCCEEDED" for one in ended) else 1
+    told = "\n".join(texts)
+    print(f"\n{told}\nall daemons are stopped; the demo took {logs.duration(time.monotonic() - started_s)}")
+    return 0 if all(texts) and all(one.final_status == "SUCCEEDED" for one in ended) else 1
+
+
+def plain(steps: int) -> tuple[list[Ended], list[str]]:
+    """Everything with the archive, as the user who calls it."""
+    say("building dist/sparkcv.zip and dist/Python.zip")
+    subprocess.run([str(ROOT / "build_zip.sh")], check=True, env={**os.environ, "PYTHON": sys.executable})
+    with started() as (cluster, work):
+        archive = upload_archive(cluster, ROOT / "dist" / "Python.zip")
+        ended, text = run(cluster, archive, work, Size(num_steps=steps))
+        return ended, [text]
+
+
+def secured() -> tuple[list[Ended], list[str]]:
+    """Everything on a secured cluster, as alice, who is an ordinary user there."""
+    ended: list[Ended] = []
+    texts = []
+    with started(kerberos=True) as (cluster, work):
+        cluster.make_homes()
+        kdc = cluster.kdc
+        by_keytab = ("--principal", f"alice@{REALM}", "--keytab", str(kdc.keytab_of("alice")))
+        nobody, ticket = {"KRB5CCNAME": str(kdc.root / "no-ticket")}, {"KRB5CCNAME": str(kdc.login("alice"))}
+        os.environ.update(ticket)  # of this process, which puts the pictures there and reads the Parquet back
+        for way in (
+            Way("cluster-keytab", "alice", "cluster", by_keytab, PRIVATE, nobody),
+            Way("client-keytab", "alice", "client", by_keytab, PRIVATE, nobody),
+            Way("client-ticket", "alice", "client", (), PRIVATE, ticket),
+        ):
+            say(f"{way.deploy_mode} mode, {way.name.partition('-')[2]}")
+            done, text = run(cluster, None, work / way.name, SMALL, way)
+            ended += done
+            texts.append(text and f"{way.name}: {text}")
+    return ended, texts
+
+
+@contextlib.contextmanager
+def started(*, kerberos: bool = False) -> Iterator[tuple[Hadoop, pathlib.Path]]:
+    """The daemons, which this process finds by its environment, and a folder for what is temporary."""
+    say("starting a NameNode, a DataNode, a ResourceManager and a NodeManager" + (" and a KDC" if kerberos else ""))
+    with hadoop(yarn=True, kerberos=kerberos) as cluster, tempfile.TemporaryDirectory(prefix="sparkcv-demo-") as work:
+        os.environ.update(cluster.env)
+        print("\n".join(f"  {name} pid {daemon.pid}" for name, daemon in cluster.daemons.items()))
+        yield cluster, pathlib.Path(work)
 
 
 def upload_archive(cluster: Hadoop, path: pathlib.Path) -> str:
@@ -79,9 +144,12 @@ def upload_archive(cluster: Hadoop, path: pathlib.Path) -> str:
     return f"hdfs:///user/{getpass.getuser()}/Python.zip"
 
 
-def run(cluster: Hadoop, archive: str | None, work: pathlib.Path, size: Size) -> tuple[list[Ended], str]:
+def run(
+    cluster: Hadoop, archive: str | None, work: pathlib.Path, size: Size, way: Way | None = None
+) -> tuple[list[Ended], str]:
     """Submit the five jobs; returns how each ended, and what the Parquet holds ("" if a job before it failed)."""
-    home = f"{cluster.url}/user/{getpass.getuser()}/demo-{size.model_name}"
+    way = way or Way()
+    home = f"{cluster.url}/user/{way.user}/demo-{way.name or size.model_name}"
     pictures = work / "pictures"
     for split, per_class in (("train", size.train_per_class), ("test", size.test_per_class)):
         synthetic.write_pictures(pictures / split, per_class, seed=0, broken=size.num_broken, by=split)
@@ -92,7 +160,7 @@ def run(cluster: Hadoop, archive: str | None, work: pathlib.Path, size: Size) ->
         say(f"submitting {' and '.join(job for job, _, _ in stage)}")
         started_s = time.monotonic()
         with contextlib.ExitStack() as stack:
-            running = [start(cluster, archive, *words) for words in stage]
+            running = [start(cluster, archive, way, *words) for words in stage]
             for one in running:
                 stack.callback(one.end)  # of two at once, neither outlives the other's failure
             for (job, _, _), one in zip(stage, running, strict=True):
@@ -104,15 +172,17 @@ def run(cluster: Hadoop, archive: str | None, work: pathlib.Path, size: Size) ->
     return ended, check(home, work, pictures / "test")
 
 
-def start(cluster: Hadoop, archive: str | None, job: str, words: list[str], num_executors: int) -> Submission:
+def start(cluster: Hadoop, archive: str | None, way: Way, job: str, words: list[str], num_executors: int) -> Submission:
     """Submit one job by the README's command."""
     return start_submit(
         cluster,
         f"jobs/{job}",
         words,
         num_executors=num_executors,
-        options=["--queue", "default", "--executor-memory", "2G"],
-        conf={"spark.dynamicAllocation.enabled": "false", "spark.yarn.maxAppAttempts": "1"},
+        deploy_mode=way.deploy_mode,
+        options=["--queue", "default", "--executor-memory", "2G", *way.options],
+        conf={"spark.dynamicAllocation.enabled": "false", "spark.yarn.maxAppAttempts": "1", **way.conf},
+        env=way.env,
         archive=archive,
         timeout_s=1200,
     )

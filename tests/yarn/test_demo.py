@@ -1,5 +1,7 @@
 """The demo's chain on the session's daemons: all five jobs in YARN's cluster mode, with the archive's own Python."""
 
+import dataclasses
+
 import pytest
 
 from tests.yarn import demo
@@ -13,8 +15,7 @@ def test_every_job_succeeds_on_yarn_with_the_archive_and_every_picture_is_scored
     for key, value in hadoop_cluster.env.items():
         monkeypatch.setenv(key, value)
     archive = demo.upload_archive(hadoop_cluster, dist_python_zip)
-    size = demo.Size(train_per_class=5, test_per_class=1, model_name="lenet", image_size=28, batch_size=8, num_steps=2)
-    ended, text = demo.run(hadoop_cluster, archive, tmp_path, size)
+    ended, text = demo.run(hadoop_cluster, archive, tmp_path, dataclasses.replace(demo.SMALL, num_steps=2))
     assert [(one.job, one.final_status) for one in ended] == [
         ("convert_images.py", "SUCCEEDED"),
         ("train_image_classifier.py", "SUCCEEDED"),
