@@ -39,7 +39,8 @@ def archive() -> Path:
 
 def jars() -> str:
     """Spark's jars as a class path in a fixed order: an archive holds where the class path begins as it did then."""
-    return os.pathsep.join(sorted(glob.glob(os.path.join(glob.escape(_spark_home()), "jars", "*.jar"))))
+    folder = os.path.realpath(os.path.join(_spark_home(), "jars"))  # an embedded session's SPARK_HOME is one of links
+    return os.pathsep.join(sorted(glob.glob(os.path.join(glob.escape(folder), "*.jar"))))
 
 
 def options() -> str:
@@ -123,7 +124,8 @@ def _run(made: Path, folder: Path) -> int:
 def _spark_home() -> str:
     from pyspark.find_spark_home import _find_spark_home
 
-    return os.path.realpath(_find_spark_home())
+    home: str = _find_spark_home()
+    return home
 
 
 def main() -> int:
