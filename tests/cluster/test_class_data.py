@@ -3,12 +3,11 @@
 import subprocess
 import sys
 
-import psutil
 import pytest
 
 from sparkcv.cluster import class_data
-from sparkcv.cluster.session import spark_session
 from sparkcv.errors import StorageError
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -19,13 +18,21 @@ def archive():
     return class_data.archive()
 
 
+# A process of its own: this one may have a Spark already, from before the archive was made.
+SESSION = """
+import psutil, sys
+from sparkcv.cluster.session import spark_session
+with spark_session("class data", num_executors=1):
+    javas = [one for one in psutil.Process().children(recursive=True) if one.name() == "java"]
+    print(*(sys.argv[1] in {mapped.path for mapped in one.memory_maps()} for one in javas))
+"""
+
+
 @pytest.mark.spark
 def test_driver_and_executors_of_an_embedded_spark_begin_with_it(archive):
-    with spark_session("class data", num_executors=1) as spark:
-        driver = psutil.Process(spark.sparkContext._gateway.proc.pid)
-        javas = [one for one in [driver, *driver.children(recursive=True)] if one.name() == "java"]
-        assert len(javas) == 2
-        assert all(str(archive) in {mapped.path for mapped in one.memory_maps()} for one in javas)
+    command = [sys.executable, "-c", SESSION, str(archive)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    assert (done.stdout, done.returncode) == ("True True\n", 0), done.stderr
 
 
 def test_one_that_another_java_made_changes_nothing(archive, tmp_path, monkeypatch):
