@@ -2,12 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from sparkcv.cluster import class_data
 from sparkcv.errors import StorageError
-from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -18,6 +18,7 @@ def archive():
     return class_data.archive()
 
 
+ROOT = Path(__file__).parents[2]
 # A process of its own: this one may have a Spark already, from before the archive was made.
 SESSION = """
 import psutil, sys
