@@ -114,10 +114,11 @@ def secured() -> tuple[list[Ended], list[str]]:
         by_keytab = ("--principal", f"alice@{REALM}", "--keytab", str(kdc.keytab_of("alice")))
         nobody, ticket = {"KRB5CCNAME": str(kdc.root / "no-ticket")}, {"KRB5CCNAME": str(kdc.login("alice"))}
         os.environ.update(ticket)  # of this process, which puts the pictures there and reads the Parquet back
+        roomy = PRIVATE | {"spark.executor.memoryOverhead": "1600m"}  # in client mode it is not ours to ask for more
         for way in (
             Way("cluster-keytab", "alice", "cluster", by_keytab, PRIVATE, nobody),
-            Way("client-keytab", "alice", "client", by_keytab, PRIVATE, nobody),
-            Way("client-ticket", "alice", "client", (), PRIVATE, ticket),
+            Way("client-keytab", "alice", "client", by_keytab, roomy, nobody),
+            Way("client-ticket", "alice", "client", (), roomy, ticket),
         ):
             say(f"{way.deploy_mode} mode, {way.name.partition('-')[2]}")
             done, text = run(cluster, None, work / way.name, SMALL, way)
@@ -219,7 +220,7 @@ def tell(done: Submission, *, is_first: bool) -> None:
         print(f"  {shlex.join(words)}")
     print(f"  {done.app_id}: YARN's final status {done.final_status}")
     if done.final_status != "SUCCEEDED":
-        print(f"  diagnostics: {done.diagnostics}\n{done.logs()[-4000:]}")
+        print(f"  diagnostics: {done.diagnostics}\n{done.logs()[-4000:]}\n{done.output[-2000:]}")
 
 
 def check(home: str, work: pathlib.Path, pictures: pathlib.Path) -> str:
