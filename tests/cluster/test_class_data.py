@@ -9,15 +9,6 @@ import pytest
 from sparkcv.cluster import class_data
 from sparkcv.errors import StorageError
 
-
-@pytest.fixture
-def archive():
-    """The environment's own, made if nobody has yet."""
-    if not class_data.archive().is_file():
-        subprocess.run([sys.executable, "-m", "sparkcv.cluster.class_data"], check=True, timeout=600)
-    return class_data.archive()
-
-
 ROOT = Path(__file__).parents[2]
 # A process of its own: this one may have a Spark already, from before the archive was made.
 SESSION = """
@@ -27,6 +18,14 @@ with spark_session("class data", num_executors=1):
     javas = [one for one in psutil.Process().children(recursive=True) if one.name() == "java"]
     print(*(sys.argv[1] in {mapped.path for mapped in one.memory_maps()} for one in javas))
 """
+
+
+@pytest.fixture
+def archive():
+    """The environment's own, made if nobody has yet."""
+    if not class_data.archive().is_file():
+        subprocess.run([sys.executable, "-m", "sparkcv.cluster.class_data"], check=True, timeout=600)
+    return class_data.archive()
 
 
 @pytest.mark.spark
