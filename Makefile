@@ -48,7 +48,7 @@ $(VENV)/.done: pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# A hundred embedded Sparks start in half the time; without it they start all the same.
+# A hundred embedded Sparks start in two thirds of the time; without it they start all the same.
 $(VENV)/.classes: $(VENV)/.done
 	$(PY) -m sparkcv.cluster.class_data || echo "make: the tests take longer without it" >&2
 	@touch $@

@@ -31,10 +31,6 @@ __all__ = ["embedded_session", "interrupts_kept"]
 
 _LOOPBACK = "127.0.0.1"
 _STOP_TIMEOUT_S = 20
-# Four Java processes start on what may be two cores, for a job of minutes whose work is not in Java: the quick
-# compiler and the simple collector alone halve the CPU time until the first job is done (48 s to 24 s here).
-# Metaspace starts at 21 MB, and each step from there to the 90 MB that Spark's classes take collects all garbage.
-_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=128m"
 _LOG4J = """\
 status = error
 rootLogger.level = error
@@ -73,7 +69,9 @@ def embedded_session(
 
 def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, memory_mb: int) -> dict[str, str]:
     temporary = root / "tmp"
-    java_options = f"{_JAVA_OPTIONS} -Djava.io.tmpdir={temporary}"  # killed, Java leaves its unpacked libraries there
+    java_options = (
+        f"{class_data.QUICK_JAVA} -Djava.io.tmpdir={temporary}"  # killed, Java leaves its unpacked libraries there
+    )
     return {
         "spark.app.name": app_name,
         "spark.master": f"local-cluster[{num_executors},{cores},{memory_mb}]",

@@ -23,7 +23,7 @@ from sparkcv.storage.hdfs import tokens
 from tests.faults.conftest import put_dataset
 from tests.hadoop import wait_until
 from tests.hadoop.kdc import REALM
-from tests.hadoop.submit import start_submit
+from tests.hadoop.submit import PRIVATE, start_submit
 from tests.predict.models import color_graph, write_folder
 from tests.security.look import PAGES, TOLD
 from tests.yarn.roles import assert_nothing_is_left, driver_log
@@ -32,12 +32,7 @@ pytestmark = [pytest.mark.hadoop, pytest.mark.spark, pytest.mark.tensorflow]
 JOB = Path(__file__).with_name("programs") / "token_job.py"
 NUM_PICTURES = 8
 ROLES = Path(__file__).parents[1] / "cluster" / "programs" / "token_programs.py"
-# What an operator sets who does not trust the network.
-SECURED = {
-    "spark.authenticate": "true",
-    "spark.network.crypto.enabled": "true",
-    "spark.io.encryption.enabled": "true",
-    "spark.sparkcv.allowUnauthenticatedGrpc": "true",
+SECURED = PRIVATE | {
     "spark.executor.memoryOverhead": "1600m",
     "spark.yarn.maxAppAttempts": "1",
 }

@@ -22,12 +22,17 @@ from sparkcv.cluster import class_data
 from tests.hadoop.cluster import Hadoop
 from tests.hadoop.daemons import wait_until
 
-__all__ = ["Submission", "package_zip", "spark_home", "start_submit", "submit"]
+__all__ = ["PRIVATE", "Submission", "package_zip", "spark_home", "start_submit", "submit"]
 
 ROOT = Path(__file__).parents[2]
 _LOOPBACK = "127.0.0.1"
-# Several Java processes of a minute each on what may be two cores.
-_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=128m"
+# What an operator sets who does not trust the network.
+PRIVATE = {
+    "spark.authenticate": "true",
+    "spark.network.crypto.enabled": "true",
+    "spark.io.encryption.enabled": "true",
+    "spark.sparkcv.allowUnauthenticatedGrpc": "true",
+}
 _CLI_TIMEOUT_S = 60
 _LATE_S = 60  # YARN's books follow the end of spark-submit, or of the AM, by a few seconds
 _ENDED = ("FINISHED", "FAILED", "KILLED")
@@ -124,7 +129,7 @@ def environment(cluster: Hadoop, folder: Path, tag: str = "") -> dict[str, str]:
 
 def _java_options(cluster: Hadoop) -> str:
     """What every Java is started with; elsewhere krb5.conf is where Java looks for it."""
-    return " ".join([_JAVA_OPTIONS, *(cluster.kdc.java if cluster.kdc is not None else [])])
+    return " ".join([class_data.QUICK_JAVA, *(cluster.kdc.java if cluster.kdc is not None else [])])
 
 
 def spark_defaults(cluster: Hadoop) -> dict[str, str]:

@@ -27,7 +27,7 @@ from sparkcv import logs, storage, synthetic
 from sparkcv.driver.demo import DATE, read_back
 from tests.hadoop import Hadoop, hadoop
 from tests.hadoop.kdc import REALM
-from tests.hadoop.submit import ROOT, Submission, spark_home, start_submit
+from tests.hadoop.submit import PRIVATE, ROOT, Submission, spark_home, start_submit
 
 NAME = "shapes"
 
@@ -58,13 +58,6 @@ class Way:
 
 
 SMALL = Size(train_per_class=5, test_per_class=1, model_name="lenet", image_size=28, batch_size=8, num_steps=20)
-# What an operator sets who does not trust the network.
-PRIVATE = {
-    "spark.authenticate": "true",
-    "spark.network.crypto.enabled": "true",
-    "spark.io.encryption.enabled": "true",
-    "spark.sparkcv.allowUnauthenticatedGrpc": "true",
-}
 
 
 @dataclasses.dataclass(frozen=True)
