@@ -8,7 +8,7 @@ import pytest
 from sparkcv import storage
 from sparkcv.train import checkpoint
 from tests.faults.conftest import put_dataset
-from tests.faults.running import HANG_S, Run, check_preempted, check_whole
+from tests.faults.running import HANG_S, LARGE, Run, check_preempted, check_whole
 from tests.hadoop import hadoop
 
 pytestmark = [pytest.mark.hadoop, pytest.mark.tensorflow]
@@ -128,7 +128,9 @@ def test_a_run_goes_on_through_failovers_in_an_epoch_and_in_a_save(tmp_path, mon
         use(cluster, monkeypatch)
         url = f"{cluster.url}/failover"
         flags = {"dataset_dir": put_dataset(tmp_path / "data", f"{url}/data"), "train_dir": f"{url}/run"}
-        flags |= {"spool_bytes": 2 * max(path.stat().st_size for path in (tmp_path / "data").glob("*.tfrecord"))}
+        flags |= LARGE | {
+            "spool_bytes": 2 * max(path.stat().st_size for path in (tmp_path / "data").glob("*.tfrecord"))
+        }
         with Run(tmp_path, flags) as run:
             step = run.wait_for_save()
             cluster.make_standby("nn1")

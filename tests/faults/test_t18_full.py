@@ -16,7 +16,7 @@ from sparkcv.records.shards import open_dataset
 from sparkcv.train import checkpoint
 from tests.faults.conftest import put_dataset
 from tests.faults.reader import Reader
-from tests.faults.running import Run, check_preempted, check_whole
+from tests.faults.running import LARGE, Run, check_preempted, check_whole
 from tests.hadoop import wait_until
 from tests.inputs import data
 
@@ -76,7 +76,7 @@ def filled_quota(cluster, url):
 @pytest.fixture
 def flags(on_cluster, tmp_path, request):
     url = f"{on_cluster.url}/{request.node.name}"
-    return {"dataset_dir": put_dataset(tmp_path / "data", f"{url}/data"), "train_dir": f"{url}/run"}
+    return {"dataset_dir": put_dataset(tmp_path / "data", f"{url}/data"), "train_dir": f"{url}/run", **LARGE}
 
 
 def test_a_full_quota_costs_two_saves_then_the_run_and_what_was_saved_restores(on_cluster, flags, tmp_path):

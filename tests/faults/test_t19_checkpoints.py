@@ -18,7 +18,7 @@ from sparkcv.driver import train
 from sparkcv.errors import CheckpointError
 from sparkcv.train import checkpoint
 from tests.faults.conftest import put_dataset
-from tests.faults.running import FLAGS, HANG_S, Run, check_whole
+from tests.faults.running import FLAGS, HANG_S, LARGE, Run, check_whole
 
 pytestmark = pytest.mark.tensorflow
 
@@ -30,7 +30,8 @@ NEWEST = ("model.ckpt-50.data-00000-of-00001", "model.ckpt-50.index", "model.ckp
 def left(tmp_path_factory):
     """The flags of a run that ended, with checkpoints of the steps 25 and 50."""
     folder = tmp_path_factory.mktemp("left")
-    flags = {"dataset_dir": put_dataset(folder / "data", str(folder / "data")), "train_dir": str(folder / "run")}
+    where = {"dataset_dir": put_dataset(folder / "data", str(folder / "data")), "train_dir": str(folder / "run")}
+    flags = where | LARGE
     with Run(folder, {**flags, "max_number_of_steps": 50}) as run:
         ended = run.end()
     assert ended.code == 0, ended.said

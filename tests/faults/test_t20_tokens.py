@@ -31,7 +31,10 @@ from tests.yarn.roles import assert_nothing_is_left, driver_log
 pytestmark = [pytest.mark.hadoop, pytest.mark.spark, pytest.mark.tensorflow]
 JOB = Path(__file__).with_name("programs") / "token_job.py"
 NUM_PICTURES = 8
-ROLES = Path(__file__).parents[1] / "cluster" / "programs" / "token_programs.py"
+ROLES = [
+    Path(__file__).parents[1] / "cluster" / "programs" / "token_programs.py",
+    Path(__file__).with_name("paced.py"),
+]
 SECURED = PRIVATE | {
     "spark.executor.memoryOverhead": "1600m",
     "spark.yarn.maxAppAttempts": "1",
@@ -61,7 +64,7 @@ def put_pictures(folder, home):
 def submit(cluster, home, *words, **conf):
     keytab = ["--principal", f"alice@{REALM}", "--keytab", str(cluster.kdc.keytab_of("alice"))]
     return start_submit(
-        cluster, JOB, ["--home", home, *words], options=keytab, py_files=[ROLES], conf=SECURED | conf, timeout_s=1800
+        cluster, JOB, ["--home", home, *words], options=keytab, py_files=ROLES, conf=SECURED | conf, timeout_s=1800
     )
 
 

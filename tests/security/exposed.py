@@ -25,7 +25,7 @@ def main(host: str, folder: Path) -> None:
         dataset_name="shapes",
         train_dir=str(folder / "run"),
         model_name="lenet",
-        train_image_size=28,
+        train_image_size=12,
         max_number_of_steps=1,
         num_ps_tasks=1,
         cluster_size=2,

@@ -11,11 +11,11 @@ from tests.hadoop import wait_until
 from tests.hadoop.submit import ROOT, start_submit
 from tests.yarn.roles import assert_nothing_is_left, driver_log, kill, master_process
 
-TARGET = 200
+TARGET = 600
 FLAGS = {
     "dataset_name": "shapes",
     "model_name": "lenet",
-    "train_image_size": 28,
+    "train_image_size": 12,
     "batch_size": 4,
     "optimizer": "sgd",
     "learning_rate": 0.001,

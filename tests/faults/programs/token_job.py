@@ -52,6 +52,7 @@ def work(config: TokenConfig) -> str:
         raise RuntimeError("this container began without a token")
     with spark_session("tokens", num_executors=3) as spark:
         if config.is_stopped:
+            train.PROGRAM = "paced:main"  # it trains until its token ends, beside other tests
             raise PreemptedError(
                 f"training: {_stopped(_train, spark, config)}\nscoring: {_stopped(_score, spark, config)}"
             )
@@ -148,7 +149,7 @@ def _train(spark, config: TokenConfig) -> train.TrainReport:
         train_dir=f"{config.home}/run{'-stopped' if config.is_stopped else ''}",
         export_dir=None if config.is_stopped else f"{config.home}/model",
         model_name="lenet",
-        train_image_size=28,
+        train_image_size=12,
         batch_size=BATCH_SIZE,
         optimizer="sgd",
         learning_rate=0.001,
