@@ -73,7 +73,8 @@ class Net:
                 "%s has no batch normalisation: batch_norm_decay %s is unused", self.name, batch_norm_decay
             )
         family = importlib.import_module(f"{__name__}.{self.family}")
-        with importlib.import_module(f"{__name__}.slim").quiet():
+        slim = importlib.import_module(f"{__name__}.slim")
+        with slim.quiet(), slim.quick():
             logits, end_points = family.build(
                 self.name,
                 images,

@@ -36,6 +36,23 @@ def test_batch_normalisation_builds_and_its_moving_statistics_are_model_variable
         assert model_variables() is not model_variables()
 
 
+@pytest.mark.parametrize("was", [True, False])
+def test_tensors_are_compared_by_identity_only_while_a_net_is_built(was):
+    from sparkcv import nets
+    from sparkcv.nets.slim import quick, tf
+
+    usual = tf.enable_tensor_equality if was else tf.disable_tensor_equality
+    usual()
+    try:
+        with quick():
+            assert hash(tf.Variable(1))  # which TensorFlow refuses otherwise, outside of a graph
+        with tf.Graph().as_default():
+            nets.get("lenet").build(tf.zeros([1, 12, 12, 3]), 3, is_training=True)
+        assert tf.Tensor._USE_EQUALITY is was
+    finally:
+        tf.enable_tensor_equality()
+
+
 def test_only_the_deprecation_of_layers_is_silenced():
     from sparkcv.nets.slim import quiet
 
