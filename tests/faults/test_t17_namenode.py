@@ -70,8 +70,9 @@ def test_a_run_goes_on_after_15_s_without_a_namenode_and_after_safe_mode(on_clus
         time.sleep(max(0.0, back_s - time.monotonic()))  # the fault itself
         on_cluster.start_namenode()
         assert int(run.wait_for(_AGAIN)[1]) >= 10
-        step = run.wait_for_save(above=run.highest_step())
+        run.wait_for_save(above=run.highest_step())
         on_cluster.safe_mode(True)
+        step = run.highest_step()
         try:
             run.wait_for(r"worker:0 warning hdfs://default is in safe mode and takes no writes.*, waiting up to \d+ s")
             assert run.highest_step() <= step + 50

@@ -120,7 +120,7 @@ def yarn(root: Path, rm: Mapping[str, str]) -> dict[str, str]:
         "yarn.nodemanager.resource.cpu-vcores": "16",
         "yarn.nodemanager.vmem-check-enabled": "false",
         "yarn.nodemanager.pmem-check-enabled": "true",
-        "yarn.nodemanager.container-monitor.interval-ms": "1000",
+        "yarn.nodemanager.container-monitor.interval-ms": "2000",  # it looks through all of /proc
         "yarn.nodemanager.resource.memory.enforced": "false",  # true trusts in cgroups, and kills nobody without them
         "yarn.nodemanager.disk-health-checker.enable": "false",
         # Else each container lists what it was given before it starts, twice: thousands of files of an archive.
@@ -139,4 +139,6 @@ def capacity_scheduler() -> dict[str, str]:
         "yarn.scheduler.capacity.root.queues": "default",
         "yarn.scheduler.capacity.root.default.capacity": "100",
         "yarn.scheduler.capacity.maximum-am-resource-percent": "0.9",
+        # Every 5 ms by itself, with nothing to do.
+        "yarn.scheduler.capacity.schedule-asynchronously.scheduling-interval-ms": "100",
     }
