@@ -8,6 +8,7 @@ trains, 0 without it; 360 make the training and the scoring the six minutes of t
 
 import base64
 import contextlib
+import fnmatch
 import os
 import re
 import stat
@@ -68,10 +69,24 @@ def submit(cluster, home, *words, **conf):
     )
 
 
+def localized(cluster):
+    """Every file below the NodeManager's folder, in which files come and go as one looks; ``rglob`` minds that."""
+    for folder, _, names in os.walk(cluster.root / "nm-local"):
+        yield from (Path(folder, name) for name in names)
+
+
+def is_copy(path, data):
+    with contextlib.suppress(OSError):  # it has just gone
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    return False
+
+
 def secrets_of(cluster):
     """Every password of a token that lies on this machine now, in the ways in which it could be written down."""
     found = set()
-    for path in (cluster.root / "nm-local").rglob("*tokens*"):
+    for path in localized(cluster):
+        if "tokens" not in path.name:
+            continue
         try:
             found |= {token.password for token in tokens.load(str(path))}
         except (OSError, ValueError):  # another file of such a name, or one that has just gone
@@ -80,7 +95,8 @@ def secrets_of(cluster):
 
 
 def token_folders(app):
-    return list((app._cluster.root / "nm-local").rglob(f"{app.app_id}/**/sparkcv-scratch-*/agent-*/tokens"))
+    names = f"*/{app.app_id}/*sparkcv-scratch-*/agent-*/tokens"
+    return [path for path in localized(app._cluster) if fnmatch.fnmatchcase(str(path), names)]
 
 
 def test_t20_a_run_outlives_its_tokens_and_without_the_refresh_it_says_so_and_stops(secured_cluster, home, tmp_path):
@@ -166,11 +182,7 @@ def look(running, files):
             assert stat.S_IMODE(spool.stat().st_mode) == 0o700
     cluster = running._cluster
     key = cluster.kdc.keytab_of("alice").read_bytes()
-    holders = [
-        path
-        for path in (cluster.root / "nm-local").rglob("*")
-        if path.is_file() and path.stat().st_size == len(key) and path.read_bytes() == key
-    ]
+    holders = [path for path in localized(cluster) if is_copy(path, key)]
     containers = [path for path in holders if "_000001" not in str(path) and "/container_" in str(path)]
     assert holders
     assert not containers
