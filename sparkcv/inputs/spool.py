@@ -204,12 +204,19 @@ class Spool:
             self._ended.set()
             self._changed.notify_all()
 
-    def close(self) -> None:
-        """End the threads and delete the files; the reader sees the end. Twice is fine."""
+    def end(self) -> None:
+        """Let the reader see the end, and fetch no more; the files stay for who still reads them. Twice is fine."""
         with self._changed:
             self._closed = True
             self._ended.set()
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the threads and delete the files; the reader sees the end. Twice is fine.
+
+        No TensorFlow session may read any more: to a dataset that ignores errors, a file that is gone is one for ever.
+        """
+        self.end()
         deadline = time.monotonic() + _JOIN_S
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))

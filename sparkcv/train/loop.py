@@ -320,7 +320,7 @@ class _Worker:
 
 
 def _run_steps(session: Any, graph: step.TrainGraph, batches: TrainBatches, audit: Audit, spool: Spool) -> None:
-    """Run steps until a hook ends it; the input is closed before the session, whose threads may wait in it."""
+    """Run steps until a hook ends it; the input ends before the session, whose threads may wait in it."""
     try:
         while not session.should_stop():
             session.run(graph.train_op)
@@ -330,4 +330,4 @@ def _run_steps(session: Any, graph: step.TrainGraph, batches: TrainBatches, audi
         raise DataError("the training data ended, though training repeats it: the spool gives no more records") from err
     finally:
         audit.close()
-        spool.close()
+        spool.end()

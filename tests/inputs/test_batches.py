@@ -56,7 +56,7 @@ def train_values(spool, steps, *, config=CONFIG, clones=1, device="/cpu:0"):
                     values = session.run({"taken": taken, **batches.fetches})
                     found.append((values["taken"], *batches.read(values)))
             finally:
-                spool.close()
+                spool.end()
         return batches, found
 
 

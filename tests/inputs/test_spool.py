@@ -183,6 +183,16 @@ def test_close_midway_ends_threads_and_deletes_files(stored, scratch):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sparkcv-spool")]
 
 
+def test_the_end_is_seen_and_leaves_a_file_to_who_has_yet_to_open_it(stored, scratch):
+    with open_spool(stored, scratch, num_epochs=None) as spool:
+        shard = spool.take()
+        spool.end()
+        spool.end()
+        assert spool.take() is None
+        assert pathlib.Path(shard.path).is_file()
+    assert list(scratch.iterdir()) == []
+
+
 def test_close_wakes_a_reader_that_waits(stored, scratch):
     size = stored[0].shard.num_bytes
     spool = open_spool(stored, scratch, num_epochs=None, max_bytes=2 * size, parallel=1)
