@@ -69,9 +69,8 @@ def embedded_session(
 
 def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, memory_mb: int) -> dict[str, str]:
     temporary = root / "tmp"
-    java_options = (
-        f"{class_data.QUICK_JAVA} -Djava.io.tmpdir={temporary}"  # killed, Java leaves its unpacked libraries there
-    )
+    # Killed, Java leaves its unpacked libraries in its temporary folder.
+    java_options = f"{class_data.QUICK_JAVA} -Djava.io.tmpdir={temporary}"
     return {
         "spark.app.name": app_name,
         "spark.master": f"local-cluster[{num_executors},{cores},{memory_mb}]",

@@ -39,7 +39,7 @@ def shapes(tmp_path_factory):
 def flags(shapes, tmp_path):
     """A run of a ps and two workers that trains until it is stopped."""
     roles = {"num_ps_tasks": 1, "cluster_size": 3}
-    return {"dataset_dir": shapes, "train_dir": tmp_path / "train", "train_image_size": 12, **roles}
+    return {"dataset_dir": shapes, "train_dir": tmp_path / "train", **roles}
 
 
 def put_dataset(folder, url, *, num_shards=4, per_shard=24, size=32):
