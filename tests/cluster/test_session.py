@@ -133,6 +133,21 @@ def test_the_sessions_size_is_known(spark):
     assert submitted_executors(spark) == 3
 
 
+@pytest.mark.spark
+def test_executors_take_the_compiled_pyspark_of_the_driver_not_the_sources_in_a_zip(spark):
+    def look(_):
+        import py4j
+        import pyspark
+
+        return [os.path.realpath(package.__cached__) for package in (py4j, pyspark)]
+
+    import py4j
+    import pyspark
+
+    ours = [os.path.realpath(package.__cached__) for package in (py4j, pyspark)]
+    assert spark.sparkContext.parallelize([0], 1).map(look).collect() == [ours]
+
+
 @pytest.mark.parametrize("size", [{"num_executors": 0}, {"cores_per_executor": -1}, {"memory_mb": 0}])
 def test_impossible_sizes_are_refused(size):
     with pytest.raises(UsageError, match=f"{next(iter(size))} counts from 1"), spark_session("x", **size):

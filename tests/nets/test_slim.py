@@ -26,6 +26,11 @@ def test_no_role_pays_for_pandas_and_who_wants_it_has_it():
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=300).returncode == 0
 
 
+def test_the_swift_import_leaves_python_as_it_was():
+    code = f"import gc, typing, {PROGRAMS}; assert gc.isenabled() and 'compile' not in vars(typing)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=300).returncode == 0
+
+
 def test_batch_normalisation_builds_and_its_moving_statistics_are_model_variables():
     from sparkcv.nets.slim import model_variables, quiet, slim, tf
 
