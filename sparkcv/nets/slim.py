@@ -11,8 +11,8 @@ What is wrong without this file, and what it does about it:
   what a role's start takes, for what no role does. It is told that pandas is not there.
 * tf_keras makes a set of all variables for each variable that it adds, and TensorFlow's variables find out at each
   hash whether they are in a graph: two fifths of what building Inception v3 takes. ``quick`` lets them know.
-* TensorFlow's import compiles 18 000 annotations, nearly all of them one of a few type names, and makes half a million
-  objects that Python's garbage collector looks through again and again: a seventh of it. ``_swiftly`` spares both.
+* TensorFlow's import makes half a million objects, none of them garbage, that Python's collector looks through again
+  and again: a tenth of it. ``_uncollected`` lets the collector rest.
 * ``tf.compat.v1`` takes its legacy layers from tf_keras (Keras 2) only when ``TF_USE_LEGACY_KERAS=1`` is set before
   TensorFlow is imported; Keras 3 has none of them. Node processes get it from their launcher; this module sets it for
   everybody who imports a net first.
@@ -22,13 +22,11 @@ TensorFlow mends its imports the aliases are harmless: a module that exists unde
 """
 
 import contextlib
-import functools
 import gc
 import importlib
 import importlib.util
 import os
 import sys
-import typing
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -65,20 +63,18 @@ def _hidden(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _swiftly() -> Iterator[None]:
-    """Has each text of a type annotation compiled once, and nothing looked at as garbage."""
+def _uncollected() -> Iterator[None]:
+    """Lets Python's garbage collector rest."""
     was_enabled = gc.isenabled()
     gc.disable()
-    typing.compile = functools.cache(compile)  # type: ignore[attr-defined]  # found before the builtin one
     try:
         yield
     finally:
-        del typing.compile  # type: ignore[attr-defined]
         if was_enabled:
             gc.enable()
 
 
-with _swiftly():
+with _uncollected():
     _alias_legacy_layers()
 
     import tensorflow.compat.v1 as tf  # (the environment above must come first)

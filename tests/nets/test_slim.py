@@ -26,8 +26,9 @@ def test_no_role_pays_for_pandas_and_who_wants_it_has_it():
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=300).returncode == 0
 
 
-def test_the_swift_import_leaves_python_as_it_was():
-    code = f"import gc, typing, {PROGRAMS}; assert gc.isenabled() and 'compile' not in vars(typing)"
+@pytest.mark.parametrize("before", ["enable", "disable"])
+def test_the_garbage_collector_is_as_it_was_after_the_import(before):
+    code = f"import gc; gc.{before}(); was = gc.isenabled(); import sparkcv.nets.slim; assert gc.isenabled() == was"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=300).returncode == 0
 
 
