@@ -146,13 +146,17 @@ def _link_packages(spark_home: Path, home: Path) -> None:
 
     A zip has no compiled modules: each of those processes would compile pyspark anew, for 1 s of CPU.
     """
+    libraries = home / "python" / "lib"
+    libraries.mkdir(parents=True)
     for archive in spark_home.glob("python/lib/*.zip"):
         name = archive.name.split("-")[0].removesuffix(".zip")  # pyspark.zip, py4j-0.10.9.9-src.zip
-        package = importlib.util.find_spec(name)
-        if package is not None and package.submodule_search_locations:
-            folder = home / "python" / "lib" / archive.name
-            folder.mkdir(parents=True)
-            (folder / name).symlink_to(package.submodule_search_locations[0])
+        spec = importlib.util.find_spec(name)
+        package = Path(spec.origin).parent if spec and spec.origin else None
+        if package is not None and package.is_dir():
+            (libraries / archive.name).mkdir()
+            (libraries / archive.name / name).symlink_to(package)
+        else:  # the driver has it from a zip too
+            (libraries / archive.name).symlink_to(archive)
 
 
 @contextlib.contextmanager

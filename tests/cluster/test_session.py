@@ -148,6 +148,17 @@ def test_executors_take_the_compiled_pyspark_of_the_driver_not_the_sources_in_a_
     assert spark.sparkContext.parallelize([0], 1).map(look).collect() == [ours]
 
 
+def test_a_driver_that_has_pyspark_from_a_zip_gives_its_executors_the_zip(tmp_path):
+    import pyspark
+
+    spark_home = Path(pyspark.__file__).parent
+    zips = sorted(spark_home.glob("python/lib/*.zip"))
+    code = "import pathlib, sys; from sparkcv.cluster import embedded; embedded._lay_out(pathlib.Path(sys.argv[1]))"
+    env = os.environ | {"SPARK_HOME": str(spark_home), "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *zips]))}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=env, check=True, timeout=PATIENCE_S)
+    assert [(tmp_path / "home" / "python" / "lib" / one.name).resolve() for one in zips] == zips
+
+
 @pytest.mark.parametrize("size", [{"num_executors": 0}, {"cores_per_executor": -1}, {"memory_mb": 0}])
 def test_impossible_sizes_are_refused(size):
     with pytest.raises(UsageError, match=f"{next(iter(size))} counts from 1"), spark_session("x", **size):
