@@ -22,6 +22,7 @@ import psutil
 
 from sparkcv import logs
 from sparkcv.cluster import class_data
+from sparkcv.cluster.spark_errors import spark_sentence
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ClusterError, UsageError
 
@@ -72,6 +73,8 @@ def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, me
     temporary = root / "tmp"
     # Killed, Java leaves its unpacked libraries in its temporary folder.
     java_options = f"{class_data.QUICK_JAVA} -Djava.io.tmpdir={temporary}"
+    if kerberos := os.environ.get("KRB5_CONFIG", "").split(os.pathsep)[0]:
+        java_options += f' "-Djava.security.krb5.conf={kerberos}"'  # Java does not look at the variable
     return {
         "spark.app.name": app_name,
         "spark.master": f"local-cluster[{num_executors},{cores},{memory_mb}]",
@@ -253,7 +256,9 @@ def _session(settings: Mapping[str, str], gateway: Any, root: Path) -> Iterator[
             conf = SparkConf(loadDefaults=False, _jvm=gateway.jvm).setAll(list(settings.items()))
             context = SparkContext(conf=conf, gateway=gateway)
     except Py4JError as err:
-        raise ClusterError(f"embedded Spark did not start: {_last_words(root / 'java.log')}") from err
+        # Java has no word on it where it is gone.
+        said = spark_sentence(err) if hasattr(err, "java_exception") else _last_words(root / "java.log")
+        raise ClusterError(f"embedded Spark did not start: {said}") from err
     # When this process is killed, Java notices, ends, and takes the folder along.
     gateway.jvm.org.apache.spark.util.ShutdownHookManager.registerShutdownDeleteDir(gateway.jvm.java.io.File(str(root)))
     spark = SparkSession(context)

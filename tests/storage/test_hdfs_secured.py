@@ -108,6 +108,33 @@ def test_a_kdc_that_is_gone_for_good_ends_a_job_with_the_sentence(secured_cluste
     assert done.returncode == 1
 
 
+EMBEDDED = """
+from sparkcv.cluster.session import spark_session
+from sparkcv.errors import ClusterError
+try:
+    with spark_session("x", num_executors=1) as spark:
+        print(spark.sparkContext._jvm.org.apache.hadoop.security.UserGroupInformation.getCurrentUser().toString())
+except ClusterError as err:
+    print(err)
+"""
+
+
+def test_an_embedded_spark_logs_in_by_the_configuration_of_kerberos_that_storage_takes(
+    secured_cluster, log_in, tmp_path
+):
+    log_in(secured_cluster.kdc.login("alice"))
+    (tmp_path / "empty.conf").touch()
+    for config, said in (
+        (str(secured_cluster.kdc.config), "alice@SPARKCV.TEST (auth:KERBEROS)"),
+        (str(tmp_path / "empty.conf"), "embedded Spark did not start: Can't get Kerberos realm"),
+    ):
+        env = os.environ | {"KRB5_CONFIG": config, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-c", EMBEDDED], env=env, capture_output=True, text=True, timeout=300, check=True
+        )
+        assert done.stdout.strip().startswith(said), done.stdout + done.stderr
+
+
 def test_a_kdc_that_is_silent_is_waited_for(secured_cluster, log_in):
     home = log_in(secured_cluster.kdc.login("alice"))
     silent = r"the KDC of realm SPARKCV\.TEST, 127\.0\.0\.1:\d+, does not answer, so alice@SPARKCV\.TEST cannot log in"
