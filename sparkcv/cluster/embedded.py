@@ -25,6 +25,7 @@ from sparkcv.cluster import class_data
 from sparkcv.cluster.spark_errors import spark_sentence
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ClusterError, UsageError
+from sparkcv.storage.kerberos import conf as kerberos
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -73,8 +74,8 @@ def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, me
     temporary = root / "tmp"
     # Killed, Java leaves its unpacked libraries in its temporary folder.
     java_options = f"{class_data.QUICK_JAVA} -Djava.io.tmpdir={temporary}"
-    if kerberos := os.environ.get("KRB5_CONFIG", "").split(os.pathsep)[0]:
-        java_options += f' "-Djava.security.krb5.conf={kerberos}"'  # Java does not look at the variable
+    for path in kerberos.named_files()[:1]:  # Java knows of one, and does not look at the variable
+        java_options += f' "-Djava.security.krb5.conf={path}"'
     return {
         "spark.app.name": app_name,
         "spark.master": f"local-cluster[{num_executors},{cores},{memory_mb}]",

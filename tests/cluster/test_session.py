@@ -15,6 +15,7 @@ from sparkcv.cluster.embedded import embedded_session
 from sparkcv.cluster.session import spark_session, submitted_executors
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
+from tests.hadoop.submit import spark_home
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 300
@@ -141,20 +142,13 @@ def test_executors_take_the_compiled_pyspark_of_the_driver_not_the_sources_in_a_
 
         return [os.path.realpath(package.__cached__) for package in (py4j, pyspark)]
 
-    import py4j
-    import pyspark
-
-    ours = [os.path.realpath(package.__cached__) for package in (py4j, pyspark)]
-    assert spark.sparkContext.parallelize([0], 1).map(look).collect() == [ours]
+    assert spark.sparkContext.parallelize([0], 1).map(look).collect() == [look(0)]
 
 
 def test_a_driver_that_has_pyspark_from_a_zip_gives_its_executors_the_zip(tmp_path):
-    import pyspark
-
-    spark_home = Path(pyspark.__file__).parent
-    zips = sorted(spark_home.glob("python/lib/*.zip"))
+    zips = sorted(Path(spark_home()).glob("python/lib/*.zip"))
     code = "import pathlib, sys; from sparkcv.cluster import embedded; embedded._lay_out(pathlib.Path(sys.argv[1]))"
-    env = os.environ | {"SPARK_HOME": str(spark_home), "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *zips]))}
+    env = os.environ | {"SPARK_HOME": spark_home(), "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *zips]))}
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=env, check=True, timeout=PATIENCE_S)
     assert [(tmp_path / "home" / "python" / "lib" / one.name).resolve() for one in zips] == zips
 

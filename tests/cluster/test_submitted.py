@@ -7,13 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pyspark
 import pytest
+
+from tests.hadoop.submit import spark_home
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).with_name("programs")
 PATIENCE_S = 300
-SPARK_HOME = str(Path(pyspark.__file__).parent)  # pip's own way of finding it breaks where the path has a space
 
 ALLOWED = ["--conf", "spark.sparkcv.allowUnauthenticatedGrpc=true"]
 
@@ -57,7 +57,7 @@ def test_a_submitted_job_with_the_package_as_a_zip_runs_roles(tmp_path):
         text=True,
         cwd=tmp_path,
         timeout=PATIENCE_S,
-        env=env | {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "SPARK_HOME": SPARK_HOME},
+        env=env | {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "SPARK_HOME": spark_home()},
     )
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("found:")]

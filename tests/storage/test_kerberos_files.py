@@ -62,6 +62,17 @@ def test_the_realm_and_its_kdcs_are_read_included_files_too(kerberos, monkeypatc
     assert conf.cache_place() == "FILE:/tmp/mine"
 
 
+def test_of_several_files_the_first_that_says_a_thing_counts(kerberos, monkeypatch):
+    one, other = kerberos / "one.conf", kerberos / "other.conf"
+    one.write_text("[libdefaults]\n  default_realm = ONE.TEST\n")
+    other.write_text("[libdefaults]\n  default_realm = OTHER.TEST\n  default_ccache_name = DIR:/other\n")
+    monkeypatch.setenv("KRB5_CONFIG", f"{one}:{other}")
+    assert conf.named_files() == [str(one), str(other)]
+    assert (conf.default_realm(), conf.cache_place()) == ("ONE.TEST", "DIR:/other")
+    monkeypatch.delenv("KRB5_CONFIG")
+    assert conf.named_files() == []
+
+
 def test_without_a_file_nothing_is_known(kerberos):
     assert (conf.default_realm(), conf.kdcs("HERE.TEST")) == ("", [])
     assert kdc.place("HERE.TEST") == "found by name servers only"

@@ -6,13 +6,18 @@ import glob
 import os
 import re
 
-__all__ = ["cache_place", "default_realm", "kdcs"]
+__all__ = ["cache_place", "default_realm", "kdcs", "named_files"]
 
 _VARIABLE, _DEFAULT = "KRB5_CONFIG", "/etc/krb5.conf"
 _PORT = 88
 _MAX_DEPTH = 5
 _SECTION = re.compile(r"\[(.+)\]")
 _Found = dict[tuple[str, str, str], list[str]]
+
+
+def named_files() -> list[str]:
+    """Return the files that ``KRB5_CONFIG`` names instead of the system's, in their order; [] if it is not set."""
+    return [path for path in os.environ.get(_VARIABLE, "").split(os.pathsep) if path]
 
 
 def default_realm() -> str:
@@ -46,7 +51,7 @@ def _last(section: str, group: str, key: str) -> str:
 
 def _load() -> _Found:
     found: _Found = {}
-    for path in (os.environ.get(_VARIABLE) or _DEFAULT).split(":"):
+    for path in named_files() or [_DEFAULT]:
         _read(path, found, 0)
     return found
 
