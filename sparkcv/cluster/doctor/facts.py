@@ -47,6 +47,11 @@ class Spark:
         return self.is_yarn or self.master.startswith("k8s")
 
     @property
+    def is_one_machine(self) -> bool:
+        """Whether all executors are processes of the driver's machine and user, with whatever login it has."""
+        return self.master.startswith("local")
+
+    @property
     def slots_per_executor(self) -> int:
         """Tasks that one executor runs at once."""
         return max(1, self.slots_now // max(1, len(self.executors)))

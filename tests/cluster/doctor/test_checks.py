@@ -228,6 +228,8 @@ def test_kerberos_without_a_token_fails_and_with_one_is_well():
     findings = judged(facts(hadoop=secured, executors=with_tokens))
     assert {one.verdict for one in findings if one.check == "token"} == {OK}
     assert {one.verdict for one in findings if one.place.name == "HDFS"} == {OK}
+    findings = judged(facts(hadoop=secured, app={"master": "local-cluster[3,1,1024]"}))
+    assert {one.verdict for one in findings if one.check == "token"} == {OK}  # a ticket serves all of one machine
 
 
 def test_hdfs_without_kerberos_and_every_setting_of_spark_that_is_off_are_said_aloud():

@@ -64,6 +64,8 @@ def _hadoop(machine: Machine, facts: Facts) -> Iterator[Finding]:
     if machine.tokens_error:
         found = f"the file of Hadoop's tokens, {machine.tokens}, cannot be read: {machine.tokens_error}"
         yield Finding("token", machine.place, FAIL, found, "submit again: YARN writes it for each container")
+    elif is_secured and not machine.tokens and facts.spark.is_one_machine:
+        yield Finding("token", machine.place, OK, f"HDFS user {machine.user}, by the driver's own login")
     elif is_secured and not machine.tokens:
         found = "no delegation token (HADOOP_TOKEN_FILE_LOCATION is not set), and HDFS wants one"
         knob = "kinit before spark-submit, or --principal and --keytab"
