@@ -22,7 +22,7 @@ from sparkcv.cluster.launchers import Seat
 from sparkcv.cluster.link import Link
 from sparkcv.cluster.messages import Beat, End, Hello
 from sparkcv.cluster.ports import hold_port
-from sparkcv.cluster.rolelog import LogKeeper, RoleLog
+from sparkcv.cluster.rolelog import LogKeeper, RoleLog, fitting
 from sparkcv.cluster.scratch import scratch_dir, sweep
 from sparkcv.cluster.sigterm import Sigterm, sigterm_noted
 from sparkcv.cluster.topology import Role, cluster_of
@@ -153,8 +153,9 @@ class _Watch:
             child = None if self.has_ended else self.child
             state = "ended" if self.has_ended else "running" if self.is_ready else "starting"
         if self.keeper is not None and (error := self.keeper.take_error()):
-            num_dropped += len(lines)
-            lines = [error]  # said once; the lines that it displaces may be too many to go with it
+            kept = fitting([*lines, error])
+            num_dropped += len(lines) + 1 - len(kept)
+            lines = kept
         return Beat(
             state=state,
             pid=child.pid if child is not None else 0,

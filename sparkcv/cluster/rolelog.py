@@ -7,13 +7,13 @@ import collections
 import os
 import selectors
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sparkcv import storage
 from sparkcv.cluster import messages
 from sparkcv.errors import SparkcvError
 
-__all__ = ["LogKeeper", "RoleLog", "bounded_lines"]
+__all__ = ["LogKeeper", "RoleLog", "bounded_lines", "fitting"]
 
 TAIL_LINES = 40
 _MAX_LIVE_LINES = 300  # between two beats; what is more is counted, not sent
@@ -95,12 +95,21 @@ class RoleLog:
 
 def bounded_lines(lines: Sequence[bytes]) -> list[str]:
     """The last of ``lines`` as text that fits one message; long lines are cut, rewritten ones show their end."""
+    # A progress bar rewrites its line by carriage returns: its last state is the one a person would see.
+    texts = (line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace") for line in reversed(lines))
+    cut = (text if len(text) <= _MAX_LINE_CHARS else text[:_MAX_LINE_CHARS] + " [cut]" for text in texts)
+    return _fitting(cut)
+
+
+def fitting(texts: Sequence[str]) -> list[str]:
+    """The last of ``texts`` that fit one message."""
+    return _fitting(reversed(texts))
+
+
+def _fitting(newest_first: Iterable[str]) -> list[str]:
     kept: list[str] = []
     room = messages.MAX_LINES_BYTES - 16
-    for line in reversed(lines):
-        # A progress bar rewrites its line by carriage returns: its last state is the one a person would see.
-        text = line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
-        text = text if len(text) <= _MAX_LINE_CHARS else text[:_MAX_LINE_CHARS] + " [cut]"
+    for text in newest_first:
         room -= messages.json_size(text) + 1
         if room < 0:
             break

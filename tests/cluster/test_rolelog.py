@@ -7,7 +7,9 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.cluster import messages, rolelog
+from sparkcv.cluster.agent import _Watch
 from sparkcv.cluster.rolelog import LogKeeper, RoleLog, bounded_lines
+from sparkcv.cluster.sigterm import Sigterm
 from tests.hadoop import wait_until
 
 PATIENCE_S = 60
@@ -131,6 +133,22 @@ def test_a_storage_that_fails_costs_the_log_and_is_said(tmp_path):
     assert "the log is not kept while this lasts" in keeper.take_error()
     assert keeper.take_error() == ""
     assert not [thread for thread in threading.enumerate() if thread.name == "sparkcv-logkeeper"]
+
+
+def test_the_news_that_a_log_is_not_kept_displaces_no_line_of_it_that_fits(tmp_path, pipe):
+    (tmp_path / "file").write_text("no folder")
+    watch = _Watch(Sigterm())
+    watch.keeper = LogKeeper(str(tmp_path / "file" / "worker-1.log"))
+    watch.keeper.add(b"one\n")
+    watch.keeper.close([], PATIENCE_S)
+    log, sink = pipe
+    watch.begin(0, log=log)
+    sink.write(b"the save at step 75 failed\n")
+    sink.close()
+    log.close(PATIENCE_S)
+    beat = watch.beat()
+    assert (beat.lines[0], beat.num_dropped) == ("the save at step 75 failed", 0)
+    assert beat.lines[1].startswith("the log is not kept while this lasts")
 
 
 def test_a_storage_that_takes_it_again_gets_what_it_missed(tmp_path):
