@@ -6,6 +6,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sparkcv import storage
@@ -50,15 +51,30 @@ def filled(folder, left=_MB):
 
 
 @contextlib.contextmanager
-def filled_quota(cluster, url):
-    """Leave a folder of HDFS less room than one checkpoint takes, also after the run has deleted an older one."""
-    path, over = url.removeprefix(cluster.url), threading.Event()
+def still(process):
+    """Nothing of a process runs, if it is there."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.suspend()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.resume()
+
+
+@contextlib.contextmanager
+def filled_quota(cluster, run):
+    """Leave a run's folder in HDFS less room than one checkpoint takes, also after the run has deleted an older one.
+
+    A quota is set by a Java process, which takes longer than a save: the chief stands still meanwhile.
+    """
+    path, chief, over = run.url.removeprefix(cluster.url), run.wait_for_role("worker:0"), threading.Event()
 
     def hold():
         least = None
         while not over.wait(_TIGHTEN_S):
-            with contextlib.suppress(MissingFileError):  # deleted between two looks
-                size = sum(entry.size for entry in storage.walk(url))
+            with still(chief), contextlib.suppress(MissingFileError):  # deleted between two looks
+                size = sum(entry.size for entry in storage.walk(run.url))
                 if least is None or size < least:
                     least = size
                     cluster.set_quota(path, 2 * least + _ROOM)
@@ -70,7 +86,8 @@ def filled_quota(cluster, url):
     finally:
         over.set()
         holder.join()
-        cluster.set_quota(path, None)
+        with still(chief):
+            cluster.set_quota(path, None)
 
 
 @pytest.fixture
@@ -82,14 +99,11 @@ def flags(on_cluster, tmp_path, request):
 def test_a_full_quota_costs_two_saves_then_the_run_and_what_was_saved_restores(on_cluster, flags, tmp_path):
     with Reader(flags["train_dir"]) as reader, Run(tmp_path, flags) as run:
         run.wait_for_save()
-        chief = run.wait_for_role("worker:0")
-        with filled_quota(on_cluster, run.url):
+        with filled_quota(on_cluster, run):
             missed = int(run.wait_for(r"warning the save at step (\d+) failed, the last good checkpoint is of step")[1])
-            chief.suspend()  # lifting it takes a Java process, longer than the next saves
-        chief.resume()
         run.wait_for(r"saves succeed again, after [12] that failed")
         run.wait_for_save(above=missed)
-        with filled_quota(on_cluster, run.url):
+        with filled_quota(on_cluster, run):
             run.wait_for(r"warning 2 saves in a row failed, .*; training goes on, and ends if 3 in a row fail: .*quota")
             ended = run.end()
     assert reader.faults == []
