@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import threading
 import uuid
 
 import fsspec
@@ -253,3 +254,18 @@ def test_fetch_into_a_folder_that_is_not_there_says_so(tmp_path):
     (tmp_path / "f").write_bytes(b"1")
     with pytest.raises(MissingFileError, match="nowhere"):
         storage.fetch(str(tmp_path / "f"), tmp_path / "nowhere/f")
+
+
+def test_a_folder_that_is_made_while_it_is_looked_for_is_missing_or_there_and_never_a_file(tmp_path):
+    for number in range(300):
+        path = tmp_path / str(number)
+        maker = threading.Thread(target=path.mkdir)
+        maker.start()
+        found = None
+        while found is None:
+            try:
+                found = storage.list_dir(str(path))
+            except MissingFileError:
+                continue
+        assert found == []
+        maker.join()

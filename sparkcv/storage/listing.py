@@ -84,9 +84,6 @@ def _scan(fs: AbstractFileSystem, path: str) -> Iterator[dict[str, Any]]:
 
 def _scan_local(path: str) -> Iterator[dict[str, Any]]:
     # fsspec's own listing calls a link to a folder "other", and takes three system calls an entry.
-    if not os.path.isdir(path):
-        os.stat(path)  # raises if it is missing
-        raise NotADirectoryError(path)
     with os.scandir(path) as entries:
         for entry in entries:
             try:

@@ -20,6 +20,7 @@ from sparkcv.train.lease_process import Life, Process, look_at, this_process
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = lease.Timing(renew_s=0.05, expiry_s=0.6, poll_s=0.05)
+PATIENCE_S = 60
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -72,7 +73,7 @@ def test_a_second_run_is_told_at_once_who_holds_the_folder_since_when(run_url):
 
 def test_of_many_who_take_a_folder_at_once_one_gets_it(run_url):
     for _ in range(5):
-        start, over = threading.Barrier(8), threading.Barrier(8)
+        start, over = threading.Barrier(8, timeout=PATIENCE_S), threading.Barrier(8, timeout=PATIENCE_S)
 
         def take(_, start=start, over=over):
             with contextlib.ExitStack() as stack:
