@@ -7,6 +7,8 @@ import sys
 from sparkcv import errors
 from sparkcv.cluster.memory import missing_mb, overrun
 from sparkcv.errors import ClusterError, SparkcvError
+from sparkcv.storage.hadoop import load_conf
+from sparkcv.storage.hdfs.identity import wanted_principal
 
 __all__ = ["heart", "known", "loss_sentence", "one_line", "own_error", "spark_sentence"]
 
@@ -20,6 +22,7 @@ _NO_WORKER = re.compile(r"Error from python worker:\s*(?P<words>.*?)\s*PYTHONPAT
 _NO_PROGRAM = re.compile(r'Cannot run program "(?P<path>[^"]+)".*?error=\d+, (?P<words>[^\n]+)')
 _EXIT_STATUS = re.compile(r"Exit status: (\d+)\.? Possible causes")
 _QUEUE = re.compile(r"submitted by user\s*:?\s*(\S+) to unknown queue\s*:\s*(\S+)")
+_NO_PROTECTION = re.compile(r"DestHost:destPort (\S+).*No common protection layer between client and server", re.DOTALL)
 
 
 def spark_sentence(err: Exception) -> str:
@@ -92,6 +95,14 @@ def _known(text: str) -> str:
         return f"the executors' Python {found['path']} does not start: {found['words']}: {_knob(found['words'])}"
     if found := _QUEUE.search(text):
         return f"YARN has no queue {found[2]!r} for user {found[1]}: submit with the --queue that you were given"
+    if found := _NO_PROTECTION.search(text):
+        conf = load_conf()
+        mine = conf.values.get("hadoop.rpc.protection", "authentication")
+        return (
+            f"{wanted_principal()} is not let in by {found[1]}, which wants another protection of its traffic than this"
+            f" client's: hadoop.rpc.protection is {mine} by {conf.place}; set it to what the cluster's daemons have,"
+            " such as privacy, or HADOOP_CONF_DIR to the cluster's own configuration, and submit again"
+        )
     return ""
 
 

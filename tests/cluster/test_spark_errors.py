@@ -115,3 +115,23 @@ def test_our_own_error_is_found_in_sparks_text_and_no_other(text, error):
     found = own_error(text)
     assert type(found) is type(error)
     assert str(found) == str(error)
+
+
+def test_a_daemon_that_wants_another_protection_is_one_sentence_with_principal_and_setting(tmp_path, monkeypatch):
+    (tmp_path / "core-site.xml").write_text(
+        "<configuration><property><name>hadoop.rpc.protection</name><value>integrity</value></property></configuration>"
+    )
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
+    monkeypatch.setenv("HADOOP_USER_NAME", "alice")
+    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
+    monkeypatch.setenv("KRB5CCNAME", str(tmp_path / "none"))
+    (tmp_path / "krb5.conf").write_text("[libdefaults]\n  default_realm = HERE.TEST\n")
+    text = (
+        "DestHost:destPort node1:8032 , LocalHost:localPort vm/127.0.0.1:0. Failed on local exception:"
+        " javax.security.sasl.SaslException: No common protection layer between client and server"
+    )
+    assert heart(text) == (
+        "alice@HERE.TEST is not let in by node1:8032, which wants another protection of its traffic than this client's:"
+        f" hadoop.rpc.protection is integrity by the Hadoop configuration '{tmp_path}'; set it to what the cluster's"
+        " daemons have, such as privacy, or HADOOP_CONF_DIR to the cluster's own configuration, and submit again"
+    )
