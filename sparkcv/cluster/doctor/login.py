@@ -26,7 +26,8 @@ def describe(spark: "SparkSession", principal: str = "", keytab_path: str = "") 
     except (TroubleError, SparkcvError):
         url = ""
     token, found = identity.mine(url) if url else None, ticket.find()
-    realm = identity.wanted_principal().rpartition("@")[2]
+    # With --principal it is that one who will log in, at the KDC of that realm.
+    realm = (principal if "@" in principal else identity.wanted_principal()).rpartition("@")[2]
     namenodes = conf.namenodes(url.partition("://")[2]) if url else {}
     greetings = [one for place in namenodes.values() if (one := greet(place)) is not None]
     return Login(

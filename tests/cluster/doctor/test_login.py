@@ -2,13 +2,14 @@
 
 import dataclasses
 import struct
+from types import SimpleNamespace
 
 import pytest
 
 from sparkcv.cluster.doctor.checks import login as check
 from sparkcv.cluster.doctor.facts import Login
 from sparkcv.cluster.doctor.finding import FAIL, OK, WARNING
-from sparkcv.cluster.doctor.login import keytab_error
+from sparkcv.cluster.doctor.login import describe, keytab_error
 from tests.cluster.doctor.cases import facts
 
 WELL = Login(
@@ -71,6 +72,21 @@ def test_each_thing_amiss_has_its_verdict_and_its_knob(changes, verdict, found, 
 
 def test_without_kerberos_only_yarns_user_is_told():
     assert [str(one.place) for one in judged(realm="")] == ["YARN"]
+
+
+def test_the_realm_is_that_of_the_principal_who_will_log_in(tmp_path, monkeypatch):
+    (tmp_path / "core-site.xml").write_text(
+        "<configuration><property><name>hadoop.security.authentication</name><value>kerberos</value></property>"
+        "</configuration>"
+    )
+    (tmp_path / "krb5.conf").write_text("[libdefaults]\n  default_realm = HERE.TEST\n")
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
+    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
+    monkeypatch.setenv("KRB5CCNAME", str(tmp_path / "none"))
+    spark = SimpleNamespace(sparkContext=SimpleNamespace(sparkUser=lambda: "alice"))
+    assert describe(spark).realm == "HERE.TEST"
+    login = describe(spark, "alice@OTHER.TEST", str(tmp_path / "alice.keytab"))
+    assert (login.realm, login.kdc, login.skew_s) == ("OTHER.TEST", "found by name servers only", None)
 
 
 def test_a_keytab_is_looked_at_before_spark_submit_is_given_it(tmp_path):
