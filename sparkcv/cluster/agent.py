@@ -153,7 +153,7 @@ class _Watch:
             child = None if self.has_ended else self.child
             state = "ended" if self.has_ended else "running" if self.is_ready else "starting"
         if self.keeper is not None and (error := self.keeper.take_error()):
-            kept = fitting([*lines, error])
+            kept = fitting([error, *reversed(lines)])
             num_dropped += len(lines) + 1 - len(kept)
             lines = kept
         return Beat(

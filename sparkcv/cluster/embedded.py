@@ -74,8 +74,8 @@ def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, me
     temporary = root / "tmp"
     # Killed, Java leaves its unpacked libraries in its temporary folder.
     java_options = f"{class_data.QUICK_JAVA} -Djava.io.tmpdir={temporary}"
-    for path in kerberos.named_files()[:1]:  # Java knows of one, and does not look at the variable
-        java_options += f' "-Djava.security.krb5.conf={path}"'
+    if files := kerberos.named_files():  # Java knows of one, and does not look at the variable
+        java_options += f' "-Djava.security.krb5.conf={files[0]}"'
     return {
         "spark.app.name": app_name,
         "spark.master": f"local-cluster[{num_executors},{cores},{memory_mb}]",

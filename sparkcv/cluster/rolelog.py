@@ -95,18 +95,11 @@ class RoleLog:
 
 def bounded_lines(lines: Sequence[bytes]) -> list[str]:
     """The last of ``lines`` as text that fits one message; long lines are cut, rewritten ones show their end."""
-    # A progress bar rewrites its line by carriage returns: its last state is the one a person would see.
-    texts = (line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace") for line in reversed(lines))
-    cut = (text if len(text) <= _MAX_LINE_CHARS else text[:_MAX_LINE_CHARS] + " [cut]" for text in texts)
-    return _fitting(cut)
+    return fitting(map(_as_seen, reversed(lines)))
 
 
-def fitting(texts: Sequence[str]) -> list[str]:
-    """The last of ``texts`` that fit one message."""
-    return _fitting(reversed(texts))
-
-
-def _fitting(newest_first: Iterable[str]) -> list[str]:
+def fitting(newest_first: Iterable[str]) -> list[str]:
+    """The newest lines that fit one message, in the order in which they came."""
     kept: list[str] = []
     room = messages.MAX_LINES_BYTES - 16
     for text in newest_first:
@@ -115,6 +108,12 @@ def _fitting(newest_first: Iterable[str]) -> list[str]:
             break
         kept.append(text)
     return kept[::-1]
+
+
+def _as_seen(line: bytes) -> str:
+    # A progress bar rewrites its line by carriage returns: its last state is the one a person would see.
+    text = line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
+    return text if len(text) <= _MAX_LINE_CHARS else text[:_MAX_LINE_CHARS] + " [cut]"
 
 
 class LogKeeper:

@@ -6,6 +6,7 @@ import pytest
 
 from sparkcv.cluster.spark_errors import heart, loss_sentence, own_error
 from sparkcv.errors import ChannelError, ClusterError, DataError
+from tests.cluster.credentials.made import secured_env
 
 STAGE = (
     "Job aborted due to stage failure: Could not recover from a failed barrier ResultStage. Most recent failure "
@@ -118,14 +119,9 @@ def test_our_own_error_is_found_in_sparks_text_and_no_other(text, error):
 
 
 def test_a_daemon_that_wants_another_protection_is_one_sentence_with_principal_and_setting(tmp_path, monkeypatch):
-    (tmp_path / "core-site.xml").write_text(
-        "<configuration><property><name>hadoop.rpc.protection</name><value>integrity</value></property></configuration>"
-    )
-    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
-    monkeypatch.setenv("HADOOP_USER_NAME", "alice")
-    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
-    monkeypatch.setenv("KRB5CCNAME", str(tmp_path / "none"))
-    (tmp_path / "krb5.conf").write_text("[libdefaults]\n  default_realm = HERE.TEST\n")
+    env = secured_env(tmp_path, {"hadoop.rpc.protection": "integrity"})
+    for key, value in (env | {"HADOOP_USER_NAME": "alice"}).items():
+        monkeypatch.setenv(key, value)
     text = (
         "DestHost:destPort node1:8032 , LocalHost:localPort vm/127.0.0.1:0. Failed on local exception:"
         " javax.security.sasl.SaslException: No common protection layer between client and server"

@@ -40,9 +40,9 @@ class Source:
         return self._fresh
 
 
-def secured_env(folder):
+def secured_env(folder, more=None):
     """Write a Hadoop configuration that wants Kerberos; returns what a process without a ticket finds it by."""
-    values = {"fs.defaultFS": "hdfs://default", "hadoop.security.authentication": "kerberos"}
+    values = {"fs.defaultFS": "hdfs://default", "hadoop.security.authentication": "kerberos", **(more or {})}
     rows = "".join(f"<property><name>{key}</name><value>{value}</value></property>" for key, value in values.items())
     (folder / "core-site.xml").write_text(f"<configuration>{rows}</configuration>")
     (folder / "krb5.conf").write_text("[libdefaults]\n  default_realm = HERE.TEST\n")

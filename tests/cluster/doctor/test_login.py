@@ -10,6 +10,7 @@ from sparkcv.cluster.doctor.checks import login as check
 from sparkcv.cluster.doctor.facts import Login
 from sparkcv.cluster.doctor.finding import FAIL, OK, WARNING
 from sparkcv.cluster.doctor.login import describe, keytab_error
+from tests.cluster.credentials.made import secured_env
 from tests.cluster.doctor.cases import facts
 
 WELL = Login(
@@ -75,14 +76,8 @@ def test_without_kerberos_only_yarns_user_is_told():
 
 
 def test_the_realm_is_that_of_the_principal_who_will_log_in(tmp_path, monkeypatch):
-    (tmp_path / "core-site.xml").write_text(
-        "<configuration><property><name>hadoop.security.authentication</name><value>kerberos</value></property>"
-        "</configuration>"
-    )
-    (tmp_path / "krb5.conf").write_text("[libdefaults]\n  default_realm = HERE.TEST\n")
-    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
-    monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
-    monkeypatch.setenv("KRB5CCNAME", str(tmp_path / "none"))
+    for key, value in secured_env(tmp_path).items():
+        monkeypatch.setenv(key, value)
     spark = SimpleNamespace(sparkContext=SimpleNamespace(sparkUser=lambda: "alice"))
     assert describe(spark).realm == "HERE.TEST"
     login = describe(spark, "alice@OTHER.TEST", str(tmp_path / "alice.keytab"))

@@ -64,12 +64,11 @@ def _hadoop(machine: Machine, facts: Facts) -> Iterator[Finding]:
     if machine.tokens_error:
         found = f"the file of Hadoop's tokens, {machine.tokens}, cannot be read: {machine.tokens_error}"
         yield Finding("token", machine.place, FAIL, found, "submit again: YARN writes it for each container")
-    elif is_secured and not machine.tokens and facts.spark.is_one_machine:
-        yield Finding("token", machine.place, OK, f"HDFS user {machine.user}, by the driver's own login")
-    elif is_secured and not machine.tokens:
+    elif is_secured and not machine.tokens and not facts.spark.is_one_machine:
         found = "no delegation token (HADOOP_TOKEN_FILE_LOCATION is not set), and HDFS wants one"
         knob = "kinit before spark-submit, or --principal and --keytab"
         yield Finding("token", machine.place, FAIL, found, knob)
     else:
-        token = "a file of tokens" if machine.tokens else "no token, none is wanted"
+        without = "by the driver's own login" if is_secured else "no token, none is wanted"
+        token = "a file of tokens" if machine.tokens else without
         yield Finding("token", machine.place, OK, f"HDFS user {machine.user}, {token}")
