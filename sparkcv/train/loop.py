@@ -251,15 +251,16 @@ class _Worker:
             checkpoint.verify(found)
         elif restored is not None:
             found = restored.found
+        stands_at = found.step if found is not None else stop.step  # others went on while the chief saved
         if is_chief and stop.was_told:
             raise PreemptedError(
-                f"told to stop at step {stop.step}; {f'saved {found.prefix_url}' if found else 'nothing to save yet'};"
+                f"told to stop at step {stands_at}; {f'saved {found.prefix_url}' if found else 'nothing to save yet'};"
                 f" the same command{' without --restart' if config.restart else ''} resumes"
             )
         spool.quarantine.close()
         rejects = [reject.to_dict() for reject in spool.quarantine.first(20)]
         return {
-            "step": found.step if found is not None else stop.step,
+            "step": stands_at,
             "checkpoint": found.prefix_url if found is not None else None,
             "images": meter.num_images,
             "seconds": round(meter.seconds, 3),

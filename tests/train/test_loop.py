@@ -22,7 +22,7 @@ from sparkcv.errors import (
     UsageError,
 )
 from sparkcv.records.shards import open_dataset
-from sparkcv.train import checkpoint, loop
+from sparkcv.train import checkpoint, loop, saver
 from tests.inputs import data
 
 pytestmark = pytest.mark.tensorflow
@@ -194,6 +194,19 @@ def test_a_chief_that_is_told_to_stop_saves_and_says_so(run):
     assert checkpoint.newest_valid(run.url).step == 1
     assert run.train(max_number_of_steps=3)["step"] == 3
     assert no_threads_left()
+
+
+def test_a_run_that_is_stopped_stands_at_the_step_of_its_checkpoint_as_others_go_on_meanwhile(run, monkeypatch):
+    save = saver.save
+
+    def late(session, *args, **kwargs):
+        tf.train.get_global_step(session.graph).load(3, session)  # two steps of another worker
+        return save(session, *args, **kwargs)
+
+    monkeypatch.setattr(saver, "save", late)
+    with pytest.raises(PreemptedError, match=r"told to stop at step 3; saved .*model\.ckpt-3; the same command"):
+        run.train(stop=lambda: bool(run.statuses), max_number_of_steps=None)
+    assert checkpoint.newest_valid(run.url).step == 3
 
 
 def test_a_chief_that_is_told_to_stop_before_its_first_step_has_nothing_to_save(run):
