@@ -87,9 +87,13 @@ class Link:
             self._beat()
 
     def _beat(self) -> bool:
+        """Says what is new, after what an earlier beat could not say; whether all is said."""
         with self._beating:
-            beat = self._unsent or self._snapshot()
-            self._unsent = None if self._say(beat) else beat
+            if self._unsent is not None and not self._say(self._unsent):
+                return False
+            self._unsent = self._snapshot()
+            if self._say(self._unsent):
+                self._unsent = None
             return self._unsent is None
 
     def _say(self, message: Message) -> bool:

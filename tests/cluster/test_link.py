@@ -93,6 +93,21 @@ def test_a_lost_connection_is_made_again_and_no_line_is_lost(board, secret):
                 assert list(board.look()[0].tail) == [f"line {at}" for at in range(1, beats.count + 1)]
 
 
+def test_an_end_follows_what_was_new_since_a_beat_that_nobody_heard(board, secret, monkeypatch):
+    monkeypatch.setattr(link_module, "_BEAT_S", 1000.0)  # none but those before the end
+    beats = Beats()
+    with serve(board, secret) as server:
+        address = (server.host, server.port)
+        with Link(address, secret, HELLO, beats) as link:
+            server.close()
+            telling = threading.Thread(target=link.tell, args=(END,))
+            telling.start()
+            wait_until(lambda: beats.count == 1)  # line 1, which nobody hears yet
+            with serve(board, secret, server.port):
+                telling.join(PATIENCE_S)
+                assert (board.look()[0].end, list(board.look()[0].tail)) == (END, ["line 1", "line 2"])
+
+
 def test_a_driver_that_is_gone_is_noticed(board, secret):
     server = serve(board, secret)
     with Link((server.host, server.port), secret, HELLO, Beats()) as link:
