@@ -88,7 +88,7 @@ class StatusFile:
     def fail(self, error: BaseException) -> None:
         """Say why the run ended without success, if the storage takes it within seconds."""
         state = PREEMPTED if isinstance(error, PreemptedError) else FAILED
-        self._status.update(state=state, reason=_reason(error))
+        self._status.update(state=state, reason=_reason(error), note=None)
         give_up_s = time.monotonic() + _LAST_WORD_S
         for _ in range(2):  # one that is under way may have begun before the end
             writer = self._write_beside()

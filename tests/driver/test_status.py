@@ -55,8 +55,10 @@ def test_a_run_is_running_then_finished(run_dir):
 def test_an_end_without_success_has_its_reason(run_dir, error, state):
     file = StatusFile(run_dir, None)
     file.start(0)
+    file.step(5, "a save failed")
     file.fail(error)
-    assert (status(run_dir)["state"], status(run_dir)["reason"]) == (state, str(error))
+    told = status(run_dir)
+    assert (told["state"], told["reason"], told["note"]) == (state, str(error), None)
 
 
 def test_a_save_that_its_chief_could_not_tell_of_is_counted_at_the_end(run_dir, tmp_path):

@@ -234,10 +234,10 @@ def check_preempted(run: Run) -> int:
     ended = run.end()
     assert ended.code == 75, ended.said
     found = checkpoint.newest_valid(run.url)
-    assert f"told to stop at step {found.step}; saved {found.prefix_url}" in ended.sentence
+    assert f"told to stop at step {found.step}; saved {found.prefix_url}" in ended.sentence, ended.said
     status = run.status()
-    assert (status["state"], status["note"]) == ("preempted", None)
-    assert status["reason"] in ended.said
+    assert (status["state"], status["note"]) == ("preempted", None), f"{status}\n{ended.said}"
+    assert status["reason"] in ended.said, status["reason"]
     check_whole(run.url)
     return found.step
 
