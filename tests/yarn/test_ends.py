@@ -50,8 +50,8 @@ def test_what_fails_before_spark_starts_is_told_and_a_wrong_use_is_not_tried_aga
     for (deed, exit_code, sentence, num_attempts), done in zip(ENDS_EARLY, started, strict=True):
         assert done.exit_code == 1
         assert (done.final_status, done.diagnostics) == ("FAILED", sentence)
+        assert_nothing_is_left(done)  # first: an ApplicationMaster's last lines come after YARN's word of its end
         assert sentence in driver_log(done)
         assert attempts(done) == {f"{attempt:02d}" for attempt in range(1, num_attempts + 1)}
         assert f"exitCode: {exit_code}" in done.logs()
-        assert_nothing_is_left(done)
         assert ("Traceback" in driver_log(done)) == (deed == "bug")
