@@ -1,5 +1,6 @@
 """The named points of a run at which roles are killed, each known by what the run says or writes at that time."""
 
+import glob
 import re
 
 from sparkcv import storage
@@ -47,9 +48,10 @@ def before_export(run: Run, role: str) -> None:
 
 
 def mid_export(run: Run, role: str) -> None:
-    """The exporter is at the model; it may have begun to publish it."""
+    """The exporter has begun to write the model; what it says of that may be overtaken by what it does next."""
     del role
-    run.wait_for("exporter:0: writing the graphs")
+    folder = f"{glob.escape(str(run.tmp))}/sparkcv-local-*/*/*/work/model"
+    run.wait_until(lambda: glob.glob(folder) or None, "the model in the exporter's scratch folder")
 
 
 def after_export(run: Run, role: str) -> None:
