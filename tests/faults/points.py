@@ -1,6 +1,7 @@
 """The named points of a run at which roles are killed, each known by what the run says or writes at that time."""
 
 import glob
+import os
 import re
 
 from sparkcv import storage
@@ -50,7 +51,7 @@ def before_export(run: Run, role: str) -> None:
 def mid_export(run: Run, role: str) -> None:
     """The exporter has begun to write the model; what it says of that may be overtaken by what it does next."""
     del role
-    folder = f"{glob.escape(str(run.tmp))}/sparkcv-local-*/*/*/work/model"
+    folder = os.path.join(glob.escape(str(run.tmp)), "sparkcv-local-*", "*", "*", "work", "model")
     run.wait_until(lambda: glob.glob(folder) or None, "the model in the exporter's scratch folder")
 
 
