@@ -24,6 +24,7 @@ from typing import Any
 
 from sparkcv import errors, logs
 from sparkcv.cluster import messages
+from sparkcv.cluster.forks import children_ending_here
 from sparkcv.cluster.topology import NodeContext, Role
 from sparkcv.errors import ClusterError, SparkcvError, UsageError
 
@@ -102,7 +103,9 @@ def run_program(
             leave=functools.partial(_leave_with, uplink),
         )
         uplink.send_ready()
-        return {"result": _checked(program(context), task["program"])}
+        with children_ending_here():
+            result = program(context)
+        return {"result": _checked(result, task["program"])}
     except SparkcvError as err:
         _log.error("%s", err)
         return _error(str(err), err)

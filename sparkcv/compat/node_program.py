@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from sparkcv.cluster.forks import children_ending_here
 from sparkcv.cluster.topology import NodeContext
 from sparkcv.compat import closure
 from sparkcv.compat.blame import error_of
@@ -165,6 +166,7 @@ def _held(port: int) -> Iterator[socket.socket]:
 
 def _call(call: Call, context: TFNodeContext, role: str) -> None:
     try:
-        call.map_fun(call.tf_args, context)
+        with children_ending_here():
+            call.map_fun(call.tf_args, context)
     except (Exception, SystemExit) as err:  # whatever a user's function raises
         raise error_of(err, f"map_fun {closure.name_of(call.map_fun)} of {role}") from err

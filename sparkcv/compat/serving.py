@@ -40,6 +40,7 @@ def leaving_when_asked(ctx: NodeContext, status: dict[str, Any], is_service: boo
         yield
     finally:
         signal.set_wakeup_fd(before)
+        writer.shutdown(socket.SHUT_RDWR)  # closing alone is not heard while a child that was forked has it open
         writer.close()
         watcher.join()
         reader.close()

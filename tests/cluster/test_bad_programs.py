@@ -101,6 +101,12 @@ def test_children_and_daemons_of_a_program_are_gone_at_the_end(local, then):
     told.assert_nothing_is_left()
 
 
+@pytest.mark.parametrize(("child", "code"), [("returns", 0), ("exits", 3), ("raises", 1)])
+def test_a_forked_child_that_comes_to_the_programs_end_does_not_speak_for_the_role(local, child, code):
+    results = supervise(local, "bad_programs:forks_and_returns", ALONE, {"child": child})
+    assert results["worker:0"] == {"of": "the parent", "code": code}
+
+
 def test_they_are_gone_also_where_the_agent_was_killed(local):
     def kill_agent(role, status):
         if role == "worker:1":

@@ -211,6 +211,18 @@ def test_a_program_may_fork_and_have_a_pool(start, notes, tmp_path):
     assert notes.all("sum") == [{"total": sum(at * at for at in range(100))}]
 
 
+@pytest.mark.parametrize("is_fed", [True, False])
+def test_children_that_a_program_forked_neither_speak_for_it_nor_keep_it_from_its_end(start, notes, tmp_path, is_fed):
+    args = {"folder": str(tmp_path), "is_fed": is_fed}
+    run = start(programs.fork_and_leave, args, ("worker", 1), is_fed=is_fed)
+    if is_fed:
+        run.feed(range(100))
+    run.shutdown()
+    (forked,) = notes.all("forked")
+    assert forked["codes"] == {"returns": 0, "exits": 3, "raises": 1}
+    assert not is_alive(forked["sleeper"])
+
+
 LEAVER = """
 import json, sys
 import compat_programs as programs

@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -43,6 +44,18 @@ def forks(ctx: NodeContext) -> dict:
     if ctx.params["then"] == "waits":
         time.sleep(_PATIENCE_S)
     return started
+
+
+def forks_and_returns(ctx: NodeContext) -> dict:
+    """Both it and a child return, or, by params["child"], the child leaves by sys.exit or by an error."""
+    child = os.fork()
+    if not child:
+        if ctx.params["child"] == "exits":
+            sys.exit(3)
+        if ctx.params["child"] == "raises":
+            raise ValueError("of the child")
+        return {"of": "the child"}
+    return {"of": "the parent", "code": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}
 
 
 def _sleep_on() -> None:

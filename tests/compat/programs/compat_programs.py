@@ -121,6 +121,28 @@ def _square(value):
     return value * value
 
 
+def fork_and_leave(args, ctx):
+    """Leaves a child that sleeps on; others return, leave by sys.exit, and raise."""
+    children = {}
+    for how in ("sleeps", "returns", "exits", "raises"):
+        children[how] = os.fork()
+        if not children[how]:
+            match how:
+                case "sleeps":
+                    time.sleep(120)
+                case "exits":
+                    sys.exit(3)
+                case "raises":
+                    raise ValueError("of a child")
+            return
+    codes = {how: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for how, pid in children.items() if how != "sleeps"}
+    if args.get("is_fed"):
+        feed = ctx.get_data_feed()
+        while not feed.should_stop():
+            feed.next_batch(10)
+    note(args, ctx, "forked", codes=codes, sleeper=children["sleeps"])
+
+
 def fork_and_pool(args, ctx):
     """Forks by hand, and has a pool of processes."""
     child = os.fork()
