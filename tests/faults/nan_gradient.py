@@ -1,7 +1,8 @@
-"""The training program with a fault of its own: at one step the chief's gradient, in TensorFlow, is not a number.
+"""The training program with a fault of its own: from one step on the chief's gradient, in TensorFlow, is not a number.
 
-``NAN_AT`` is the global step before that update. It is so in each life, or, where ``NAN_ONCE`` names a file, until that
-file is there: the first life makes it.
+``NAN_AT`` is the global step before that update, or before the first one after it: asynchronous workers count together,
+so one of them may not see a certain step, and a life may begin after it. It is so in each life, or, where ``NAN_ONCE``
+names a file, until that file is there: the first life makes it.
 """
 
 import os
@@ -11,8 +12,6 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv.cluster.topology import CHIEF, NodeContext
 from sparkcv.train import loop
-
-_STEPS = 3  # asynchronous workers count together: one of them may not see a certain step
 
 
 def main(ctx: NodeContext) -> dict:
@@ -30,8 +29,7 @@ def faulty(at: int) -> type:
     class Faulty(tf.train.GradientDescentOptimizer):
         def compute_gradients(self, *args, **kwargs):
             step = tf.train.get_global_step().read_value()
-            is_due = tf.logical_and(step >= at, step < at + _STEPS)
-            factor = tf.where_v2(is_due, float("nan"), 1.0)
+            factor = tf.where_v2(step >= at, float("nan"), 1.0)
             found = super().compute_gradients(*args, **kwargs)
             return [(gradient if gradient is None else gradient * factor, variable) for gradient, variable in found]
 
