@@ -23,6 +23,7 @@ FLOORS = (
     ("sparkcv.cluster.stream", 1),
     ("sparkcv.cluster.ports", 1),
     ("sparkcv.cluster.listener", 1),
+    ("sparkcv.cluster.forks", 1),
     ("sparkcv.cluster.node", 3),
     ("sparkcv.cluster", 4),
     ("sparkcv.feeding", 2),
