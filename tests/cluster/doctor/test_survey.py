@@ -136,9 +136,9 @@ def test_an_examination_that_cannot_take_place_is_given_up_in_time_and_says_of_w
     (late, *others) = [one for one in rows(report, "slots") if one.verdict != OK]
     assert late.verdict == FAIL
     assert "did not end within 2 s" in late.found
-    names = {one.place.name for one in others}
-    assert len(names) == 3, names
-    assert all(name.isdigit() for name in names), names  # a test before this one may have cost an executor of Spark's
+    executors = set(survey.executors(spark))  # not always 0, 1 and 2: a test before this one may have cost one
+    assert len(executors) == 3
+    assert {one.place.name for one in others} == executors
 
 
 def _hold_a_slot(spark, started, done):
