@@ -20,17 +20,17 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # YARN's daemons are no part of the package
 
 from sparkcv import storage  # noqa: E402
+from tests.compat.programs.digits import digits  # noqa: E402
 from tests.hadoop import hadoop  # noqa: E402
-from tests.hadoop.submit import spark_home, submit  # noqa: E402
+from tests.hadoop.submit import spark_home, submit, zipped  # noqa: E402
 
 IMPORT = re.compile(r"^(\s*(?:from|import)\s+)tensorflowonspark\b", re.MULTILINE)
 KERAS_2 = {"TF_USE_LEGACY_KERAS": "1"}
@@ -189,53 +189,29 @@ def own_spark_home(work: pathlib.Path) -> pathlib.Path:
     return home
 
 
-def zipped(target: pathlib.Path, folder: pathlib.Path, package: str) -> pathlib.Path:
-    """A zip of one package, or module, of ``folder``."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        root = folder / package
-        for path in sorted([root] if root.is_file() else root.rglob("*.*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                archive.write(path, path.relative_to(folder))
-    return target
-
-
 def draw(work: pathlib.Path) -> None:
     """Digits as CSV, as TFRecords with one-hot labels as its data set-up writes them, as NumPy; random weights."""
     import tensorflow as tf
     import tf_keras
 
-    rng = np.random.default_rng(1)
-    labels = rng.integers(0, 10, DIGITS)
-    images = np.stack(list(digits(rng, labels)))
+    images, labels = digits(DIGITS)
+    one_hot = np.eye(10, dtype=int)[labels]
     np.savez(work / "digits.npz", images=images, labels=labels)
     for folder in ("csv", "tfr", "home/.keras/models"):
         (work / folder).mkdir(parents=True)
     for part in range(PARTS):
-        rows = range(part, DIGITS, PARTS)
+        rows = range(part * DIGITS // PARTS, (part + 1) * DIGITS // PARTS)
         lines = (",".join(map(str, (labels[row], *images[row].ravel()))) for row in rows)
         (work / "csv" / f"part-{part:05d}").write_text("\n".join(lines) + "\n")
         with tf.io.TFRecordWriter(str(work / "tfr" / f"part-r-{part:05d}")) as writer:
             for row in rows:
-                values = {"label": np.eye(10, dtype=int)[labels[row]], "image": images[row].ravel()}
+                values = {"label": one_hot[row], "image": images[row].ravel()}
                 feature = {
                     key: tf.train.Feature(int64_list=tf.train.Int64List(value=value)) for key, value in values.items()
                 }
                 writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
     network = tf_keras.applications.MobileNetV2(input_shape=[128, 128, 3], include_top=False, weights=None)
     network.save_weights(str(work / "home" / ".keras" / "models" / WEIGHTS))
-
-
-def digits(rng: np.random.Generator, labels: np.ndarray) -> Iterator[np.ndarray]:
-    """For each label its digit, uint8 (28, 28), moved by up to three pixels, of some brightness, with noise."""
-    font = ImageFont.load_default(size=20)
-    drawn = []
-    for digit in range(10):
-        image = Image.new("L", (28, 28))
-        ImageDraw.Draw(image).text((8, 2), str(digit), fill=255, font=font)
-        drawn.append(np.asarray(image))
-    for label in labels:
-        moved = np.roll(drawn[label], rng.integers(-3, 4, 2), (0, 1)).astype(int)
-        yield np.clip(moved * rng.uniform(0.6, 1) + rng.integers(0, 30, (28, 28)), 0, 255).astype(np.uint8)
 
 
 if __name__ == "__main__":

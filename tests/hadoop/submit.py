@@ -22,7 +22,7 @@ from sparkcv.cluster import class_data
 from tests.hadoop.cluster import Hadoop
 from tests.hadoop.daemons import wait_until
 
-__all__ = ["PRIVATE", "Submission", "package_zip", "spark_home", "start_submit", "submit"]
+__all__ = ["PRIVATE", "Submission", "package_zip", "spark_home", "start_submit", "submit", "zipped"]
 
 ROOT = Path(__file__).parents[2]
 _LOOPBACK = "127.0.0.1"
@@ -179,11 +179,17 @@ def package_zip(cluster: Hadoop) -> Path:
     target = cluster.root / "sparkcv.zip"
     if not target.exists():
         aside = target.with_name(f"{uuid.uuid4().hex}.zip")
-        with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as package:
-            for path in sorted((ROOT / "sparkcv").rglob("*")):
-                if path.is_file() and "__pycache__" not in path.parts:
-                    package.write(path, path.relative_to(ROOT))
-        aside.replace(target)
+        zipped(aside, ROOT, "sparkcv").replace(target)
+    return target
+
+
+def zipped(target: Path, folder: Path, name: str) -> Path:
+    """A zip of one package, or module, of ``folder``, as ``--py-files`` takes it."""
+    root = folder / name
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package:
+        for path in [root] if root.is_file() else sorted(root.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                package.write(path, path.relative_to(folder))
     return target
 
 
