@@ -127,7 +127,7 @@ _BY_KIND = {
 _NOT_A_NUMBER = re.compile(r"\bNaN\b|\bnan\b.*loss|loss.*\bnan\b|\bInf\b|loss is -?inf\b")
 # Searched in the first line, then in the log from its end; the first that is found counts.
 _BY_TEXT = (
-    (re.compile(r"SIGTERM"), _TOLD),
+    (re.compile(r"SIGTERM|^told to stop at step "), _TOLD),
     (re.compile(r"No module named|no module named"), _MODULE),
     (re.compile(r"cannot open shared object file|error while loading shared libraries"), _LIBRARY),
     (re.compile(r"^program \S+ cannot be imported on "), _IMPORT),

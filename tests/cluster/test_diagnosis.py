@@ -78,6 +78,7 @@ def test_an_unknown_signal_has_none_and_breaks_nothing():
         ("ImportError: libpython3.11.so.1.0: cannot open shared object file: No such file", "shared library"),
         ("PermissionError: [Errno 13] Permission denied: '/data'", "lacks a permission"),
         ("the loss is NaN at step 12", "no number"),
+        ("told to stop at step 40; saved /data/model.ckpt-40; the same command resumes", "outside the run"),
         ("Model diverged with loss = nan.", "no number"),
     ],
 )
