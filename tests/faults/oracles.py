@@ -35,7 +35,10 @@ def check_told_truly(run: Run, ended: Ended, *, num_workers: int = 1) -> None:
     target = run.flags["max_number_of_steps"]
     assert target <= found.step <= target + num_workers, found
     assert status["step"] == found.step
-    assert ended.said.rstrip().endswith(f"checkpoint {found.prefix_url}, read back and whole")
+    # The roles of a killed driver may come to the target before they know of its death: nothing is left to do then.
+    trained = f"checkpoint {found.prefix_url}, read back and whole"
+    done = f"already finished: step {found.step}, checkpoint {found.prefix_url}; nothing was done"
+    assert ended.said.rstrip().endswith(trained if "runs on host" in ended.said else done), ended.said
 
 
 def check_exported(run: Run, ended: Ended) -> None:
