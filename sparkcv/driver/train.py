@@ -174,7 +174,7 @@ def train_on(
     with hold(plan.config.train_dir, application=application) as held:
         plan = _settled(plan, held, application)
         if plan.is_finished:
-            return already_finished(plan)
+            return _nothing_to_do(plan, held)
         return _run(launcher, plan, check_start, held)
 
 
@@ -186,7 +186,7 @@ def _run(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object],
     try:
         if plan.is_trained:
             status.start(plan.step)
-            report = already_finished(plan)
+            report = _finished_before(plan)
         else:
             check_start()
             _write_run(config, plan)
@@ -257,9 +257,27 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
 
 
 def already_finished(plan: TrainPlan) -> TrainReport:
-    """Report a run whose folder already holds a valid checkpoint at its target; ``status.json`` agrees then."""
-    if plan.is_finished and not says_finished(plan.config.train_dir):  # its driver died before it could say so
-        StatusFile(plan.config.train_dir, plan.config.max_number_of_steps).finish(plan.step)
+    """Report a run whose folder already holds a valid checkpoint at its target.
+
+    Where the driver died before it could say so, ``status.json`` is made to agree and the folder is released.
+
+    Raises LeaseError: another run holds the folder.
+    """
+    former = lease.refuse_if_held(plan.config.train_dir)
+    if not says_finished(plan.config.train_dir) or (former is not None and former.is_held):
+        with lease.held(plan.config.train_dir) as held:
+            return _nothing_to_do(plan, held)
+    return _finished_before(plan)
+
+
+def _nothing_to_do(plan: TrainPlan, held: lease.Lease) -> TrainReport:
+    """Say of a folder that is ours that its run is finished."""
+    if not says_finished(plan.config.train_dir):
+        StatusFile(plan.config.train_dir, plan.config.max_number_of_steps, fence=held.fence).finish(plan.step)
+    return _finished_before(plan)
+
+
+def _finished_before(plan: TrainPlan) -> TrainReport:
     prefix = plan.found.prefix_url if plan.found else ""
     return TrainReport(plan.config.train_dir, prefix, plan.step, 0, 0.0, 0, is_new=False)
 

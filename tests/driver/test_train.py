@@ -1,5 +1,6 @@
 """The driver's side of a training run before any role starts: who owns the folder, and what is moved aside in it."""
 
+import dataclasses
 import os
 
 import pytest
@@ -10,6 +11,8 @@ from sparkcv.driver import train
 from sparkcv.driver.status import StatusFile
 from sparkcv.errors import CheckpointError, ClusterError, LeaseError, UsageError
 from sparkcv.train import checkpoint, lease, lease_file
+from sparkcv.train.lease_file import Holder
+from sparkcv.train.lease_process import this_process
 from tests.contracts.local_launcher import LocalLauncher
 from tests.driver.unheld import Unheld
 from tests.inputs import data
@@ -129,6 +132,42 @@ def test_what_the_run_before_saved_while_one_waited_counts(config, run_url, tmp_
     publish(tmp_path, run_url, 50)
     report = train.train_on(LocalLauncher(1, []), plan)
     assert (report.step, report.is_new) == (50, False)
+
+
+def held_by(run_url, **process):
+    """The lock of a run whose process is this one, but for what is given."""
+    found = Holder(1, "f" * 32, dataclasses.replace(this_process(), **process), "", True, 7, 1e9, 1e9 + 60)
+    storage.write_bytes(lease_file.url_of(run_url, 1), found.to_bytes())
+
+
+@pytest.mark.parametrize("state", [None, "running", "finished"])
+def test_a_run_that_was_done_when_its_driver_was_killed_is_released_and_said_to_be(config, run_url, tmp_path, state):
+    publish(tmp_path, run_url, 50)
+    held_by(run_url, born="1")
+    if state:
+        storage.write_json(f"{run_url}/status.json", {"state": state, "step": 50})
+    report = train.already_finished(train.prepare(config()))
+    assert (report.step, report.is_new) == (50, False)
+    assert not lease_file.newest(run_url).is_held
+    assert (status(run_url)["state"], status(run_url)["step"]) == ("finished", 50)
+
+
+def test_a_run_that_is_done_but_not_at_its_end_is_left_to_its_owner(config, run_url, tmp_path):
+    plan = train.prepare(config())
+    publish(tmp_path, run_url, 50)
+    plan = dataclasses.replace(plan, found=checkpoint.newest_valid(run_url))
+    held_by(run_url)
+    with pytest.raises(LeaseError, match="is held by"):
+        train.already_finished(plan)
+    assert not storage.exists(f"{run_url}/status.json")
+
+
+def test_asking_again_writes_nothing_where_all_is_said(config, run_url, tmp_path):
+    publish(tmp_path, run_url, 50)
+    train.already_finished(train.prepare(config()))
+    before = os.stat(run_url).st_mtime_ns
+    assert not train.already_finished(train.prepare(config())).is_new
+    assert os.stat(run_url).st_mtime_ns == before
 
 
 def test_a_restart_moves_aside_what_was_there_even_of_another_model_or_damaged(config, run_url, tmp_path):
