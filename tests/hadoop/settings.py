@@ -123,6 +123,8 @@ def yarn(root: Path, rm: Mapping[str, str]) -> dict[str, str]:
         "yarn.nodemanager.container-monitor.interval-ms": "2000",  # it looks through all of /proc
         "yarn.nodemanager.resource.memory.enforced": "false",  # true trusts in cgroups, and kills nobody without them
         "yarn.nodemanager.disk-health-checker.enable": "false",
+        # By default 90: a NodeManager that starts on a fuller disk, whatever room is left on it, runs nothing.
+        "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "100",
         # Else each container lists what it was given before it starts, twice: thousands of files of an archive.
         "yarn.nodemanager.log-container-debug-info.enabled": "false",
         "yarn.nodemanager.env-whitelist": "JAVA_HOME",
