@@ -78,6 +78,7 @@ class Board:
         self._tails = {role: collections.deque[str](maxlen=_TAIL_LINES) for role in roles}
         self._news: dict[Role, News] = {}
         self._orders: dict[Role, Reply] = {}
+        self._numbers = dict.fromkeys(roles, 0)  # of each agent's newest beat
 
     def received(self, peer: int, message: Message) -> Reply:
         """Notes a message and says what its sender shall do; the ``on_message`` of the channel's server."""
@@ -177,6 +178,9 @@ class Board:
         return self._orders.get(role, Reply())
 
     def _note_beat(self, seen: Seen, beat: Beat) -> None:
+        if 0 < beat.number <= self._numbers[seen.role]:  # it had come, and its answer was lost
+            return
+        self._numbers[seen.role] = max(beat.number, self._numbers[seen.role])
         seen.told_to_end = seen.told_to_end or beat.told_to_end
         news = self._news.setdefault(seen.role, News(seen.role))
         if beat.attempt == seen.attempt:

@@ -51,6 +51,7 @@ class Link:
         self._lock = threading.Lock()
         self._beating = threading.Lock()
         self._unsent: Beat | None = None  # is said again after a reconnection: its log lines would be lost otherwise
+        self._num_beats = 0
         self._contact_s = time.monotonic()
         self._client: Client | None = self._connect()
         self._closing = threading.Event()
@@ -91,7 +92,8 @@ class Link:
         with self._beating:
             if self._unsent is not None and not self._say(self._unsent):
                 return False
-            self._unsent = self._snapshot()
+            self._num_beats += 1
+            self._unsent = dataclasses.replace(self._snapshot(), number=self._num_beats)
             if self._say(self._unsent):
                 self._unsent = None
             return self._unsent is None

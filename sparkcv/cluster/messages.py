@@ -75,6 +75,8 @@ class Beat:
         process: what the kernel says of the node process, such as ``"sleeping"`` or ``"stopped"``; "" if there is none.
         told_to_end: who was sent a SIGTERM from outside of the run: ``"agent"``, ``"process"`` or "".
         tokens_held: as in :class:`Hello`.
+        number: counts the agent's beats from 1: one whose answer was lost is said again, and is no news if it had come;
+            0 in a beat that is never said again.
     """
 
     state: str
@@ -87,6 +89,7 @@ class Beat:
     process: str = ""
     told_to_end: str = ""
     tokens_held: int = 0
+    number: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,6 +218,7 @@ def _is_valid(name: str, value: object) -> bool:
             | "pid"
             | "rss_bytes"
             | "num_dropped"
+            | "number"
             | "peak_rss_bytes"
         ):
             return _is_int(value) and 0 <= value < 2**_BITS  # type: ignore[operator]

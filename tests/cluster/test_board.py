@@ -101,6 +101,19 @@ def test_news_is_told_once_with_the_newest_status_and_all_lines(board):
     assert board.take_news() == []
 
 
+def test_a_beat_that_comes_again_is_no_news_even_on_another_connection_and_after_a_restart(board):
+    first, second = (dataclasses.replace(BEAT, lines=[f"{at}"], num_dropped=1, number=at) for at in (1, 2))
+    board.received(1, HELLO)
+    board.received(1, first)
+    board.received(2, HELLO)
+    assert board.received(2, first) == Reply()
+    board.order_restart([WORKER], "again")
+    assert board.received(2, first).order == "restart"
+    board.received(2, second)
+    (news,) = board.take_news()
+    assert (news.lines, news.num_dropped) == (["1", "2"], 2)
+
+
 def test_lines_that_nobody_fetches_are_bounded_and_counted(board):
     board.received(1, HELLO)
     for _ in range(50):

@@ -8,7 +8,7 @@ import pytest
 
 from sparkcv.cluster import link as link_module
 from sparkcv.cluster.board import Board
-from sparkcv.cluster.channel import Server, new_secret
+from sparkcv.cluster.channel import Client, Server, new_secret
 from sparkcv.cluster.link import Link
 from sparkcv.cluster.messages import Beat, End, Hello
 from sparkcv.cluster.topology import Role
@@ -91,6 +91,27 @@ def test_a_lost_connection_is_made_again_and_no_line_is_lost(board, secret):
             with serve(board, secret, server.port):
                 link.tell(END)
                 assert list(board.look()[0].tail) == [f"line {at}" for at in range(1, beats.count + 1)]
+
+
+def test_a_beat_whose_answer_is_lost_is_heard_once(board, secret, monkeypatch):
+    """As when a link is cut between a beat and its answer: the driver has it, and the agent cannot know."""
+    lost = []
+
+    def request(client, message, ask=Client.request):
+        reply = ask(client, message)
+        if isinstance(message, Beat) and len(lost) < 3:
+            lost.append(message)
+            client.close()
+            raise ChannelError("the driver does not answer: timed out")
+        return reply
+
+    monkeypatch.setattr(Client, "request", request)
+    beats = Beats()
+    with serve(board, secret) as server, Link((server.host, server.port), secret, HELLO, beats) as link:
+        link.tell(END)
+        assert [beat.lines for beat in lost] == [["line 1"]] * 3
+        (news,) = board.take_news()
+        assert news.lines == list(board.look()[0].tail) == [f"line {at}" for at in range(1, beats.count + 1)]
 
 
 def test_an_end_follows_what_was_new_since_a_beat_that_nobody_heard(board, secret, monkeypatch):
