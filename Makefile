@@ -50,7 +50,7 @@ $(VENV)/.done: pyproject.toml
 
 # A hundred embedded Sparks start in two thirds of the time; without it they start all the same.
 $(VENV)/.classes: $(VENV)/.done
-	$(PY) -m sparkcv.cluster.class_data || echo "make: the tests take longer without it" >&2
+	$(PY) -m sparkcv.spark.class_data || echo "make: the tests take longer without it" >&2
 	@touch $@
 
 clean:

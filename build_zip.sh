@@ -8,4 +8,4 @@ if [ -x .venv/bin/python ]; then python=.venv/bin/python; else python=${PYTHON:-
     exit 2
 }
 # By a line, not as a script: its folder would stand before the standard library's on the path.
-exec "$python" -c 'from sparkcv.driver.archive.build import main; raise SystemExit(main())' "$@"
+exec "$python" -c 'from sparkcv.archive.build import main; raise SystemExit(main())' "$@"

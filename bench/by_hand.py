@@ -1,7 +1,7 @@
 """The training program in plain processes, as somebody starts it who has no Spark: a shell a role, addresses by hand.
 
 ``with ByHand(params, folder) as roles:`` starts a ps and workers; each tells its status as a line of JSON. The same
-program, graph, input and checkpoints as under Spark: ``sparkcv.train.loop:main``.
+program, graph, input and checkpoints as under Spark: ``sparkcv.programs.train:main``.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import sys
 import threading
 from typing import Any
 
-from sparkcv.cluster.topology import NodeContext, Role
+from sparkcv.roles import NodeContext, Role
 
 _ENV = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -98,7 +98,7 @@ def main() -> None:
     def report(status: dict[str, Any]) -> None:
         print(json.dumps(status), flush=True)
 
-    from sparkcv.train import loop  # TensorFlow's seconds
+    from sparkcv.programs import train  # TensorFlow's seconds
 
     context = NodeContext(
         role=Role.parse(flags.role),
@@ -109,7 +109,7 @@ def main() -> None:
         stop_requested=stop.is_set,
         attempt=flags.attempt,
     )
-    report({"result": loop.main(context)})
+    report({"result": train.main(context)})
     os._exit(0)  # TensorFlow's threads
 
 

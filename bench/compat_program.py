@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from sparkcv.cluster.session import spark_session
+from sparkcv.spark.session import spark_session
 
 STEP_S = 0.1
 

@@ -12,7 +12,7 @@ import sys
 import psutil
 import side_by_side
 
-from sparkcv.cluster.session import spark_session
+from sparkcv.spark.session import spark_session
 
 PARTITIONS, BATCH = 4, 100
 

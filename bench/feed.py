@@ -14,7 +14,7 @@ from sparkcv import preprocess
 from sparkcv.config import TrainConfig
 from sparkcv.inputs.batches import TrainBatches, train_batches
 from sparkcv.inputs.spool import Spool
-from sparkcv.inputs.vet import ImageCheck
+from sparkcv.inputs.validate import ImageCheck
 from sparkcv.records.assignment import assign
 from sparkcv.records.shards import Dataset, open_dataset
 from sparkcv.train import step

@@ -17,11 +17,11 @@ import psutil
 from by_hand import ByHand
 
 from sparkcv import config as configs
-from sparkcv.cluster.session import spark_session
 from sparkcv.cluster.supervisor import run
-from sparkcv.cluster.topology import roles
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
+from sparkcv.roles import roles
+from sparkcv.spark.session import spark_session
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the tests' datasets are no part of the package

@@ -3,28 +3,28 @@
 import sys
 from collections.abc import Sequence
 
-from sparkcv.cluster.doctor import estimate
-from sparkcv.cluster.session import spark_session
 from sparkcv.config import ScoreConfig
 from sparkcv.config.port_range import PortRange
+from sparkcv.doctor import estimate
+from sparkcv.driver import score
 from sparkcv.driver.job import run_job
-from sparkcv.predict import scoring
+from sparkcv.spark.session import spark_session
 
 _EXECUTORS = 2
 
 
-def work(config: ScoreConfig) -> scoring.ScoreReport:
+def work(config: ScoreConfig) -> score.ScoreReport:
     """Check the run, open Spark, score, publish."""
-    plan = scoring.prepare(config)
+    plan = score.prepare(config)
     with spark_session(
         "sparkcv score",
         num_executors=config.cluster_size or _EXECUTORS,
         memory_mb=config.executor_memory_mb,
         role_bytes=estimate.scorer(plan.manifest.model_name, plan.manifest.image_size, config.batch_size),
-        conf=scoring.SPARK_CONF,
+        conf=score.SPARK_CONF,
         ports=PortRange.parse(config.port_range),
     ) as spark:
-        return scoring.score(spark, plan)
+        return score.score(spark, plan)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,14 +4,15 @@ import functools
 import sys
 from collections.abc import Sequence
 
-from sparkcv.cluster.credentials.desk import enter
-from sparkcv.cluster.credentials.stage import let_in
-from sparkcv.cluster.job_group import job_group
-from sparkcv.cluster.session import spark_session
 from sparkcv.config import ConvertConfig
 from sparkcv.config.port_range import PortRange
+from sparkcv.convert import ConvertReport
+from sparkcv.driver.convert import convert, prepare
 from sparkcv.driver.job import run_job
-from sparkcv.records.convert import ConvertReport, convert, prepare
+from sparkcv.spark.job_group import job_group
+from sparkcv.spark.session import spark_session
+from sparkcv.tokens.server import enter
+from sparkcv.tokens.stage import let_in
 
 _EXECUTORS = 2
 

@@ -3,10 +3,10 @@
 import sys
 from collections.abc import Sequence
 
-from sparkcv.cluster.session import spark_session
 from sparkcv.config import DemoConfig
 from sparkcv.driver import demo
 from sparkcv.driver.job import run_job
+from sparkcv.spark.session import spark_session
 
 
 def work(config: DemoConfig) -> demo.DemoReport:

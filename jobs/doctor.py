@@ -4,14 +4,14 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from sparkcv.cluster import doctor as cluster_doctor
-from sparkcv.cluster.doctor import estimate
-from sparkcv.cluster.session import spark_session
+from sparkcv import doctor as cluster_doctor
 from sparkcv.config import DoctorConfig
 from sparkcv.config.port_range import PortRange
+from sparkcv.doctor import estimate
 from sparkcv.driver import doctor
 from sparkcv.driver.job import run_job
 from sparkcv.errors import SparkcvError
+from sparkcv.spark.session import spark_session
 
 _COLUMNS = 100  # of a log file
 

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-from sparkcv.cluster.doctor import estimate
-from sparkcv.cluster.session import spark_session
 from sparkcv.config import EvalConfig
 from sparkcv.config.port_range import PortRange
+from sparkcv.doctor import estimate
 from sparkcv.driver import evaluate
 from sparkcv.driver.job import run_job
+from sparkcv.spark.session import spark_session
 
 
 def work(config: EvalConfig) -> evaluate.EvalReport:

@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-from sparkcv.cluster.doctor import estimate
-from sparkcv.cluster.session import spark_session
 from sparkcv.config import ExportConfig
 from sparkcv.config.port_range import PortRange
+from sparkcv.doctor import estimate
 from sparkcv.driver import export
 from sparkcv.driver.job import run_job
+from sparkcv.spark.session import spark_session
 
 
 def work(config: ExportConfig) -> export.ExportReport:

@@ -12,10 +12,16 @@ import psutil
 import pytest
 
 from sparkcv import synthetic
-from sparkcv.cluster.session import spark_session
+from sparkcv.launchers.barrier import BarrierLauncher
+from sparkcv.spark.session import spark_session
+from tests.contracts.local_launcher import LocalLauncher
 from tests.hadoop import hadoop
+from tests.spark_programs import PROGRAMS, add_programs
+
+pytest_plugins = ("tests.fixtures.browser", "tests.fixtures.encoded", "tests.fixtures.models")
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(PROGRAMS))  # tests name the programs' functions, which must be the roles' own
 
 # TensorFlow reads these at import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -35,8 +41,8 @@ _SHARED = {
 _LONGEST = ("yarn", "faults", "hadoop", "compat", "spark", "secured", "launchers")
 _OWN_SPARK = {
     "tests/compat/": "compat",
-    "tests/cluster/test_launchers.py": "launchers",
-    "tests/cluster/test_tfos.py": "launchers",
+    "tests/launchers/test_launchers.py": "launchers",
+    "tests/launchers/test_tfos.py": "launchers",
 }
 _OF_TENSORFLOW = ("ENABLE_RUNTIME_UPTIME_TELEMETRY", "HDF5_PLUGIN_PATH")  # it sets them when it is imported
 _KEPT_VARIABLES = ("SPARK", "PYSPARK", "PYTEST_CURRENT_TEST", "KMP_", "TF2_BEHAVIOR", "TF_", "TPU_", *_OF_TENSORFLOW)
@@ -83,6 +89,24 @@ def spark():
     """A real embedded Spark: three executor processes of one slot each."""
     with spark_session("sparkcv tests", num_executors=3) as session:
         yield session
+
+
+@pytest.fixture
+def local():
+    """Three seats as plain processes of this machine."""
+    return LocalLauncher(3, [str(ROOT), str(PROGRAMS)])
+
+
+@pytest.fixture(scope="session")
+def barrier_spark(spark):
+    """The session's Spark, its executors able to import the test programs."""
+    return add_programs(spark, PROGRAMS)
+
+
+@pytest.fixture
+def barrier(barrier_spark):
+    """The default launcher, on the session's Spark."""
+    return BarrierLauncher(barrier_spark)
 
 
 @pytest.fixture(scope="session")

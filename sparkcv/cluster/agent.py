@@ -15,20 +15,20 @@ import time
 from typing import Any
 
 from sparkcv import storage
-from sparkcv.cluster import messages
+from sparkcv.channel import messages
+from sparkcv.channel.heartbeat import Link
+from sparkcv.channel.messages import Beat, End, Hello
+from sparkcv.channel.ports import hold_port
 from sparkcv.cluster.child import Child, Placement
-from sparkcv.cluster.guard import guarded
-from sparkcv.cluster.launchers import Seat
-from sparkcv.cluster.link import Link
-from sparkcv.cluster.messages import Beat, End, Hello
-from sparkcv.cluster.ports import hold_port
-from sparkcv.cluster.rolelog import LogKeeper, RoleLog, fitting
-from sparkcv.cluster.scratch import scratch_dir, sweep
+from sparkcv.cluster.reaper import guarded
+from sparkcv.cluster.role_log import LogKeeper, RoleLog, fitting
 from sparkcv.cluster.sigterm import Sigterm, sigterm_noted
-from sparkcv.cluster.topology import Role, cluster_of
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ChannelError
-from sparkcv.storage.tokenfile import TokenFile, inherited
+from sparkcv.launchers import Seat
+from sparkcv.roles import Role, cluster_of
+from sparkcv.spark.scratch import scratch_dir, sweep
+from sparkcv.tokens.token_file import TokenFile, inherited
 
 __all__ = ["AgentTask", "log_name", "run_agent"]
 

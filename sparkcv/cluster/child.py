@@ -18,9 +18,9 @@ from typing import Any
 import psutil
 
 from sparkcv import storage
-from sparkcv.cluster import kin
+from sparkcv.cluster import process_tree
 from sparkcv.cluster.node import ORDER_SIGNAL, STACKS_SIGNAL
-from sparkcv.cluster.topology import Role
+from sparkcv.roles import Role
 
 __all__ = ["Child", "Placement"]
 
@@ -105,7 +105,9 @@ class Child:
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=_environment(temporary_dir, place) | _devices(role, gpus) | ({kin.MARK: mark} if mark else {}),
+                env=_environment(temporary_dir, place)
+                | _devices(role, gpus)
+                | ({process_tree.MARK: mark} if mark else {}),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
@@ -205,7 +207,7 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         if self._mark:
-            kin.kill_kin(self._mark)
+            process_tree.kill_kin(self._mark)
         deadline_s = time.monotonic() + _REAP_TIMEOUT_S
         while self.is_running and time.monotonic() < deadline_s:
             time.sleep(_REAP_POLL_S)  # a process that hangs in the kernel must not hang its agent

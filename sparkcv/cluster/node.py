@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sparkcv import errors, logs
-from sparkcv.cluster import messages
-from sparkcv.cluster.forks import children_ending_here
-from sparkcv.cluster.topology import NodeContext, Role
+from sparkcv.channel import messages
+from sparkcv.cluster.fork_exit import children_ending_here
 from sparkcv.errors import ClusterError, SparkcvError, UsageError
+from sparkcv.roles import NodeContext, Role
 
 __all__ = ["ORDER_SIGNAL", "Program", "STACKS_SIGNAL", "load_program", "main", "split_program"]
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sparkcv import errors, logs
-from sparkcv.cluster.board import Seen
-from sparkcv.cluster.topology import Role
+from sparkcv.cluster.state import Seen
 from sparkcv.errors import ClusterError, MemoryExceededError, RoleFailedError, SparkcvError
+from sparkcv.roles import Role
 
 __all__ = [
     "Backoff",

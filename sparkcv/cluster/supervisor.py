@@ -7,21 +7,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkcv import storage
+from sparkcv.channel.control import Server, new_secret
 from sparkcv.cluster.agent import AgentTask, run_agent
-from sparkcv.cluster.board import Board
-from sparkcv.cluster.channel import Server, new_secret
-from sparkcv.cluster.credentials import end
-from sparkcv.cluster.credentials.shelf import shelf
-from sparkcv.cluster.follower import Follower, OnSlow, OnStatus
-from sparkcv.cluster.launchers import Launch, Launcher
-from sparkcv.cluster.launchers.barrier import BarrierLauncher
+from sparkcv.cluster.monitor import Follower, OnSlow, OnStatus
 from sparkcv.cluster.node import split_program
 from sparkcv.cluster.recovery import GenerationLostError, OnRestart, Recovery, RestartPolicy
 from sparkcv.cluster.sigterm import Sigterm, sigterm_noted
-from sparkcv.cluster.slots import wait_for_slots
-from sparkcv.cluster.topology import Role, cluster_of
+from sparkcv.cluster.state import Board
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import PreemptedError, UsageError
+from sparkcv.launchers import Launch, Launcher
+from sparkcv.launchers.barrier import BarrierLauncher
+from sparkcv.launchers.slots import wait_for_slots
+from sparkcv.roles import Role, cluster_of
+from sparkcv.tokens import expiry
+from sparkcv.tokens.store import shelf
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -94,7 +94,7 @@ def supervise(
     params_of = params if callable(params) else lambda _: params
     text = _params_text(params_of(0))
     recovery = Recovery(policy, on_restart)
-    end.tell()
+    expiry.tell()
     with sigterm_noted() as sigterm:
         generation = 0
         while True:
@@ -124,7 +124,7 @@ def supervise(
                     on_look=on_look,
                     start_timeout_s=start_timeout_s,
                     optional_grace_s=optional_grace_s,
-                    why_preempted=lambda: _SIGTERM if sigterm.has_come else end.why_over(),
+                    why_preempted=lambda: _SIGTERM if sigterm.has_come else expiry.why_over(),
                 )
 
             try:

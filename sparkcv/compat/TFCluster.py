@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkcv import logs
-from sparkcv.cluster.channel import new_secret
-from sparkcv.cluster.launchers import Launcher
-from sparkcv.cluster.launchers.barrier import BarrierLauncher
-from sparkcv.cluster.launchers.detached import DetachedLauncher
-from sparkcv.cluster.session import default_fs
-from sparkcv.cluster.spark_errors import own_error
-from sparkcv.cluster.topology import Role
+from sparkcv.channel.control import new_secret
 from sparkcv.compat.closure import Call, check_call, dump
 from sparkcv.compat.cluster_run import ClusterRun, order_of, policy_of, set_up_log
 from sparkcv.errors import RoleFailedError, UsageError
-from sparkcv.feeding.desk import Desk
+from sparkcv.feeding.coordinator import Desk
 from sparkcv.feeding.feeder import FeedPlan, feed
+from sparkcv.launchers import Launcher
+from sparkcv.launchers.barrier import BarrierLauncher
+from sparkcv.launchers.detached import DetachedLauncher
+from sparkcv.roles import Role
+from sparkcv.spark.errors import own_error
+from sparkcv.spark.session import default_fs
 
 if TYPE_CHECKING:
     from pyspark import RDD, SparkContext

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sparkcv.cluster.channel import new_secret
-from sparkcv.cluster.launchers.barrier import BarrierLauncher
-from sparkcv.cluster.slots import wait_for_slots
-from sparkcv.cluster.topology import Role
+from sparkcv.channel.control import new_secret
 from sparkcv.compat.closure import Call, check_call, dump
 from sparkcv.compat.cluster_run import ClusterRun, order_of, policy_of, set_up_log
 from sparkcv.errors import UsageError
+from sparkcv.launchers.barrier import BarrierLauncher
+from sparkcv.launchers.slots import wait_for_slots
+from sparkcv.roles import Role
 
 if TYPE_CHECKING:
     from pyspark import SparkContext

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from sparkcv import errors, logs
 from sparkcv.cluster import supervisor
-from sparkcv.cluster.launchers import Launcher
 from sparkcv.cluster.recovery import RestartPolicy
-from sparkcv.cluster.session import default_fs
-from sparkcv.cluster.topology import Role
 from sparkcv.compat.node_program import SERVICES, Order
 from sparkcv.errors import ClusterError, UsageError
-from sparkcv.feeding.desk import Desk
+from sparkcv.feeding.coordinator import Desk
+from sparkcv.launchers import Launcher
+from sparkcv.roles import Role
+from sparkcv.spark.session import default_fs
 
 if TYPE_CHECKING:
     from pyspark import SparkContext

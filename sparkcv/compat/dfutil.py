@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkcv import logs, storage
-from sparkcv.cluster.session import default_fs
 from sparkcv.compat.columns import Column, Seen, columns_of, encoder, look_at, merge, schema_of, value_in
+from sparkcv.convert.translate import spark_errors
 from sparkcv.errors import DataError, FileExistsAlreadyError, MissingFileError, RecordError, StorageError, UsageError
-from sparkcv.records.convert.translate import spark_errors
 from sparkcv.records.mapped import mapped
 from sparkcv.records.tfrecord import frame, read_records
 from sparkcv.records.wire import Value, encode_features, parse_features
+from sparkcv.spark.session import default_fs
 from sparkcv.storage.clients import name_aside
 
 if TYPE_CHECKING:

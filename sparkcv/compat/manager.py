@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sparkcv.errors import UsageError
-from sparkcv.feeding.intake import Intake
+from sparkcv.feeding.receiver import Intake
 
 __all__ = ["Manager"]
 

@@ -10,19 +10,19 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from sparkcv.cluster.forks import children_ending_here
-from sparkcv.cluster.topology import NodeContext
+from sparkcv.cluster.fork_exit import children_ending_here
 from sparkcv.compat import closure
-from sparkcv.compat.blame import error_of
-from sparkcv.compat.board import tensorboard
 from sparkcv.compat.closure import Call
 from sparkcv.compat.context import TFNodeContext
 from sparkcv.compat.manager import Manager
 from sparkcv.compat.serving import leaving_when_asked
+from sparkcv.compat.tensorboard import tensorboard
+from sparkcv.compat.user_error import error_of
 from sparkcv.errors import UsageError
-from sparkcv.feeding.desk_link import DeskLink
+from sparkcv.feeding.coordinator_client import DeskLink
 from sparkcv.feeding.feeder import place
-from sparkcv.feeding.intake import Intake
+from sparkcv.feeding.receiver import Intake
+from sparkcv.roles import NodeContext
 
 __all__ = ["Order", "SERVICES", "main"]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sparkcv import storage
-from sparkcv.cluster.launchers.barrier import gpus_of
 from sparkcv.errors import ModelError, UsageError
+from sparkcv.launchers.barrier import gpus_of
 
 __all__ = ["SavedModelPlan", "columns_of", "predict"]
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sparkcv.cluster.node import ORDER_SIGNAL
-from sparkcv.cluster.topology import NodeContext
+from sparkcv.roles import NodeContext
 
 __all__ = ["leaving_when_asked"]
 

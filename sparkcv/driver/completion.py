@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sparkcv.cluster.topology import CHIEF, Role
 from sparkcv.config import TrainConfig
 from sparkcv.errors import CheckpointError, RoleFailedError
-from sparkcv.train import checkpoint
+from sparkcv.roles import CHIEF, Role
+from sparkcv.rundir import checkpoint
 
 __all__ = ["NEEDED", "prove"]
 

@@ -14,11 +14,10 @@ from typing import Any
 
 from sparkcv import logs, synthetic
 from sparkcv.config import ConvertConfig, DemoConfig, EvalConfig, ExportConfig, ScoreConfig, TrainConfig
-from sparkcv.driver import evaluate, export, train
+from sparkcv.driver import evaluate, export, score, train
+from sparkcv.driver.convert import convert
 from sparkcv.driver.demo_report import write_demo_report
 from sparkcv.errors import DataError, StorageError, UsageError
-from sparkcv.predict import scoring
-from sparkcv.records import convert
 
 DATE = "2026-01-01"  # the "day" that the demo scores
 _MARK = "demo.json"
@@ -62,7 +61,7 @@ def run(spark: Any, config: DemoConfig, work: pathlib.Path) -> DemoReport:
         synthetic.write_pictures(pictures / split, per_class, config.seed, broken=config.num_broken, by=split)
     _say(2, f"converting them to TFRecord shards in {data}")
     for split in ("train", "test"):
-        _print(convert.convert(spark, _convert_config(config, pictures / split, data, split)))
+        _print(convert(spark, _convert_config(config, pictures / split, data, split)))
     _say(3, f"training {config.model_name} by 1 ps and {config.num_workers} workers")
     trained = train.train(spark, train.prepare(_train_config(config, data, run_dir)))
     _print(trained)
@@ -72,7 +71,7 @@ def run(spark: Any, config: DemoConfig, work: pathlib.Path) -> DemoReport:
     _say(5, "exporting the model")
     _print(export.export(spark, export.prepare(_export_config(config, data, run_dir, work / "model"))))
     _say(6, "scoring the held-out pictures into Parquet")
-    scored = scoring.score(spark, scoring.prepare(_score_config(pictures / "test", work)))
+    scored = score.score(spark, score.prepare(_score_config(pictures / "test", work)))
     _print(scored)
     scores = read_back(work / "scores", pictures / "test")
     facts = (

@@ -4,8 +4,7 @@ import dataclasses
 from typing import Any
 
 from sparkcv import config as configs
-from sparkcv import storage
-from sparkcv.cluster import doctor
+from sparkcv import doctor, storage
 from sparkcv.config import DoctorConfig, TrainConfig
 from sparkcv.driver import train
 from sparkcv.errors import SparkcvError, UnavailableError, UsageError

@@ -11,8 +11,7 @@ from typing import Any
 
 import sparkcv
 from sparkcv import logs, nets, preprocess, storage
-from sparkcv.cluster import session, supervisor
-from sparkcv.cluster.topology import Role
+from sparkcv.cluster import supervisor
 from sparkcv.config import EvalConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.driver.versions import versions
@@ -22,9 +21,11 @@ from sparkcv.evaluate.merge import merge
 from sparkcv.evaluate.outcome import Outcome
 from sparkcv.evaluate.task import Task, part_name
 from sparkcv.records import shards
-from sparkcv.train import checkpoint
+from sparkcv.roles import Role
+from sparkcv.rundir import checkpoint
+from sparkcv.spark import session
 
-PROGRAM = "sparkcv.evaluate.program:main"
+PROGRAM = "sparkcv.programs.evaluate:main"
 REPORT = "report.html"
 
 _WORST_CLASSES = 10

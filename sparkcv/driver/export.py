@@ -9,20 +9,20 @@ from typing import Any
 
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import supervisor
-from sparkcv.cluster.launchers import Launcher
-from sparkcv.cluster.launchers.barrier import BarrierLauncher
-from sparkcv.cluster.topology import Role
 from sparkcv.config import ExportConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
+from sparkcv.launchers import Launcher
+from sparkcv.launchers.barrier import BarrierLauncher
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.export.target import check_target
 from sparkcv.predict.export.task import ExportTask
 from sparkcv.records import labels
-from sparkcv.train import checkpoint
+from sparkcv.roles import Role
+from sparkcv.rundir import checkpoint
 
-PROGRAM = "sparkcv.predict.export.program:main"
-SCORES = "sparkcv.predict.export.scores:main"
+PROGRAM = "sparkcv.programs.export:main"
+SCORES = "sparkcv.programs.try_model:main"
 
 _EXPORTER = Role("exporter", 0)
 _log = logs.get(__name__)

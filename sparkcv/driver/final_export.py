@@ -4,7 +4,6 @@ Unlike that of ``jobs/export_inference_graph.py`` it may replace a model, but on
 """
 
 from sparkcv import logs, storage
-from sparkcv.cluster.launchers import Launcher
 from sparkcv.config import ExportConfig, TrainConfig
 from sparkcv.driver import export
 from sparkcv.errors import (
@@ -14,8 +13,9 @@ from sparkcv.errors import (
     SparkcvError,
     UsageError,
 )
+from sparkcv.launchers import Launcher
 from sparkcv.predict import manifest as manifests
-from sparkcv.train.checkpoint import Found
+from sparkcv.rundir.checkpoint import Found
 
 __all__ = ["check", "is_whole", "run"]
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from sparkcv import config, logs
-from sparkcv.cluster import start, yarn
-from sparkcv.cluster.credentials import end, keeper
 from sparkcv.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -20,6 +18,8 @@ from sparkcv.errors import (
     SparkcvError,
     UnavailableError,
 )
+from sparkcv.spark import startup_deadline, yarn
+from sparkcv.tokens import expiry, renewer
 
 Config = TypeVar("Config")
 
@@ -42,9 +42,9 @@ def run_job(cls: type[Config], prog: str, work: Callable[[Config], object], argv
     logs.setup("driver")
     try:
         with _sigterm_raised(), _bugs_told_to_yarn(prog):
-            start.bound_storage_wait()
+            startup_deadline.bound_storage_wait()
             settings = config.parse(cls, sys.argv[1:] if argv is None else argv, prog)
-            with keeper.kept(), end.told():
+            with renewer.kept(), expiry.told():
                 report = work(settings)
     except SystemExit as err:  # argparse's --help
         return EXIT_OK if err.code in (None, 0) else EXIT_FAILED

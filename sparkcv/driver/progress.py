@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparkcv import logs
-from sparkcv.cluster.topology import Role
+from sparkcv.roles import Role
 
 _QUEUES = ("filename", "common", "prefetch")
 

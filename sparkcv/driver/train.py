@@ -9,25 +9,27 @@ from typing import Any, TypeVar
 
 import sparkcv
 from sparkcv import config as configs
-from sparkcv import logs, nets, preprocess, storage
-from sparkcv.cluster import doctor, recovery, session, supervisor, topology
-from sparkcv.cluster.credentials import end
-from sparkcv.cluster.launchers import Launcher
-from sparkcv.cluster.launchers.barrier import BarrierLauncher
-from sparkcv.cluster.launchers.tfos import TfosLauncher
+from sparkcv import doctor, logs, nets, preprocess, storage
+from sparkcv.cluster import recovery, supervisor
 from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.config.train import STOCK_LAUNCHER
 from sparkcv.driver import completion, final_export
 from sparkcv.driver.progress import TrainProgress, newest_evaluation
-from sparkcv.driver.status import StatusFile, says_finished
 from sparkcv.driver.train_report import TrainReport, report_of
 from sparkcv.driver.versions import versions
 from sparkcv.errors import CheckpointError, ShardError, UsageError
+from sparkcv.launchers import Launcher
+from sparkcv.launchers.barrier import BarrierLauncher
+from sparkcv.launchers.tfos import TfosLauncher
 from sparkcv.records import shards
-from sparkcv.train import checkpoint, lease, restart
+from sparkcv.roles import Role, roles
+from sparkcv.rundir import checkpoint, lease, restart
+from sparkcv.rundir.status import StatusFile, says_finished
+from sparkcv.spark import session
+from sparkcv.tokens import expiry
 
-PROGRAM = "sparkcv.train.loop:main"
+PROGRAM = "sparkcv.programs.train:main"
 
 _LAST_WORD_S = 10.0
 
@@ -208,8 +210,8 @@ def _run(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object],
 def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: lease.Lease) -> TrainReport:
     """Run the roles to their end and prove it."""
     config, started_s = plan.config, time.monotonic()
-    roles = topology.roles(config.num_ps_tasks, config.num_workers, config.num_evaluators)
-    progress, login = TrainProgress(config.max_number_of_steps), end.Watch()
+    asked = roles(config.num_ps_tasks, config.num_workers, config.num_evaluators)
+    progress, login = TrainProgress(config.max_number_of_steps), expiry.Watch()
 
     def params(generation: int) -> dict[str, Any]:
         """What roles get; a token of their own fences a chief that was cut off and does not know yet."""
@@ -217,7 +219,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
         given = {"config": configs.to_dict(config), "dataset": plan.dataset.to_dict(), "lease": token}
         return given | ({"eval_dataset": plan.eval_dataset.to_dict()} if plan.eval_dataset else {})
 
-    def on_status(role: topology.Role, values: dict[str, Any]) -> None:
+    def on_status(role: Role, values: dict[str, Any]) -> None:
         progress.update(role, values)
         login.update(progress.left_s)
         status.evaluated(progress.evaluated)
@@ -231,7 +233,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
         results = supervisor.supervise(
             launcher,
             PROGRAM,
-            roles,
+            asked,
             params,
             optional=("evaluator",),
             policy=recovery.RestartPolicy(
@@ -251,7 +253,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
         )
     finally:
         progress.close()
-    found = completion.prove(config, roles, results)
+    found = completion.prove(config, asked, results)
     status.evaluated(newest_evaluation(results.get("evaluator:0", {})))
     return report_of(config.train_dir, found, results, time.monotonic() - started_s)
 

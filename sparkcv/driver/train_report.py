@@ -7,7 +7,7 @@ from typing import Any
 
 from sparkcv import logs
 from sparkcv.driver.progress import newest_evaluation
-from sparkcv.train.checkpoint import Found
+from sparkcv.rundir.checkpoint import Found
 
 __all__ = ["TrainReport", "report_of"]
 

@@ -17,7 +17,7 @@ from typing import Any
 from sparkcv import logs, storage
 from sparkcv.errors import MissingFileError, StorageError
 from sparkcv.evaluate.outcome import Outcome
-from sparkcv.train.checkpoint import Found
+from sparkcv.rundir.checkpoint import Found
 
 __all__ = ["BEST", "DIR", "FILE_NAME", "History", "METRIC", "Row", "identity", "read"]
 

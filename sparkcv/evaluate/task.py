@@ -12,7 +12,7 @@ from typing import Any
 from sparkcv import config as configs
 from sparkcv.config import EvalConfig
 from sparkcv.records.shards import Dataset
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 
 
 @dataclass(frozen=True)

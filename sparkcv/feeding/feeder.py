@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sparkcv import logs
-from sparkcv.cluster.stream import Message, Stream, connect
+from sparkcv.channel.stream import Message, Stream, connect
 from sparkcv.errors import ChannelError, ClusterError, RoleFailedError
 from sparkcv.feeding.chunks import CHUNK_BYTES, Chunk, chunks, rows_of
 

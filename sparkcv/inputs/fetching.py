@@ -12,7 +12,7 @@ import google_crc32c
 
 from sparkcv import logs, storage
 from sparkcv.errors import AccessError, FullError, MissingFileError, StorageError, UnavailableError
-from sparkcv.inputs.vet import RecordCheck, Vetted, vet_shard
+from sparkcv.inputs.validate import RecordCheck, Vetted, vet_shard
 from sparkcv.records.assignment import Assignment
 
 __all__ = ["Fetcher"]

@@ -21,10 +21,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from sparkcv import logs
 from sparkcv.errors import DataError, FullError, SparkcvError, StorageError
 from sparkcv.inputs.fetching import Fetcher
-from sparkcv.inputs.plan import Slot, share, slots
+from sparkcv.inputs.filename_queue import Slot, share, slots
 from sparkcv.inputs.quarantine import Quarantine, Reject
-from sparkcv.inputs.shelf import Shelf, ShelvedFile, SpooledShard, fit
-from sparkcv.inputs.vet import RecordCheck
+from sparkcv.inputs.shard_cache import Shelf, ShelvedFile, SpooledShard, fit
+from sparkcv.inputs.validate import RecordCheck
 from sparkcv.records.assignment import Assignment
 
 __all__ = ["Spool", "SpooledShard"]

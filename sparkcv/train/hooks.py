@@ -14,11 +14,11 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv import logs
 from sparkcv.errors import DataError, StorageError, UnavailableError
-from sparkcv.inputs.audit import Audit
 from sparkcv.inputs.batches import TrainBatches
 from sparkcv.inputs.meter import Meter
 from sparkcv.inputs.spool import Spool
-from sparkcv.train import checkpoint
+from sparkcv.inputs.undecodable import Audit
+from sparkcv.rundir import checkpoint
 
 __all__ = ["FiniteLoss", "Inputs", "QuietSync", "Report", "SaveCheckpoints", "Stop"]
 

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from sparkcv.errors import CheckpointError, DataError, FullError, StorageError
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 
 __all__ = ["check_fits", "make_saver", "save"]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
-from sparkcv.cluster.topology import NodeContext, share_of_cores
 from sparkcv.errors import ClusterError, LaunchTimeoutError
+from sparkcv.roles import NodeContext, share_of_cores
 
 __all__ = ["Awaiting", "Chief", "Once", "await_ps", "open_session", "server", "session_config"]
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from sparkcv.driver.archive import elf
+from sparkcv.archive import elf
 
 # What the mount namespace is entered with; the second makes a user namespace, in which anybody is root.
 _WAYS = (["unshare", "--mount"], ["unshare", "--mount", "--map-root-user"])

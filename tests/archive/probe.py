@@ -42,7 +42,7 @@ def main():
 
     # Here, for the pool's process imports this file too. The room of nets first: it sets TensorFlow up for TF-Slim.
     from sparkcv import nets
-    from sparkcv.driver.archive import description
+    from sparkcv.archive import description
     from sparkcv.nets import slim  # noqa: F401
 
     import tensorflow as tf  # isort: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from sparkcv.driver.archive import description
+from sparkcv.archive import description
 from tests.archive.bare_machine import BareMachine, way_in
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkcv.driver.archive import description
+from sparkcv.archive import description
 from tests.archive.bare_machine import way_in
 from tests.archive.checkout import Checkout
 

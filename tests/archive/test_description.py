@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from sparkcv.driver.archive import description
+from sparkcv.archive import description
 from sparkcv.errors import DataError, MissingFileError
 
 

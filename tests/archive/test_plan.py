@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkcv.driver.archive import elf, libraries, packages, plan, requirements
-from sparkcv.driver.archive.entry import Entry
+from sparkcv.archive import elf, libraries, packages, plan, requirements
+from sparkcv.archive.entry import Entry
 from sparkcv.errors import MissingFileError, UsageError
 
 

@@ -15,8 +15,8 @@ import pytest
 from sparkcv import errors
 from sparkcv.cluster.recovery import RestartPolicy
 from sparkcv.cluster.supervisor import supervise
-from sparkcv.cluster.topology import Role, roles
 from sparkcv.errors import RoleFailedError, UsageError
+from sparkcv.roles import Role, roles
 
 ALONE = (Role("worker", 0),)
 PATIENCE_S = 60

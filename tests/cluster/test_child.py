@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from sparkcv.cluster.child import Child, Placement
-from sparkcv.cluster.rolelog import RoleLog
-from sparkcv.cluster.topology import Role
+from sparkcv.cluster.role_log import RoleLog
+from sparkcv.roles import Role
 
 PATIENCE_S = 60
 CANARY = "canary-secret"
@@ -147,7 +147,7 @@ def test_parameters_of_megabytes_are_passed(start):
 AGENT = """
 import sys, time
 from sparkcv.cluster.child import Child, Placement
-from sparkcv.cluster.topology import Role
+from sparkcv.roles import Role
 task = Placement("cluster_programs:victim", {}, {"role": "worker:0", "deed": "deaf"})
 child = Child(Role("worker", 0), task, *sys.argv[1:])
 while not any("status" in message for message in child.messages()):

@@ -8,10 +8,10 @@ import socket
 import numpy as np
 import pytest
 
-from sparkcv.cluster import messages
+from sparkcv.channel import messages
 from sparkcv.cluster.node import Uplink, load_program, run_program, split_program
-from sparkcv.cluster.topology import Role
 from sparkcv.errors import ClusterError, UsageError
+from sparkcv.roles import Role
 
 PROGRAM = "cluster_programs:victim"
 

@@ -8,13 +8,13 @@ import psutil
 import pytest
 
 from sparkcv import storage
-from sparkcv.cluster.board import Seen
-from sparkcv.cluster.messages import End
+from sparkcv.channel.messages import End
 from sparkcv.cluster.recovery import Backoff, Budget, Recovery, RestartPolicy, is_final, who_restarts
+from sparkcv.cluster.state import Seen
 from sparkcv.cluster.supervisor import supervise
-from sparkcv.cluster.topology import Role, roles
 from sparkcv.errors import ClusterError, LeaseError, MemoryExceededError, PreemptedError, RoleFailedError
-from sparkcv.train import lease, lease_file
+from sparkcv.roles import Role, roles
+from sparkcv.rundir import lease, lease_file
 from tests.contracts.local_launcher import LocalLauncher
 
 LIVE = "recovery_programs:live"
@@ -226,7 +226,7 @@ def test_who_restarts():
 
 
 def _programs():
-    from tests.cluster.conftest import PROGRAMS
+    from tests.spark_programs import PROGRAMS
 
     return PROGRAMS
 

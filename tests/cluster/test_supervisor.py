@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from sparkcv.cluster.supervisor import supervise
-from sparkcv.cluster.topology import Role, roles
 from sparkcv.errors import (
     ClusterError,
     LaunchTimeoutError,
@@ -19,6 +18,7 @@ from sparkcv.errors import (
     RoleFailedError,
     UsageError,
 )
+from sparkcv.roles import Role, roles
 from tests.contracts.local_launcher import LocalLauncher
 
 ECHO, VICTIM = "cluster_programs:echo", "cluster_programs:victim"

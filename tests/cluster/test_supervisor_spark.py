@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from sparkcv.cluster.supervisor import run
-from sparkcv.cluster.topology import Role, roles
 from sparkcv.errors import ClusterError, RoleFailedError
+from sparkcv.roles import Role, roles
 
 ECHO, VICTIM = "cluster_programs:echo", "cluster_programs:victim"
 pytestmark = pytest.mark.spark

@@ -14,13 +14,13 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.cluster.recovery import RestartPolicy
-from sparkcv.cluster.topology import Role
 from sparkcv.compat.closure import Call, dump
 from sparkcv.compat.cluster_run import ClusterRun
 from sparkcv.compat.node_program import Order
 from sparkcv.errors import ClusterError, RoleFailedError
-from sparkcv.feeding.desk import Desk
+from sparkcv.feeding.coordinator import Desk
 from sparkcv.feeding.feeder import FeedPlan, feed
+from sparkcv.roles import Role
 from tests.contracts.local_launcher import LocalLauncher
 
 ROOT = Path(__file__).parents[2]

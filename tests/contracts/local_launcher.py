@@ -15,8 +15,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from sparkcv.cluster.launchers import Body, Slots
-from sparkcv.cluster.memory import ExecutorMemory
+from sparkcv.launchers import Body, Slots
+from sparkcv.spark.memory import ExecutorMemory
 
 SEAT = Path(__file__).with_name("local_seat.py")
 

@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    from sparkcv.cluster.launchers import Seat
+    from sparkcv.launchers import Seat
 
     task = json.loads(sys.stdin.readline())
 

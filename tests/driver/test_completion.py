@@ -3,11 +3,11 @@
 import pytest
 
 from sparkcv import storage
-from sparkcv.cluster.topology import roles
 from sparkcv.config import TrainConfig
 from sparkcv.driver import completion
 from sparkcv.errors import CheckpointError, RoleFailedError
-from sparkcv.train import checkpoint
+from sparkcv.roles import roles
+from sparkcv.rundir import checkpoint
 
 
 @pytest.fixture

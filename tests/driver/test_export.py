@@ -117,7 +117,7 @@ def test_a_model_that_is_there_is_not_replaced(tmp_path, dataset):
 
 def test_neither_driver_nor_scoring_loads_tensorflow():
     probe = (
-        "import sys, sparkcv.driver.export, sparkcv.predict.scoring, sparkcv.predict.tasks;"
+        "import sys, sparkcv.driver.export, sparkcv.driver.score, sparkcv.predict.tasks;"
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'tf_slim', 'keras'}))"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=120)

@@ -10,8 +10,8 @@ from sparkcv import storage
 from sparkcv.config import TrainConfig
 from sparkcv.driver import final_export, train
 from sparkcv.errors import FileExistsAlreadyError, UsageError
-from sparkcv.train import checkpoint
-from sparkcv.train.checkpoint import Found
+from sparkcv.rundir import checkpoint
+from sparkcv.rundir.checkpoint import Found
 from tests.contracts.local_launcher import LocalLauncher
 from tests.inputs import data
 from tests.predict.models import write_folder

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sparkcv.cluster.topology import Role
 from sparkcv.driver.progress import TrainProgress, describe, newest_evaluation
+from sparkcv.roles import Role
 
 EVALUATOR = Role("evaluator", 0)
 

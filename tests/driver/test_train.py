@@ -8,11 +8,11 @@ import pytest
 from sparkcv import storage
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
-from sparkcv.driver.status import StatusFile
 from sparkcv.errors import CheckpointError, ClusterError, LeaseError, UsageError
-from sparkcv.train import checkpoint, lease, lease_file
-from sparkcv.train.lease_file import Holder
-from sparkcv.train.lease_process import this_process
+from sparkcv.rundir import checkpoint, lease, lease_file
+from sparkcv.rundir.lease_file import Holder
+from sparkcv.rundir.lease_process import this_process
+from sparkcv.rundir.status import StatusFile
 from tests.contracts.local_launcher import LocalLauncher
 from tests.driver.unheld import Unheld
 from tests.inputs import data

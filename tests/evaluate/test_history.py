@@ -8,7 +8,7 @@ import pytest
 from sparkcv import storage
 from sparkcv.evaluate import history
 from sparkcv.evaluate.history import History, Row
-from sparkcv.train.checkpoint import Found
+from sparkcv.rundir.checkpoint import Found
 
 OF = {"split": "validation", "dataset_digest": "d", "max_images": None}
 

@@ -10,7 +10,7 @@ from sparkcv.evaluate.part import Mistake, Part
 from sparkcv.evaluate.task import Task
 from sparkcv.inputs.quarantine import Reject
 from sparkcv.records.shards import Dataset
-from sparkcv.train.checkpoint import Found
+from sparkcv.rundir.checkpoint import Found
 
 NAMES = ("cat", "dog", "owl", "ox")
 STEP = 7

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import tensorflow.compat.v1 as tf
 
-from sparkcv.cluster.topology import CHIEF, NodeContext
-from sparkcv.train import loop
+from sparkcv.programs import train
+from sparkcv.roles import CHIEF, NodeContext
 
 
 def main(ctx: NodeContext) -> dict:
@@ -20,7 +20,7 @@ def main(ctx: NodeContext) -> dict:
         if once:
             Path(once).touch()
         tf.train.GradientDescentOptimizer = faulty(int(os.environ["NAN_AT"]))
-    return loop.main(ctx)
+    return train.main(ctx)
 
 
 def faulty(at: int) -> type:

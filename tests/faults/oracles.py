@@ -7,7 +7,7 @@ import re
 import statistics
 
 from sparkcv.predict import manifest as manifests
-from sparkcv.train import checkpoint, lease_file
+from sparkcv.rundir import checkpoint, lease_file
 from tests.faults.running import Ended, Run, check_whole
 
 _STATES = {0: "finished", 1: "failed", 75: "preempted"}

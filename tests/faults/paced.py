@@ -8,8 +8,8 @@ import time
 
 import tensorflow.compat.v1 as tf
 
-from sparkcv.cluster.topology import NodeContext
-from sparkcv.train import loop
+from sparkcv.programs import train
+from sparkcv.roles import NodeContext
 
 _REST_S = 0.05
 
@@ -22,4 +22,4 @@ class _Paced(tf.train.MonitoredSession):
 
 def main(ctx: NodeContext) -> dict:
     tf.train.MonitoredSession = _Paced
-    return loop.main(ctx)
+    return train.main(ctx)

@@ -3,8 +3,8 @@
 import dataclasses
 import os
 
-from sparkcv.cluster.topology import NodeContext
-from sparkcv.train import loop
+from sparkcv.programs import train
+from sparkcv.roles import NodeContext
 
 
 def main(ctx: NodeContext) -> dict:
@@ -14,4 +14,4 @@ def main(ctx: NodeContext) -> dict:
             print(f"life {ctx.attempt} leaves", flush=True)
             os._exit(1)
 
-    return loop.main(dataclasses.replace(ctx, report=report))
+    return train.main(dataclasses.replace(ctx, report=report))

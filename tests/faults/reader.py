@@ -7,7 +7,7 @@ import threading
 from sparkcv import storage
 from sparkcv.errors import CheckpointError, MissingFileError
 from sparkcv.records import tfrecord
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 
 _PAUSE_S = 0.05
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 import psutil
 
 from sparkcv import storage
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "SPARKCV_RUN_UNDER_TEST"  # in the environment of each process of a run

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 from tests.faults import oracles, points
 from tests.faults.running import Run, check_preempted
 from tests.faults.soak_bench import IN_STEP, Bench, Fault, kill

@@ -4,8 +4,8 @@ import contextlib
 import socket
 import time
 
-from sparkcv.cluster.channel import Client, Server, new_secret
-from sparkcv.cluster.messages import Hello, Reply
+from sparkcv.channel.control import Client, Server, new_secret
+from sparkcv.channel.messages import Hello, Reply
 from tests.faults import oracles
 from tests.faults.running import check_preempted
 from tests.faults.soak_bench import Bench, Fault

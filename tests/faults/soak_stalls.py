@@ -12,9 +12,9 @@ import psutil
 from sparkcv import config as configs
 from sparkcv.cluster.recovery import RestartPolicy
 from sparkcv.cluster.supervisor import supervise
-from sparkcv.cluster.topology import Role, roles
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
+from sparkcv.roles import Role, roles
 from tests.contracts.local_launcher import LocalLauncher
 from tests.faults import oracles
 from tests.faults.running import FLAGS, HANG_S, ROOT, check_preempted, node_processes

@@ -7,8 +7,8 @@ import sys
 import time
 
 from sparkcv.cluster.supervisor import supervise
-from sparkcv.cluster.topology import roles
 from sparkcv.errors import SparkcvError
+from sparkcv.roles import roles
 from tests.contracts.free_ports import free_ports
 from tests.contracts.local_launcher import LocalLauncher
 from tests.faults import oracles

@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 from tests.faults import oracles
 from tests.faults.running import check_whole
 from tests.faults.soak_bench import Bench, Fault

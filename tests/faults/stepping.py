@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 
-from sparkcv.cluster.topology import NodeContext
+from sparkcv.roles import NodeContext
 
 _WAIT_S = 0.2
 

@@ -14,12 +14,12 @@ from sparkcv import config as configs
 from sparkcv import storage
 from sparkcv.cluster.recovery import RestartPolicy
 from sparkcv.cluster.supervisor import run
-from sparkcv.cluster.topology import roles
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
 from sparkcv.errors import RoleFailedError
 from sparkcv.predict import manifest as manifests
-from sparkcv.train import checkpoint
+from sparkcv.roles import roles
+from sparkcv.rundir import checkpoint
 from tests.faults.running import FLAGS, HANG_S, executor_of, node_processes
 from tests.hadoop import wait_until
 

@@ -9,7 +9,7 @@ import pytest
 
 from sparkcv.cluster.recovery import RestartPolicy
 from sparkcv.cluster.supervisor import supervise
-from sparkcv.cluster.topology import Role, roles
+from sparkcv.roles import Role, roles
 from tests.contracts.local_launcher import LocalLauncher
 from tests.faults.running import ROOT, Run, check_preempted
 from tests.faults.slowed import Slowed

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from sparkcv.cluster.ports import hold_port, listen
+from sparkcv.channel.ports import hold_port, listen
 from sparkcv.cluster.supervisor import supervise
-from sparkcv.cluster.topology import roles
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ClusterError, SparkcvError
+from sparkcv.roles import roles
 from tests.contracts.free_ports import free_ports
 from tests.contracts.local_launcher import LocalLauncher
 
@@ -25,7 +25,7 @@ PATIENCE_S = 60
 # all are held at once. It forks, as a hundred interpreters would take most of the time.
 RACE = """
 import os, sys
-from sparkcv.cluster.ports import hold_port
+from sparkcv.channel.ports import hold_port
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ClusterError
 

@@ -12,10 +12,10 @@ from sparkcv import config as configs
 from sparkcv import storage
 from sparkcv.cluster.recovery import RestartPolicy
 from sparkcv.cluster.supervisor import supervise
-from sparkcv.cluster.topology import Role, roles
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
-from sparkcv.train import checkpoint
+from sparkcv.roles import Role, roles
+from sparkcv.rundir import checkpoint
 from tests.faults.links import LinkedLauncher
 from tests.faults.running import FLAGS, HANG_S, ROOT
 from tests.hadoop import wait_until

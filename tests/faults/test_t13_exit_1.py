@@ -8,10 +8,10 @@ import pytest
 from sparkcv import config as configs
 from sparkcv.cluster.recovery import RestartPolicy
 from sparkcv.cluster.supervisor import supervise
-from sparkcv.cluster.topology import roles
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
 from sparkcv.errors import RoleFailedError
+from sparkcv.roles import roles
 from tests.contracts.local_launcher import LocalLauncher
 from tests.faults.running import FLAGS, ROOT
 

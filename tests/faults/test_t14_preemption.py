@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 from tests.faults import oracles
 from tests.faults.running import Run
 

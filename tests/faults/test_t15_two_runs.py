@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from sparkcv import storage
-from sparkcv.train import checkpoint, lease, lease_file
-from sparkcv.train.lease_process import Process
+from sparkcv.rundir import checkpoint, lease, lease_file
+from sparkcv.rundir.lease_process import Process
 from tests.faults.conftest import put_dataset
 from tests.faults.running import HANG_S, ROOT, Run
 from tests.hadoop import wait_until

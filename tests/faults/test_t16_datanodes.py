@@ -13,7 +13,7 @@ from sparkcv.inputs.spool import Spool
 from sparkcv.records import tfrecord
 from sparkcv.records.assignment import assign
 from sparkcv.records.shards import open_dataset
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 from tests.faults.conftest import put_dataset
 from tests.faults.running import Run, check_preempted
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from sparkcv import storage
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 from tests.faults.conftest import put_dataset
 from tests.faults.running import HANG_S, LARGE, Run, check_preempted, check_whole
 from tests.hadoop import hadoop

@@ -14,7 +14,7 @@ from sparkcv.errors import FullError, MissingFileError
 from sparkcv.inputs.spool import Spool
 from sparkcv.records.assignment import assign
 from sparkcv.records.shards import open_dataset
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 from tests.faults.conftest import put_dataset
 from tests.faults.reader import Reader
 from tests.faults.running import LARGE, Run, check_preempted, check_whole

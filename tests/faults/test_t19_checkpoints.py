@@ -1,6 +1,6 @@
 """T19: whatever is damaged or gone, a run resumes at the newest valid step and says what it skipped, or is refused.
 
-Which damage is found is shown byte by byte in tests/train/test_checkpoint.py; here a real run left the files, the real
+Which damage is found is shown byte by byte in tests/rundir/test_checkpoint.py; here a real run left the files, the real
 driver judges them, and the real job goes on from them. ``T19_KILLS`` is the number of kills in a save, 2 without it.
 """
 
@@ -16,7 +16,7 @@ import pytest
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
 from sparkcv.errors import CheckpointError
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 from tests.faults.conftest import put_dataset
 from tests.faults.running import FLAGS, HANG_S, LARGE, Run, check_whole
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from sparkcv.rundir import checkpoint
 from sparkcv.storage.hdfs import tokens
-from sparkcv.train import checkpoint
-from tests.cluster.credentials.made import secured_env, token
 from tests.faults import oracles
 from tests.faults.running import Run
+from tests.tokens.made import secured_env, token
 
 pytestmark = pytest.mark.tensorflow
 ENDS = (

@@ -7,7 +7,7 @@ in each life of the run or only in the first.
 import numpy as np
 import pytest
 
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 from tests.faults.running import Run, check_whole
 from tests.inputs import data
 

@@ -10,7 +10,7 @@ from sparkcv import config as configs
 from sparkcv import storage
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 from tests.faults.running import FLAGS, HANG_S
 from tests.hadoop import wait_until
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from sparkcv import storage
-from sparkcv.train import lease
+from sparkcv.rundir import lease
 from tests.faults.conftest import put_dataset
 from tests.faults.running import Run
 from tests.faults.test_t18_full import filled, small_disk

@@ -7,14 +7,14 @@ import time
 import psutil
 import pytest
 
-from sparkcv.cluster.stream import connect
+from sparkcv.channel.stream import connect
 from sparkcv.compat.manager import Manager
 from sparkcv.compat.TFNode import DataFeed
 from sparkcv.errors import ClusterError, DataError, RoleFailedError, UsageError
-from sparkcv.feeding.desk import Desk
-from sparkcv.feeding.desk_link import DeskLink
+from sparkcv.feeding.coordinator import Desk
+from sparkcv.feeding.coordinator_client import DeskLink
 from sparkcv.feeding.feeder import FeedPlan, feed, place
-from sparkcv.feeding.intake import WINDOW_BYTES, Intake
+from sparkcv.feeding.receiver import WINDOW_BYTES, Intake
 from sparkcv.feeding.row_queue import RowQueue
 
 SECRET = b"s" * 32

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sparkcv.cluster import class_data
+from sparkcv.spark import class_data
 from tests.hadoop.cluster import Hadoop
 from tests.hadoop.daemons import wait_until
 

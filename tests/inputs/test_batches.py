@@ -13,7 +13,7 @@ from sparkcv.errors import BudgetError, DataError, MissingFileError, StorageErro
 from sparkcv.inputs.batches import eval_batches, train_batches
 from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.inputs.spool import Spool
-from sparkcv.inputs.vet import ImageCheck
+from sparkcv.inputs.validate import ImageCheck
 from sparkcv.records.assignment import Assignment
 from tests.inputs import data
 

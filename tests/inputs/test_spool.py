@@ -9,7 +9,7 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.errors import BudgetError, DataError, MissingFileError, StorageError, UsageError
-from sparkcv.inputs.plan import epoch_order
+from sparkcv.inputs.filename_queue import epoch_order
 from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.inputs.spool import Spool
 from sparkcv.records import tfrecord

@@ -5,7 +5,7 @@ import pytest
 from jobs import doctor as job
 from sparkcv.config import ConvertConfig, DoctorConfig
 from sparkcv.driver import doctor
-from sparkcv.records.convert import convert
+from sparkcv.driver.convert import convert
 from tests.hadoop import settings
 
 

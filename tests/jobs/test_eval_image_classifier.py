@@ -12,7 +12,7 @@ from sparkcv import config, storage, synthetic
 from sparkcv.config import EvalConfig
 from sparkcv.driver import evaluate
 from sparkcv.records import example, labels, manifest, shards, tfrecord
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 
 SIZE = 24
 STEP = 7

@@ -9,8 +9,8 @@ import pytest
 from jobs import train_image_classifier as job
 from sparkcv import storage
 from sparkcv.config import ConvertConfig
+from sparkcv.driver.convert import convert
 from sparkcv.records import example, tfrecord
-from sparkcv.records.convert import convert
 
 
 @pytest.fixture(scope="module")

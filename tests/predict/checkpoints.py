@@ -3,7 +3,7 @@
 import pathlib
 
 from sparkcv import storage
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 
 NAMES = ("circle", "square", "star", "stripes")
 

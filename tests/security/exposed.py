@@ -9,12 +9,12 @@ import os
 import sys
 from pathlib import Path
 
-from sparkcv.cluster import doctor
-from sparkcv.cluster.doctor import survey
-from sparkcv.cluster.session import spark_session
+from sparkcv import doctor
 from sparkcv.config import TrainConfig
+from sparkcv.doctor import survey
 from sparkcv.driver import train
 from sparkcv.errors import UsageError
+from sparkcv.spark.session import spark_session
 from tests.inputs import data
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tests.records.conftest import tiny_jpeg
+from tests.fixtures.encoded import tiny_jpeg
 
 FILES = (
     b"=cmd()|' -C calc'!A0.jpg",

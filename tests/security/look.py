@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 
 from sparkcv import logs
-from sparkcv.cluster.launchers.barrier import BarrierLauncher
-from sparkcv.cluster.session import spark_session
 from sparkcv.cluster.supervisor import supervise
-from sparkcv.cluster.topology import roles
 from sparkcv.config.port_range import PortRange
+from sparkcv.launchers.barrier import BarrierLauncher
+from sparkcv.roles import roles
+from sparkcv.spark.session import spark_session
 
 # A host's discovery script: each of the two workers of Spark, which are hosts elsewhere, gets two other devices.
 DISCOVER = """#!/bin/sh

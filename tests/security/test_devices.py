@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sparkcv.cluster.child import Child, Placement
-from sparkcv.cluster.topology import Role
+from sparkcv.roles import Role
 
 PROGRAMS = str(Path(__file__).with_name("programs"))
 PATIENCE_S = 60

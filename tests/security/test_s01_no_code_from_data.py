@@ -45,11 +45,11 @@ GOOD = [
 ]
 ALLOWED = {
     # The archive's builder compiles the source files that it packs, and writes what comes out; it loads none of it.
-    ("sparkcv/driver/archive/bytecode.py", "imports marshal"),
-    ("sparkcv/driver/archive/bytecode.py", "uses compile"),
+    ("sparkcv/archive/bytecode.py", "imports marshal"),
+    ("sparkcv/archive/bytecode.py", "uses compile"),
     # A user's function as Spark carries it: from the driver's own Spark, in a task's data, to that task's child.
     ("sparkcv/compat/closure.py", "imports pyspark.cloudpickle"),
-    ("sparkcv/cluster/launchers/detached_seat.py", "imports pyspark.cloudpickle"),
+    ("sparkcv/launchers/detached_task.py", "imports pyspark.cloudpickle"),
 }
 
 

@@ -1,6 +1,6 @@
 """What an insider could send on the control channel, who knows the secret: it is no message, and is refused (S2).
 
-What strangers may send is in tests/cluster/test_channel.py, which names may stand in a message in test_messages.py.
+What strangers may send is in tests/channel/test_control.py, which names may stand in a message in test_messages.py.
 """
 
 import io
@@ -12,11 +12,11 @@ import psutil
 import pytest
 
 from sparkcv import logs
-from sparkcv.cluster.channel import Client, Server, new_secret
-from sparkcv.cluster.messages import Beat, End, Hello, Reply, encode
-from sparkcv.cluster.seal import NONCE_BYTES, Seal, frame, nonce_of, opening, split
+from sparkcv.channel.auth import NONCE_BYTES, Seal, frame, nonce_of, opening, split
+from sparkcv.channel.control import Client, Server, new_secret
+from sparkcv.channel.messages import Beat, End, Hello, Reply, encode
 from sparkcv.errors import ChannelError
-from tests.cluster.test_messages import ALL, HELLO
+from tests.channel.test_messages import ALL, HELLO
 
 PATIENCE_S = 60
 VALUES = (None, True, -1, 2**64, 1e308, float("nan"), "", "x" * 3000, "\0\x1b[2J", [], [[]], {}, {"a": {}}, "exec")

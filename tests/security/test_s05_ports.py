@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from sparkcv.cluster.supervisor import supervise
-from sparkcv.cluster.topology import roles
+from sparkcv.roles import roles
 from tests.contracts.free_ports import free_ports
 
 PATIENCE_S = 60

@@ -10,9 +10,10 @@ import pytest
 
 from sparkcv import logs, storage
 from sparkcv.config import ConvertConfig
+from sparkcv.convert import sources
+from sparkcv.driver.convert import convert
 from sparkcv.errors import AccessError, SparkcvError
 from sparkcv.records import example, tfrecord
-from sparkcv.records.convert import convert, sources
 from sparkcv.records.shards import open_dataset
 from tests.security import hostile
 

@@ -12,7 +12,7 @@ from sparkcv import storage
 from sparkcv.errors import AccessError, StorageError, UnavailableError, UsageError
 from sparkcv.storage.hadoop import HadoopConf, load_conf
 from sparkcv.storage.hdfs import identity, tokens
-from sparkcv.storage.hdfs.trouble import CredentialError, KdcError, explain
+from sparkcv.storage.hdfs.errors import CredentialError, KdcError, explain
 
 VARIABLES = ("HADOOP_CONF_DIR", "HADOOP_HOME", "HADOOP_TOKEN_FILE_LOCATION", "HADOOP_USER_NAME", "SPARK_USER")
 

@@ -12,7 +12,7 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.errors import AccessError, UnavailableError
-from sparkcv.storage.hdfs import greeting
+from sparkcv.storage.hdfs import sasl_probe
 from sparkcv.storage.kerberos import kdc, ticket
 from tests.hadoop.kinit import shift_clock, shift_ticket
 
@@ -51,8 +51,8 @@ def test_what_storage_does_it_does_with_a_ticket_too_and_nobody_else_can_look(se
     with pytest.raises(AccessError, match="ermission denied: user=bob, access=EXECUTE"):
         storage.read_bytes(f"{home}/of-storage/status.json")
     (namenode,) = secured_cluster._rpc.values()
-    assert greeting.greet(namenode) == greeting.Greeting(("TOKEN", "KERBEROS"), ("auth-conf",))
-    assert greeting.greet(secured_cluster.daemons["nn1"].web) is None
+    assert sasl_probe.greet(namenode) == sasl_probe.Greeting(("TOKEN", "KERBEROS"), ("auth-conf",))
+    assert sasl_probe.greet(secured_cluster.daemons["nn1"].web) is None
     assert abs(kdc.skew_s("SPARKCV.TEST")) < 2
 
 
@@ -109,7 +109,7 @@ def test_a_kdc_that_is_gone_for_good_ends_a_job_with_the_sentence(secured_cluste
 
 
 EMBEDDED = """
-from sparkcv.cluster.session import spark_session
+from sparkcv.spark.session import spark_session
 from sparkcv.errors import ClusterError
 try:
     with spark_session("x", num_executors=1) as spark:

@@ -9,7 +9,8 @@ import tensorflow.compat.v1 as tf
 from sparkcv import storage
 from sparkcv.errors import DataError, FullError, StorageError, UnavailableError
 from sparkcv.inputs.meter import Meter
-from sparkcv.train import checkpoint, hooks
+from sparkcv.rundir import checkpoint
+from sparkcv.train import hooks
 from sparkcv.train.record import Record
 
 pytestmark = pytest.mark.tensorflow

@@ -6,7 +6,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from sparkcv.errors import CheckpointError, DataError, StorageError
-from sparkcv.train import checkpoint, saver
+from sparkcv.rundir import checkpoint
+from sparkcv.train import saver
 
 pytestmark = pytest.mark.tensorflow
 

@@ -6,8 +6,8 @@ import socket
 import pytest
 import tensorflow.compat.v1 as tf
 
-from sparkcv.cluster.topology import NodeContext, Role
 from sparkcv.errors import ClusterError, LaunchTimeoutError
+from sparkcv.roles import NodeContext, Role
 from sparkcv.train import sessions
 
 pytestmark = pytest.mark.tensorflow

@@ -6,7 +6,7 @@ from typing import Any
 
 from sparkcv import config as configs
 from sparkcv.config import ExportConfig
-from sparkcv.train.checkpoint import Found
+from sparkcv.rundir.checkpoint import Found
 
 _PLAIN = ("labels_url", "image_size", "preprocessing", "may_replace")  # fields that are JSON as they are
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hdfs_native import Client
 
+from sparkcv.storage.hdfs.errors import PassingError
 from sparkcv.storage.hdfs.link import Link
-from sparkcv.storage.hdfs.trouble import PassingError
 
 
 def append(link: Link, path: str, data: bytes) -> None:

@@ -17,11 +17,11 @@ from hdfs_native import Client
 from sparkcv.errors import AccessError, UnavailableError
 from sparkcv.storage.hadoop import load_conf, user_name
 from sparkcv.storage.hdfs import address, identity, tokens
+from sparkcv.storage.hdfs.bounded_calls import Ticket, submit
 from sparkcv.storage.hdfs.defaults import folder_mode, write_options
-from sparkcv.storage.hdfs.greeting import greet
-from sparkcv.storage.hdfs.patience import TELL_EVERY_S, Outage, Patience, wait_s
-from sparkcv.storage.hdfs.trouble import CredentialError, KdcError, PassingError, explain
-from sparkcv.storage.hdfs.workers import Ticket, submit
+from sparkcv.storage.hdfs.errors import CredentialError, KdcError, PassingError, explain
+from sparkcv.storage.hdfs.retry import TELL_EVERY_S, Outage, Patience, wait_s
+from sparkcv.storage.hdfs.sasl_probe import greet
 from sparkcv.storage.translate import TroubleError
 
 _LEAST_TRY_S = 2.0

@@ -12,9 +12,9 @@ from typing import IO, Any
 from hdfs_native import Client
 
 from sparkcv.errors import StorageError, UnavailableError
+from sparkcv.storage.hdfs.bounded_calls import beat
+from sparkcv.storage.hdfs.errors import PassingError
 from sparkcv.storage.hdfs.link import Link
-from sparkcv.storage.hdfs.trouble import PassingError
-from sparkcv.storage.hdfs.workers import beat
 from sparkcv.storage.translate import TroubleError
 
 _PIECE_BYTES = 8 << 20

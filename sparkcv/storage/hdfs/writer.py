@@ -12,8 +12,8 @@ from typing import IO, Any
 from hdfs_native import Client
 
 from sparkcv.errors import StorageError
+from sparkcv.storage.hdfs.bounded_calls import beat
 from sparkcv.storage.hdfs.link import Link
-from sparkcv.storage.hdfs.workers import beat
 from sparkcv.storage.translate import TroubleError
 
 _COPY_BYTES = 4 << 20

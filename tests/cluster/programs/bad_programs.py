@@ -13,8 +13,8 @@ import tempfile
 import time
 
 from sparkcv import storage
-from sparkcv.cluster.topology import NodeContext
 from sparkcv.records import tfrecord
+from sparkcv.roles import NodeContext
 
 _PATIENCE_S = 120.0
 _UNDEFINED = {"x86_64": b"\x0f\x0b", "aarch64": b"\x00\x00\x00\x00"}

@@ -9,8 +9,8 @@ import tempfile
 import threading
 import time
 
-from sparkcv.cluster.topology import NodeContext
 from sparkcv.errors import BudgetError, PreemptedError, UsageError
+from sparkcv.roles import NodeContext
 
 _PATIENCE_S = 120.0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from sparkcv.cluster.launchers import Seat
+from sparkcv.launchers import Seat
 
 PATIENCE_S = 120
 

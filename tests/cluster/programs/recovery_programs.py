@@ -6,8 +6,8 @@ import pathlib
 import signal
 import time
 
-from sparkcv.cluster.topology import NodeContext
 from sparkcv.errors import BudgetError
+from sparkcv.roles import NodeContext
 
 _PATIENCE_S = 120.0
 

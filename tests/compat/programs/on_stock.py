@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", default=NAMES)
     flags = parser.parse_args()
     sys.path[:0] = [str(HERE.parents[2]), str(HERE)]
-    from sparkcv.cluster.session import spark_session
+    from sparkcv.spark.session import spark_session
     from tests.spark_programs import add_programs
 
     conf = {"spark.jars": flags.jar} if flags.jar else {}

@@ -14,17 +14,16 @@ import pyarrow.parquet as pq
 
 from sparkcv import storage
 from sparkcv.cluster import supervisor
-from sparkcv.cluster.credentials import end
-from sparkcv.cluster.session import spark_session
-from sparkcv.cluster.topology import roles
 from sparkcv.config import ScoreConfig, TrainConfig
 from sparkcv.config.flags import flag
-from sparkcv.driver import train
+from sparkcv.driver import score, train
 from sparkcv.driver.job import run_job
 from sparkcv.errors import PreemptedError
-from sparkcv.predict import scoring
+from sparkcv.roles import roles
+from sparkcv.spark.session import spark_session
 from sparkcv.storage.hadoop import load_conf
 from sparkcv.storage.hdfs import identity
+from sparkcv.tokens import expiry
 
 DAY = "2026-01-01"
 BATCH_SIZE = 4
@@ -61,7 +60,7 @@ def work(config: TokenConfig) -> str:
             said = supervisor.run(
                 spark, "token_programs:read_on", roles(0, 2), {"url": f"{config.home}/stream"} | until
             )
-            if time.time() < first.max_date_s or end.ends_s() is not None:
+            if time.time() < first.max_date_s or expiry.ends_s() is not None:
                 raise RuntimeError(f"the first token has not ended, or nothing renews it: {said}")
             trained = _train(spark, config)
             if config.lives_s > 0:
@@ -137,7 +136,7 @@ class _HeldScoring:
             date=DAY, batch_size=1, num_partitions=1, bad_image_budget=0.5, top_k=3,
         )  # fmt: skip
         try:
-            self._found.append(scoring.score(self._spark, scoring.prepare(flags)))
+            self._found.append(score.score(self._spark, score.prepare(flags)))
         except BaseException as err:  # noqa: BLE001 - go_on raises it
             self._found.append(err)
 
@@ -168,12 +167,12 @@ def _score(spark, config: TokenConfig) -> object:
         overwrite=True,
         top_k=3,
     )  # fmt: skip
-    return scoring.score(spark, scoring.prepare(flags))
+    return score.score(spark, score.prepare(flags))
 
 
 def _stopped(what, spark, config: TokenConfig) -> str:
     try:
-        with end.told():
+        with expiry.told():
             return f"ended well, with {what(spark, config)}"
     except PreemptedError as err:
         return str(err)

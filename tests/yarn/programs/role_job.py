@@ -6,11 +6,11 @@ import sys
 from sparkcv import storage
 from sparkcv.cluster import supervisor
 from sparkcv.cluster.recovery import RestartPolicy
-from sparkcv.cluster.session import spark_session
-from sparkcv.cluster.topology import roles
 from sparkcv.config.flags import flag
 from sparkcv.driver.job import run_job
 from sparkcv.errors import UsageError
+from sparkcv.roles import roles
+from sparkcv.spark.session import spark_session
 
 
 @dataclasses.dataclass(frozen=True)

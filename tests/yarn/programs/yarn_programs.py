@@ -6,7 +6,7 @@ import signal
 import time
 
 from sparkcv import storage
-from sparkcv.cluster.topology import NodeContext
+from sparkcv.roles import NodeContext
 
 _PATIENCE_S = 300.0
 _CHUNK = 32 * 2**20

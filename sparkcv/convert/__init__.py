@@ -1,0 +1,5 @@
+"""Pictures to TF-Slim's shards by Spark tasks: where they come from, what goes where, how a split is published."""
+
+from sparkcv.convert.report import ConvertReport, SplitReport
+
+__all__ = ["ConvertReport", "SplitReport"]

@@ -1,0 +1,117 @@
+"""The pictures as a Spark table, listed once by the executors: the driver sees counts, never names."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pyspark import RDD
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from sparkcv import storage
+from sparkcv.config import ConvertConfig
+from sparkcv.convert import sources
+from sparkcv.convert.sources import Picture
+from sparkcv.errors import DataError, UsageError
+
+_SCHEMA = "name binary, label string, line int, size long, position long, draw long"
+_MAX_TASKS = 1000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the pictures are: ``root`` is the folder that names are relative to.
+
+    Of a picture tree ``classes`` are its class folders and ``strays`` the files beside them; of a CSV both are
+    empty until it has been read.
+    """
+
+    root: str
+    labels_csv: str | None
+    classes: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """What the user named."""
+        return self.labels_csv or self.root
+
+
+def find_source(config: ConvertConfig, dataset_dir: str) -> Source:
+    """Check what can be checked of the source without reading it all.
+
+    Raises:
+        MissingFileError: it is not there.
+        UsageError: the dataset would lie inside of the pictures' folder.
+        DataError: the folder holds no class folders.
+    """
+    if config.images_dir is None:
+        labels_csv = storage.resolve(str(config.labels_csv))
+        storage.size(labels_csv)
+        return Source(storage.parent(labels_csv), labels_csv)
+    root = storage.resolve(config.images_dir)
+    if f"{dataset_dir}/".startswith(f"{root}/"):
+        raise UsageError(f"--dataset_dir {dataset_dir!r} lies in --images_dir, where it would count as a class")
+    classes, strays = sources.list_classes(root)
+    return Source(root, None, tuple(classes), tuple(strays))
+
+
+@contextlib.contextmanager
+def listed(spark: SparkSession, source: Source, seed: int, enter: Callable[[], None]) -> Iterator[DataFrame]:
+    """Give the pictures as a table of :class:`Picture` rows, frozen in the block; ``enter`` is ``convert``'s."""
+    pictures = spark.createDataFrame(_rows(spark, source, seed, enter), _SCHEMA, verifySchema=False).persist()
+    try:
+        yield pictures
+    finally:
+        pictures.unpersist()
+
+
+def check_classes(pictures: DataFrame, source: Source) -> tuple[str, ...]:
+    """Count the pictures of each class; returns the names of the classes in the order of their labels.
+
+    Raises:
+        DataError: no pictures, an empty class folder, one class only, or a picture that a CSV names twice.
+    """
+    counts = {row["label"]: row["count"] for row in pictures.groupBy("label").count().collect()}
+    if not counts:
+        raise DataError(f"{source.where!r} names no pictures")
+    if source.labels_csv:
+        _refuse_duplicates(pictures, source.labels_csv)
+    labels = source.classes or tuple(sorted(counts))
+    empty = [label for label in labels if label not in counts]
+    if empty:
+        more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
+        raise DataError(f"{source.root!r} has no files in the class folder {empty[0]!r}{more}, wanted pictures")
+    if len(labels) == 1:
+        raise DataError(f"{source.where!r} has the one class {labels[0]!r}, wanted at least two to tell apart")
+    return labels
+
+
+def _rows(spark: SparkSession, source: Source, seed: int, enter: Callable[[], None]) -> RDD[Picture]:
+    if source.labels_csv:
+        return spark.sparkContext.parallelize([source.labels_csv], 1).flatMap(functools.partial(_list_csv, seed, enter))
+    items = [(name, True) for name in source.classes] + [(name, False) for name in source.strays]
+    tasks = spark.sparkContext.parallelize(items, min(len(items), _MAX_TASKS))
+    return tasks.flatMap(functools.partial(_list_item, source.root, seed, enter))
+
+
+def _list_csv(seed: int, enter: Callable[[], None], labels_csv: str) -> Iterator[Picture]:
+    enter()
+    return sources.list_csv(labels_csv, seed)
+
+
+def _list_item(root: str, seed: int, enter: Callable[[], None], item: tuple[str, bool]) -> Iterator[Picture]:
+    enter()
+    name, is_class = item
+    if is_class:
+        yield from sources.list_class(root, name, seed)
+    else:
+        yield sources.make_picture(name, None, seed)
+
+
+def _refuse_duplicates(pictures: DataFrame, labels_csv: str) -> None:
+    named = pictures.groupBy("name").agg(F.min("line").alias("first"), F.max("line").alias("last"))
+    for row in named.filter("first < last").orderBy("last").limit(1).collect():
+        name = bytes(row["name"]).decode("utf-8", "surrogateescape")
+        raise DataError(f"{labels_csv!r} line {row['last']} names {name!r}, which line {row['first']} named already")

@@ -1,0 +1,150 @@
+"""Writing one shard: pictures in, in their order, one TFRecord file and one list of rejects out."""
+
+import collections
+import concurrent.futures
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import google_crc32c
+
+from sparkcv import storage
+from sparkcv.convert.sources import NO_CLASS, locate
+from sparkcv.errors import AccessError, ImageError, MissingFileError, StorageError
+from sparkcv.records import example, image_header, tfrecord
+from sparkcv.records.example import ImageExample
+from sparkcv.records.manifest import ShardEntry
+
+# A record of TensorFlow ends at 2 GB; a picture of this size within max_pixels is no picture.
+_MAX_FILE_BYTES = 256 << 20
+# Reads of a distant store are waited for side by side; those of a local disk gain nothing from threads.
+_READERS = 8
+
+
+class Row(NamedTuple):
+    """One picture as the plan orders it; ``label`` is its index, -1 for none; ``line`` and ``size`` as in Picture."""
+
+    name: bytes
+    label: int
+    line: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """One shard to write: its file and its list of rejects are whole, or not there."""
+
+    url: str
+    quarantine_url: str
+    root: str
+    labels: tuple[str, ...]
+    max_pixels: int
+
+
+@dataclass
+class Summary:
+    """What became of a shard: small, whatever the shard's size.
+
+    ``reasons`` counts rejects by the head of their reason. ``missing`` is the first line of a CSV whose picture is
+    not there, and its name.
+    """
+
+    entry: ShardEntry
+    reasons: dict[str, int] = field(default_factory=dict)
+    missing: tuple[int, str] | None = None
+
+
+def write_shard(rows: Iterable[Row], target: Target) -> Summary:
+    """Write a shard's records in the order given, and beside it the rejects as JSON lines ``path``, ``reason``."""
+    crc = num_bytes = num_records = 0
+    labels: collections.Counter[str] = collections.Counter()
+    reasons: collections.Counter[str] = collections.Counter()
+    missing: tuple[int, str] | None = None
+    with storage.open_write(target.url) as sink, storage.open_write(target.quarantine_url) as rejects:
+        for row, outcome in _read_ahead(rows, lambda row: _convert(row, target), _readers(target.root)):
+            if isinstance(outcome, bytes):
+                sink.write(outcome)
+                crc = google_crc32c.extend(crc, outcome)
+                num_bytes += len(outcome)
+                num_records += 1
+                labels[str(row.label)] += 1
+                continue
+            name = row.name.decode("utf-8", "surrogateescape")
+            if isinstance(outcome, MissingFileError) and row.line:
+                missing = min(missing or (row.line, name), (row.line, name))
+            reason = "missing: gone since it was listed" if isinstance(outcome, MissingFileError) else str(outcome)
+            reasons[reason.partition(":")[0]] += 1
+            rejects.write(json.dumps({"path": name, "reason": reason}).encode() + b"\n")
+    entry = ShardEntry(storage.basename(target.url), num_records, num_bytes, f"{crc:08x}", dict(sorted(labels.items())))
+    return Summary(entry, dict(reasons), missing)
+
+
+def _convert(row: Row, target: Target) -> bytes | ImageError | MissingFileError:
+    """Return a picture's frame, or the error that is its reason; a failing store raises."""
+    name = row.name.decode("utf-8", "surrogateescape")
+    if row.label < 0:
+        return ImageError(NO_CLASS)
+    try:
+        data = _read(locate(name, target.root), row.size)
+        header = image_header.probe(data, max_pixels=target.max_pixels)
+    except (ImageError, MissingFileError) as err:
+        return err
+    return tfrecord.frame(
+        example.encode(
+            ImageExample(
+                encoded=data,
+                format=header.format,
+                label=row.label,
+                text=target.labels[row.label],
+                height=header.height,
+                width=header.width,
+                filename=name,
+            )
+        )
+    )
+
+
+def _read(url: str, num_bytes: int) -> bytes:
+    """Read a picture's file; a fault that is its own is an ImageError, a failing store stays a StorageError."""
+    try:
+        num_bytes = storage.size(url) if num_bytes < 0 else num_bytes
+        if num_bytes > _MAX_FILE_BYTES:
+            raise ImageError(f"too large: {num_bytes} bytes, at most {_MAX_FILE_BYTES}")
+        return storage.read_bytes(url)
+    except AccessError as err:
+        raise ImageError("unreadable: permission denied") from err
+    except MissingFileError:
+        raise
+    except StorageError as err:
+        if storage.is_dir(url):
+            raise ImageError("unreadable: a folder") from err
+        raise
+
+
+def _readers(root: str) -> int:
+    return 1 if storage.local_path(root) is not None else _READERS
+
+
+def _read_ahead(
+    rows: Iterable[Row], convert: Callable[[Row], bytes | ImageError | MissingFileError], readers: int
+) -> Iterator[tuple[Row, bytes | ImageError | MissingFileError]]:
+    """Apply ``convert`` in order, at most ``readers`` rows ahead; a failure ends the rest."""
+    if readers == 1:
+        for row in rows:
+            yield row, convert(row)
+        return
+    waiting: collections.deque[tuple[Row, concurrent.futures.Future[bytes | ImageError | MissingFileError]]]
+    waiting = collections.deque()
+    with concurrent.futures.ThreadPoolExecutor(readers, "sparkcv-read") as pool:
+        try:
+            for row in rows:
+                waiting.append((row, pool.submit(convert, row)))
+                if len(waiting) >= readers:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,116 @@
+"""Whether the memory of an executor's container, or of its host, holds the roles that come to lie in it."""
+
+import collections
+import math
+from collections.abc import Iterator
+
+from sparkcv.doctor import estimate
+from sparkcv.doctor.facts import Facts, Machine
+from sparkcv.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding, quantity
+from sparkcv.doctor.sizes import container_mb, heap_mb, overhead_mb
+from sparkcv.spark.memory import overhead_for
+
+__all__ = ["check", "check_surely", "knob"]
+
+_CHECK = "memory"
+_SURELY = 0.75  # of the estimate: what is below it has no chance
+
+
+def check(facts: Facts) -> Iterator[Finding]:
+    """The container of an executor where there are containers, else the memory that its host has left."""
+    yield from _address_spaces(facts)
+    if facts.spark.has_containers:
+        _, role = estimate.largest(facts.config, facts.dataset)
+        yield _container(facts, max(role.least, _SURELY * role.likely))
+    else:
+        yield from _hosts(facts)
+
+
+def check_surely(facts: Facts) -> Iterator[Finding]:
+    """A container that does not even hold TensorFlow and the weights."""
+    if facts.spark.has_containers:
+        _, role = estimate.largest(facts.config, facts.dataset)
+        yield _container(facts, role.least)
+
+
+def knob(facts: Facts) -> str:
+    """Return the memoryOverhead that holds an executor's roles, if YARN can give it."""
+    overhead, largest = _wanted_overhead(facts), facts.spark.limits_mb[1]
+    if largest and overhead + heap_mb(facts.spark) > largest:
+        return f"a smaller --batch_size or --train_image_size: YARN's largest container has {largest} MiB"
+    return f"--conf spark.executor.memoryOverhead={overhead}m, or a smaller --batch_size"
+
+
+def _container(facts: Facts, least_each: float) -> Finding:
+    """A container's limit against its processes: Java, the Spark task, and the roles beside it."""
+    spark, each = facts.spark, _roles_each(facts)
+    name, role = estimate.largest(facts.config, facts.dataset)
+    limit = container_mb(spark) * 2**20
+    found = (
+        f"a container of {quantity(limit, 'bytes')} ({overhead_mb(spark)} MiB of it are memoryOverhead) has to hold"
+        f" {_roles(each, name)} of about {quantity(role.likely, 'bytes')} and Java"
+    )
+    if limit >= (heap_mb(spark) + _wanted_overhead(facts)) * 2**20:
+        return Finding(_CHECK, APPLICATION, OK, found)
+    if limit >= each * least_each + estimate.JAVA_LEAST:
+        return Finding(_CHECK, APPLICATION, WARNING, f"{found}: it may be killed", knob(facts))
+    return Finding(_CHECK, APPLICATION, FAIL, f"{found}: it will be killed", knob(facts))
+
+
+def _hosts(facts: Facts) -> Iterator[Finding]:
+    """Where nothing bounds an executor, the roles of all executors of a host share what the host has left."""
+    count = collections.Counter(machine.place.host for machine in facts.executors)
+    name, _ = estimate.largest(facts.config, facts.dataset)
+    for machine in facts.executors:
+        if machine.memory_free is None:
+            continue
+        num_roles = min(facts.num_roles, count[machine.place.host] * _roles_each(facts))
+        likely = _together(facts, num_roles)
+        found = f"{{}} free, {_roles(num_roles, name)} on this host take about {quantity(likely, 'bytes')}"
+        less = "a smaller --batch_size, fewer roles on this host, or more memory"
+        verdict = OK
+        if machine.memory_free < likely:
+            verdict = FAIL if machine.memory_free < _SURELY * likely else WARNING
+        yield Finding(
+            _CHECK, machine.place, verdict, found, "" if verdict == OK else less, machine.memory_free, "bytes"
+        )
+
+
+def _address_spaces(facts: Facts) -> Iterator[Finding]:
+    """A bound that somebody set by ``ulimit -v``; Spark's own is told with its setting."""
+    if "spark.executor.pyspark.memory" in facts.spark.conf:
+        return
+    wanted = estimate.address_space(facts.config)
+    for machine in facts.executors:
+        if machine.address_space is not None and machine.address_space < wanted:
+            found = (
+                f"the address space of a process is bound to {{}} (RLIMIT_AS), TensorFlow maps {wanted / 1e9:.0f} GB"
+            )
+            yield _too_narrow(machine, found)
+
+
+def _too_narrow(machine: Machine, found: str) -> Finding:
+    return Finding(_CHECK, machine.place, FAIL, found, "ulimit -v unlimited there", machine.address_space, "bytes")
+
+
+def _wanted_overhead(facts: Facts) -> int:
+    """What a session asks for where the user sets nothing."""
+    _, role = estimate.largest(facts.config, facts.dataset)
+    return overhead_for(_roles_each(facts) * role.likely, heap_mb(facts.spark))
+
+
+def _roles_each(facts: Facts) -> int:
+    """Roles in one executor if Spark spreads them evenly, as it does."""
+    num_executors = len(facts.spark.executors) or facts.spark.executors_asked or facts.num_roles
+    return max(1, math.ceil(facts.num_roles / num_executors))
+
+
+def _together(facts: Facts, num_roles: int) -> float:
+    """What so many roles take, workers first."""
+    workers = min(num_roles, facts.config.num_workers)
+    memory = workers * estimate.worker(facts.config, facts.dataset).likely
+    return memory + (num_roles - workers) * estimate.ps(facts.config).likely
+
+
+def _roles(count: int, name: str) -> str:
+    return f"a {name}" if count == 1 else f"{count} roles"

@@ -1,0 +1,153 @@
+"""What one machine and this process's Python are like, told without TensorFlow and within milliseconds."""
+
+import contextlib
+import getpass
+import glob
+import hashlib
+import importlib.metadata
+import os
+import platform
+import resource
+import shutil
+import sys
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import sparkcv
+from sparkcv.archive import description
+from sparkcv.errors import DataError, MissingFileError
+from sparkcv.storage.hadoop import conf_dir, user_name
+
+__all__ = ["PACKAGES", "archive_misfit", "describe", "scratch", "source_digest"]
+
+PACKAGES = (
+    "tensorflow",
+    "tf-keras",
+    "tf-slim",
+    "numpy",
+    "fsspec",
+    "hdfs-native",
+    "google-crc32c",
+    "psutil",
+    "pyspark",
+    "pyarrow",
+    "pandas",
+)
+_CGROUP_FILES = (
+    ("memory.max", "memory.current"),  # version 2
+    ("memory.limit_in_bytes", "memory.usage_in_bytes"),  # version 1
+)
+
+
+def describe() -> dict[str, Any]:
+    """Return what is so wherever a process of the run is: interpreter, packages, Hadoop's side, memory."""
+    tokens = os.environ.get("HADOOP_TOKEN_FILE_LOCATION", "")
+    return {
+        "python": platform.python_version(),
+        "versions": _versions(),
+        "source": source_digest(),
+        "archive": archive_misfit(),
+        "user": user_name() or _system_user(),
+        "hadoop_conf": conf_dir() or "",
+        "tokens": tokens,
+        "tokens_error": _unreadable(tokens) if tokens else "",
+        "memory_free": _memory_free(),
+        "address_space": _address_space(),
+        "shm_free": shutil.disk_usage("/dev/shm").free if os.path.isdir("/dev/shm") else None,  # noqa: S108
+        "gpu_devices": len(glob.glob("/dev/nvidia[0-9]*")),
+    }
+
+
+def scratch(root: str) -> dict[str, Any]:
+    """Return what there is of the folder in which an executor's roles keep their files."""
+    try:
+        with tempfile.TemporaryFile(dir=root) as file:
+            file.write(b"probe")
+            file.flush()
+        return {"scratch": root, "scratch_disk": _disk_of(root), "scratch_free": shutil.disk_usage(root).free}
+    except OSError as err:
+        return {"scratch": root, "scratch_error": str(err)}
+
+
+def source_digest() -> str:
+    """Return a digest of sparkcv's Python files, the same from a folder and from a zip of it."""
+    home = Path(sparkcv.__file__).parent
+    if home.is_dir():
+        sums = {path.relative_to(home).as_posix(): zlib.crc32(path.read_bytes()) for path in home.rglob("*.py")}
+    else:
+        with zipfile.ZipFile(home.parent) as package:
+            prefix = f"{home.name}/"
+            files = [info for info in package.infolist() if info.filename.startswith(prefix)]
+            sums = {info.filename.removeprefix(prefix): info.CRC for info in files if info.filename.endswith(".py")}
+    return hashlib.sha256(repr(sorted(sums.items())).encode()).hexdigest()[:16]
+
+
+def _system_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as in some containers
+        return str(os.getuid())
+
+
+def _versions() -> dict[str, str]:
+    found = {"sparkcv": sparkcv.__version__}  # it may have come as a zip, of which no metadata tell
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def archive_misfit(prefix: str = sys.prefix) -> str:
+    """Return why the archive that this Python came in does not fit this machine; "" if it does, or there is none."""
+    try:
+        return description.misfit(description.read(prefix)) or ""
+    except MissingFileError:
+        return ""
+    except DataError as err:
+        return str(err)
+
+
+def _disk_of(path: str) -> str:
+    """Where the disk of a folder is mounted."""
+    path = os.path.realpath(path)
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def _unreadable(path: str) -> str:
+    try:
+        with open(path, "rb"):
+            return ""
+    except OSError as err:
+        return str(err.strerror or err)
+
+
+def _memory_free() -> int:
+    """Memory that can be had: the machine's, or what a control group (a container) leaves of it."""
+    free = int(psutil.virtual_memory().available)
+    for folder in ("/sys/fs/cgroup", "/sys/fs/cgroup/memory"):
+        for most, used in _CGROUP_FILES:
+            with contextlib.suppress(OSError, ValueError):  # no such file, or no bound ("max")
+                bound = int(Path(folder, most).read_text()) - int(Path(folder, used).read_text())
+                free = min(free, bound + _cached(folder))
+    return max(0, free)
+
+
+def _cached(folder: str) -> int:
+    """Bytes of files in a control group's memory: they count as used, and are given up first."""
+    for line in Path(folder, "memory.stat").read_text().splitlines():
+        name, _, value = line.partition(" ")
+        if name in ("inactive_file", "total_inactive_file"):
+            return int(value)
+    return 0
+
+
+def _address_space() -> int | None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else int(soft)

@@ -1,0 +1,176 @@
+"""A conversion from its checks to its report.
+
+Spark lists (one task a class folder), plans, and writes (one task a shard: bytes stored as they are, sizes read from
+headers). The driver checks before and after, and publishes; it holds no row of any picture.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+
+from sparkcv import logs, storage
+from sparkcv.config import ConvertConfig
+from sparkcv.convert import publication
+from sparkcv.convert.listing import Source, check_classes, find_source, listed
+from sparkcv.convert.plan import Plan, Split, draw_splits, rank, write_planned
+from sparkcv.convert.report import ConvertReport, SplitReport
+from sparkcv.convert.shard_writer import Summary
+from sparkcv.convert.translate import spark_errors
+from sparkcv.errors import BudgetError, DataError, ShardError, SparkcvError
+from sparkcv.records.manifest import SplitEntry
+from sparkcv.records.shards import open_dataset
+
+_log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A conversion that nothing speaks against yet."""
+
+    config: ConvertConfig
+    dataset_dir: str
+    splits: tuple[str, ...]
+    source: Source
+
+
+def prepare(config: ConvertConfig) -> Prepared:
+    """Check all that can be checked before Spark starts; writes nothing.
+
+    Raises:
+        UsageError: the dataset would lie inside of the pictures' folder.
+        FileExistsAlreadyError: a split of this name is there, and ``overwrite`` is not set.
+        MissingFileError: the source is not there.
+        DataError: it holds no class folders.
+        LabelError: its classes differ from those of the splits that are there.
+    """
+    dataset_dir = storage.resolve(str(config.dataset_dir))
+    splits = (config.dataset_split_name,) if config.validation_fraction is None else ("train", "validation")
+    publication.check_free(dataset_dir, config.dataset_name, splits, config.overwrite)
+    source = find_source(config, dataset_dir)
+    if source.classes:
+        publication.check_labels(dataset_dir, source.classes, splits)
+    return Prepared(config, dataset_dir, splits, source)
+
+
+def _nothing() -> None:
+    """Where every task is let in."""
+
+
+def convert(spark: SparkSession, config: ConvertConfig, enter: Callable[[], None] = _nothing) -> ConvertReport:
+    """Convert the pictures of a folder or CSV into the shards of one split, or of train and validation.
+
+    What is written depends on the pictures' names and bytes, the seed and the number of shards, on nothing else.
+    ``enter`` travels to the tasks, and is called there before anything is read or written.
+
+    Raises:
+        DataError: no pictures, an empty class, one class only, or a CSV that is wrong; BudgetError: too many
+            unusable pictures; and what :func:`prepare` raises. In each case the dataset's folder is as it was.
+    """
+    job = prepare(config)
+    staging = publication.staging_dir(job.dataset_dir, config.dataset_name, job.splits)
+    with spark_errors(), listed(spark, job.source, config.seed, enter) as pictures:
+        labels = check_classes(pictures, job.source)
+        publication.check_labels(job.dataset_dir, labels, job.splits)
+        with _staging(job.dataset_dir, staging):
+            plan, ranked = _plan(spark, job, pictures, labels, staging)
+            written = write_planned(ranked, plan, enter)
+            report = _report(job, plan, written)
+            _check_written(job, plan, written, report)
+            _publish(job, plan, written, report)
+    return report
+
+
+def _plan(
+    spark: SparkSession, job: Prepared, pictures: DataFrame, labels: tuple[str, ...], staging: str
+) -> tuple[Plan, DataFrame]:
+    ranked, totals = rank(spark, draw_splits(pictures, job.config.validation_fraction))
+    splits = []
+    for index, name in enumerate(job.splits):
+        total = totals.get(index, 0)
+        if not total:
+            raise DataError(f"{job.source.where!r} has too few pictures for a split {name!r}, wanted two of a class")
+        if total < job.config.num_shards:
+            _log.warning("the split %s has %d pictures, so %d shards", name, total, total)
+        splits.append(Split(name, min(job.config.num_shards, total), total))
+        _log.info("%s: %d pictures of %d classes into %d shards", name, total, len(labels), splits[-1].num_shards)
+    return Plan(job.config.dataset_name, staging, job.source.root, labels, tuple(splits), job.config.max_pixels), ranked
+
+
+@contextlib.contextmanager
+def _staging(dataset_dir: str, staging: str) -> Iterator[None]:
+    """Keep a hidden folder in the dataset's while the block runs; a failure leaves nothing that was not there."""
+    fresh = not storage.exists(dataset_dir)
+    storage.check_writable(dataset_dir)
+    storage.delete(staging, recursive=True)  # of a run that was killed
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(SparkcvError):  # the first error is the one to tell
+            storage.delete(staging, recursive=True)
+            if fresh and not storage.list_dir(dataset_dir):
+                storage.delete(dataset_dir)
+        raise
+    storage.delete(staging, recursive=True)
+
+
+def _check_written(job: Prepared, plan: Plan, written: dict[str, list[Summary]], report: ConvertReport) -> None:
+    """Refuse what must not be published."""
+    summaries = [summary for split in written.values() for summary in split]
+    missing = min((summary.missing for summary in summaries if summary.missing), default=None)
+    if missing:
+        raise DataError(f"{job.source.where!r} line {missing[0]} names {missing[1]!r}, which is not there")
+    staged = {entry.name: entry.size for entry in storage.list_dir(plan.staging)}
+    for entry in (summary.entry for summary in summaries):
+        if staged.get(entry.name) != entry.bytes:
+            raise ShardError(f"{entry.name!r} has {staged.get(entry.name)} bytes after writing {entry.bytes}")
+    total, budget = sum(split.num_pictures for split in plan.splits), job.config.bad_image_budget
+    if report.num_rejected > budget * total:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in report.reasons.items())
+        raise BudgetError(
+            f"{report.num_rejected} of {total} pictures are unusable ({reasons}), "
+            f"--bad_image_budget allows a share of {budget}"
+        )
+    first = plan.splits[0].name
+    seen = {label for summary in written[first] for label in summary.entry.labels}
+    void = [label for index, label in enumerate(plan.labels) if str(index) not in seen]
+    if void:
+        raise DataError(f"the class {void[0]!r} of {job.source.where!r} has no usable picture for the split {first!r}")
+
+
+def _publish(job: Prepared, plan: Plan, written: dict[str, list[Summary]], report: ConvertReport) -> None:
+    entries = {}
+    for split in report.splits:
+        summaries = written[split.split]
+        entries[split.split] = SplitEntry(job.config.seed, tuple(summary.entry for summary in summaries))
+        url = publication.quarantine_url(job.dataset_dir, plan.name, split.split)
+        storage.delete(url)
+        if split.num_rejected:
+            with storage.open_write(url) as sink:
+                for summary in summaries:
+                    sink.write(storage.read_bytes(f"{storage.join(plan.staging, summary.entry.name)}.jsonl"))
+    publication.publish(job.dataset_dir, plan.name, plan.labels, entries, plan.staging)
+    for name in entries:
+        open_dataset(job.dataset_dir, plan.name, name)  # as a reader would find it
+
+
+def _report(job: Prepared, plan: Plan, written: dict[str, list[Summary]]) -> ConvertReport:
+    splits = []
+    for name, summaries in written.items():
+        reasons: dict[str, int] = {}
+        for summary in summaries:
+            for reason, count in summary.reasons.items():
+                reasons[reason] = reasons.get(reason, 0) + count
+        splits.append(
+            SplitReport(
+                split=name,
+                num_records=sum(summary.entry.records for summary in summaries),
+                num_shards=len(summaries),
+                num_bytes=sum(summary.entry.bytes for summary in summaries),
+                num_rejected=sum(reasons.values()),
+                reasons=dict(sorted(reasons.items())),
+                quarantine=publication.quarantine_url(job.dataset_dir, plan.name, name) if reasons else None,
+            )
+        )
+    return ConvertReport(job.dataset_dir, plan.name, plan.labels, tuple(splits))

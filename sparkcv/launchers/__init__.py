@@ -1,0 +1,91 @@
+"""The launch seam: what a supervisor needs of whatever starts one agent per role somewhere.
+
+Spark's barrier stage (barrier.py) is one launcher; any other passes the same suite, tests/contracts/launcher.py.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol
+
+from sparkcv.spark.memory import ExecutorMemory
+
+__all__ = ["Body", "Launch", "Launcher", "Seat", "Slots"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Seat:
+    """Where an agent finds itself when it is started.
+
+    Attributes:
+        index: 0..count-1; which of the launched agents this one is.
+        host: address by which the other seats reach this one.
+        task: what the cluster manager calls this seat; ``Launch.place`` and ``Launch.loss`` understand it.
+        scratch_root: local folder of the launch, removed by the cluster manager even if the agent is killed.
+        exchange: gives a text to all seats and returns everybody's, by index, once all have called it.
+        gpus: addresses of the GPUs that are this seat's alone; () where the cluster manager gives none out.
+    """
+
+    index: int
+    host: str
+    task: str
+    scratch_root: str
+    exchange: Callable[[str], list[str]]
+    gpus: tuple[str, ...] = ()
+
+
+Body = Callable[[Seat], None]  # importable by name on the executors, or a functools.partial of such a one
+
+
+@dataclasses.dataclass(frozen=True)
+class Slots:
+    """How many agents can run at once: ``now``, and at ``most`` when all that was asked for is there (None: open)."""
+
+    now: int
+    most: int | None
+
+
+class Launch(Protocol):
+    """Agents that were launched together; they start all or not at all."""
+
+    def is_over(self) -> bool:
+        """Whether no agent runs any more and none will."""
+
+    def error(self) -> str:
+        """Why the launch ended other than by every body returning, in one line; "" if it did not, or not yet."""
+
+    def place(self, task: str) -> str:
+        """Where that ``Seat.task`` runs, in the cluster manager's words ("Spark executor 2"); "" if unknown."""
+
+    def loss(self, task: str) -> str:
+        """Why the cluster manager says it lost the place of that ``Seat.task``; "" if it knows of no loss."""
+
+    def complaint(self, task: str) -> str:
+        """What the cluster manager first held against any seat of that ``Seat.task``'s launch; "" if nothing."""
+
+    def stopped(self) -> str:
+        """Why all of it ended at once, for no fault of a seat (the application was killed); "" if it did not."""
+
+    def memory(self) -> ExecutorMemory | None:
+        """What the place of each seat was given; None where the cluster manager does not bound it."""
+
+    def cancel(self) -> None:
+        """Ends all agents, by force if need be; returns at once. Cancelling what is over is fine."""
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits until the launch is over; False if it is not after ``timeout_s``."""
+
+
+class Launcher(Protocol):
+    """Starts agents."""
+
+    def slots(self) -> Slots:
+        """How many agents could be launched."""
+
+    def granted(self) -> int | None:
+        """How many could be launched once all that the cluster manager has granted has started; None: unknown."""
+
+    def bind_host(self) -> tuple[str, str]:
+        """The interface that the driver listens on for its agents, and the name by which they reach it."""
+
+    def launch(self, name: str, count: int, body: Body) -> Launch:
+        """Starts ``body(seat)`` on ``count`` seats and returns at once; ``name`` is for people to read."""

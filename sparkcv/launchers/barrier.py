@@ -1,0 +1,224 @@
+"""The default launcher: one Spark barrier stage, one task per agent, all started together or not at all."""
+
+import contextlib
+import functools
+import os
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sparkcv.errors import ClusterError
+from sparkcv.launchers import Body, Seat, Slots
+from sparkcv.spark import yarn
+from sparkcv.spark.errors import heart, loss_sentence, spark_sentence
+from sparkcv.spark.memory import ExecutorMemory
+from sparkcv.spark.session import bind_host, submitted_executors
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["BarrierLaunch", "BarrierLauncher", "gpus_of", "scratch_root"]
+
+_MAX_STAGE_ATTEMPTS = 4  # Spark's default of spark.stage.maxConsecutiveAttempts
+
+
+class BarrierLauncher:
+    """Starts agents as the tasks of a barrier stage of ``spark``."""
+
+    def __init__(self, spark: "SparkSession"):
+        """Raises ClusterError for a session that cannot run barrier stages."""
+        self._context = spark.sparkContext
+        self._spark = spark
+        if self._context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
+            raise ClusterError(
+                "spark.dynamicAllocation.enabled is true, but all roles have to start together: "
+                "submit with --conf spark.dynamicAllocation.enabled=false and --num-executors"
+            )
+
+    def slots(self) -> Slots:
+        """Task slots of the executors that are there now, and of all that were asked for."""
+        scala = self._context._jsc.sc()
+        now = int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
+        return Slots(now, self._most(now))
+
+    def granted(self) -> int | None:
+        """Task slots of the executors that YARN has granted; None elsewhere."""
+        with _books_may_be_gone():
+            executors, each = yarn.granted_executors(self._spark), self._slots_each()
+            return None if executors is None or each is None else executors * each
+        return None
+
+    def bind_host(self) -> tuple[str, str]:
+        """Spark's own answer, as in ``session.bind_host``."""
+        return bind_host(self._spark)
+
+    def launch(self, name: str, count: int, body: Body) -> "BarrierLaunch":
+        """Submits the stage as a job group of its own, from a thread of its own."""
+        return BarrierLaunch(self._spark, name, count, body)
+
+    def _most(self, now: int) -> int | None:
+        master = self._context.master
+        if master.startswith("local") and not master.startswith("local-cluster"):
+            return now
+        executors, each = submitted_executors(self._spark), self._slots_each()
+        return None if executors is None or each is None else executors * each
+
+    def _slots_each(self) -> int | None:
+        """Task slots of an executor; None where Spark's standalone master decides."""
+        conf = self._context.getConf()
+        cores = conf.get("spark.executor.cores", "" if self._context.master.startswith("spark:") else "1")
+        return int(cores) // int(conf.get("spark.task.cpus", "1")) if cores else None
+
+
+class BarrierLaunch:
+    """One barrier stage under way."""
+
+    _attempts_each = 1  # how often Spark tries a task within one attempt of the stage
+
+    def __init__(self, spark: "SparkSession", name: str, count: int, body: Body):
+        """Submits the stage and returns at once."""
+        from pyspark import InheritableThread
+
+        self._context = spark.sparkContext
+        self._name, self._count, self._body = name, count, body
+        self._group = f"sparkcv-{uuid.uuid4().hex}"
+        self._error = ""
+        self._thread = InheritableThread(target=self._run, name="sparkcv-launch", daemon=True)
+        self._thread.start()
+
+    def is_over(self) -> bool:
+        """Whether Spark's job has ended."""
+        return not self._thread.is_alive()
+
+    def error(self) -> str:
+        """The heart of Spark's message, if the job failed."""
+        return self._error if self.is_over() else ""
+
+    def place(self, task: str) -> str:
+        """The executor that Spark's own books name for that task."""
+        with _books_may_be_gone():
+            executor = self._executor_of(task)
+            return f"Spark executor {executor}" if executor else ""
+        return ""
+
+    def loss(self, task: str) -> str:
+        """Why Spark removed the executor of that task; "" while it counts as alive."""
+        with _books_may_be_gone():
+            executors = self._books().executorList(False)
+            name = self._executor_of(task)
+            for at in range(executors.size()):
+                found = executors.apply(at)
+                if found.id() == name and not found.isActive():
+                    reason = found.removeReason()
+                    return loss_sentence(reason.get()) if reason.isDefined() else "Spark removed the executor"
+        return ""
+
+    def complaint(self, task: str) -> str:
+        """The error of the task that failed first in the stage, which Spark may be trying again."""
+        with _books_may_be_gone():
+            for found in self._tasks_beside(task):
+                if found.status() == "FAILED" and found.errorMessage().isDefined():
+                    return f"seat {found.index()} failed: {heart(str(found.errorMessage().get()))}"
+        return ""
+
+    def stopped(self) -> str:
+        """Says it when the whole Spark application has ended, or its Java process."""
+        with _books_may_be_gone():
+            is_stopped = self._context._jsc.sc().isStopped()
+            return "it was stopped from outside, by the cluster manager or a person" if is_stopped else ""
+        return "its Java process is gone"
+
+    def memory(self) -> ExecutorMemory | None:
+        """By Spark's properties, where the cluster manager holds executors to them."""
+        with _books_may_be_gone():
+            return _memory(self._context) if self._context.master == "yarn" else None
+        return None
+
+    def _books(self) -> Any:
+        return self._context._jsc.sc().statusStore()
+
+    def _tasks_beside(self, task: str) -> Iterator[Any]:
+        """Spark's records of all tasks of a task's stage, earliest attempt first."""
+        stage = int(task.partition(".")[0])
+        for attempt in range(_MAX_STAGE_ATTEMPTS):
+            tasks = self._books().taskList(stage, attempt, self._count * self._attempts_each)
+            for at in range(tasks.size()):
+                yield tasks.apply(at)
+
+    def _executor_of(self, task: str) -> str:
+        number = int(task.partition(".")[2])
+        return next((str(found.executorId()) for found in self._tasks_beside(task) if found.taskId() == number), "")
+
+    def cancel(self) -> None:
+        """Cancels the job; Spark kills a Python worker that does not end within about 2 s."""
+        if not self.is_over():
+            with _books_may_be_gone():
+                self._context.cancelJobGroup(self._group)
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits for Spark's job to end."""
+        self._thread.join(timeout_s)
+        return self.is_over()
+
+    def _run(self) -> None:
+        try:
+            self._context.setJobGroup(self._group, self._name)
+            seats = self._context.parallelize(range(self._count), self._count).barrier()
+            seats.mapPartitions(functools.partial(_sit, self._body)).collect()
+        except Exception as err:  # noqa: BLE001 - it travels to the supervisor by error()
+            self._error = spark_sentence(err)
+
+
+@contextlib.contextmanager
+def _books_may_be_gone() -> Iterator[None]:
+    """Goes on where Spark's Java process does not answer any more: that must not hide why a run ended."""
+    from py4j.protocol import Py4JError
+
+    with contextlib.suppress(Py4JError, OSError):
+        yield
+
+
+def _memory(context: Any) -> ExecutorMemory:
+    conf, size = context.getConf(), context._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsMb
+    heap_mb = int(size(conf.get("spark.executor.memory", "1g")))
+    overhead = conf.get("spark.executor.memoryOverhead")
+    if overhead:
+        return ExecutorMemory(heap_mb, int(size(overhead)))
+    least_mb = int(size(conf.get("spark.executor.minMemoryOverhead", "384m")))
+    share = float(conf.get("spark.executor.memoryOverheadFactor", "0.1"))
+    return ExecutorMemory(heap_mb, max(least_mb, int(share * heap_mb)))
+
+
+def _sit(body: Body, _: Iterator[int]) -> Iterator[Any]:
+    """The Spark task: takes its seat and runs the body there."""
+    from pyspark import BarrierTaskContext
+
+    context = BarrierTaskContext.get()
+    index = context.partitionId()
+    body(
+        Seat(
+            index=index,
+            host=context.getTaskInfos()[index].address.rpartition(":")[0],
+            task=f"{context.stageId()}.{context.taskAttemptId()}",
+            scratch_root=scratch_root(),
+            exchange=context.allGather,
+            gpus=gpus_of(context),
+        )
+    )
+    return iter(())
+
+
+def gpus_of(context: Any) -> tuple[str, ...]:
+    """Addresses of the GPUs that Spark gave this task; () unless ``spark.task.resource.gpu.amount`` asks for some."""
+    gpu = context.resources().get("gpu")
+    return () if gpu is None else tuple(map(str, gpu.addresses))
+
+
+def scratch_root() -> str:
+    """Spark's local folder of this application, which goes with the application, or else the working folder.
+
+    SPARK_LOCAL_DIRS names block folders, which go with the executor only if that ends in good order; the folder
+    around them is removed by the one who made it: YARN, Spark's worker, or the driver.
+    """
+    block_folder = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0]
+    return os.path.dirname(block_folder) if block_folder else os.getcwd()

@@ -1,0 +1,269 @@
+"""Embedded Spark: a real cluster of processes for one job, on a machine where no Spark is installed.
+
+``python jobs/X.py`` needs nothing but this: Spark's own ``local-cluster`` master starts executors as processes on
+127.0.0.1, and everything they leave on disk lies in one temporary folder that goes with them.
+"""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from sparkcv import logs
+from sparkcv.config.port_range import PortRange
+from sparkcv.errors import ClusterError, UsageError
+from sparkcv.spark import class_data
+from sparkcv.spark.errors import spark_sentence
+from sparkcv.storage.kerberos import conf as kerberos
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["embedded_session", "interrupts_kept"]
+
+_LOOPBACK = "127.0.0.1"
+_STOP_TIMEOUT_S = 20
+_LOG4J = """\
+status = error
+rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss} spark %p %c{1}: %m%n
+"""
+
+
+@contextlib.contextmanager
+def embedded_session(
+    app_name: str, num_executors: int, cores: int, memory_mb: int, conf: Mapping[str, str], ports: PortRange
+) -> Iterator["SparkSession"]:
+    """A session on executor processes of its own; all arguments are as ``session.spark_session`` says.
+
+    Raises ClusterError with Java's last words if Spark did not start, and UsageError for too few ``ports``.
+    """
+    bounds = _port_conf(ports, num_executors, cores)
+    root = Path(tempfile.mkdtemp(prefix="sparkcv-spark-"))
+    try:
+        environment = _lay_out(root)
+        settings = _embedded_conf(root, app_name, num_executors, cores, memory_mb) | bounds | dict(conf)
+        with (
+            _environment(environment),
+            interrupts_kept(),
+            _gateway(settings, root / "java.log") as gateway,
+            _session(settings, gateway, root) as spark,
+        ):
+            yield spark
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, memory_mb: int) -> dict[str, str]:
+    temporary = root / "tmp"
+    # Killed, Java leaves its unpacked libraries in its temporary folder.
+    java_options = f"{class_data.QUICK_JAVA} -Djava.io.tmpdir={temporary}"
+    if files := kerberos.named_files():  # Java knows of one, and does not look at the variable
+        java_options += f' "-Djava.security.krb5.conf={files[0]}"'
+    return {
+        "spark.app.name": app_name,
+        "spark.master": f"local-cluster[{num_executors},{cores},{memory_mb}]",
+        "spark.executor.memory": f"{memory_mb}m",
+        "spark.executor.cores": str(cores),
+        "spark.cores.max": str(num_executors * cores),
+        # The first job waits for all executors: half a cluster would take all the work, or refuse it.
+        "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+        "spark.driver.host": _LOOPBACK,
+        "spark.driver.bindAddress": _LOOPBACK,
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
+        "spark.executorEnv.PYTHONPATH": _python_path(),
+        "spark.executorEnv.TMPDIR": str(temporary),
+        "spark.dynamicAllocation.enabled": "false",
+        **class_data.conf(java_options),
+    }
+
+
+def _port_conf(ports: PortRange, num_executors: int, cores: int) -> dict[str, str]:
+    """Spark's own ports, from the lowest upwards; a role a slot and the driver's control channel need room as well."""
+    if not ports:
+        return {}
+    # The driver and its blocks, the blocks of each executor, a role for each slot, the control channel.
+    wanted = 2 + num_executors + num_executors * cores + 1
+    if len(ports) < wanted:
+        raise UsageError(
+            f"--port_range {ports}: got {len(ports)} ports, wanted {wanted} for an embedded Spark of {num_executors}"
+            " executors: two for its driver, one for each executor and each role, one for the control channel"
+        )
+    first = dict.fromkeys(("spark.driver.port", "spark.blockManager.port", "spark.ui.port"), str(ports.low))
+    return first | {"spark.port.maxRetries": str(len(ports) - 1)}  # of each, one port further at a time
+
+
+def _python_path() -> str:
+    """What an executor's Python needs to import this very sparkcv, from a folder or from a zip."""
+    home = str(Path(__file__).parents[2])
+    rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return os.pathsep.join([home, *(entry for entry in rest if entry != home)])
+
+
+def _lay_out(root: Path) -> dict[str, str]:
+    """A private SPARK_HOME of links in ``root``; returns the environment that Spark's Java is started with.
+
+    Spark's embedded workers write to ``$SPARK_HOME/work``, whatever they are told: with the installed package
+    as SPARK_HOME each run would leave files in site-packages, or fail where that is read-only.
+    """
+    from pyspark.find_spark_home import _find_spark_home
+
+    home, local, settings = root / "home", root / "local", root / "conf"
+    for folder in (home, local, settings, root / "tmp"):
+        folder.mkdir()
+    spark_home = Path(_find_spark_home())
+    for entry in spark_home.iterdir():
+        if entry.name not in ("work", "conf", "logs", "python"):
+            (home / entry.name).symlink_to(entry)
+    _link_packages(spark_home, home)
+    (settings / "log4j2.properties").write_text(_LOG4J)
+    return {
+        "SPARK_HOME": str(home),
+        "SPARK_CONF_DIR": str(settings),
+        "SPARK_LOCAL_DIRS": str(local),
+        "SPARK_LOCAL_IP": _LOOPBACK,
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+    }
+
+
+def _link_packages(spark_home: Path, home: Path) -> None:
+    """Puts folders of the installed packages where Spark's Python processes look for its zips of them.
+
+    A zip has no compiled modules: each of those processes would compile pyspark anew, for 1 s of CPU.
+    """
+    libraries = home / "python" / "lib"
+    libraries.mkdir(parents=True)
+    for archive in spark_home.glob("python/lib/*.zip"):
+        name = archive.name.split("-")[0].removesuffix(".zip")  # pyspark.zip, py4j-0.10.9.9-src.zip
+        spec = importlib.util.find_spec(name)
+        package = Path(spec.origin).parent if spec and spec.origin else None
+        if package is not None and package.is_dir():
+            (libraries / archive.name).mkdir()
+            (libraries / archive.name / name).symlink_to(package)
+        else:  # the driver has it from a zip too
+            (libraries / archive.name).symlink_to(archive)
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def interrupts_kept() -> Iterator[None]:
+    """Undoes pyspark's SIGINT handler, which would go on talking to a Java process that is gone."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _gateway(settings: Mapping[str, str], log: Path) -> Iterator[Any]:
+    """Spark's Java process, whose stderr goes to a file: its banner lines are no news to a user."""
+    from pyspark import SparkConf
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.java_gateway import launch_gateway
+
+    conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
+    with log.open("wb") as stderr:
+        try:
+            gateway = launch_gateway(conf=conf, popen_kwargs={"stderr": stderr, "stdout": stderr})
+        except (PySparkRuntimeError, OSError) as err:
+            raise ClusterError(f"embedded Spark did not start ({err}): {_last_words(log)}") from err
+    try:
+        yield gateway
+    finally:
+        _end_java(gateway.proc, gateway)
+
+
+def _last_words(log: Path) -> str:
+    text = log.read_text(errors="replace").strip().splitlines()
+    return logs.clean(" / ".join(text[-5:])) or "Java said nothing; is Java 17 on the PATH or in JAVA_HOME?"
+
+
+def _end_java(process: "subprocess.Popen[bytes]", gateway: Any) -> None:
+    """Ends Java and the executors it started, and forgets them, so that the next session starts afresh."""
+    from pyspark import SparkContext
+
+    family = [process.pid, *_descendants(process.pid)]
+    with SparkContext._lock:
+        SparkContext._gateway = None
+        SparkContext._jvm = None
+    gateway.shutdown()
+    if process.stdin is not None:
+        process.stdin.close()  # Spark's gateway exits on the end of its input
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_TIMEOUT_S)
+    _end_processes(family)
+    process.wait(_STOP_TIMEOUT_S)
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _end_processes(pids: list[int]) -> None:
+    alive = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            alive.append(psutil.Process(pid))
+    _, alive = psutil.wait_procs(alive, timeout=_STOP_TIMEOUT_S / 4)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=_STOP_TIMEOUT_S / 4)
+
+
+@contextlib.contextmanager
+def _session(settings: Mapping[str, str], gateway: Any, root: Path) -> Iterator["SparkSession"]:
+    from py4j.protocol import Py4JError
+    from pyspark import SparkConf, SparkContext
+    from pyspark.sql import SparkSession
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # its words on pandas' version are none for a user
+            conf = SparkConf(loadDefaults=False, _jvm=gateway.jvm).setAll(list(settings.items()))
+            context = SparkContext(conf=conf, gateway=gateway)
+    except Py4JError as err:
+        # Java has no word on it where it is gone.
+        said = spark_sentence(err) if hasattr(err, "java_exception") else _last_words(root / "java.log")
+        raise ClusterError(f"embedded Spark did not start: {said}") from err
+    # When this process is killed, Java notices, ends, and takes the folder along.
+    gateway.jvm.org.apache.spark.util.ShutdownHookManager.registerShutdownDeleteDir(gateway.jvm.java.io.File(str(root)))
+    spark = SparkSession(context)
+    try:
+        yield spark
+    finally:
+        spark.stop()

@@ -1,0 +1,113 @@
+"""From Spark's exceptions, which are pages long, to the sentence that a person needs."""
+
+import re
+import signal
+import sys
+
+from sparkcv import errors
+from sparkcv.errors import ClusterError, SparkcvError
+from sparkcv.spark.memory import missing_mb, overrun
+from sparkcv.storage.hadoop import load_conf
+from sparkcv.storage.hdfs.identity import wanted_principal
+
+__all__ = ["heart", "known", "loss_sentence", "one_line", "own_error", "spark_sentence"]
+
+_MAX_ERROR_CHARS = 600
+_PYTHON_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit): .*", re.MULTILINE)
+_OWN_ERROR = re.compile(r"\bsparkcv\.errors\.(\w+): (.+)")
+_VERSIONS = re.compile(
+    r"PYTHON_VERSION_MISMATCH\].*?worker has different version: (\S+) than that in driver: ([\d.]*\d)", re.DOTALL
+)
+_NO_WORKER = re.compile(r"Error from python worker:\s*(?P<words>.*?)\s*PYTHONPATH was:", re.DOTALL)
+_NO_PROGRAM = re.compile(r'Cannot run program "(?P<path>[^"]+)".*?error=\d+, (?P<words>[^\n]+)')
+_EXIT_STATUS = re.compile(r"Exit status: (\d+)\.? Possible causes")
+_QUEUE = re.compile(r"submitted by user\s*:?\s*(\S+) to unknown queue\s*:\s*(\S+)")
+_NO_PROTECTION = re.compile(r"DestHost:destPort (\S+).*No common protection layer between client and server", re.DOTALL)
+
+
+def spark_sentence(err: Exception) -> str:
+    """What a person needs of Spark's exception: the Python error in it if there is one, else its first lines."""
+    java = getattr(err, "java_exception", None)
+    return heart(str(java.getMessage()) if java is not None else f"{type(err).__name__}: {err}")
+
+
+def heart(text: str) -> str:
+    """The sentence in Spark's message: ours for what is known, else the last Python error, else the first lines."""
+    if told := known(text):
+        return told
+    text = text.rpartition("Most recent failure reason: ")[2]
+    python = _PYTHON_ERROR.findall(text)
+    if python:
+        return one_line(python[-1])
+    return one_line(" ".join(line for line in text.splitlines() if not line.lstrip().startswith("at ")))
+
+
+def own_error(text: str) -> SparkcvError | None:
+    """The error of ours that a task raised, as the tracebacks in Spark's text have it; None for an error of others.
+
+    One whose name is not known here, where executors run other code of ours, is a ClusterError.
+    """
+    found = _OWN_ERROR.findall(text)
+    if not found:
+        return None
+    name, message = found[-1]  # what came of those before
+    kind = getattr(errors, name, None)
+    is_ours = isinstance(kind, type) and issubclass(kind, SparkcvError)
+    return kind(message.strip()) if kind is not None and is_ours else ClusterError(message.strip())
+
+
+def loss_sentence(text: str) -> str:
+    """Why an executor was lost, without YARN's guesses and pages where an exit status says it all."""
+    if found := _EXIT_STATUS.search(text):
+        number = int(found[1])
+        if signal.SIGHUP <= number - 128 < signal.NSIG:
+            return f"its container ended with exit status {number}, killed by signal {number - 128}"
+        return f"its container ended with exit status {number}"
+    return one_line(text)
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks, cut where it is too long for a report."""
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_ERROR_CHARS else line[:_MAX_ERROR_CHARS] + " ..."
+
+
+def known(text: str) -> str:
+    """Our sentence for what Spark's message tells of the cluster, with the setting to change; "" for anything else."""
+    return one_line(_known(text))
+
+
+def _known(text: str) -> str:
+    if over := overrun(text):
+        return (
+            f"YARN killed a container for its memory, {over.used_bytes / 2**30:.1f} GB of "
+            f"{over.limit_bytes / 2**30:.1f} GB used: raise spark.executor.memoryOverhead by {missing_mb(over)} MB"
+        )
+    if found := _VERSIONS.search(text):
+        return (
+            f"the executors run Python {found[1]}, the driver {found[2]}, wanted the same minor version on both: "
+            "set spark.pyspark.python (and PYSPARK_DRIVER_PYTHON in client mode), or build the archive with the "
+            "driver's Python"
+        )
+    if found := _NO_WORKER.search(text):
+        return f"the executors' Python does not start: {found['words']}: {_knob(found['words'])}"
+    if found := _NO_PROGRAM.search(text):
+        return f"the executors' Python {found['path']} does not start: {found['words']}: {_knob(found['words'])}"
+    if found := _QUEUE.search(text):
+        return f"YARN has no queue {found[2]!r} for user {found[1]}: submit with the --queue that you were given"
+    if found := _NO_PROTECTION.search(text):
+        conf = load_conf()
+        mine = conf.values.get("hadoop.rpc.protection", "authentication")
+        return (
+            f"{wanted_principal()} is not let in by {found[1]}, which wants another protection of its traffic than this"
+            f" client's: hadoop.rpc.protection is {mine} by {conf.place}; set it to what the cluster's daemons have,"
+            " such as privacy, or HADOOP_CONF_DIR to the cluster's own configuration, and submit again"
+        )
+    return ""
+
+
+def _knob(words: str) -> str:
+    if "shared librar" in words:
+        return "set spark.executorEnv.LD_LIBRARY_PATH (and spark.yarn.appMasterEnv.LD_LIBRARY_PATH) to Python/lib"
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return f"see that spark.pyspark.python names a Python {version} for their platform, in --archives or on every host"

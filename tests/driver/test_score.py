@@ -1,0 +1,257 @@
+import os
+import pathlib
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sparkcv import storage
+from sparkcv.config import ScoreConfig
+from sparkcv.driver import score
+from sparkcv.errors import BudgetError, DataError, FileExistsAlreadyError, MissingFileError, ModelError, UsageError
+from sparkcv.records import example, tfrecord
+from sparkcv.records.example import ImageExample
+from tests.predict.models import COLORS, color_graph, write_folder
+
+DATE = "2026-01-02"
+
+
+def config(tmp_path, source, model, **options):
+    fields = {"input": str(source), "model_dir": str(model), "output_dir": str(tmp_path / "out"), "date": DATE}
+    return ScoreConfig(**(fields | {"top_k": 2, "batch_size": 4} | options))
+
+
+def day(tmp_path):
+    return tmp_path / "out" / f"dt={DATE}"
+
+
+def read(tmp_path):
+    predictions = pq.read_table(day(tmp_path)).to_pylist()
+    return predictions, pq.read_table(day(tmp_path) / "_rejects").to_pylist()
+
+
+def nothing_left(tmp_path):
+    out = tmp_path / "out"
+    return not out.exists() or [name for name in os.listdir(out) if name.startswith(".")] == []
+
+
+@pytest.fixture
+def elastic(spark):
+    """The Spark of the tests, which says that its executors come and go."""
+    conf, name = spark.sparkContext._conf, "spark.dynamicAllocation.enabled"
+    before = conf.get(name)
+    conf.set(name, "true")
+    yield spark
+    conf.set(name, before)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory, picture, odd_pictures, bad_pictures):
+    """A tree of plain, odd and bad pictures under names that need care."""
+    folder = tmp_path_factory.mktemp("tree")
+    for index in range(30):
+        color = list(COLORS)[index % 3]
+        path = folder / f"{color} ü" / f"{index:02d} #%20.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(picture(color))
+    for sub, files in (("odd", odd_pictures), ("bad", {name: data for name, (data, _) in bad_pictures.items()})):
+        (folder / sub).mkdir()
+        for name, data in files.items():
+            (folder / sub / name).write_bytes(data)
+    return folder
+
+
+def ids_of(tree):
+    return sorted(str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file())
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_a_tree_of_pictures_becomes_a_day_with_every_id_once(spark, tmp_path, tree, color_model, bad_pictures):
+    report = score.score(spark, score.prepare(config(tmp_path, tree, color_model)))
+    predictions, rejects = read(tmp_path)
+    assert sorted(row["id"] for row in predictions + rejects) == ids_of(tree)
+    for row in predictions:
+        if " ü/" in row["id"]:
+            assert row["label"] == row["id"].split(" ")[0]
+        assert row["top_k"][0] == {"label": row["label"], "score": row["score"]}
+        assert len(row["top_k"]) == 2
+        assert row["model_digest"] == report.model_digest
+    assert {row["id"]: row["reason"].split(":")[0] for row in rejects} == {
+        f"bad/{name}": reason for name, (_, reason) in bad_pictures.items()
+    }
+    assert (report.num_predictions, report.num_rejects) == (len(predictions), len(rejects))
+    assert report.images_per_s > 0
+    assert str(day(tmp_path)) in str(report)
+    assert storage.read_json(str(day(tmp_path) / "_report.json"))["num_rows"] == len(ids_of(tree))
+    assert os.listdir(tmp_path / "out") == [f"dt={DATE}"]
+    assert {row.id for row in spark.read.parquet(f"file://{tmp_path}/out").collect()} == {r["id"] for r in predictions}
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_shards_without_a_manifest_are_scored_also_under_dynamic_allocation(elastic, tmp_path, color_model, picture):
+    source = tmp_path / "shards"
+    source.mkdir()
+    wanted = {}
+    for shard in range(2):
+        name = f"x_test-0000{shard}-of-00002.tfrecord"
+        frames = []
+        for index in range(9):
+            color = list(COLORS)[index % 3]
+            wanted[f"{name}:{index}"] = (color, f"{color}/{index}.jpg")
+            frames.append(
+                tfrecord.frame(example.encode(ImageExample(picture(color), "jpeg", 0, filename=f"{color}/{index}.jpg")))
+            )
+        damaged = bytearray(b"".join(frames))
+        damaged[len(frames[0]) + 40] ^= 1
+        (source / name).write_bytes(bytes(damaged))
+    report = score.score(elastic, score.prepare(config(tmp_path, source, color_model, num_partitions=5)))
+    predictions, rejects = read(tmp_path)
+    assert sorted(row["id"] for row in predictions + rejects) == sorted(wanted)
+    assert sorted(row["id"][-2:] for row in rejects) == [":1", ":1"]
+    assert report.rejects == {"damaged record": 2}
+    for row in predictions:
+        assert (row["label"], row["filename"]) == wanted[row["id"]]
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("column", ["path", "bytes"])
+def test_parquet_is_scored_by_path_and_by_bytes(spark, tmp_path, color_model, picture, tree, column):
+    paths = [str(path) for path in sorted(tree.rglob("*ü/*.jpg"))]
+    data = {"path": [*paths, None, str(tree / "gone.jpg")]}
+    if column == "bytes":
+        data["bytes"] = [pathlib.Path(path).read_bytes() for path in paths] + [b"", None]
+    pq.write_table(pa.table(data), tmp_path / "t.parquet", row_group_size=10)
+    score.score(spark, score.prepare(config(tmp_path, tmp_path / "t.parquet", color_model)))
+    predictions, rejects = read(tmp_path)
+    assert {row["id"]: row["label"] for row in predictions} == {
+        path: pathlib.Path(path).parent.name.split(" ")[0] for path in paths
+    }
+    assert len(predictions) == len(paths)
+    reasons = {row["id"]: row["reason"].split(":")[0] for row in rejects}
+    gone = "missing" if column == "path" else "null"
+    assert reasons == {"t.parquet#3:0": "null", str(tree / "gone.jpg"): gone}
+
+
+@pytest.mark.spark
+def test_an_id_that_is_there_twice_is_refused_before_scoring(spark, tmp_path, color_model):
+    pq.write_table(pa.table({"path": ["/a", "/b", "/a"]}), tmp_path / "t.parquet")
+    plan = score.prepare(config(tmp_path, tmp_path / "t.parquet", color_model))
+    with pytest.raises(DataError, match="has the id '/a' 2 times, wanted each once"):
+        score.score(spark, plan)
+    assert not day(tmp_path).exists()
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_more_rejects_than_the_budget_publish_nothing(spark, tmp_path, color_model, tree):
+    plan = score.prepare(config(tmp_path, tree / "bad", color_model, bad_image_budget=0.5))
+    with pytest.raises(BudgetError, match=r"32 of 32 pictures were rejected.*'truncated'"):
+        score.score(spark, plan)
+    assert not day(tmp_path).exists()
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_a_stage_that_fails_leaves_nothing_and_says_why(spark, tmp_path, color_model, picture):
+    source = tmp_path / "shards"
+    source.mkdir()
+    frame = tfrecord.frame(example.encode(ImageExample(picture("red"), "jpeg", 0)))
+    entry = {"records": 4, "crc32c": "0", "labels": {}, "bytes": 4 * len(frame), "name": "x_test.tfrecord"}
+    splits = {"test": {"seed": 0, "shards": [entry]}}
+    storage.write_json(
+        str(source / "manifest.json"), {"schema": 1, "dataset_name": "x", "labels": ["a"], "splits": splits}
+    )
+    (source / "x_test.tfrecord").write_bytes(frame * 4)
+    plan = score.prepare(config(tmp_path, source, color_model))
+
+    class Shrinks(type(plan.files)):
+        """An input whose shard is cut right after it was listed."""
+
+        def entries(self):
+            yield from super().entries()
+            (source / "x_test.tfrecord").write_bytes(frame * 3)
+
+    import dataclasses
+
+    plan = dataclasses.replace(plan, files=Shrinks(**dataclasses.asdict(plan.files)))
+    with pytest.raises(DataError, match=r"^'.*x_test\.tfrecord' changed since it was listed"):
+        score.score(spark, plan)
+    assert not day(tmp_path).exists()
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_a_day_is_replaced_only_when_told_and_then_whole(spark, tmp_path, color_model, tree):
+    (tmp_path / "few").mkdir()
+    (tmp_path / "few" / "a.jpg").write_bytes((tree / "odd" / "tail.jpg").read_bytes())
+    first = config(tmp_path, tmp_path / "few", color_model)
+    score.score(spark, score.prepare(first))
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in day(tmp_path).rglob("*"))
+    with pytest.raises(FileExistsAlreadyError, match=f"dt={DATE}' is there already; --overwrite replaces it"):
+        score.prepare(first)
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in day(tmp_path).rglob("*")) == before
+    (tmp_path / "few" / "b.jpg").write_bytes(b"")
+    score.score(spark, score.prepare(config(tmp_path, tmp_path / "few", color_model, overwrite=True)))
+    predictions, rejects = read(tmp_path)
+    assert ([row["id"] for row in predictions], [row["id"] for row in rejects]) == (["a.jpg"], ["b.jpg"])
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_a_model_replaced_after_the_start_is_refused(spark, tmp_path, model_copy, tree):
+    plan = score.prepare(config(tmp_path, tree / "odd", model_copy))
+    write_folder(model_copy, color_graph(16, weight=4.0))
+    with pytest.raises(ModelError, match=f"this run was pinned to {plan.manifest.digest}"):
+        score.score(spark, plan)
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.spark
+def test_a_model_with_a_changed_byte_is_refused_by_file(spark, tmp_path, model_copy, tree):
+    plan = score.prepare(config(tmp_path, tree / "odd", model_copy))
+    with open(model_copy / "labels.txt", "r+b") as file:
+        file.write(b"9")
+    with pytest.raises(ModelError, match=r"model/labels\.txt' was changed"):
+        score.score(spark, plan)
+    assert not day(tmp_path).exists()
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "said"),
+    [
+        ({"top_k": 4}, UsageError, "--top_k: got 4, wanted 1 to 3, the classes of the model"),
+        ({"input": "/no/such/place"}, MissingFileError, "--input: nothing at '/no/such/place'"),
+        ({"model_dir": "/no/such/model"}, MissingFileError, "no exported model at '/no/such/model'"),
+        ({"input": "/tmp\0"}, UsageError, "NUL"),
+        ({"output_dir": "memory://x"}, UsageError, "memory of this process"),
+    ],
+)
+def test_bad_flags_are_told_before_anything_starts(tmp_path, color_model, tree, options, kind, said):
+    with pytest.raises(kind, match=said):
+        score.prepare(config(tmp_path, tree, color_model, **options))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_input_and_a_folder_without_a_model_are_told(tmp_path, color_model):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="--input: no file in"):
+        score.prepare(config(tmp_path, tmp_path / "empty", color_model))
+    with pytest.raises(MissingFileError, match=r"holds no model\.json"):
+        score.prepare(config(tmp_path, tmp_path / "empty", tmp_path / "empty"))
+
+
+def test_output_inside_the_input_is_refused(tmp_path, color_model):
+    with pytest.raises(UsageError, match="output would become input"):
+        score.prepare(config(tmp_path, tmp_path, color_model))
+
+
+def test_the_date_is_today_unless_told(tmp_path, color_model, tree):
+    assert len(score.prepare(config(tmp_path, tree, color_model, date=None)).date) == len("2026-01-02")

@@ -1,0 +1,53 @@
+"""The launch contract, on each launcher on Spark and on the plain processes that the faster tests use."""
+
+import psutil
+import pytest
+
+from sparkcv.launchers.detached import DetachedLauncher
+from sparkcv.launchers.tfos import TfosLauncher
+from tests.contracts.launcher import LauncherContract
+
+
+class TestLocal(LauncherContract):
+    @pytest.fixture
+    def launcher(self, local):
+        return local
+
+    def executor_pid(self, seat_pid):
+        return seat_pid
+
+
+@pytest.mark.spark
+class TestBarrier(LauncherContract):
+    @pytest.fixture
+    def launcher(self, barrier):
+        return barrier
+
+    def executor_pid(self, seat_pid):
+        return java_of(seat_pid)
+
+
+@pytest.mark.spark
+class TestDetached(LauncherContract):
+    @pytest.fixture
+    def launcher(self, barrier_spark):
+        return DetachedLauncher(barrier_spark, hold=[2])
+
+    def executor_pid(self, seat_pid):
+        return next(one.pid for one in psutil.Process(seat_pid).parents() if one.name() == "java")
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+class TestTensorFlowOnSpark(LauncherContract):
+    @pytest.fixture
+    def launcher(self, barrier_spark):
+        return TfosLauncher(barrier_spark)
+
+    def executor_pid(self, seat_pid):
+        return java_of(seat_pid)
+
+
+def java_of(seat_pid):
+    """The executor's Java process: the seat is a child of Spark's Python daemon, and that a child of Java."""
+    return psutil.Process(seat_pid).parent().ppid()

@@ -1,0 +1,86 @@
+"""The driver's keeper: takes what Java has, gets what is missing, says what fails, leaves nothing."""
+
+import os
+import stat
+
+import pytest
+
+from sparkcv.errors import ClusterError
+from sparkcv.storage.hdfs import tokens
+from sparkcv.tokens.renewer import Keeper
+from sparkcv.tokens.store import Shelf
+from tests.tokens.made import Source, token
+
+
+def keeper(secured, source, shelf):
+    (secured / "own").mkdir(mode=0o700)
+    return Keeper(source, str(secured / "own"), shelf)
+
+
+def test_what_java_holds_is_put_for_this_process_and_on_the_shelf(secured):
+    held, shelf = token(), Shelf()
+    other = tokens.Token("YARN_AM_RM_TOKEN", "rm", b"", b"nobody's business")
+    source = Source([held, other])
+    with keeper(secured, source, shelf) as one:
+        path = os.environ[tokens.VARIABLE]
+        assert tokens.load(path) == [held]
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+        assert shelf.newest() == (1, tokens.dump([held]))
+        assert (source.num_obtained, one.renews, one.failure) == (0, True, "")
+    assert tokens.VARIABLE not in os.environ
+    assert os.listdir(secured / "own") == []
+    assert shelf.newest()[1] == b""
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        (),
+        [token(life_s=60)],  # its last minute is of no use
+        [token(issued_s=-850, life_s=1000)],
+        [token(issued_s=-13 * 3600, life_s=7 * 86400)],  # nobody renews it, so it ends after a day
+    ],
+)
+def test_old_tokens_are_not_waited_with(secured, old):
+    new, shelf = token(life_s=2000), Shelf()
+    with keeper(secured, Source(old, [new]), shelf):
+        assert tokens.parse(shelf.newest()[1]) == [new]
+
+
+def test_tokens_for_other_services_stay_beside_the_new_ones(secured, monkeypatch):
+    others = [tokens.Token("kms-dt", "kms", b"", b"k"), tokens.Token("YARN_AM_RM_TOKEN", "rm", b"", b"master's")]
+    (secured / "container_tokens").write_bytes(tokens.dump([token(issued_s=-900), *others]))
+    monkeypatch.setenv(tokens.VARIABLE, str(secured / "container_tokens"))
+    with keeper(secured, Source([token(life_s=2000)]), Shelf()):
+        held = tokens.load(os.environ[tokens.VARIABLE])
+        assert [one.kind for one in held] == [tokens.HDFS_KIND, "kms-dt"]
+    assert os.environ[tokens.VARIABLE] == str(secured / "container_tokens")
+
+
+def test_without_a_way_to_get_new_ones_the_old_ones_have_to_do(secured):
+    old, shelf = token(issued_s=-850), Shelf()
+    source = Source([old], [token()], has_keytab=False)
+    with keeper(secured, source, shelf) as one:
+        assert tokens.parse(shelf.newest()[1]) == [old]
+        assert (source.num_obtained, one.renews) == (0, False)
+
+
+def test_a_kdc_that_is_gone_is_told_and_tried_again(secured, caplog):
+    source, shelf = Source([], [token()]), Shelf()
+    source.error = OSError("Connection refused\nCaused by: KrbException: Cannot contact the KDC")
+    with keeper(secured, source, shelf) as one:
+        assert one.failure == "KrbException: Cannot contact the KDC"
+        assert not one.renews
+        one.look()
+        source.error = None
+        one.look()
+        assert (one.failure, one.renews) == ("", True)
+        assert shelf.newest()[0] == 1
+    assert [record.message for record in caplog.records if "could be had" in record.message] == [
+        "no new token for HDFS could be had, which is tried again: KrbException: Cannot contact the KDC"
+    ]
+
+
+def test_more_than_a_frame_holds_is_refused(secured):
+    with pytest.raises(ClusterError, match=r"take 40000 bytes, over the 36864 .*\.hadoopFileSystems"):
+        Shelf().put(bytes(40_000))
