@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sparkcv.archive import bytecode, description, plan
-from sparkcv.archive.entry import Entry
+from sparkcv.archive.entry import ArchiveEntry
 from sparkcv.archive.pack import pack
 from sparkcv.errors import EXIT_FAILED, EXIT_OK, SparkcvError, StorageError
 
@@ -75,7 +75,7 @@ def _alone() -> Iterator[None]:
 def _build_sparkcv(target: Path) -> None:
     """Zip the package's sources."""
     files = sorted(path for path in Path("sparkcv").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    pack(target, [Entry.of_file(path.as_posix(), "sparkcv", path) for path in files])
+    pack(target, [ArchiveEntry.of_file(path.as_posix(), "sparkcv", path) for path in files])
     _say(f"{target}: {len(files)} files, {target.stat().st_size / 1024:.0f} KiB")
 
 
@@ -110,7 +110,7 @@ def _look(target: Path) -> dict[str, object]:
     return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
-def _describe(found: plan.Plan, members: list[zipfile.ZipInfo]) -> Entry:
+def _describe(found: plan.ArchivePlan, members: list[zipfile.ZipInfo]) -> ArchiveEntry:
     """The archive's description of itself."""
     digest = hashlib.sha256()
     for member in members:
@@ -122,11 +122,11 @@ def _describe(found: plan.Plan, members: list[zipfile.ZipInfo]) -> Entry:
         needs=sorted(found.libraries.of_the_machine),
         digest=digest.hexdigest(),
     )
-    return Entry.of_data(description.NAME, "description", (json.dumps(told, indent=1) + "\n").encode())
+    return ArchiveEntry.of_data(description.NAME, "description", (json.dumps(told, indent=1) + "\n").encode())
 
 
 def _report(
-    target: Path, found: plan.Plan, entries: list[Entry], members: list[zipfile.ZipInfo], elapsed_s: float
+    target: Path, found: plan.ArchivePlan, entries: list[ArchiveEntry], members: list[zipfile.ZipInfo], elapsed_s: float
 ) -> None:
     """Say what is in the archive, what makes it large, and what is not in it."""
     owners = {entry.name: entry.owner for entry in entries}

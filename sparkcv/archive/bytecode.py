@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-from sparkcv.archive.entry import Entry
+from sparkcv.archive.entry import ArchiveEntry
 
 __all__ = ["compiled"]
 
@@ -22,7 +22,7 @@ _UNCHECKED_HASH = (0b01).to_bytes(4, "little")
 _BATCH = 400
 
 
-def compiled(entries: Iterable[Entry]) -> Iterator[Entry]:
+def compiled(entries: Iterable[ArchiveEntry]) -> Iterator[ArchiveEntry]:
     """Yield the compiled module of each Python source among ``entries``, in their order, by all processors.
 
     A source that Python cannot compile, such as a template, has none.
@@ -36,14 +36,14 @@ def compiled(entries: Iterable[Entry]) -> Iterator[Entry]:
         for batch, modules in zip(batches, pool.map(_compile_all, batches), strict=True):
             for entry, data in zip(batch, modules, strict=True):
                 if data is not None:
-                    yield Entry.of_data(importlib.util.cache_from_source(entry.name), entry.owner, data)
+                    yield ArchiveEntry.of_data(importlib.util.cache_from_source(entry.name), entry.owner, data)
 
 
-def _compile_all(entries: list[Entry]) -> list[bytes | None]:
+def _compile_all(entries: list[ArchiveEntry]) -> list[bytes | None]:
     return [_compile(entry) for entry in entries]
 
 
-def _compile(entry: Entry) -> bytes | None:
+def _compile(entry: ArchiveEntry) -> bytes | None:
     source = entry.read()
     try:
         with warnings.catch_warnings():

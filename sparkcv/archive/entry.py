@@ -3,11 +3,11 @@
 import dataclasses
 from pathlib import Path
 
-__all__ = ["Entry"]
+__all__ = ["ArchiveEntry"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class ArchiveEntry:
     """A file of the archive: ``data``, or the bytes of the file ``source``.
 
     ``size`` and ``mtime_ns`` are those of the source when it was looked at; a rebuild is due when they change.
@@ -22,14 +22,14 @@ class Entry:
     is_executable: bool = False
 
     @classmethod
-    def of_file(cls, name: str, owner: str, source: Path, *, is_executable: bool = False) -> "Entry":
+    def of_file(cls, name: str, owner: str, source: Path, *, is_executable: bool = False) -> "ArchiveEntry":
         """The file ``source``, a link being followed; raises FileNotFoundError if it is not there."""
         status = source.stat()
         executable = is_executable or ".so" in source.suffixes
         return cls(name, owner, source, b"", status.st_size, status.st_mtime_ns, executable)
 
     @classmethod
-    def of_data(cls, name: str, owner: str, data: bytes, *, is_executable: bool = False) -> "Entry":
+    def of_data(cls, name: str, owner: str, data: bytes, *, is_executable: bool = False) -> "ArchiveEntry":
         """The bytes ``data``."""
         return cls(name, owner, None, data, len(data), 0, is_executable)
 

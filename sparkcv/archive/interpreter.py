@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sparkcv.archive import elf
-from sparkcv.archive.entry import Entry
+from sparkcv.archive.entry import ArchiveEntry
 from sparkcv.errors import UsageError
 
 __all__ = ["executable", "files", "site_folder"]
@@ -67,11 +67,11 @@ def site_folder() -> str:
     return folders[0].removeprefix("/ARCHIVE/")
 
 
-def files() -> Iterator[Entry]:
+def files() -> Iterator[ArchiveEntry]:
     """Yield the starter, the interpreter and the standard library."""
     program = executable()
-    yield Entry.of_data("bin/python3", OWNER, (_STARTER % _VERSION).encode(), is_executable=True)
-    yield Entry.of_file(f"bin/{_VERSION}", OWNER, program, is_executable=True)
+    yield ArchiveEntry.of_data("bin/python3", OWNER, (_STARTER % _VERSION).encode(), is_executable=True)
+    yield ArchiveEntry.of_file(f"bin/{_VERSION}", OWNER, program, is_executable=True)
     source, folder = _standard_library()
     for at, folders, names in os.walk(source):
         is_top = Path(at) == source
@@ -79,7 +79,7 @@ def files() -> Iterator[Entry]:
         for name in names:
             inside = Path(at).relative_to(source) / name
             if not (is_top and name in _TOP_FILES) and _is_of_use(inside):
-                yield Entry.of_file(f"{folder}/{inside.as_posix()}", OWNER, Path(at) / name)
+                yield ArchiveEntry.of_file(f"{folder}/{inside.as_posix()}", OWNER, Path(at) / name)
 
 
 def _standard_library() -> tuple[Path, str]:

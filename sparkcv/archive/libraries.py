@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparkcv.archive import elf
-from sparkcv.archive.entry import Entry
+from sparkcv.archive.entry import ArchiveEntry
 
 __all__ = ["Libraries", "gather"]
 
@@ -39,14 +39,14 @@ class Libraries:
         glibc_by: The archive's file that asks for it.
     """
 
-    carried: list[Entry] = field(default_factory=list)
+    carried: list[ArchiveEntry] = field(default_factory=list)
     of_the_machine: set[str] = field(default_factory=set)
     missing: dict[str, str] = field(default_factory=dict)
     glibc: tuple[int, ...] = (0, 0)
     glibc_by: str = ""
 
 
-def gather(entries: Iterable[Entry]) -> Libraries:
+def gather(entries: Iterable[ArchiveEntry]) -> Libraries:
     """Return what the interpreter and the libraries among ``entries`` are linked to and is not among them."""
     objects = [entry for entry in entries if entry.is_library or (entry.source and entry.name.startswith("bin/"))]
     inside = {os.path.realpath(entry.source) for entry in objects if entry.source}
@@ -68,14 +68,14 @@ def gather(entries: Iterable[Entry]) -> Libraries:
                     if not any(name == other for _, other in names):
                         found.missing[name] = entry.name
                 elif os.path.realpath(path) not in inside:
-                    carried = Entry.of_file(f"lib/{name}", OWNER, path)
+                    carried = ArchiveEntry.of_file(f"lib/{name}", OWNER, path)
                     found.carried.append(carried)
                     objects.append(carried)
                     names.add((OWNER, name))
     return found
 
 
-def _locate(name: str, needs: elf.Elf, entry: Entry) -> Path | None:
+def _locate(name: str, needs: elf.Elf, entry: ArchiveEntry) -> Path | None:
     """Where the loader finds ``name`` for ``entry``: its own folders, LD_LIBRARY_PATH, the cache, the usual ones."""
     assert entry.source is not None  # noqa: S101 - only files are read as ELF
     origin = str(Path(os.path.realpath(entry.source)).parent)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from sparkcv.archive.entry import Entry
+from sparkcv.archive.entry import ArchiveEntry
 from sparkcv.errors import StorageError
 
 __all__ = ["pack"]
@@ -21,11 +21,11 @@ _BLOCK_BYTES = 4 << 20  # a library of 1 GB is packed in pieces, so that it does
 _MAX_PENDING_BLOCKS = 32  # bounds the memory
 _TIME = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip can tell
 
-_Block = tuple[Entry, Future[tuple[bytes, bytes]]]
+_Block = tuple[ArchiveEntry, Future[tuple[bytes, bytes]]]
 
 
 def pack(
-    target: Path, entries: Iterable[Entry], last: Callable[[list[zipfile.ZipInfo]], Entry] | None = None
+    target: Path, entries: Iterable[ArchiveEntry], last: Callable[[list[zipfile.ZipInfo]], ArchiveEntry] | None = None
 ) -> list[zipfile.ZipInfo]:
     """Write ``entries`` in their order to the zip ``target``, all of them or none; return what was written.
 
@@ -52,12 +52,12 @@ def pack(
     return written
 
 
-def _append_all(archive: zipfile.ZipFile, pool: ThreadPoolExecutor, entries: Iterable[Entry]) -> None:
+def _append_all(archive: zipfile.ZipFile, pool: ThreadPoolExecutor, entries: Iterable[ArchiveEntry]) -> None:
     for entry, blocks in itertools.groupby(_blocks(pool, entries), key=lambda block: block[0]):
         _append(archive, entry, blocks)
 
 
-def _blocks(pool: ThreadPoolExecutor, entries: Iterable[Entry]) -> Iterator[_Block]:
+def _blocks(pool: ThreadPoolExecutor, entries: Iterable[ArchiveEntry]) -> Iterator[_Block]:
     """Each block of each entry in order; a few ahead of the one that is taken are being packed."""
     pending: collections.deque[_Block] = collections.deque()
     for entry in entries:
@@ -68,7 +68,7 @@ def _blocks(pool: ThreadPoolExecutor, entries: Iterable[Entry]) -> Iterator[_Blo
     yield from pending
 
 
-def _deflate(entry: Entry, offset: int) -> tuple[bytes, bytes]:
+def _deflate(entry: ArchiveEntry, offset: int) -> tuple[bytes, bytes]:
     """Return a block of ``entry`` as it is and packed; packed blocks, one behind the other, are one deflate stream."""
     if entry.source is None:
         raw = entry.data[offset : offset + _BLOCK_BYTES]
@@ -83,7 +83,7 @@ def _deflate(entry: Entry, offset: int) -> tuple[bytes, bytes]:
     return raw, packer.compress(raw) + packer.flush(zlib.Z_FINISH if is_last else zlib.Z_SYNC_FLUSH)
 
 
-def _append(archive: zipfile.ZipFile, entry: Entry, blocks: Iterable[_Block]) -> None:
+def _append(archive: zipfile.ZipFile, entry: ArchiveEntry, blocks: Iterable[_Block]) -> None:
     """Write one member; zipfile itself packs in one thread only, but keeps the book for us."""
     file = archive.fp
     assert file is not None  # noqa: S101 - the archive is open

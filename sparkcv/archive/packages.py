@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
-from sparkcv.archive.entry import Entry
+from sparkcv.archive.entry import ArchiveEntry
 from sparkcv.errors import UsageError
 
 __all__ = ["LEFT_OUT", "files", "installed_bytes", "is_of_use"]
@@ -31,14 +31,14 @@ def is_of_use(name: str) -> bool:
     return not (_FOLDERS.intersection(path.parts[:-1]) or path.suffix in _SUFFIXES or _HEADERS.match(name))
 
 
-def files(package: Distribution, folder: str) -> tuple[list[Entry], Counter[str]]:
+def files(package: Distribution, folder: str) -> tuple[list[ArchiveEntry], Counter[str]]:
     """Return what of ``package`` goes into the archive's ``folder``, and the bytes left out by where they are.
 
     Raises UsageError for a package that pip did not install into a folder of its own: an editable one is but a link
     to a place on this machine.
     """
     name = f"{package.metadata['Name']} {package.version}"
-    entries: list[Entry] = []
+    entries: list[ArchiveEntry] = []
     left_out: Counter[str] = Counter()
     base = Path(str(package.locate_file("")))
     for path, size in _recorded(package, name):
@@ -48,7 +48,7 @@ def files(package: Distribution, folder: str) -> tuple[list[Entry], Counter[str]
             left_out[_where(path)] += size
             continue
         try:
-            entries.append(Entry.of_file(f"{folder}/{path}", name, base / path))
+            entries.append(ArchiveEntry.of_file(f"{folder}/{path}", name, base / path))
         except OSError as err:
             raise UsageError(
                 f"{base / path} of the package {name} cannot be read ({err.strerror}); wanted it installed whole: "

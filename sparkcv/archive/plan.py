@@ -7,14 +7,14 @@ from collections import Counter
 from pathlib import Path
 
 from sparkcv.archive import interpreter, libraries, packages, requirements
-from sparkcv.archive.entry import Entry
+from sparkcv.archive.entry import ArchiveEntry
 from sparkcv.errors import UsageError
 
-__all__ = ["Plan", "make"]
+__all__ = ["ArchivePlan", "make"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class ArchivePlan:
     """The files of the archive but its bytecode and description, and what is to be said of them.
 
     Attributes:
@@ -25,7 +25,7 @@ class Plan:
         left_out: Bytes by what was left out.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ArchiveEntry, ...]
     site: str
     versions: dict[str, str]
     libraries: libraries.Libraries
@@ -42,7 +42,7 @@ class Plan:
         return found.hexdigest()
 
 
-def make(pyproject: Path) -> Plan:
+def make(pyproject: Path) -> ArchivePlan:
     """Look at this interpreter and at the packages that ``pyproject`` needs; raises UsageError for what cannot go."""
     program = interpreter.executable()
     needed = requirements.closure(requirements.declared(pyproject), packages.LEFT_OUT)
@@ -60,4 +60,4 @@ def make(pyproject: Path) -> Plan:
         raise UsageError(f"{program} needs {wanted[0]}, which is not on this machine; wanted a Python that runs here")
     by_name = {entry.name: entry for entry in (*entries, *found.carried)}
     versions = {name: package.version for name, package in needed.items()}
-    return Plan(tuple(by_name[name] for name in sorted(by_name)), site, versions, found, left_out)
+    return ArchivePlan(tuple(by_name[name] for name in sorted(by_name)), site, versions, found, left_out)

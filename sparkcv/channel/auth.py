@@ -17,7 +17,7 @@ from sparkcv.channel import messages
 from sparkcv.channel.messages import Message
 from sparkcv.errors import ChannelError
 
-__all__ = ["MAX_FRAME_BYTES", "NONCE_BYTES", "Seal", "frame", "nonce_of", "opening", "split"]
+__all__ = ["FrameAuth", "MAX_FRAME_BYTES", "NONCE_BYTES", "frame", "nonce_of", "opening", "split"]
 
 MAX_FRAME_BYTES = 64 * 1024  # of a whole frame, its length included
 NONCE_BYTES = 32
@@ -28,7 +28,7 @@ _TAG_BYTES = 32
 _TO_SERVER, _TO_CLIENT = b"C", b"S"
 
 
-class Seal:
+class FrameAuth:
     """The authenticity of one connection: signs what is sent and checks what is received, in order."""
 
     def __init__(self, secret: bytes, server_nonce: bytes, client_nonce: bytes, *, is_server: bool):

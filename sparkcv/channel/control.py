@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from sparkcv import logs
-from sparkcv.channel.auth import MAX_FRAME_BYTES, NONCE_BYTES, Seal, nonce_of, opening, split
+from sparkcv.channel.auth import MAX_FRAME_BYTES, NONCE_BYTES, FrameAuth, nonce_of, opening, split
 from sparkcv.channel.messages import Message, Reply
 from sparkcv.channel.ports import listen
 from sparkcv.config.port_range import ANY_PORT, PortRange
@@ -48,7 +48,7 @@ class _Peer:
     sock: socket.socket
     nonce: bytes
     since_s: float
-    seal: Seal | None = None
+    seal: FrameAuth | None = None
     is_known: bool = False  # has sent an authentic message
     received: bytearray = dataclasses.field(default_factory=bytearray)
     unsent: bytearray = dataclasses.field(default_factory=bytearray)
@@ -174,7 +174,7 @@ class Server:
         peer.received += data
         while (body := split(peer.received)) is not None:
             if peer.seal is None:
-                peer.seal = Seal(self._secret, peer.nonce, nonce_of(body), is_server=True)
+                peer.seal = FrameAuth(self._secret, peer.nonce, nonce_of(body), is_server=True)
                 continue
             message = peer.seal.unwrap(body)
             peer.is_known = True
@@ -229,7 +229,7 @@ class Client:
         except BaseException:
             self._sock.close()
             raise
-        self._seal = Seal(secret, server_nonce, client_nonce, is_server=False)
+        self._seal = FrameAuth(secret, server_nonce, client_nonce, is_server=False)
 
     def __enter__(self) -> "Client":
         return self

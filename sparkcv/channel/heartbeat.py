@@ -12,7 +12,7 @@ from sparkcv.channel.control import Client
 from sparkcv.channel.messages import Beat, End, Hello, Message, Reply
 from sparkcv.errors import ChannelError
 
-__all__ = ["Link", "SILENCE_S", "UNREACHABLE_S"]
+__all__ = ["Heartbeat", "SILENCE_S", "UNREACHABLE_S"]
 
 UNREACHABLE_S = 10.0  # nobody listens at the driver's port, or it hangs up: the driver is gone
 SILENCE_S = 30.0  # no answer at all: rather the network, and a cut cable of 20 s should cost nothing
@@ -24,7 +24,7 @@ _END_TIMEOUT_S = 15.0
 _log = logs.get(__name__)
 
 
-class Link:
+class Heartbeat:
     """Says hello, then beats from a thread of its own until ``close()``.
 
     ``order`` is the driver's newest word; once it is ``"stop"`` it stays so. ``lost`` is "" or the sentence why
@@ -58,7 +58,7 @@ class Link:
         self._thread = threading.Thread(target=self._run, name="sparkcv-link", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> "Link":
+    def __enter__(self) -> "Heartbeat":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:

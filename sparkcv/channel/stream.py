@@ -15,7 +15,7 @@ from typing import Any
 
 import msgpack
 
-from sparkcv.channel.auth import MAX_FRAME_BYTES, NONCE_BYTES, Seal, frame, nonce_of, opening, split
+from sparkcv.channel.auth import MAX_FRAME_BYTES, NONCE_BYTES, FrameAuth, frame, nonce_of, opening, split
 from sparkcv.errors import ChannelError
 
 __all__ = ["MOST_BYTES", "Message", "Stream", "connect"]
@@ -50,7 +50,7 @@ class Stream:
             sock.close()
             raise
         server_nonce, client_nonce = (nonce, theirs) if is_server else (theirs, nonce)
-        self._seal = Seal(secret, server_nonce, client_nonce, is_server=is_server)
+        self._seal = FrameAuth(secret, server_nonce, client_nonce, is_server=is_server)
 
     def __enter__(self) -> "Stream":
         return self

@@ -16,7 +16,7 @@ from typing import Any
 
 from sparkcv import storage
 from sparkcv.channel import messages
-from sparkcv.channel.heartbeat import Link
+from sparkcv.channel.heartbeat import Heartbeat
 from sparkcv.channel.messages import Beat, End, Hello
 from sparkcv.channel.ports import hold_port
 from sparkcv.cluster.child import Child, Placement
@@ -25,7 +25,7 @@ from sparkcv.cluster.role_log import LogKeeper, RoleLog, fitting
 from sparkcv.cluster.sigterm import Sigterm, sigterm_noted
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ChannelError
-from sparkcv.launchers import Seat
+from sparkcv.launchers import TaskSlot
 from sparkcv.roles import Role, cluster_of
 from sparkcv.spark.scratch import scratch_dir, sweep
 from sparkcv.tokens.token_file import TokenFile, inherited
@@ -73,7 +73,7 @@ def log_name(role: Role) -> str:
     return f"{role.job}-{role.index}.log"
 
 
-def run_agent(task: AgentTask, seat: Seat) -> None:
+def run_agent(task: AgentTask, seat: TaskSlot) -> None:
     """Runs one role from hello to end, in the Spark task's main thread.
 
     Returns when the driver knows how the role ended, well or not: the verdict is the driver's, and a failing Spark
@@ -94,7 +94,7 @@ def run_agent(task: AgentTask, seat: Seat) -> None:
         tokens = stack.enter_context(TokenFile(stack.enter_context(scratch_dir(seat.scratch_root))))
         if held := inherited():
             tokens.put(held)
-        link = stack.enter_context(Link(task.driver, task.secret, hello, watch.beat, tokens.put))
+        link = stack.enter_context(Heartbeat(task.driver, task.secret, hello, watch.beat, tokens.put))
         port = stack.enter_context(hold_port(task.ports))
         addresses = seat.exchange(f"{seat.host}:{port}")
         cluster = cluster_of([(Role.parse(name), addresses[at]) for at, name in enumerate(task.roles)])
@@ -176,8 +176,8 @@ class _Lives:
     task: AgentTask
     role: Role
     cluster: dict[str, list[str]]
-    seat: Seat
-    link: Link
+    seat: TaskSlot
+    link: Heartbeat
     watch: _Watch
     mark: str
 
@@ -232,7 +232,7 @@ def _live(lives: _Lives, attempt: int) -> None:
             lives.link.tell(_end_of(child, watch, why_ended))  # before the cleaning up, which can take its time
 
 
-def _watch_node(child: Child, link: Link, watch: _Watch) -> str | None:
+def _watch_node(child: Child, link: Heartbeat, watch: _Watch) -> str | None:
     """Returns once the process is gone: "" if by itself, else why this agent ended it; None if it is to be replaced."""
     why, grace_s, deadline_s, is_asked, has_stacks = "", 0.0, float("inf"), False, False
     while True:

@@ -207,7 +207,7 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         if self._mark:
-            process_tree.kill_kin(self._mark)
+            process_tree.kill_tree(self._mark)
         deadline_s = time.monotonic() + _REAP_TIMEOUT_S
         while self.is_running and time.monotonic() < deadline_s:
             time.sleep(_REAP_POLL_S)  # a process that hangs in the kernel must not hang its agent

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sparkcv import errors
 from sparkcv.channel.heartbeat import SILENCE_S
 from sparkcv.channel.messages import End
-from sparkcv.cluster.state import Seen
+from sparkcv.cluster.state import RoleState
 from sparkcv.diagnosis import report, stall
 from sparkcv.diagnosis.report import Failure
 from sparkcv.diagnosis.slowness import Silence
@@ -22,7 +22,7 @@ _LOSS_REASON_S = 4.0  # Spark learns of a dead executor a moment after we do
 _POLL_S = 0.2
 
 
-def verdict(failed: Sequence[Seen], launch: Launch) -> SparkcvError:
+def verdict(failed: Sequence[RoleState], launch: Launch) -> SparkcvError:
     """The error whose message is the report of the first of ``failed``; of the launch itself if no role has failed."""
     if stopped := launch.stopped():
         return ClusterError(f"the Spark application ended under the run: {stopped}")
@@ -38,7 +38,7 @@ def verdict(failed: Sequence[Seen], launch: Launch) -> SparkcvError:
     return RoleFailedError(text) if failure.overrun is None else MemoryExceededError(text)
 
 
-def stall_verdict(one: Seen, silence: Silence, stack_lines: Sequence[str], launch: Launch) -> RoleFailedError:
+def stall_verdict(one: RoleState, silence: Silence, stack_lines: Sequence[str], launch: Launch) -> RoleFailedError:
     """The error whose message is the report of a role that runs and takes no steps."""
     failure = dataclasses.replace(
         _known(one, launch),
@@ -50,7 +50,7 @@ def stall_verdict(one: Seen, silence: Silence, stack_lines: Sequence[str], launc
     return RoleFailedError(report.report(failure))
 
 
-def _known(one: Seen, launch: Launch) -> Failure:
+def _known(one: RoleState, launch: Launch) -> Failure:
     hello, end = one.hello, one.end
     return Failure(
         role=one.role,
@@ -64,7 +64,7 @@ def _known(one: Seen, launch: Launch) -> Failure:
     )
 
 
-def _failure(one: Seen, launch: Launch) -> Failure:
+def _failure(one: RoleState, launch: Launch) -> Failure:
     end, failure = one.end, _known(one, launch)
     if end is not None and not _was_told_to_end(end):
         sentence = end.error if end.error and end.error_kind else _end_sentence(one.role, end)
@@ -83,7 +83,7 @@ def _failure(one: Seen, launch: Launch) -> Failure:
     return dataclasses.replace(failure, sentence=_death_sentence(one, launch))
 
 
-def _loss(one: Seen, launch: Launch) -> str:
+def _loss(one: RoleState, launch: Launch) -> str:
     """Why the executor of that role was lost, once the cluster manager knows; "" if it still counts as alive."""
     reason, deadline_s = "", time.monotonic() + _LOSS_REASON_S
     while not reason and one.hello and time.monotonic() < deadline_s:
@@ -93,7 +93,7 @@ def _loss(one: Seen, launch: Launch) -> str:
     return reason
 
 
-def _overrun_sentence(one: Seen, host: str, over: Overrun) -> str:
+def _overrun_sentence(one: RoleState, host: str, over: Overrun) -> str:
     rss = f", {one.role} itself {_gb(one.peak_rss_bytes)}" if one.peak_rss_bytes else ""
     return (
         f"{one.role} was killed with its container on {host} for exceeding physical memory limits: "
@@ -105,7 +105,7 @@ def _gb(num_bytes: int) -> str:
     return f"{num_bytes / 2**30:.1f} GB"
 
 
-def _death_sentence(one: Seen, launch: Launch) -> str:
+def _death_sentence(one: RoleState, launch: Launch) -> str:
     host = one.hello.host if one.hello else ""
     complaint = launch.complaint(one.hello.task) if one.hello else ""
     spark = f"; Spark says: {complaint}" if complaint else ""
@@ -117,7 +117,7 @@ def _was_told_to_end(end: End) -> bool:
     return end.result is None and not end.error_kind and "SIGTERM" in end.error
 
 
-def _blame(one: Seen) -> tuple[int, float]:
+def _blame(one: RoleState) -> tuple[int, float]:
     """Killed and lost roles come before those that raised an error, which may be about the others' death."""
     if one.end is None:
         return 0, one.hung_up_s or one.contact_s or 0.0

@@ -12,15 +12,15 @@ from sparkcv.channel.control import Server
 from sparkcv.channel.heartbeat import SILENCE_S
 from sparkcv.cluster.first_failure import stall_verdict, verdict
 from sparkcv.cluster.recovery import GenerationLostError, Recovery, is_final, tell, who_restarts
-from sparkcv.cluster.stall_detector import Pace
-from sparkcv.cluster.state import Board, News, Seen
+from sparkcv.cluster.stall_detector import StallDetector
+from sparkcv.cluster.state import News, RoleState, RunState
 from sparkcv.diagnosis.log_filter import is_chatter
 from sparkcv.diagnosis.slowness import STOPPED_STATES, Straggler
 from sparkcv.errors import LaunchTimeoutError, PreemptedError, SparkcvError
 from sparkcv.launchers import Launch
 from sparkcv.roles import Role
 
-__all__ = ["Follower", "OnSlow", "OnStatus"]
+__all__ = ["Monitor", "OnSlow", "OnStatus"]
 
 OnStatus = Callable[[Role, dict[str, Any]], None]
 OnSlow = Callable[[Sequence[Straggler]], None]
@@ -41,12 +41,12 @@ _log = logs.get(__name__)
 _OUR_LINE = re.compile(r"\d\d:\d\d:\d\d \S+ (debug|info|warning|error|critical) (.*)", re.DOTALL)
 
 
-class Follower:
+class Monitor:
     """One launch, from its start to its end."""
 
     def __init__(
         self,
-        board: Board,
+        board: RunState,
         launch: Launch,
         server: Server,
         recovery: Recovery,
@@ -71,7 +71,9 @@ class Follower:
         self._let_go: set[Role] = set()  # optional roles that are not started again
         self._serving: set[Role] = set()  # roles of other jobs that said that they serve
         policy = recovery.policy
-        self._pace = Pace(policy.stall_timeout_s, first_step_s=policy.first_step_s, in_lockstep=policy.together)
+        self._pace = StallDetector(
+            policy.stall_timeout_s, first_step_s=policy.first_step_s, in_lockstep=policy.together
+        )
         self._doubted: set[Role] = set()  # started again in place after a stall; what counts is whether they step now
         self._stacks: dict[Role, list[str]] = {}
         self._told_slow: set[Role] = set()
@@ -138,7 +140,7 @@ class Follower:
         roles = who_restarts(needed, everybody, self._recovery.policy, self._services)
         self._restart(roles, self._recovery.in_place(error, roles))
 
-    def _mend_optional(self, one: Seen) -> None:
+    def _mend_optional(self, one: RoleState) -> None:
         error = verdict([one], self._launch)
         if one.end is not None and not is_final([one]) and self._recovery.optional.take(time.monotonic()):
             tell(error)
@@ -160,7 +162,7 @@ class Follower:
         self._doubted -= set(roles)
         self._deadline_s = time.monotonic() + self._start_timeout_s
 
-    def _check_preempted(self, seen: Sequence[Seen]) -> None:
+    def _check_preempted(self, seen: Sequence[RoleState]) -> None:
         """Ends the run in good order if it was told to end from outside: workers first, which save, services last."""
         told = next((one for one in seen if one.told_to_end), None)
         why = self._why_preempted()
@@ -187,7 +189,7 @@ class Follower:
             raise verdict(ended[:1], self._launch)
         raise PreemptedError(f"{why}; the same command goes on from the newest checkpoint")
 
-    def _look(self) -> list[Seen]:
+    def _look(self) -> list[RoleState]:
         self._board.wait(_POLL_S)
         self._server.check()
         if self._on_look is not None:
@@ -219,7 +221,7 @@ class Follower:
                 if self._on_status is not None:
                     self._on_status(news.role, news.status)
 
-    def _check_started(self, seen: Sequence[Seen]) -> None:
+    def _check_started(self, seen: Sequence[RoleState]) -> None:
         late = [one for one in seen if not one.is_running and one.end is None and one.role.job not in self._optional]
         if not late or time.monotonic() < self._deadline_s:
             return
@@ -231,7 +233,7 @@ class Follower:
             f"{len(seen) - len(late)} of {len(seen)} roles ran within {self._start_timeout_s:.0f} s; missing: {where}"
         )
 
-    def _check_pace(self, seen: Sequence[Seen]) -> None:
+    def _check_pace(self, seen: Sequence[RoleState]) -> None:
         """Tells of roles that are slow, and answers those that take no steps any more as if they had died."""
         now_s = time.monotonic()
         if not self._recovery.policy.stall_timeout_s:
@@ -289,12 +291,12 @@ class Follower:
         self._restart(roles, self._recovery.in_place(error, roles))
         self._doubted |= set(roles)
 
-    def _is_place_in_doubt(self, failed: Sequence[Seen]) -> bool:
+    def _is_place_in_doubt(self, failed: Sequence[RoleState]) -> bool:
         """Whether one that had stood still took no step after its restart either: its host or a link is at fault."""
         again = [one.role for one in failed if one.role in self._doubted and not self._pace.has_stepped(one.role)]
         return bool(again) and self._recovery.policy.max_generations > 0
 
-    def _has_failed(self, one: Seen) -> bool:
+    def _has_failed(self, one: RoleState) -> bool:
         if one.role in self._let_go:
             return False
         if one.end is not None:
@@ -307,17 +309,17 @@ class Follower:
     def _serves(self, role: Role) -> bool:
         return role.job in self._services or role in self._serving
 
-    def _is_done(self, one: Seen) -> bool:
+    def _is_done(self, one: RoleState) -> bool:
         """Whether nothing more is to come from the role; a service that was asked to stop may also just vanish."""
         is_let_go = self._serves(one.role) and self._board.is_stopping(one.role)
         return one.end is not None or one.role in self._let_go or (is_let_go and self._is_gone(one))
 
-    def _is_gone(self, one: Seen) -> bool:
+    def _is_gone(self, one: RoleState) -> bool:
         now_s = time.monotonic()
         is_away = one.hung_up_s is not None and (now_s - one.hung_up_s > _HUNG_UP_S or self._launch.is_over())
         return is_away or (one.contact_s is not None and now_s - one.contact_s > SILENCE_S)
 
-    def _settle(self) -> list[Seen]:
+    def _settle(self) -> list[RoleState]:
         """Gives the cause of a failure time to be heard of, and returns what is known then."""
         settled_s = time.monotonic() + _SETTLE_S
         while time.monotonic() < settled_s:

@@ -11,7 +11,7 @@ import time
 
 import psutil
 
-__all__ = ["MARK", "has_mark", "kill_kin"]
+__all__ = ["MARK", "has_mark", "kill_tree"]
 
 MARK = "SPARKCV_NODE_MARK"
 _ROUNDS = 50
@@ -26,7 +26,7 @@ def has_mark(pid: int, mark: str) -> bool:
         return False
 
 
-def kill_kin(mark: str) -> bool:
+def kill_tree(mark: str) -> bool:
     """SIGKILLs all processes that carry ``mark``, but this one; true once none is left.
 
     They may be forking meanwhile, so it looks again until it finds none.

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     while os.getppid() == args.agent:
         time.sleep(_POLL_S)
-    is_done = process_tree.kill_kin(args.mark)
+    is_done = process_tree.kill_tree(args.mark)
     scratch.sweep(args.scratch_root)
     return 0 if is_done else 1
 

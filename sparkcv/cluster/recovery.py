@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sparkcv import errors, logs
-from sparkcv.cluster.state import Seen
+from sparkcv.cluster.state import RoleState
 from sparkcv.errors import ClusterError, MemoryExceededError, RoleFailedError, SparkcvError
 from sparkcv.roles import Role
 
@@ -156,7 +156,7 @@ def tell(error: SparkcvError) -> None:
         _log.warning("%s", line)
 
 
-def is_final(failed: Sequence[Seen]) -> bool:
+def is_final(failed: Sequence[RoleState]) -> bool:
     """Whether a restart could only end the same way.
 
     It is so for what a program raised as one of our errors, but those about its cluster, and for what failed before
@@ -165,7 +165,7 @@ def is_final(failed: Sequence[Seen]) -> bool:
     return any(_is_final(one) for one in failed)
 
 
-def _is_final(one: Seen) -> bool:
+def _is_final(one: RoleState) -> bool:
     if one.end is None or not one.end.error_kind:
         return False
     kind = getattr(errors, one.end.error_kind, None)
@@ -175,7 +175,7 @@ def _is_final(one: Seen) -> bool:
 
 
 def who_restarts(
-    failed: Sequence[Seen], everybody: Sequence[Role], policy: RestartPolicy, services: Collection[str]
+    failed: Sequence[RoleState], everybody: Sequence[Role], policy: RestartPolicy, services: Collection[str]
 ) -> list[Role]:
     """The roles to restart in place for those that failed.
 

@@ -13,7 +13,7 @@ from typing import Any
 from sparkcv.diagnosis.slowness import STOPPED_STATES, Silence, Straggler
 from sparkcv.roles import Role
 
-__all__ = ["Pace"]
+__all__ = ["StallDetector"]
 
 SAVING_S = 600.0  # a save may take so long before the next step, on storage that is waited for
 _STORAGE_WAIT = re.compile(r"waiting up to \d+ s more")  # sparkcv.storage says so every 10 s
@@ -70,7 +70,7 @@ class _Record:
         return (last - first) / (end_s - first_s) if end_s > first_s else None
 
 
-class Pace:
+class StallDetector:
     """The pace of all roles of a run. Those that were never watched, nor took a step, can only be found stopped.
 
     A role is stalled if it took no new step for the longer of ``floor_s`` and ``factor`` times the median time between

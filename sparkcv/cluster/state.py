@@ -11,14 +11,14 @@ from sparkcv.channel.messages import Beat, End, Hello, Message, Reply
 from sparkcv.roles import Role
 from sparkcv.tokens.store import with_newest
 
-__all__ = ["Board", "News", "Seen"]
+__all__ = ["News", "RoleState", "RunState"]
 
 _TAIL_LINES = 40
 _MAX_NEWS_LINES = 2000  # a role, between two looks of the supervisor
 
 
 @dataclasses.dataclass
-class Seen:
+class RoleState:
     """The newest of one role; times are of ``time.monotonic()``, None where it has not happened.
 
     Attributes:
@@ -63,7 +63,7 @@ class News:
     num_dropped: int = 0
 
 
-class Board:
+class RunState:
     """All roles of one generation; every method may be called from any thread."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Board:
         """``tokens`` gives number and bytes of the newest file of delegation tokens, which every agent gets."""
         self._generation, self._tokens = generation, tokens
         self._changed = threading.Condition()
-        self._seen = {role: Seen(role) for role in roles}
+        self._seen = {role: RoleState(role) for role in roles}
         self._by_name = {str(role): role for role in roles}
         self._by_peer: dict[int, Role] = {}
         self._tails = {role: collections.deque[str](maxlen=_TAIL_LINES) for role in roles}
@@ -111,7 +111,7 @@ class Board:
                 attempt = before.attempt + 1
                 self._orders[role] = Reply("restart", reason=reason, attempt=attempt)
                 self._tails[role].clear()
-                self._seen[role] = Seen(
+                self._seen[role] = RoleState(
                     role, before.hello, before.peer, before.contact_s, before.hung_up_s, attempt=attempt
                 )
 
@@ -127,7 +127,7 @@ class Board:
         with self._changed:
             return self._is_stopping(role)
 
-    def look(self) -> list[Seen]:
+    def look(self) -> list[RoleState]:
         """A copy of what is known of each role, in the roles' order."""
         with self._changed:
             return [dataclasses.replace(seen, tail=tuple(self._tails[role])) for role, seen in self._seen.items()]
@@ -177,7 +177,7 @@ class Board:
             seen.peak_rss_bytes = max(seen.peak_rss_bytes, message.peak_rss_bytes)
         return self._orders.get(role, Reply())
 
-    def _note_beat(self, seen: Seen, beat: Beat) -> None:
+    def _note_beat(self, seen: RoleState, beat: Beat) -> None:
         if 0 < beat.number <= self._numbers[seen.role]:  # it had come, and its answer was lost
             return
         self._numbers[seen.role] = max(beat.number, self._numbers[seen.role])

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from sparkcv import storage
 from sparkcv.channel.control import Server, new_secret
 from sparkcv.cluster.agent import AgentTask, run_agent
-from sparkcv.cluster.monitor import Follower, OnSlow, OnStatus
+from sparkcv.cluster.monitor import Monitor, OnSlow, OnStatus
 from sparkcv.cluster.node import split_program
 from sparkcv.cluster.recovery import GenerationLostError, OnRestart, Recovery, RestartPolicy
 from sparkcv.cluster.sigterm import Sigterm, sigterm_noted
-from sparkcv.cluster.state import Board
+from sparkcv.cluster.state import RunState
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import PreemptedError, UsageError
 from sparkcv.launchers import Launch, Launcher
@@ -21,7 +21,7 @@ from sparkcv.launchers.barrier import BarrierLauncher
 from sparkcv.launchers.slots import wait_for_slots
 from sparkcv.roles import Role, cluster_of
 from sparkcv.tokens import expiry
-from sparkcv.tokens.store import shelf
+from sparkcv.tokens.store import token_store
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -111,8 +111,8 @@ def supervise(
                 payload=payload,
             )
 
-            def follow(board: Board, launch: Launch, server: Server) -> Follower:
-                return Follower(
+            def follow(board: RunState, launch: Launch, server: Server) -> Monitor:
+                return Monitor(
                     board,
                     launch,
                     server,
@@ -139,10 +139,10 @@ def _run_generation(
     launcher: Launcher,
     roles: Sequence[Role],
     task: AgentTask,
-    follow: Callable[[Board, Launch, Server], Follower],
+    follow: Callable[[RunState, Launch, Server], Monitor],
 ) -> dict[str, dict[str, Any]]:
     """Launches all roles once and follows them; when it returns or raises, every one of them has ended."""
-    board = Board(roles, task.generation, shelf.newest)
+    board = RunState(roles, task.generation, token_store.newest)
     bind, host = launcher.bind_host()
     with Server(bind, task.secret, board.received, board.closed, ports=task.ports) as server:
         task = dataclasses.replace(task, driver=(host, server.port))

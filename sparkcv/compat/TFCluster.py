@@ -17,7 +17,7 @@ from sparkcv.channel.control import new_secret
 from sparkcv.compat.closure import Call, check_call, dump
 from sparkcv.compat.cluster_run import ClusterRun, order_of, policy_of, set_up_log
 from sparkcv.errors import RoleFailedError, UsageError
-from sparkcv.feeding.coordinator import Desk
+from sparkcv.feeding.coordinator import Coordinator
 from sparkcv.feeding.feeder import FeedPlan, feed
 from sparkcv.launchers import Launcher
 from sparkcv.launchers.barrier import BarrierLauncher
@@ -213,7 +213,7 @@ def run(
     launcher = _launcher(sc, roles, num_ps, is_fed=is_fed, driver_ps_nodes=driver_ps_nodes)
     bind, host = launcher.bind_host()
     policy = policy_of(sc, together=_is_in_lockstep(jobs), has_generations=not is_fed)
-    desk = Desk(bind, secret, [str(role) for role in roles if role.job != "ps"]) if is_fed else None
+    desk = Coordinator(bind, secret, [str(role) for role in roles if role.job != "ps"]) if is_fed else None
     order = order_of(
         jobs,
         sc,

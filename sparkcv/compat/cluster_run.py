@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from sparkcv import errors, logs
 from sparkcv.cluster import supervisor
 from sparkcv.cluster.recovery import RestartPolicy
-from sparkcv.compat.node_program import SERVICES, Order
+from sparkcv.compat.node_program import SERVICES, ProgramOrder
 from sparkcv.errors import ClusterError, UsageError
-from sparkcv.feeding.coordinator import Desk
+from sparkcv.feeding.coordinator import Coordinator
 from sparkcv.launchers import Launcher
 from sparkcv.roles import Role
 from sparkcv.spark.session import default_fs
@@ -47,7 +47,7 @@ class ClusterRun:
         *,
         policy: RestartPolicy,
         start_timeout_s: float,
-        desk: Desk | None = None,
+        desk: Coordinator | None = None,
     ):
         """Starts it, and returns at once."""
         self._launcher, self._roles, self._order, self._payload = launcher, roles, order, payload
@@ -190,5 +190,5 @@ def set_up_log() -> None:
 
 def order_of(jobs: Sequence[tuple[str, int]], sc: "SparkContext", **more: Any) -> dict[str, Any]:
     """The order to every node, as JSON-able parameters."""
-    order = Order([list(job) for job in jobs], default_fs(sc), os.getcwd(), **more)
+    order = ProgramOrder([list(job) for job in jobs], default_fs(sc), os.getcwd(), **more)
     return dict(vars(order))

@@ -16,7 +16,7 @@ from sparkcv.records.wire import Value
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructType
 
-__all__ = ["Column", "Seen", "columns_of", "encoder", "look_at", "merge", "schema_of", "value_in"]
+__all__ = ["Column", "SeenFeature", "columns_of", "encoder", "look_at", "merge", "schema_of", "value_in"]
 
 _KINDS: dict[str, type] = {
     **dict.fromkeys(("boolean", "tinyint", "smallint", "int", "bigint", "long"), int),
@@ -38,7 +38,7 @@ class Column:
 
 
 @dataclasses.dataclass
-class Seen:
+class SeenFeature:
     """What the records so far say of one feature.
 
     Attributes:
@@ -52,10 +52,10 @@ class Seen:
     no_text: str = ""
 
 
-def look_at(seen: dict[str, Seen], features: Mapping[str, Value], binary: Collection[str], where: str) -> None:
+def look_at(seen: dict[str, SeenFeature], features: Mapping[str, Value], binary: Collection[str], where: str) -> None:
     """Adds one record's features to what is known of all."""
     for name, value in features.items():
-        one = seen.setdefault(name, Seen())
+        one = seen.setdefault(name, SeenFeature())
         if value.kind is None:
             continue
         one.is_array = one.is_array or len(value.items) != 1
@@ -66,17 +66,17 @@ def look_at(seen: dict[str, Seen], features: Mapping[str, Value], binary: Collec
             one.no_text = where
 
 
-def merge(all_seen: dict[str, Seen], seen: Mapping[str, Seen]) -> None:
+def merge(all_seen: dict[str, SeenFeature], seen: Mapping[str, SeenFeature]) -> None:
     """Adds what other records say."""
     for name, other in seen.items():
-        one = all_seen.setdefault(name, Seen())
+        one = all_seen.setdefault(name, SeenFeature())
         for kind, place in other.places.items():
             one.places.setdefault(kind, place)
         one.is_array = one.is_array or other.is_array
         one.no_text = one.no_text or other.no_text
 
 
-def columns_of(seen: Mapping[str, Seen], binary: Collection[str], arrays: Collection[str] = ()) -> list[Column]:
+def columns_of(seen: Mapping[str, SeenFeature], binary: Collection[str], arrays: Collection[str] = ()) -> list[Column]:
     """The columns, in order of name.
 
     A feature is an array if it is named in ``arrays`` or some record has a list of other than one value; else a scalar.
@@ -88,7 +88,7 @@ def columns_of(seen: Mapping[str, Seen], binary: Collection[str], arrays: Collec
     return [_column(name, seen[name], binary, arrays) for name in sorted(seen)]
 
 
-def _column(name: str, seen: Seen, binary: Collection[str], arrays: Collection[str]) -> Column:
+def _column(name: str, seen: SeenFeature, binary: Collection[str], arrays: Collection[str]) -> Column:
     if len(seen.places) > 1:
         told = " and ".join(f"{_NAMES[kind]} ({place})" for kind, place in seen.places.items())
         raise DataError(f"the feature {name!r} is {told}; wanted one type in all records")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkcv import logs, storage
-from sparkcv.compat.columns import Column, Seen, columns_of, encoder, look_at, merge, schema_of, value_in
+from sparkcv.compat.columns import Column, SeenFeature, columns_of, encoder, look_at, merge, schema_of, value_in
 from sparkcv.convert.translate import spark_errors
 from sparkcv.errors import DataError, FileExistsAlreadyError, MissingFileError, RecordError, StorageError, UsageError
 from sparkcv.records.mapped import mapped
@@ -88,7 +88,7 @@ def loadTFRecords(
     binary, arrays = frozenset(binary_features), frozenset(array_features)
     files = _files(_url(sc, input_dir))
     paths = sc.parallelize(files, len(files))
-    seen: dict[str, Seen] = {}
+    seen: dict[str, SeenFeature] = {}
     with spark_errors("loading TFRecords"):
         for one in paths.mapPartitions(functools.partial(_look, binary)).collect():  # a few lines a file
             merge(seen, one)
@@ -120,7 +120,7 @@ def fromTFExample(iter: Iterable[Any], binary_features: Sequence[str] = ()) -> I
     from pyspark.sql import Row
 
     for ordinal, record in enumerate(iter):
-        seen: dict[str, Seen] = {}
+        seen: dict[str, SeenFeature] = {}
         features = _parse(bytes(record[0]), f"record {ordinal}")
         look_at(seen, features, binary_features, f"record {ordinal}")
         yield Row(**{column.name: value_in(features, column) for column in columns_of(seen, binary_features)})
@@ -130,7 +130,7 @@ def infer_schema(example: Any, binary_features: Sequence[str] = ()) -> "StructTy
     """Spark's schema of one Example, a ``tf.train.Example`` or its bytes."""
     is_bytes = isinstance(example, bytes | bytearray | memoryview)
     features = _parse(bytes(example) if is_bytes else example.SerializeToString(), "the example")
-    seen: dict[str, Seen] = {}
+    seen: dict[str, SeenFeature] = {}
     look_at(seen, features, binary_features, "the example")
     return schema_of(columns_of(seen, binary_features))
 
@@ -167,8 +167,8 @@ def _parse(data: bytes | memoryview, where: str) -> dict[str, Value]:
         raise RecordError(f"{where}: these {len(data)} bytes are no tf.train.Example: {err}") from err
 
 
-def _look(binary: frozenset[str], paths: Iterable[str]) -> Iterator[dict[str, Seen]]:
-    seen: dict[str, Seen] = {}
+def _look(binary: frozenset[str], paths: Iterable[str]) -> Iterator[dict[str, SeenFeature]]:
+    seen: dict[str, SeenFeature] = {}
     for where, features in _records(paths):
         look_at(seen, features, binary, where)
     yield seen

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sparkcv.errors import UsageError
-from sparkcv.feeding.receiver import Intake
+from sparkcv.feeding.receiver import Receiver
 
 __all__ = ["Manager"]
 
@@ -20,7 +20,7 @@ class Manager:
     """State by key, rows by queue; ``intake`` is None where Spark feeds nothing."""
 
     def __init__(
-        self, queues: Sequence[str] = (), intake: Intake | None = None, on_enough: Callable[[], None] | None = None
+        self, queues: Sequence[str] = (), intake: Receiver | None = None, on_enough: Callable[[], None] | None = None
     ):
         self._pid = os.getpid()
         self._intake, self._on_enough = intake, on_enough
@@ -45,7 +45,7 @@ class Manager:
         return self.intake.queue(name)
 
     @property
-    def intake(self) -> Intake:
+    def intake(self) -> Receiver:
         """Where rows come in; raises UsageError where none can."""
         if self._intake is None:
             raise UsageError("rows are fed with InputMode.SPARK only, and only to workers")

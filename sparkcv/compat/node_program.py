@@ -19,19 +19,19 @@ from sparkcv.compat.serving import leaving_when_asked
 from sparkcv.compat.tensorboard import tensorboard
 from sparkcv.compat.user_error import error_of
 from sparkcv.errors import UsageError
-from sparkcv.feeding.coordinator_client import DeskLink
+from sparkcv.feeding.coordinator_client import CoordinatorClient
 from sparkcv.feeding.feeder import place
-from sparkcv.feeding.receiver import Intake
+from sparkcv.feeding.receiver import Receiver
 from sparkcv.roles import NodeContext
 
-__all__ = ["Order", "SERVICES", "main"]
+__all__ = ["ProgramOrder", "SERVICES", "main"]
 
 SERVICES = ("ps", "evaluator")  # they run until they are stopped, and are fed nothing
 _POLL_S = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
-class Order:
+class ProgramOrder:
     """What the driver tells every node, as JSON.
 
     Attributes:
@@ -61,7 +61,7 @@ class Order:
 
 def main(ctx: NodeContext) -> dict[str, Any]:
     """The node program: calls the user's function, which the payload holds, as ``ctx.role``."""
-    call, order = closure.load(ctx.payload), Order(**ctx.params)
+    call, order = closure.load(ctx.payload), ProgramOrder(**ctx.params)
     executor_id = _executor_id(order, ctx)
     cluster = {job: ctx.cluster[job] for job, _ in order.jobs if not order.num_parallel}
     host, _, port = ctx.cluster[ctx.role.job][ctx.role.index].rpartition(":")
@@ -104,7 +104,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     return {}
 
 
-def _executor_id(order: Order, ctx: NodeContext) -> int:
+def _executor_id(order: ProgramOrder, ctx: NodeContext) -> int:
     first = order.first
     for job, count in order.jobs:
         if job == ctx.role.job:
@@ -137,18 +137,18 @@ def _set_devices(tf_args: Any) -> None:
 @dataclasses.dataclass(frozen=True)
 class _Fed:
     manager: Manager
-    link: DeskLink | None = None
+    link: CoordinatorClient | None = None
 
 
 @contextlib.contextmanager
-def _fed(ctx: NodeContext, order: Order, call: Call, host: str) -> Iterator[_Fed]:
+def _fed(ctx: NodeContext, order: ProgramOrder, call: Call, host: str) -> Iterator[_Fed]:
     """The node's queues, and its place at the driver's desk if Spark feeds it."""
     if not order.desk or ctx.role.job in SERVICES:
         yield _Fed(Manager(order.queues))
         return
-    with Intake(host, call.secret, order.queues) as intake:
+    with Receiver(host, call.secret, order.queues) as intake:
         introduction = ["node", str(ctx.role), ctx.attempt, host, intake.port, place()]
-        link = DeskLink((order.desk[0], order.desk[1]), call.secret, introduction, intake.end, intake.state)
+        link = CoordinatorClient((order.desk[0], order.desk[1]), call.secret, introduction, intake.end, intake.state)
         try:
             yield _Fed(Manager(order.queues, intake, lambda: link.say("enough")), link)
         finally:

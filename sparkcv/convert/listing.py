@@ -20,7 +20,7 @@ _MAX_TASKS = 1000
 
 
 @dataclass(frozen=True)
-class Source:
+class PictureSource:
     """Where the pictures are: ``root`` is the folder that names are relative to.
 
     Of a picture tree ``classes`` are its class folders and ``strays`` the files beside them; of a CSV both are
@@ -38,7 +38,7 @@ class Source:
         return self.labels_csv or self.root
 
 
-def find_source(config: ConvertConfig, dataset_dir: str) -> Source:
+def find_source(config: ConvertConfig, dataset_dir: str) -> PictureSource:
     """Check what can be checked of the source without reading it all.
 
     Raises:
@@ -49,16 +49,16 @@ def find_source(config: ConvertConfig, dataset_dir: str) -> Source:
     if config.images_dir is None:
         labels_csv = storage.resolve(str(config.labels_csv))
         storage.size(labels_csv)
-        return Source(storage.parent(labels_csv), labels_csv)
+        return PictureSource(storage.parent(labels_csv), labels_csv)
     root = storage.resolve(config.images_dir)
     if f"{dataset_dir}/".startswith(f"{root}/"):
         raise UsageError(f"--dataset_dir {dataset_dir!r} lies in --images_dir, where it would count as a class")
     classes, strays = sources.list_classes(root)
-    return Source(root, None, tuple(classes), tuple(strays))
+    return PictureSource(root, None, tuple(classes), tuple(strays))
 
 
 @contextlib.contextmanager
-def listed(spark: SparkSession, source: Source, seed: int, enter: Callable[[], None]) -> Iterator[DataFrame]:
+def listed(spark: SparkSession, source: PictureSource, seed: int, enter: Callable[[], None]) -> Iterator[DataFrame]:
     """Give the pictures as a table of :class:`Picture` rows, frozen in the block; ``enter`` is ``convert``'s."""
     pictures = spark.createDataFrame(_rows(spark, source, seed, enter), _SCHEMA, verifySchema=False).persist()
     try:
@@ -67,7 +67,7 @@ def listed(spark: SparkSession, source: Source, seed: int, enter: Callable[[], N
         pictures.unpersist()
 
 
-def check_classes(pictures: DataFrame, source: Source) -> tuple[str, ...]:
+def check_classes(pictures: DataFrame, source: PictureSource) -> tuple[str, ...]:
     """Count the pictures of each class; returns the names of the classes in the order of their labels.
 
     Raises:
@@ -88,7 +88,7 @@ def check_classes(pictures: DataFrame, source: Source) -> tuple[str, ...]:
     return labels
 
 
-def _rows(spark: SparkSession, source: Source, seed: int, enter: Callable[[], None]) -> RDD[Picture]:
+def _rows(spark: SparkSession, source: PictureSource, seed: int, enter: Callable[[], None]) -> RDD[Picture]:
     if source.labels_csv:
         return spark.sparkContext.parallelize([source.labels_csv], 1).flatMap(functools.partial(_list_csv, seed, enter))
     items = [(name, True) for name in source.classes] + [(name, False) for name in source.strays]

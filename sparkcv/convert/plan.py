@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from sparkcv import storage
-from sparkcv.convert.shard_writer import Row, Summary, Target, write_shard
+from sparkcv.convert.shard_writer import ShardRow, ShardSummary, ShardTarget, write_shard
 from sparkcv.records.shards import shard_name
 
 _BUCKET_BITS = 12
@@ -31,7 +31,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ConversionPlan:
     """What every task of the writing stage needs to know; partition ``i`` of that stage writes shard ``i``."""
 
     name: str
@@ -56,10 +56,10 @@ class Plan:
             for index in range(split.num_shards)
         ]
 
-    def target(self, index: int) -> Target:
+    def target(self, index: int) -> ShardTarget:
         """Return what partition ``index`` writes."""
         url = storage.join(self.staging, self.shards()[index][1])
-        return Target(url, f"{url}.jsonl", self.root, self.labels, self.max_pixels)
+        return ShardTarget(url, f"{url}.jsonl", self.root, self.labels, self.max_pixels)
 
 
 def draw_splits(pictures: DataFrame, validation_fraction: float | None) -> DataFrame:
@@ -91,15 +91,15 @@ def rank(spark: SparkSession, pictures: DataFrame) -> tuple[DataFrame, dict[int,
     return ranked.withColumn("rank", F.col("start") + within - 1), totals
 
 
-def write_planned(ranked: DataFrame, plan: Plan, enter: Callable[[], None]) -> dict[str, list[Summary]]:
+def write_planned(ranked: DataFrame, plan: ConversionPlan, enter: Callable[[], None]) -> dict[str, list[ShardSummary]]:
     """Write every shard, one Spark task each; returns each split's summaries in order of its shards."""
     index = {label: position for position, label in enumerate(plan.labels)}
 
-    def keyed(row: Any) -> tuple[tuple[int, int], Row]:
+    def keyed(row: Any) -> tuple[tuple[int, int], ShardRow]:
         name = bytes(row["name"])
-        return (row["split"], row["rank"]), Row(name, index.get(row["label"], -1), row["line"], row["size"])
+        return (row["split"], row["rank"]), ShardRow(name, index.get(row["label"], -1), row["line"], row["size"])
 
-    def write(partition: int, pairs: Iterable[tuple[tuple[int, int], Row]]) -> Iterator[Summary]:
+    def write(partition: int, pairs: Iterable[tuple[tuple[int, int], ShardRow]]) -> Iterator[ShardSummary]:
         enter()
         yield write_shard((row for _, row in pairs), plan.target(partition))
 
@@ -107,7 +107,7 @@ def write_planned(ranked: DataFrame, plan: Plan, enter: Callable[[], None]) -> d
     columns = ranked.select("split", "rank", "name", "label", "line", "size")
     ordered = columns.rdd.map(keyed).repartitionAndSortWithinPartitions(len(shards), plan.partition)
     summaries = ordered.mapPartitionsWithIndex(write).collect()
-    written: dict[str, list[Summary]] = {split.name: [] for split in plan.splits}
+    written: dict[str, list[ShardSummary]] = {split.name: [] for split in plan.splits}
     for (split, _), summary in zip(shards, summaries, strict=True):
         written[split].append(summary)
     return written

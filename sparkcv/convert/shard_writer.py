@@ -22,7 +22,7 @@ _MAX_FILE_BYTES = 256 << 20
 _READERS = 8
 
 
-class Row(NamedTuple):
+class ShardRow(NamedTuple):
     """One picture as the plan orders it; ``label`` is its index, -1 for none; ``line`` and ``size`` as in Picture."""
 
     name: bytes
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Target:
+class ShardTarget:
     """One shard to write: its file and its list of rejects are whole, or not there."""
 
     url: str
@@ -43,7 +43,7 @@ class Target:
 
 
 @dataclass
-class Summary:
+class ShardSummary:
     """What became of a shard: small, whatever the shard's size.
 
     ``reasons`` counts rejects by the head of their reason. ``missing`` is the first line of a CSV whose picture is
@@ -55,7 +55,7 @@ class Summary:
     missing: tuple[int, str] | None = None
 
 
-def write_shard(rows: Iterable[Row], target: Target) -> Summary:
+def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
     """Write a shard's records in the order given, and beside it the rejects as JSON lines ``path``, ``reason``."""
     crc = num_bytes = num_records = 0
     labels: collections.Counter[str] = collections.Counter()
@@ -77,10 +77,10 @@ def write_shard(rows: Iterable[Row], target: Target) -> Summary:
             reasons[reason.partition(":")[0]] += 1
             rejects.write(json.dumps({"path": name, "reason": reason}).encode() + b"\n")
     entry = ShardEntry(storage.basename(target.url), num_records, num_bytes, f"{crc:08x}", dict(sorted(labels.items())))
-    return Summary(entry, dict(reasons), missing)
+    return ShardSummary(entry, dict(reasons), missing)
 
 
-def _convert(row: Row, target: Target) -> bytes | ImageError | MissingFileError:
+def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | MissingFileError:
     """Return a picture's frame, or the error that is its reason; a failing store raises."""
     name = row.name.decode("utf-8", "surrogateescape")
     if row.label < 0:
@@ -127,14 +127,14 @@ def _readers(root: str) -> int:
 
 
 def _read_ahead(
-    rows: Iterable[Row], convert: Callable[[Row], bytes | ImageError | MissingFileError], readers: int
-) -> Iterator[tuple[Row, bytes | ImageError | MissingFileError]]:
+    rows: Iterable[ShardRow], convert: Callable[[ShardRow], bytes | ImageError | MissingFileError], readers: int
+) -> Iterator[tuple[ShardRow, bytes | ImageError | MissingFileError]]:
     """Apply ``convert`` in order, at most ``readers`` rows ahead; a failure ends the rest."""
     if readers == 1:
         for row in rows:
             yield row, convert(row)
         return
-    waiting: collections.deque[tuple[Row, concurrent.futures.Future[bytes | ImageError | MissingFileError]]]
+    waiting: collections.deque[tuple[ShardRow, concurrent.futures.Future[bytes | ImageError | MissingFileError]]]
     waiting = collections.deque()
     with concurrent.futures.ThreadPoolExecutor(readers, "sparkcv-read") as pool:
         try:

@@ -4,9 +4,9 @@ Facts are gathered first (``application``, ``survey`` with ``probe`` on every ex
 (``checks``), then shown (``fold``, ``render``). ``full`` is ``jobs/doctor.py``; ``quick`` is what training does first.
 """
 
-from sparkcv.doctor.finding import Finding, Report
+from sparkcv.doctor.finding import DoctorReport, Finding
 from sparkcv.doctor.full import examine
 from sparkcv.doctor.quick import check_start
 from sparkcv.doctor.render import sentence, table
 
-__all__ = ["Finding", "Report", "check_start", "examine", "sentence", "table"]
+__all__ = ["DoctorReport", "Finding", "check_start", "examine", "sentence", "table"]

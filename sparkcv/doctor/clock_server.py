@@ -12,7 +12,7 @@ from types import TracebackType
 from sparkcv.channel.ports import listen
 from sparkcv.config.port_range import ANY_PORT, PortRange
 
-__all__ = ["Beacon", "ask"]
+__all__ = ["ClockServer", "ask"]
 
 _POLL_S = 0.2
 _SEND_TIMEOUT_S = 2.0
@@ -20,7 +20,7 @@ _MAX_ANSWER_BYTES = 256
 _ASKS = 3
 
 
-class Beacon:
+class ClockServer:
     """A context manager that answers on ``host`` and ``port`` with ``word`` and its clock, one after the other.
 
     Raises OSError if it cannot listen there.
@@ -36,7 +36,7 @@ class Beacon:
         self._thread = threading.Thread(target=self._answer, name="sparkcv-beacon", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> "Beacon":
+    def __enter__(self) -> "ClockServer":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:

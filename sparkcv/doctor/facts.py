@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkcv.config import TrainConfig
-from sparkcv.doctor.finding import DRIVER, Place
+from sparkcv.doctor.finding import DRIVER, Location
 from sparkcv.records.shards import Dataset
 
 __all__ = ["Facts", "Login", "Machine", "Silent", "Spark", "Step"]
@@ -106,7 +106,7 @@ class Machine:
         role_memory: its resident bytes then.
     """
 
-    place: Place = DRIVER
+    place: Location = DRIVER
     python: str = ""
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     source: str = ""
@@ -138,7 +138,7 @@ class Machine:
     role_memory: int | None = None
 
     @classmethod
-    def of(cls, place: Place, values: Mapping[str, Any]) -> "Machine":
+    def of(cls, place: Location, values: Mapping[str, Any]) -> "Machine":
         """Make a Machine of the JSON object that ``probe`` gathered."""
         steps = {key: tuple(Step(**step) for step in values.get(key, ())) for key in ("files", "dataset")}
         return cls(**{**values, **steps, "gpus": tuple(values.get("gpus", ())), "place": place})
@@ -152,7 +152,7 @@ class Silent:
         is_own: whether the reason is of its own, and not another's failure.
     """
 
-    place: Place
+    place: Location
     why: str
     is_own: bool = True
 

@@ -2,13 +2,24 @@
 
 import dataclasses
 
-__all__ = ["APPLICATION", "DRIVER", "FAIL", "Finding", "OK", "Place", "Report", "WARNING", "quantity", "sentence"]
+__all__ = [
+    "APPLICATION",
+    "DRIVER",
+    "DoctorReport",
+    "FAIL",
+    "Finding",
+    "Location",
+    "OK",
+    "WARNING",
+    "quantity",
+    "sentence",
+]
 
 OK, WARNING, FAIL = "ok", "warning", "FAIL"
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class Location:
     """Where something was found: the driver, an executor on a host, or the application as a whole."""
 
     name: str
@@ -21,8 +32,8 @@ class Place:
         return f"executor {self.name}" + (f" on {self.host}" if self.host else "")
 
 
-DRIVER = Place("driver")
-APPLICATION = Place("application")
+DRIVER = Location("driver")
+APPLICATION = Location("application")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +51,7 @@ class Finding:
     """
 
     check: str
-    place: Place
+    place: Location
     verdict: str
     found: str
     knob: str = ""
@@ -49,7 +60,7 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class DoctorReport:
     """All findings, in the order in which they are to be read."""
 
     findings: tuple[Finding, ...]

@@ -3,13 +3,13 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from sparkcv.doctor.finding import Finding, Place, quantity
+from sparkcv.doctor.finding import Finding, Location, quantity
 
-__all__ = ["Row", "fold"]
+__all__ = ["FindingRow", "fold"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class FindingRow:
     """One row of the table; ``where`` and ``found`` are text as it is shown."""
 
     check: str
@@ -19,7 +19,7 @@ class Row:
     knob: str
 
 
-def fold(findings: Iterable[Finding]) -> list[Row]:
+def fold(findings: Iterable[Finding]) -> list[FindingRow]:
     """Return the rows of findings, in the order in which each was first found; checks stand together."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
@@ -31,17 +31,17 @@ def fold(findings: Iterable[Finding]) -> list[Row]:
     return [_row(group) for check in checks for group in groups.values() if group[0].check == check]
 
 
-def _row(group: Sequence[Finding]) -> Row:
+def _row(group: Sequence[Finding]) -> FindingRow:
     first = group[0]
     found = first.found
     amounts = [finding.amount for finding in group if finding.amount is not None]
     if amounts:
         least, most = quantity(min(amounts), first.unit), quantity(max(amounts), first.unit)
         found = found.replace("{}", least if least == most else f"{least} to {most}")
-    return Row(first.check, _where([finding.place for finding in group]), first.verdict, found, first.knob)
+    return FindingRow(first.check, _where([finding.place for finding in group]), first.verdict, found, first.knob)
 
 
-def _where(places: Sequence[Place]) -> str:
+def _where(places: Sequence[Location]) -> str:
     places = list(dict.fromkeys(places))
     if len(places) == 1:
         return str(places[0])

@@ -9,10 +9,10 @@ from sparkcv import logs
 from sparkcv.config import DoctorConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import application, checks, gathering, login
-from sparkcv.doctor.clock_server import Beacon
+from sparkcv.doctor.clock_server import ClockServer
 from sparkcv.doctor.facts import Silent
-from sparkcv.doctor.finding import APPLICATION, Report
-from sparkcv.doctor.probe import Order
+from sparkcv.doctor.finding import APPLICATION, DoctorReport
+from sparkcv.doctor.probe import ProbeOrder
 from sparkcv.doctor.survey import Survey
 from sparkcv.errors import ClusterError
 from sparkcv.records.shards import Dataset
@@ -33,7 +33,7 @@ def examine(
     complaints: Sequence[str] = (),
     *,
     is_answered: bool = True,
-) -> Report:
+) -> DoctorReport:
     """Examine the driver and every executor of ``spark`` for the run of ``config``, and judge what was found.
 
     Args:
@@ -50,11 +50,11 @@ def examine(
     bind, host = bind_host(spark)
     word = secrets.token_hex(8)
     try:
-        beacon = Beacon(bind, word, PortRange.parse(config.port_range))
+        beacon = ClockServer(bind, word, PortRange.parse(config.port_range))
     except OSError as err:
         raise ClusterError(f"the driver cannot listen on {bind} (spark.driver.bindAddress): {err}") from err
     with beacon, gathering.folder(config.train_dir if is_answered else "") as (folder, made):
-        order = Order(
+        order = ProbeOrder(
             word=word,
             driver=(host, beacon.port),
             port_range=config.port_range,
@@ -72,4 +72,4 @@ def examine(
             survey.silent.append(Silent(APPLICATION, f"no executor was there after {config.start_timeout_s / 2:.0f} s"))
     known = login.describe(spark, config.principal, config.keytab)
     facts = dataclasses.replace(gathering.surveyed(facts, survey), complaints=tuple(complaints), login=known)
-    return Report(tuple(checks.judge(facts, checks.ALL)))
+    return DoctorReport(tuple(checks.judge(facts, checks.ALL)))

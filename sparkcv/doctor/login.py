@@ -7,7 +7,7 @@ from sparkcv.doctor.facts import Login
 from sparkcv.errors import SparkcvError
 from sparkcv.storage.hadoop import load_conf, with_authority
 from sparkcv.storage.hdfs import identity
-from sparkcv.storage.hdfs.sasl_probe import greet
+from sparkcv.storage.hdfs.sasl_probe import probe
 from sparkcv.storage.kerberos import kdc, keytab, ticket
 from sparkcv.storage.translate import TroubleError
 from sparkcv.tokens import renewer
@@ -29,7 +29,7 @@ def describe(spark: "SparkSession", principal: str = "", keytab_path: str = "") 
     # With --principal it is that one who will log in, at the KDC of that realm.
     realm = (principal if "@" in principal else identity.wanted_principal()).rpartition("@")[2]
     namenodes = conf.namenodes(url.partition("://")[2]) if url else {}
-    greetings = [one for place in namenodes.values() if (one := greet(place)) is not None]
+    greetings = [one for place in namenodes.values() if (one := probe(place)) is not None]
     return Login(
         now_s=time.time(),
         yarn_user=str(spark.sparkContext.sparkUser()),

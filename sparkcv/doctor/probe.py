@@ -7,16 +7,16 @@ from typing import Any
 
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import files, machine, trial_role
-from sparkcv.doctor.clock_server import Beacon, ask
+from sparkcv.doctor.clock_server import ClockServer, ask
 from sparkcv.launchers.barrier import gpus_of, scratch_root
 
-__all__ = ["Order", "examine"]
+__all__ = ["ProbeOrder", "examine"]
 
 _CONNECT_TIMEOUT_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Order:
+class ProbeOrder:
     """What the tasks of an examination are to look at.
 
     Attributes:
@@ -38,7 +38,7 @@ class Order:
     is_shared_once: bool = False
 
 
-def examine(context: Any, order: Order, is_barrier: bool) -> dict[str, Any]:
+def examine(context: Any, order: ProbeOrder, is_barrier: bool) -> dict[str, Any]:
     """Return the values of a ``facts.Machine`` as JSON; {} on a second task of the same executor.
 
     In a barrier stage it takes part in exactly one allGather and one barrier, whatever goes wrong.
@@ -57,11 +57,11 @@ def examine(context: Any, order: Order, is_barrier: bool) -> dict[str, Any]:
     if order.shards and (index == 0 or not order.is_shared_once):
         found["dataset"] = _plain(files.read_some(order.shards[index % len(order.shards)]))
     if order.role_timeout_s:
-        found |= trial_role.rehearse(found["scratch"], order.role_timeout_s)
+        found |= trial_role.run_trial(found["scratch"], order.role_timeout_s)
     return found
 
 
-def _network(context: Any, order: Order, addresses: list[str], is_first: bool) -> dict[str, Any]:
+def _network(context: Any, order: ProbeOrder, addresses: list[str], is_first: bool) -> dict[str, Any]:
     """Listen on the address that others reach this executor by, and connect to the next one that does."""
     found: dict[str, Any] = {}
     index = context.partitionId()
@@ -69,7 +69,7 @@ def _network(context: Any, order: Order, addresses: list[str], is_first: bool) -
         port = 0
         if is_first and order.driver is not None:
             try:
-                beacon = Beacon(_host(addresses[index]), order.word, PortRange.parse(order.port_range))
+                beacon = ClockServer(_host(addresses[index]), order.word, PortRange.parse(order.port_range))
                 port = stack.enter_context(beacon).port
             except OSError as err:
                 found["bind_error"] = f"{_host(addresses[index])}: {err}"

@@ -7,7 +7,7 @@ from sparkcv import logs
 from sparkcv.config import TrainConfig
 from sparkcv.doctor import application, checks, gathering
 from sparkcv.doctor.finding import FAIL, WARNING, Finding, sentence
-from sparkcv.doctor.probe import Order
+from sparkcv.doctor.probe import ProbeOrder
 from sparkcv.doctor.survey import Survey
 from sparkcv.errors import ClusterError, StorageError, UsageError
 from sparkcv.records.shards import Dataset
@@ -42,7 +42,7 @@ def check_start(spark: "SparkSession", config: TrainConfig, dataset: Dataset) ->
             " room in the queue, name another by --queue, or ask for less memory or cores an executor"
         )
     with gathering.folder(config.train_dir) as (folder, _):
-        order = Order(folder=folder, shards=(dataset.shards[0].url,), is_shared_once=True)
+        order = ProbeOrder(folder=folder, shards=(dataset.shards[0].url,), is_shared_once=True)
         survey = Survey(spark, order, is_barrier=False, timeout_s=config.start_timeout_s)
         survey.run(lambda: now, wants_all=False)
     refuse(checks.judge(gathering.surveyed(facts, survey), checks.QUICK))

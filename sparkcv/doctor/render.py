@@ -3,8 +3,8 @@
 import textwrap
 
 from sparkcv import logs
-from sparkcv.doctor.finding import FAIL, OK, WARNING, Report
-from sparkcv.doctor.fold import Row, fold
+from sparkcv.doctor.finding import FAIL, OK, WARNING, DoctorReport
+from sparkcv.doctor.fold import FindingRow, fold
 
 __all__ = ["sentence", "table"]
 
@@ -15,7 +15,7 @@ _MIN_FOUND = 30
 _KNOB = "-> "
 
 
-def table(report: Report, columns: int = 100, *, colour: bool = False) -> str:
+def table(report: DoctorReport, columns: int = 100, *, colour: bool = False) -> str:
     """Return all findings as lines of at most ``columns`` characters, folded, each with its knob below it."""
     lines = [f"{'check':{_CHECK}}{'where':{_WHERE}}{'verdict':{_VERDICT}}found", "-" * columns]
     before = ""
@@ -25,7 +25,7 @@ def table(report: Report, columns: int = 100, *, colour: bool = False) -> str:
     return "\n".join(lines)
 
 
-def sentence(report: Report) -> str:
+def sentence(report: DoctorReport) -> str:
     """Return the report's last word in one sentence."""
     failures, warnings = fold(report.failures), len(fold(report.warnings))
     also = f"{warnings} warning{'s' if warnings != 1 else ''}" if warnings else "no warnings"
@@ -37,7 +37,7 @@ def sentence(report: Report) -> str:
     return f"training would fail ({first.check}, {first.where}): {first.found}{knob}{more} ({also})"
 
 
-def _lines(row: Row, check: str, columns: int, colour: bool) -> list[str]:
+def _lines(row: FindingRow, check: str, columns: int, colour: bool) -> list[str]:
     width = max(_MIN_FOUND, columns - _CHECK - _WHERE - _VERDICT)
     found = textwrap.wrap(logs.clean(row.found), width) or [""]
     if row.knob:

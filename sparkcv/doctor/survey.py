@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor.facts import Machine, Silent
-from sparkcv.doctor.finding import APPLICATION, Place
-from sparkcv.doctor.probe import Order
+from sparkcv.doctor.finding import APPLICATION, Location
+from sparkcv.doctor.probe import ProbeOrder
 from sparkcv.spark.errors import heart, spark_sentence
 from sparkcv.spark.session import bind_host
-from sparkcv.tokens.server import Desk
-from sparkcv.tokens.server import Place as DeskPlace
+from sparkcv.tokens.server import TokenServer
+from sparkcv.tokens.server import TokenServerAddress as DeskPlace
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,7 +48,7 @@ class Survey:
         silent: of those that told nothing.
     """
 
-    def __init__(self, spark: "SparkSession", order: Order, *, is_barrier: bool, timeout_s: float):
+    def __init__(self, spark: "SparkSession", order: ProbeOrder, *, is_barrier: bool, timeout_s: float):
         self._spark, self._order, self._is_barrier = spark, order, is_barrier
         self._deadline_s = time.monotonic() + timeout_s
         self._timeout_s = timeout_s
@@ -61,12 +61,12 @@ class Survey:
         An executor that comes while a stage runs, or that another job keeps busy, gets another try.
         """
         for _ in range(_MAX_ROUNDS if wants_all else 1):
-            with Desk(*bind_host(self._spark), PortRange.parse(self._order.port_range)) as desk:
+            with TokenServer(*bind_host(self._spark), PortRange.parse(self._order.port_range)) as desk:
                 stage = _Stage(self._spark, self._order, num_tasks(), self._is_barrier, desk.place)
                 is_over = stage.run(max(1.0, self._deadline_s - time.monotonic()))
             hosts = executors(self._spark)
             for name, values in stage.told().items():
-                self.machines.setdefault(name, Machine.of(Place(name, hosts.get(name, ""), True), values))
+                self.machines.setdefault(name, Machine.of(Location(name, hosts.get(name, ""), True), values))
             self.silent = stage.failures() if stage.error else []
             if not is_over:
                 late = Silent(APPLICATION, f"the examination did not end within {self._timeout_s:.0f} s")
@@ -84,13 +84,13 @@ class Survey:
         if self.silent:
             why = "given up when that of others failed"
         left = {name: host for name, host in executors(self._spark).items() if name not in known}
-        return [Silent(Place(name, host, True), why, is_own=not self.silent) for name, host in left.items()]
+        return [Silent(Location(name, host, True), why, is_own=not self.silent) for name, host in left.items()]
 
 
 class _Stage:
     """One Spark job of one stage, run in a thread of its own so that it can be given up."""
 
-    def __init__(self, spark: "SparkSession", order: Order, count: int, is_barrier: bool, place: DeskPlace | None):
+    def __init__(self, spark: "SparkSession", order: ProbeOrder, count: int, is_barrier: bool, place: DeskPlace | None):
         self._place = place
         self._context, self._count, self._is_barrier = spark.sparkContext, count, is_barrier
         self._order = dataclasses.asdict(order)
@@ -126,13 +126,13 @@ class _Stage:
     def failures(self) -> list[Silent]:
         """The executors whose tasks failed, each with the first reason; or the job's error, if no task tells."""
         tracker = self._context.statusTracker()
-        reasons: dict[Place, str] = {}
+        reasons: dict[Location, str] = {}
         for job in tracker.getJobIdsForGroup(self._group):
             info = tracker.getJobInfo(job)
             for stage in info.stageIds if info else ():
                 for row in self._tasks(stage):
                     if row.status() == "FAILED" and row.errorMessage().isDefined():
-                        place = Place(str(row.executorId()), str(row.host()), True)
+                        place = Location(str(row.executorId()), str(row.host()), True)
                         reasons.setdefault(place, heart(str(row.errorMessage().get())))
         return [Silent(place, why) for place, why in reasons.items()] or [Silent(APPLICATION, self.error)]
 
@@ -173,8 +173,8 @@ def _task_of(
             if place is not None:
                 from sparkcv.tokens import server
 
-                server.attach(server.Place(**place))
-            found = probe.examine(context, probe.Order(**order), is_barrier)
+                server.attach(server.TokenServerAddress(**place))
+            found = probe.examine(context, probe.ProbeOrder(**order), is_barrier)
         yield context.stageId(), context.taskAttemptId(), json.dumps(found)
 
     return task

@@ -10,7 +10,7 @@ from sparkcv.diagnosis.report import Failure, probable_cause, signal_name
 from sparkcv.roles import Role
 from sparkcv.spark.scratch import scratch_dir
 
-__all__ = ["rehearse"]
+__all__ = ["run_trial"]
 
 _ROLE = Role("doctor", 0)
 _PROGRAM = "sparkcv.doctor.program:load"
@@ -19,7 +19,7 @@ _LOG_TIMEOUT_S = 2.0
 _MAX_WORDS_CHARS = 300
 
 
-def rehearse(scratch_root: str, timeout_s: float) -> dict[str, Any]:
+def run_trial(scratch_root: str, timeout_s: float) -> dict[str, Any]:
     """Return ``role_error``, ``role_seconds`` and ``role_memory`` of a role's process; never raises an OSError."""
     start_s = time.monotonic()
     try:

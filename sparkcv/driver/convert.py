@@ -13,10 +13,10 @@ from pyspark.sql import DataFrame, SparkSession
 from sparkcv import logs, storage
 from sparkcv.config import ConvertConfig
 from sparkcv.convert import publication
-from sparkcv.convert.listing import Source, check_classes, find_source, listed
-from sparkcv.convert.plan import Plan, Split, draw_splits, rank, write_planned
+from sparkcv.convert.listing import PictureSource, check_classes, find_source, listed
+from sparkcv.convert.plan import ConversionPlan, Split, draw_splits, rank, write_planned
 from sparkcv.convert.report import ConvertReport, SplitReport
-from sparkcv.convert.shard_writer import Summary
+from sparkcv.convert.shard_writer import ShardSummary
 from sparkcv.convert.translate import spark_errors
 from sparkcv.errors import BudgetError, DataError, ShardError, SparkcvError
 from sparkcv.records.manifest import SplitEntry
@@ -32,7 +32,7 @@ class Prepared:
     config: ConvertConfig
     dataset_dir: str
     splits: tuple[str, ...]
-    source: Source
+    source: PictureSource
 
 
 def prepare(config: ConvertConfig) -> Prepared:
@@ -84,7 +84,7 @@ def convert(spark: SparkSession, config: ConvertConfig, enter: Callable[[], None
 
 def _plan(
     spark: SparkSession, job: Prepared, pictures: DataFrame, labels: tuple[str, ...], staging: str
-) -> tuple[Plan, DataFrame]:
+) -> tuple[ConversionPlan, DataFrame]:
     ranked, totals = rank(spark, draw_splits(pictures, job.config.validation_fraction))
     splits = []
     for index, name in enumerate(job.splits):
@@ -95,7 +95,9 @@ def _plan(
             _log.warning("the split %s has %d pictures, so %d shards", name, total, total)
         splits.append(Split(name, min(job.config.num_shards, total), total))
         _log.info("%s: %d pictures of %d classes into %d shards", name, total, len(labels), splits[-1].num_shards)
-    return Plan(job.config.dataset_name, staging, job.source.root, labels, tuple(splits), job.config.max_pixels), ranked
+    return ConversionPlan(
+        job.config.dataset_name, staging, job.source.root, labels, tuple(splits), job.config.max_pixels
+    ), ranked
 
 
 @contextlib.contextmanager
@@ -115,7 +117,9 @@ def _staging(dataset_dir: str, staging: str) -> Iterator[None]:
     storage.delete(staging, recursive=True)
 
 
-def _check_written(job: Prepared, plan: Plan, written: dict[str, list[Summary]], report: ConvertReport) -> None:
+def _check_written(
+    job: Prepared, plan: ConversionPlan, written: dict[str, list[ShardSummary]], report: ConvertReport
+) -> None:
     """Refuse what must not be published."""
     summaries = [summary for split in written.values() for summary in split]
     missing = min((summary.missing for summary in summaries if summary.missing), default=None)
@@ -139,7 +143,9 @@ def _check_written(job: Prepared, plan: Plan, written: dict[str, list[Summary]],
         raise DataError(f"the class {void[0]!r} of {job.source.where!r} has no usable picture for the split {first!r}")
 
 
-def _publish(job: Prepared, plan: Plan, written: dict[str, list[Summary]], report: ConvertReport) -> None:
+def _publish(
+    job: Prepared, plan: ConversionPlan, written: dict[str, list[ShardSummary]], report: ConvertReport
+) -> None:
     entries = {}
     for split in report.splits:
         summaries = written[split.split]
@@ -155,7 +161,7 @@ def _publish(job: Prepared, plan: Plan, written: dict[str, list[Summary]], repor
         open_dataset(job.dataset_dir, plan.name, name)  # as a reader would find it
 
 
-def _report(job: Prepared, plan: Plan, written: dict[str, list[Summary]]) -> ConvertReport:
+def _report(job: Prepared, plan: ConversionPlan, written: dict[str, list[ShardSummary]]) -> ConvertReport:
     splits = []
     for name, summaries in written.items():
         reasons: dict[str, int] = {}

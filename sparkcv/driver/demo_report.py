@@ -59,9 +59,9 @@ def _spread(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return ordered[stride // 2 :: stride][:_NUM_SAMPLES]
 
 
-def _sample(row: Mapping[str, Any], pictures: pathlib.Path) -> report.Picture:
+def _sample(row: Mapping[str, Any], pictures: pathlib.Path) -> report.Figure:
     data = thumbnail((pictures / str(row["id"])).read_bytes())
-    return report.Picture(
+    return report.Figure(
         data=data,
         alt=f"held-out picture {row['id']}",
         title=str(row["id"]),

@@ -48,7 +48,7 @@ def prepare(config: DoctorConfig) -> Case:
         return Case(full, complaints=(str(err),), is_answered=not isinstance(err, UnavailableError))
 
 
-def diagnose(spark: Any, case: Case) -> doctor.Report:
+def diagnose(spark: Any, case: Case) -> doctor.DoctorReport:
     """Examine the cluster of ``spark`` for the run."""
     config = train.sized(case.config, spark)
     return doctor.examine(spark, config, case.dataset, case.complaints, is_answered=case.is_answered)

@@ -247,7 +247,7 @@ def _curves(train_dir: str) -> curves.Curves:
         return curves.Curves()
 
 
-def _history(train_dir: str) -> dict[int, history.Row]:
+def _history(train_dir: str) -> dict[int, history.HistoryRow]:
     try:
         return history.read(train_dir)
     except StorageError as err:

@@ -26,13 +26,13 @@ from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.predict.predictor import check_top_k
 from sparkcv.predict.report import ScoreReport
-from sparkcv.predict.rows import InputFiles, Part
+from sparkcv.predict.rows import InputFiles, InputPart
 from sparkcv.predict.staging import Staging, day_url
 from sparkcv.predict.tasks import ScoreTask
 from sparkcv.spark.job_group import job_group
-from sparkcv.spark.stage_progress import StageWatch
+from sparkcv.spark.stage_progress import StageProgress
 from sparkcv.spark.stages import map_pieces, num_done_tasks, translated
-from sparkcv.tokens.server import Place, with_tokens
+from sparkcv.tokens.server import TokenServerAddress, with_tokens
 from sparkcv.tokens.stage import let_in
 
 __all__ = ["ScorePlan", "ScoreReport", "prepare", "score"]
@@ -134,7 +134,9 @@ def score(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
     return report
 
 
-def _freeze(spark: SparkSession, plan: ScorePlan, staging: Staging, place: Place | None) -> tuple[int, int]:
+def _freeze(
+    spark: SparkSession, plan: ScorePlan, staging: Staging, place: TokenServerAddress | None
+) -> tuple[int, int]:
     """Write down what is scored; returns pieces and rows."""
     config, slots = plan.config, spark.sparkContext.defaultParallelism
     parts = rows.list_parts(
@@ -152,7 +154,9 @@ def _freeze(spark: SparkSession, plan: ScorePlan, staging: Staging, place: Place
     return num_pieces, num_rows
 
 
-def _counted(spark: SparkSession, parts: list[Part], staging: Staging, place: Place | None) -> list[Part]:
+def _counted(
+    spark: SparkSession, parts: list[InputPart], staging: Staging, place: TokenServerAddress | None
+) -> list[InputPart]:
     """Count the shards that no manifest vouches for, on the executors."""
     unknown = [part for part in parts if part.stop is None]
     if not unknown:
@@ -171,7 +175,9 @@ def _counted(spark: SparkSession, parts: list[Part], staging: Staging, place: Pl
     return [next(counted) if part.stop is None else part for part in parts]
 
 
-def _refuse_duplicates(spark: SparkSession, staging: Staging, num_pieces: int, where: str, place: Place | None) -> None:
+def _refuse_duplicates(
+    spark: SparkSession, staging: Staging, num_pieces: int, where: str, place: TokenServerAddress | None
+) -> None:
     with translated():
         twice = _ids(spark, staging, num_pieces, place).groupBy("id").count().where("count > 1").limit(1).collect()
     if twice:
@@ -201,21 +207,21 @@ def _threads(spark: SparkSession) -> int:
 
 
 def _run_stage(
-    spark: SparkSession, task: ScoreTask, num_pieces: int, num_rows: int, url: str, place: Place | None
+    spark: SparkSession, task: ScoreTask, num_pieces: int, num_rows: int, url: str, place: TokenServerAddress | None
 ) -> None:
     work = with_tokens(place, functools.partial(tasks.score_piece, task))
-    with translated(), StageWatch("score", num_rows, num_pieces, num_done_tasks(spark)):
+    with translated(), StageProgress("score", num_rows, num_pieces, num_done_tasks(spark)):
         map_pieces(spark, num_pieces, work, publish.SCORED_SCHEMA).write.parquet(publish.hadoop_url(url))
 
 
 def _finish(
-    spark: SparkSession, staging: Staging, num_pieces: int, num_rows: int, place: Place | None
+    spark: SparkSession, staging: Staging, num_pieces: int, num_rows: int, place: TokenServerAddress | None
 ) -> tuple[int, dict[str, int]]:
     with translated():
         predictions, rejects = publish.split_scored(spark, staging, _SCORED, num_rows)
         return publish.reconcile(_ids(spark, staging, num_pieces, place), predictions, rejects)
 
 
-def _ids(spark: SparkSession, staging: Staging, num_pieces: int, place: Place | None) -> DataFrame:
+def _ids(spark: SparkSession, staging: Staging, num_pieces: int, place: TokenServerAddress | None) -> DataFrame:
     work = with_tokens(place, functools.partial(tasks.piece_ids, staging.join(_PIECES)))
     return map_pieces(spark, num_pieces, work, "id string")

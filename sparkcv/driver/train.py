@@ -211,7 +211,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
     """Run the roles to their end and prove it."""
     config, started_s = plan.config, time.monotonic()
     asked = roles(config.num_ps_tasks, config.num_workers, config.num_evaluators)
-    progress, login = TrainProgress(config.max_number_of_steps), expiry.Watch()
+    progress, login = TrainProgress(config.max_number_of_steps), expiry.ExpiryWatch()
 
     def params(generation: int) -> dict[str, Any]:
         """What roles get; a token of their own fences a chief that was cut off and does not know yet."""

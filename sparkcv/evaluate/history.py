@@ -19,7 +19,7 @@ from sparkcv.errors import MissingFileError, StorageError
 from sparkcv.evaluate.outcome import Outcome
 from sparkcv.rundir.checkpoint import Found
 
-__all__ = ["BEST", "DIR", "FILE_NAME", "History", "METRIC", "Row", "identity", "read"]
+__all__ = ["BEST", "DIR", "FILE_NAME", "History", "HistoryRow", "METRIC", "identity", "read"]
 
 DIR = "eval"
 """The folder in a train_dir that has the evaluator's event files, too."""
@@ -33,7 +33,7 @@ _log = logs.get(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class HistoryRow:
     """The numbers of one checkpoint; ``checkpoint`` tells it from another one of the same step."""
 
     step: int
@@ -47,7 +47,7 @@ class Row:
     checkpoint: str
 
     @classmethod
-    def of(cls, outcome: Outcome, found: Found) -> Row:
+    def of(cls, outcome: Outcome, found: Found) -> HistoryRow:
         """The row of a finished evaluation of the checkpoint ``found``."""
         return cls(
             step=outcome.step,
@@ -67,7 +67,7 @@ def identity(found: Found) -> str:
     return hashlib.sha256(json.dumps(found.manifest.get("files"), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def read(train_dir: str) -> dict[int, Row]:
+def read(train_dir: str) -> dict[int, HistoryRow]:
     """The rows of a run by step, in order; empty if it was never evaluated. Raises StorageError.
 
     A line that does not read is left out: such numbers are a help, never a reason to fail.
@@ -93,7 +93,7 @@ class History:
         self.best = self._read_best()
 
     @property
-    def newest(self) -> Row | None:
+    def newest(self) -> HistoryRow | None:
         """The row of the highest step."""
         return self.rows[max(self.rows)] if self.rows else None
 
@@ -102,7 +102,7 @@ class History:
         row = self.rows.get(found.step)
         return row is not None and row.checkpoint == identity(found)
 
-    def add(self, row: Row, found: Found) -> None:
+    def add(self, row: HistoryRow, found: Found) -> None:
         """Keep a row, and its checkpoint as the best if it is; raises StorageError."""
         self.rows = dict(sorted({**self.rows, row.step: row}.items()))
         text = "".join(json.dumps(dataclasses.asdict(one)) + "\n" for one in self.rows.values())
@@ -135,10 +135,10 @@ class History:
         return best if _number(best.get("value")) is not None else None
 
 
-def _parsed(line: str) -> Row | None:
+def _parsed(line: str) -> HistoryRow | None:
     try:
         value = json.loads(line)
-        row = Row(**value)
+        row = HistoryRow(**value)
     except (ValueError, TypeError, RecursionError):
         return None
     usable = type(row.step) is int and row.step >= 0 and _number(row.accuracy) is not None

@@ -10,11 +10,13 @@ from sparkcv import config as configs
 from sparkcv.errors import BudgetError, DataError
 from sparkcv.evaluate import metrics
 from sparkcv.evaluate.outcome import Outcome
-from sparkcv.evaluate.part import MAX_LISTED, Part, worst
+from sparkcv.evaluate.part import MAX_LISTED, EvaluatedPart, worst
 from sparkcv.evaluate.task import Task
 
 
-def merge(task: Task, parts: Sequence[Part], *, run_name: str, seconds: float, versions: Mapping[str, str]) -> Outcome:
+def merge(
+    task: Task, parts: Sequence[EvaluatedPart], *, run_name: str, seconds: float, versions: Mapping[str, str]
+) -> Outcome:
     """Put the parts of all evaluators together.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sparkcv.evaluate.metrics import Metrics
 from sparkcv.evaluate.part import Mistake
-from sparkcv.inputs.quarantine import Reject
+from sparkcv.inputs.quarantine import RejectedRecord
 
 SCHEMA = 1
 
@@ -51,7 +51,7 @@ class Outcome:
     is_estimated: bool
     metrics: Metrics
     mistakes: tuple[Mistake, ...]
-    rejected: tuple[Reject, ...]
+    rejected: tuple[RejectedRecord, ...]
     reasons: Mapping[str, int]
     num_evaluators: int
     seconds: float

@@ -16,7 +16,7 @@ from typing import Any
 from sparkcv import storage
 from sparkcv.errors import DataError
 from sparkcv.evaluate.metrics import Tally
-from sparkcv.inputs.quarantine import Reject
+from sparkcv.inputs.quarantine import RejectedRecord
 
 SCHEMA = 1
 MAX_LISTED = 200
@@ -49,13 +49,13 @@ class Mistake:
 
 
 @dataclass
-class Part:
+class EvaluatedPart:
     """The results of one evaluator over its assigned records at one step."""
 
     step: int
     tally: Tally
     mistakes: list[Mistake] = field(default_factory=list)
-    rejected: list[Reject] = field(default_factory=list)
+    rejected: list[RejectedRecord] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Part:
         """All records that were lost, also those that are not listed."""
         return self.reasons.total()
 
-    def reject(self, rejects: Iterable[Reject]) -> None:
+    def reject(self, rejects: Iterable[RejectedRecord]) -> None:
         """Counts the records that ``rejects`` cost, and lists them while there is room."""
         for reject in rejects:
             self.reasons[reject.reason] += reject.num_records
@@ -86,7 +86,7 @@ class Part:
         }
 
     @classmethod
-    def from_dict(cls, form: Any, where: str) -> Part:
+    def from_dict(cls, form: Any, where: str) -> EvaluatedPart:
         """The part that `to_dict` wrote; DataError naming ``where`` if it is another thing."""
         try:
             if form["schema"] != SCHEMA:
@@ -119,8 +119,8 @@ def _mistake(entry: Mapping[str, Any]) -> Mistake:
     )
 
 
-def _reject(entry: Mapping[str, Any]) -> Reject:
-    return Reject(str(entry["url"]), int(entry["offset"]), str(entry["reason"]), int(entry["num_records"]))
+def _reject(entry: Mapping[str, Any]) -> RejectedRecord:
+    return RejectedRecord(str(entry["url"]), int(entry["offset"]), str(entry["reason"]), int(entry["num_records"]))
 
 
 def worst(mistakes: Iterable[Mistake], limit: int) -> list[Mistake]:
@@ -128,11 +128,11 @@ def worst(mistakes: Iterable[Mistake], limit: int) -> list[Mistake]:
     return sorted(mistakes, key=lambda mistake: (-mistake.score, mistake.where))[:limit]
 
 
-def write(url: str, part: Part) -> None:
+def write(url: str, part: EvaluatedPart) -> None:
     """Writes ``part`` to the storage URL ``url``. Raises StorageError."""
     storage.write_json(url, part.to_dict())
 
 
-def read(url: str) -> Part:
+def read(url: str) -> EvaluatedPart:
     """Reads the part at ``url``; raises StorageError or DataError."""
-    return Part.from_dict(storage.read_json(url), url)
+    return EvaluatedPart.from_dict(storage.read_json(url), url)

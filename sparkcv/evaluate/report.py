@@ -59,7 +59,7 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class Facts:
+class FactTable:
     """A row of numbers to remember."""
 
     kind: ClassVar[str] = "facts"
@@ -93,7 +93,7 @@ class Heat:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Figure:
     """A picture of a gallery: its file's bytes, what it shows in words, a title, and lines (label, text) below."""
 
     data: bytes
@@ -108,7 +108,7 @@ class Gallery:
     """Pictures in a grid."""
 
     kind: ClassVar[str] = "gallery"
-    pictures: Sequence[Picture]
+    pictures: Sequence[Figure]
 
 
 @dataclass(frozen=True)
@@ -129,14 +129,14 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Columns:
+class SideBySide:
     """Blocks side by side where the page is wide enough, else one below the other."""
 
     kind: ClassVar[str] = "columns"
     blocks: Sequence[Block]
 
 
-Block = Paragraph | Facts | Table | Charts | Heat | Gallery | Code | Fold | Columns
+Block = Paragraph | FactTable | Table | Charts | Heat | Gallery | Code | Fold | SideBySide
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportPage:
     """A whole page: a title, a line under it, its headline numbers, and its sections in order."""
 
     title: str
@@ -177,7 +177,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.4g}"
 
 
-def _data_url(picture: Picture) -> Markup:
+def _data_url(picture: Figure) -> Markup:
     # Markup, since the page's other texts are cut when they are long; its % escapes what is put in.
     return Markup("data:%s;base64,%s") % (picture.media_type, base64.b64encode(picture.data).decode("ascii"))
 
@@ -211,12 +211,12 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def render(report: Report) -> str:
+def render(report: ReportPage) -> str:
     """The HTML page of ``report``; the same report gives the same text."""
     page = _environment().get_template("report.html")
     return page.render(report=report, css=Markup(_source("report.css")))  # noqa: S704 - our own file, no data
 
 
-def write_report(url: str, report: Report) -> None:
+def write_report(url: str, report: ReportPage) -> None:
     """Writes the page of ``report`` to the storage URL ``url``, whole or not at all. Raises StorageError."""
     storage.write_bytes(url, render(report).encode("utf-8"))

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from sparkcv.evaluate.curves import Curves, Point, smooth
-from sparkcv.evaluate.history import Row
+from sparkcv.evaluate.history import HistoryRow
 from sparkcv.evaluate.metrics import ClassMetrics, Metrics
 from sparkcv.evaluate.outcome import Outcome
 from sparkcv.evaluate.plots import Line, LineChart, heat_map, line_chart
@@ -19,15 +19,15 @@ from sparkcv.evaluate.report import (
     Block,
     Charts,
     Code,
-    Columns,
     Fact,
+    Figure,
     Fold,
     Gallery,
     Heat,
     Paragraph,
-    Picture,
-    Report,
+    ReportPage,
     Section,
+    SideBySide,
     Table,
 )
 
@@ -41,12 +41,12 @@ NUM_PAIRS = 10
 MAX_REJECTED = 100
 
 
-def page(outcome: Outcome, curves: Curves, history: Mapping[int, Row] | None = None) -> Report:
+def page(outcome: Outcome, curves: Curves, history: Mapping[int, HistoryRow] | None = None) -> ReportPage:
     """The report of one evaluation.
 
     ``curves`` are those of its training run, empty if unknown, and ``history`` is what the run's evaluator found.
     """
-    return Report(
+    return ReportPage(
         title=f"{outcome.run_name}: {outcome.model_name} on {outcome.dataset_name}/{outcome.split}",
         subtitle=f"checkpoint of step {outcome.step:,}"
         + (" · moving averages of the weights" if outcome.uses_moving_averages else "")
@@ -89,7 +89,7 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
-def training(curves: Curves, history: Mapping[int, Row] | None = None) -> Section:
+def training(curves: Curves, history: Mapping[int, HistoryRow] | None = None) -> Section:
     """Loss, learning rate and, where the run had an evaluator, the accuracy over the run's steps."""
     rows = [(history or {})[step] for step in sorted(history or {})]
     charts = [
@@ -121,7 +121,7 @@ def training(curves: Curves, history: Mapping[int, Row] | None = None) -> Sectio
     return Section("Training", blocks)
 
 
-def _accuracy(rows: Sequence[Row]) -> LineChart | None:
+def _accuracy(rows: Sequence[HistoryRow]) -> LineChart | None:
     points = [(float(row.step), row.accuracy) for row in rows]
     line = Line("by the evaluator", points, "smooth")
     return line_chart("Accuracy while training", [line], x_label="step", y_label="accuracy", from_zero=True)
@@ -177,7 +177,7 @@ def confusion(metrics: Metrics) -> Section:
         else Paragraph("No class was taken for another.")
     )
     # A small heat map leaves room for the pairs at its side.
-    blocks: list[Block] = [Columns(parts)] if len(names) <= 12 else parts
+    blocks: list[Block] = [SideBySide(parts)] if len(names) <= 12 else parts
     if metrics.num_not_finite:
         blocks.append(
             Paragraph(
@@ -225,7 +225,7 @@ def mistakes(outcome: Outcome) -> Section:
     """The wrong answers that the net was surest of, as pictures."""
     names = [each.name for each in outcome.metrics.classes]
     pictures = [
-        Picture(
+        Figure(
             data=mistake.thumbnail,
             alt=f"a picture of {names[mistake.true]} that was taken for {names[mistake.predicted]}",
             title=f"{names[mistake.predicted]} {percent(mistake.score)}",

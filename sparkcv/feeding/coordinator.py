@@ -13,7 +13,7 @@ from sparkcv.channel.listener import Listener
 from sparkcv.channel.stream import Message, Stream
 from sparkcv.errors import ChannelError
 
-__all__ = ["Desk"]
+__all__ = ["Coordinator"]
 
 _POLL_S = 3600.0
 _QUESTION_TIMEOUT_S = 30.0
@@ -36,7 +36,7 @@ class _Worker:
     state: tuple[bool, float] | None = None  # starved, seconds since it took a row; None until it has answered
 
 
-class Desk:
+class Coordinator:
     """Knows the ``roles`` that can be fed. A context manager; closing twice is fine.
 
     ``given_up`` is "", or why a task has given its worker up: whoever follows the run ends it for that.
@@ -51,7 +51,7 @@ class Desk:
         self._listener = Listener(host, secret, self._serve, "desk")
         self.port = self._listener.port
 
-    def __enter__(self) -> "Desk":
+    def __enter__(self) -> "Coordinator":
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -8,7 +8,7 @@ from sparkcv import logs
 from sparkcv.channel.stream import Stream, connect
 from sparkcv.errors import ChannelError
 
-__all__ = ["DeskLink"]
+__all__ = ["CoordinatorClient"]
 
 _RETRY_S = 0.5
 _POLL_S = 3600.0
@@ -16,7 +16,7 @@ _POLL_S = 3600.0
 _log = logs.get(__name__)
 
 
-class DeskLink:
+class CoordinatorClient:
     """Stays connected until ``close()``; a connection that breaks is made anew, as its agent ends it with the driver.
 
     ``introduction`` is its ["node", ...] message. ``on_end()`` is called once, from a thread of its own, and

@@ -17,7 +17,7 @@ from sparkcv.errors import ChannelError, DataError, UsageError
 from sparkcv.feeding.chunks import MOST_ROW_BYTES, chunks
 from sparkcv.feeding.row_queue import RowQueue, Taken
 
-__all__ = ["Intake", "WINDOW_BYTES"]
+__all__ = ["Receiver", "WINDOW_BYTES"]
 
 WINDOW_BYTES = 4 * 1024 * 1024
 _POLL_S = 3600.0
@@ -55,7 +55,7 @@ class _Owed:
     missing: int
 
 
-class Intake:
+class Receiver:
     """Takes rows in from any number of tasks at once. A context manager; closing twice is fine."""
 
     def __init__(self, host: str, secret: bytes, queues: Sequence[str]):
@@ -68,7 +68,7 @@ class Intake:
         self._listener = Listener(host, secret, self._serve, "feeding")
         self.port = self._listener.port
 
-    def __enter__(self) -> "Intake":
+    def __enter__(self) -> "Receiver":
         return self
 
     def __exit__(self, *exc: object) -> None:

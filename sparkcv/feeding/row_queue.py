@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 from sparkcv.feeding.chunks import rows_of
 
-__all__ = ["END_OF_PARTITION", "RowQueue", "Source", "Taken"]
+__all__ = ["END_OF_PARTITION", "RowQueue", "RowSource", "Taken"]
 
 END_OF_PARTITION = object()
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """Where a chunk came from."""
 
     def taken(self, number: int) -> None:
@@ -24,7 +24,7 @@ class Source(Protocol):
 class Taken:
     """Rows of one chunk, and how many that chunk has."""
 
-    source: Source
+    source: RowSource
     number: int
     rows: list[Any]
     count: int
@@ -32,7 +32,7 @@ class Taken:
 
 @dataclasses.dataclass(frozen=True)
 class _Item:
-    source: Source
+    source: RowSource
     number: int = 0
     count: int = 0
     data: bytes | None = None  # None: the end of a partition
@@ -52,11 +52,11 @@ class RowQueue:
         self._idle_since_s = time.monotonic()
         self.num_taken = 0
 
-    def put(self, source: Source, number: int, count: int, data: bytes) -> None:
+    def put(self, source: RowSource, number: int, count: int, data: bytes) -> None:
         """Adds a chunk of ``count`` rows."""
         self._put(_Item(source, number, count, data))
 
-    def put_end_of_partition(self, source: Source) -> None:
+    def put_end_of_partition(self, source: RowSource) -> None:
         """Notes that all rows of a partition are in."""
         self._put(_Item(source))
 
@@ -66,7 +66,7 @@ class RowQueue:
             self._is_ended = True
             self._changed.notify_all()
 
-    def drop(self, source: Source | None = None) -> None:
+    def drop(self, source: RowSource | None = None) -> None:
         """Forgets what waits of ``source``, or all that waits."""
         with self._changed:
             kept = [item for item in self._items if source is not None and item.source is not source]

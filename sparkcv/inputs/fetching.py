@@ -12,7 +12,7 @@ import google_crc32c
 
 from sparkcv import logs, storage
 from sparkcv.errors import AccessError, FullError, MissingFileError, StorageError, UnavailableError
-from sparkcv.inputs.validate import RecordCheck, Vetted, vet_shard
+from sparkcv.inputs.validate import RecordCheck, Validated, vet_shard
 from sparkcv.records.assignment import Assignment
 
 __all__ = ["Fetcher"]
@@ -33,7 +33,7 @@ class Fetcher:
         self._attempts, self._ended = attempts, ended
         self._known: dict[str, str] = {}  # CRC by URL of shards that stayed wrong: a later epoch need not try again
 
-    def bring(self, assignment: Assignment, path: str, check: RecordCheck, dropped: frozenset[int]) -> Vetted:
+    def bring(self, assignment: Assignment, path: str, check: RecordCheck, dropped: frozenset[int]) -> Validated:
         """Bring an assignment's usable records to the local file ``path``; see ``vet_shard`` for ``dropped``.
 
         Without a manifest, and so without a CRC of the shard, the records' own CRCs tell whether it arrived whole.

@@ -6,7 +6,7 @@ import dataclasses
 import random
 from collections.abc import Iterator, Sequence
 
-from sparkcv.inputs.shard_cache import ShelvedFile
+from sparkcv.inputs.shard_cache import CachedFile
 from sparkcv.records.assignment import Assignment
 
 __all__ = ["Slot", "epoch_order", "share", "slots"]
@@ -19,7 +19,7 @@ class Slot:
     ticket: int
     epoch: int
     source: int
-    file: ShelvedFile | None = None
+    file: CachedFile | None = None
 
 
 def epoch_order(count: int, seed: int | None, epoch: int) -> list[int]:

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 
 from sparkcv.inputs import pipeline
-from sparkcv.inputs.quarantine import Reject
+from sparkcv.inputs.quarantine import RejectedRecord
 from sparkcv.inputs.spool import Spool
 from sparkcv.preprocess import Preprocessing
 
@@ -62,7 +62,7 @@ class EvalBatches:
             found.append(ExampleId(url, offset, name.decode("utf-8", "replace")))
         return found
 
-    def finish(self) -> list[Reject]:
+    def finish(self) -> list[RejectedRecord]:
         """Return the records that the decoder refused; raises what went wrong in the spool, and BudgetError.
 
         Only after the pass's end: what was not delivered by then is lost.
@@ -74,7 +74,7 @@ class EvalBatches:
             for ordinal in range(self._spool.num_spooled(source)):
                 if ordinal not in self._seen.get(source, ()):
                     url, offset = self._spool.where(source, ordinal)
-                    rejects.append(Reject(url, offset, "TensorFlow cannot decode the picture"))
+                    rejects.append(RejectedRecord(url, offset, "TensorFlow cannot decode the picture"))
         self._spool.quarantine.add(rejects)
         return rejects
 

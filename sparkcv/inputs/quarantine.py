@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from sparkcv import logs, storage
 from sparkcv.errors import BudgetError, StorageError, UnavailableError
 
-__all__ = ["Quarantine", "Reject"]
+__all__ = ["Quarantine", "RejectedRecord"]
 
 _HELD = 1000  # rejects kept in memory; the file has all
 _LOGGED = 20
@@ -19,7 +19,7 @@ _log = logs.get(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Reject:
+class RejectedRecord:
     """One place in a stored shard that cost records.
 
     Attributes:
@@ -53,7 +53,7 @@ class Quarantine:
         self._url = url
         self._lock = threading.Lock()
         self._seen: set[tuple[str, int]] = set()
-        self._held: list[Reject] = []
+        self._held: list[RejectedRecord] = []
         self._count = 0
         self._unlisted = ""
         self._has_listed = False
@@ -68,12 +68,12 @@ class Quarantine:
         """Records that may be lost."""
         return math.ceil(self._budget * self.total)
 
-    def first(self, limit: int = 20) -> list[Reject]:
+    def first(self, limit: int = 20) -> list[RejectedRecord]:
         """Return the first rejects found."""
         with self._lock:
             return self._held[:limit]
 
-    def add(self, rejects: Iterable[Reject]) -> int:
+    def add(self, rejects: Iterable[RejectedRecord]) -> int:
         """Take rejects, list the new ones; returns how many records those cost.
 
         Raises BudgetError if that is more in all than the budget allows, UnavailableError if the storage is away.

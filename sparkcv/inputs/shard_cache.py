@@ -15,14 +15,14 @@ from collections.abc import Collection
 from sparkcv import logs
 from sparkcv.errors import FullError, UsageError
 
-__all__ = ["Shelf", "ShelvedFile", "SpooledShard", "fit"]
+__all__ = ["CachedFile", "ShardCache", "SpooledShard", "fit"]
 
 _SHARE_OF_DISK = 0.75  # checkpoints are written there too
 _log = logs.get(__name__)
 
 
 @dataclasses.dataclass(eq=False)
-class ShelvedFile:
+class CachedFile:
     """One vetted shard on disk.
 
     Attributes:
@@ -68,12 +68,12 @@ class SpooledShard:
     ticket: int
 
     @classmethod
-    def of(cls, ticket: int, epoch: int, file: ShelvedFile) -> SpooledShard:
+    def of(cls, ticket: int, epoch: int, file: CachedFile) -> SpooledShard:
         """Return what a reader gets of a file."""
         return cls(file.path, file.num_records, epoch, file.source, ticket)
 
 
-class Shelf:
+class ShardCache:
     """Files by source within ``max_bytes``; those kept for later leave ``reserve_bytes`` free for what passes through.
 
     With ``total_bytes`` (of all sources) within ``max_bytes`` every file is kept.
@@ -82,14 +82,14 @@ class Shelf:
     def __init__(self, max_bytes: int, total_bytes: int, reserve_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._reserve_bytes = 0 if total_bytes <= max_bytes else reserve_bytes
-        self._files: dict[int, ShelvedFile] = {}
+        self._files: dict[int, CachedFile] = {}
         self.used_bytes = 0
 
-    def find(self, source: int) -> ShelvedFile | None:
+    def find(self, source: int) -> CachedFile | None:
         """Return the file of a source, if it is here and a reader may have it."""
         return self._files.get(source)
 
-    def any_but(self, sources: Collection[int]) -> ShelvedFile | None:
+    def any_but(self, sources: Collection[int]) -> CachedFile | None:
         """Return a file whose source is not among ``sources``."""
         return next((file for file in self._files.values() if file.source not in sources), None)
 
@@ -119,14 +119,14 @@ class Shelf:
         for file in [file for file in self._files.values() if file.users == 0]:
             self.withdraw(file.source)
 
-    def put(self, file: ShelvedFile, claimed: int) -> None:
+    def put(self, file: CachedFile, claimed: int) -> None:
         """Take a file in, for which ``claimed`` bytes were set aside."""
         self.used_bytes += file.num_bytes - claimed
         kept = sum(other.num_bytes for other in self._files.values() if other.keep)
         file.keep = kept + file.num_bytes + self._reserve_bytes <= self._max_bytes
         self._files[file.source] = file
 
-    def release(self, file: ShelvedFile) -> None:
+    def release(self, file: CachedFile) -> None:
         """Count one user less; a file that nobody holds and that is not kept is deleted."""
         file.users -= 1
         if file.users == 0 and (file.withdrawn or not file.keep):
@@ -140,7 +140,7 @@ class Shelf:
             if file.users == 0:
                 self._remove(file)
 
-    def _remove(self, file: ShelvedFile) -> None:
+    def _remove(self, file: CachedFile) -> None:
         if self._files.get(file.source) is file:  # else a newer file of that source stands there
             del self._files[file.source]
         self.used_bytes -= file.num_bytes

@@ -22,8 +22,8 @@ from sparkcv import logs
 from sparkcv.errors import DataError, FullError, SparkcvError, StorageError
 from sparkcv.inputs.fetching import Fetcher
 from sparkcv.inputs.filename_queue import Slot, share, slots
-from sparkcv.inputs.quarantine import Quarantine, Reject
-from sparkcv.inputs.shard_cache import Shelf, ShelvedFile, SpooledShard, fit
+from sparkcv.inputs.quarantine import Quarantine, RejectedRecord
+from sparkcv.inputs.shard_cache import CachedFile, ShardCache, SpooledShard, fit
 from sparkcv.inputs.validate import RecordCheck
 from sparkcv.records.assignment import Assignment
 
@@ -82,7 +82,7 @@ class Spool:
         self._capacity = 2 * parallel
         # Guarded by the lock of _changed, from here to _closed.
         self._changed = threading.Condition()
-        self._shelf = Shelf(max_bytes, sum(self._sizes), (self.num_readers + 1) * largest.num_bytes)
+        self._shelf = ShardCache(max_bytes, sum(self._sizes), (self.num_readers + 1) * largest.num_bytes)
         self._next: Slot | None = next(self._plan, None)
         self._queue: deque[Slot] = deque()
         self._taken: dict[int, Slot] = {}
@@ -195,7 +195,7 @@ class Spool:
             bad = {file.offsets[ordinal]: reason for ordinal, reason in reasons.items()} if file else {}
             self._dropped.setdefault(shard.source, set()).update(bad)
             self._shelf.withdraw(shard.source)
-        self.quarantine.add(Reject(url, offset, reason) for offset, reason in sorted(bad.items()))
+        self.quarantine.add(RejectedRecord(url, offset, reason) for offset, reason in sorted(bad.items()))
 
     def fail(self, error: SparkcvError) -> None:
         """End the spool with an error for the reader; the first one counts, and none after the end."""
@@ -296,7 +296,7 @@ class Spool:
                 f" {assignment.shard.url!r}; {self.quarantine.count} were rejected"
             )
         with self._changed:
-            file = ShelvedFile(path, source, vetted.offsets, vetted.num_bytes, users=1)
+            file = CachedFile(path, source, vetted.offsets, vetted.num_bytes, users=1)
             self._shelf.put(file, self._sizes[source])
             slot.file = file
             self._fetching.discard(source)

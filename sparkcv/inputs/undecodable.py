@@ -24,7 +24,7 @@ from sparkcv.preprocess import Preprocessing
 from sparkcv.preprocess.decode import decode
 from sparkcv.records import example, tfrecord
 
-__all__ = ["Audit", "Decoder", "Refuses"]
+__all__ = ["Refuses", "TrialDecoder", "UndecodableCheck"]
 
 _POLL_S = 1.0
 _JOIN_S = 10.0
@@ -44,7 +44,7 @@ class Refuses(Protocol):
         ...
 
 
-class Decoder:
+class TrialDecoder:
     """Decodes whole pictures, and prepares them as for training, in a session of its own and on one thread."""
 
     def __init__(self, preprocessing: Preprocessing, image_size: int, use_grayscale: bool = False) -> None:
@@ -76,7 +76,7 @@ def _gist(message: str) -> str:
     return telling[0][:200] if telling else "no reason given"
 
 
-class Audit:
+class UndecodableCheck:
     """A thread that waits for losses and then decodes every shard of ``spool`` once, as they come by.
 
     ``make_decoder`` is called in that thread, at the first loss. ``in_flight`` is how many records the pipeline holds

@@ -14,11 +14,11 @@ from array import array
 from collections.abc import Callable, Collection, Iterator
 
 from sparkcv.errors import ImageError, RecordError
-from sparkcv.inputs.quarantine import Reject
+from sparkcv.inputs.quarantine import RejectedRecord
 from sparkcv.records import example, image_header, tfrecord
 from sparkcv.records.assignment import Assignment
 
-__all__ = ["ImageCheck", "RecordCheck", "Vetted", "map_file", "vet_shard"]
+__all__ = ["ImageCheck", "RecordCheck", "Validated", "map_file", "vet_shard"]
 
 RecordCheck = Callable[[bytes], str | None]
 """Takes a record's payload; returns why it cannot be used, or None."""
@@ -53,19 +53,19 @@ class ImageCheck:
 
 
 @dataclasses.dataclass(frozen=True)
-class Vetted:
+class Validated:
     """A local shard after vetting: where its records were in the stored shard, what was left out, its bytes now.
 
     ``is_damaged`` says that bytes were not as they were once written, other than a record that was never usable.
     """
 
     offsets: array[int]
-    rejects: list[Reject]
+    rejects: list[RejectedRecord]
     num_bytes: int
     is_damaged: bool = False
 
 
-def vet_shard(path: str, assignment: Assignment, check: RecordCheck, dropped: Collection[int] = ()) -> Vetted:
+def vet_shard(path: str, assignment: Assignment, check: RecordCheck, dropped: Collection[int] = ()) -> Validated:
     """Clear a fetched shard, in place, of all but the assignment's usable records.
 
     Records kept + ``num_records`` of the rejects are the assignment's share of the manifest's count, whatever the
@@ -86,12 +86,12 @@ def vet_shard(path: str, assignment: Assignment, check: RecordCheck, dropped: Co
             with map_file(path, mmap.ACCESS_WRITE) as data:
                 _compact(data, kept)
         os.truncate(path, num_bytes)
-    return Vetted(array("Q", [offset for offset, _ in kept]), rejects, num_bytes, is_damaged)
+    return Validated(array("Q", [offset for offset, _ in kept]), rejects, num_bytes, is_damaged)
 
 
 def _sort_out(
     data: mmap.mmap, assignment: Assignment, check: RecordCheck, dropped: Collection[int]
-) -> tuple[list[tuple[int, int]], list[Reject], bool]:
+) -> tuple[list[tuple[int, int]], list[RejectedRecord], bool]:
     """Return the frames to keep, as (offset, bytes), the rejects, and whether bytes were damaged or are missing.
 
     It holds no view of ``data`` afterwards.
@@ -99,14 +99,14 @@ def _sort_out(
     url, total = assignment.shard.url, assignment.shard.num_records
     good, bad = tfrecord.scan(memoryview(data), url)
     kept: list[tuple[int, int]] = []
-    rejects: list[Reject] = []
+    rejects: list[RejectedRecord] = []
     ordinal = 0
     items: list[tfrecord.Record | tfrecord.BadRecord] = [*good, *bad]
     for item in sorted(items, key=lambda item: item.offset):
         if isinstance(item, tfrecord.BadRecord) and item.ends_shard:
             lost = _count(assignment, ordinal, ordinal + 1 if total is None else total)
             if lost or (total is not None and ordinal >= total and assignment.start == 0):
-                rejects.append(Reject(url, item.offset, _bare(item.reason, url), lost))
+                rejects.append(RejectedRecord(url, item.offset, _bare(item.reason, url), lost))
             return kept, rejects, True
         mine = ordinal % assignment.stride == assignment.start
         beyond = total is not None and ordinal >= total
@@ -114,11 +114,11 @@ def _sort_out(
         if not mine or item.offset in dropped:
             continue
         if beyond:
-            rejects.append(Reject(url, item.offset, f"it is beyond the {total} records of the manifest", 0))
+            rejects.append(RejectedRecord(url, item.offset, f"it is beyond the {total} records of the manifest", 0))
         elif isinstance(item, tfrecord.BadRecord):
-            rejects.append(Reject(url, item.offset, _bare(item.reason, url)))
+            rejects.append(RejectedRecord(url, item.offset, _bare(item.reason, url)))
         elif (reason := check(bytes(item.payload))) is not None:
-            rejects.append(Reject(url, item.offset, reason))
+            rejects.append(RejectedRecord(url, item.offset, reason))
         else:
             kept.append((item.offset, item.payload.nbytes + _FRAME_BYTES))
     missing = _missing(assignment, ordinal, len(data))
@@ -129,13 +129,13 @@ def _bare(reason: str, url: str) -> str:
     return reason.removeprefix(f"{url}: ")
 
 
-def _missing(assignment: Assignment, ordinal: int, offset: int) -> list[Reject]:
+def _missing(assignment: Assignment, ordinal: int, offset: int) -> list[RejectedRecord]:
     """Return the reject for a shard that ends, between two records, after ``ordinal`` of them."""
     total = assignment.shard.num_records
     lost = 0 if total is None else _count(assignment, ordinal, total)
     if not lost:
         return []
-    return [Reject(assignment.shard.url, offset, f"the shard ends after {ordinal} of {total} records", lost)]
+    return [RejectedRecord(assignment.shard.url, offset, f"the shard ends after {ordinal} of {total} records", lost)]
 
 
 def _count(assignment: Assignment, start: int, end: int) -> int:

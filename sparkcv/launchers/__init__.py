@@ -9,11 +9,11 @@ from typing import Protocol
 
 from sparkcv.spark.memory import ExecutorMemory
 
-__all__ = ["Body", "Launch", "Launcher", "Seat", "Slots"]
+__all__ = ["Body", "Launch", "Launcher", "Slots", "TaskSlot"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Seat:
+class TaskSlot:
     """Where an agent finds itself when it is started.
 
     Attributes:
@@ -33,7 +33,7 @@ class Seat:
     gpus: tuple[str, ...] = ()
 
 
-Body = Callable[[Seat], None]  # importable by name on the executors, or a functools.partial of such a one
+Body = Callable[[TaskSlot], None]  # importable by name on the executors, or a functools.partial of such a one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Launch(Protocol):
         """Why the launch ended other than by every body returning, in one line; "" if it did not, or not yet."""
 
     def place(self, task: str) -> str:
-        """Where that ``Seat.task`` runs, in the cluster manager's words ("Spark executor 2"); "" if unknown."""
+        """Where that ``TaskSlot.task`` runs, in the cluster manager's words ("Spark executor 2"); "" if unknown."""
 
     def loss(self, task: str) -> str:
-        """Why the cluster manager says it lost the place of that ``Seat.task``; "" if it knows of no loss."""
+        """Why the cluster manager says it lost the place of that ``TaskSlot.task``; "" if it knows of no loss."""
 
     def complaint(self, task: str) -> str:
-        """What the cluster manager first held against any seat of that ``Seat.task``'s launch; "" if nothing."""
+        """What the cluster manager first held against any seat of that ``TaskSlot.task``'s launch; "" if nothing."""
 
     def stopped(self) -> str:
         """Why all of it ended at once, for no fault of a seat (the application was killed); "" if it did not."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sparkcv.errors import ClusterError
-from sparkcv.launchers import Body, Seat, Slots
+from sparkcv.launchers import Body, Slots, TaskSlot
 from sparkcv.spark import yarn
 from sparkcv.spark.errors import heart, loss_sentence, spark_sentence
 from sparkcv.spark.memory import ExecutorMemory
@@ -196,7 +196,7 @@ def _sit(body: Body, _: Iterator[int]) -> Iterator[Any]:
     context = BarrierTaskContext.get()
     index = context.partitionId()
     body(
-        Seat(
+        TaskSlot(
             index=index,
             host=context.getTaskInfos()[index].address.rpartition(":")[0],
             task=f"{context.stageId()}.{context.taskAttemptId()}",

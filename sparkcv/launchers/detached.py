@@ -17,9 +17,9 @@ from sparkcv.channel.control import new_secret
 from sparkcv.channel.listener import Listener
 from sparkcv.channel.stream import Stream
 from sparkcv.errors import ChannelError
-from sparkcv.launchers import Body, Seat, Slots
+from sparkcv.launchers import Body, Slots, TaskSlot
 from sparkcv.launchers.barrier import BarrierLaunch, BarrierLauncher
-from sparkcv.launchers.detached_task import SeatOrder, SeatProcess, take_seat
+from sparkcv.launchers.detached_task import TaskOrder, TaskProcess, start_task
 from sparkcv.spark.memory import ExecutorMemory
 
 if TYPE_CHECKING:
@@ -81,18 +81,18 @@ class DetachedLaunch:
         self._ended: dict[int, str] = {}  # index -> why; "" for a body that returned
         self._error, self._first_complaint, self._is_cancelled = "", "", False
         self._listener = Listener(bind_host[0], secret, self._serve, "seats")
-        order = SeatOrder((bind_host[1], self._listener.port), secret, body)
+        order = TaskOrder((bind_host[1], self._listener.port), secret, body)
         in_tasks = [index for index in range(count) if index not in on_driver]
         self._stack = contextlib.ExitStack()
-        self._own: dict[int, SeatProcess] = {}
+        self._own: dict[int, TaskProcess] = {}
         if on_driver:
             root = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sparkcv-driver-"))
             for index in sorted(on_driver):
-                seat = Seat(index, bind_host[1], f"{_ON_DRIVER}{index}", root, list)
-                self._own[index] = SeatProcess(order, seat, os.getpid())
+                seat = TaskSlot(index, bind_host[1], f"{_ON_DRIVER}{index}", root, list)
+                self._own[index] = TaskProcess(order, seat, os.getpid())
         self._stage: BarrierLaunch | None = None
         if in_tasks:
-            seated = functools.partial(take_seat, order, tuple(in_tasks), frozenset(hold))
+            seated = functools.partial(start_task, order, tuple(in_tasks), frozenset(hold))
             self._stage = BarrierLaunch(spark, name, len(in_tasks), seated)
         self._thread = threading.Thread(target=self._watch, name="sparkcv-seats", daemon=True)
         self._thread.start()

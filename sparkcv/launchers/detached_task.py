@@ -22,9 +22,9 @@ import psutil
 
 from sparkcv.channel.stream import Stream, connect
 from sparkcv.errors import ChannelError, ClusterError
-from sparkcv.launchers import Body, Seat
+from sparkcv.launchers import Body, TaskSlot
 
-__all__ = ["SeatOrder", "SeatProcess", "main", "take_seat"]
+__all__ = ["TaskOrder", "TaskProcess", "main", "start_task"]
 
 _POLL_S = 0.5
 _CONVERSATION_S = 3600.0
@@ -33,7 +33,7 @@ _SEATED = "seated"
 
 
 @dataclasses.dataclass(frozen=True)
-class SeatOrder:
+class TaskOrder:
     """What every seat of a launch is told, inside Spark's task data.
 
     Attributes:
@@ -47,10 +47,10 @@ class SeatOrder:
     body: Body
 
 
-class SeatProcess:
+class TaskProcess:
     """One seat's process, as the one that started it sees it."""
 
-    def __init__(self, order: SeatOrder, seat: Seat, host_pid: int):
+    def __init__(self, order: TaskOrder, seat: TaskSlot, host_pid: int):
         """Starts it; it ends with the process ``host_pid``. Raises OSError if the system refuses."""
         from pyspark import cloudpickle
 
@@ -104,10 +104,10 @@ class SeatProcess:
         return self._process.stdout.readline().rstrip("\n")
 
 
-def take_seat(order: SeatOrder, indices: tuple[int, ...], hold: frozenset[int], seat: Seat) -> None:
+def start_task(order: TaskOrder, indices: tuple[int, ...], hold: frozenset[int], seat: TaskSlot) -> None:
     """The Spark task: starts the seat's process, and returns once all are seated, or at its end if it is to hold."""
     seat = dataclasses.replace(seat, index=indices[seat.index])
-    process = SeatProcess(order, seat, _java_of_this_task())
+    process = TaskProcess(order, seat, _java_of_this_task())
     try:
         if not process.wait_until_seated() or seat.index in hold:
             process.wait()
@@ -140,7 +140,7 @@ def main() -> int:
 
     parts = {name: told[name] for name in ("index", "host", "task", "scratch_root")}
     try:
-        body(Seat(**parts, exchange=exchange, gpus=tuple(told["gpus"])))
+        body(TaskSlot(**parts, exchange=exchange, gpus=tuple(told["gpus"])))
     except Exception as err:  # noqa: BLE001 - it travels to the driver
         sentence = f"{type(err).__name__}: {err}"[:_MAX_ERROR_CHARS]
         has_ended.set()

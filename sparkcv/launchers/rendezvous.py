@@ -16,16 +16,16 @@ from sparkcv.channel import messages
 from sparkcv.channel.control import Client
 from sparkcv.channel.messages import Beat, End, Hello, Message, Reply
 from sparkcv.errors import ChannelError, ClusterError
-from sparkcv.launchers import Body, Seat
+from sparkcv.launchers import Body, TaskSlot
 
-__all__ = ["Order", "Seating", "sit"]
+__all__ = ["Rendezvous", "RendezvousOrder", "join"]
 
 _POLL_S = 0.1
 _SEAT = re.compile(r"seat:(\d{1,6})")
 
 
 @dataclasses.dataclass(frozen=True)
-class Order:
+class RendezvousOrder:
     """What the driver sends every seat, inside Spark's task data: where its book is, and what to run."""
 
     driver: tuple[str, int]
@@ -33,7 +33,7 @@ class Order:
     body: Body
 
 
-class Seating:
+class Rendezvous:
     """The driver's book; its two methods that ``channel.Server`` calls never block."""
 
     def __init__(self, count: int):
@@ -105,7 +105,7 @@ class Seating:
             self.faulty_seat, self.fault = seat, error
 
 
-def sit(order: Order, index: int, count: int, task: str, scratch_root: str, gpus: tuple[str, ...]) -> None:
+def join(order: RendezvousOrder, index: int, count: int, task: str, scratch_root: str, gpus: tuple[str, ...]) -> None:
     """Takes a seat, runs the body there, and tells the driver how it ended.
 
     Raises ClusterError if the seat is taken, and what the body raises.
@@ -115,7 +115,7 @@ def sit(order: Order, index: int, count: int, task: str, scratch_root: str, gpus
         reply = client.request(hello)
         if reply.order != "go":
             raise ClusterError(reply.reason)
-        seat = Seat(index, client.local_host, task, scratch_root, _Exchange(client, count), gpus)
+        seat = TaskSlot(index, client.local_host, task, scratch_root, _Exchange(client, count), gpus)
         try:
             order.body(seat)
         except BaseException as err:

@@ -10,10 +10,10 @@ from typing import Any
 from sparkcv.errors import ClusterError
 from sparkcv.spark.errors import spark_sentence
 
-__all__ = ["Fence"]
+__all__ = ["ScopedContext"]
 
 
-class Fence:
+class ScopedContext:
     """Stands for ``context`` towards TFCluster, for jobs of one group.
 
     ``error`` is why the first of them, that of the nodes, failed; "" if it did not.
@@ -29,13 +29,13 @@ class Fence:
     def _jsc(self) -> Any:
         return self._context._jsc  # TFCluster reads Hadoop's default file system by it
 
-    def parallelize(self, *args: Any) -> "_FencedRdd":
+    def parallelize(self, *args: Any) -> "_ScopedRdd":
         """As SparkContext's."""
-        return _FencedRdd(self, self._context.parallelize(*args))
+        return _ScopedRdd(self, self._context.parallelize(*args))
 
-    def statusTracker(self) -> "_FencedTracker":
+    def statusTracker(self) -> "_ScopedTracker":
         """As SparkContext's, but of the jobs of this group."""
-        return _FencedTracker(self._context.statusTracker(), self._group)
+        return _ScopedTracker(self._context.statusTracker(), self._group)
 
     def cancelAllJobs(self) -> None:
         """Cancels the jobs of this group, and lets no more begin."""
@@ -60,15 +60,15 @@ class Fence:
             self.is_first_over.set()
 
 
-class _FencedRdd:
-    def __init__(self, fence: Fence, rdd: Any):
+class _ScopedRdd:
+    def __init__(self, fence: ScopedContext, rdd: Any):
         self._fence, self._rdd = fence, rdd
 
     def foreachPartition(self, function: Any) -> None:
         self._fence.run(lambda: self._rdd.foreachPartition(function))
 
 
-class _FencedTracker:
+class _ScopedTracker:
     def __init__(self, tracker: Any, group: str):
         self._tracker, self._group = tracker, group
 

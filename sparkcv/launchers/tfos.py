@@ -19,8 +19,8 @@ from sparkcv.channel.control import Server, new_secret
 from sparkcv.errors import ClusterError
 from sparkcv.launchers import Body
 from sparkcv.launchers.barrier import BarrierLaunch, BarrierLauncher, gpus_of, scratch_root
-from sparkcv.launchers.rendezvous import Order, Seating, sit
-from sparkcv.launchers.scoped_context import Fence
+from sparkcv.launchers.rendezvous import Rendezvous, RendezvousOrder, join
+from sparkcv.launchers.scoped_context import ScopedContext
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -55,7 +55,7 @@ class TfosLaunch(BarrierLaunch):
     def __init__(self, spark: "SparkSession", name: str, count: int, body: Body, bind_host: tuple[str, str]):
         """Starts it and returns at once; ``bind_host`` is as the launcher's."""
         self._bind_host = bind_host
-        self.seating = Seating(count)
+        self.seating = Rendezvous(count)
         self._is_cancelled = threading.Event()
         super().__init__(spark, name, count, body)
 
@@ -75,8 +75,8 @@ class TfosLaunch(BarrierLaunch):
             with Server(
                 self._bind_host[0], secret := new_secret(), self.seating.received, self.seating.closed
             ) as server:
-                order = Order((self._bind_host[1], server.port), secret, self._body)
-                stock = _Stock(Fence(self._context, self._group, self._name), self._count, order)
+                order = RendezvousOrder((self._bind_host[1], server.port), secret, self._body)
+                stock = _Stock(ScopedContext(self._context, self._group, self._name), self._count, order)
                 self._follow(stock)
                 self._error = self._first_error(stock)
         except Exception as err:  # noqa: BLE001 - it travels to the supervisor by error()
@@ -101,7 +101,7 @@ class TfosLaunch(BarrierLaunch):
 class _Stock(threading.Thread):
     """Runs a TFCluster from start to shutdown; nothing that it raises, ``sys.exit`` included, gets out of here."""
 
-    def __init__(self, fence: Fence, count: int, order: Order):
+    def __init__(self, fence: ScopedContext, count: int, order: RendezvousOrder):
         super().__init__(name="sparkcv-tfos", daemon=True)
         self.fence, self._count, self._order = fence, count, order
         self.error = ""
@@ -148,7 +148,7 @@ def _tf_cluster() -> Any:
     return TFCluster
 
 
-def _sit(order: Order, count: int, args: Any, ctx: Any) -> None:
+def _sit(order: RendezvousOrder, count: int, args: Any, ctx: Any) -> None:
     """The node's "main function", in the Spark task's own process: takes its seat."""
     del args
     from pyspark import TaskContext
@@ -156,7 +156,7 @@ def _sit(order: Order, count: int, args: Any, ctx: Any) -> None:
     context = TaskContext.get()
     _tie(ctx.mgr)
     task = f"{context.stageId()}.{context.taskAttemptId()}"
-    sit(order, ctx.executor_id, count, task, scratch_root(), gpus_of(context))
+    join(order, ctx.executor_id, count, task, scratch_root(), gpus_of(context))
 
 
 def _tie(manager: Any) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from sparkcv import logs
 from sparkcv.errors import StorageError
 from sparkcv.predict.predictor import Prediction, Reject
-from sparkcv.predict.rows import Row, load
+from sparkcv.predict.rows import InputRow, load
 
 Predict = Callable[[Sequence[bytes], int], list[Prediction | Reject]]
 
@@ -30,7 +30,7 @@ _READ_TIMEOUT_S = 600.0
 
 
 def score_rows(
-    rows: Iterable[Row], predict: Predict, *, digest: str, batch_size: int, top_k: int
+    rows: Iterable[InputRow], predict: Predict, *, digest: str, batch_size: int, top_k: int
 ) -> Iterator[pa.RecordBatch]:
     """Score rows in batches of exactly ``batch_size``, the last one less; one Arrow batch of :data:`SCHEMA` each.
 
@@ -40,7 +40,7 @@ def score_rows(
     chunks = _chunks(iter(rows), batch_size)
     pool = ThreadPoolExecutor(_READERS, "read")
     try:
-        waiting: tuple[list[Row], list[Future[bytes | str]]] | None = None
+        waiting: tuple[list[InputRow], list[Future[bytes | str]]] | None = None
         for chunk in itertools.chain(chunks, [None]):
             reading = None if chunk is None else (chunk, [pool.submit(load, row) for row in chunk])
             if waiting is not None:
@@ -50,13 +50,13 @@ def score_rows(
         pool.shutdown(cancel_futures=True)
 
 
-def _chunks(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+def _chunks(rows: Iterator[InputRow], size: int) -> Iterator[list[InputRow]]:
     while chunk := list(itertools.islice(rows, size)):
         yield chunk
 
 
 def _score(
-    rows: list[Row], reads: list["Future[bytes | str]"], predict: Predict, digest: str, top_k: int
+    rows: list[InputRow], reads: list["Future[bytes | str]"], predict: Predict, digest: str, top_k: int
 ) -> pa.RecordBatch:
     loaded = [_result(read, row) for row, read in zip(rows, reads, strict=True)]
     pictures = [data for data in loaded if isinstance(data, bytes)]
@@ -65,14 +65,14 @@ def _score(
     return _to_arrow(rows, results, digest)
 
 
-def _result(read: "Future[bytes | str]", row: Row) -> bytes | str:
+def _result(read: "Future[bytes | str]", row: InputRow) -> bytes | str:
     try:
         return read.result(_READ_TIMEOUT_S)
     except TimeoutError as err:
         raise StorageError(f"reading {logs.clean(str(row.url))!r} took more than {_READ_TIMEOUT_S:.0f} s") from err
 
 
-def _to_arrow(rows: list[Row], results: list[Prediction | Reject], digest: str) -> pa.RecordBatch:
+def _to_arrow(rows: list[InputRow], results: list[Prediction | Reject], digest: str) -> pa.RecordBatch:
     records = []
     for row, result in zip(rows, results, strict=True):
         record: dict[str, object] = {"id": row.id, "filename": row.filename, "model_digest": digest}

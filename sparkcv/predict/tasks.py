@@ -12,7 +12,7 @@ from sparkcv import storage
 from sparkcv.predict import rows
 from sparkcv.predict.batches import score_rows
 from sparkcv.predict.predictor import Predictor
-from sparkcv.predict.rows import Part
+from sparkcv.predict.rows import InputPart
 
 _PIECES_A_FILE = 512
 IDS_SCHEMA = pa.schema([pa.field("id", pa.string())])
@@ -48,7 +48,7 @@ class ScoreTask:
     cache_dir: str
 
 
-def write_pieces(pieces: list[list[Part]], url: str) -> None:
+def write_pieces(pieces: list[list[InputPart]], url: str) -> None:
     """Write the frozen plan of a run: one line a part, some hundred pieces a file."""
     for first in range(0, len(pieces), _PIECES_A_FILE):
         lines = [
@@ -59,10 +59,10 @@ def write_pieces(pieces: list[list[Part]], url: str) -> None:
         storage.write_text(_pieces_file(url, first), "".join(lines))
 
 
-def read_piece(url: str, index: int) -> list[Part]:
+def read_piece(url: str, index: int) -> list[InputPart]:
     """Read one piece of the plan."""
     lines = (line.partition(" ") for line in storage.read_text(_pieces_file(url, index)).splitlines())
-    return [Part.from_json(text) for number, _, text in lines if int(number) == index]
+    return [InputPart.from_json(text) for number, _, text in lines if int(number) == index]
 
 
 def score_piece(task: ScoreTask, index: int) -> Iterator[pa.RecordBatch]:

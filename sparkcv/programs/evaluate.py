@@ -20,7 +20,7 @@ from sparkcv.errors import CheckpointError, ClusterError, RecordError, StorageEr
 from sparkcv.evaluate import part as parts
 from sparkcv.evaluate import restore
 from sparkcv.evaluate.metrics import NO_PREDICTION, Tally, probabilities
-from sparkcv.evaluate.part import Mistake, Part
+from sparkcv.evaluate.part import EvaluatedPart, Mistake
 from sparkcv.evaluate.task import Task, part_name
 from sparkcv.evaluate.thumbnail import thumbnail
 from sparkcv.inputs.batches import EvalBatches, ExampleId, eval_batches
@@ -60,13 +60,13 @@ def main(ctx: NodeContext) -> dict[str, Any]:
 
 def evaluate(
     ctx: NodeContext, task: Task, local: str, *, use_gpus: bool = True, spool_bytes: int = _SPOOL_BYTES
-) -> Part:
+) -> EvaluatedPart:
     """This role's share of the records through the net at the checkpoint whose ``local`` prefix was fetched.
 
     Reports ``{"examples", "target"}`` now and then. Raises as :func:`main`, and ClusterError once it was told to stop.
     """
     assignments = assign(task.dataset.shards, ctx.role.index, task.num_evaluators)
-    result = Part(step=_step(task, local), tally=Tally(task.num_classes), versions=_versions())
+    result = EvaluatedPart(step=_step(task, local), tally=Tally(task.num_classes), versions=_versions())
     if share(assignments) != 0 and assignments:
         settings = _session_config(ctx, task.config.num_intra_op_threads, use_gpus)
         _evaluate(ctx, task, local, assignments, result, settings, spool_bytes)
@@ -93,7 +93,7 @@ def _evaluate(
     task: Task,
     local: str,
     assignments: list[Assignment],
-    result: Part,
+    result: EvaluatedPart,
     settings: Any,
     spool_bytes: int,
 ) -> None:

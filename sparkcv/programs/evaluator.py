@@ -20,7 +20,7 @@ from sparkcv import logs, nets, storage
 from sparkcv.config import EvalConfig, TrainConfig
 from sparkcv.errors import CheckpointError, ClusterError, StorageError, UnavailableError
 from sparkcv.evaluate import events
-from sparkcv.evaluate.history import DIR, History, Row
+from sparkcv.evaluate.history import DIR, History, HistoryRow
 from sparkcv.evaluate.merge import merge
 from sparkcv.evaluate.outcome import Outcome
 from sparkcv.evaluate.task import Task
@@ -165,7 +165,7 @@ class _Following:
 
     def _keep(self, found: checkpoint.Found, outcome: Outcome) -> None:
         """Write the row, the best and the event file; a storage that is full costs these, and not the evaluator."""
-        row = Row.of(outcome, found)
+        row = HistoryRow.of(outcome, found)
         _log.info(
             "step %d: accuracy %.4f, recall@5 %.4f on %d examples in %.1f s",
             row.step, row.accuracy, row.recall_5, row.num_examples, row.seconds,

@@ -26,7 +26,7 @@ from sparkcv.inputs.filename_queue import share
 from sparkcv.inputs.meter import Meter
 from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.inputs.spool import Spool
-from sparkcv.inputs.undecodable import Audit, Decoder
+from sparkcv.inputs.undecodable import TrialDecoder, UndecodableCheck
 from sparkcv.inputs.validate import ImageCheck
 from sparkcv.programs import evaluator
 from sparkcv.records.assignment import Assignment, assign
@@ -34,7 +34,7 @@ from sparkcv.records.shards import Dataset
 from sparkcv.roles import NodeContext
 from sparkcv.rundir import checkpoint, lease, restart
 from sparkcv.train import hooks, saver, sessions, step, warmstart
-from sparkcv.train.record import Record
+from sparkcv.train.record import RunRecord
 from sparkcv.train.replicas import Topology
 
 __all__ = ["main"]
@@ -115,7 +115,7 @@ class _Worker:
         with tf.Graph().as_default(), self._spool(assignments) as spool:
             batches = self._batches(spool, assignments)
             graph = self._graph(batches, restored)
-            with contextlib.closing(Audit(spool, self._decoder, batches.in_flight())) as audit:
+            with contextlib.closing(UndecodableCheck(spool, self._decoder, batches.in_flight())) as audit:
                 return self._train(graph, batches, spool, audit, restored, target)
 
     def _restore(self) -> _Restored | None:
@@ -168,8 +168,8 @@ class _Worker:
             record_bytes=shard_bytes / max(1, spool.quarantine.total),
         )
 
-    def _decoder(self) -> Decoder:
-        return Decoder(self._preprocessing, self._image_size, self._config.use_grayscale)
+    def _decoder(self) -> TrialDecoder:
+        return TrialDecoder(self._preprocessing, self._image_size, self._config.use_grayscale)
 
     def _graph(self, batches: TrainBatches, restored: _Restored | None) -> step.TrainGraph:
         """Build the step; a warm start counts only where there is nothing to resume from."""
@@ -198,7 +198,7 @@ class _Worker:
         graph: step.TrainGraph,
         batches: TrainBatches,
         spool: Spool,
-        audit: Audit,
+        audit: UndecodableCheck,
         restored: _Restored | None,
         target: str,
     ) -> dict[str, Any]:
@@ -223,14 +223,14 @@ class _Worker:
                 note = {"saved": saving.saved_step, **({"note": saving.note[:_NOTE_CHARS]} if saving.note else {})}
             return {"target": config.max_number_of_steps, **meter.report(), "rejected": inputs.num_rejected, **note}
 
-        report = hooks.Report(fetches, describe, self._ctx.report)
+        report = hooks.ReportProgress(fetches, describe, self._ctx.report)
         saving = self._saving(tf_saver, step_after, restored, report.say_saving) if is_chief else None
         every = [hooks.FiniteLoss(graph.train_op, step_after), inputs, report]
         if graph.sync_hook is not None:
             every += [graph.sync_hook, hooks.QuietSync(graph.sync_hook)]
         record = None
         if saving is not None:
-            record = Record(
+            record = RunRecord(
                 fetches,
                 meter,
                 self._ctx.scratch_dir,
@@ -321,7 +321,9 @@ class _Worker:
                 shutil.rmtree(os.path.join(self._ctx.scratch_dir, name), ignore_errors=True)
 
 
-def _run_steps(session: Any, graph: step.TrainGraph, batches: TrainBatches, audit: Audit, spool: Spool) -> None:
+def _run_steps(
+    session: Any, graph: step.TrainGraph, batches: TrainBatches, audit: UndecodableCheck, spool: Spool
+) -> None:
     """Run steps until a hook ends it; the input ends before the session, whose threads may wait in it."""
     try:
         while not session.should_stop():

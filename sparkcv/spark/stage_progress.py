@@ -11,7 +11,7 @@ _JOIN_S = 10.0
 _log = logs.get(__name__)
 
 
-class StageWatch:
+class StageProgress:
     """A context manager that shows progress while its block runs.
 
     Args:
@@ -27,7 +27,7 @@ class StageWatch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sparkcv-progress", daemon=True)
 
-    def __enter__(self) -> "StageWatch":
+    def __enter__(self) -> "StageProgress":
         self._progress.update(0)
         self._thread.start()
         return self

@@ -12,7 +12,7 @@ from sparkcv.storage.hdfs import identity
 from sparkcv.storage.translate import TroubleError
 from sparkcv.tokens import renewer
 
-__all__ = ["STOP_S", "Watch", "ends_s", "forget", "stopped_at_the_end", "tell", "told", "why_over"]
+__all__ = ["ExpiryWatch", "STOP_S", "ends_s", "forget", "stopped_at_the_end", "tell", "told", "why_over"]
 
 STOP_S = 45.0
 """So long before the end a run has to stop: the roles save within 30 s."""
@@ -65,7 +65,7 @@ def told() -> Iterator[None]:
         raise
 
 
-class Watch:
+class ExpiryWatch:
     """Says of a run how long its credentials last against how long it still takes, and warns before the end."""
 
     def __init__(self) -> None:

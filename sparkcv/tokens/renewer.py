@@ -16,10 +16,10 @@ from sparkcv.storage.hadoop import load_conf
 from sparkcv.storage.hdfs import tokens
 from sparkcv.storage.hdfs.tokens import Token
 from sparkcv.tokens.jvm import JavaSource
-from sparkcv.tokens.store import Shelf, shelf
+from sparkcv.tokens.store import TokenStore, token_store
 from sparkcv.tokens.token_file import TokenFile
 
-__all__ = ["Keeper", "Source", "kept", "renews"]
+__all__ = ["TokenRenewer", "TokenSource", "kept", "renews"]
 
 _LEFT = 0.2  # of a token's life, when Spark should have had a newer one long before
 _LEFT_S = 10.0
@@ -30,7 +30,7 @@ _JOIN_S = 2.0
 _log = logs.get(__name__)
 
 
-class Source(Protocol):
+class TokenSource(Protocol):
     """Where tokens come from."""
 
     @property
@@ -48,13 +48,13 @@ class Source(Protocol):
         """Return new ones."""
 
 
-class Keeper:
+class TokenRenewer:
     """A context manager; on entering, the tokens that there are lie in ``folder`` and on ``shelf_`` already.
 
     ``is_failing`` tells whether the last try to get new ones failed, ``failure`` why.
     """
 
-    def __init__(self, source: Source, folder: str, shelf_: Shelf = shelf) -> None:
+    def __init__(self, source: TokenSource, folder: str, shelf_: TokenStore = token_store) -> None:
         self._source, self._shelf, self._file = source, shelf_, TokenFile(folder)
         self._obtained: list[Token] = []
         self._closing = threading.Event()
@@ -62,7 +62,7 @@ class Keeper:
         self.failure = ""
         self._thread = threading.Thread(target=self._run, name="sparkcv-tokens", daemon=True)
 
-    def __enter__(self) -> "Keeper":
+    def __enter__(self) -> "TokenRenewer":
         self._file.__enter__()
         self.look()
         self._thread.start()
@@ -137,7 +137,7 @@ def _cause(err: Exception) -> str:
     return (causes or [line for line in lines if line.strip()] or [type(err).__name__])[-1 if causes else 0][:300]
 
 
-_keeper: Keeper | None = None
+_keeper: TokenRenewer | None = None
 
 
 @contextlib.contextmanager
@@ -151,7 +151,7 @@ def kept() -> Iterator[None]:
     # In a container its own folder goes with it, also when this process is killed.
     with (
         tempfile.TemporaryDirectory(prefix=".sparkcv-", dir=os.getcwd() if yarn.is_container() else None) as folder,
-        Keeper(source, folder) as _keeper,
+        TokenRenewer(source, folder) as _keeper,
     ):
         try:
             yield

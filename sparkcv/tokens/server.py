@@ -23,10 +23,10 @@ from sparkcv.channel.messages import Beat, Hello, Message, Reply
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ChannelError
 from sparkcv.spark.scratch import scratch_dir, sweep
-from sparkcv.tokens.store import shelf, with_newest
+from sparkcv.tokens.store import token_store, with_newest
 from sparkcv.tokens.token_file import TokenFile
 
-__all__ = ["Desk", "Place", "attach", "enter", "with_tokens"]
+__all__ = ["TokenServer", "TokenServerAddress", "attach", "enter", "with_tokens"]
 
 _POLL_S = 5.0
 _LOST = 12  # polls in vain after which the driver is gone
@@ -35,25 +35,25 @@ _log = logs.get(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class TokenServerAddress:
     """Where a desk is, and the secret to be let in; it travels in Spark's task data only."""
 
     driver: tuple[str, int]
     secret: bytes = dataclasses.field(repr=False)
 
 
-class Desk:
+class TokenServer:
     """The driver's end, a context manager; ``place`` is None where the driver has no tokens to give."""
 
     def __init__(self, bind: str, host: str, ports: PortRange = ANY_PORT) -> None:
         self._stack = contextlib.ExitStack()
-        self.place: Place | None = None
-        if shelf.newest()[1]:
+        self.place: TokenServerAddress | None = None
+        if token_store.newest()[1]:
             secret = new_secret()
             server = self._stack.enter_context(Server(bind, secret, answer, lambda peer: None, ports=ports))
-            self.place = Place((host, server.port), secret)
+            self.place = TokenServerAddress((host, server.port), secret)
 
-    def __enter__(self) -> "Desk":
+    def __enter__(self) -> "TokenServer":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,30 +63,32 @@ class Desk:
 def answer(peer: int, message: Message) -> Reply:
     """Give the newest tokens to whoever has older ones."""
     del peer
-    return with_newest(Reply(), message, shelf.newest())
+    return with_newest(Reply(), message, token_store.newest())
 
 
-def with_tokens(place: Place | None, work: Callable[[int], Iterator[Any]]) -> Callable[[int], Iterator[Any]]:
+def with_tokens(
+    place: TokenServerAddress | None, work: Callable[[int], Iterator[Any]]
+) -> Callable[[int], Iterator[Any]]:
     """Return ``work`` of a stage, done where HDFS lets it in."""
     return work if place is None else functools.partial(_work, place, work)
 
 
-def enter(place: Place | None) -> None:
+def enter(place: TokenServerAddress | None) -> None:
     """Do what ``attach`` does, if there is a place to get tokens at."""
     if place is not None:
         attach(place)
 
 
-def _work(place: Place, work: Callable[[int], Iterator[Any]], index: int) -> Iterator[Any]:
+def _work(place: TokenServerAddress, work: Callable[[int], Iterator[Any]], index: int) -> Iterator[Any]:
     attach(place)
     yield from work(index)
 
 
-_attached: tuple[int, Place] | None = None
+_attached: tuple[int, TokenServerAddress] | None = None
 _held: contextlib.ExitStack | None = None
 
 
-def attach(place: Place) -> None:
+def attach(place: TokenServerAddress) -> None:
     """Let this process have tokens from now on; raises ChannelError if the driver gives none."""
     global _attached, _held
     if _attached == (os.getpid(), place):  # Spark's Python processes fork, and stay for the next task
@@ -112,7 +114,7 @@ def attach(place: Place) -> None:
 class _Visitor:
     """One process's conversation with the desk."""
 
-    def __init__(self, place: Place, file: TokenFile) -> None:
+    def __init__(self, place: TokenServerAddress, file: TokenFile) -> None:
         self._place, self._file = place, file
         self._number = 0
         self._client: Client | None = None

@@ -9,7 +9,7 @@ from sparkcv.errors import PreemptedError, SparkcvError
 from sparkcv.spark.job_group import group_of
 from sparkcv.spark.session import bind_host
 from sparkcv.tokens import expiry
-from sparkcv.tokens.server import Desk, Place
+from sparkcv.tokens.server import TokenServer, TokenServerAddress
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -18,7 +18,7 @@ __all__ = ["let_in"]
 
 
 @contextlib.contextmanager
-def let_in(spark: "SparkSession", port_range: str | None, then: str) -> Iterator[Place | None]:
+def let_in(spark: "SparkSession", port_range: str | None, then: str) -> Iterator[TokenServerAddress | None]:
     """Give the place where tasks get their tokens, None where there are none to give.
 
     Before the driver itself is let in no longer, the jobs of this thread's job group are cancelled: what that raises
@@ -27,7 +27,7 @@ def let_in(spark: "SparkSession", port_range: str | None, then: str) -> Iterator
     context, group = spark.sparkContext, group_of(spark)
     expiry.tell()
     with (
-        Desk(*bind_host(spark), PortRange.parse(port_range)) as desk,
+        TokenServer(*bind_host(spark), PortRange.parse(port_range)) as desk,
         expiry.stopped_at_the_end(lambda: context.cancelJobGroup(group)) as why,
     ):
         try:

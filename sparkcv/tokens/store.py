@@ -7,10 +7,10 @@ import threading
 from sparkcv.channel.messages import MAX_TOKENS_BYTES, Beat, Hello, Message, Reply
 from sparkcv.errors import ClusterError
 
-__all__ = ["Shelf", "shelf", "with_newest"]
+__all__ = ["TokenStore", "token_store", "with_newest"]
 
 
-class Shelf:
+class TokenStore:
     """Holds the bytes of a token file; every method may be called from any thread."""
 
     def __init__(self) -> None:
@@ -50,5 +50,5 @@ def with_newest(reply: Reply, message: Message, newest: tuple[int, bytes]) -> Re
     return dataclasses.replace(reply, tokens_number=number, tokens=base64.b64encode(data).decode())
 
 
-shelf = Shelf()
+token_store = TokenStore()
 """This process's, if it is a driver: tokens belong to a process, as its environment does."""

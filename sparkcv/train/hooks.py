@@ -17,10 +17,10 @@ from sparkcv.errors import DataError, StorageError, UnavailableError
 from sparkcv.inputs.batches import TrainBatches
 from sparkcv.inputs.meter import Meter
 from sparkcv.inputs.spool import Spool
-from sparkcv.inputs.undecodable import Audit
+from sparkcv.inputs.undecodable import UndecodableCheck
 from sparkcv.rundir import checkpoint
 
-__all__ = ["FiniteLoss", "Inputs", "QuietSync", "Report", "SaveCheckpoints", "Stop"]
+__all__ = ["FiniteLoss", "Inputs", "QuietSync", "ReportProgress", "SaveCheckpoints", "Stop"]
 
 _log = logs.get(__name__)
 
@@ -46,7 +46,7 @@ class FiniteLoss(tf.train.SessionRunHook):
 class Inputs(tf.train.SessionRunHook):
     """Takes the gauges of each step to the meter and the losses to the audit; raises what went wrong in the input."""
 
-    def __init__(self, spool: Spool, batches: TrainBatches, audit: Audit, meter: Meter) -> None:
+    def __init__(self, spool: Spool, batches: TrainBatches, audit: UndecodableCheck, meter: Meter) -> None:
         self._spool, self._batches, self._audit, self._meter = spool, batches, audit, meter
 
     def before_run(self, run_context: Any) -> Any:  # noqa: D102
@@ -68,7 +68,7 @@ class Inputs(tf.train.SessionRunHook):
         return self._spool.quarantine.count + self._audit.unnamed
 
 
-class Report(tf.train.SessionRunHook):
+class ReportProgress(tf.train.SessionRunHook):
     """Sends the worker's status every ``interval_s`` seconds, and at the first step and the end; logs the first."""
 
     def __init__(

@@ -14,14 +14,14 @@ from sparkcv import logs, storage
 from sparkcv.inputs.meter import Meter
 from sparkcv.train.mirror import Mirror
 
-__all__ = ["Record"]
+__all__ = ["RunRecord"]
 
 _MIRROR_INTERVAL_S = 10.0
 _LINE_INTERVAL_S = 5.0
 _log = logs.get(__name__)
 
 
-class Record(tf.train.SessionRunHook):
+class RunRecord(tf.train.SessionRunHook):
     """The chief's record of the run: ``metrics.jsonl`` and an event file, written locally and mirrored to ``run_url``.
 
     A line and the scalars every ``every_steps`` global steps; ``summary_op`` every ``summaries_s`` seconds and at the

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparkcv.archive import elf, libraries, packages, plan, requirements
-from sparkcv.archive.entry import Entry
+from sparkcv.archive.entry import ArchiveEntry
 from sparkcv.errors import MissingFileError, UsageError
 
 
@@ -122,7 +122,7 @@ def test_what_is_no_whole_elf_file_has_no_needs(tmp_path, size):
 
 def test_a_library_that_the_machine_lacks_is_told_and_one_of_glibc_is_never_carried():
     program = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
-    found = libraries.gather([Entry.of_file("bin/python", "python", program)])
+    found = libraries.gather([ArchiveEntry.of_file("bin/python", "python", program)])
     assert "libc.so.6" in found.of_the_machine
     assert found.glibc > (2, 2)
     assert not found.missing

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from sparkcv.channel import control
-from sparkcv.channel.auth import MAX_FRAME_BYTES, Seal, frame, opening
+from sparkcv.channel.auth import MAX_FRAME_BYTES, FrameAuth, frame, opening
 from sparkcv.channel.control import Client, Server, new_secret
 from sparkcv.channel.messages import Beat, End, Hello, Reply, encode
 from sparkcv.config.port_range import PortRange
@@ -101,7 +101,7 @@ def is_hung_up(sock) -> bool:
 def handshake(sock, secret, nonce, own=b"n" * 32):
     """What a client does, by hand: gives the seal of the connection."""
     sock.sendall(opening(own))
-    return Seal(secret, nonce, own, is_server=False)
+    return FrameAuth(secret, nonce, own, is_server=False)
 
 
 def test_requests_are_answered_in_order(server, secret, log):
@@ -160,7 +160,7 @@ def test_a_whole_connection_replayed_is_refused(server, secret, log):
 def test_a_message_to_the_client_is_none_to_the_server(server, secret, log):
     with stranger(server) as (sock, nonce):
         handshake(sock, secret, nonce)
-        sock.sendall(Seal(secret, nonce, b"n" * 32, is_server=True).wrap(HELLO))
+        sock.sendall(FrameAuth(secret, nonce, b"n" * 32, is_server=True).wrap(HELLO))
         assert is_hung_up(sock)
     assert log.said == []
 

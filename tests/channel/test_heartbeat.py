@@ -8,9 +8,9 @@ import pytest
 
 from sparkcv.channel import heartbeat as link_module
 from sparkcv.channel.control import Client, Server, new_secret
-from sparkcv.channel.heartbeat import Link
+from sparkcv.channel.heartbeat import Heartbeat
 from sparkcv.channel.messages import Beat, End, Hello
-from sparkcv.cluster.state import Board
+from sparkcv.cluster.state import RunState
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ChannelError
 from sparkcv.roles import Role
@@ -46,7 +46,7 @@ def secret():
 
 @pytest.fixture
 def board():
-    return Board([WORKER], generation=0)
+    return RunState([WORKER], generation=0)
 
 
 def serve(board, secret, port=0):
@@ -55,7 +55,7 @@ def serve(board, secret, port=0):
 
 def test_it_says_hello_beats_and_ends(board, secret):
     beats = Beats()
-    with serve(board, secret) as server, Link((server.host, server.port), secret, HELLO, beats) as link:
+    with serve(board, secret) as server, Heartbeat((server.host, server.port), secret, HELLO, beats) as link:
         wait_until(lambda: len(board.look()[0].tail) >= 2)
         link.tell(END)
         assert board.look()[0].end == END
@@ -63,7 +63,7 @@ def test_it_says_hello_beats_and_ends(board, secret):
 
 
 def test_it_obeys_and_stays_obedient(board, secret):
-    with serve(board, secret) as server, Link((server.host, server.port), secret, HELLO, Beats()) as link:
+    with serve(board, secret) as server, Heartbeat((server.host, server.port), secret, HELLO, Beats()) as link:
         board.order_stop([WORKER], 2.0, "enough")
         wait_until(lambda: link.order.order == "stop")
         assert link.order.grace_s == 2.0
@@ -71,19 +71,19 @@ def test_it_obeys_and_stays_obedient(board, secret):
 
 def test_nobody_there_is_an_error_at_once(secret):
     with pytest.raises(ChannelError, match="no driver at"):
-        Link(("127.0.0.1", 1), secret, HELLO, Beats())
+        Heartbeat(("127.0.0.1", 1), secret, HELLO, Beats())
 
 
 def test_a_refused_agent_is_told_why(board, secret):
     with serve(board, secret) as server, pytest.raises(ChannelError, match="generation 7 is over, 0 runs"):
-        Link((server.host, server.port), secret, dataclasses.replace(HELLO, generation=7), Beats())
+        Heartbeat((server.host, server.port), secret, dataclasses.replace(HELLO, generation=7), Beats())
 
 
 def test_a_lost_connection_is_made_again_and_no_line_is_lost(board, secret):
     beats = Beats()
     with serve(board, secret) as server:
         address = (server.host, server.port)
-        with Link(address, secret, HELLO, beats) as link:
+        with Heartbeat(address, secret, HELLO, beats) as link:
             wait_until(lambda: board.look()[0].tail)
             server.close()
             seen = beats.count
@@ -107,7 +107,7 @@ def test_a_beat_whose_answer_is_lost_is_heard_once(board, secret, monkeypatch):
 
     monkeypatch.setattr(Client, "request", request)
     beats = Beats()
-    with serve(board, secret) as server, Link((server.host, server.port), secret, HELLO, beats) as link:
+    with serve(board, secret) as server, Heartbeat((server.host, server.port), secret, HELLO, beats) as link:
         link.tell(END)
         assert [beat.lines for beat in lost] == [["line 1"]] * 3
         (news,) = board.take_news()
@@ -119,7 +119,7 @@ def test_an_end_follows_what_was_new_since_a_beat_that_nobody_heard(board, secre
     beats = Beats()
     with serve(board, secret) as server:
         address = (server.host, server.port)
-        with Link(address, secret, HELLO, beats) as link:
+        with Heartbeat(address, secret, HELLO, beats) as link:
             server.close()
             telling = threading.Thread(target=link.tell, args=(END,))
             telling.start()
@@ -131,7 +131,7 @@ def test_an_end_follows_what_was_new_since_a_beat_that_nobody_heard(board, secre
 
 def test_a_driver_that_is_gone_is_noticed(board, secret):
     server = serve(board, secret)
-    with Link((server.host, server.port), secret, HELLO, Beats()) as link:
+    with Heartbeat((server.host, server.port), secret, HELLO, Beats()) as link:
         server.close()
         wait_until(lambda: link.lost)
         assert "no word from the driver" in link.lost
@@ -141,7 +141,7 @@ def test_a_driver_that_is_gone_is_noticed(board, secret):
 
 def test_closing_ends_the_thread_and_twice_is_fine(board, secret):
     with serve(board, secret) as server:
-        link = Link((server.host, server.port), secret, HELLO, Beats())
+        link = Heartbeat((server.host, server.port), secret, HELLO, Beats())
         link.close()
         link.close()
         assert not [thread for thread in threading.enumerate() if thread.name == "sparkcv-link"]

@@ -49,7 +49,7 @@ def raw(listener):
     received = bytearray(sock.recv(100))
     server_nonce, nonce = auth.nonce_of(auth.split(received)), b"n" * 32
     sock.sendall(auth.opening(nonce))
-    return sock, auth.Seal(SECRET, server_nonce, nonce, is_server=False)
+    return sock, auth.FrameAuth(SECRET, server_nonce, nonce, is_server=False)
 
 
 def test_messages_go_both_ways_whatever_their_size(listener):

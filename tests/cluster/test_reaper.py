@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sparkcv.cluster.process_tree import MARK, has_mark, kill_kin
+from sparkcv.cluster.process_tree import MARK, has_mark, kill_tree
 from sparkcv.cluster.reaper import guarded
 
 PATIENCE_S = 60
@@ -74,9 +74,9 @@ def forker():
 def test_all_that_carry_the_mark_are_ended_and_nobody_else(forker):
     process, pids = forker
     assert all(has_mark(pid, "the-mark") for pid in pids)
-    assert kill_kin("another-mark")
+    assert kill_tree("another-mark")
     assert all(map(is_alive, pids))
-    assert kill_kin("the-mark")
+    assert kill_tree("the-mark")
     process.wait(PATIENCE_S)
     assert not any(map(is_alive, pids))
     assert not any(has_mark(pid, "the-mark") for pid in pids)

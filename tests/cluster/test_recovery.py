@@ -10,7 +10,7 @@ import pytest
 from sparkcv import storage
 from sparkcv.channel.messages import End
 from sparkcv.cluster.recovery import Backoff, Budget, Recovery, RestartPolicy, is_final, who_restarts
-from sparkcv.cluster.state import Seen
+from sparkcv.cluster.state import RoleState
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.errors import ClusterError, LeaseError, MemoryExceededError, PreemptedError, RoleFailedError
 from sparkcv.roles import Role, roles
@@ -192,7 +192,7 @@ def test_pauses_double_until_there_is_progress():
 
 def ended(kind, *, is_running=True):
     end = End(returncode=1, result=None, error="x", error_kind=kind, tail=[], peak_rss_bytes=0)
-    return Seen(WORKER, is_running=is_running, end=end)
+    return RoleState(WORKER, is_running=is_running, end=end)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def ended(kind, *, is_running=True):
         (ended(""), False),
         (ended("ClusterError", is_running=False), True),
         (ended("SyntaxError", is_running=False), True),
-        (Seen(WORKER), False),
+        (RoleState(WORKER), False),
     ],
 )
 def test_what_is_final(one, final):
@@ -222,7 +222,7 @@ def test_who_restarts():
         ([PS], POLICY, everybody),
         ([WORKER], RestartPolicy(together=True), everybody),
     ):
-        assert who_restarts([Seen(role) for role in failed], everybody, policy, {"ps"}) == expected
+        assert who_restarts([RoleState(role) for role in failed], everybody, policy, {"ps"}) == expected
 
 
 def _programs():

@@ -8,7 +8,7 @@ import dataclasses
 import pytest
 
 from sparkcv.cluster import stall_detector
-from sparkcv.cluster.stall_detector import Pace
+from sparkcv.cluster.stall_detector import StallDetector
 from sparkcv.diagnosis.slowness import Silence, Straggler
 from sparkcv.roles import CHIEF, Role
 
@@ -38,7 +38,7 @@ class Play:
     """A run played second by second; what Pace says is kept with the time at which it was said first."""
 
     def __init__(self, *steps_s, **settings):
-        self.pace = Pace(**settings)
+        self.pace = StallDetector(**settings)
         self.now_s = 1000.0
         self.workers = [Worker(Role("worker", at), step_s) for at, step_s in enumerate(steps_s)]
         self.stalled, self.slow, self.recovered = {}, [], []
@@ -108,7 +108,7 @@ def test_the_first_step_has_a_patience_of_its_own():
 
 
 def test_until_the_second_word_of_steps_the_patience_is_that_of_the_first():
-    one = Pace(first_step_s=300)
+    one = StallDetector(first_step_s=300)
     one.watch(CHIEF, 0)
     one.watch(CHIEF, 299)  # said again, as at every beat
     one.note(CHIEF, 1, 100)
@@ -117,7 +117,7 @@ def test_until_the_second_word_of_steps_the_patience_is_that_of_the_first():
 
 
 def test_watching_counts_from_the_first_time():
-    one = Pace(first_step_s=300)
+    one = StallDetector(first_step_s=300)
     for now_s in range(0, 310, 10):
         one.watch(CHIEF, now_s)
     assert one.stalled(299) == []
@@ -125,7 +125,7 @@ def test_watching_counts_from_the_first_time():
 
 
 def test_the_same_step_again_is_no_progress():
-    one = Pace()
+    one = StallDetector()
     for now_s in range(10):
         one.note(CHIEF, now_s, now_s)
     for now_s in range(10, 49):
@@ -135,7 +135,7 @@ def test_the_same_step_again_is_no_progress():
 
 
 def test_a_forgotten_role_begins_anew():
-    one = Pace(first_step_s=300)
+    one = StallDetector(first_step_s=300)
     for now_s in range(10):
         one.note(CHIEF, now_s, now_s)
     assert one.stalled(60) == [CHIEF]
@@ -149,7 +149,7 @@ def test_a_forgotten_role_begins_anew():
 
 @pytest.mark.parametrize(("other_says", "stalled_s"), [({}, 220), ({"saving": True}, 800)])
 def test_a_second_start_has_no_longer_than_some_times_the_first_unless_it_waits_for_another(other_says, stalled_s):
-    one = Pace(floor_s=40)
+    one = StallDetector(floor_s=40)
     one.watch(ONE, 0)
     one.note(ONE, 1, 18)
     one.note(ONE, 2, 20)
@@ -163,7 +163,7 @@ def test_a_second_start_has_no_longer_than_some_times_the_first_unless_it_waits_
 
 
 def test_a_lower_step_is_a_new_start_and_progress():
-    one = Pace()
+    one = StallDetector()
     for step, now_s in [(100, 0), (110, 2), (120, 4), (50, 40), (60, 42)]:
         one.note(CHIEF, step, now_s)
     assert one.stalled(81) == []
@@ -172,7 +172,7 @@ def test_a_lower_step_is_a_new_start_and_progress():
 
 
 def test_who_takes_no_steps_is_only_found_stopped():
-    one = Pace()
+    one = StallDetector()
     one.note_state(PS, "sleeping", 0)
     assert one.stalled(1e6) == []
     one.note_state(PS, "stopped", 10)
@@ -185,7 +185,7 @@ def test_who_takes_no_steps_is_only_found_stopped():
 
 
 def test_who_takes_steps_is_not_stopped_all_the_time_though_it_is_whenever_it_is_looked_at():
-    one = Pace()
+    one = StallDetector()
     for now_s in range(0, 200, 20):
         one.note(ONE, now_s, now_s)
         one.note_state(ONE, "stopped", now_s + 1)
@@ -360,7 +360,7 @@ def test_long_steps_out_of_phase_make_nobody_slow(step_s):
 
 
 def test_roles_of_another_job_are_no_measure():
-    one = Pace()
+    one = StallDetector()
     evaluator = Role("evaluator", 0)
     for now_s in range(200):
         one.note(CHIEF, now_s, now_s)
@@ -394,14 +394,14 @@ def test_a_straggler_that_begins_anew_or_is_left_alone_is_slow_no_more():
 
 @pytest.mark.parametrize("status", [{}, {"step": None}, {"step": "7"}, {"loss": 1.0}])
 def test_a_status_without_a_step_is_no_progress(status):
-    one = Pace(first_step_s=300)
+    one = StallDetector(first_step_s=300)
     one.watch(CHIEF, 0)
     one.hear(CHIEF, status, 200)
     assert one.stalled(300) == [CHIEF]
 
 
 def test_a_program_that_reports_only_step_is_measured_by_that():
-    one = Pace()
+    one = StallDetector()
     for now_s in range(10):
         one.hear(CHIEF, {"step": now_s}, now_s)
     assert one.stalled(48) == []
@@ -409,7 +409,7 @@ def test_a_program_that_reports_only_step_is_measured_by_that():
 
 
 def test_the_words_have_the_numbers():
-    one = Pace()
+    one = StallDetector()
     for now_s in range(11):
         one.note(CHIEF, 4 * now_s, now_s)
     assert str(one.silence(CHIEF, 57)) == "it took no step for 47 s (its median step takes 0.25 s)"

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from sparkcv.channel.messages import Beat, End, Hello, Reply
-from sparkcv.cluster.state import Board
+from sparkcv.cluster.state import RunState
 from sparkcv.roles import Role
 
 WORKER, PS = Role("worker", 0), Role("ps", 0)
@@ -16,7 +16,7 @@ END = End(returncode=0, result={"step": 1}, error="", error_kind="", tail=["bye"
 
 @pytest.fixture
 def board():
-    return Board([PS, WORKER], generation=1)
+    return RunState([PS, WORKER], generation=1)
 
 
 def worker(board):

@@ -16,9 +16,9 @@ from sparkcv import storage
 from sparkcv.cluster.recovery import RestartPolicy
 from sparkcv.compat.closure import Call, dump
 from sparkcv.compat.cluster_run import ClusterRun
-from sparkcv.compat.node_program import Order
+from sparkcv.compat.node_program import ProgramOrder
 from sparkcv.errors import ClusterError, RoleFailedError
-from sparkcv.feeding.coordinator import Desk
+from sparkcv.feeding.coordinator import Coordinator
 from sparkcv.feeding.feeder import FeedPlan, feed
 from sparkcv.roles import Role
 from tests.contracts.local_launcher import LocalLauncher
@@ -34,8 +34,8 @@ class Run:
 
     def __init__(self, map_fun, args, jobs, is_fed, policy, tensorboard):
         roles = [Role(job, at) for job, count in jobs for at in range(count)]
-        self.desk = Desk(HOST, SECRET, [str(role) for role in roles if role.job != "ps"]) if is_fed else None
-        order = Order(
+        self.desk = Coordinator(HOST, SECRET, [str(role) for role in roles if role.job != "ps"]) if is_fed else None
+        order = ProgramOrder(
             [list(job) for job in jobs],
             "file://",
             os.getcwd(),

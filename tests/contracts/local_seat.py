@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    from sparkcv.launchers import Seat
+    from sparkcv.launchers import TaskSlot
 
     task = json.loads(sys.stdin.readline())
 
@@ -17,7 +17,7 @@ def main() -> None:
 
     index = task["index"]
     body = pickle.loads(base64.b64decode(task["body"]))  # noqa: S301 - from the test that started this process
-    body(Seat(index, "127.0.0.1", str(index), task["scratch_root"], exchange))
+    body(TaskSlot(index, "127.0.0.1", str(index), task["scratch_root"], exchange))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from sparkcv.convert.plan import Plan, Split, draw_splits, rank
+from sparkcv.convert.plan import ConversionPlan, Split, draw_splits, rank
 from sparkcv.convert.sources import make_picture
 
 
-def plan(*splits: Split) -> Plan:
-    return Plan("n", "/staging", "/root", ("a", "b"), splits, 100)
+def plan(*splits: Split) -> ConversionPlan:
+    return ConversionPlan("n", "/staging", "/root", ("a", "b"), splits, 100)
 
 
 @pytest.mark.parametrize(("num_shards", "num_pictures"), [(1, 1), (3, 3), (3, 10), (7, 1000)])

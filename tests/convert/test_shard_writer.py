@@ -10,14 +10,14 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from sparkcv import storage, synthetic
-from sparkcv.convert.shard_writer import Row, Target, write_shard
+from sparkcv.convert.shard_writer import ShardRow, ShardTarget, write_shard
 from sparkcv.errors import StorageError
 from sparkcv.records import example, tfrecord
 
 
-def target(root: str, out: str, **changes) -> Target:
+def target(root: str, out: str, **changes) -> ShardTarget:
     values = {"url": f"{out}/s", "quarantine_url": f"{out}/q", "root": root, "labels": ("a", "b"), "max_pixels": 2**26}
-    return Target(**{**values, **changes})
+    return ShardTarget(**{**values, **changes})
 
 
 def rejects(out: str) -> list[dict[str, str]]:
@@ -32,7 +32,7 @@ def out(tmp_path):
 def test_pictures_become_records_in_their_order_byte_for_byte(tree, out):
     root = tree(a=2, b=1)
     names = ["b/000.jpg", "a/001.jpg", "a/000.jpg"]
-    rows = [Row(name.encode(), "ab".index(name[0]), 0, 40) for name in names]
+    rows = [ShardRow(name.encode(), "ab".index(name[0]), 0, 40) for name in names]
     summary = write_shard(rows, target(str(root), out))
     data = storage.read_bytes(f"{out}/s")
     read = [example.decode(record.payload) for record in tfrecord.read_records(data, "s")]
@@ -55,7 +55,7 @@ def test_unusable_files_are_rejected_with_their_reason_and_cost_no_other(tree, o
         (root / "a" / kind).write_bytes(synthetic.broken_file(kind))
     (root / "a" / "folder.jpg").mkdir()
     names = ["a/000.jpg", *(f"a/{kind}" for kind in synthetic.BROKEN), "a/folder.jpg", "a/gone.jpg", "b/000.jpg"]
-    rows = [Row(name.encode(), "ab".index(name[0]), 0, -1) for name in names] + [Row(b"readme.txt", -1, 0, 5)]
+    rows = [ShardRow(name.encode(), "ab".index(name[0]), 0, -1) for name in names] + [ShardRow(b"readme.txt", -1, 0, 5)]
     summary = write_shard(rows, target(str(root), out))
     assert summary.entry.records == 2
     assert {item["path"]: item["reason"] for item in rejects(out)} == {
@@ -75,12 +75,17 @@ def test_unusable_files_are_rejected_with_their_reason_and_cost_no_other(tree, o
 
 
 def test_a_file_that_a_csv_names_and_is_missing_is_told_by_its_first_line(tree, out):
-    rows = [Row(b"a/000.jpg", 0, 2, -1), Row(b"x.jpg", 0, 9, -1), Row(b"y.jpg", 1, 5, -1), Row(b"z.jpg", 1, 7, -1)]
+    rows = [
+        ShardRow(b"a/000.jpg", 0, 2, -1),
+        ShardRow(b"x.jpg", 0, 9, -1),
+        ShardRow(b"y.jpg", 1, 5, -1),
+        ShardRow(b"z.jpg", 1, 7, -1),
+    ]
     assert write_shard(rows, target(str(tree(a=1)), out)).missing == (5, "y.jpg")
 
 
 def test_a_file_of_gigabytes_is_rejected_unread(tree, out):
-    rows = [Row(b"a/000.jpg", 0, 0, 1 << 32)]
+    rows = [ShardRow(b"a/000.jpg", 0, 0, 1 << 32)]
     summary = write_shard(rows, target(str(tree(a=1)), out))
     assert rejects(out) == [
         {"path": "a/000.jpg", "reason": "too large: 4294967296 bytes, at most 268435456"},
@@ -92,7 +97,7 @@ def test_names_from_data_stay_on_their_line_of_the_quarantine(tree, out):
     root = tree(a=1)
     odd = b"a/\xff\n\x1b[31m.jpg"
     (root / os.fsdecode(odd)).write_bytes(b"")
-    write_shard([Row(odd, 0, 0, 0)], target(str(root), out))
+    write_shard([ShardRow(odd, 0, 0, 0)], target(str(root), out))
     (item,) = rejects(out)
     assert item["path"].encode("utf-8", "surrogateescape") == odd
 
@@ -105,7 +110,7 @@ def test_no_rows_are_an_empty_shard(tmp_path, out):
 
 def test_a_failure_midway_leaves_no_file(tree, out):
     def rows():
-        yield Row(b"a/000.jpg", 0, 0, 40)
+        yield ShardRow(b"a/000.jpg", 0, 0, 40)
         raise RuntimeError("midway")
 
     with pytest.raises(RuntimeError, match="midway"):
@@ -138,7 +143,7 @@ def slow(tree):
 
 def test_reads_of_a_distant_store_are_waited_for_side_by_side_and_keep_their_order(slow, out):
     names = [f"a/a/{index:03d}.jpg" for index in (3, 1, 5, 0, 2, 4)]
-    write_shard([Row(name.encode(), 0, 0, 40) for name in names], target(slow, out))
+    write_shard([ShardRow(name.encode(), 0, 0, 40) for name in names], target(slow, out))
     records = tfrecord.read_records(storage.read_bytes(f"{out}/s"), "s")
     assert [example.decode(record.payload).filename for record in records] == names
 
@@ -146,5 +151,5 @@ def test_reads_of_a_distant_store_are_waited_for_side_by_side_and_keep_their_ord
 def test_a_store_that_fails_ends_the_shard_for_it_is_no_fault_of_the_picture(slow, out):
     names = ["a/a/000.jpg", "a/a/001.jpg", "a/broken.jpg"]
     with pytest.raises(StorageError, match=r"cannot read 'sparkcvslow://pictures/a/broken.jpg': Input/output error"):
-        write_shard([Row(name.encode(), 0, 0, 40) for name in names], target(slow, out))
+        write_shard([ShardRow(name.encode(), 0, 0, 40) for name in names], target(slow, out))
     assert storage.list_dir(out) == []

@@ -4,7 +4,7 @@ import dataclasses
 
 from sparkcv.config import TrainConfig
 from sparkcv.doctor.facts import Facts, Machine, Spark, Step
-from sparkcv.doctor.finding import DRIVER, Place
+from sparkcv.doctor.finding import DRIVER, Location
 from sparkcv.doctor.machine import PACKAGES
 from sparkcv.records.shards import Dataset, Shard
 
@@ -31,7 +31,7 @@ def config(**changes) -> TrainConfig:
 def machine(name: str = "", **changes) -> Machine:
     """The driver, or the executor of that name, with nothing wrong."""
     values = {
-        "place": Place(name, f"host-{name}", True) if name else DRIVER,
+        "place": Location(name, f"host-{name}", True) if name else DRIVER,
         "python": "3.11.9",
         "versions": VERSIONS,
         "source": "abc",

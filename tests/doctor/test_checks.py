@@ -6,7 +6,7 @@ import pytest
 
 from sparkcv.doctor import checks
 from sparkcv.doctor.facts import Silent, Step
-from sparkcv.doctor.finding import APPLICATION, DRIVER, FAIL, OK, WARNING, Place
+from sparkcv.doctor.finding import APPLICATION, DRIVER, FAIL, OK, WARNING, Location
 from sparkcv.doctor.machine import PACKAGES
 from tests.doctor.cases import GB, VERSIONS, dataset, facts, machine
 
@@ -88,7 +88,7 @@ ON_EXECUTOR = [
 @pytest.mark.parametrize(("changes", "check", "verdict", "found", "knob"), ON_EXECUTOR)
 def test_what_is_wrong_on_one_executor_is_told_of_that_one_with_its_knob(changes, check, verdict, found, knob):
     findings = [one for one in judged(facts(executor=changes)) if one.check == check and one.verdict != OK]
-    assert {one.place for one in findings} == {Place("2", "host-2", True)}
+    assert {one.place for one in findings} == {Location("2", "host-2", True)}
     (finding,) = findings
     assert finding.verdict == verdict
     assert found in finding.found
@@ -153,7 +153,7 @@ def test_what_is_wrong_with_the_application_is_told_once_with_its_knob(changes, 
     ],
 )
 def test_an_executor_that_told_nothing_is_a_failure_with_sparks_reason(why, knob):
-    silent = Silent(Place("7", "host-7", True), why)
+    silent = Silent(Location("7", "host-7", True), why)
     (finding,) = [one for one in judged(facts(silent=(silent,))) if one.verdict == FAIL]
     assert finding.place == silent.place
     assert why in finding.found
@@ -161,7 +161,7 @@ def test_an_executor_that_told_nothing_is_a_failure_with_sparks_reason(why, knob
 
 
 def test_an_executor_that_was_given_up_for_anothers_failure_is_no_failure_of_its_own():
-    others = Silent(Place("7", "host-7", True), "given up when that of others failed", is_own=False)
+    others = Silent(Location("7", "host-7", True), "given up when that of others failed", is_own=False)
     (finding,) = [one for one in judged(facts(silent=(others,))) if one.place == others.place]
     assert finding.verdict == WARNING
 
@@ -181,13 +181,15 @@ def test_a_clock_is_not_blamed_for_the_way_there_and_back():
 
 def test_roles_on_one_host_share_its_disk_and_its_memory():
     one_host = tuple(
-        machine(name, place=Place(name, "host", True), scratch_free=GB, memory_free=4 * GB) for name in "123"
+        machine(name, place=Location(name, "host", True), scratch_free=GB, memory_free=4 * GB) for name in "123"
     )
     app = {"master": "spark://host:7077"}
     findings = judged(facts(executors=one_host, dataset=dataset(4 * 10**8), app=app))
     assert {one.verdict for one in findings if one.check == "disk"} == {FAIL}
     assert {one.verdict for one in findings if one.check == "memory"} == {WARNING}
-    apart = tuple(dataclasses.replace(one, place=Place(one.place.name, f"h{one.place.name}", True)) for one in one_host)
+    apart = tuple(
+        dataclasses.replace(one, place=Location(one.place.name, f"h{one.place.name}", True)) for one in one_host
+    )
     findings = judged(facts(executors=apart, dataset=dataset(4 * 10**8), app=app))
     assert {one.verdict for one in findings if one.check in ("disk", "memory")} == {OK}
 

@@ -13,15 +13,15 @@ import pytest
 from sparkcv import storage
 from sparkcv.archive import description
 from sparkcv.doctor import files, machine
-from sparkcv.doctor.clock_server import Beacon, ask
-from sparkcv.doctor.trial_role import rehearse
+from sparkcv.doctor.clock_server import ClockServer, ask
+from sparkcv.doctor.trial_role import run_trial
 from sparkcv.errors import StorageError
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_a_beacon_is_reached_and_its_clock_is_this_one():
-    with Beacon("127.0.0.1", "word") as beacon:
+    with ClockServer("127.0.0.1", "word") as beacon:
         clock_s, error_s = ask("127.0.0.1", beacon.port, "word", 5.0)
         assert abs(clock_s) <= error_s + 0.001
         assert ask("127.0.0.1", beacon.port, "word", 5.0)[1] < 5.0
@@ -30,7 +30,7 @@ def test_a_beacon_is_reached_and_its_clock_is_this_one():
 
 
 def test_whoever_else_answers_is_no_beacon_and_nobody_can_hold_one_up():
-    with Beacon("127.0.0.1", "word") as beacon:
+    with ClockServer("127.0.0.1", "word") as beacon:
         with socket.create_connection(("127.0.0.1", beacon.port)):  # asks nothing, reads nothing, stays
             ask("127.0.0.1", beacon.port, "word", 5.0)
         with pytest.raises(ConnectionError, match="did not answer as the doctor would"):
@@ -124,7 +124,7 @@ def test_an_archive_that_does_not_fit_the_machine_is_told(tmp_path):
 
 @pytest.mark.tensorflow
 def test_a_roles_process_loads_tensorflow_and_leaves_nothing(tmp_path):
-    found = rehearse(str(tmp_path), 120.0)
+    found = run_trial(str(tmp_path), 120.0)
     assert found["role_error"] == ""
     assert found["role_memory"] > 200e6
     assert list(tmp_path.iterdir()) == []
@@ -132,15 +132,15 @@ def test_a_roles_process_loads_tensorflow_and_leaves_nothing(tmp_path):
 
 def test_a_roles_process_that_takes_too_long_or_dies_is_told_and_gone(tmp_path, monkeypatch):
     start_s = time.monotonic()
-    assert "in time" in rehearse(str(tmp_path), 0.01)["role_error"]
+    assert "in time" in run_trial(str(tmp_path), 0.01)["role_error"]
     assert time.monotonic() - start_s < 30
     broken = tmp_path / "broken" / "tensorflow"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGILL)\n")
     monkeypatch.syspath_prepend(str(broken.parent))
-    error = rehearse(str(tmp_path), 60.0)["role_error"]
+    error = run_trial(str(tmp_path), 60.0)["role_error"]
     assert "killed by signal 4 (SIGILL)" in error
     assert "illegal instruction" in error
     (broken / "__init__.py").write_text("raise ImportError('libz.so.1: cannot open shared object file')\n")
-    assert "libz.so.1" in rehearse(str(tmp_path), 60.0)["role_error"]
-    assert "cannot be started" in rehearse(str(tmp_path / "none"), 60.0)["role_error"]
+    assert "libz.so.1" in run_trial(str(tmp_path), 60.0)["role_error"]
+    assert "cannot be started" in run_trial(str(tmp_path / "none"), 60.0)["role_error"]

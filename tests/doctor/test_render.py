@@ -3,7 +3,18 @@
 import pytest
 
 from sparkcv.doctor import checks
-from sparkcv.doctor.finding import APPLICATION, DRIVER, FAIL, OK, WARNING, Finding, Place, Report, quantity, sentence
+from sparkcv.doctor.finding import (
+    APPLICATION,
+    DRIVER,
+    FAIL,
+    OK,
+    WARNING,
+    DoctorReport,
+    Finding,
+    Location,
+    quantity,
+    sentence,
+)
 from sparkcv.doctor.fold import fold
 from sparkcv.doctor.render import sentence as last_word
 from sparkcv.doctor.render import table
@@ -11,7 +22,7 @@ from tests.doctor.cases import facts
 
 
 def on(name, host="h", verdict=OK, found="well", **more):
-    return Finding("disk", Place(name, host, True), verdict, found, **more)
+    return Finding("disk", Location(name, host, True), verdict, found, **more)
 
 
 def test_executors_of_which_the_same_is_to_be_said_share_a_row():
@@ -37,7 +48,7 @@ def test_the_driver_and_the_executors_never_share_a_row_and_a_check_stands_toget
     findings = [
         Finding("a", DRIVER, OK, "x"),
         Finding("b", DRIVER, OK, "x"),
-        Finding("a", Place("1", "h", True), OK, "x"),
+        Finding("a", Location("1", "h", True), OK, "x"),
     ]
     assert [(row.check, row.where) for row in fold(findings)] == [
         ("a", "driver"),
@@ -63,7 +74,7 @@ def test_quantities_are_said_as_a_person_would(amount, unit, text):
 
 @pytest.mark.parametrize("columns", [80, 100, 140])
 def test_no_line_is_longer_than_the_terminal_and_no_colour_is_in_a_file(columns):
-    text = table(Report(tuple(checks.judge(facts(executor={"scratch_free": 1}), checks.ALL))), columns)
+    text = table(DoctorReport(tuple(checks.judge(facts(executor={"scratch_free": 1}), checks.ALL))), columns)
     lines = text.splitlines()
     assert max(map(len, lines)) <= columns
     assert "\x1b" not in text
@@ -73,23 +84,26 @@ def test_no_line_is_longer_than_the_terminal_and_no_colour_is_in_a_file(columns)
 
 
 def test_a_terminal_sees_the_verdicts_in_colour():
-    report = Report((on("1"), on("2", verdict=WARNING), on("3", verdict=FAIL)))
+    report = DoctorReport((on("1"), on("2", verdict=WARNING), on("3", verdict=FAIL)))
     text = table(report, colour=True)
     assert all(code in text for code in ("\x1b[32mok", "\x1b[33mwarning", "\x1b[1;31mFAIL"))
 
 
 def test_text_from_elsewhere_cannot_forge_a_row():
-    text = table(Report((on("1", "evil\nhost", FAIL, "no\nrow \x1b[32mok", knob="a\rb"),)))
+    text = table(DoctorReport((on("1", "evil\nhost", FAIL, "no\nrow \x1b[32mok", knob="a\rb"),)))
     assert len(text.splitlines()) == 4
     assert "\x1b" not in text
 
 
 def test_the_last_sentence_says_whether_training_can_start_and_what_to_do_first():
-    assert last_word(Report((on("1"),))) == "training can start, with no warnings"
+    assert last_word(DoctorReport((on("1"),))) == "training can start, with no warnings"
     assert (
-        last_word(Report((on("1", verdict=WARNING), on("2", verdict=WARNING)))) == "training can start, with 1 warning"
+        last_word(DoctorReport((on("1", verdict=WARNING), on("2", verdict=WARNING))))
+        == "training can start, with 1 warning"
     )
-    report = Report((on("1", verdict=FAIL, found="full", knob="make room"), Finding("x", APPLICATION, FAIL, "y", "z")))
+    report = DoctorReport(
+        (on("1", verdict=FAIL, found="full", knob="make room"), Finding("x", APPLICATION, FAIL, "y", "z"))
+    )
     assert not report.is_ok
     assert last_word(report) == (
         "training would fail (disk, executor 1 on h): full; make room, and 1 more (no warnings)"

@@ -7,7 +7,7 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.evaluate import history
-from sparkcv.evaluate.history import History, Row
+from sparkcv.evaluate.history import History, HistoryRow
 from sparkcv.rundir.checkpoint import Found
 
 OF = {"split": "validation", "dataset_digest": "d", "max_images": None}
@@ -23,7 +23,7 @@ def found_at(train_dir, step, crc="0a"):
 
 
 def row(found, accuracy):
-    return Row(found.step, accuracy, 1.0, accuracy, 0.5, 10, 0, 1.5, history.identity(found))
+    return HistoryRow(found.step, accuracy, 1.0, accuracy, 0.5, 10, 0, 1.5, history.identity(found))
 
 
 def add(kept, train_dir, step, accuracy, crc="0a"):

@@ -6,9 +6,9 @@ from sparkcv.config import EvalConfig
 from sparkcv.errors import BudgetError, DataError
 from sparkcv.evaluate import metrics
 from sparkcv.evaluate.merge import merge
-from sparkcv.evaluate.part import Mistake, Part
+from sparkcv.evaluate.part import EvaluatedPart, Mistake
 from sparkcv.evaluate.task import Task
-from sparkcv.inputs.quarantine import Reject
+from sparkcv.inputs.quarantine import RejectedRecord
 from sparkcv.records.shards import Dataset
 from sparkcv.rundir.checkpoint import Found
 
@@ -22,10 +22,10 @@ def parts_of(*counts, num_rejected=1, steps=(STEP,) * 9):
     for index, (count, step) in enumerate(zip(counts, steps, strict=False)):
         tally = metrics.Tally(len(NAMES))
         tally.pairs[index, index] = count
-        made = Part(step=step, tally=tally, versions={"tensorflow": "2.21", "python": "theirs"})
+        made = EvaluatedPart(step=step, tally=tally, versions={"tensorflow": "2.21", "python": "theirs"})
         made.mistakes.append(Mistake(0, 1, 0.5 + index / 10, 0.1, f"file {index}"))
         if index == 0:
-            made.reject(Reject("/data/x", i, "truncated") for i in range(num_rejected))
+            made.reject(RejectedRecord("/data/x", i, "truncated") for i in range(num_rejected))
         found.append(made)
     return found
 
@@ -80,6 +80,6 @@ def test_nothing_but_rejects_is_no_evaluation():
 
 
 def test_a_label_offset_names_the_classes_that_are_left():
-    parts = [Part(step=STEP, tally=metrics.Tally(3))]
+    parts = [EvaluatedPart(step=STEP, tally=metrics.Tally(3))]
     parts[0].tally.pairs[0, 0] = 25
     assert [each.name for each in merged(parts, labels_offset=1).metrics.classes] == ["dog", "owl", "ox"]

@@ -17,16 +17,16 @@ from sparkcv.evaluate.report import (
     Bar,
     Charts,
     Code,
-    Columns,
     Fact,
-    Facts,
+    FactTable,
+    Figure,
     Fold,
     Gallery,
     Heat,
     Paragraph,
-    Picture,
-    Report,
+    ReportPage,
     Section,
+    SideBySide,
     Table,
 )
 from sparkcv.evaluate.sections import page
@@ -78,19 +78,21 @@ def every_block():
     return [
         Paragraph("text <b>"),
         Paragraph("look <b>", "warning"),
-        Facts([Fact("label <b>", "1 <b>", "note <b>")]),
+        FactTable([Fact("label <b>", "1 <b>", "note <b>")]),
         Table("caption <b>", ["head <b>", "n"], [["cell <b>", 1234567], [Bar("half <b>", 0.5), Bar("none", None)]]),
         Charts([chart]),
         Heat(heat),
-        Gallery([Picture(b"\xff\xd8\xff", "alt <b>", "title <b>", [("l <b>", "t <b>")]), Picture(b"", "gone")]),
+        Gallery([Figure(b"\xff\xd8\xff", "alt <b>", "title <b>", [("l <b>", "t <b>")]), Figure(b"", "gone")]),
         Code("line 1 <b>\n  line 2"),
         Fold("more <b>", [Paragraph("inner <b>"), Fold("deeper", [Code("x")])]),
-        Columns([Paragraph("left"), Table("t", ["h"], [])]),
+        SideBySide([Paragraph("left"), Table("t", ["h"], [])]),
     ]
 
 
 def test_every_kind_of_block_is_drawn_and_escaped():
-    found = Page(report.render(Report("T <b>", [Section("S <b>", every_block(), "I <b>")], "sub <b>", footer="F <b>")))
+    found = Page(
+        report.render(ReportPage("T <b>", [Section("S <b>", every_block(), "I <b>")], "sub <b>", footer="F <b>"))
+    )
     assert set(found.tags) <= ALLOWED
     assert "b" not in found.tags
     words = found.words()
@@ -99,7 +101,7 @@ def test_every_kind_of_block_is_drawn_and_escaped():
 
 
 def test_a_report_without_anything_is_a_page_too():
-    assert "Nothing" in Page(report.render(Report("Nothing", []))).words()
+    assert "Nothing" in Page(report.render(ReportPage("Nothing", []))).words()
 
 
 def test_names_from_data_stay_data(hostile_outcome):
@@ -132,7 +134,7 @@ def test_the_page_forbids_scripts_and_network_and_holds_itself_to_it(hostile_out
 
 
 def test_a_name_of_ten_thousand_characters_is_cut():
-    text = report.render(Report("x" * 10_000, []))
+    text = report.render(ReportPage("x" * 10_000, []))
     assert "x" * (report.MAX_TEXT - 1) + "…" in text
     assert "x" * report.MAX_TEXT not in text
 
@@ -157,7 +159,7 @@ def test_the_same_report_gives_the_same_bytes(hostile_outcome):
 @pytest.mark.parametrize("scheme", ["local", "memory"])
 def test_a_report_is_written_to_any_storage(tmp_path, scheme):
     url = str(tmp_path / "report.html") if scheme == "local" else "memory://report-test/report.html"
-    report.write_report(url, Report("Ünï ✓ 猫", [Section("S", [Paragraph("\udcff")])]))
+    report.write_report(url, ReportPage("Ünï ✓ 猫", [Section("S", [Paragraph("\udcff")])]))
     text = storage.read_text(url)
     assert "Ünï ✓ 猫" in text
     assert r"\udcff" in text
@@ -192,7 +194,7 @@ def test_making_a_page_loads_neither_tensorflow_nor_spark_nor_a_plotting_library
 def test_a_long_run_keeps_its_whole_line():
     points = [(i, float(i % 7)) for i in range(400)]
     chart = line_chart("Loss", [Line("loss", points)], x_label="step", y_label="loss")
-    text = report.render(Report("T", [Section("S", [Charts([chart])])]))
+    text = report.render(ReportPage("T", [Section("S", [Charts([chart])])]))
     assert len(chart.paths[0].data) > report.MAX_TEXT
     assert f'd="{chart.paths[0].data}"' in text
 

@@ -4,16 +4,16 @@ import json
 
 from sparkcv.evaluate import sections
 from sparkcv.evaluate.curves import Curves, parse
-from sparkcv.evaluate.history import Row
-from sparkcv.evaluate.report import Charts, Columns, Fold, Gallery, Heat, Paragraph, Table, render
+from sparkcv.evaluate.history import HistoryRow
+from sparkcv.evaluate.report import Charts, Fold, Gallery, Heat, Paragraph, SideBySide, Table, render
 from sparkcv.evaluate.sections import page
-from sparkcv.inputs.quarantine import Reject
+from sparkcv.inputs.quarantine import RejectedRecord
 
 
 def blocks_of(section, kind):
     flat = []
     for block in section.blocks:
-        flat += block.blocks if isinstance(block, Columns | Fold) else [block]
+        flat += block.blocks if isinstance(block, SideBySide | Fold) else [block]
     return [block for block in flat if isinstance(block, kind)]
 
 
@@ -51,7 +51,9 @@ def test_absent_curves_are_said_to_be_absent():
 
 
 def test_what_the_runs_evaluator_found_is_drawn_and_said():
-    rows = {step: Row(step, acc, 1.0, acc, 0.5, 10, 0, 1.0, "id") for step, acc in ((10, 0.5), (20, 0.75), (30, 0.7))}
+    rows = {
+        step: HistoryRow(step, acc, 1.0, acc, 0.5, 10, 0, 1.0, "id") for step, acc in ((10, 0.5), (20, 0.75), (30, 0.7))
+    }
     section = sections.training(Curves(), rows)
     (charts,) = blocks_of(section, Charts)
     assert [chart.title for chart in charts.charts] == ["Accuracy while training"]
@@ -105,7 +107,7 @@ def test_no_mistakes_to_show_are_explained(outcome_of):
 
 
 def test_rejects_are_counted_by_reason_and_listed(outcome_of):
-    rejects = [Reject("/data/a", i, "truncated") for i in range(3)] + [Reject("/data/b", 0, "cut", 40)]
+    rejects = [RejectedRecord("/data/a", i, "truncated") for i in range(3)] + [RejectedRecord("/data/b", 0, "cut", 40)]
     section = sections.rejects(outcome_of(names(8), rejects=rejects, reasons={"truncated": 3, "cut": 40}))
     by_reason, listed = blocks_of(section, Table)
     assert by_reason.rows == [["cut", 40], ["truncated", 3]]

@@ -11,10 +11,10 @@ from sparkcv.channel.stream import connect
 from sparkcv.compat.manager import Manager
 from sparkcv.compat.TFNode import DataFeed
 from sparkcv.errors import ClusterError, DataError, RoleFailedError, UsageError
-from sparkcv.feeding.coordinator import Desk
-from sparkcv.feeding.coordinator_client import DeskLink
+from sparkcv.feeding.coordinator import Coordinator
+from sparkcv.feeding.coordinator_client import CoordinatorClient
 from sparkcv.feeding.feeder import FeedPlan, feed, place
-from sparkcv.feeding.receiver import WINDOW_BYTES, Intake
+from sparkcv.feeding.receiver import WINDOW_BYTES, Receiver
 from sparkcv.feeding.row_queue import RowQueue
 
 SECRET = b"s" * 32
@@ -27,9 +27,9 @@ class Node:
     """A worker's process, as far as the feeding knows it; ``die`` is its death."""
 
     def __init__(self, desk, role=WORKER, attempt=0, where=None):
-        self.intake = Intake(HOST, SECRET, ["input", "output", "error", "more"])
+        self.intake = Receiver(HOST, SECRET, ["input", "output", "error", "more"])
         introduction = ["node", role, attempt, HOST, self.intake.port, where or place()]
-        self.link = DeskLink((HOST, desk.port), SECRET, introduction, self.intake.end, self.intake.state)
+        self.link = CoordinatorClient((HOST, desk.port), SECRET, introduction, self.intake.end, self.intake.state)
         self.manager = Manager(["input", "output", "error"], self.intake, lambda: self.link.say("enough"))
 
     def feed(self, train_mode=True, **more):
@@ -46,7 +46,7 @@ class Node:
 
 @pytest.fixture
 def desk():
-    with Desk(HOST, SECRET, [WORKER]) as found:
+    with Coordinator(HOST, SECRET, [WORKER]) as found:
         yield found
 
 
@@ -256,7 +256,7 @@ def ask(desk, *question):
 
 
 def test_who_starves_while_another_takes_nothing_is_named_and_all_feeding_ends_at_once():
-    with Desk(HOST, SECRET, ["worker:0", "worker:1", "worker:2"]) as desk:
+    with Coordinator(HOST, SECRET, ["worker:0", "worker:1", "worker:2"]) as desk:
         nodes = [Node(desk, f"worker:{at}") for at in range(3)]
         waiting = [threading.Thread(target=node.feed().next_batch, args=(1,)) for node in nodes[1:]]
         for thread in waiting:
@@ -290,7 +290,7 @@ def test_a_worker_that_is_busy_with_the_rows_of_others_is_not_given_up(desk, nod
 
 
 def test_of_several_workers_the_one_that_was_given_the_fewest_is_next():
-    with Desk(HOST, SECRET, ["worker:0", "worker:1"]) as desk:
+    with Coordinator(HOST, SECRET, ["worker:0", "worker:1"]) as desk:
         nodes = [Node(desk, f"worker:{at}", where=f"executor {at}") for at in range(2)]
         own = [ask(desk, "where", "executor 0", "")[1] for _ in range(3)]
         others = [ask(desk, "where", "executor 2", "")[1] for _ in range(4)]
@@ -341,7 +341,7 @@ def test_an_unknown_queue_is_named_with_those_that_there_are(desk, node):
 
 
 def test_a_task_goes_to_the_worker_of_its_own_executor_and_to_any_where_there_is_none():
-    with Desk(HOST, SECRET, ["worker:0", "worker:1"]) as desk:
+    with Coordinator(HOST, SECRET, ["worker:0", "worker:1"]) as desk:
         near, far = Node(desk, "worker:1"), Node(desk, "worker:0", where="elsewhere")
         for _ in range(3):
             task = Task(desk, [1])

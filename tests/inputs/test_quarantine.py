@@ -7,11 +7,11 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.errors import BudgetError, StorageError
-from sparkcv.inputs.quarantine import Quarantine, Reject
+from sparkcv.inputs.quarantine import Quarantine, RejectedRecord
 
 
 def reject(offset, *, records=1):
-    return Reject("/data/a-00000", offset, "truncated", records)
+    return RejectedRecord("/data/a-00000", offset, "truncated", records)
 
 
 def test_a_reject_counts_once_however_often_its_shard_is_read():
@@ -87,11 +87,11 @@ def test_what_cannot_be_listed_now_is_listed_later(tmp_path, caplog):
     url = str(tmp_path / "far" / "worker-0.jsonl")
     (tmp_path / "far").write_text("a file in the way")
     quarantine = Quarantine(100, 0.5, url)
-    quarantine.add([Reject("/s", 0, "odd")])
+    quarantine.add([RejectedRecord("/s", 0, "odd")])
     with pytest.raises(StorageError):
         quarantine.close()
     (tmp_path / "far").unlink()
-    quarantine.add([Reject("/s", 20, "odd")])
+    quarantine.add([RejectedRecord("/s", 20, "odd")])
     quarantine.close()
     lines = storage.read_text(url).splitlines()
     assert [json.loads(line)["offset"] for line in lines] == [0, 20]
@@ -103,7 +103,7 @@ def test_a_line_that_a_killed_run_left_half_stays_its_own(tmp_path):
     storage.write_text(url, '{"offset": 1')
     quarantine = Quarantine(100, 0.5, url)
     for offset in (0, 20):
-        quarantine.add([Reject("/s", offset, "odd")])
+        quarantine.add([RejectedRecord("/s", offset, "odd")])
     half, *lines = storage.read_text(url).splitlines()
     assert half == '{"offset": 1'
     assert [json.loads(line)["offset"] for line in lines] == [0, 20]

@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 
-from sparkcv.inputs.shard_cache import Shelf, ShelvedFile
+from sparkcv.inputs.shard_cache import CachedFile, ShardCache
 
 
 @pytest.fixture
@@ -12,7 +12,7 @@ def make(tmp_path):
     def one(source, num_bytes=10, users=1):
         path = tmp_path / f"{source}-{len(list(tmp_path.iterdir()))}"
         path.write_bytes(b"x" * num_bytes)
-        return ShelvedFile(str(path), source, array("Q", [0]), num_bytes, users)
+        return CachedFile(str(path), source, array("Q", [0]), num_bytes, users)
 
     return one
 
@@ -22,7 +22,7 @@ def names(tmp_path):
 
 
 def test_everything_is_kept_if_everything_fits(make, tmp_path):
-    shelf = Shelf(30, total_bytes=30, reserve_bytes=20)
+    shelf = ShardCache(30, total_bytes=30, reserve_bytes=20)
     for source in range(3):
         assert shelf.claim(10, urgent=False)
         file = make(source)
@@ -33,7 +33,7 @@ def test_everything_is_kept_if_everything_fits(make, tmp_path):
 
 
 def test_what_does_not_fit_leaves_a_reserve_for_what_passes_through(make, tmp_path):
-    shelf = Shelf(30, total_bytes=100, reserve_bytes=20)
+    shelf = ShardCache(30, total_bytes=100, reserve_bytes=20)
     for source in range(5):
         assert shelf.claim(10, urgent=False)
         file = make(source)
@@ -44,7 +44,7 @@ def test_what_does_not_fit_leaves_a_reserve_for_what_passes_through(make, tmp_pa
 
 
 def test_a_claim_waits_for_room(make):
-    shelf = Shelf(20, total_bytes=100, reserve_bytes=20)
+    shelf = ShardCache(20, total_bytes=100, reserve_bytes=20)
     first, second = make(0), make(1)
     for file in (first, second):
         assert shelf.claim(10, urgent=False)
@@ -55,7 +55,7 @@ def test_a_claim_waits_for_room(make):
 
 
 def test_an_urgent_claim_evicts_idle_files_and_is_granted(make, tmp_path):
-    shelf = Shelf(20, total_bytes=20, reserve_bytes=0)
+    shelf = ShardCache(20, total_bytes=20, reserve_bytes=0)
     idle, held = make(0), make(1)
     for file in (idle, held):
         shelf.claim(10, urgent=False)
@@ -68,7 +68,7 @@ def test_an_urgent_claim_evicts_idle_files_and_is_granted(make, tmp_path):
 
 
 def test_a_withdrawn_file_stays_for_its_user_and_makes_place_for_a_newer_one(make, tmp_path):
-    shelf = Shelf(100, total_bytes=10, reserve_bytes=0)
+    shelf = ShardCache(100, total_bytes=10, reserve_bytes=0)
     old, new = make(0), make(0, num_bytes=8)
     shelf.claim(10, urgent=False)
     shelf.put(old, 10)
@@ -84,7 +84,7 @@ def test_a_withdrawn_file_stays_for_its_user_and_makes_place_for_a_newer_one(mak
 
 
 def test_a_file_that_somebody_deleted_is_no_error(make, tmp_path):
-    shelf = Shelf(100, total_bytes=1000, reserve_bytes=95)
+    shelf = ShardCache(100, total_bytes=1000, reserve_bytes=95)
     file = make(0)
     shelf.claim(10, urgent=False)
     shelf.put(file, 10)
@@ -94,7 +94,7 @@ def test_a_file_that_somebody_deleted_is_no_error(make, tmp_path):
 
 
 def test_a_claim_that_the_disk_did_not_honour_bounds_those_after_it(make, tmp_path):
-    shelf = Shelf(100, total_bytes=100, reserve_bytes=0)
+    shelf = ShardCache(100, total_bytes=100, reserve_bytes=0)
     assert shelf.claim(10, urgent=False)
     file = make(0)
     shelf.put(file, 10)

@@ -6,7 +6,7 @@ from sparkcv import preprocess
 from sparkcv.errors import BudgetError
 from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.inputs.spool import Spool
-from sparkcv.inputs.undecodable import Audit, Decoder
+from sparkcv.inputs.undecodable import TrialDecoder, UndecodableCheck
 from sparkcv.records.assignment import Assignment
 from tests.inputs import data
 
@@ -60,7 +60,7 @@ def read_on(spool):
 
 
 def test_without_losses_nothing_is_decoded(spool):
-    audit = Audit(spool, Refuses, in_flight=100)
+    audit = UndecodableCheck(spool, Refuses, in_flight=100)
     read_epoch(spool)
     audit.notice(0, 12)
     audit.close()
@@ -70,7 +70,7 @@ def test_without_losses_nothing_is_decoded(spool):
 
 
 def test_a_loss_is_traced_to_its_record(spool):
-    audit = Audit(spool, lambda: Refuses(b"1-2"), in_flight=100)
+    audit = UndecodableCheck(spool, lambda: Refuses(b"1-2"), in_flight=100)
     read_epoch(spool)
     audit.notice(1, 12)
     assert audit.unnamed in (0, 1)  # 1 until the thread has found it
@@ -87,14 +87,14 @@ def test_a_loss_is_traced_to_its_record(spool):
 
 
 def test_a_record_that_is_lost_each_epoch_counts_once(spool):
-    audit = Audit(spool, Refuses, in_flight=100)
+    audit = UndecodableCheck(spool, Refuses, in_flight=100)
     audit.notice(3, 36)
     assert audit.unnamed == 1
     audit.close()
 
 
 def test_losses_that_cannot_be_found_stay_counted(spool):
-    audit = Audit(spool, Refuses, in_flight=100)
+    audit = UndecodableCheck(spool, Refuses, in_flight=100)
     read_epoch(spool)
     audit.notice(2, 12)
     audit.drain(TIMEOUT_S)
@@ -104,7 +104,7 @@ def test_losses_that_cannot_be_found_stay_counted(spool):
 
 
 def test_losses_over_the_budget_end_the_spool(spool):
-    audit = Audit(spool, lambda: Refuses(b"0-0", b"0-1", b"0-2", b"0-3"), in_flight=100)
+    audit = UndecodableCheck(spool, lambda: Refuses(b"0-0", b"0-1", b"0-2", b"0-3"), in_flight=100)
     read_epoch(spool)
     audit.notice(4, 12)
     audit.drain(TIMEOUT_S)
@@ -115,7 +115,7 @@ def test_losses_over_the_budget_end_the_spool(spool):
 
 def test_losses_that_no_batch_tells_of_are_noticed_by_what_was_read(spool):
     bad = [b"%d-%d" % (s, i) for s in range(3) for i in range(4)]
-    audit = Audit(spool, lambda: Refuses(*bad), in_flight=5)
+    audit = UndecodableCheck(spool, lambda: Refuses(*bad), in_flight=5)
     with pytest.raises(BudgetError):
         read_on(spool)
     audit.close()
@@ -125,7 +125,7 @@ def test_a_decoder_that_cannot_be_made_ends_the_spool(spool):
     def make():
         raise BudgetError("no memory for a decoder")
 
-    audit = Audit(spool, make, in_flight=100)
+    audit = UndecodableCheck(spool, make, in_flight=100)
     audit.notice(1, 12)
     with pytest.raises(BudgetError, match="no memory for a decoder"):
         read_on(spool)
@@ -133,7 +133,7 @@ def test_a_decoder_that_cannot_be_made_ends_the_spool(spool):
 
 
 def test_closing_the_spool_first_is_fine(spool):
-    audit = Audit(spool, Refuses, in_flight=100)
+    audit = UndecodableCheck(spool, Refuses, in_flight=100)
     spool.close()
     audit.notice(1, 2)
     audit.close()
@@ -141,7 +141,7 @@ def test_closing_the_spool_first_is_fine(spool):
 
 @pytest.mark.tensorflow
 def test_the_decoder_agrees_with_the_pipeline():
-    decoder = Decoder(preprocess.get("inception"), 24)
+    decoder = TrialDecoder(preprocess.get("inception"), 24)
     try:
         assert decoder(data.picture(0, 1)) is None
         assert decoder(data.picture(0, 1, kind="png")) is None

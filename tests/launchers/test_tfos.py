@@ -17,8 +17,8 @@ import pytest
 
 from sparkcv.channel.messages import Beat, End, Hello
 from sparkcv.errors import ClusterError
-from sparkcv.launchers.rendezvous import Seating
-from sparkcv.launchers.scoped_context import Fence
+from sparkcv.launchers.rendezvous import Rendezvous
+from sparkcv.launchers.scoped_context import ScopedContext
 from sparkcv.launchers.tfos import TfosLauncher
 from tests.contracts.launcher import TIMEOUT_S, wait_until
 
@@ -95,7 +95,7 @@ def test_expected_of_stock_a_killed_node_is_no_news_and_its_status_outlives_a_fa
 @pytest.mark.spark
 def test_the_fence_lets_stock_end_its_own_jobs_only(spark):
     """Switched off, which is the bare SparkContext, stock's ``stop`` would end the application."""
-    fence = Fence(spark.sparkContext, "a-group", "a name")
+    fence = ScopedContext(spark.sparkContext, "a-group", "a name")
     fence.parallelize([1, 2], 2).foreachPartition(lambda rows: list(rows) and None)
     assert fence.is_first_over.is_set()
     assert fence.error == ""
@@ -118,7 +118,7 @@ def beat(**status):
 
 
 def test_a_seat_is_taken_once_and_only_if_there_is_one():
-    seating = Seating(2)
+    seating = Rendezvous(2)
     assert seating.received(1, hello(0)).order == "go"
     assert "seat:0 was taken by task 1.1 already" in seating.received(2, hello(0, "1.2")).reason
     for name in ("seat:2", "seat:-1", "worker:0"):
@@ -128,7 +128,7 @@ def test_a_seat_is_taken_once_and_only_if_there_is_one():
 
 
 def test_texts_are_given_out_once_all_have_said_theirs_round_by_round():
-    seating = Seating(2)
+    seating = Rendezvous(2)
     for seat in (0, 1):
         seating.received(seat, hello(seat))
     assert seating.received(0, beat(round=0, say="a")).attempt == 1
@@ -141,7 +141,7 @@ def test_texts_are_given_out_once_all_have_said_theirs_round_by_round():
 
 
 def test_the_first_seat_that_fails_is_the_one_to_blame_and_one_that_left_is_not():
-    seating = Seating(3)
+    seating = Rendezvous(3)
     for seat in range(3):
         seating.received(seat, hello(seat))
     seating.received(0, End(0, None, "", "", [], 0))

@@ -5,7 +5,7 @@ import pytest
 from sparkcv.errors import StorageError
 from sparkcv.predict.batches import SCHEMA, score_rows
 from sparkcv.predict.predictor import Prediction, Reject
-from sparkcv.predict.rows import Row
+from sparkcv.predict.rows import InputRow
 
 
 def predict(pictures, top_k):
@@ -20,7 +20,7 @@ def score(rows, batch_size=4, using=predict, top_k=2):
 
 
 def rows(count):
-    return [Row(f"id{index}", data=b"%d" % index) for index in range(count)]
+    return [InputRow(f"id{index}", data=b"%d" % index) for index in range(count)]
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(0, []), (3, [3]), (4, [4]), (9, [4, 4, 1])])
@@ -33,7 +33,12 @@ def test_batches_are_exactly_of_the_size_and_the_last_is_the_rest(count, sizes):
 
 
 def test_every_row_is_a_prediction_or_a_reject():
-    given = [Row("a", data=b"x"), Row("b", data=b""), Row("c", reason="null: n", filename="f"), Row("d", data=b"y")]
+    given = [
+        InputRow("a", data=b"x"),
+        InputRow("b", data=b""),
+        InputRow("c", reason="null: n", filename="f"),
+        InputRow("d", data=b"y"),
+    ]
     (batch,) = score(given)
     assert batch.schema == SCHEMA
     a, b, c, d = batch.to_pylist()
@@ -52,7 +57,7 @@ def test_every_row_is_a_prediction_or_a_reject():
 
 
 def test_a_file_that_is_gone_is_a_reject(tmp_path):
-    (batch,) = score([Row("a", url=str(tmp_path / "none"))])
+    (batch,) = score([InputRow("a", url=str(tmp_path / "none"))])
     assert batch.to_pylist()[0]["reason"] == "missing: the file is not there"
 
 
@@ -73,7 +78,7 @@ def test_at_most_two_batches_are_read_ahead():
 
 def test_a_store_that_does_not_answer_ends_the_task_and_leaves_no_thread():
     with pytest.raises(StorageError):
-        score([Row("a", url="nosuchscheme://h/a")])
+        score([InputRow("a", url="nosuchscheme://h/a")])
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("read")]
 
 

@@ -6,7 +6,7 @@ import pytest
 from sparkcv.errors import ModelError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict import tasks
-from sparkcv.predict.rows import Part, find_input, list_parts
+from sparkcv.predict.rows import InputPart, find_input, list_parts
 from sparkcv.predict.tasks import ScoreTask
 from tests.predict.models import COLORS
 
@@ -44,7 +44,7 @@ def local_dirs(tmp_path, monkeypatch):
 
 
 def test_a_plan_of_many_pieces_is_read_piece_by_piece(tmp_path):
-    pieces = [[Part("records", f"/s{i}", f"ü\n{i}", j, j + 1, 9) for j in range(i % 3)] for i in range(1100)]
+    pieces = [[InputPart("records", f"/s{i}", f"ü\n{i}", j, j + 1, 9) for j in range(i % 3)] for i in range(1100)]
     tasks.write_pieces(pieces, str(tmp_path / "plan"))
     for index in (0, 1, 2, 511, 512, 513, 1099):
         assert tasks.read_piece(str(tmp_path / "plan"), index) == pieces[index]

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from sparkcv import logs
-from sparkcv.channel.auth import NONCE_BYTES, Seal, frame, nonce_of, opening, split
+from sparkcv.channel.auth import NONCE_BYTES, FrameAuth, frame, nonce_of, opening, split
 from sparkcv.channel.control import Client, Server, new_secret
 from sparkcv.channel.messages import Beat, End, Hello, Reply, encode
 from sparkcv.errors import ChannelError
@@ -49,7 +49,7 @@ def send(server, texts: list[bytes]) -> None:
             received += sock.recv(4096)
         own = b"i" * NONCE_BYTES
         sock.sendall(opening(own))
-        seal = Seal(SECRET, nonce_of(body), own, is_server=False)
+        seal = FrameAuth(SECRET, nonce_of(body), own, is_server=False)
         for number, text in enumerate(texts):
             hidden = seal._hide(b"C", number, text)
             sock.sendall(frame(seal._tag(b"C", number, hidden) + hidden))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.doctor import cases
 
 from sparkcv import logs
 from sparkcv.doctor import checks
 from sparkcv.doctor.checks.exposure import ACKNOWLEDGED
 from sparkcv.doctor.quick import refuse
 from sparkcv.errors import UsageError
+from tests.doctor import cases
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 300

@@ -51,8 +51,8 @@ def test_what_storage_does_it_does_with_a_ticket_too_and_nobody_else_can_look(se
     with pytest.raises(AccessError, match="ermission denied: user=bob, access=EXECUTE"):
         storage.read_bytes(f"{home}/of-storage/status.json")
     (namenode,) = secured_cluster._rpc.values()
-    assert sasl_probe.greet(namenode) == sasl_probe.Greeting(("TOKEN", "KERBEROS"), ("auth-conf",))
-    assert sasl_probe.greet(secured_cluster.daemons["nn1"].web) is None
+    assert sasl_probe.probe(namenode) == sasl_probe.SaslOffer(("TOKEN", "KERBEROS"), ("auth-conf",))
+    assert sasl_probe.probe(secured_cluster.daemons["nn1"].web) is None
     assert abs(kdc.skew_s("SPARKCV.TEST")) < 2
 
 

@@ -5,7 +5,7 @@ import pytest
 from sparkcv import roles
 from sparkcv.cluster import supervisor
 from sparkcv.storage.hdfs import tokens
-from sparkcv.tokens.store import shelf
+from sparkcv.tokens.store import token_store
 from tests.tokens.made import token
 
 ROLES = roles.roles(0, 2)
@@ -14,7 +14,7 @@ ROLES = roles.roles(0, 2)
 @pytest.fixture(autouse=True)
 def _empty_shelf():
     yield
-    shelf.clear()
+    token_store.clear()
 
 
 def run(local, program, params, **how):
@@ -25,14 +25,14 @@ def test_each_new_token_reaches_every_role_under_its_open_hands(local, tmp_path,
     monkeypatch.delenv(tokens.VARIABLE, raising=False)
     services = ["ha-hdfs:one", "ha-hdfs:two", "ha-hdfs:three"]
     put = iter(services)
-    shelf.put(tokens.dump([token(next(put))]))
+    token_store.put(tokens.dump([token(next(put))]))
     told = {}
 
     def on_status(role, status):
         told[role] = status["seen"]
         all_have_it = len({tuple(seen) for seen in told.values()}) == 1 and len(told) == len(ROLES)
         if all_have_it and (service := next(put, None)) is not None:
-            shelf.put(tokens.dump([token(service)]))
+            token_store.put(tokens.dump([token(service)]))
 
     results = run(local, "follow", {"wanted": services}, on_status=on_status)
     assert [result["seen"] for result in results.values()] == [services, services]

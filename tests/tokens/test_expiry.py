@@ -32,7 +32,7 @@ SAID = (
 def test_a_run_is_told_how_long_its_token_lasts_against_its_own_eta(ending, caplog):
     caplog.set_level("INFO")
     ending(3600)
-    watch = expiry.Watch()
+    watch = expiry.ExpiryWatch()
     watch.update(None)
     watch.update(7200.0)
     watch.update(7100.0)

@@ -7,18 +7,18 @@ import pytest
 
 from sparkcv.errors import ClusterError
 from sparkcv.storage.hdfs import tokens
-from sparkcv.tokens.renewer import Keeper
-from sparkcv.tokens.store import Shelf
+from sparkcv.tokens.renewer import TokenRenewer
+from sparkcv.tokens.store import TokenStore
 from tests.tokens.made import Source, token
 
 
 def keeper(secured, source, shelf):
     (secured / "own").mkdir(mode=0o700)
-    return Keeper(source, str(secured / "own"), shelf)
+    return TokenRenewer(source, str(secured / "own"), shelf)
 
 
 def test_what_java_holds_is_put_for_this_process_and_on_the_shelf(secured):
-    held, shelf = token(), Shelf()
+    held, shelf = token(), TokenStore()
     other = tokens.Token("YARN_AM_RM_TOKEN", "rm", b"", b"nobody's business")
     source = Source([held, other])
     with keeper(secured, source, shelf) as one:
@@ -42,7 +42,7 @@ def test_what_java_holds_is_put_for_this_process_and_on_the_shelf(secured):
     ],
 )
 def test_old_tokens_are_not_waited_with(secured, old):
-    new, shelf = token(life_s=2000), Shelf()
+    new, shelf = token(life_s=2000), TokenStore()
     with keeper(secured, Source(old, [new]), shelf):
         assert tokens.parse(shelf.newest()[1]) == [new]
 
@@ -51,14 +51,14 @@ def test_tokens_for_other_services_stay_beside_the_new_ones(secured, monkeypatch
     others = [tokens.Token("kms-dt", "kms", b"", b"k"), tokens.Token("YARN_AM_RM_TOKEN", "rm", b"", b"master's")]
     (secured / "container_tokens").write_bytes(tokens.dump([token(issued_s=-900), *others]))
     monkeypatch.setenv(tokens.VARIABLE, str(secured / "container_tokens"))
-    with keeper(secured, Source([token(life_s=2000)]), Shelf()):
+    with keeper(secured, Source([token(life_s=2000)]), TokenStore()):
         held = tokens.load(os.environ[tokens.VARIABLE])
         assert [one.kind for one in held] == [tokens.HDFS_KIND, "kms-dt"]
     assert os.environ[tokens.VARIABLE] == str(secured / "container_tokens")
 
 
 def test_without_a_way_to_get_new_ones_the_old_ones_have_to_do(secured):
-    old, shelf = token(issued_s=-850), Shelf()
+    old, shelf = token(issued_s=-850), TokenStore()
     source = Source([old], [token()], has_keytab=False)
     with keeper(secured, source, shelf) as one:
         assert tokens.parse(shelf.newest()[1]) == [old]
@@ -66,7 +66,7 @@ def test_without_a_way_to_get_new_ones_the_old_ones_have_to_do(secured):
 
 
 def test_a_kdc_that_is_gone_is_told_and_tried_again(secured, caplog):
-    source, shelf = Source([], [token()]), Shelf()
+    source, shelf = Source([], [token()]), TokenStore()
     source.error = OSError("Connection refused\nCaused by: KrbException: Cannot contact the KDC")
     with keeper(secured, source, shelf) as one:
         assert one.failure == "KrbException: Cannot contact the KDC"
@@ -83,4 +83,4 @@ def test_a_kdc_that_is_gone_is_told_and_tried_again(secured, caplog):
 
 def test_more_than_a_frame_holds_is_refused(secured):
     with pytest.raises(ClusterError, match=r"take 40000 bytes, over the 36864 .*\.hadoopFileSystems"):
-        Shelf().put(bytes(40_000))
+        TokenStore().put(bytes(40_000))

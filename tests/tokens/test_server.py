@@ -11,7 +11,7 @@ import pytest
 from sparkcv.errors import ChannelError
 from sparkcv.storage.hdfs import tokens
 from sparkcv.tokens import server
-from sparkcv.tokens.store import shelf
+from sparkcv.tokens.store import token_store
 from tests.tokens.made import token
 
 TASK = """
@@ -37,14 +37,14 @@ print(json.dumps(now), flush=True)
 @pytest.fixture(autouse=True)
 def _empty_shelf():
     yield
-    shelf.clear()
+    token_store.clear()
 
 
 def test_a_task_has_the_newest_tokens_from_its_first_read_on(tmp_path):
-    shelf.put(tokens.dump([token("ha-hdfs:one")]))
+    token_store.put(tokens.dump([token("ha-hdfs:one")]))
     env = {key: value for key, value in os.environ.items() if key != tokens.VARIABLE}
     env |= {"PYTHONPATH": os.pathsep.join(sys.path), "LOCAL_DIRS": str(tmp_path)}
-    with server.Desk("127.0.0.1", "127.0.0.1") as opened:
+    with server.TokenServer("127.0.0.1", "127.0.0.1") as opened:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         with subprocess.Popen([sys.executable, "-c", TASK], env=env, **pipes) as process:
             process.stdin.write(json.dumps([opened.place.driver, opened.place.secret.hex()]) + "\n")
@@ -52,7 +52,7 @@ def test_a_task_has_the_newest_tokens_from_its_first_read_on(tmp_path):
             service, mode, path = json.loads(process.stdout.readline())
             assert (service, mode) == ("ha-hdfs:one", 0o600)
             assert path.startswith(str(tmp_path))
-            shelf.put(tokens.dump([token("ha-hdfs:two")]))
+            token_store.put(tokens.dump([token("ha-hdfs:two")]))
             assert json.loads(process.stdout.readline()) == ["ha-hdfs:two", 0o600, path]
         assert process.returncode == 0
         assert not os.path.exists(path)  # it is gone with the process
@@ -66,7 +66,7 @@ def test_where_there_are_no_tokens_there_is_no_desk_and_work_is_as_it_was():
     def work(index):
         yield index
 
-    with server.Desk("127.0.0.1", "127.0.0.1") as opened:
+    with server.TokenServer("127.0.0.1", "127.0.0.1") as opened:
         assert opened.place is None
         assert server.with_tokens(opened.place, work) is work
         server.enter(opened.place)

@@ -11,7 +11,7 @@ from sparkcv.errors import DataError, FullError, StorageError, UnavailableError
 from sparkcv.inputs.meter import Meter
 from sparkcv.rundir import checkpoint
 from sparkcv.train import hooks
-from sparkcv.train.record import Record
+from sparkcv.train.record import RunRecord
 
 pytestmark = pytest.mark.tensorflow
 
@@ -190,7 +190,7 @@ def test_a_stop_after_the_target_is_no_interruption(graph):
 
 def test_the_status_goes_out_at_the_first_step_and_the_end(graph):
     sent = []
-    hook = hooks.Report({"step": graph.step, "loss": graph.loss}, lambda: {"bound": "compute"}, sent.append)
+    hook = hooks.ReportProgress({"step": graph.step, "loss": graph.loss}, lambda: {"bound": "compute"}, sent.append)
     graph.run(hook, steps=5)
     assert sent == [
         {"step": 1, "loss": 1.0, "bound": "compute"},
@@ -201,7 +201,7 @@ def test_the_status_goes_out_at_the_first_step_and_the_end(graph):
 
 def test_no_status_goes_out_without_a_step(graph):
     sent = []
-    graph.run(hooks.Report({"step": graph.step}, dict, sent.append), steps=0)
+    graph.run(hooks.ReportProgress({"step": graph.step}, dict, sent.append), steps=0)
     assert sent == []
 
 
@@ -211,7 +211,7 @@ def record(graph, tmp_path, run_url, **more):
     meter.step((1, 8), (60, 80), (2, 2))
     fetches = {"step": graph.step, "loss": graph.loss, "learning_rate": tf.constant(0.5)}
     settings = {"every_steps": 4, "summary_op": None, "summaries_s": 1000.0, **more}
-    return Record(fetches, meter, str(tmp_path / "scratch"), run_url, **settings)
+    return RunRecord(fetches, meter, str(tmp_path / "scratch"), run_url, **settings)
 
 
 def events(run_url, tmp_path):

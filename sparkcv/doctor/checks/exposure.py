@@ -7,14 +7,14 @@ graph to run. Only the network can keep strangers away, and whether it does is f
 from collections.abc import Iterator
 
 from sparkcv.doctor.facts import Facts
-from sparkcv.doctor.finding import FAIL, OK, WARNING, Finding, Place
+from sparkcv.doctor.finding import FAIL, OK, WARNING, Finding, Location
 
 __all__ = ["ACKNOWLEDGED", "check"]
 
 ACKNOWLEDGED = "spark.sparkcv.allowUnauthenticatedGrpc"
 
 _CHECK = "grpc"
-_ROLES = Place("TensorFlow")
+_ROLES = Location("TensorFlow")
 _LOOPBACK = ("127.", "localhost", "::1", "[::1]")
 _OPEN = "gRPC between roles is neither authenticated nor encrypted"
 

@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterator
 
 from sparkcv.doctor.facts import Facts, Login
-from sparkcv.doctor.finding import FAIL, OK, WARNING, Finding, Place
+from sparkcv.doctor.finding import FAIL, OK, WARNING, Finding, Location
 
 __all__ = ["check"]
 
 _CHECK = "login"
-_HDFS, _YARN, _KDC = Place("HDFS"), Place("YARN"), Place("KDC")
+_HDFS, _YARN, _KDC = Location("HDFS"), Location("YARN"), Location("KDC")
 _MOST_SKEW_S, _SKEW_S = 300.0, 60.0
 _PRIVACY = "auth-conf"
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 from sparkcv.doctor.facts import Facts
-from sparkcv.doctor.finding import OK, WARNING, Finding, Place
+from sparkcv.doctor.finding import OK, WARNING, Finding, Location
 
 __all__ = ["check"]
 
 _CHECK = "security"
-_SPARK, _HDFS = Place("Spark"), Place("HDFS")
+_SPARK, _HDFS = Location("Spark"), Location("HDFS")
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -84,5 +84,5 @@ def _hdfs(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _said(place: Place, is_on: bool, well: str, otherwise: str, knob: str) -> Finding:
+def _said(place: Location, is_on: bool, well: str, otherwise: str, knob: str) -> Finding:
     return Finding(_CHECK, place, OK, well) if is_on else Finding(_CHECK, place, WARNING, otherwise, knob)

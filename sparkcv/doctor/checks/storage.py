@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from sparkcv.doctor.facts import Facts, Machine, Step
-from sparkcv.doctor.finding import DRIVER, FAIL, OK, Finding, Place, quantity
+from sparkcv.doctor.finding import DRIVER, FAIL, OK, Finding, Location, quantity
 
 __all__ = ["check"]
 
@@ -45,7 +45,7 @@ def _dataset(facts: Facts) -> str:
     )
 
 
-def _steps(check_name: str, place: Place, steps: Sequence[Step]) -> Iterator[Finding]:
+def _steps(check_name: str, place: Location, steps: Sequence[Step]) -> Iterator[Finding]:
     if not steps:
         return
     done = ", ".join(step.name for step in steps)

@@ -1,21 +1,21 @@
 """What is scored, as data: parts of a frozen input list, which any task reads on its own.
 
-A :class:`Part` is a range of rows of one stored file. The driver lists parts, never rows: :func:`find_input` freezes
-the input, :func:`split` deals it out to tasks, and in a task :func:`read_ids` and :func:`read_rows` give the same ids
-in the same order however often they are called. Three kinds of input, one module each: ``pictures`` (a tree of
+An :class:`InputPart` is a range of rows of one stored file. The driver lists parts, never rows: :func:`find_input`
+freezes the input, :func:`split` deals it out to tasks, and in a task :func:`read_ids` and :func:`read_rows` give the
+same ids in the same order however often they are called. Three kinds of input, one module each: ``pictures`` (a tree of
 files), ``records`` (TFRecord shards), ``table`` (Parquet).
 """
 
 from sparkcv.predict.rows.finding import InputFiles, find_input
 from sparkcv.predict.rows.loading import MAX_PICTURE_BYTES, load
-from sparkcv.predict.rows.parts import Part, Row, count_rows, num_pieces, split
+from sparkcv.predict.rows.parts import InputPart, InputRow, count_rows, num_pieces, split
 from sparkcv.predict.rows.reading import count_part, list_parts, read_ids, read_rows
 
 __all__ = [
     "InputFiles",
+    "InputPart",
+    "InputRow",
     "MAX_PICTURE_BYTES",
-    "Part",
-    "Row",
     "count_part",
     "count_rows",
     "find_input",

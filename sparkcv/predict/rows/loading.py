@@ -2,12 +2,12 @@
 
 from sparkcv import storage
 from sparkcv.errors import AccessError, MissingFileError, StorageError
-from sparkcv.predict.rows.parts import Row
+from sparkcv.predict.rows.parts import InputRow
 
 MAX_PICTURE_BYTES = 1 << 28
 
 
-def load(row: Row) -> bytes | str:
+def load(row: InputRow) -> bytes | str:
     """Return the picture's bytes, or why it is rejected.
 
     A file that is gone, denied, a folder or larger than :data:`MAX_PICTURE_BYTES` is that row's own fault. A store

@@ -10,7 +10,7 @@ _PIECES_A_SLOT = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class InputPart:
     """The rows ``[start, stop)`` of one stored file.
 
     Attributes:
@@ -47,13 +47,13 @@ class Part:
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
-    def from_json(cls, line: str) -> "Part":
+    def from_json(cls, line: str) -> "InputPart":
         """Read what :meth:`to_json` gave."""
         return cls(**json.loads(line))
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class InputRow:
     """One picture to score; exactly one of ``data``, ``url`` and ``reason`` is set.
 
     Attributes:
@@ -71,7 +71,7 @@ class Row:
     filename: str | None = None
 
 
-def count_rows(parts: Iterable[Part]) -> int:
+def count_rows(parts: Iterable[InputPart]) -> int:
     """Rows of counted parts together."""
     return sum(part.num_rows for part in parts)
 
@@ -82,10 +82,10 @@ def num_pieces(num_rows: int, num_slots: int, batch_size: int) -> int:
     return max(1, min(wanted, -(-num_rows // batch_size)))
 
 
-def split(parts: Sequence[Part], count: int) -> list[list[Part]]:
+def split(parts: Sequence[InputPart], count: int) -> list[list[InputPart]]:
     """Deal rows out to ``count`` pieces, equal to one row and in the input's order; a piece may span files."""
     total = count_rows(parts)
-    pieces: list[list[Part]] = [[] for _ in range(count)]
+    pieces: list[list[InputPart]] = [[] for _ in range(count)]
     piece, at = 0, 0
     for part in parts:
         start, stop = part.start, part.start + part.num_rows

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from sparkcv import storage
 from sparkcv.predict.rows.finding import InputFiles
-from sparkcv.predict.rows.parts import Part, Row
+from sparkcv.predict.rows.parts import InputPart, InputRow
 
 KIND = "pictures"
 
@@ -21,7 +21,7 @@ _ROWS_A_GROUP = 1 << 10
 _SCHEMA = pa.schema([pa.field("id", pa.string(), False), pa.field("url", pa.binary(), False)])
 
 
-def freeze(files: InputFiles, list_url: str) -> Iterator[Part]:
+def freeze(files: InputFiles, list_url: str) -> Iterator[InputPart]:
     """Write the lists into the folder ``list_url`` and yield a part for each, its size in rows known."""
     batch: list[tuple[str, bytes]] = []
     count = 0
@@ -34,29 +34,29 @@ def freeze(files: InputFiles, list_url: str) -> Iterator[Part]:
         yield _write(batch, list_url, count)
 
 
-def read_ids(part: Part) -> Iterator[str]:
+def read_ids(part: InputPart) -> Iterator[str]:
     """Yield the ids of a part."""
     for ids, _ in _read(part, ["id"]):
         yield from ids.to_pylist()
 
 
-def read_rows(part: Part) -> Iterator[Row]:
+def read_rows(part: InputPart) -> Iterator[InputRow]:
     """Yield the rows of a part, their pictures still in storage."""
     for ids, urls in _read(part, ["id", "url"]):
         for name, url in zip(ids.to_pylist(), urls.to_pylist(), strict=True):
-            yield Row(name, url=url.decode("utf-8", "surrogateescape"))
+            yield InputRow(name, url=url.decode("utf-8", "surrogateescape"))
 
 
-def _write(batch: Iterable[tuple[str, bytes]], list_url: str, number: int) -> Part:
+def _write(batch: Iterable[tuple[str, bytes]], list_url: str, number: int) -> InputPart:
     ids, urls = zip(*batch, strict=True)
     table = pa.table([pa.array(ids, pa.string()), pa.array(urls, pa.binary())], schema=_SCHEMA)
     url = storage.join(list_url, f"pictures-{number:06d}.parquet")
     with storage.open_write(url) as sink:
         pq.write_table(table, sink, row_group_size=_ROWS_A_GROUP)
-    return Part(KIND, url, "", 0, table.num_rows, 0)
+    return InputPart(KIND, url, "", 0, table.num_rows, 0)
 
 
-def _read(part: Part, columns: list[str]) -> Iterator[tuple[pa.Array, pa.Array]]:
+def _read(part: InputPart, columns: list[str]) -> Iterator[tuple[pa.Array, pa.Array]]:
     """Yield id and last column of the row groups that the part touches, cut to it."""
     with storage.open_read(part.url) as source, pq.ParquetFile(source) as file:
         for group in range(part.start // _ROWS_A_GROUP, -(-(part.stop or 0) // _ROWS_A_GROUP)):

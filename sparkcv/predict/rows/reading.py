@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 
 from sparkcv.predict.rows import pictures, records, table
 from sparkcv.predict.rows.finding import InputFiles
-from sparkcv.predict.rows.parts import Part, Row
+from sparkcv.predict.rows.parts import InputPart, InputRow
 
 
 def list_parts(
     files: InputFiles, list_url: str, *, input_column: str | None = None, id_column: str | None = None
-) -> list[Part]:
+) -> list[InputPart]:
     """Freeze an input into parts; shards without a manifest come uncounted, see :func:`count_part`.
 
     Args:
@@ -25,22 +25,22 @@ def list_parts(
     return list(table.freeze(files, input_column, id_column))
 
 
-def count_part(part: Part) -> int:
+def count_part(part: InputPart) -> int:
     """Count the rows of a shard that has no manifest, by reading it."""
     return records.count(part)
 
 
-def read_ids(part: Part) -> Iterator[str]:
+def read_ids(part: InputPart) -> Iterator[str]:
     """Yield the ids of a counted part, in order."""
     return _READERS[part.kind][0](part)
 
 
-def read_rows(part: Part) -> Iterator[Row]:
+def read_rows(part: InputPart) -> Iterator[InputRow]:
     """Yield the rows of a counted part: the ids of :func:`read_ids`, in the same order."""
     return _READERS[part.kind][1](part)
 
 
-_READERS: dict[str, tuple[Callable[[Part], Iterator[str]], Callable[[Part], Iterator[Row]]]] = {
+_READERS: dict[str, tuple[Callable[[InputPart], Iterator[str]], Callable[[InputPart], Iterator[InputRow]]]] = {
     pictures.KIND: (pictures.read_ids, pictures.read_rows),
     records.KIND: (records.read_ids, records.read_rows),
     table.KIND: (table.read_ids, table.read_rows),

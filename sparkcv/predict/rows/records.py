@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from sparkcv import storage
 from sparkcv.errors import ShardError
 from sparkcv.predict.rows.finding import InputFiles
-from sparkcv.predict.rows.parts import Part, Row
+from sparkcv.predict.rows.parts import InputPart, InputRow
 from sparkcv.records import tfrecord
 from sparkcv.records.manifest import Manifest, read_manifest
 from sparkcv.records.mapped import mapped
@@ -22,7 +22,7 @@ KIND = "records"
 _ENCODED, _FILENAME = "image/encoded", "image/filename"
 
 
-def freeze(files: InputFiles) -> Iterator[Part]:
+def freeze(files: InputFiles) -> Iterator[InputPart]:
     """Yield one part a shard: counted where a ``manifest.json`` lies beside it, else with ``stop`` None.
 
     Raises ShardError for a shard whose size is not as its manifest says.
@@ -34,22 +34,22 @@ def freeze(files: InputFiles) -> Iterator[Part]:
             manifests[folder] = read_manifest(folder)
         count = _count(manifests[folder], entry.name, entry.size, entry.url)
         if count != 0:
-            yield Part(KIND, entry.url, files.name(entry), 0, count, entry.size)
+            yield InputPart(KIND, entry.url, files.name(entry), 0, count, entry.size)
 
 
-def count(part: Part) -> int:
+def count(part: InputPart) -> int:
     """Read a whole shard and count its records; a damaged place is one."""
     with _mapped(part) as data:
         good, bad = tfrecord.scan(data, part.name)
     return len(good) + len(bad)
 
 
-def read_ids(part: Part) -> Iterator[str]:
+def read_ids(part: InputPart) -> Iterator[str]:
     """Yield the ids of a part without reading the shard."""
     return (f"{part.name}:{ordinal}" for ordinal in range(part.start, part.stop or 0))
 
 
-def read_rows(part: Part) -> Iterator[Row]:
+def read_rows(part: InputPart) -> Iterator[InputRow]:
     """Yield the rows of a part; a damaged or missing record is a row with a reason.
 
     Raises ShardError if the shard is not as large as when it was listed.
@@ -60,24 +60,24 @@ def read_rows(part: Part) -> Iterator[Row]:
         for ordinal, name in zip(range(part.start, part.stop or 0), read_ids(part), strict=True):
             item = items[ordinal] if ordinal < len(items) else None
             if item is None:
-                yield Row(name, reason=f"lost: the shard gives {len(items)} records, wanted more")
+                yield InputRow(name, reason=f"lost: the shard gives {len(items)} records, wanted more")
             elif isinstance(item, BadRecord):
-                yield Row(name, reason=f"damaged record: {item.reason.removeprefix('record: ')}")
+                yield InputRow(name, reason=f"damaged record: {item.reason.removeprefix('record: ')}")
             else:
                 yield _row(name, bytes(item.payload))
 
 
-def _row(name: str, payload: bytes) -> Row:
+def _row(name: str, payload: bytes) -> InputRow:
     try:
         features = parse_features(payload)
     except ValueError as err:
-        return Row(name, reason=f"no tf.train.Example: {err}")
+        return InputRow(name, reason=f"no tf.train.Example: {err}")
     filename = _one(features.get(_FILENAME))
     encoded = _one(features.get(_ENCODED))
     text = None if filename is None else filename.decode("utf-8", "backslashreplace")
     if encoded is None:
-        return Row(name, reason=f"no picture: the Example has no {_ENCODED}", filename=text)
-    return Row(name, data=encoded, filename=text)
+        return InputRow(name, reason=f"no picture: the Example has no {_ENCODED}", filename=text)
+    return InputRow(name, data=encoded, filename=text)
 
 
 def _one(value: object) -> bytes | None:
@@ -97,7 +97,7 @@ def _count(manifest: Manifest | None, name: str, size: int, url: str) -> int | N
 
 
 @contextlib.contextmanager
-def _mapped(part: Part) -> Iterator[memoryview]:
+def _mapped(part: InputPart) -> Iterator[memoryview]:
     with mapped(part.url) as data:
         if data.nbytes != part.num_bytes:
             raise ShardError(f"{part.url!r} changed since it was listed: {data.nbytes} bytes, {part.num_bytes} then")

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from sparkcv import storage
 from sparkcv.errors import DataError, SparkcvError, UsageError
 from sparkcv.predict.rows.finding import InputFiles
-from sparkcv.predict.rows.parts import Part, Row
+from sparkcv.predict.rows.parts import InputPart, InputRow
 
 KIND = "table"
 
@@ -22,7 +22,7 @@ _ROWS_A_BATCH = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class Columns:
+class TableColumns:
     """What is read of a Parquet file; ``is_bytes`` tells whether ``data`` holds pictures or paths."""
 
     data: str
@@ -30,7 +30,7 @@ class Columns:
     id: str
 
 
-def choose_columns(schema: pa.Schema, input_column: str | None, id_column: str | None, where: str) -> Columns:
+def choose_columns(schema: pa.Schema, input_column: str | None, id_column: str | None, where: str) -> TableColumns:
     """Choose the columns to read, by name if not told: bytes before path, the path as id before ``id``.
 
     Raises UsageError that names the columns there are, for a column that is missing or of the wrong type.
@@ -55,17 +55,17 @@ def choose_columns(schema: pa.Schema, input_column: str | None, id_column: str |
             raise UsageError(f"{where!r} has no column path or id, it has {_told(schema)}; name one by --id_column")
     if not _is_id(schema.field(name).type):
         raise UsageError(f"{where!r}: column {name!r} is {schema.field(name).type}, wanted ids (string or integer)")
-    return Columns(data, _is_bytes(kind), name)
+    return TableColumns(data, _is_bytes(kind), name)
 
 
-def freeze(files: InputFiles, input_column: str | None, id_column: str | None) -> Iterator[Part]:
+def freeze(files: InputFiles, input_column: str | None, id_column: str | None) -> Iterator[InputPart]:
     """Yield one part a row group, from the files' footers.
 
     Raises:
         UsageError: as :func:`choose_columns`.
         DataError: a file is not Parquet, or its columns are of other types than the first file's.
     """
-    first: tuple[str, Columns, tuple[pa.DataType, pa.DataType]] | None = None
+    first: tuple[str, TableColumns, tuple[pa.DataType, pa.DataType]] | None = None
     for entry in files.entries():
         with _opened(entry.url) as file:
             schema, footer = file.schema_arrow, file.metadata
@@ -77,41 +77,41 @@ def freeze(files: InputFiles, input_column: str | None, id_column: str | None) -
                 count = footer.row_group(group).num_rows
                 if count:
                     name = f"{files.name(entry)}#{group}"
-                    yield Part(
+                    yield InputPart(
                         *(KIND, entry.url, name, 0, count, entry.size, group, columns.data, columns.id, files.root)
                     )
 
 
-def read_ids(part: Part) -> Iterator[str]:
+def read_ids(part: InputPart) -> Iterator[str]:
     """Yield the ids of a part; a row without one gets ``<file>#<row group>:<row>``."""
     for row, (name,) in enumerate(_read(part, [part.id_column]), part.start):
         yield _id(part, name, row)
 
 
-def read_rows(part: Part) -> Iterator[Row]:
+def read_rows(part: InputPart) -> Iterator[InputRow]:
     """Yield the rows of a part; a row without id, path or bytes is a row with a reason."""
     for row, (name, data) in enumerate(_read(part, [part.id_column, part.data_column]), part.start):
         yield _row(part, _id(part, name, row), name, data)
 
 
-def _row(part: Part, name: str, given: Any, data: Any) -> Row:
+def _row(part: InputPart, name: str, given: Any, data: Any) -> InputRow:
     if data is None:
-        return Row(name, reason=f"null: column {part.data_column!r} is null")
+        return InputRow(name, reason=f"null: column {part.data_column!r} is null")
     if given is None:
-        return Row(name, reason=f"null: column {part.id_column!r} is null")
+        return InputRow(name, reason=f"null: column {part.id_column!r} is null")
     if isinstance(data, bytes):
-        return Row(name, data=data)
+        return InputRow(name, data=data)
     if not data.strip() or "\0" in data:
-        return Row(name, reason=f"no path: {data!r}")
+        return InputRow(name, reason=f"no path: {data!r}")
     if "://" in data or data.startswith(("/", "file:/")):
         try:
-            return Row(name, url=storage.resolve(data))
+            return InputRow(name, url=storage.resolve(data))
         except UsageError as err:
-            return Row(name, reason=f"no path: {err}")
-    return Row(name, url=f"{part.base.rstrip('/')}/{data}")
+            return InputRow(name, reason=f"no path: {err}")
+    return InputRow(name, url=f"{part.base.rstrip('/')}/{data}")
 
 
-def _id(part: Part, name: Any, row: int) -> str:
+def _id(part: InputPart, name: Any, row: int) -> str:
     if name is None:
         return f"{part.name}:{row}"
     return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -127,7 +127,7 @@ def _values(column: pa.Array) -> list[Any]:
     return [None if value is None else value.decode("utf-8", "surrogateescape") for value in raw]
 
 
-def _read(part: Part, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+def _read(part: InputPart, columns: list[str]) -> Iterator[tuple[Any, ...]]:
     with _opened(part.url) as file:
         size = storage.size(part.url)
         if size != part.num_bytes:
@@ -156,7 +156,7 @@ def _opened(url: str) -> Iterator[Any]:
 
 
 def _check_same(
-    schema: pa.Schema, url: str, first_url: str, columns: Columns, wanted: tuple[pa.DataType, pa.DataType]
+    schema: pa.Schema, url: str, first_url: str, columns: TableColumns, wanted: tuple[pa.DataType, pa.DataType]
 ) -> None:
     for name, kind in zip((columns.data, columns.id), wanted, strict=True):
         if name not in schema.names:
@@ -165,7 +165,7 @@ def _check_same(
             raise DataError(f"{url!r}: column {name!r} is {schema.field(name).type}, in {first_url!r} it is {kind}")
 
 
-def _types(schema: pa.Schema, columns: Columns) -> tuple[pa.DataType, pa.DataType]:
+def _types(schema: pa.Schema, columns: TableColumns) -> tuple[pa.DataType, pa.DataType]:
     return schema.field(columns.data).type, schema.field(columns.id).type
 
 

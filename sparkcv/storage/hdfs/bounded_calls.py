@@ -16,7 +16,7 @@ from typing import Any
 _IDLE_S = 5.0
 
 
-class Ticket:
+class PendingCall:
     """A call under way; after ``wait`` said yes it holds its ``result`` or its ``error``.
 
     ``beat_s`` is when it began, or last said by ``beat`` that it goes on.
@@ -48,9 +48,9 @@ class _Workers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._idle: list[queue.SimpleQueue[Ticket]] = []
+        self._idle: list[queue.SimpleQueue[PendingCall]] = []
 
-    def submit(self, ticket: Ticket) -> None:
+    def submit(self, ticket: PendingCall) -> None:
         with self._lock:
             inbox = self._idle.pop() if self._idle else None
         if inbox is None:
@@ -58,8 +58,8 @@ class _Workers:
             threading.Thread(target=self._serve, args=(inbox,), name="hdfs-call", daemon=True).start()
         inbox.put(ticket)
 
-    def _serve(self, inbox: queue.SimpleQueue[Ticket]) -> None:
-        ticket: Ticket | None = inbox.get()
+    def _serve(self, inbox: queue.SimpleQueue[PendingCall]) -> None:
+        ticket: PendingCall | None = inbox.get()
         while ticket is not None:
             ticket.run()
             ticket = None  # a result of many bytes must not stay until the next call
@@ -67,7 +67,7 @@ class _Workers:
                 self._idle.append(inbox)
             ticket = self._next(inbox)
 
-    def _next(self, inbox: queue.SimpleQueue[Ticket]) -> Ticket | None:
+    def _next(self, inbox: queue.SimpleQueue[PendingCall]) -> PendingCall | None:
         try:
             return inbox.get(timeout=_IDLE_S)
         except queue.Empty:
@@ -89,9 +89,9 @@ def beat() -> None:
         ticket.beat_s = time.monotonic()
 
 
-def submit(function: Callable[[], Any]) -> Ticket:
+def submit(function: Callable[[], Any]) -> PendingCall:
     """Start a call on another thread."""
-    ticket = Ticket(function)
+    ticket = PendingCall(function)
     _workers.submit(ticket)
     return ticket
 

@@ -17,11 +17,11 @@ from hdfs_native import Client
 from sparkcv.errors import AccessError, UnavailableError
 from sparkcv.storage.hadoop import load_conf, user_name
 from sparkcv.storage.hdfs import address, identity, tokens
-from sparkcv.storage.hdfs.bounded_calls import Ticket, submit
+from sparkcv.storage.hdfs.bounded_calls import PendingCall, submit
 from sparkcv.storage.hdfs.defaults import folder_mode, write_options
 from sparkcv.storage.hdfs.errors import CredentialError, KdcError, PassingError, explain
-from sparkcv.storage.hdfs.retry import TELL_EVERY_S, Outage, Patience, wait_s
-from sparkcv.storage.hdfs.sasl_probe import greet
+from sparkcv.storage.hdfs.retry import TELL_EVERY_S, Outage, Retry, wait_s
+from sparkcv.storage.hdfs.sasl_probe import probe
 from sparkcv.storage.translate import TroubleError
 
 _LEAST_TRY_S = 2.0
@@ -63,7 +63,7 @@ class Link:
         are given more time. ``again`` is called for every try but the first, which may have been carried out all the
         same; without it the call must be one that may be repeated. Raises TroubleError.
         """
-        patience = Patience(self.name, self._outages[changes])
+        patience = Retry(self.name, self._outages[changes])
         while True:
             client = self._connected(changes)
             ticket = self._wait_for(functools.partial(function, client), patience, self._most_s(changes, moves_data))
@@ -99,7 +99,7 @@ class Link:
         # DataNode dies may hang in hdfs-native for good, and must have time to begin again.
         return wait_s() / (2 if moves_data and not changes else 4)
 
-    def _wait_for(self, call: Callable[[], Any], patience: Patience, most_s: float) -> Ticket:
+    def _wait_for(self, call: Callable[[], Any], patience: Retry, most_s: float) -> PendingCall:
         """Wait for a call on another thread; one that does not go on is given up, and the clients with it."""
         limit_s = patience.limit_s(max(most_s, _LEAST_TRY_S))
         ticket = submit(call)
@@ -108,7 +108,7 @@ class Link:
                 with self._lock:
                     self._clients = {}
                     self._first += 1
-                given_up = Ticket(call)
+                given_up = PendingCall(call)
                 given_up.error = PassingError("does not answer", f"{_NOTHING} within {limit_s:.0f} s")
                 return given_up
             if time.monotonic() >= ticket.beat_s + TELL_EVERY_S:
@@ -118,7 +118,7 @@ class Link:
     def _refusal(self) -> TroubleError | None:
         """Return what a NameNode wants that hung up on a client without Kerberos; None if it is not that."""
         for namenode in self._address.namenodes.values():
-            greeting = greet(namenode)
+            greeting = probe(namenode)
             if greeting is not None and greeting.is_secured:
                 wants = "Kerberos and privacy" if greeting.is_encrypted else "Kerberos"
                 principal = identity.wanted_principal()

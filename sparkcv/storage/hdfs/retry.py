@@ -73,7 +73,7 @@ class Outage:
             return now_s - since_s if was_told and since_s is not None else None
 
 
-class Patience:
+class Retry:
     """The wait of one operation."""
 
     def __init__(self, store: str, outage: Outage) -> None:

@@ -10,7 +10,7 @@ import re
 import socket
 import struct
 
-__all__ = ["Greeting", "greet"]
+__all__ = ["SaslOffer", "probe"]
 
 _TIMEOUT_S = 3.0
 _MAX_BYTES = 1 << 16
@@ -24,7 +24,7 @@ _PRIVACY = "auth-conf"
 
 
 @dataclasses.dataclass(frozen=True)
-class Greeting:
+class SaslOffer:
     """What it asks.
 
     Attributes:
@@ -47,7 +47,7 @@ class Greeting:
         return self.protections == (_PRIVACY,)
 
 
-def greet(namenode: str) -> Greeting | None:
+def probe(namenode: str) -> SaslOffer | None:
     """Ask a NameNode, ``host:port``; None if it does not answer in this language or in time."""
     host, _, port = namenode.rpartition(":")
     message = bytes([len(_HEADER)]) + _HEADER + bytes([len(_NEGOTIATE)]) + _NEGOTIATE
@@ -60,7 +60,7 @@ def greet(namenode: str) -> Greeting | None:
         return None
     methods = tuple(dict.fromkeys(name.decode() for name in _METHOD.findall(answer)))
     found = _QOP.search(answer)
-    return Greeting(methods, tuple(found[1].decode().split(",")) if found else ())
+    return SaslOffer(methods, tuple(found[1].decode().split(",")) if found else ())
 
 
 def _exactly(sock: socket.socket, size: int) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from sparkcv.launchers import Seat
+from sparkcv.launchers import TaskSlot
 
 PATIENCE_S = 120
 
@@ -17,22 +17,22 @@ def _note(folder: str, name: str, text: str) -> None:
     part.rename(Path(folder, name))
 
 
-def exchange(folder: str, seat: Seat) -> None:
+def exchange(folder: str, seat: TaskSlot) -> None:
     _note(folder, f"seat-{seat.index}", ",".join(seat.exchange(f"seat {seat.index}")))
 
 
-def look_round(folder: str, seat: Seat) -> None:
+def look_round(folder: str, seat: TaskSlot) -> None:
     Path(seat.scratch_root, f"probe-{seat.index}").write_text("x")
     _note(folder, f"seat-{seat.index}", f"{seat.host}\n{seat.task}\n{seat.scratch_root}\n{seat.gpus!r}")
 
 
-def wait(folder: str, seat: Seat) -> None:
+def wait(folder: str, seat: TaskSlot) -> None:
     _note(folder, f"task-{seat.index}", seat.task)
     _note(folder, f"seat-{seat.index}", str(os.getpid()))
     time.sleep(PATIENCE_S)
 
 
-def raise_in_seat_1(folder: str, seat: Seat) -> None:
+def raise_in_seat_1(folder: str, seat: TaskSlot) -> None:
     _note(folder, f"task-{seat.index}", seat.task)
     _note(folder, f"seat-{seat.index}", str(os.getpid()))
     seat.exchange("all are here")

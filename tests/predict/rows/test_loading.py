@@ -3,34 +3,34 @@ import os
 import pytest
 
 from sparkcv.errors import StorageError
-from sparkcv.predict.rows import Row, load
+from sparkcv.predict.rows import InputRow, load
 
 
 def test_bytes_and_reasons_come_as_they_are():
-    assert load(Row("a", data=b"x")) == b"x"
-    assert load(Row("a", data=b"")) == b""
-    assert load(Row("a", reason="null: path")) == "null: path"
+    assert load(InputRow("a", data=b"x")) == b"x"
+    assert load(InputRow("a", data=b"")) == b""
+    assert load(InputRow("a", reason="null: path")) == "null: path"
 
 
 def test_a_file_is_read(tmp_path):
     (tmp_path / "a b#?.jpg").write_bytes(b"x")
-    assert load(Row("a", url=str(tmp_path / "a b#?.jpg"))) == b"x"
+    assert load(InputRow("a", url=str(tmp_path / "a b#?.jpg"))) == b"x"
 
 
 def test_a_row_whose_file_cannot_be_read_says_why(tmp_path):
-    assert load(Row("a", url=str(tmp_path / "none.jpg"))).startswith("missing")
-    assert load(Row("a", url=str(tmp_path))).startswith("no file: a folder")
+    assert load(InputRow("a", url=str(tmp_path / "none.jpg"))).startswith("missing")
+    assert load(InputRow("a", url=str(tmp_path))).startswith("no file: a folder")
     (tmp_path / "loop").symlink_to(tmp_path / "none")
-    assert load(Row("a", url=str(tmp_path / "loop"))).startswith("missing")
+    assert load(InputRow("a", url=str(tmp_path / "loop"))).startswith("missing")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_denied_file_says_so(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"x")
     (tmp_path / "a.jpg").chmod(0)
-    assert load(Row("a", url=str(tmp_path / "a.jpg"))).startswith("denied")
+    assert load(InputRow("a", url=str(tmp_path / "a.jpg"))).startswith("denied")
 
 
 def test_a_store_that_does_not_answer_is_no_fault_of_the_row():
     with pytest.raises(StorageError):
-        load(Row("a", url="nosuchscheme://host/a.jpg"))
+        load(InputRow("a", url="nosuchscheme://host/a.jpg"))

@@ -1,10 +1,10 @@
 import pytest
 
-from sparkcv.predict.rows import Part, count_rows, num_pieces, split
+from sparkcv.predict.rows import InputPart, count_rows, num_pieces, split
 
 
 def parts(*counts):
-    return [Part("records", f"/s{index}", f"s{index}", 0, count, 0) for index, count in enumerate(counts)]
+    return [InputPart("records", f"/s{index}", f"s{index}", 0, count, 0) for index, count in enumerate(counts)]
 
 
 def rows_of(pieces):
@@ -23,14 +23,14 @@ def test_pieces_hold_every_row_once_in_order_and_are_equal_to_one_row(counts, co
 
 
 def test_a_part_of_a_part_is_split_inside_itself():
-    part = Part("table", "/t", "t", 10, 16, 5, row_group=2, data_column="path", id_column="path", base="/b")
+    part = InputPart("table", "/t", "t", 10, 16, 5, row_group=2, data_column="path", id_column="path", base="/b")
     first, second = split([part], 2)
     assert [(p.start, p.stop, p.row_group, p.base) for p in first + second] == [(10, 13, 2, "/b"), (13, 16, 2, "/b")]
 
 
 def test_a_part_goes_through_json():
-    part = Part("pictures", "/päth\udcff", "n", 1, None, 3)
-    assert Part.from_json(part.to_json()) == part
+    part = InputPart("pictures", "/päth\udcff", "n", 1, None, 3)
+    assert InputPart.from_json(part.to_json()) == part
 
 
 @pytest.mark.parametrize(
