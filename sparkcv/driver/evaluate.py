@@ -14,6 +14,7 @@ from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import supervisor
 from sparkcv.config import EvalConfig
 from sparkcv.config.port_range import PortRange
+from sparkcv.doctor import estimate
 from sparkcv.driver.versions import versions
 from sparkcv.errors import CheckpointError, LabelError, StorageError, UsageError
 from sparkcv.evaluate import curves, events, history, metrics, part, report, sections
@@ -41,6 +42,16 @@ class EvalPlan:
     found: checkpoint.Found
     image_size: int
     train_dir: str
+
+    def session(self) -> session.SessionSpec:
+        """Return what the evaluation needs of Spark: an executor an evaluator."""
+        return session.SessionSpec(
+            "sparkcv eval",
+            num_executors=self.config.cluster_size or 1,
+            memory_mb=self.config.executor_memory_mb,
+            role_bytes=estimate.evaluator(self.config),
+            ports=PortRange.parse(self.config.port_range),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +131,7 @@ def prepare(config: EvalConfig) -> EvalPlan:
     return EvalPlan(config, dataset, found, image_size, config.train_dir or folder)
 
 
-def evaluate(spark: Any, plan: EvalPlan) -> EvalReport:
+def run(spark: Any, plan: EvalPlan) -> EvalReport:
     """Run the evaluators of ``plan`` on the executors of ``spark``, merge what they found and write the results.
 
     Raises:

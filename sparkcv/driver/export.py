@@ -11,6 +11,7 @@ from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import supervisor
 from sparkcv.config import ExportConfig
 from sparkcv.config.port_range import PortRange
+from sparkcv.doctor import estimate
 from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
 from sparkcv.launchers import Launcher
 from sparkcv.launchers.barrier import BarrierLauncher
@@ -20,12 +21,31 @@ from sparkcv.predict.export.task import ExportTask
 from sparkcv.records import labels
 from sparkcv.roles import Role
 from sparkcv.rundir import checkpoint
+from sparkcv.spark.session import SessionSpec
 
 PROGRAM = "sparkcv.programs.export:main"
 SCORES = "sparkcv.programs.try_model:main"
 
 _EXPORTER = Role("exporter", 0)
 _log = logs.get(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportPlan:
+    """An export that can start: what the exporter is asked to do."""
+
+    task: ExportTask
+
+    def session(self) -> SessionSpec:
+        """Return what the export needs of Spark: one executor."""
+        config = self.task.config
+        return SessionSpec(
+            "sparkcv export",
+            num_executors=1,
+            memory_mb=config.executor_memory_mb,
+            role_bytes=estimate.exporter(config.model_name),
+            ports=PortRange.parse(config.port_range),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +79,7 @@ class ExportReport:
         return "\n".join(f"{name:<12} {text}" for name, text in rows)
 
 
-def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportTask:
+def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     """Check flags, labels, checkpoint and target without Spark or TensorFlow.
 
     What a run's ``run.json`` beside the checkpoint tells fills flags that are not set: image size, preprocessing and,
@@ -82,48 +102,48 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportTask:
     if not may_replace:
         check_target(str(config.model_dir))
     found = checkpoint.locate(str(config.checkpoint_path))
-    run = _read_run(storage.parent(found.prefix_url))
-    trained = run.get("config") or {}
-    if run.get("model_name") not in (None, config.model_name):
+    told = _read_run(storage.parent(found.prefix_url))
+    trained = told.get("config") or {}
+    if told.get("model_name") not in (None, config.model_name):
         raise CheckpointError(
-            f"the checkpoint {found.prefix_url!r} is of {run['model_name']}, --model_name is {config.model_name}"
+            f"the checkpoint {found.prefix_url!r} is of {told['model_name']}, --model_name is {config.model_name}"
         )
     image_size = config.image_size or trained.get("train_image_size") or net.default_image_size
     preprocessing = config.preprocessing_name or trained.get("preprocessing_name") or net.preprocessing
     net.check_image_size(image_size)
-    names, where = _labels(config, run, found.prefix_url)
-    if run.get("num_classes") not in (None, len(names)):
+    names, where = _labels(config, told, found.prefix_url)
+    if told.get("num_classes") not in (None, len(names)):
         raise CheckpointError(
-            f"the checkpoint {found.prefix_url!r} was trained on {run['num_classes']} classes, {where} names"
+            f"the checkpoint {found.prefix_url!r} was trained on {told['num_classes']} classes, {where} names"
             f" {len(names)} with --labels_offset {config.labels_offset}; wanted the same number"
         )
     if trained.get("train_image_size") not in (None, image_size):
         _log.warning("--image_size %d: the net was trained at %d pixels", image_size, trained["train_image_size"])
     storage.check_writable(storage.parent(str(config.model_dir)))
     preprocessing = preprocess.get(preprocessing).name
-    return ExportTask(config, found, names, where, image_size, preprocessing, may_replace)
+    return ExportPlan(ExportTask(config, found, names, where, image_size, preprocessing, may_replace))
 
 
-def export(spark: Any, task: ExportTask) -> ExportReport:
-    """Run the exporter on an executor of ``spark``, and read the model that it published; see :func:`export_on`."""
-    return export_on(BarrierLauncher(spark), task)
+def run(spark: Any, plan: ExportPlan) -> ExportReport:
+    """Run the exporter on an executor of ``spark``, and read the model that it published; see :func:`run_on`."""
+    return run_on(BarrierLauncher(spark), plan)
 
 
-def export_on(launcher: Launcher, task: ExportTask, *, log_url: str = "") -> ExportReport:
+def run_on(launcher: Launcher, plan: ExportPlan, *, log_url: str = "") -> ExportReport:
     """Run the exporter with any launcher, and read the model that it published.
 
     Raises:
         RoleFailedError: the exporter died or reported an error; nothing was published.
         ModelError: what lies in ``model_dir`` is not what the exporter reported.
     """
-    config, started_s = task.config, time.monotonic()
+    config, started_s = plan.task.config, time.monotonic()
     url = str(config.model_dir)
     try:
         results = supervisor.supervise(
             launcher,
             PROGRAM,
             (_EXPORTER,),
-            task.to_params(),
+            plan.task.to_params(),
             on_status=_tell,
             start_timeout_s=config.start_timeout_s,
             log_url=log_url,

@@ -70,7 +70,7 @@ def run(launcher: Launcher, config: TrainConfig, found: Found) -> str:
         else:
             check(config)  # training may have taken days, in which somebody else came to use the folder
             export.sweep(url)  # what a driver that was killed left there
-            export.export_on(launcher, export.prepare(flags, may_replace=True), log_url=log_url)
+            export.run_on(launcher, export.prepare(flags, may_replace=True), log_url=log_url)
         digest = manifests.read_manifest(url).digest
         export.score_on(launcher, flags, digest, log_url=log_url)
     except SparkcvError as err:

@@ -14,6 +14,7 @@ from sparkcv.cluster import recovery, supervisor
 from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.config.train import STOCK_LAUNCHER
+from sparkcv.doctor import estimate
 from sparkcv.driver import completion, final_export
 from sparkcv.driver.progress import TrainProgress, newest_evaluation
 from sparkcv.driver.train_report import TrainReport, report_of
@@ -67,6 +68,18 @@ class TrainPlan:
     def is_finished(self) -> bool:
         """Whether nothing is left to do: trained, and exported if that was asked for."""
         return self.is_trained and self.is_exported
+
+    def session(self) -> session.SessionSpec | None:
+        """Return what the run needs of Spark, an executor a role; None where nothing is left to do."""
+        if self.is_finished:
+            return None
+        return session.SessionSpec(
+            "sparkcv train",
+            num_executors=self.config.num_roles,
+            memory_mb=self.config.executor_memory_mb,
+            role_bytes=estimate.largest(self.config, self.dataset)[1].likely,
+            ports=PortRange.parse(self.config.port_range),
+        )
 
 
 def prepare(config: TrainConfig) -> TrainPlan:
@@ -140,8 +153,10 @@ def _eval_dataset(config: TrainConfig) -> shards.Dataset | None:
         raise ShardError(f"--eval_split_name {config.eval_split_name}, which the evaluator reads: {err}") from err
 
 
-def train(spark: Any, plan: TrainPlan) -> TrainReport:
+def run(spark: Any, plan: TrainPlan) -> TrainReport:
     """Run the roles of ``plan`` on the executors of ``spark`` until the target, prove what they left, and export it.
+
+    A plan with nothing left to do is reported without Spark, which may be None then.
 
     Raises:
         ClusterError: the executors cannot hold the roles, or a role died; the message is the report.
@@ -150,10 +165,10 @@ def train(spark: Any, plan: TrainPlan) -> TrainReport:
         ModelError, StorageError: the export that was asked for failed.
     """
     if plan.is_finished:
-        return already_finished(plan)
+        return _already_finished(plan)
     plan = dataclasses.replace(plan, config=sized(plan.config, spark))
     kind = TfosLauncher if plan.config.launcher == STOCK_LAUNCHER else BarrierLauncher
-    return train_on(
+    return run_on(
         kind(spark),
         plan,
         lambda: doctor.check_start(spark, plan.config, plan.dataset),
@@ -161,7 +176,7 @@ def train(spark: Any, plan: TrainPlan) -> TrainReport:
     )
 
 
-def train_on(
+def run_on(
     launcher: Launcher,
     plan: TrainPlan,
     check_start: Callable[[], object] = lambda: None,
@@ -169,7 +184,7 @@ def train_on(
     application: str = "",
     hold: Callable[..., AbstractContextManager[lease.Lease]] = lease.held,
 ) -> TrainReport:
-    """Do what :func:`train` does with any launcher; ``check_start`` may refuse what its hosts cannot do.
+    """Do what :func:`run` does with any launcher; ``check_start`` may refuse what its hosts cannot do.
 
     ``application`` is Spark's name of it; ``hold`` gives the lease of the run folder.
     """
@@ -258,7 +273,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
     return report_of(config.train_dir, found, results, time.monotonic() - started_s)
 
 
-def already_finished(plan: TrainPlan) -> TrainReport:
+def _already_finished(plan: TrainPlan) -> TrainReport:
     """Report a run whose folder already holds a valid checkpoint at its target.
 
     Where the driver died before it could say so, ``status.json`` is made to agree and the folder is released.

@@ -107,7 +107,7 @@ def test_a_run_whose_export_lost_its_place_is_trained_and_failed(config, tmp_pat
     pathlib.Path(config.export_dir).mkdir()
     (pathlib.Path(config.export_dir) / "theirs.txt").write_text("theirs")
     with caplog.at_level(logging.ERROR, "sparkcv"), pytest.raises(FileExistsAlreadyError) as told:
-        train.train_on(LocalLauncher(1, []), plan)
+        train.run_on(LocalLauncher(1, []), plan)
     status = storage.read_json(f"{config.train_dir}/status.json")
     assert (status["state"], status["step"], status["reason"]) == ("failed", 7, str(told.value))
     assert "the run is trained to step 7, its export failed: the same command does only that again" in caplog.text
@@ -116,5 +116,5 @@ def test_a_run_whose_export_lost_its_place_is_trained_and_failed(config, tmp_pat
 
 def test_a_finished_run_whose_driver_died_before_it_said_so_says_so_when_asked_again(config, found, model, tmp_path):
     plan = train.TrainPlan(dataclasses.replace(config, max_number_of_steps=7), None, found)
-    assert "nothing was done" in str(train.already_finished(plan))
+    assert "nothing was done" in str(train.run(None, plan))
     assert storage.read_json(f"{config.train_dir}/status.json")["state"] == "finished"

@@ -40,7 +40,7 @@ def test_a_killed_executor_makes_a_new_generation_that_goes_on_is_evaluated_and_
     saboteur = threading.Thread(target=kill_executor)
     saboteur.start()
     try:
-        report = train.train(spark, plan)
+        report = train.run(spark, plan)
     finally:
         saboteur.join()
     assert 200 <= report.step <= 201

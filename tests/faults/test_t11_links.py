@@ -39,7 +39,7 @@ def test_links_that_are_cut_for_a_while_cost_no_restart(flags, caplog):
         return checkpoint.newest_step(url)
 
     with LinkedLauncher(3, [str(ROOT)], between=(0, 2)) as launcher:
-        running = threading.Thread(target=lambda: reports.append(train.train_on(launcher, plan)))
+        running = threading.Thread(target=lambda: reports.append(train.run_on(launcher, plan)))
         running.start()
         try:
             wait_for(lambda: {"worker:1"} & {one.role for one in told if "first step" in one.getMessage()}, "its step")

@@ -17,7 +17,7 @@ from sparkcv.cluster import supervisor
 from sparkcv.config import ScoreConfig, TrainConfig
 from sparkcv.config.flags import flag
 from sparkcv.driver import score, train
-from sparkcv.driver.job import run_job
+from sparkcv.driver.job import run_main
 from sparkcv.errors import PreemptedError
 from sparkcv.roles import roles
 from sparkcv.spark.session import spark_session
@@ -136,7 +136,7 @@ class _HeldScoring:
             date=DAY, batch_size=1, num_partitions=1, bad_image_budget=0.5, top_k=3,
         )  # fmt: skip
         try:
-            self._found.append(score.score(self._spark, score.prepare(flags)))
+            self._found.append(score.run(self._spark, score.prepare(flags)))
         except BaseException as err:  # noqa: BLE001 - go_on raises it
             self._found.append(err)
 
@@ -158,7 +158,7 @@ def _train(spark, config: TokenConfig) -> train.TrainReport:
         cluster_size=2,
         num_gpus=0,
     )
-    return train.train(spark, train.prepare(flags))
+    return train.run(spark, train.prepare(flags))
 
 
 def _score(spark, config: TokenConfig) -> object:
@@ -167,7 +167,7 @@ def _score(spark, config: TokenConfig) -> object:
         overwrite=True,
         top_k=3,
     )  # fmt: skip
-    return score.score(spark, score.prepare(flags))
+    return score.run(spark, score.prepare(flags))
 
 
 def _stopped(what, spark, config: TokenConfig) -> str:
@@ -179,4 +179,4 @@ def _stopped(what, spark, config: TokenConfig) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(TokenConfig, "token_job.py", work))
+    sys.exit(run_main(TokenConfig, "token_job.py", work))

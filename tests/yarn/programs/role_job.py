@@ -7,7 +7,7 @@ from sparkcv import storage
 from sparkcv.cluster import supervisor
 from sparkcv.cluster.recovery import RestartPolicy
 from sparkcv.config.flags import flag
-from sparkcv.driver.job import run_job
+from sparkcv.driver.job import run_main
 from sparkcv.errors import UsageError
 from sparkcv.roles import roles
 from sparkcv.spark.session import spark_session
@@ -48,4 +48,4 @@ def work(config: RoleConfig) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(RoleConfig, "role_job.py", work))
+    sys.exit(run_main(RoleConfig, "role_job.py", work))
