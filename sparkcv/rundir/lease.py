@@ -19,7 +19,7 @@ from sparkcv import logs, storage
 from sparkcv.errors import FileExistsAlreadyError, LeaseError, MissingFileError, SparkcvError, StorageError
 from sparkcv.rundir import lease_file
 from sparkcv.rundir.lease_file import Holder
-from sparkcv.rundir.lease_process import Life, look_at, this_process
+from sparkcv.rundir.process import Life, look_at, this_process
 
 __all__ = ["Lease", "Timing", "check", "fence", "held", "refuse_if_held"]
 
@@ -252,7 +252,7 @@ def _wait_until_free(run_url: str, timing: Timing) -> Holder | None:
     if found is None or not found.is_held:
         return found
     waited_s, looked_s = 0.0, time.monotonic()
-    while (life := look_at(found.process)) is Life.UNKNOWN and waited_s < timing.expiry_s:
+    while (life := look_at(found.process)) in (Life.UNKNOWN, Life.STOPPED) and waited_s < timing.expiry_s:
         if not waited_s:
             _log.warning(
                 "--train_dir %s is held by %s; waiting up to %.0f s to see whether that run goes on",

@@ -16,7 +16,8 @@ from typing import Any
 
 from sparkcv import storage
 from sparkcv.errors import LeaseError, MissingFileError, StorageError, UnavailableError
-from sparkcv.rundir.lease_process import Process
+from sparkcv.rundir.json_values import number, text
+from sparkcv.rundir.process import Process
 
 __all__ = ["Holder", "MAX_TOKEN", "newest", "remove_older", "tokens", "url_of"]
 
@@ -24,7 +25,6 @@ _SCHEMA = 1
 _NAME = re.compile(r"run\.lock\.([1-9][0-9]{0,15})")
 _ASIDE = re.compile(r"\.run\.lock\.([1-9][0-9]{0,15})\.tmp-[0-9a-f]+")
 _MAX_BYTES = 4096
-_MAX_CHARS = 200
 _NUM_READS = 3
 MAX_TOKEN = 10**15
 
@@ -84,7 +84,7 @@ def newest(run_url: str) -> Holder | None:
 
     Raises LeaseError if that is not a lock file of sparkcv, of which nothing is told but its name.
     """
-    for number in range(_NUM_READS):
+    for attempt in range(_NUM_READS):
         found = tokens(run_url)
         if not found:
             return None
@@ -93,7 +93,7 @@ def newest(run_url: str) -> Holder | None:
         except UnavailableError:
             raise
         except StorageError:  # its holder replaced it, or a higher one did, while it was read
-            if number == _NUM_READS - 1:
+            if attempt == _NUM_READS - 1:
                 raise
     return None
 
@@ -129,36 +129,17 @@ def _read(run_url: str, token: int) -> Holder:
 def _parse(value: Any, token: int) -> Holder:
     if value["schema"] != _SCHEMA or value["token"] != token:
         raise ValueError
-    process = value["process"]
     return Holder(
         token=token,
-        owner=_text(value["owner"]),
-        process=Process(
-            host=_text(process["host"]),
-            user=_text(process["user"]),
-            pid=_number(process["pid"], int),
-            machine=_text(process["machine"]),
-            born=_text(process["born"]),
-        ),
-        application=_text(value["application"]),
-        is_held=_number(value["is_held"], bool),
-        beat=_number(value["beat"], int),
-        since=_number(value["since"], float),
-        renewed=_number(value["renewed"], float),
-        has_restarted=_number(value["has_restarted"], bool),
+        owner=text(value["owner"]),
+        process=Process.from_json(value["process"]),
+        application=text(value["application"]),
+        is_held=number(value["is_held"], bool),
+        beat=number(value["beat"], int),
+        since=number(value["since"], float),
+        renewed=number(value["renewed"], float),
+        has_restarted=number(value["has_restarted"], bool),
     )
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _MAX_CHARS or not value.isprintable():
-        raise ValueError
-    return value
-
-
-def _number(value: Any, kind: Any) -> Any:
-    if type(value) is not kind or not 0 <= value < 2**53:  # a bool is an int to isinstance
-        raise ValueError
-    return value
 
 
 def _strange(url: str, why: str) -> LeaseError:

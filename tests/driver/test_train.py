@@ -11,7 +11,7 @@ from sparkcv.driver import train
 from sparkcv.errors import CheckpointError, ClusterError, LeaseError, UsageError
 from sparkcv.rundir import checkpoint, lease, lease_file
 from sparkcv.rundir.lease_file import Holder
-from sparkcv.rundir.lease_process import this_process
+from sparkcv.rundir.process import this_process
 from sparkcv.rundir.status import StatusFile
 from tests.contracts.local_launcher import LocalLauncher
 from tests.driver.unheld import Unheld

@@ -393,7 +393,7 @@ def test_what_is_not_there_cannot_be_located(tmp_path, run_url):
 
 SAVER = """
 import pathlib, sys
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint
 folder, run = pathlib.Path(sys.argv[1]), sys.argv[2]
 for step in range(int(sys.argv[3]), 10**9):
     prefix = folder / f"model.ckpt-{step}"
