@@ -10,7 +10,7 @@ from sparkcv import doctor, storage
 from sparkcv.config import DoctorConfig, TrainConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.driver import train
+from sparkcv.driver import train_plan
 from sparkcv.errors import SparkcvError, UnavailableError, UsageError
 from sparkcv.records.shards import Dataset
 from sparkcv.spark.session import SessionSpec
@@ -54,11 +54,11 @@ def prepare(config: DoctorConfig) -> DoctorPlan:
         dataset_dir=config.dataset_dir and storage.resolve(config.dataset_dir),
         checkpoint_path=config.checkpoint_path and storage.resolve(config.checkpoint_path),
     )
-    train.check_net(full)
+    train_plan.check_net(full)
     if not full.dataset_dir:
         return DoctorPlan(full)
     try:
-        return DoctorPlan(full, train.check_data(_training(full)).dataset)
+        return DoctorPlan(full, train_plan.check_data(_training(full)).dataset)
     except UsageError:
         raise
     except SparkcvError as err:
@@ -70,7 +70,7 @@ def run(spark: Any, plan: DoctorPlan) -> str:
 
     Raises SparkcvError if training would fail: in here, so that YARN hears of it before the session ends.
     """
-    config = train.sized(plan.config, spark)
+    config = train_plan.sized(plan.config, spark)
     report = doctor.examine(spark, config, plan.dataset, plan.complaints, is_answered=plan.is_answered)
     is_terminal = sys.stdout.isatty()
     columns = shutil.get_terminal_size((_COLUMNS, 0)).columns if is_terminal else _COLUMNS

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from sparkcv import logs, nets, preprocess, storage
@@ -12,6 +11,7 @@ from sparkcv.cluster import supervisor
 from sparkcv.config import ExportConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
+from sparkcv.driver.net_flags import check_image_size
 from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
 from sparkcv.launchers import Launcher
 from sparkcv.launchers.barrier import BarrierLauncher
@@ -20,7 +20,8 @@ from sparkcv.predict.export.target import check_target
 from sparkcv.predict.export.task import ExportTask
 from sparkcv.records import labels
 from sparkcv.roles import Role
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint, description
+from sparkcv.rundir.description import RunDescription
 from sparkcv.spark.session import SessionSpec
 
 PROGRAM = "sparkcv.programs.export:main"
@@ -102,23 +103,21 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     if not may_replace:
         check_target(str(config.model_dir))
     found = checkpoint.locate(str(config.checkpoint_path))
-    told = _read_run(storage.parent(found.prefix_url))
-    trained = told.get("config") or {}
-    if told.get("model_name") not in (None, config.model_name):
+    told = RunDescription.read(storage.parent(found.prefix_url)) or RunDescription()
+    if told.model_name not in (None, config.model_name):
         raise CheckpointError(
-            f"the checkpoint {found.prefix_url!r} is of {told['model_name']}, --model_name is {config.model_name}"
+            f"the checkpoint {found.prefix_url!r} is of {told.model_name}, --model_name is {config.model_name}"
         )
-    image_size = config.image_size or trained.get("train_image_size") or net.default_image_size
-    preprocessing = config.preprocessing_name or trained.get("preprocessing_name") or net.preprocessing
-    net.check_image_size(image_size)
+    preprocessing = config.preprocessing_name or told.preprocessing_name or net.preprocessing
+    image_size = check_image_size(config.model_name, preprocessing, config.image_size or told.train_image_size)
     names, where = _labels(config, told, found.prefix_url)
-    if told.get("num_classes") not in (None, len(names)):
+    if told.num_classes not in (None, len(names)):
         raise CheckpointError(
-            f"the checkpoint {found.prefix_url!r} was trained on {told['num_classes']} classes, {where} names"
+            f"the checkpoint {found.prefix_url!r} was trained on {told.num_classes} classes, {where} names"
             f" {len(names)} with --labels_offset {config.labels_offset}; wanted the same number"
         )
-    if trained.get("train_image_size") not in (None, image_size):
-        _log.warning("--image_size %d: the net was trained at %d pixels", image_size, trained["train_image_size"])
+    if told.train_image_size not in (None, image_size):
+        _log.warning("--image_size %d: the net was trained at %d pixels", image_size, told.train_image_size)
     storage.check_writable(storage.parent(str(config.model_dir)))
     preprocessing = preprocess.get(preprocessing).name
     return ExportPlan(ExportTask(config, found, names, where, image_size, preprocessing, may_replace))
@@ -201,14 +200,14 @@ def _tell(role: Role, status: dict[str, Any]) -> None:
     _log.info("%s: %s", role, status.get("doing", ""))
 
 
-def _labels(config: ExportConfig, run: Mapping[str, Any], prefix_url: str) -> tuple[tuple[str, ...], str]:
+def _labels(config: ExportConfig, told: RunDescription, prefix_url: str) -> tuple[tuple[str, ...], str]:
     """Return the model's class names, offset taken off, and where they were read."""
     if config.dataset_dir:
         names = labels.read_labels(config.dataset_dir)[config.labels_offset :]
         where = storage.join(config.dataset_dir, labels.FILE_NAME)
-    elif run.get("labels"):
-        names = tuple(str(name) for name in run["labels"])
-        where = storage.join(storage.parent(prefix_url), "run.json")
+    elif told.labels:
+        names = told.labels
+        where = storage.join(storage.parent(prefix_url), description.FILE_NAME)
     else:
         raise UsageError(
             f"--dataset_dir is missing: {storage.parent(prefix_url)!r} has no run.json that tells the labels; wanted"
@@ -217,11 +216,3 @@ def _labels(config: ExportConfig, run: Mapping[str, Any], prefix_url: str) -> tu
     if len(names) < 2:
         raise UsageError(f"{where!r} names {len(names)} classes with --labels_offset {config.labels_offset}; wanted 2")
     return names, where
-
-
-def _read_run(run_url: str) -> Mapping[str, Any]:
-    url = storage.join(run_url, "run.json")
-    value = storage.read_json(url) if storage.exists(url) else {}
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{url!r} is not the description of a run")
-    return value
