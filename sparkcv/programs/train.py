@@ -32,7 +32,7 @@ from sparkcv.programs import evaluator
 from sparkcv.records.assignment import Assignment, assign
 from sparkcv.records.shards import Dataset
 from sparkcv.roles import NodeContext
-from sparkcv.rundir import checkpoint, lease, restart
+from sparkcv.rundir import checkpoint, checkpoint_publication, lease, restart
 from sparkcv.train import hooks, saver, sessions, step, warmstart
 from sparkcv.train.record import RunRecord
 from sparkcv.train.replicas import Topology
@@ -122,7 +122,7 @@ class _Worker:
         """Clear away what an interrupted save left and fetch the newest valid checkpoint."""
         url = self._config.train_dir
         self._fence()
-        for name in checkpoint.clean(url):
+        for name in checkpoint_publication.clean(url):
             _log.warning("deleted %s, left by an interrupted save", storage.join(url, name))
         got = checkpoint.fetch_newest(url, self._ctx.scratch_dir)
         if got is None:

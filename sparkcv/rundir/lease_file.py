@@ -15,11 +15,11 @@ import time
 from typing import Any
 
 from sparkcv import storage
-from sparkcv.errors import LeaseError, MissingFileError, StorageError, UnavailableError
+from sparkcv.errors import FileExistsAlreadyError, LeaseError, MissingFileError, StorageError, UnavailableError
 from sparkcv.rundir.json_values import number, text
 from sparkcv.rundir.process import Process
 
-__all__ = ["Holder", "MAX_TOKEN", "newest", "remove_older", "tokens", "url_of"]
+__all__ = ["Holder", "MAX_TOKEN", "create", "newest", "remove_older", "tokens", "url_of"]
 
 _SCHEMA = 1
 _NAME = re.compile(r"run\.lock\.([1-9][0-9]{0,15})")
@@ -96,6 +96,21 @@ def newest(run_url: str) -> Holder | None:
             if attempt == _NUM_READS - 1:
                 raise
     return None
+
+
+def create(run_url: str, mine: Holder) -> bool:
+    """Make the lock file; tell whether it is ours, which it is not if another was faster, or is ahead by now."""
+    url = url_of(run_url, mine.token)
+    try:
+        storage.write_new(url, mine.to_bytes())
+    except (FileExistsAlreadyError, MissingFileError):  # the latter: one who is ahead cleared away what we had begun
+        return False
+    found = newest(run_url)
+    if found is not None and (found.token, found.owner) == (mine.token, mine.owner):
+        return True
+    if found is not None and found.token > mine.token:
+        storage.delete(url)  # we looked, were held up for a whole life of another run, and made an old one anew
+    return False
 
 
 def remove_older(run_url: str, token: int) -> None:

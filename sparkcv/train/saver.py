@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from sparkcv.errors import CheckpointError, DataError, FullError, StorageError
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint, checkpoint_publication
 
 __all__ = ["check_fits", "make_saver", "save"]
 
@@ -56,14 +56,16 @@ def save(
 
     Its step is the global step *in the file*: other workers go on while the chief writes. Raises DataError if a saved
     tensor holds NaN or infinity (nothing is published then), StorageError if this machine's disk or the run's storage
-    does not take it, FullError among them; and what ``fence`` raises, see ``checkpoint.publish``.
+    does not take it, FullError among them; and what ``fence`` raises, see ``checkpoint_publication.publish``.
     """
     local_dir = os.path.join(scratch_dir, "saving")
     shutil.rmtree(local_dir, ignore_errors=True)
     try:
         prefix, step, variables = _write(session, saver, scratch_dir, local_dir)
         told = {**(extra or {}), "variables": variables}
-        return checkpoint.publish(prefix, step, run_url, model_name=model_name, extra=told, keep=keep, fence=fence)
+        return checkpoint_publication.publish(
+            prefix, step, run_url, model_name=model_name, extra=told, keep=keep, fence=fence
+        )
     finally:
         shutil.rmtree(local_dir, ignore_errors=True)  # a save that failed must not hold this disk's room
 

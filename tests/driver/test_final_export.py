@@ -10,7 +10,7 @@ from sparkcv import storage
 from sparkcv.config import TrainConfig
 from sparkcv.driver import final_export, train
 from sparkcv.errors import FileExistsAlreadyError, UsageError
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint_publication
 from sparkcv.rundir.checkpoint import Found
 from tests.contracts.local_launcher import LocalLauncher
 from tests.inputs import data
@@ -101,7 +101,7 @@ def test_a_run_whose_export_lost_its_place_is_trained_and_failed(config, tmp_pat
     (tmp_path / "local").mkdir()
     for suffix in (".index", ".data-00000-of-00001"):
         (tmp_path / "local" / f"model.ckpt-7{suffix}").write_bytes(b"7")
-    checkpoint.publish(str(tmp_path / "local" / "model.ckpt-7"), 7, config.train_dir, model_name="lenet")
+    checkpoint_publication.publish(str(tmp_path / "local" / "model.ckpt-7"), 7, config.train_dir, model_name="lenet")
     plan = train.prepare(config)
     assert (plan.is_trained, plan.is_finished) == (True, False)
     pathlib.Path(config.export_dir).mkdir()

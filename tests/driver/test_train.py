@@ -9,7 +9,7 @@ from sparkcv import storage
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
 from sparkcv.errors import CheckpointError, ClusterError, LeaseError, UsageError
-from sparkcv.rundir import checkpoint, lease, lease_file
+from sparkcv.rundir import checkpoint, checkpoint_publication, lease, lease_file
 from sparkcv.rundir.lease_file import Holder
 from sparkcv.rundir.process import this_process
 from sparkcv.rundir.status import StatusFile
@@ -49,7 +49,7 @@ def publish(folder, run_url, step):
     prefix = folder / f"model.ckpt-{step}"
     for kind in ("index", "data-00000-of-00001"):
         (folder / f"{prefix.name}.{kind}").write_bytes(b"%d" % step * 100)
-    checkpoint.publish(str(prefix), step, run_url, model_name="lenet")
+    checkpoint_publication.publish(str(prefix), step, run_url, model_name="lenet")
 
 
 class Seen(ClusterError):

@@ -4,7 +4,7 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.errors import CheckpointError, LeaseError
-from sparkcv.rundir import checkpoint, lease
+from sparkcv.rundir import checkpoint_publication, lease
 from sparkcv.rundir.description import RunDescription
 from sparkcv.rundir.folder import RunFolder
 from sparkcv.rundir.status import RunStatus, StatusFile
@@ -30,7 +30,7 @@ def test_all_that_a_run_left_is_told(run_url, tmp_path):
         (tmp_path / "local" / f"model.ckpt-7.{kind}").write_bytes(b"x")
     with lease.held(run_url, application="application_1_1"):
         RunDescription(model_name="lenet").write(run_url)
-        found = checkpoint.publish(str(tmp_path / "local" / "model.ckpt-7"), 7, run_url, model_name="lenet")
+        found = checkpoint_publication.publish(str(tmp_path / "local" / "model.ckpt-7"), 7, run_url, model_name="lenet")
         StatusFile(run_url, 7).finish(7)
         with pytest.raises(LeaseError, match="is held by"):
             _ = RunFolder.inspect(run_url).holder
