@@ -164,7 +164,7 @@ def read_back(scores: pathlib.Path, pictures: pathlib.Path) -> Scores:
 
 
 def _rows(folder: pathlib.Path) -> list[dict[str, Any]]:
-    """The rows of a folder of Parquet files; none where there is no folder."""
+    """Return the rows of a folder of Parquet files; none where there is no folder."""
     import pyarrow.parquet as pq  # not needed by the driver's other jobs
 
     return list(pq.read_table(folder, partitioning=None).to_pylist()) if folder.exists() else []

@@ -58,7 +58,7 @@ def run_main(cls: type[Config], prog: str, work: Callable[[Config], object], arg
 
 @contextlib.contextmanager
 def _sigterm_raised() -> Iterator[None]:
-    """Raises PreemptedError for a SIGTERM outside of a run of roles, which handles its own."""
+    """Raise PreemptedError for a SIGTERM outside of a run of roles, which handles its own."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -82,7 +82,7 @@ def _failed(message: str, exit_code: int, *, may_retry: bool) -> int:
 
 @contextlib.contextmanager
 def _bugs_told_to_yarn(prog: str) -> Iterator[None]:
-    """Lets everything through; of a bug it tells YARN, which ends this process before Python shows its traceback."""
+    """Let every error through, and tell YARN of a bug: it ends this process before Python shows its traceback."""
     try:
         yield
     finally:

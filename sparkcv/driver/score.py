@@ -152,7 +152,7 @@ def run(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
 def _freeze(
     spark: SparkSession, plan: ScorePlan, staging: Staging, place: TokenServerAddress | None
 ) -> tuple[int, int]:
-    """Write down what is scored; returns pieces and rows."""
+    """Write down what is scored; return the numbers of pieces and rows."""
     config, slots = plan.config, spark.sparkContext.defaultParallelism
     parts = rows.list_parts(
         plan.files, staging.join(_LISTS), input_column=config.input_column, id_column=config.id_column
@@ -215,7 +215,7 @@ def _task(spark: SparkSession, plan: ScorePlan, staging: Staging, local: str) ->
 
 
 def _threads(spark: SparkSession) -> int:
-    """Threads of a task such that tasks x threads = cores: where executors share this machine, its cores divided."""
+    """Return a task's threads, so that tasks x threads = cores; executors that share this machine share its cores."""
     if spark.sparkContext.master.startswith("local"):
         return max(1, (os.cpu_count() or 1) // spark.sparkContext.defaultParallelism)
     return int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))

@@ -66,7 +66,7 @@ def run(spark: None, plan: TensorBoardPlan) -> str:
 
 
 def _tensorboard() -> tuple[Any, Any]:
-    """TensorBoard's modules, with the reader of its own."""
+    """Return TensorBoard's modules, set to use the reader of its own."""
     try:
         import tensorboard.compat
     except ImportError as err:

@@ -108,7 +108,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
     progress, login = TrainProgress(config.max_number_of_steps), expiry.ExpiryWatch()
 
     def params(generation: int) -> dict[str, Any]:
-        """What roles get; a token of their own fences a chief that was cut off and does not know yet."""
+        """Return what roles get; a token of their own fences a chief that was cut off and does not know yet."""
         token = held.advance() if generation else held.token
         given = {"config": configs.to_dict(config), "dataset": plan.dataset.to_dict(), "lease": token}
         return given | ({"eval_dataset": plan.eval_dataset.to_dict()} if plan.eval_dataset else {})

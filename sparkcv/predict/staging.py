@@ -33,7 +33,7 @@ def day_url(output_dir: str, date: str) -> str:
 
 
 def clean_up(output_dir: str) -> list[str]:
-    """Delete the staging folders of runs that are dead; returns their URLs. Those of living runs stay."""
+    """Delete the staging folders of runs that are dead, and return their URLs. Those of living runs stay."""
     try:
         entries = storage.list_dir(output_dir)
     except MissingFileError:

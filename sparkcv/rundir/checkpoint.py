@@ -52,7 +52,7 @@ def newest_valid(run_url: str) -> Found | None:
 def fetch_newest(run_url: str, scratch_dir: str) -> tuple[Found, str] | None:
     """Fetch the newest valid checkpoint: like ``newest_valid`` and ``fetch``, reading each byte once.
 
-    Returns what was found and its local prefix.
+    Return what was found and its local prefix.
     """
     return _newest(run_url, lambda found: fetch(found, scratch_dir))
 
@@ -101,7 +101,7 @@ def locate(url: str) -> Found:
 
 
 def fetch(found: Found, scratch_dir: str) -> str:
-    """Copy a checkpoint to this machine; returns the local prefix for TF.
+    """Copy a checkpoint to this machine, and return the local prefix for TF.
 
     Raises CheckpointError if the bytes that arrive are not those of the manifest.
     """
@@ -117,7 +117,7 @@ def fetch(found: Found, scratch_dir: str) -> str:
 
 
 def verify(found: Found) -> None:
-    """Read a published checkpoint back; raises CheckpointError unless its bytes are those of the manifest."""
+    """Read a published checkpoint back; raise CheckpointError unless its bytes are those of the manifest."""
     folder = storage.parent(found.prefix_url)
     for name, wanted in found.manifest["files"].items():
         url = storage.join(folder, name)

@@ -76,7 +76,7 @@ def publish(
 
 
 def clean(run_url: str) -> list[str]:
-    """Delete what interrupted saves left in a run's folder; returns the names. Only for the run's one writer."""
+    """Delete what interrupted saves left in a run's folder, and return the names. Only for the run's one writer."""
     sizes = listing.sizes_in(run_url)
     interrupted = listing.interrupted_in(sizes)
     gone = [name for name in sizes if _LEFTOVER.fullmatch(name) or listing.MARKER.fullmatch(name)]

@@ -67,23 +67,23 @@ class Lease:
         return mine.token
 
     def note(self, **values: Any) -> None:
-        """Let the lock file say more: ``application`` and ``has_restarted`` (see Holder); returns once it does."""
+        """Let the lock file say more: ``application`` and ``has_restarted`` (see Holder); return once it does."""
         with self._changed:
             self._mine = dataclasses.replace(self._mine, **values)
         self.confirm()
 
     def check(self) -> None:
-        """Raise LeaseError if the folder is known to be another's by now; returns at once."""
+        """Raise LeaseError if the folder is known to be another's by now; return at once."""
         if self._lost is not None:
             raise self._lost
 
     def fence(self) -> None:
-        """As ``check``, after a look at the folder, however long the storage takes to answer."""
+        """Do what ``check`` does, after a look at the folder, however long the storage takes to answer."""
         with self._writing:  # not while the token is changed
             check(self._run_url, self._mine.token)
 
     def confirm(self) -> None:
-        """As ``check``, after a look at the folder, if the storage answers within seconds."""
+        """Do what ``check`` does, after a look at the folder, if the storage answers within seconds."""
         with self._changed:
             wanted, self._is_due = self._num_begun + 1, True
             self._changed.notify_all()
@@ -119,7 +119,7 @@ class Lease:
                 self._changed.notify_all()
 
     def _renew(self, mine: Holder) -> LeaseError | None:
-        """Write the lock file anew; returns the error of a folder that is another's. What else fails is tried again."""
+        """Write the lock file anew; return the error of a folder that is another's. What else fails is tried again."""
         try:
             check(self._run_url, mine.token)
             storage.write_bytes(lease_file.url_of(self._run_url, mine.token), mine.to_bytes())

@@ -43,7 +43,7 @@ def refuse_lost(run_url: str) -> None:
 
 
 def set_aside(run_url: str) -> str | None:
-    """Move all that a run leaves to ``before-restart-<UTC time>/`` in its folder; returns that URL, None if empty.
+    """Move all that a run leaves to ``before-restart-<UTC time>/`` in its folder; return that URL, None if empty.
 
     Only for the run's one owner. The oldest checkpoints go first and the pointer last: a run that is killed in this
     resumes from the newest, or is refused.

@@ -99,14 +99,14 @@ class StatusFile:
         self._write()
 
     def step(self, step: int, note: str | None = None, saved: int = 0) -> None:
-        """Note progress, and what is amiss; returns at once. A failed write is logged, as the run itself is well."""
+        """Note progress, and what is amiss; return at once. A failed write is logged, as the run itself is well."""
         is_news = note != self._status["note"]
         self._status.update(step=max(step, self._status["step"]), saved=max(saved, self._status["saved"]), note=note)
         if is_news or time.monotonic() - self._written_s >= self._interval_s:
             self._write_beside()
 
     def restarted(self, reason: str) -> None:
-        """Count a restart of roles; returns at once."""
+        """Count a restart of roles; return at once."""
         self._status["restarts"] += 1
         self._status["last_restart"] = {"reason": reason, "at": time.time()}
         self._write_beside()
@@ -133,7 +133,7 @@ class StatusFile:
             _log.warning("status.json was not updated: %s did not take it in %.0f s", self._url, _LAST_WORD_S)
 
     def _write_beside(self) -> threading.Thread:
-        """Write from another thread, unless one is at it already; returns that thread."""
+        """Write from another thread, unless one is at it already; return that thread."""
         if self._writer is None or not self._writer.is_alive():
             self._writer = threading.Thread(target=self._write_quietly, name="sparkcv-status", daemon=True)
             self._writer.start()
