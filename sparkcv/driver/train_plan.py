@@ -167,7 +167,7 @@ def describe(plan: TrainPlan) -> RunDescription:
 
 
 def _is_exported(config: TrainConfig, folder: RunFolder) -> bool:
-    """Tell whether nothing is left to export; a model may lie there that has not scored, which only the status tells."""
+    """Tell whether nothing is left to export; a model may lie there that never scored, which only the status tells."""
     return config.export_dir is None or (final_export.is_whole(config, folder.newest) and folder.is_finished)
 
 
