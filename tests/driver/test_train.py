@@ -162,6 +162,14 @@ def test_a_run_that_is_done_but_not_at_its_end_is_left_to_its_owner(config, run_
     assert not storage.exists(f"{run_url}/status.json")
 
 
+def test_spark_is_asked_for_an_executor_a_role_and_not_at_all_where_nothing_is_left_to_do(config, run_url, tmp_path):
+    spec = train.prepare(config(executor_memory_mb=700)).session()
+    assert (spec.app_name, spec.num_executors, spec.memory_mb) == ("sparkcv train", config().num_roles, 700)
+    assert spec.role_bytes > 2**29
+    publish(tmp_path, run_url, 50)
+    assert train.prepare(config()).session() is None
+
+
 def test_asking_again_writes_nothing_where_all_is_said(config, run_url, tmp_path):
     publish(tmp_path, run_url, 50)
     train.run(None, train.prepare(config()))
