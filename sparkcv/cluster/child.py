@@ -8,7 +8,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ import psutil
 from sparkcv import storage
 from sparkcv.cluster import process_tree
 from sparkcv.cluster.node import ORDER_SIGNAL, STACKS_SIGNAL
+from sparkcv.launchers.python_module import start_module
 from sparkcv.roles import Role
 
 __all__ = ["Child", "Placement"]
@@ -93,23 +93,20 @@ class Child:
         self._has_hung_up = False
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
-        command = [sys.executable, "-P", "-m", "sparkcv.cluster.node"]
-        command += ["--role", str(role), "--status_fd", str(theirs.fileno()), "--parent", str(os.getpid())]
+        words = ["--role", str(role), "--status_fd", str(theirs.fileno()), "--parent", str(os.getpid())]
         # A file, not a pipe: parameters of any size, and no moment in which the two wait for each other.
         with theirs, tempfile.TemporaryFile(dir=temporary_dir) as stdin:
             stdin.write(json.dumps(task).encode() + b"\n")
             stdin.write(place.payload)
             stdin.seek(0)
-            self._process = subprocess.Popen(
-                command,
+            self._process = start_module(
+                "sparkcv.cluster.node",
+                words,
+                _environment(temporary_dir, place) | _devices(role, gpus) | ({process_tree.MARK: mark} if mark else {}),
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=_environment(temporary_dir, place)
-                | _devices(role, gpus)
-                | ({process_tree.MARK: mark} if mark else {}),
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,
             )
         self.pid, self._mark = self._process.pid, mark
 
@@ -229,9 +226,8 @@ def _handles(pid: int, number: int) -> bool:
 
 
 def _environment(temporary_dir: str, place: Placement) -> dict[str, str]:
-    """This process's environment for the child, with the folders that *this* process imports from."""
+    """Return this process's environment for the child, without what is secret."""
     kept = {name: value for name, value in os.environ.items() if name not in _KEPT_BACK}
-    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
     # A program may go to another working folder: there, relative paths to an archive's libraries, to Hadoop's
     # configuration and to its tokens would lead nowhere.
     hadoop = storage.hadoop_environment()
@@ -239,7 +235,7 @@ def _environment(temporary_dir: str, place: Placement) -> dict[str, str]:
         absolute = (os.path.abspath(entry) for entry in libraries.split(os.pathsep) if entry)
         kept["LD_LIBRARY_PATH"] = os.pathsep.join(absolute)
     nets = {} if place.payload else _OF_OUR_NETS  # a function of the user's is to find Keras as TensorFlow has it
-    return _UNLESS_SET | kept | hadoop | _ALWAYS | nets | {"PYTHONPATH": path, "TMPDIR": temporary_dir}
+    return _UNLESS_SET | kept | hadoop | _ALWAYS | nets | {"TMPDIR": temporary_dir}
 
 
 def _devices(role: Role, gpus: Sequence[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from sparkcv.cluster import process_tree
+from sparkcv.launchers.python_module import start_module
 from sparkcv.spark import scratch
 
 __all__ = ["guarded", "main"]
@@ -29,22 +30,20 @@ def guarded(scratch_root: str) -> Iterator[str]:
     Raises OSError if the guard cannot be started.
     """
     mark = secrets.token_hex(8)
-    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
-    command = [sys.executable, "-P", "-m", "sparkcv.cluster.reaper"]
-    command += ["--agent", str(os.getpid()), "--mark", mark, "--scratch_root", scratch_root]
-    guard = subprocess.Popen(
-        command,
+    # In a session of its own: who kills the agent's whole process group must not kill the reaper.
+    reaper = start_module(
+        "sparkcv.cluster.reaper",
+        ["--agent", str(os.getpid()), "--mark", mark, "--scratch_root", scratch_root],
+        {name: value for name, value in os.environ.items() if "SECRET" not in name},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={name: value for name, value in os.environ.items() if "SECRET" not in name} | {"PYTHONPATH": path},
-        start_new_session=True,  # who kills the agent's whole process group must not kill its guard
     )
     try:
         yield mark
     finally:
-        guard.kill()  # the agent is there, and has done what the guard is for
-        guard.wait(_END_TIMEOUT_S)
+        reaper.kill()  # the agent is there, and has done what the reaper is for
+        reaper.wait(_END_TIMEOUT_S)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

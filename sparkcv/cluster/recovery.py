@@ -7,10 +7,11 @@ and its place along: then all roles are launched anew. Both have a budget, since
 import collections
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sparkcv import errors, logs
+from sparkcv.cluster.observer import RunObserver
 from sparkcv.cluster.state import RoleState
 from sparkcv.errors import ClusterError, MemoryExceededError, RoleFailedError, SparkcvError
 from sparkcv.roles import Role
@@ -19,15 +20,12 @@ __all__ = [
     "Backoff",
     "Budget",
     "GenerationLostError",
-    "OnRestart",
     "Recovery",
     "RestartPolicy",
     "is_final",
     "tell",
     "who_restarts",
 ]
-
-OnRestart = Callable[[str], None]
 
 WINDOW_S = 3600.0
 _FIRST_PAUSE_S = 0.5
@@ -105,11 +103,11 @@ class Backoff:
 class Recovery:
     """What a run has left of its budgets, over all of its generations, and how its roles are stepping."""
 
-    def __init__(self, policy: RestartPolicy, on_restart: OnRestart | None = None) -> None:
+    def __init__(self, policy: RestartPolicy, observer: RunObserver | None = None) -> None:
         self.policy = policy
         self.optional = Budget(max(policy.max_restarts, 1))
         self._restarts, self._generations = Budget(policy.max_restarts), Budget(policy.max_generations)
-        self._backoff, self._on_restart = Backoff(), on_restart
+        self._backoff, self._observer = Backoff(), observer or RunObserver()
         self._first: SparkcvError | None = None
         self._num_overruns = 0
         self._highest_step = 0
@@ -145,8 +143,7 @@ class Recovery:
         _log.warning(
             "starting %s in %.1f s, restart %d of %d in an hour", what, pause_s, budget.num_taken, budget.limit
         )
-        if self._on_restart is not None:
-            self._on_restart(str(error).partition("\n")[0])
+        self._observer.on_restart(str(error).partition("\n")[0])
         return pause_s
 
 

@@ -11,10 +11,10 @@ from sparkcv.channel.messages import Beat, End, Hello, Message, Reply
 from sparkcv.roles import Role
 from sparkcv.tokens.store import with_newest
 
-__all__ = ["News", "RoleState", "RunState"]
+__all__ = ["RoleState", "RoleUpdate", "RunState"]
 
 _TAIL_LINES = 40
-_MAX_NEWS_LINES = 2000  # a role, between two looks of the supervisor
+_MAX_UPDATE_LINES = 2000  # a role, between two looks of the supervisor
 
 
 @dataclasses.dataclass
@@ -54,7 +54,7 @@ class RoleState:
 
 
 @dataclasses.dataclass
-class News:
+class RoleUpdate:
     """What a role said since the supervisor looked last: its newest status, if new, and its log lines."""
 
     role: Role
@@ -76,7 +76,7 @@ class RunState:
         self._by_name = {str(role): role for role in roles}
         self._by_peer: dict[int, Role] = {}
         self._tails = {role: collections.deque[str](maxlen=_TAIL_LINES) for role in roles}
-        self._news: dict[Role, News] = {}
+        self._updates: dict[Role, RoleUpdate] = {}
         self._orders: dict[Role, Reply] = {}
         self._numbers = dict.fromkeys(roles, 0)  # of each agent's newest beat
 
@@ -132,12 +132,12 @@ class RunState:
         with self._changed:
             return [dataclasses.replace(seen, tail=tuple(self._tails[role])) for role, seen in self._seen.items()]
 
-    def take_news(self) -> list[News]:
+    def take_updates(self) -> list[RoleUpdate]:
         """What came since the last call."""
         with self._changed:
-            news = list(self._news.values())
-            self._news = {}
-            return news
+            update = list(self._updates.values())
+            self._updates = {}
+            return update
 
     def wait(self, timeout_s: float) -> None:
         """Returns when something has changed, or after ``timeout_s``."""
@@ -171,7 +171,7 @@ class RunState:
         if isinstance(message, Beat):
             self._note_beat(seen, message)
         elif isinstance(message, End) and message.attempt == seen.attempt and seen.end is None:
-            # Told again after a lost answer it is no news, and of a process that was replaced neither.
+            # Told again after a lost answer it is no update, and of a process that was replaced neither.
             seen.end, seen.end_s = message, time.monotonic()
             seen.is_running = seen.is_running or message.was_running  # a short life may end between two beats
             seen.peak_rss_bytes = max(seen.peak_rss_bytes, message.peak_rss_bytes)
@@ -182,7 +182,7 @@ class RunState:
             return
         self._numbers[seen.role] = max(beat.number, self._numbers[seen.role])
         seen.told_to_end = seen.told_to_end or beat.told_to_end
-        news = self._news.setdefault(seen.role, News(seen.role))
+        update = self._updates.setdefault(seen.role, RoleUpdate(seen.role))
         if beat.attempt == seen.attempt:
             seen.is_running = seen.is_running or beat.state == "running"
             seen.pid = beat.pid or seen.pid
@@ -190,7 +190,7 @@ class RunState:
             seen.rss_bytes = beat.rss_bytes
             seen.peak_rss_bytes = max(seen.peak_rss_bytes, beat.rss_bytes)
             self._tails[seen.role].extend(beat.lines)
-            news.status = beat.status if beat.status is not None else news.status
-        room = max(0, _MAX_NEWS_LINES - len(news.lines))
-        news.lines += beat.lines[:room]
-        news.num_dropped += beat.num_dropped + len(beat.lines[room:])
+            update.status = beat.status if beat.status is not None else update.status
+        room = max(0, _MAX_UPDATE_LINES - len(update.lines))
+        update.lines += beat.lines[:room]
+        update.num_dropped += beat.num_dropped + len(beat.lines[room:])

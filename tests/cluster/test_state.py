@@ -59,7 +59,7 @@ def test_the_same_agent_may_come_back_on_a_new_connection(board):
     assert worker(board).hung_up_s is not None
     board.received(2, HELLO)
     assert worker(board).hung_up_s is None
-    board.closed(1)  # late news of the old connection
+    board.closed(1)  # late update of the old connection
     assert worker(board).peer == 2
 
 
@@ -91,17 +91,17 @@ def test_orders_go_with_the_next_answer_and_the_first_stays(board):
     assert board.is_stopping(WORKER)
 
 
-def test_news_is_told_once_with_the_newest_status_and_all_lines(board):
+def test_update_is_told_once_with_the_newest_status_and_all_lines(board):
     board.received(1, HELLO)
     board.received(1, BEAT)
     board.received(1, dataclasses.replace(BEAT, status={"step": 2}, lines=["y"], num_dropped=5))
     board.received(1, dataclasses.replace(BEAT, status=None, lines=[]))
-    (news,) = board.take_news()
-    assert (news.role, news.status, news.lines, news.num_dropped) == (WORKER, {"step": 2}, ["x", "y"], 5)
-    assert board.take_news() == []
+    (update,) = board.take_updates()
+    assert (update.role, update.status, update.lines, update.num_dropped) == (WORKER, {"step": 2}, ["x", "y"], 5)
+    assert board.take_updates() == []
 
 
-def test_a_beat_that_comes_again_is_no_news_even_on_another_connection_and_after_a_restart(board):
+def test_a_beat_that_comes_again_is_no_update_even_on_another_connection_and_after_a_restart(board):
     first, second = (dataclasses.replace(BEAT, lines=[f"{at}"], num_dropped=1, number=at) for at in (1, 2))
     board.received(1, HELLO)
     board.received(1, first)
@@ -110,15 +110,15 @@ def test_a_beat_that_comes_again_is_no_news_even_on_another_connection_and_after
     board.order_restart([WORKER], "again")
     assert board.received(2, first).order == "restart"
     board.received(2, second)
-    (news,) = board.take_news()
-    assert (news.lines, news.num_dropped) == (["1", "2"], 2)
+    (update,) = board.take_updates()
+    assert (update.lines, update.num_dropped) == (["1", "2"], 2)
 
 
 def test_lines_that_nobody_fetches_are_bounded_and_counted(board):
     board.received(1, HELLO)
     for _ in range(50):
         board.received(1, dataclasses.replace(BEAT, lines=["x"] * 100))
-    (news,) = board.take_news()
-    assert len(news.lines) + news.num_dropped == 5000
-    assert len(news.lines) == 2000
+    (update,) = board.take_updates()
+    assert len(update.lines) + update.num_dropped == 5000
+    assert len(update.lines) == 2000
     assert len(worker(board).tail) == 40
