@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sparkcv.cluster.node import split_program
+from sparkcv.cluster.program import split_program
 from sparkcv.cluster.recovery import RestartPolicy
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import UsageError

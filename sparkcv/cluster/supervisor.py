@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sparkcv import storage
 from sparkcv.channel.control import Server, new_secret
-from sparkcv.cluster.agent import AgentTask, run_agent
+from sparkcv.cluster.agent import run_agent
+from sparkcv.cluster.agent_task import AgentTask
 from sparkcv.cluster.generation import Generation
 from sparkcv.cluster.monitor import Monitor
 from sparkcv.cluster.observer import RunObserver

@@ -72,8 +72,8 @@ def test_expected_of_stock_a_killed_node_is_no_news_and_its_status_outlives_a_fa
     launcher = TfosLauncher(barrier_spark)
     launch = launcher.launch("waiting", 2, functools.partial(bodies.wait, str(tmp_path)))
     try:
-        wait_until(lambda: len(list(tmp_path.glob("seat-*"))) == 2 or launch.is_over(), "seating")
-        pid = int((tmp_path / "seat-1").read_text())
+        wait_until(lambda: len(list(tmp_path.glob("slot-*"))) == 2 or launch.is_over(), "seating")
+        pid = int((tmp_path / "slot-1").read_text())
         os.kill(psutil.Process(pid).parent().ppid(), signal.SIGKILL)
         wait_until(lambda: launch.seating.fault, "our news")
         assert launch.seating.faulty_seat == 1
