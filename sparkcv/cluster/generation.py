@@ -37,7 +37,7 @@ class Generation:
 
     @property
     def services(self) -> frozenset[str]:
-        """The jobs that serve the others, the optional ones included."""
+        """Return the jobs that serve the others, the optional ones included."""
         return frozenset(self.spec.services) | frozenset(self.spec.optional)
 
     def is_optional(self, role: Role) -> bool:

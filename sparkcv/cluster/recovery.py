@@ -69,7 +69,7 @@ class Budget:
         self._taken_s: collections.deque[float] = collections.deque()
 
     def take(self, now_s: float) -> bool:
-        """Counts one more and returns true, if there is one left."""
+        """Count one more and return true, if there is one left."""
         while self._taken_s and now_s - self._taken_s[0] > WINDOW_S:
             self._taken_s.popleft()
         if len(self._taken_s) >= self.limit:
@@ -79,7 +79,7 @@ class Budget:
 
     @property
     def num_taken(self) -> int:
-        """How many were taken within the hour before the last ``take``."""
+        """Return how many were taken within the hour before the last ``take``."""
         return len(self._taken_s)
 
 
@@ -90,13 +90,13 @@ class Backoff:
         self._pause_s = _FIRST_PAUSE_S
 
     def next_s(self) -> float:
-        """The pause to make now."""
+        """Return the pause to make now."""
         pause_s = self._pause_s
         self._pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         return pause_s
 
     def progress(self) -> None:
-        """Notes that the run made progress since."""
+        """Note that the run made progress since."""
         self._pause_s = _FIRST_PAUSE_S
 
 
@@ -113,18 +113,18 @@ class Recovery:
         self._highest_step = 0
 
     def heard(self, role: Role, status: Mapping[str, Any]) -> None:
-        """Takes a role's status: a step above all before is progress."""
+        """Take a role's status: a step above all before is progress."""
         step = status.get("step")
         if isinstance(step, int) and step > self._highest_step:
             self._highest_step = step
             self._backoff.progress()
 
     def in_place(self, error: SparkcvError, roles: Sequence[Role]) -> float:
-        """Counts a restart of node processes; returns the pause before it, or raises what ends the run."""
+        """Count a restart of node processes; return the pause before it, or raise what ends the run."""
         return self._count(error, self._restarts, f"{', '.join(map(str, roles))} in place")
 
     def generation(self, error: SparkcvError) -> float:
-        """Counts a new launch of all roles; returns the pause before it, or raises what ends the run.
+        """Count a new launch of all roles; return the pause before it, or raise what ends the run.
 
         Containers of the same size that were killed for their memory a second time would be killed a third time.
         """
@@ -148,13 +148,13 @@ class Recovery:
 
 
 def tell(error: SparkcvError) -> None:
-    """Logs a whole report that does not end the run; line by line, as the log escapes breaks inside of a message."""
+    """Log a whole report that does not end the run; line by line, as the log escapes breaks inside of a message."""
     for line in str(error).split("\n"):
         _log.warning("%s", line)
 
 
 def is_final(failed: Sequence[RoleState]) -> bool:
-    """Whether a restart could only end the same way.
+    """Return whether a restart could only end the same way.
 
     It is so for what a program raised as one of our errors, but those about its cluster, and for what failed before
     the program ran: a module that is missing stays so.
@@ -174,7 +174,7 @@ def _is_final(one: RoleState) -> bool:
 def who_restarts(
     failed: Sequence[RoleState], everybody: Sequence[Role], policy: RestartPolicy, services: Collection[str]
 ) -> list[Role]:
-    """The roles to restart in place for those that failed.
+    """Return the roles to restart in place for those that failed.
 
     With a service (a ps) its state is gone, which all others have part of; they start again from the checkpoint.
     """
@@ -184,7 +184,7 @@ def who_restarts(
 
 
 def _gave_up(budget: Budget, newest: SparkcvError, first: SparkcvError) -> SparkcvError:
-    """The error that ends a run whose budget is used up: the first failure stands last, as it is likeliest the cause.
+    """Return the error that ends a run whose budget is used up, with the first failure last: likeliest the cause.
 
     Without a budget it is the failure itself.
     """

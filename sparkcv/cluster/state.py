@@ -69,7 +69,7 @@ class RunState:
     def __init__(
         self, roles: Sequence[Role], generation: int, tokens: Callable[[], tuple[int, bytes]] = lambda: (0, b"")
     ):
-        """``tokens`` gives number and bytes of the newest file of delegation tokens, which every agent gets."""
+        """Begin empty; ``tokens`` gives number and bytes of the newest file of delegation tokens, for every agent."""
         self._generation, self._tokens = generation, tokens
         self._changed = threading.Condition()
         self._seen = {role: RoleState(role) for role in roles}
@@ -81,14 +81,14 @@ class RunState:
         self._numbers = dict.fromkeys(roles, 0)  # of each agent's newest beat
 
     def received(self, peer: int, message: Message) -> Reply:
-        """Notes a message and says what its sender shall do; the ``on_message`` of the channel's server."""
+        """Note a message and return what its sender is to do; the ``on_message`` of the channel's server."""
         with self._changed:
             reply = self._join(peer, message) if isinstance(message, Hello) else self._note(peer, message)
             self._changed.notify_all()
         return with_newest(reply, message, self._tokens())
 
     def closed(self, peer: int) -> None:
-        """Notes that a connection has ended; the ``on_close`` of the channel's server."""
+        """Note that a connection has ended; the ``on_close`` of the channel's server."""
         with self._changed:
             role = self._by_peer.pop(peer, None)
             if role is not None and self._seen[role].peer == peer:
@@ -97,14 +97,14 @@ class RunState:
             self._changed.notify_all()
 
     def order_stop(self, roles: Iterable[Role], grace_s: float, reason: str) -> None:
-        """Answers these roles' next beats with the order to stop within ``grace_s``; the first such order stays."""
+        """Answer these roles' next beats with the order to stop within ``grace_s``; the first such order stays."""
         with self._changed:
             for role in roles:
                 if not self._is_stopping(role):
                     self._orders[role] = Reply("stop", grace_s, reason)
 
     def order_restart(self, roles: Iterable[Role], reason: str) -> None:
-        """Lets the agents of these roles start their node processes anew, at their next beats."""
+        """Make the agents of these roles start their node processes anew, at their next beats."""
         with self._changed:
             for role in roles:
                 before = self._seen[role]
@@ -116,31 +116,30 @@ class RunState:
                 )
 
     def order_stacks(self, roles: Iterable[Role]) -> None:
-        """Lets the node processes of these roles write their threads' stacks to their logs."""
+        """Make the node processes of these roles write their threads' stacks to their logs."""
         with self._changed:
             for role in roles:
                 if not self._is_stopping(role):
                     self._orders[role] = Reply("stacks", attempt=self._seen[role].attempt)
 
     def is_stopping(self, role: Role) -> bool:
-        """Whether the role has been ordered to stop."""
+        """Return whether the role has been ordered to stop."""
         with self._changed:
             return self._is_stopping(role)
 
     def look(self) -> list[RoleState]:
-        """A copy of what is known of each role, in the roles' order."""
+        """Return a copy of what is known of each role, in the roles' order."""
         with self._changed:
             return [dataclasses.replace(seen, tail=tuple(self._tails[role])) for role, seen in self._seen.items()]
 
     def take_updates(self) -> list[RoleUpdate]:
-        """What came since the last call."""
+        """Return what came since the last call."""
         with self._changed:
-            update = list(self._updates.values())
-            self._updates = {}
-            return update
+            updates, self._updates = list(self._updates.values()), {}
+            return updates
 
     def wait(self, timeout_s: float) -> None:
-        """Returns when something has changed, or after ``timeout_s``."""
+        """Wait until something has changed, for ``timeout_s`` at most."""
         with self._changed:
             self._changed.wait(timeout_s)
 
@@ -171,7 +170,7 @@ class RunState:
         if isinstance(message, Beat):
             self._note_beat(seen, message)
         elif isinstance(message, End) and message.attempt == seen.attempt and seen.end is None:
-            # Told again after a lost answer it is no update, and of a process that was replaced neither.
+            # It may be sent again after a lost answer, and come of a process that was replaced.
             seen.end, seen.end_s = message, time.monotonic()
             seen.is_running = seen.is_running or message.was_running  # a short life may end between two beats
             seen.peak_rss_bytes = max(seen.peak_rss_bytes, message.peak_rss_bytes)

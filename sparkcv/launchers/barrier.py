@@ -26,7 +26,7 @@ class BarrierLauncher:
     """Starts agents as the tasks of a barrier stage of ``spark``."""
 
     def __init__(self, spark: "SparkSession"):
-        """Raises ClusterError for a session that cannot run barrier stages."""
+        """Take a session; raises ClusterError for one that cannot run barrier stages."""
         self._context = spark.sparkContext
         self._spark = spark
         if self._context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
