@@ -55,7 +55,7 @@ def run_agent(task: AgentTask, slot: TaskSlot) -> None:
         tokens = stack.enter_context(TokenFile(stack.enter_context(scratch_dir(slot.scratch_root))))
         if held := inherited():
             tokens.put(held)
-        link = stack.enter_context(Heartbeat(task.driver, task.secret, hello, status.beat, tokens.put))
+        heartbeat = stack.enter_context(Heartbeat(task.driver, task.secret, hello, status.beat, tokens.put))
         port = stack.enter_context(hold_port(task.ports))
         addresses = slot.exchange(f"{slot.host}:{port}")
         cluster = cluster_of([(Role.parse(name), addresses[at]) for at, name in enumerate(task.roles)])
@@ -63,4 +63,4 @@ def run_agent(task: AgentTask, slot: TaskSlot) -> None:
             status.uploader = uploader = LogUploader(storage.join(task.log_url, log_name(role)))
             stack.callback(lambda: uploader.close(status.tail, _LOG_UPLOAD_TIMEOUT_S))
         mark = stack.enter_context(running_reaper(slot.scratch_root))
-        run_attempts(AgentContext(task, role, cluster, slot, link, status, mark))
+        run_attempts(AgentContext(task, role, cluster, slot, heartbeat, status, mark))

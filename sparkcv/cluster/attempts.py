@@ -36,7 +36,7 @@ class AgentContext:
     role: Role
     cluster: dict[str, list[str]]
     slot: TaskSlot
-    link: Heartbeat
+    heartbeat: Heartbeat
     status: NodeStatus
     mark: str
 
@@ -52,14 +52,14 @@ def run_attempts(agent: AgentContext) -> None:
 def _next_attempt(agent: AgentContext, attempt: int) -> int | None:
     """Wait for the driver's answer to an end: the number of the next attempt, or None if this agent may go."""
     while True:
-        if agent.link.lost:
-            raise ChannelError(agent.link.lost)
-        order = agent.link.order
+        if agent.heartbeat.lost:
+            raise ChannelError(agent.heartbeat.lost)
+        order = agent.heartbeat.order
         if order.order == "stop":
             return None
         if order.order == "restart" and order.attempt > attempt:
             return order.attempt
-        time.sleep(_POLL_S)  # the link's own thread brings the order
+        time.sleep(_POLL_S)  # the heartbeat's own thread brings the order
 
 
 def _run_attempt(agent: AgentContext, attempt: int) -> None:
@@ -78,20 +78,20 @@ def _run_attempt(agent: AgentContext, attempt: int) -> None:
             child = stack.enter_context(Child(agent.role, place, scratch, temporary, slot.gpus, agent.mark))
         except OSError as err:
             status.end()
-            agent.link.tell(_end_without_process(err, attempt))
+            agent.heartbeat.tell(_end_without_process(err, attempt))
             return
         log = RoleLog(child.take_log_fd(), status.uploader)
         stack.callback(log.close, _LOG_DRAIN_TIMEOUT_S)
         status.begin(attempt, child, log)
-        why_ended = _watch_node(child, agent.link, status)
+        why_ended = _watch_node(child, agent.heartbeat, status)
         child.kill()  # what the program started and left behind goes too
         log.close(_LOG_DRAIN_TIMEOUT_S)
         status.end()
         if why_ended is not None:
-            agent.link.tell(_end_of(child, status, why_ended))  # before the cleaning up, which can take its time
+            agent.heartbeat.tell(_end_of(child, status, why_ended))  # before the cleaning up, which can take its time
 
 
-def _watch_node(child: Child, link: Heartbeat, status: NodeStatus) -> str | None:
+def _watch_node(child: Child, heartbeat: Heartbeat, status: NodeStatus) -> str | None:
     """Wait until the process is gone; return "" if it ended itself, else why it was ended, None if it is replaced."""
     why, grace_s, deadline_s, is_asked, has_stacks = "", 0.0, float("inf"), False, False
     while True:
@@ -99,10 +99,10 @@ def _watch_node(child: Child, link: Heartbeat, status: NodeStatus) -> str | None
         status.hear(child.messages())
         if not is_running:
             return why
-        if link.lost:
+        if heartbeat.lost:
             child.kill()
-            raise ChannelError(link.lost)
-        order = link.order
+            raise ChannelError(heartbeat.lost)
+        order = heartbeat.order
         if order.order == "restart" and order.attempt > status.attempt:
             child.kill()
             return None
