@@ -64,7 +64,7 @@ class TaskProcess:
             # In a session of its own: who ends the task's process group, such as YARN, ends the executor as well.
             self._process = start_module(
                 "sparkcv.launchers.detached_task",
-                ["--index", str(seat.index)],  # not read: so that ps and top show it
+                ["--slot", str(seat.index)],  # not read: so that ps and top show it
                 os.environ,
                 stdin=stdin,
                 stdout=subprocess.PIPE,
