@@ -51,20 +51,20 @@ class TaskOrder:
 class TaskProcess:
     """One seat's process, as the one that started it sees it."""
 
-    def __init__(self, order: TaskOrder, seat: TaskSlot, host_pid: int):
-        """Starts it; it ends with the process ``host_pid``. Raises OSError if the system refuses."""
+    def __init__(self, order: TaskOrder, slot: TaskSlot, host_pid: int):
+        """Start it; it ends with the process ``host_pid``. Raises OSError if the system refuses."""
         from pyspark import cloudpickle
 
         told = {"driver": order.driver, "secret": order.secret.hex(), "host_pid": host_pid}
-        told |= {name: getattr(seat, name) for name in ("index", "host", "task", "scratch_root", "gpus")}
-        with tempfile.TemporaryFile(dir=seat.scratch_root) as stdin:  # its name is gone at once, and it is this user's
+        told |= {name: getattr(slot, name) for name in ("index", "host", "task", "scratch_root", "gpus")}
+        with tempfile.TemporaryFile(dir=slot.scratch_root) as stdin:  # its name is gone at once, and it is this user's
             stdin.write(json.dumps(told).encode() + b"\n")
             stdin.write(cloudpickle.dumps(order.body))  # from Spark's task data, or from this process, to its child
             stdin.seek(0)
             # In a session of its own: who ends the task's process group, such as YARN, ends the executor as well.
             self._process = start_module(
                 "sparkcv.launchers.detached_task",
-                ["--slot", str(seat.index)],  # not read: so that ps and top show it
+                ["--slot", str(slot.index)],  # not read: so that ps and top show it
                 os.environ,
                 stdin=stdin,
                 stdout=subprocess.PIPE,
