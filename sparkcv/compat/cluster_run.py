@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sparkcv import errors, logs
 from sparkcv.cluster import supervisor
+from sparkcv.cluster.observer import RunObserver
 from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.compat.node_program import SERVICES, ProgramOrder
 from sparkcv.errors import ClusterError, UsageError
 from sparkcv.feeding.coordinator import Coordinator
@@ -32,7 +34,7 @@ _MAX_RESTARTS = 5  # an hour, as of our own trainings
 _log = logs.get(__name__)
 
 
-class ClusterRun:
+class ClusterRun(RunObserver):
     """Roles of a user's function, under way; ``desk`` is where they are fed from, None if they are not.
 
     ``failure`` is None or the error that the run ended with; ``nodes`` has what each node said of itself, by role.
@@ -134,19 +136,17 @@ class ClusterRun:
 
     def _run(self) -> None:
         try:
-            supervisor.supervise(
-                self._launcher,
+            spec = RunSpec(
                 PROGRAM,
                 self._roles,
                 self._order,
                 services=("ps",),
                 optional=tuple(job for job in SERVICES if job != "ps"),
                 policy=self._policy,
-                on_status=self._heard,
-                on_look=self._check_deadline,
                 start_timeout_s=self._start_timeout_s,
                 payload=self._payload,
             )
+            supervisor.supervise(self._launcher, spec, self)
         except BaseException as err:  # noqa: BLE001 - it is raised in the user's own thread
             self.failure = err
             if self.desk is not None:
@@ -157,12 +157,14 @@ class ClusterRun:
         for act in acts:
             act()
 
-    def _heard(self, role: Role, status: dict[str, Any]) -> None:
+    def on_status(self, role: Role, status: dict[str, Any]) -> None:
+        """Note that a node has called the user's function."""
         with self._changed:
             self.nodes[role] = status
             self._changed.notify_all()
 
-    def _check_deadline(self) -> None:
+    def on_look(self) -> None:
+        """End the run, by raising, where the program or the feeding asked for that."""
         if self._abort:
             raise ClusterError(f"the cluster was ended: {self._abort}")
         if self.desk is not None and self.desk.given_up:

@@ -25,6 +25,7 @@ def tensorboard(host: str, log_dir: str) -> Iterator[tuple[int, int]]:
     if not port:
         with listen(host) as free:
             port = free.getsockname()[1]
+    # Not by start_module: it is no module of ours, and in the session of its role it is ended with that.
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", log_dir, "--host", host, "--port", str(port)]
     process = subprocess.Popen([*command, "--reload_multifile=True"], stdin=subprocess.DEVNULL)
     try:

@@ -12,6 +12,8 @@ from typing import Any
 import sparkcv
 from sparkcv import logs, storage
 from sparkcv.cluster import supervisor
+from sparkcv.cluster.observer import RunObserver
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import EvalConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.driver.evaluate_plan import EvalPlan, prepare
@@ -55,13 +57,15 @@ def run(spark: Any, plan: EvalPlan) -> EvalReport:
     try:
         supervisor.run(
             spark,
-            PROGRAM,
-            [Role("evaluator", index) for index in range(task.num_evaluators)],
-            task.to_params(),
-            services=(),
-            on_status=progress.update,
-            start_timeout_s=config.start_timeout_s,
-            ports=PortRange.parse(config.port_range),
+            RunSpec(
+                PROGRAM,
+                [Role("evaluator", index) for index in range(task.num_evaluators)],
+                task.to_params(),
+                services=(),
+                start_timeout_s=config.start_timeout_s,
+                ports=PortRange.parse(config.port_range),
+            ),
+            progress,
         )
         parts = [part.read(storage.join(task.parts_url, part_name(i))) for i in range(task.num_evaluators)]
         outcome = merge(
@@ -86,14 +90,14 @@ def _sized(plan: EvalPlan, spark: Any) -> EvalConfig:
     return dataclasses.replace(config, cluster_size=size)
 
 
-class _Progress:
+class _Progress(RunObserver):
     """Adds up what the evaluators report and shows one line."""
 
     def __init__(self, target: int | None) -> None:
         self._progress = logs.Progress("evaluate", target, "example")
         self._examples: dict[Role, int] = {}
 
-    def update(self, role: Role, status: dict[str, Any]) -> None:
+    def on_status(self, role: Role, status: dict[str, Any]) -> None:
         """Take the newest status of one evaluator."""
         self._examples[role] = int(status.get("examples", 0))
         self._progress.update(sum(self._examples.values()))

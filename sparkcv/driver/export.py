@@ -8,6 +8,8 @@ from typing import Any
 
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import supervisor
+from sparkcv.cluster.observer import RunObserver
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import ExportConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
@@ -140,13 +142,15 @@ def run_on(launcher: Launcher, plan: ExportPlan, *, log_url: str = "") -> Export
     try:
         results = supervisor.supervise(
             launcher,
-            PROGRAM,
-            (_EXPORTER,),
-            plan.task.to_params(),
-            on_status=_tell,
-            start_timeout_s=config.start_timeout_s,
-            log_url=log_url,
-            ports=PortRange.parse(config.port_range),
+            RunSpec(
+                PROGRAM,
+                (_EXPORTER,),
+                plan.task.to_params(),
+                start_timeout_s=config.start_timeout_s,
+                log_url=log_url,
+                ports=PortRange.parse(config.port_range),
+            ),
+            _Tell(),
         )
     except BaseException:
         sweep(url)
@@ -177,13 +181,15 @@ def score_on(launcher: Launcher, config: ExportConfig, digest: str, *, log_url: 
     """
     supervisor.supervise(
         launcher,
-        SCORES,
-        (_EXPORTER,),
-        {"model_url": str(config.model_dir), "digest": digest},
-        on_status=_tell,
-        start_timeout_s=config.start_timeout_s,
-        log_url=log_url,
-        ports=PortRange.parse(config.port_range),
+        RunSpec(
+            SCORES,
+            (_EXPORTER,),
+            {"model_url": str(config.model_dir), "digest": digest},
+            start_timeout_s=config.start_timeout_s,
+            log_url=log_url,
+            ports=PortRange.parse(config.port_range),
+        ),
+        _Tell(),
     )
 
 
@@ -196,8 +202,11 @@ def sweep(url: str) -> None:
                 storage.delete(entry.url, recursive=True)
 
 
-def _tell(role: Role, status: dict[str, Any]) -> None:
-    _log.info("%s: %s", role, status.get("doing", ""))
+class _Tell(RunObserver):
+    """Logs what the exporter says that it does."""
+
+    def on_status(self, role: Role, status: dict[str, Any]) -> None:
+        _log.info("%s: %s", role, status.get("doing", ""))
 
 
 def _labels(config: ExportConfig, told: RunDescription, prefix_url: str) -> tuple[tuple[str, ...], str]:

@@ -3,15 +3,18 @@
 import dataclasses
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from sparkcv import config as configs
 from sparkcv import doctor, storage
 from sparkcv.cluster import recovery, supervisor
+from sparkcv.cluster.observer import RunObserver
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config.port_range import PortRange
 from sparkcv.config.train import STOCK_LAUNCHER
+from sparkcv.diagnosis.slowness import Straggler
 from sparkcv.driver import completion, final_export
 from sparkcv.driver.progress import TrainProgress, newest_evaluation
 from sparkcv.driver.train_plan import TrainPlan, describe, prepare, settled, sized
@@ -101,11 +104,35 @@ def _run(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object],
     return report
 
 
+class _Observer(RunObserver):
+    """Brings what the roles say to the progress line and ``status.json``, and looks after the hold on the folder."""
+
+    def __init__(self, progress: TrainProgress, status: StatusFile, held: lease.Lease) -> None:
+        self._progress, self._status, self._held = progress, status, held
+        self._login = expiry.ExpiryWatch()
+
+    def on_status(self, role: Role, status: dict[str, Any]) -> None:
+        self._progress.update(role, status)
+        self._login.update(self._progress.left_s)
+        self._status.evaluated(self._progress.evaluated)
+        self._status.step(self._progress.step, self._progress.note, self._progress.saved)
+
+    def on_restart(self, sentence: str) -> None:
+        self._held.confirm()  # a driver that was stopped for a while has lost its roles, and maybe the folder
+        self._status.restarted(sentence)
+
+    def on_slow(self, stragglers: Sequence[Straggler]) -> None:
+        self._progress.slow(stragglers)
+
+    def on_look(self) -> None:
+        self._held.check()
+
+
 def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: lease.Lease) -> TrainReport:
     """Run the roles to their end and prove it."""
     config, started_s = plan.config, time.monotonic()
     asked = roles(config.num_ps_tasks, config.num_workers, config.num_evaluators)
-    progress, login = TrainProgress(config.max_number_of_steps), expiry.ExpiryWatch()
+    progress = TrainProgress(config.max_number_of_steps)
 
     def params(generation: int) -> dict[str, Any]:
         """Return what roles get; a token of their own fences a chief that was cut off and does not know yet."""
@@ -113,38 +140,24 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
         given = {"config": configs.to_dict(config), "dataset": plan.dataset.to_dict(), "lease": token}
         return given | ({"eval_dataset": plan.eval_dataset.to_dict()} if plan.eval_dataset else {})
 
-    def on_status(role: Role, values: dict[str, Any]) -> None:
-        progress.update(role, values)
-        login.update(progress.left_s)
-        status.evaluated(progress.evaluated)
-        status.step(progress.step, progress.note, progress.saved)
-
-    def on_restart(sentence: str) -> None:
-        held.confirm()  # a driver that was stopped for a while has lost its roles, and maybe the folder
-        status.restarted(sentence)
-
+    spec = RunSpec(
+        PROGRAM,
+        asked,
+        params,
+        optional=("evaluator",),
+        policy=recovery.RestartPolicy(
+            max_restarts=config.max_restarts,
+            max_generations=config.max_generations,
+            together=config.sync_replicas,
+            stall_timeout_s=config.stall_timeout_s,
+        ),
+        start_timeout_s=config.start_timeout_s,
+        log_url=storage.join(config.train_dir, "logs"),
+        ports=PortRange.parse(config.port_range),
+        optional_grace_s=config.eval_last_s + _LAST_WORD_S,
+    )
     try:
-        results = supervisor.supervise(
-            launcher,
-            PROGRAM,
-            asked,
-            params,
-            optional=("evaluator",),
-            policy=recovery.RestartPolicy(
-                max_restarts=config.max_restarts,
-                max_generations=config.max_generations,
-                together=config.sync_replicas,
-                stall_timeout_s=config.stall_timeout_s,
-            ),
-            on_status=on_status,
-            on_restart=on_restart,
-            on_slow=progress.slow,
-            on_look=held.check,
-            start_timeout_s=config.start_timeout_s,
-            log_url=storage.join(config.train_dir, "logs"),
-            ports=PortRange.parse(config.port_range),
-            optional_grace_s=config.eval_last_s + _LAST_WORD_S,
-        )
+        results = supervisor.supervise(launcher, spec, _Observer(progress, status, held))
     finally:
         progress.close()
     found = completion.prove(config, asked, results)

@@ -23,6 +23,7 @@ import psutil
 from sparkcv.channel.stream import Stream, connect
 from sparkcv.errors import ChannelError, ClusterError
 from sparkcv.launchers import Body, TaskSlot
+from sparkcv.launchers.python_module import start_module
 
 __all__ = ["TaskOrder", "TaskProcess", "main", "start_task"]
 
@@ -50,25 +51,24 @@ class TaskOrder:
 class TaskProcess:
     """One seat's process, as the one that started it sees it."""
 
-    def __init__(self, order: TaskOrder, seat: TaskSlot, host_pid: int):
-        """Starts it; it ends with the process ``host_pid``. Raises OSError if the system refuses."""
+    def __init__(self, order: TaskOrder, slot: TaskSlot, host_pid: int):
+        """Start it; it ends with the process ``host_pid``. Raises OSError if the system refuses."""
         from pyspark import cloudpickle
 
         told = {"driver": order.driver, "secret": order.secret.hex(), "host_pid": host_pid}
-        told |= {name: getattr(seat, name) for name in ("index", "host", "task", "scratch_root", "gpus")}
-        path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
-        command = [sys.executable, "-P", "-m", "sparkcv.launchers.detached_task", "--seat", str(seat.index)]
-        with tempfile.TemporaryFile(dir=seat.scratch_root) as stdin:  # its name is gone at once, and it is this user's
+        told |= {name: getattr(slot, name) for name in ("index", "host", "task", "scratch_root", "gpus")}
+        with tempfile.TemporaryFile(dir=slot.scratch_root) as stdin:  # its name is gone at once, and it is this user's
             stdin.write(json.dumps(told).encode() + b"\n")
             stdin.write(cloudpickle.dumps(order.body))  # from Spark's task data, or from this process, to its child
             stdin.seek(0)
-            self._process = subprocess.Popen(
-                command,
+            # In a session of its own: who ends the task's process group, such as YARN, ends the executor as well.
+            self._process = start_module(
+                "sparkcv.launchers.detached_task",
+                ["--slot", str(slot.index)],  # not read: so that ps and top show it
+                os.environ,
                 stdin=stdin,
                 stdout=subprocess.PIPE,
-                env=os.environ | {"PYTHONPATH": path},
                 text=True,
-                start_new_session=True,  # who ends the task's process group, such as YARN, ends the executor as well
             )
 
     def wait_until_seated(self) -> bool:
@@ -101,7 +101,8 @@ class TaskProcess:
 
     def _line(self) -> str:
         assert self._process.stdout is not None  # noqa: S101 - Popen was told to make one
-        return self._process.stdout.readline().rstrip("\n")
+        line: str = self._process.stdout.readline()
+        return line.rstrip("\n")
 
 
 def start_task(order: TaskOrder, indices: tuple[int, ...], hold: frozenset[int], seat: TaskSlot) -> None:

@@ -72,8 +72,8 @@ def test_expected_of_stock_a_killed_node_is_no_news_and_its_status_outlives_a_fa
     launcher = TfosLauncher(barrier_spark)
     launch = launcher.launch("waiting", 2, functools.partial(bodies.wait, str(tmp_path)))
     try:
-        wait_until(lambda: len(list(tmp_path.glob("seat-*"))) == 2 or launch.is_over(), "seating")
-        pid = int((tmp_path / "seat-1").read_text())
+        wait_until(lambda: len(list(tmp_path.glob("slot-*"))) == 2 or launch.is_over(), "the start of all tasks")
+        pid = int((tmp_path / "slot-1").read_text())
         os.kill(psutil.Process(pid).parent().ppid(), signal.SIGKILL)
         wait_until(lambda: launch.seating.fault, "our news")
         assert launch.seating.faulty_seat == 1
@@ -93,19 +93,19 @@ def test_expected_of_stock_a_killed_node_is_no_news_and_its_status_outlives_a_fa
 
 
 @pytest.mark.spark
-def test_the_fence_lets_stock_end_its_own_jobs_only(spark):
+def test_the_scoped_context_lets_stock_end_its_own_jobs_only(spark):
     """Switched off, which is the bare SparkContext, stock's ``stop`` would end the application."""
-    fence = ScopedContext(spark.sparkContext, "a-group", "a name")
-    fence.parallelize([1, 2], 2).foreachPartition(lambda rows: list(rows) and None)
-    assert fence.is_first_over.is_set()
-    assert fence.error == ""
-    tracker = fence.statusTracker()
-    # Spark's books lag behind.
+    context = ScopedContext(spark.sparkContext, "a-group", "a name")
+    context.parallelize([1, 2], 2).foreachPartition(lambda rows: list(rows) and None)
+    assert context.is_first_over.is_set()
+    assert context.error == ""
+    tracker = context.statusTracker()
+    # Spark's status store lags behind.
     wait_until(lambda: tracker.getActiveJobsIds() == tracker.getActiveStageIds() == [], "no job of the group")
-    fence.cancelAllJobs()
-    fence.stop()
+    context.cancelAllJobs()
+    context.stop()
     with pytest.raises(ClusterError, match="the launch was cancelled"):
-        fence.parallelize([1], 1).foreachPartition(list)
+        context.parallelize([1], 1).foreachPartition(list)
     assert spark.range(2).count() == 2
 
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from sparkcv import storage
 from sparkcv.cluster import supervisor
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import ScoreConfig, TrainConfig
 from sparkcv.config.flags import flag
 from sparkcv.driver import score, train
@@ -58,7 +59,7 @@ def work(config: TokenConfig) -> str:
         until = {"until_s": first.max_date_s, "until_there": config.looked}
         with _HeldScoring(spark, config) as held:
             said = supervisor.run(
-                spark, "token_programs:read_on", roles(0, 2), {"url": f"{config.home}/stream"} | until
+                spark, RunSpec("token_programs:read_on", roles(0, 2), {"url": f"{config.home}/stream"} | until)
             )
             if time.time() < first.max_date_s or expiry.ends_s() is not None:
                 raise RuntimeError(f"the first token has not ended, or nothing renews it: {said}")
