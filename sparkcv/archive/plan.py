@@ -44,8 +44,9 @@ class ArchivePlan:
 
 def make(pyproject: Path) -> ArchivePlan:
     """Look at this interpreter and at the packages that ``pyproject`` needs; raises UsageError for what cannot go."""
-    program = interpreter.executable()
+    # First: what is missing here is told by name, pyelftools too, which the looks below need.
     needed = requirements.closure(requirements.declared(pyproject), packages.LEFT_OUT)
+    program = interpreter.executable()
     site = interpreter.site_folder()
     entries = list(interpreter.files())
     left_out: Counter[str] = Counter()
