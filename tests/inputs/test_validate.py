@@ -147,7 +147,7 @@ def test_the_check_passes_pictures_with_labels_in_range(label):
 
 
 def test_a_missing_label_and_one_that_is_a_string_are_refused():
-    from sparkcv.records.wire import encode_features
+    from sparkcv.records.features import encode_features
 
     check = ImageCheck(num_classes=3)
     assert "image/class/label" in check(encode_features({"image/encoded": PICTURE}))
