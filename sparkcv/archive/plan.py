@@ -32,7 +32,7 @@ class ArchivePlan:
     left_out: Counter[str]
 
     def digest(self) -> str:
-        """A digest of all that the archive is made from: the files as they were looked at, and these rules."""
+        """Return a digest of all that the archive is made from: the files as they were looked at, and these rules."""
         found = hashlib.sha256(sys.version.encode())
         for rules in sorted(Path(__file__).parent.glob("*.py")):
             found.update(rules.read_bytes())
