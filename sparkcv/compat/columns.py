@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkcv.errors import DataError, RecordError, UsageError
-from sparkcv.records.wire import Value
+from sparkcv.records.features import Value
 
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructType

@@ -15,9 +15,9 @@ from sparkcv import logs, storage
 from sparkcv.compat.columns import Column, SeenFeature, columns_of, encoder, look_at, merge, schema_of, value_in
 from sparkcv.convert.translate import spark_errors
 from sparkcv.errors import DataError, FileExistsAlreadyError, MissingFileError, RecordError, StorageError, UsageError
+from sparkcv.records.features import Value, encode_features, parse_features
 from sparkcv.records.mapped import mapped
 from sparkcv.records.tfrecord import frame, read_records
-from sparkcv.records.wire import Value, encode_features, parse_features
 from sparkcv.spark.session import default_fs
 from sparkcv.storage.clients import name_aside
 
