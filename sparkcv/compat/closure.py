@@ -1,7 +1,7 @@
 """The user's function on its way to the executors: by Spark's own serialisation, inside of Spark's own task data.
 
-That is the one way by which a function that was typed into a notebook can travel at all, and Spark itself vouches for
-what comes that way. Nothing from a socket or a file of ours is ever loaded here.
+That is the one way by which a function that was typed into a notebook can travel at all. ``load`` unpickles what came
+with the task from the driver, as Spark itself does with every function; nothing that came by a connection of ours.
 """
 
 import dataclasses

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from sparkcv.channel import heartbeat as link_module
-from sparkcv.channel.control import Client, Server, new_secret
+from sparkcv.channel.client import Client
+from sparkcv.channel.control import Server, new_secret
 from sparkcv.channel.heartbeat import Heartbeat
 from sparkcv.channel.messages import Beat, End, Hello
 from sparkcv.cluster.state import RunState
