@@ -1,4 +1,4 @@
-"""URL arithmetic: names of files and folders, without asking any file system."""
+"""Compute with URLs: names of files and folders, without asking any file system."""
 
 from __future__ import annotations
 

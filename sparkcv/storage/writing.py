@@ -49,7 +49,7 @@ def open_write(url: str) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _open_write(url: str, source: Callable[[], IO[bytes]] | None) -> Iterator[IO[bytes]]:
-    """As ``open_write``; ``source`` opens what will be written, for a store that may have to begin again."""
+    """Do as ``open_write``; ``source`` opens the bytes to be written, for a store that may have to begin again."""
     fs, path = open_fs(url)
     aside = name_aside(path)
     make_dirs(parent(url))
@@ -62,7 +62,7 @@ def _open_write(url: str, source: Callable[[], IO[bytes]] | None) -> Iterator[IO
         with translated(url, "write"):
             replace(fs, aside, path)
     except BaseException:
-        with contextlib.suppress(Exception):  # the first error is the one to tell
+        with contextlib.suppress(Exception):  # the first error is the one to raise
             sink.close()
         with contextlib.suppress(Exception):
             fs.rm_file(aside)
@@ -106,7 +106,7 @@ def write_new(url: str, data: bytes) -> None:
             else:
                 _link(aside, path)
         finally:
-            with contextlib.suppress(Exception):  # renamed, or the first error is the one to tell
+            with contextlib.suppress(Exception):  # renamed, or the first error is the one to raise
                 fs.rm_file(aside)
 
 
@@ -122,7 +122,7 @@ def _link(aside: str, path: str) -> None:
 
 
 def append_bytes(url: str, data: bytes) -> None:
-    """Append to a file, making it if need be: for logs and event files, whose readers bear a torn tail."""
+    """Append to a file, making it if need be: for logs and event files, whose readers accept a partial last record."""
     fs, path = open_fs(url)
     if is_hdfs(fs):
         _append_on_hdfs(fs, path, url, data)

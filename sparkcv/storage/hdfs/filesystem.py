@@ -22,7 +22,7 @@ _SIGNED = bytes(byte ^ 0x80 for byte in range(256))
 class HdfsFileSystem(AbstractFileSystem):
     """HDFS; paths are plain, so a '#', '?' or '%' in them is only a name.
 
-    Raises builtin errors for what is wrong with a path and TroubleError for the rest, both without the URL.
+    Raises builtin errors for what is wrong with a path and FileSystemError for the rest, both without the URL.
     """
 
     protocol = ("hdfs",)
