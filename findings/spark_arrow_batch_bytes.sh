@@ -11,7 +11,7 @@ set -euo pipefail
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 "${PYTHON:-python3}" -m venv "$dir/venv"
 "$dir/venv/bin/pip" install --quiet --disable-pip-version-check pyspark==4.3.0 pyarrow==26.0.1 'pandas==2.3.3'
-SPARK_LOCAL_IP=127.0.0.1 "$dir/venv/bin/python" - <<'PY' 2>"$dir/log" || { code=$?; tail -5 "$dir/log"; exit $code; }
+SPARK_LOCAL_IP=127.0.0.1 PYSPARK_PYTHON="$dir/venv/bin/python" "$dir/venv/bin/python" - <<'PY' 2>"$dir/log" || { code=$?; tail -5 "$dir/log"; exit $code; }
 import sys
 
 import pyarrow as pa

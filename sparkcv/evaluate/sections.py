@@ -1,4 +1,4 @@
-"""An evaluation's sections of the report: what each says, and what it says when there is nothing to show.
+"""The sections of an evaluation's report, and what each shows when there is no data for it.
 
 `page` is the whole report of ``eval_image_classifier``; a job that evaluates among other things takes the sections
 it wants and adds its own.
@@ -42,7 +42,7 @@ MAX_REJECTED = 100
 
 
 def page(outcome: Outcome, curves: Curves, history: Mapping[int, HistoryRow] | None = None) -> ReportPage:
-    """The report of one evaluation.
+    """Return the report of one evaluation.
 
     ``curves`` are those of its training run, empty if unknown, and ``history`` is what the run's evaluator found.
     """
@@ -66,7 +66,7 @@ def page(outcome: Outcome, curves: Curves, history: Mapping[int, HistoryRow] | N
 
 
 def headline(outcome: Outcome) -> list[Fact]:
-    """The numbers that one remembers."""
+    """Return the most important numbers."""
     metrics = outcome.metrics
     seen = f"{outcome.num_evaluated:,} of {outcome.num_records:,} records" if outcome.is_partial else "the whole split"
     few = len(metrics.classes) <= metrics.k
@@ -85,12 +85,12 @@ def headline(outcome: Outcome) -> list[Fact]:
 
 
 def percent(share: float | None) -> str:
-    """A share in [0, 1] as a person reads it; a dash for None."""
+    """Return a share in [0, 1] as a percentage; a dash for None."""
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def training(curves: Curves, history: Mapping[int, HistoryRow] | None = None) -> Section:
-    """Loss, learning rate and, where the run had an evaluator, the accuracy over the run's steps."""
+    """Show loss, learning rate and, where the run had an evaluator, the accuracy over the run's steps."""
     rows = [(history or {})[step] for step in sorted(history or {})]
     charts = [
         _curve("Loss", "loss", curves, lambda point: point.loss, smoothed=True),
@@ -151,7 +151,7 @@ def _curve(
 
 
 def confusion(metrics: Metrics) -> Section:
-    """Who was taken for whom: a heat map while it can be read, and the most confused pairs."""
+    """Show a heat map of true and predicted classes, if they are few enough, and the most confused pairs."""
     names = [each.name for each in metrics.classes]
     parts: list[Block] = []
     if len(names) <= MAX_HEAT_CLASSES:
@@ -190,7 +190,7 @@ def confusion(metrics: Metrics) -> Section:
 
 
 def classes(metrics: Metrics) -> Section:
-    """Precision and recall of each class, the lowest recall first."""
+    """Show precision and recall of each class, the lowest recall first."""
     ordered = sorted(metrics.classes, key=lambda each: (each.recall is None, each.recall or 0.0, each.index))
     caption = "Lowest recall first"
     blocks: list[Block] = [_class_table(caption, ordered[:MAX_OPEN_CLASSES])]
@@ -222,7 +222,7 @@ def _class_table(caption: str, rows: list[ClassMetrics]) -> Table:
 
 
 def mistakes(outcome: Outcome) -> Section:
-    """The wrong answers that the net was surest of, as pictures."""
+    """Show the most confident wrong answers as pictures."""
     names = [each.name for each in outcome.metrics.classes]
     pictures = [
         Figure(
@@ -247,7 +247,7 @@ def mistakes(outcome: Outcome) -> Section:
 
 
 def rejects(outcome: Outcome) -> Section:
-    """Records that could not be evaluated, counted by reason, then listed."""
+    """Show the records that could not be evaluated, counted by reason, then listed."""
     if not outcome.num_rejected:
         return Section("Rejected records", [Paragraph("None: every record of the split could be read.")])
     by_reason = sorted(outcome.reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -276,7 +276,7 @@ def rejects(outcome: Outcome) -> Section:
 
 
 def about(outcome: Outcome) -> Section:
-    """Where the numbers come from."""
+    """Show where the numbers come from."""
     facts: list[list[str | int | float | Bar]] = [
         ["checkpoint", outcome.checkpoint],
         ["dataset", f"{outcome.dataset_dir} ({outcome.dataset_name}, {outcome.split})"],

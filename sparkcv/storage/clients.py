@@ -101,7 +101,7 @@ def _has_rename(fs: AbstractFileSystem) -> bool:
 
 
 def replace(fs: AbstractFileSystem, src: str, dst: str) -> None:
-    """Rename over a file; on a store without a rename, copy then delete."""
+    """Rename over a file; on a store without a rename, copy, then delete."""
     if "file" in fs.protocol:
         os.replace(src, dst)  # fsspec's mv is shutil.move: it moves *into* a folder that is there
     elif _has_rename(fs):

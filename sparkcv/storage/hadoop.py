@@ -48,7 +48,7 @@ class HadoopConf:
         return sorted({name for name in names if self.namenodes(name)})
 
     def namenodes(self, name_service: str) -> dict[str, str]:
-        """The ``host:port`` of each NameNode of a name service, by its name in it; empty if it is not defined."""
+        """Return the ``host:port`` of each NameNode of a name service, by its name in it; {} if it is not defined."""
         prefix = f"dfs.namenode.rpc-address.{name_service}"
         ids = [name.strip() for name in self.values.get(f"dfs.ha.namenodes.{name_service}", "").split(",")]
         keys = {name: f"{prefix}.{name}" for name in ids if name} or {"nn": prefix}

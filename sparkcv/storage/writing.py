@@ -88,7 +88,7 @@ def write_json(url: str, value: Any) -> None:
 def write_new(url: str, data: bytes) -> None:
     """Write a small file whole, unless anything of that name is there: of several who try at once one succeeds.
 
-    Raises FileExistsAlreadyError to the others. It never writes through a symbolic link.
+    Raise FileExistsAlreadyError to the others. It never writes through a symbolic link.
     """
     fs, path = open_fs(url)
     make_dirs(parent(url))
@@ -155,7 +155,7 @@ def publish(local_path: str | os.PathLike[str], url: str) -> None:
 def publish_dir(local_dir: str | os.PathLike[str], url: str, overwrite: bool = False) -> None:
     """Copy a local folder to a URL: staged beside it, then renamed as a whole.
 
-    Raises FileExistsAlreadyError if the URL is there, unless ``overwrite``.
+    Raise FileExistsAlreadyError if the URL is there, unless ``overwrite``.
     """
     if not overwrite and exists(url):
         raise FileExistsAlreadyError(f"{url!r} is there already")
@@ -185,7 +185,7 @@ def _publish_all(source: str, staged: str) -> None:
 def rename(src: str, dst: str, overwrite: bool = False) -> None:
     """Rename a file or folder inside one file system.
 
-    Raises MissingFileError without ``src`` and FileExistsAlreadyError if ``dst`` is there, unless
+    Raise MissingFileError without ``src`` and FileExistsAlreadyError if ``dst`` is there, unless
     ``overwrite``: a file is then replaced in one step, a folder is moved aside, replaced, then deleted.
     """
     fs, src_path = open_fs(src)
@@ -238,7 +238,7 @@ def make_dirs(url: str) -> None:
 def check_writable(dir_url: str) -> None:
     """Make the folder, write a probe file into it and delete it again.
 
-    Raises AccessError or StorageError: found before a run starts, not after its first hour.
+    Raise AccessError or StorageError: found before a run starts, not after its first hour.
     """
     make_dirs(dir_url)
     probe = join(dir_url, f".probe-{secrets.token_hex(6)}")

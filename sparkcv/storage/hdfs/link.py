@@ -175,7 +175,7 @@ class Link:
 
 
 def _keep_inherited() -> None:
-    """In a forked child: never end the parent's clients, which waits for their threads, and those are not here."""
+    """Keep the parent's clients alive in a forked child: ending them waits for threads that are not here."""
     for link in list(_links):
         for client in link._clients.values():
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(client.inner))

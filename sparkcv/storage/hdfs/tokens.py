@@ -135,7 +135,7 @@ def aliased(tokens: Iterable[Token], conf: HadoopConf) -> list[Token]:
 
 
 def _names(conf: HadoopConf) -> Iterator[list[str]]:
-    """What each NameNode without a standby is called."""
+    """Yield the service names of each NameNode without a standby."""
     for name in conf.name_services:
         namenodes = conf.namenodes(name)
         if len(namenodes) == 1:
