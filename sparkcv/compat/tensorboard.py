@@ -15,9 +15,9 @@ __all__ = ["tensorboard"]
 
 @contextlib.contextmanager
 def tensorboard(host: str, log_dir: str) -> Iterator[tuple[int, int]]:
-    """A TensorBoard that shows ``log_dir``; gives its process id and port. It ends with the block.
+    """Run a TensorBoard that shows ``log_dir`` during the block; yield its process id and port.
 
-    Raises UsageError where it is not installed.
+    Raise UsageError where it is not installed.
     """
     if importlib.util.find_spec("tensorboard") is None:
         raise UsageError("tensorboard=True needs TensorBoard on the executors: pip install tensorboard")
