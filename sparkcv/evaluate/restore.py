@@ -20,7 +20,7 @@ _GLOBAL_STEP = tf.GraphKeys.GLOBAL_STEP
 
 
 def wanted_variables(moving_average_decay: float | None) -> dict[str, Any]:
-    """Return variable of the default graph by name in the checkpoint, for the model's variables."""
+    """Name in the checkpoint -> variable of the default graph, for the model's variables."""
     if not moving_average_decay:
         return {variable.op.name: variable for variable in model_variables()}
     averages = tf.train.ExponentialMovingAverage(moving_average_decay)
@@ -28,13 +28,13 @@ def wanted_variables(moving_average_decay: float | None) -> dict[str, Any]:
 
 
 def read_step(prefix: str) -> int | None:
-    """Return the global step in the local checkpoint, None without one; raise CheckpointError if unreadable."""
+    """The global step in the local checkpoint at ``prefix``, None if it has none; CheckpointError if unreadable."""
     reader = _open(prefix)
     return int(reader.get_tensor(_GLOBAL_STEP)) if reader.has_tensor(_GLOBAL_STEP) else None
 
 
 def check(prefix: str, where: str, wanted: Mapping[str, Any], *, num_classes: int, dataset: str) -> None:
-    """Raise CheckpointError unless the local checkpoint has every wanted variable in its shape.
+    """Raises CheckpointError unless the local checkpoint has every wanted variable in its shape.
 
     Args:
         prefix: the local checkpoint.
@@ -68,7 +68,7 @@ def check(prefix: str, where: str, wanted: Mapping[str, Any], *, num_classes: in
 
 
 def restorer(wanted: Mapping[str, Any]) -> Any:
-    """Return a Saver of the wanted variables, which adds operations to the default graph."""
+    """A Saver of the wanted variables; adds operations to the default graph."""
     return tf.train.Saver(dict(wanted), name="evaluate")
 
 
@@ -90,7 +90,7 @@ def _lacks(where: str, missing: Sequence[str], num_wanted: int, saved: Mapping[s
 
 
 def _classes_of(shapes: Sequence[tuple[list[int], list[int]]], num_classes: int) -> int | None:
-    """Return the checkpoint's number of classes, if every shape differs in just that, its last place."""
+    """The checkpoint's number of classes, if every shape differs in just that, its last place."""
     counts = {got[-1] if got else 0 for got, _ in shapes}
     differs_so = all(
         got and len(got) == len(want) and got[:-1] == want[:-1] and want[-1] == num_classes for got, want in shapes
