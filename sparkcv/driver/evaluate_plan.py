@@ -6,7 +6,7 @@ from sparkcv import logs, storage
 from sparkcv.config import EvalConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.driver.net_flags import check_image_size, check_num_classes
+from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.errors import CheckpointError, LabelError, UsageError
 from sparkcv.records import shards
 from sparkcv.rundir import checkpoint
@@ -50,7 +50,7 @@ def prepare(config: EvalConfig) -> EvalPlan:
     """
     if config.master:
         _log.warning("--master %s is unused: Spark places the evaluators", config.master)
-    image_size = check_image_size(config.model_name, config.preprocessing_name, config.eval_image_size)
+    image_size = check_image_size(config.model_name, config.eval_image_size, config.preprocessing_name)
     if config.dataset_dir is None:
         raise UsageError("--dataset_dir is missing")
     config = dataclasses.replace(
@@ -61,7 +61,7 @@ def prepare(config: EvalConfig) -> EvalPlan:
         train_dir=config.train_dir and storage.resolve(config.train_dir),
     )
     dataset = shards.open_dataset(str(config.dataset_dir), config.dataset_name, config.dataset_split_name)
-    check_num_classes(dataset, config.labels_offset, str(config.dataset_dir))
+    check_labels_offset(dataset.labels, config.labels_offset, str(config.dataset_dir))
     found = checkpoint.locate(config.checkpoint_path)
     for step, reason in found.skipped:
         _log.warning("the checkpoint of step %d is passed over: %s", step, reason)

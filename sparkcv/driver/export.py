@@ -13,7 +13,7 @@ from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import ExportConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.driver.net_flags import check_image_size
+from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
 from sparkcv.launchers import Launcher
 from sparkcv.launchers.barrier import BarrierLauncher
@@ -111,7 +111,7 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
             f"the checkpoint {found.prefix_url!r} is of {told.model_name}, --model_name is {config.model_name}"
         )
     preprocessing = config.preprocessing_name or told.preprocessing_name or net.preprocessing
-    image_size = check_image_size(config.model_name, preprocessing, config.image_size or told.train_image_size)
+    image_size = check_image_size(config.model_name, config.image_size or told.train_image_size, preprocessing)
     names, where = _labels(config, told, found.prefix_url)
     if told.num_classes not in (None, len(names)):
         raise CheckpointError(
@@ -212,16 +212,14 @@ class _Tell(RunObserver):
 def _labels(config: ExportConfig, told: RunDescription, prefix_url: str) -> tuple[tuple[str, ...], str]:
     """Return the model's class names, offset taken off, and where they were read."""
     if config.dataset_dir:
-        names = labels.read_labels(config.dataset_dir)[config.labels_offset :]
         where = storage.join(config.dataset_dir, labels.FILE_NAME)
+        names = check_labels_offset(labels.read_labels(config.dataset_dir), config.labels_offset, where)
     elif told.labels:
-        names = told.labels
         where = storage.join(storage.parent(prefix_url), description.FILE_NAME)
+        names = check_labels_offset(told.labels, 0, where)  # training took its offset off
     else:
         raise UsageError(
             f"--dataset_dir is missing: {storage.parent(prefix_url)!r} has no run.json that tells the labels; wanted"
             " the folder that holds labels.txt"
         )
-    if len(names) < 2:
-        raise UsageError(f"{where!r} names {len(names)} classes with --labels_offset {config.labels_offset}; wanted 2")
     return names, where

@@ -1,29 +1,32 @@
-"""What the jobs ask of the flags that name a net and a dataset, in one sentence for all of them."""
+"""The flags that tie a net to its pictures and classes, as training, evaluation and export check them."""
+
+from collections.abc import Sequence
 
 from sparkcv import nets, preprocess
 from sparkcv.errors import UsageError
-from sparkcv.records.shards import Dataset
 
-__all__ = ["check_image_size", "check_num_classes"]
+__all__ = ["check_image_size", "check_labels_offset"]
 
 
-def check_image_size(model_name: str, preprocessing_name: str | None, image_size: int | None) -> int:
-    """Return the side of the net's pictures in pixels: as asked for, else the net's own.
+def check_image_size(model_name: str, image_size: int | None, preprocessing_name: str | None) -> int:
+    """Return the side of the net's square input in pixels, where ``None`` stands for the net's own.
 
-    Raises UsageError for a net or a preprocessing that there is not, or a size that they do not take.
+    Raises UsageError for a net or a preprocessing that there is not, and for a size that one of them does not take.
     """
     net = nets.get(model_name)
-    size = net.check_image_size(image_size or net.default_image_size)
-    preprocess.get(preprocessing_name or net.preprocessing).check_image_size(size)
-    return size
+    preprocessing = preprocess.get(preprocessing_name or net.preprocessing)
+    return preprocessing.check_image_size(net.check_image_size(image_size or net.default_image_size))
 
 
-def check_num_classes(dataset: Dataset, labels_offset: int, dataset_dir: str) -> int:
-    """Return how many classes are left once the offset is taken off; raises UsageError for fewer than 2."""
-    num_classes = dataset.num_classes - labels_offset
-    if num_classes < 2:
+def check_labels_offset(labels: Sequence[str], labels_offset: int, where: str) -> tuple[str, ...]:
+    """Return the names of the classes that ``--labels_offset`` leaves of ``labels``, which were read at ``where``.
+
+    Raises UsageError for fewer than two.
+    """
+    left = tuple(labels[labels_offset:])
+    if len(left) < 2:
         raise UsageError(
-            f"--labels_offset {labels_offset} leaves {num_classes} of the {dataset.num_classes} classes in"
-            f" {dataset_dir}; wanted at least 2"
+            f"--labels_offset {labels_offset} leaves {len(left)} of the {len(labels)} classes in {where}; wanted at"
+            " least 2"
         )
-    return num_classes
+    return left

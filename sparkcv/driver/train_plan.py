@@ -11,7 +11,7 @@ from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
 from sparkcv.driver import final_export
-from sparkcv.driver.net_flags import check_image_size, check_num_classes
+from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.driver.versions import versions
 from sparkcv.errors import CheckpointError, ShardError, UsageError
 from sparkcv.records import shards
@@ -91,7 +91,7 @@ def prepare(config: TrainConfig) -> TrainPlan:
 
 def check_net(config: TrainConfig) -> None:
     """Raise UsageError for a net or a preprocessing that there is not, or a picture size that they do not take."""
-    check_image_size(config.model_name, config.preprocessing_name, config.train_image_size)
+    check_image_size(config.model_name, config.train_image_size, config.preprocessing_name)
 
 
 def check_data(config: TrainConfig) -> TrainPlan:
@@ -109,7 +109,7 @@ def check_data(config: TrainConfig) -> TrainPlan:
         export_dir=config.export_dir and storage.resolve(config.export_dir),
     )
     dataset = shards.open_dataset(dataset_dir, config.dataset_name, config.dataset_split_name)
-    num_classes = check_num_classes(dataset, config.labels_offset, dataset_dir)
+    labels = check_labels_offset(dataset.labels, config.labels_offset, dataset_dir)
     final_export.check(config)
     eval_dataset = _eval_dataset(config)
     if config.checkpoint_path:
@@ -117,7 +117,7 @@ def check_data(config: TrainConfig) -> TrainPlan:
     if config.restart:
         return TrainPlan(config, dataset, None, eval_dataset)
     folder = RunFolder.inspect(config.train_dir)
-    _check_same_model(config, num_classes, folder)
+    _check_same_model(config, len(labels), folder)
     return TrainPlan(config, dataset, folder.newest, eval_dataset, _is_exported(config, folder))
 
 
