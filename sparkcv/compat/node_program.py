@@ -20,7 +20,7 @@ from sparkcv.compat.tensorboard import tensorboard
 from sparkcv.compat.user_error import error_of
 from sparkcv.errors import UsageError
 from sparkcv.feeding.coordinator_client import CoordinatorClient
-from sparkcv.feeding.feeder import place
+from sparkcv.feeding.feeder import executor_name
 from sparkcv.feeding.receiver import Receiver
 from sparkcv.roles import NodeContext
 
@@ -100,7 +100,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
             while ctx.role.job in SERVICES and not ctx.stop_requested():
                 time.sleep(_POLL_S)  # stock's ps may return at once, too, and still counts as serving
         if fed.link is not None:
-            fed.link.say("returned")
+            fed.link.report("returned")
     return {}
 
 
@@ -147,10 +147,10 @@ def _fed(ctx: NodeContext, order: ProgramOrder, call: Call, host: str) -> Iterat
         yield _Fed(Manager(order.queues))
         return
     with Receiver(host, call.secret, order.queues) as intake:
-        introduction = ["node", str(ctx.role), ctx.attempt, host, intake.port, place()]
+        introduction = ["node", str(ctx.role), ctx.attempt, host, intake.port, executor_name()]
         link = CoordinatorClient((order.desk[0], order.desk[1]), call.secret, introduction, intake.end, intake.state)
         try:
-            yield _Fed(Manager(order.queues, intake, lambda: link.say("enough")), link)
+            yield _Fed(Manager(order.queues, intake, lambda: link.report("enough")), link)
         finally:
             link.close()
 
