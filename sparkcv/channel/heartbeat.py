@@ -41,8 +41,8 @@ class Heartbeat:
     ):
         """Connect to the driver; raise ChannelError if it is not there or refuses this agent.
 
-        ``snapshot`` makes each beat; it is called from the thread that sends them. So is ``on_tokens``, with each new file
-        of delegation tokens, of which the first may come before this returns; if it raises OSError they come again.
+        ``snapshot`` makes each beat; it is called from the thread that sends them. So is ``on_tokens``, with each new
+        file of delegation tokens, of which the first may come before this returns; after an OSError they come again.
         """
         self._on_tokens, self._tokens, self._token_error = on_tokens, 0, ""
         self._address, self._secret, self._hello, self._snapshot = address, secret, hello, snapshot
