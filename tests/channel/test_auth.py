@@ -72,5 +72,12 @@ def test_each_flipped_bit_and_each_missing_or_added_byte_is_refused():
     assert server.decrypt(body) == b"content"
 
 
+def test_a_fork_cannot_send_with_the_numbers_of_its_parent(monkeypatch):
+    _, client = ends()
+    monkeypatch.setattr(client, "_pid", 1)
+    with pytest.raises(ChannelError, match="in a fork"):
+        client.encrypt(b"x")
+
+
 def test_an_opening_holds_its_nonce():
     assert nonce_of(split(bytearray(opening(SERVER)))) == SERVER
