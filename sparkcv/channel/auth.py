@@ -11,6 +11,7 @@ Two limits. Whoever can cut the connection can end it early: what is said above 
 Whoever learns the secret of a run can read what was recorded of it.
 """
 
+import os
 import struct
 
 from cryptography.exceptions import InvalidTag
@@ -39,9 +40,15 @@ class FrameCipher:
         to_server, to_client = ChaCha20Poly1305(keys[:_KEY_BYTES]), ChaCha20Poly1305(keys[_KEY_BYTES:])
         self._sending, self._receiving = (to_client, to_server) if is_server else (to_server, to_client)
         self._num_sent = self._num_received = 0
+        self._pid = os.getpid()
 
     def encrypt(self, content: bytes) -> bytes:
-        """Return the body of the next frame to send."""
+        """Return the body of the next frame to send; raise ChannelError in a fork of the process that connected.
+
+        Parent and child would use the same numbers under the same key, which gives both contents away.
+        """
+        if os.getpid() != self._pid:
+            raise ChannelError("a connection cannot be used in a fork of the process that made it")
         body = self._sending.encrypt(_NUMBER.pack(self._num_sent), content, None)
         self._num_sent += 1
         return body

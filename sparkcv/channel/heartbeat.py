@@ -1,4 +1,4 @@
-"""An agent's conversation with the driver: a beat a second, reconnecting, and the driver's orders in return."""
+"""Send an agent's heartbeats to the driver, one a second, reconnecting, and take the driver's orders in return."""
 
 import base64
 import dataclasses
@@ -25,9 +25,9 @@ _log = logs.get(__name__)
 
 
 class Heartbeat:
-    """Says hello, then beats from a thread of its own until ``close()``.
+    """Sends a Hello, then Beats from a thread of its own until ``close()``.
 
-    ``order`` is the driver's newest word; once it is ``"stop"`` it stays so. ``lost`` is "" or the sentence why
+    ``order`` is the driver's newest reply; once its order is ``"stop"`` it stays so. ``lost`` is "" or the sentence why
     the driver counts as gone; once set it stays set, and the agent must end its node process.
     """
 
@@ -39,10 +39,10 @@ class Heartbeat:
         snapshot: Callable[[], Beat],
         on_tokens: Callable[[bytes], None] = lambda data: None,
     ):
-        """Connects to the driver; raises ChannelError if it is not there or refuses this agent.
+        """Connect to the driver; raise ChannelError if it is not there or refuses this agent.
 
-        ``snapshot`` makes each beat; it is called from the beating thread. So is ``on_tokens``, with each new file of
-        delegation tokens, of which the first may come before this returns; if it raises OSError they come again.
+        ``snapshot`` makes each beat; it is called from the thread that sends them. So is ``on_tokens``, with each new
+        file of delegation tokens, of which the first may come before this returns; after an OSError they come again.
         """
         self._on_tokens, self._tokens, self._token_error = on_tokens, 0, ""
         self._address, self._secret, self._hello, self._snapshot = address, secret, hello, snapshot
@@ -50,7 +50,7 @@ class Heartbeat:
         self.lost = ""
         self._lock = threading.Lock()
         self._beating = threading.Lock()
-        self._unsent: Beat | None = None  # is said again after a reconnection: its log lines would be lost otherwise
+        self._unsent: Beat | None = None  # is sent again after a reconnection: its log lines would be lost otherwise
         self._num_beats = 0
         self._contact_s = time.monotonic()
         self._client: Client | None = self._connect()
@@ -65,16 +65,16 @@ class Heartbeat:
         self.close()
 
     def tell(self, message: End) -> None:
-        """Says how a node process ended; raises ChannelError if the driver cannot be told."""
+        """Tell how a node process ended; raise ChannelError if the driver cannot be told."""
         deadline_s = time.monotonic() + _END_TIMEOUT_S
         pause = threading.Event()
-        while not (self._beat() and self._say(message)):  # the lines since the last beat come first
+        while not (self._beat() and self._send(message)):  # the lines since the last beat come first
             if self.lost or time.monotonic() > deadline_s:
                 raise ChannelError(f"{self._hello.role} could not tell the driver how it ended: {self.lost}")
             pause.wait(_RETRY_S)
 
     def close(self) -> None:
-        """Ends the beating and hangs up; closing twice is fine."""
+        """Stop the heartbeats and close the connection; closing twice is fine."""
         self._closing.set()
         self._thread.join(3 * _REQUEST_TIMEOUT_S)
         if self._client is not None:
@@ -88,17 +88,17 @@ class Heartbeat:
             self._beat()
 
     def _beat(self) -> bool:
-        """Says what is new, after what an earlier beat could not say; whether all is said."""
+        """Send what is new, after the beat that could not be sent before; return whether the driver has all."""
         with self._beating:
-            if self._unsent is not None and not self._say(self._unsent):
+            if self._unsent is not None and not self._send(self._unsent):
                 return False
             self._num_beats += 1
             self._unsent = dataclasses.replace(self._snapshot(), number=self._num_beats)
-            if self._say(self._unsent):
+            if self._send(self._unsent):
                 self._unsent = None
             return self._unsent is None
 
-    def _say(self, message: Beat | End) -> bool:
+    def _send(self, message: Beat | End) -> bool:
         with self._lock:
             try:
                 if self._client is None:

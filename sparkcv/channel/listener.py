@@ -1,4 +1,7 @@
-"""Where streams come in: a port, and a thread for each connection to it."""
+"""Accept streams: a port, and a thread for each connection to it.
+
+control.py says why it stands beside the server of the control channel.
+"""
 
 import contextlib
 import socket
@@ -23,7 +26,7 @@ _log = logs.get(__name__)
 
 
 class Listener:
-    """Accepts connections until ``close()``; ``serve(stream)`` talks with each, in a thread of its own.
+    """Accept connections until ``close()``; ``serve(stream)`` is called for each, in a thread of its own.
 
     A ChannelError out of ``serve`` ends that connection only. A context manager; closing twice is fine.
     """
@@ -31,7 +34,7 @@ class Listener:
     def __init__(
         self, host: str, secret: bytes, serve: Callable[[Stream], None], name: str, ports: PortRange = ANY_PORT
     ):
-        """Listens on ``host`` and one of ``ports``; raises ChannelError if that cannot be."""
+        """Listen on ``host`` and one of ``ports``; raise ChannelError if that cannot be."""
         self._secret, self._serve, self._name = secret, serve, name
         try:
             self._sock = listen(host, ports)
@@ -52,7 +55,7 @@ class Listener:
         self.close()
 
     def close(self) -> None:
-        """Closes the port and every connection, and ends the threads, but the one that calls this."""
+        """Close the port and every connection, and end the threads, except the one that calls this."""
         with self._lock:
             self._is_closing = True
             waiting = dict(self._open)
@@ -74,7 +77,7 @@ class Listener:
                 if not self._is_closing:
                     threading.Event().wait(0.05)  # out of file descriptors: without a pause this thread would spin
                 continue
-            thread = threading.Thread(target=self._talk, args=(sock,), name=f"sparkcv-{self._name}", daemon=True)
+            thread = threading.Thread(target=self._handle, args=(sock,), name=f"sparkcv-{self._name}", daemon=True)
             with self._lock:
                 if self._is_closing or len(self._open) >= _MOST_CONNECTIONS:
                     sock.close()
@@ -82,7 +85,7 @@ class Listener:
                 self._open[thread] = sock
             thread.start()
 
-    def _talk(self, sock: socket.socket) -> None:
+    def _handle(self, sock: socket.socket) -> None:
         try:
             with Stream(sock, self._secret, is_server=True, timeout_s=_HANDSHAKE_TIMEOUT_S) as stream:
                 self._serve(stream)

@@ -1,4 +1,4 @@
-"""Ports of our own: opened at once, or held for a process that will listen later, within a run's ``--port_range``.
+"""Open ports within a run's ``--port_range``, or hold them for a process that will listen later.
 
 Held is not listening: TensorFlow's server is to take the port minutes later, maybe several times. Until then nobody
 else may, not even another agent of the same user, although SO_REUSEPORT lets that user's processes share a port.
@@ -24,7 +24,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 def listen(host: str, ports: PortRange = ANY_PORT) -> socket.socket:
-    """A socket that listens on ``host``; raises OSError whose sentence names the range if none of it is free."""
+    """Return a socket that listens on ``host``; raise OSError whose sentence names the range if none of it is free."""
     for port in _order(ports):
         try:
             return socket.create_server((host, port), backlog=_BACKLOG)
@@ -36,7 +36,7 @@ def listen(host: str, ports: PortRange = ANY_PORT) -> socket.socket:
 
 @contextlib.contextmanager
 def hold_port(ports: PortRange = ANY_PORT) -> Iterator[int]:
-    """A TCP port of ``ports`` that is this process's alone, while its children can listen on it by SO_REUSEPORT.
+    """Hold a TCP port of ``ports`` for this process, whose children can listen on it by SO_REUSEPORT.
 
     It is held on every interface, as TensorFlow listens on every interface. Raises ClusterError if there is none.
     """
@@ -59,14 +59,14 @@ def hold_port(ports: PortRange = ANY_PORT) -> Iterator[int]:
 
 
 def _order(ports: PortRange) -> Iterator[int]:
-    """All ports of the range, from a place of this process's own, so that neighbours seldom want the same."""
+    """Yield all ports of the range, from one that depends on this process, so that two seldom try the same."""
     first = os.getpid() % len(ports)
     yield from range(ports.low + first, ports.high + 1)
     yield from range(ports.low, ports.low + first)
 
 
 def _holder(port: int) -> socket.socket:
-    """A socket bound to ``port`` beside which only this user's sockets with SO_REUSEPORT have room."""
+    """Return a socket bound to ``port`` beside which only this user's sockets with SO_REUSEPORT have room."""
     holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         # Connections that the last listener there closed linger for a minute, and keep the port from nobody.
@@ -89,7 +89,7 @@ def _holder(port: int) -> socket.socket:
 
 @contextlib.contextmanager
 def _name(port: int) -> Iterator[None]:
-    """This host's name for the holder of ``port``: one at a time, gone with its process, in whichever way that ends.
+    """Hold this host's name for the holder of ``port``: one at a time, gone with its process, in whichever way it ends.
 
     It is an address of Linux's abstract namespace, which has no file and the very scope of ports. Raises OSError if
     another process has it.
@@ -124,7 +124,7 @@ def _process(pid: int) -> str:
 
 
 def _holder_pid(port: int) -> int:
-    """Who holds the port as ``hold_port`` does; 0 if nobody."""
+    """Return the process that holds the port as ``hold_port`` does; 0 if none."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.setblocking(False)
         try:
@@ -136,7 +136,7 @@ def _holder_pid(port: int) -> int:
 
 
 def _listeners() -> dict[int, int]:
-    """Process by port that it listens on, as far as this user may know."""
+    """Return the process by the port that it listens on, as far as this user may know."""
     try:
         found = psutil.net_connections("tcp")
     except psutil.Error:

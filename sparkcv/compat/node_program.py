@@ -20,7 +20,7 @@ from sparkcv.compat.tensorboard import tensorboard
 from sparkcv.compat.user_error import error_of
 from sparkcv.errors import UsageError
 from sparkcv.feeding.coordinator_client import CoordinatorClient
-from sparkcv.feeding.feeder import place
+from sparkcv.feeding.feeder import executor_name
 from sparkcv.feeding.receiver import Receiver
 from sparkcv.roles import NodeContext
 
@@ -100,7 +100,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
             while ctx.role.job in SERVICES and not ctx.stop_requested():
                 time.sleep(_POLL_S)  # stock's ps may return at once, too, and still counts as serving
         if fed.client is not None:
-            fed.client.say("returned")
+            fed.client.report("returned")
     return {}
 
 
@@ -147,12 +147,12 @@ def _fed(ctx: NodeContext, order: ProgramOrder, call: Call, host: str) -> Iterat
         yield _Feeding(Manager(order.queues))
         return
     with Receiver(host, call.secret, order.queues) as receiver:
-        introduction = ["node", str(ctx.role), ctx.attempt, host, receiver.port, place()]
+        introduction = ["node", str(ctx.role), ctx.attempt, host, receiver.port, executor_name()]
         client = CoordinatorClient(
             (order.coordinator[0], order.coordinator[1]), call.secret, introduction, receiver.end, receiver.state
         )
         try:
-            yield _Feeding(Manager(order.queues, receiver, lambda: client.say("enough")), client)
+            yield _Feeding(Manager(order.queues, receiver, lambda: client.report("enough")), client)
         finally:
             client.close()
 

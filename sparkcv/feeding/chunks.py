@@ -1,4 +1,4 @@
-"""Rows in chunks: enough in one for the network, few enough bytes for the memory of both ends.
+"""Pack rows in chunks: enough in one for the network, few enough bytes for the memory of both ends.
 
 A chunk is the msgpack array ``[form, fields, values...]``. Most rows are tuples, or Spark's Rows of one table: in a
 chunk of such the form says so once, and each row is a plain array, which packs five times faster than a type of ours.
@@ -30,7 +30,7 @@ class Chunk:
 
 
 def chunks(rows: Iterable[Any], chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
-    """All rows, in order, in chunks of about ``chunk_bytes``; takes no more rows than it has to give.
+    """Yield all rows, in order, in chunks of about ``chunk_bytes``; take no more rows than are yielded.
 
     Raises DataError for a row that cannot be carried; it names the type, and where it stands.
     """
@@ -57,7 +57,7 @@ def chunks(rows: Iterable[Any], chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chun
 
 
 def rows_of(data: bytes) -> list[Any]:
-    """The rows of a chunk's bytes; raises DataError for bytes that are none."""
+    """Return the rows of a chunk's bytes; raise DataError for bytes that are none."""
     try:
         form, fields, *rows = unpack(data)
         if form not in (_ANY, _TUPLES, _TABLE) or not isinstance(fields, list):
@@ -88,7 +88,7 @@ def _chunk(form: tuple[str, list[str]], packed: list[bytes]) -> Chunk:
 
 
 def _refusal(row: Any, at: int, err: Exception) -> DataError:
-    """What cannot be carried, by the first column in which it stands."""
+    """Return the error for a row that cannot be carried, by its first such column."""
     pack = make_packer()
     names = list(getattr(row, "__fields__", ()))
     for column, value in enumerate(row if isinstance(row, tuple | list) else ()):

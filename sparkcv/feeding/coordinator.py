@@ -1,7 +1,7 @@
-"""The driver's desk for the feeding: workers say where they are, and tasks ask which worker is theirs.
+"""Coordinate the feeding, in the driver: workers tell their addresses, and tasks ask which worker to feed.
 
-A worker's process may be started again, at another port, while a task feeds it; and when the run has failed, the desk
-has the reason. So a task that lost its worker asks here, instead of guessing.
+A worker's process may be started again, at another port, while a task feeds it; and when the run has failed, the
+coordinator has the reason. So a task that lost its worker asks here, instead of guessing.
 """
 
 import contextlib
@@ -15,20 +15,20 @@ from sparkcv.errors import ChannelError
 
 __all__ = ["Coordinator"]
 
-_POLL_S = 3600.0
+_RECEIVE_POLL_S = 3600.0  # one call of receive(); it is called again
 _QUESTION_TIMEOUT_S = 30.0
-_STATE_TIMEOUT_S = 2.0  # a task waits for the desk's answer no longer than 5 s
+_STATE_TIMEOUT_S = 2.0  # a task waits for the coordinator's answer no longer than 5 s
 
 
 @dataclasses.dataclass
 class _Worker:
-    """What is known of one worker; without a stream its process is down, or has not begun."""
+    """What is known of one worker; without a stream its process is down, or has not started."""
 
     role: str
     attempt: int = -1
     host: str = ""
     port: int = 0
-    place: str = ""
+    executor: str = ""
     stream: Stream | None = None
     has_enough: bool = False
     has_returned: bool = False
@@ -37,18 +37,18 @@ class _Worker:
 
 
 class Coordinator:
-    """Knows the ``roles`` that can be fed. A context manager; closing twice is fine.
+    """Serve the ``roles`` that can be fed, and their tasks. A context manager; closing twice is fine.
 
-    ``given_up`` is "", or why a task has given its worker up: whoever follows the run ends it for that.
+    ``given_up`` is "", or why a task has given its worker up: whoever monitors the run ends it for that.
     """
 
     def __init__(self, host: str, secret: bytes, roles: Sequence[str]):
-        """Listens on ``host``; raises ChannelError if that cannot be."""
+        """Listen on ``host``; raise ChannelError if that cannot be."""
         self._changed = threading.Condition()
         self._workers = {role: _Worker(role) for role in roles}
         self._failure = self.given_up = ""
         self._is_ended = False
-        self._listener = Listener(host, secret, self._serve, "desk")
+        self._listener = Listener(host, secret, self._serve, "feeding coordinator")
         self.port = self._listener.port
 
     def __enter__(self) -> "Coordinator":
@@ -58,7 +58,7 @@ class Coordinator:
         self.close()
 
     def end(self) -> None:
-        """Tells every worker, now and later, that nothing more will be fed."""
+        """Tell every worker, now and later, that nothing more will be fed."""
         with self._changed:
             self._is_ended = True
             streams = [worker.stream for worker in self._workers.values() if worker.stream is not None]
@@ -67,35 +67,35 @@ class Coordinator:
                 stream.send(["end"])
 
     def fail(self, reason: str) -> None:
-        """Answers every task, now and later, with ``reason``."""
+        """Answer every task, now and later, with ``reason``."""
         with self._changed:
             self._failure = self._failure or reason
             self._changed.notify_all()
 
     def has_enough(self) -> bool:
-        """Whether no worker wants any more rows."""
+        """Tell whether no worker wants any more rows."""
         with self._changed:
             return all(worker.has_enough or worker.has_returned for worker in self._workers.values())
 
     def close(self) -> None:
-        """Hangs up on everybody."""
+        """Close every connection, and the port."""
         self._listener.close()
 
     def _serve(self, stream: Stream) -> None:
         match stream.receive(_QUESTION_TIMEOUT_S):
-            case ["where", str(place), str(host)]:
-                stream.send(self._where(place, host))
+            case ["find", str(executor), str(host)]:
+                stream.send(self._find(executor, host))
             case ["ask", str(role)]:
-                stream.send(self._told(role))
+                stream.send(self._answer(role))
             case ["give_up", str(role), float(timeout_s), str(reason)]:
                 stream.send(self._give_up(role, timeout_s, reason))
-            case ["node", str(role), int(attempt), str(host), int(port), str(place)] if role in self._workers:
-                self._attend(stream, _Worker(role, attempt, host, port, place, stream))
+            case ["node", str(role), int(attempt), str(host), int(port), str(executor)] if role in self._workers:
+                self._serve_worker(stream, _Worker(role, attempt, host, port, executor, stream))
             case other:
                 raise ChannelError(f"expected a worker or a task's question, got {str(other)[:80]}")
 
-    def _attend(self, stream: Stream, worker: _Worker) -> None:
-        """Stays with a worker's process until it hangs up."""
+    def _serve_worker(self, stream: Stream, worker: _Worker) -> None:
+        """Receive from a worker's process until it closes its connection."""
         with self._changed:
             known = self._workers[worker.role]
             if worker.attempt < known.attempt:
@@ -108,7 +108,7 @@ class Coordinator:
         try:
             stream.send(["joined", is_ended])
             while True:
-                match stream.receive(_POLL_S):
+                match stream.receive(_RECEIVE_POLL_S):
                     case None:
                         pass
                     case ["enough"]:
@@ -120,29 +120,29 @@ class Coordinator:
                             worker.state = (is_starved, idle_s)
                             self._changed.notify_all()
                     case other:
-                        raise ChannelError(f"expected a worker's word, got {str(other)[:80]}")
+                        raise ChannelError(f"expected a worker's message, got {str(other)[:80]}")
         finally:
             worker.stream = None
 
-    def _where(self, place: str, host: str) -> StreamMessage:
-        """The worker for a task: of its own executor, else of its host, else any; of several the one with fewest tasks.
+    def _find(self, executor: str, host: str) -> StreamMessage:
+        """Choose a task's worker: of its own executor, else host, else any; of several the one with fewest tasks.
 
         Workers that compute their steps together stand still once one has no rows left, so all get alike.
         """
         with self._changed:
             workers = list(self._workers.values())
             own = (
-                [worker for worker in workers if worker.place == place]
+                [worker for worker in workers if worker.executor == executor]
                 or [worker for worker in workers if worker.host == host]
                 or workers
             )
             wanting = [worker for worker in own if not worker.has_enough and not worker.has_returned] or own
             chosen = min(wanting, key=lambda worker: worker.num_tasks)
             chosen.num_tasks += 1
-        return self._told(chosen.role)
+        return self._answer(chosen.role)
 
     def _give_up(self, role: str, timeout_s: float, reason: str) -> StreamMessage:
-        """Ends the feeding for ``reason``, with who else waits; or tells how long ago the worker took another's row."""
+        """End the feeding for ``reason``, with who else waits; or tell how long ago the worker took a row."""
         states = self._states()
         _, idle_s = states.get(role, (False, timeout_s))
         if idle_s < timeout_s:
@@ -160,7 +160,7 @@ class Coordinator:
         return ["failed", self.given_up]
 
     def _states(self) -> dict[str, tuple[bool, float]]:
-        """What the workers that are up answer in time."""
+        """Return the states of the workers that answer in time."""
         with self._changed:
             asked = [worker for worker in self._workers.values() if worker.stream is not None]
             for worker in asked:
@@ -173,7 +173,7 @@ class Coordinator:
             self._changed.wait_for(lambda: all(worker.state is not None for worker in asked), _STATE_TIMEOUT_S)
             return {worker.role: worker.state for worker in asked if worker.state is not None}
 
-    def _told(self, role: str) -> StreamMessage:
+    def _answer(self, role: str) -> StreamMessage:
         with self._changed:
             worker = self._workers.get(role)
             if self._failure:

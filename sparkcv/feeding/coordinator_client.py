@@ -1,4 +1,4 @@
-"""A worker's connection to the driver's desk: says where it is, and hears when nothing more will be fed."""
+"""Connect a worker to the coordinator: tell its address, and learn when nothing more will be fed."""
 
 import contextlib
 import threading
@@ -11,16 +11,16 @@ from sparkcv.errors import ChannelError
 __all__ = ["CoordinatorClient"]
 
 _RETRY_S = 0.5
-_POLL_S = 3600.0
+_RECEIVE_POLL_S = 3600.0  # one call of receive(); it is called again
 
 _log = logs.get(__name__)
 
 
 class CoordinatorClient:
-    """Stays connected until ``close()``; a connection that breaks is made anew, as its agent ends it with the driver.
+    """Stays connected until ``close()``; reconnects if that breaks, as its agent ends this process with the driver.
 
     ``introduction`` is its ["node", ...] message. ``on_end()`` is called once, from a thread of its own, and
-    ``state()`` whenever the desk asks whether the program is starved, and how long ago it took a row.
+    ``state()`` whenever the coordinator asks whether the program is starved, and how long ago it took a row.
     """
 
     def __init__(
@@ -31,25 +31,25 @@ class CoordinatorClient:
         on_end: Callable[[], None],
         state: Callable[[], tuple[bool, float]],
     ):
-        """Connects; raises ChannelError if the desk is not there."""
+        """Connect; raise ChannelError if the coordinator is not there."""
         self._address, self._secret, self._introduction = address, secret, introduction
         self._on_end, self._state = on_end, state
-        self._said: list[str] = []
+        self._reported: list[str] = []
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._stream = self._connect()
-        self._thread = threading.Thread(target=self._run, name="sparkcv-desk-link", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="sparkcv-feeding", daemon=True)
         self._thread.start()
 
-    def say(self, word: str) -> None:
-        """Tells the desk that this worker has "enough" or has "returned"."""
+    def report(self, event: str) -> None:
+        """Tell the coordinator that this worker has "enough" or has "returned"."""
         with self._lock:
-            self._said.append(word)
-            with contextlib.suppress(ChannelError):  # it is said again once connected
-                self._stream.send([word])
+            self._reported.append(event)
+            with contextlib.suppress(ChannelError):  # it is reported again once connected
+                self._stream.send([event])
 
     def close(self) -> None:
-        """Hangs up."""
+        """Close the connection."""
         self._closing.set()
         with self._lock:
             self._stream.close()
@@ -65,9 +65,9 @@ class CoordinatorClient:
                     if is_ended:
                         self._on_end()
                 case other:
-                    raise ChannelError(f"the desk answers {str(other)[:80]}")
-            for word in self._said:
-                stream.send([word])
+                    raise ChannelError(f"the coordinator answers {str(other)[:80]}")
+            for event in self._reported:
+                stream.send([event])
         except BaseException:
             stream.close()
             raise
@@ -76,7 +76,7 @@ class CoordinatorClient:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                match self._stream.receive(_POLL_S):
+                match self._stream.receive(_RECEIVE_POLL_S):
                     case ["end"]:
                         self._on_end()
                     case ["state"]:
@@ -84,14 +84,14 @@ class CoordinatorClient:
                         with self._lock:
                             self._stream.send(["state", is_starved, idle_s])
             except ChannelError:
-                self._again()
+                self._reconnect()
 
-    def _again(self) -> None:
+    def _reconnect(self) -> None:
         while not self._closing.wait(_RETRY_S):
             try:
                 with self._lock:
                     self._stream = self._connect()
             except ChannelError as err:
-                _log.debug("the driver's desk does not answer: %s", err)
+                _log.debug("the coordinator of the feeding does not answer: %s", err)
                 continue
             return

@@ -1,6 +1,6 @@
-"""The feeding task: brings the rows of one Spark partition to a worker, and the results back.
+"""Feed the rows of one Spark partition to a worker, and return its results, from a Spark task.
 
-What a worker has not taken yet is kept here, and sent again where its process is started anew.
+What a worker has not taken yet is kept here, and sent again if its process is restarted.
 """
 
 import collections
@@ -18,7 +18,7 @@ from sparkcv.channel.stream import Stream, StreamMessage, connect
 from sparkcv.errors import ChannelError, ClusterError, RoleFailedError
 from sparkcv.feeding.chunks import CHUNK_BYTES, Chunk, chunks, rows_of
 
-__all__ = ["FeedPlan", "feed", "place"]
+__all__ = ["FeedPlan", "executor_name", "feed"]
 
 _ASK_EVERY_S = 5.0
 _RETRY_S = 0.2
@@ -29,17 +29,17 @@ _NOTHING = object()
 
 @dataclasses.dataclass(frozen=True)
 class FeedPlan:
-    """What every feeding task is told, inside Spark's task data.
+    """What every feeding task is sent, inside Spark's task data.
 
     Attributes:
-        desk: host and port of the driver's desk.
-        secret: of the feeding; shown nowhere.
+        coordinator: host and port of the coordinator.
+        secret: of the feeding; in no repr.
         queue: which of the worker's queues gets the rows.
         timeout_s: how long a worker may take no row.
         wants_results: whether each row is to be answered by one result.
     """
 
-    desk: tuple[str, int]
+    coordinator: tuple[str, int]
     secret: bytes = dataclasses.field(repr=False)
     queue: str
     timeout_s: float
@@ -47,14 +47,14 @@ class FeedPlan:
     chunk_bytes: int = CHUNK_BYTES
 
 
-def place() -> str:
-    """A name for this executor, the same in all its processes: Spark's block folders are each executor's own."""
+def executor_name() -> str:
+    """Return a name of this executor, the same in all its processes: each executor has block folders of its own."""
     text = f"{socket.gethostname()}\n{os.environ.get('SPARK_LOCAL_DIRS', '')}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def feed(plan: FeedPlan, rows: Iterable[Any], host: str = "") -> Iterator[Any]:
-    """Feeds all rows and gives their results, if there are to be some, in the rows' order.
+    """Feed all rows and yield their results, if any are wanted, in the order of the rows.
 
     Returns early, without the rest of the rows, once the worker has enough.
 
@@ -67,13 +67,13 @@ def feed(plan: FeedPlan, rows: Iterable[Any], host: str = "") -> Iterator[Any]:
     rows = iter(rows)
     first = next(rows, _NOTHING)
     if first is _NOTHING:
-        return  # an empty partition is no news to anybody
+        return  # an empty partition needs no worker
     feeder = _Feeder(plan, host)
     if feeder.has_enough:
         return
     try:
         for chunk in chunks(itertools.chain([first], rows), plan.chunk_bytes):
-            yield from feeder.bring(chunk)
+            yield from feeder.send(chunk)
             if feeder.has_enough:
                 return
         yield from feeder.finish()
@@ -82,7 +82,7 @@ def feed(plan: FeedPlan, rows: Iterable[Any], host: str = "") -> Iterator[Any]:
 
 
 class _Feeder:
-    """One partition on its way to one worker."""
+    """Sends one partition to one worker."""
 
     def __init__(self, plan: FeedPlan, host: str):
         self._plan = plan
@@ -98,10 +98,10 @@ class _Feeder:
         self._has_end = self._has_told_end = False
         self.has_enough = False
         self._progress_s = time.monotonic()
-        self._find(["where", place(), host])
+        self._find(["find", executor_name(), host])
 
-    def bring(self, chunk: Chunk) -> Iterator[Any]:
-        """Sends one more chunk as soon as the worker has room; gives the results that came meanwhile."""
+    def send(self, chunk: Chunk) -> Iterator[Any]:
+        """Send one more chunk as soon as the worker has room; yield the results that came meanwhile."""
         self._kept[self._num_chunks] = chunk
         self._unsent.append(self._num_chunks)
         self._num_chunks += 1
@@ -110,14 +110,14 @@ class _Feeder:
             yield from self._ready()
 
     def finish(self) -> Iterator[Any]:
-        """Waits until the worker has taken all, and gives the rest of the results."""
+        """Wait until the worker has taken all, and yield the rest of the results."""
         self._has_end = True
         while self._kept and not self.has_enough:
             self._step(_ASK_EVERY_S)
             yield from self._ready()
 
     def close(self) -> None:
-        """Hangs up."""
+        """Close the connection to the worker."""
         if self._stream is not None:
             self._stream.close()
 
@@ -132,8 +132,8 @@ class _Feeder:
         size = len(self._kept[self._unsent[0]].data)
         return not self._on_the_way or sum(self._on_the_way.values()) + size <= self._window
 
-    def _step(self, patience_s: float) -> None:
-        """Sends what there is room for, and hears one message, or none within ``patience_s``."""
+    def _step(self, timeout_s: float) -> None:
+        """Send what there is room for, and receive one message, or none within ``timeout_s``."""
         stream = self._stream
         if stream is None:
             self._find(["ask", self._role])
@@ -147,17 +147,17 @@ class _Feeder:
             if self._has_end and not self._unsent and not self._has_told_end:
                 self._has_told_end = True
                 stream.send(["end"])
-            message = stream.receive(patience_s)
+            message = stream.receive(timeout_s)
         except ChannelError as err:
-            _log.debug("%s hung up: %s", self._role, err)
+            _log.debug("the connection to %s has ended: %s", self._role, err)
             self._lose()
             return
         if message is not None:
-            self._hear(message)
-        elif patience_s:
-            self._check_patience()
+            self._handle(message)
+        elif timeout_s:
+            self._check_timeout()
 
-    def _hear(self, message: StreamMessage) -> None:
+    def _handle(self, message: StreamMessage) -> None:
         self._progress_s = time.monotonic()
         match message:
             case ["taken", int(number)]:
@@ -172,11 +172,11 @@ class _Feeder:
             case ["refused", str(reason)]:
                 raise ClusterError(f"{self._role} cannot be fed: {reason}")
             case other:
-                raise ChannelError(f"expected a worker's word, got {str(other)[:80]}")
+                raise ChannelError(f"expected a worker's message, got {str(other)[:80]}")
 
-    def _check_patience(self) -> None:
-        """Asks whether the worker still is the same, and gives up on one that has taken nothing for too long."""
-        answer = self._asked(["ask", self._role])
+    def _check_timeout(self) -> None:
+        """Ask whether the worker's process still is the same; give up on one that has taken nothing for too long."""
+        answer = self._ask(["ask", self._role])
         if answer[:1] != ["up"] or answer[2] != self._attempt:
             self._lose()
         waited_s = time.monotonic() - self._progress_s
@@ -188,20 +188,20 @@ class _Feeder:
             )
 
     def _give_up(self, reason: str) -> None:
-        """Lets the desk end the run for ``reason``, so that Spark does not wait as long again three times.
+        """Let the coordinator end the run for ``reason``, so that Spark does not wait as long again three times.
 
         Goes on where the worker is busy with rows of other tasks, whose turn it was.
         """
-        match self._asked(["give_up", self._role, float(self._plan.timeout_s), reason]):
+        match self._ask(["give_up", self._role, float(self._plan.timeout_s), reason]):
             case ["taking", float(idle_s)]:
                 self._progress_s = time.monotonic() - idle_s
-            case ["failed", str(told)]:
-                raise RoleFailedError(told)
+            case ["failed", str(report)]:
+                raise RoleFailedError(report)
             case other:
-                raise ChannelError(f"expected the desk's answer, got {str(other)[:80]}")
+                raise ChannelError(f"expected the coordinator's answer, got {str(other)[:80]}")
 
     def _lose(self) -> None:
-        """Turns to the next process of the worker: all that it has not answered for is to be sent again."""
+        """Turn to the next process of the worker: all that the last one has not taken is to be sent again."""
         if self._stream is not None:
             self._stream.close()
         self._stream = None
@@ -210,10 +210,10 @@ class _Feeder:
         self._has_told_end = False
 
     def _find(self, question: StreamMessage) -> None:
-        """Connects to the worker, once it is up; raises the reason why it never will be."""
+        """Connect to the worker, once it is up; raise the reason why it never will be."""
         deadline_s = time.monotonic() + self._plan.timeout_s
         while True:
-            match self._asked(question):
+            match self._ask(question):
                 case ["failed", str(reason)]:
                     raise RoleFailedError(reason)
                 case ["enough", str(role)]:
@@ -231,7 +231,7 @@ class _Feeder:
                 case ["down", str(role), int()]:
                     self._role = role
                 case other:
-                    raise ChannelError(f"expected the desk's answer, got {str(other)[:80]}")
+                    raise ChannelError(f"expected the coordinator's answer, got {str(other)[:80]}")
             if time.monotonic() > deadline_s:
                 reason = f"{self._role} was not there to be fed for {self._plan.timeout_s:g} s"
                 self._give_up(reason)
@@ -259,13 +259,13 @@ class _Feeder:
                 return False
             case message:
                 stream.close()
-                self._hear(message)  # enough, or refused
+                self._handle(message)  # enough, or refused
                 return True
 
-    def _asked(self, question: StreamMessage) -> StreamMessage:
-        with connect(self._plan.desk, self._plan.secret) as desk:
-            desk.send(question)
-            answer = desk.receive(_ASK_EVERY_S)
+    def _ask(self, question: StreamMessage) -> StreamMessage:
+        with connect(self._plan.coordinator, self._plan.secret) as coordinator:
+            coordinator.send(question)
+            answer = coordinator.receive(_ASK_EVERY_S)
         if answer is None:
-            raise ChannelError("the driver's desk does not answer")
+            raise ChannelError("the coordinator of the feeding does not answer")
         return answer

@@ -1,4 +1,4 @@
-"""A worker's end of the feeding: a port where Spark's tasks bring rows, and fetch results.
+"""Receive rows from Spark's tasks in a worker, and send results back.
 
 A task may have ``WINDOW_BYTES`` on the way that were not taken yet; that bounds the memory here without anybody ever
 blocking anybody else: not the trainer a task, nor one task another.
@@ -20,7 +20,7 @@ from sparkcv.feeding.row_queue import RowQueue, Taken
 __all__ = ["Receiver", "WINDOW_BYTES"]
 
 WINDOW_BYTES = 4 * 1024 * 1024
-_POLL_S = 3600.0
+_RECEIVE_POLL_S = 3600.0  # one call of receive(); it is called again
 NOT_FEEDABLE = ("output", "error")  # queues of stock's that nobody feeds
 
 
@@ -34,13 +34,13 @@ class _Task:
         self.results: dict[int, list[Any]] = {}
 
     def taken(self, number: int) -> None:
-        """Lets the task send as many bytes more."""
+        """Let the task send as many bytes more."""
         with self.lock:
             self.waiting.pop(number, None)
-        self.say(["taken", number])
+        self.send(["taken", number])
 
-    def say(self, message: list[Any]) -> None:
-        """Says it; one that has hung up is heard of by its own thread."""
+    def send(self, message: list[Any]) -> None:
+        """Send it; that a task is gone is noticed by the thread that receives from it."""
         with contextlib.suppress(ChannelError):
             self.stream.send(message)
 
@@ -56,10 +56,10 @@ class _Owed:
 
 
 class Receiver:
-    """Takes rows in from any number of tasks at once. A context manager; closing twice is fine."""
+    """Receives from any number of tasks at once. A context manager; closing twice is fine."""
 
     def __init__(self, host: str, secret: bytes, queues: Sequence[str]):
-        """Listens on ``host``; raises ChannelError if that cannot be."""
+        """Listen on ``host``; raise ChannelError if that cannot be."""
         self.queues = {name: RowQueue() for name in queues if name not in NOT_FEEDABLE}
         self._lock = threading.Lock()
         self._tasks: set[_Task] = set()
@@ -75,46 +75,46 @@ class Receiver:
         self.close()
 
     def queue(self, name: str) -> RowQueue:
-        """The rows of that name; raises UsageError if the cluster has no such queue."""
+        """Return the rows of that name; raise UsageError if the cluster has no such queue."""
         found = self.queues.get(name)
         if found is None:
             raise UsageError(f"this cluster has no queue {name!r} to be fed, only {', '.join(sorted(self.queues))}")
         return found
 
     def end(self) -> None:
-        """Notes that nothing more will come."""
+        """Note that nothing more will come."""
         for queue in self.queues.values():
             queue.end()
 
     def state(self) -> tuple[bool, float]:
-        """Whether the program waits for a row and has none, and how many seconds ago it last took one."""
+        """Tell whether the program waits for a row and has none, and how many seconds ago it last took one."""
         queues = self.queues.values()
         return any(queue.is_starved() for queue in queues), min(queue.idle_s() for queue in queues)
 
     def terminate(self) -> None:
-        """Drops what waits, and tells every task, now and later, that it is enough."""
+        """Drop what waits, and tell every task, now and later, that it is enough."""
         with self._lock:
             self.has_enough = True
             tasks = set(self._tasks)
         for queue in self.queues.values():
             queue.drop()
         for task in tasks:
-            task.say(["enough"])
+            task.send(["enough"])
 
     def owe(self, taken: Taken) -> None:
-        """Notes that results are to come for these rows, after those of all rows before them."""
+        """Note that results are to come for these rows, after those of all rows before them."""
         with self._lock:
             self._owed.append(_Owed(_task_of(taken), taken.number, taken.count, len(taken.rows)))
 
     def refuse_results(self, taken: Taken) -> None:
-        """Ends the task of these rows if it waits for results, which their reader does not mean to give."""
+        """End the task of these rows if it waits for results, which their reader will not give."""
         task = _task_of(taken)
         if task.wants_results:
             task.wants_results = False
-            task.say(["refused", "inference() feeds a program whose DataFeed was made with train_mode=True"])
+            task.send(["refused", "inference() feeds a program whose DataFeed was made with train_mode=True"])
 
     def give(self, results: Sequence[Any]) -> None:
-        """Sends results, one a row, in the order in which the rows were taken.
+        """Send results, one a row, in the order in which the rows were taken.
 
         Raises DataError if there are more of them than rows, or for one that cannot be carried.
         """
@@ -125,14 +125,14 @@ class Receiver:
             ready = self._assign(list(results))
         for owed, found in ready:
             data = [chunk.data for chunk in chunks(found, MOST_ROW_BYTES)]
-            owed.task.say(["results", owed.number, data])
+            owed.task.send(["results", owed.number, data])
 
     def close(self) -> None:
-        """Hangs up on all tasks."""
+        """Close the connections of all tasks."""
         self._listener.close()
 
     def _assign(self, results: list[Any]) -> list[tuple[_Owed, list[Any]]]:
-        """Puts results to their chunks; gives those chunks that have all of theirs now."""
+        """Assign results to their chunks; return those chunks that have all of theirs now."""
         ready, at = [], 0
         while at < len(results):
             owed = self._owed[0]
@@ -150,7 +150,7 @@ class Receiver:
         return ready
 
     def _serve(self, stream: Stream) -> None:
-        match stream.receive(_POLL_S):
+        match stream.receive(_RECEIVE_POLL_S):
             case ["feed", str(name), bool(wants_results)]:
                 if name not in self.queues:
                     stream.send(["refused", f"the worker has no queue {name!r}, only {', '.join(sorted(self.queues))}"])
@@ -163,14 +163,14 @@ class Receiver:
         stream.send(["enough"] if self.has_enough else ["go", WINDOW_BYTES])
         try:
             while True:
-                self._take_in(task, stream.receive(_POLL_S))
+                self._handle(task, stream.receive(_RECEIVE_POLL_S))
         finally:
             with self._lock:
                 self._tasks.discard(task)
             task.wants_results = False
             task.queue.drop(task)  # Spark starts it again, and it brings all of its rows
 
-    def _take_in(self, task: _Task, message: list[Any] | None) -> None:
+    def _handle(self, task: _Task, message: list[Any] | None) -> None:
         match message:
             case None:
                 return

@@ -1,4 +1,4 @@
-"""The rows that wait in a worker for its program: by chunks, in the order in which they came, from many tasks."""
+"""Queue rows in a worker for its program: by chunks, in the order in which they came, from many tasks."""
 
 import collections
 import dataclasses
@@ -17,7 +17,7 @@ class RowSource(Protocol):
     """Where a chunk came from."""
 
     def taken(self, number: int) -> None:
-        """Hears that the last row of that chunk was taken; must not block for long."""
+        """Note that the last row of that chunk was taken; must not block for long."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,21 +53,21 @@ class RowQueue:
         self.num_taken = 0
 
     def put(self, source: RowSource, number: int, count: int, data: bytes) -> None:
-        """Adds a chunk of ``count`` rows."""
+        """Add a chunk of ``count`` rows."""
         self._put(_Item(source, number, count, data))
 
     def put_end_of_partition(self, source: RowSource) -> None:
-        """Notes that all rows of a partition are in."""
+        """Note that all rows of a partition are in."""
         self._put(_Item(source))
 
     def end(self) -> None:
-        """Notes that nothing more will come: what is there can still be taken."""
+        """Note that nothing more will come: what is there can still be taken."""
         with self._changed:
             self._is_ended = True
             self._changed.notify_all()
 
     def drop(self, source: RowSource | None = None) -> None:
-        """Forgets what waits of ``source``, or all that waits."""
+        """Forget what waits of ``source``, or all that waits."""
         with self._changed:
             kept = [item for item in self._items if source is not None and item.source is not source]
             self._items = collections.deque(kept)
@@ -75,17 +75,17 @@ class RowQueue:
                 self._open, self._rows = None, []
 
     def num_waiting(self) -> int:
-        """How many rows wait."""
+        """Return how many rows wait."""
         with self._changed:
             return sum(item.count for item in self._items) + len(self._rows) - (self._at if self._rows else 0)
 
     def is_starved(self) -> bool:
-        """Whether somebody waits for a row and there is none."""
+        """Tell whether somebody waits for a row and there is none."""
         with self._changed:
             return self._num_takers > 0 and not self._items
 
     def idle_s(self) -> float:
-        """How long ago the last row was taken, or the queue was made."""
+        """Return how many seconds ago the last row was taken, or the queue was made."""
         with self._changed:
             return time.monotonic() - self._idle_since_s
 

@@ -1,4 +1,4 @@
-"""The values that a row may hold, as msgpack with types of our own: what goes in comes out, type for type.
+"""Pack the values of a row as msgpack with types of our own: what goes in comes out, type for type.
 
 msgpack has no tuple, no array and no integer above 64 bits, and would give a NumPy scalar back as a float. Each of
 those is one extension type here. Only a bytearray, which is what Spark makes of a binary column, comes out as bytes:
@@ -29,7 +29,7 @@ class NoSuchValueError(TypeError):
 
 
 def make_packer() -> Callable[[Any], bytes]:
-    """A function from a value to its bytes; it raises NoSuchValueError, and is one thread's only."""
+    """Return a function from a value to its bytes; it raises NoSuchValueError, and is for one thread only."""
     packer = msgpack.Packer(default=_extension, strict_types=True, autoreset=True)
 
     def pack(value: Any) -> bytes:
@@ -44,7 +44,7 @@ def make_packer() -> Callable[[Any], bytes]:
 
 
 def unpack(data: bytes) -> Any:
-    """The value that ``data`` holds; raises ValueError for bytes that hold none."""
+    """Return the value that ``data`` holds; raise ValueError for bytes that hold none."""
     try:
         return msgpack.unpackb(data, ext_hook=_value, strict_map_key=False)
     except (msgpack.exceptions.UnpackException, TypeError, KeyError, RecursionError, decimal.InvalidOperation) as err:

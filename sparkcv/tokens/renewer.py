@@ -1,4 +1,4 @@
-"""The driver's keeper of tokens: a thread that puts newer ones where clients and agents find them."""
+"""Renew the driver's tokens: a thread that puts newer ones where clients and agents find them."""
 
 import contextlib
 import os
@@ -49,13 +49,13 @@ class TokenSource(Protocol):
 
 
 class TokenRenewer:
-    """A context manager; on entering, the tokens that there are lie in ``folder`` and on ``shelf_`` already.
+    """A context manager; on entering, the tokens that there are have been put in ``folder`` and in ``store``.
 
     ``is_failing`` tells whether the last try to get new ones failed, ``failure`` why.
     """
 
-    def __init__(self, source: TokenSource, folder: str, shelf_: TokenStore = token_store) -> None:
-        self._source, self._shelf, self._file = source, shelf_, TokenFile(folder)
+    def __init__(self, source: TokenSource, folder: str, store: TokenStore = token_store) -> None:
+        self._source, self._store, self._file = source, store, TokenFile(folder)
         self._obtained: list[Token] = []
         self._closing = threading.Event()
         self._pause_s = _MOST_POLL_S
@@ -71,12 +71,12 @@ class TokenRenewer:
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
         self._closing.set()
         self._thread.join(_JOIN_S)  # Java may hang at a KDC; then it is left behind
-        self._shelf.clear()
+        self._store.clear()
         self._file.__exit__(kind, err, tb)
 
     @property
     def renews(self) -> bool:
-        """Whether tokens will not end, as far as is known."""
+        """Whether new tokens can be had for ever, as far as is known."""
         return self._source.has_keytab and not self.failure
 
     def look(self) -> None:
@@ -101,7 +101,7 @@ class TokenRenewer:
         newest = max(found, key=lambda token: token.issued_s)
         self._pause_s = min(_MOST_POLL_S, max(_LEAST_POLL_S, (newest.max_date_s - newest.issued_s) / _POLLS))
         data = tokens.dump(tokens.aliased(found, load_conf()))
-        if self._shelf.put(data):
+        if self._store.put(data):
             self._file.put(data)
             ends = time.strftime("%F %T", time.localtime(newest.max_date_s))
             _log.info("the token of %s for %s is good until %s", newest.owner, newest.service, ends)
@@ -137,36 +137,36 @@ def _cause(err: Exception) -> str:
     return (causes or [line for line in lines if line.strip()] or [type(err).__name__])[-1 if causes else 0][:300]
 
 
-_keeper: TokenRenewer | None = None
+_renewer: TokenRenewer | None = None
 
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
     """Keep this driver's tokens fresh during the block: under spark-submit, where HDFS wants Kerberos; else nothing."""
-    global _keeper
+    global _renewer
     source = _source()
-    if _keeper is not None or source is None:
+    if _renewer is not None or source is None:
         yield
         return
     # In a container its own folder goes with it, also when this process is killed.
     with (
         tempfile.TemporaryDirectory(prefix=".sparkcv-", dir=os.getcwd() if yarn.is_container() else None) as folder,
-        TokenRenewer(source, folder) as _keeper,
+        TokenRenewer(source, folder) as _renewer,
     ):
         try:
             yield
         finally:
-            _keeper = None
+            _renewer = None
 
 
 def renews() -> bool:
-    """Whether a keeper runs that can get new tokens for ever."""
-    return _keeper is not None and _keeper.renews
+    """Tell whether a renewer runs that can get new tokens for ever."""
+    return _renewer is not None and _renewer.renews
 
 
 def failure() -> str:
-    """Return why the keeper's last try failed; "" if it did not, or there is none."""
-    return _keeper.failure if _keeper is not None else ""
+    """Return why the renewer's last try failed; "" if it did not, or there is none."""
+    return _renewer.failure if _renewer is not None else ""
 
 
 def _source() -> JavaSource | None:

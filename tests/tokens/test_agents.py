@@ -14,7 +14,7 @@ ROLES = roles.roles(0, 2)
 
 
 @pytest.fixture(autouse=True)
-def _empty_shelf():
+def _empty_store():
     yield
     token_store.clear()
 

@@ -1,4 +1,4 @@
-"""The driver's keeper: takes what Java has, gets what is missing, says what fails, leaves nothing."""
+"""The driver's renewer: takes what Java has, gets what is missing, says what fails, leaves nothing."""
 
 import os
 import stat
@@ -12,24 +12,24 @@ from sparkcv.tokens.store import TokenStore
 from tests.tokens.made import Source, token
 
 
-def keeper(secured, source, shelf):
+def renewer(secured, source, store):
     (secured / "own").mkdir(mode=0o700)
-    return TokenRenewer(source, str(secured / "own"), shelf)
+    return TokenRenewer(source, str(secured / "own"), store)
 
 
-def test_what_java_holds_is_put_for_this_process_and_on_the_shelf(secured):
-    held, shelf = token(), TokenStore()
+def test_what_java_holds_is_put_for_this_process_and_in_the_store(secured):
+    held, store = token(), TokenStore()
     other = tokens.Token("YARN_AM_RM_TOKEN", "rm", b"", b"nobody's business")
     source = Source([held, other])
-    with keeper(secured, source, shelf) as one:
+    with renewer(secured, source, store) as one:
         path = os.environ[tokens.VARIABLE]
         assert tokens.load(path) == [held]
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-        assert shelf.newest() == (1, tokens.dump([held]))
+        assert store.newest() == (1, tokens.dump([held]))
         assert (source.num_obtained, one.renews, one.failure) == (0, True, "")
     assert tokens.VARIABLE not in os.environ
     assert os.listdir(secured / "own") == []
-    assert shelf.newest()[1] == b""
+    assert store.newest()[1] == b""
 
 
 @pytest.mark.parametrize(
@@ -42,40 +42,40 @@ def test_what_java_holds_is_put_for_this_process_and_on_the_shelf(secured):
     ],
 )
 def test_old_tokens_are_not_waited_with(secured, old):
-    new, shelf = token(life_s=2000), TokenStore()
-    with keeper(secured, Source(old, [new]), shelf):
-        assert tokens.parse(shelf.newest()[1]) == [new]
+    new, store = token(life_s=2000), TokenStore()
+    with renewer(secured, Source(old, [new]), store):
+        assert tokens.parse(store.newest()[1]) == [new]
 
 
 def test_tokens_for_other_services_stay_beside_the_new_ones(secured, monkeypatch):
     others = [tokens.Token("kms-dt", "kms", b"", b"k"), tokens.Token("YARN_AM_RM_TOKEN", "rm", b"", b"master's")]
     (secured / "container_tokens").write_bytes(tokens.dump([token(issued_s=-900), *others]))
     monkeypatch.setenv(tokens.VARIABLE, str(secured / "container_tokens"))
-    with keeper(secured, Source([token(life_s=2000)]), TokenStore()):
+    with renewer(secured, Source([token(life_s=2000)]), TokenStore()):
         held = tokens.load(os.environ[tokens.VARIABLE])
         assert [one.kind for one in held] == [tokens.HDFS_KIND, "kms-dt"]
     assert os.environ[tokens.VARIABLE] == str(secured / "container_tokens")
 
 
 def test_without_a_way_to_get_new_ones_the_old_ones_have_to_do(secured):
-    old, shelf = token(issued_s=-850), TokenStore()
+    old, store = token(issued_s=-850), TokenStore()
     source = Source([old], [token()], has_keytab=False)
-    with keeper(secured, source, shelf) as one:
-        assert tokens.parse(shelf.newest()[1]) == [old]
+    with renewer(secured, source, store) as one:
+        assert tokens.parse(store.newest()[1]) == [old]
         assert (source.num_obtained, one.renews) == (0, False)
 
 
 def test_a_kdc_that_is_gone_is_told_and_tried_again(secured, caplog):
-    source, shelf = Source([], [token()]), TokenStore()
+    source, store = Source([], [token()]), TokenStore()
     source.error = OSError("Connection refused\nCaused by: KrbException: Cannot contact the KDC")
-    with keeper(secured, source, shelf) as one:
+    with renewer(secured, source, store) as one:
         assert one.failure == "KrbException: Cannot contact the KDC"
         assert not one.renews
         one.look()
         source.error = None
         one.look()
         assert (one.failure, one.renews) == ("", True)
-        assert shelf.newest()[0] == 1
+        assert store.newest()[0] == 1
     assert [record.message for record in caplog.records if "could be had" in record.message] == [
         "no new token for HDFS could be had, which is tried again: KrbException: Cannot contact the KDC"
     ]
