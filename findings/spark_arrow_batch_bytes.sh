@@ -5,7 +5,7 @@
 #   (spark.sql.execution.arrow.maxBytesPerBatch, 64 MiB), ends a batch first where rows are large. Rows of 1 MiB come
 #   in batches of about 64, though 200 are asked for; small rows come in batches of 10,000.
 # Seen: pyspark 4.3.0, pyarrow 26.0.1, Python 3.11, Java 17.
-# Output: rows of 1 MiB: 64, 64, 64, 8  rows of 8 bytes: 10000, 2500  limit: 64MB
+# Output: rows of 1 MiB: 64, 64, 64, 8  rows of 8 bytes: 10000, 2500  limit: 67108864b
 # Why it matters: code that was tuned for a number of rows (a batch of pictures for a model) gets another number.
 set -euo pipefail
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
