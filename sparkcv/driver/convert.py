@@ -17,10 +17,10 @@ from sparkcv.convert.listing import PictureSource, check_classes, find_source, l
 from sparkcv.convert.plan import ConversionPlan, Split, draw_splits, rank, write_planned
 from sparkcv.convert.report import ConvertReport, SplitReport
 from sparkcv.convert.shard_writer import ShardSummary
-from sparkcv.convert.translate import spark_errors
 from sparkcv.errors import BudgetError, DataError, ShardError, SparkcvError
 from sparkcv.records.manifest import SplitEntry
 from sparkcv.records.shards import open_dataset
+from sparkcv.spark.errors import translated
 
 _log = logs.get(__name__)
 
@@ -70,7 +70,7 @@ def convert(spark: SparkSession, config: ConvertConfig, enter: Callable[[], None
     """
     job = prepare(config)
     staging = publication.staging_dir(job.dataset_dir, config.dataset_name, job.splits)
-    with spark_errors(), listed(spark, job.source, config.seed, enter) as pictures:
+    with translated("the conversion's Spark job"), listed(spark, job.source, config.seed, enter) as pictures:
         labels = check_classes(pictures, job.source)
         publication.check_labels(job.dataset_dir, labels, job.splits)
         with _staging(job.dataset_dir, staging):
