@@ -19,7 +19,6 @@ from sparkcv.config import EvalConfig, TrainConfig
 from sparkcv.records.shards import Dataset
 
 __all__ = [
-    "JAVA_LEAST",
     "Memory",
     "NETS",
     "SLOTS",
@@ -34,8 +33,6 @@ __all__ = [
 ]
 
 _MB = 2.0**20
-JAVA_LEAST = 250 * _MB  # the executor's Java process that has hardly used its heap, and the Spark task
-
 _IMPORTED = 650 * _MB  # TensorFlow, the graph, the session
 _SERVING = 720 * _MB
 _MAPPED = 2700 * _MB  # address space beyond what is used, with 2 threads

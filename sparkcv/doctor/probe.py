@@ -8,7 +8,8 @@ from typing import Any
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import files, machine, trial_role
 from sparkcv.doctor.clock_server import ClockServer, ask
-from sparkcv.launchers.barrier import gpus_of, scratch_root
+from sparkcv.launchers.barrier import gpus_of
+from sparkcv.spark.local_dirs import scratch_root
 
 __all__ = ["ProbeOrder", "examine"]
 

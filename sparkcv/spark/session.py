@@ -15,7 +15,7 @@ from sparkcv.errors import EXIT_FAILED, EXIT_OK, ClusterError, SparkcvError, Usa
 from sparkcv.spark import startup_deadline, yarn
 from sparkcv.spark.embedded import embedded_session, interrupts_kept
 from sparkcv.spark.errors import spark_sentence
-from sparkcv.spark.memory import overhead_for
+from sparkcv.spark.memory import executor_memory, overhead_for
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -28,7 +28,6 @@ _CLIENT_MODE = {
     "spark.yarn.am.clientModeTreatDisconnectAsFailed": "true",  # else it is a success that the driver's Java was killed
     "spark.yarn.maxAppAttempts": "1",  # else YARN starts a second ApplicationMaster for a driver that has failed
 }
-_LEAST_OVERHEAD_MB = 384  # Spark's own minimum
 _PASSED_ON = ("SPARKCV_STORAGE_WAIT_S",)
 _log = logs.get(__name__)
 _LOCAL_CLUSTER = re.compile(r"local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]")
@@ -168,13 +167,9 @@ def _room(role_bytes: float, num_seats: int) -> dict[str, str]:
     cores, cpus = int(conf.get("spark.executor.cores", "1")), int(conf.get("spark.task.cpus", "1"))
     instances = int(conf.get("spark.executor.instances", "2"))  # Spark's default on YARN
     seats = max(1, min(cores // cpus, math.ceil(num_seats / instances)))
-    heap_mb = int(
-        SparkContext._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsMb(
-            conf.get("spark.executor.memory", "1g")
-        )
-    )
-    wanted_mb = overhead_for(seats * role_bytes, heap_mb)
-    if wanted_mb <= max(_LEAST_OVERHEAD_MB, heap_mb // 10):
+    given = executor_memory(dict(conf.getAll()))
+    wanted_mb = overhead_for(seats * role_bytes, given.heap_mb)
+    if wanted_mb <= given.overhead_mb:  # Spark's own share of the heap
         return {}
     _log.info(
         "asking for executors with %s=%dm, as it is not set: %d of about %.1f GiB beside Java",

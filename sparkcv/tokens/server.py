@@ -12,7 +12,6 @@ import functools
 import os
 import secrets
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +21,7 @@ from sparkcv.channel.control import Client, Server, new_secret
 from sparkcv.channel.messages import Beat, Hello, Message, Reply
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ChannelError
+from sparkcv.spark.local_dirs import application_dir
 from sparkcv.spark.scratch import scratch_dir, sweep
 from sparkcv.tokens.store import token_store, with_newest
 from sparkcv.tokens.token_file import TokenFile
@@ -95,7 +95,7 @@ def attach(place: TokenServerAddress) -> None:
         return
     if _held is not None:
         _held.close()
-    root = (os.environ.get("LOCAL_DIRS") or os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()).split(",")[0]
+    root = application_dir()
     sweep(root)
     stack = contextlib.ExitStack()
     try:

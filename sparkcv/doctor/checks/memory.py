@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from sparkcv.doctor import estimate
 from sparkcv.doctor.facts import Facts, Machine
 from sparkcv.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding, quantity
-from sparkcv.doctor.sizes import container_mb, heap_mb, overhead_mb
-from sparkcv.spark.memory import overhead_for
+from sparkcv.doctor.sizes import container_mb
+from sparkcv.spark.memory import LEAST_JAVA_BYTES, executor_memory, overhead_for
 
 __all__ = ["check", "check_surely", "knob"]
 
@@ -36,7 +36,7 @@ def check_surely(facts: Facts) -> Iterator[Finding]:
 def knob(facts: Facts) -> str:
     """Return the memoryOverhead that holds an executor's roles, if YARN can give it."""
     overhead, largest = _wanted_overhead(facts), facts.spark.limits_mb[1]
-    if largest and overhead + heap_mb(facts.spark) > largest:
+    if largest and overhead + executor_memory(facts.spark.conf).heap_mb > largest:
         return f"a smaller --batch_size or --train_image_size: YARN's largest container has {largest} MiB"
     return f"--conf spark.executor.memoryOverhead={overhead}m, or a smaller --batch_size"
 
@@ -45,14 +45,14 @@ def _container(facts: Facts, least_each: float) -> Finding:
     """A container's limit against its processes: Java, the Spark task, and the roles beside it."""
     spark, each = facts.spark, _roles_each(facts)
     name, role = estimate.largest(facts.config, facts.dataset)
-    limit = container_mb(spark) * 2**20
+    limit, given = container_mb(spark) * 2**20, executor_memory(spark.conf)
     found = (
-        f"a container of {quantity(limit, 'bytes')} ({overhead_mb(spark)} MiB of it are memoryOverhead) has to hold"
+        f"a container of {quantity(limit, 'bytes')} ({given.overhead_mb} MiB of it are memoryOverhead) has to hold"
         f" {_roles(each, name)} of about {quantity(role.likely, 'bytes')} and Java"
     )
-    if limit >= (heap_mb(spark) + _wanted_overhead(facts)) * 2**20:
+    if limit >= (given.heap_mb + _wanted_overhead(facts)) * 2**20:
         return Finding(_CHECK, APPLICATION, OK, found)
-    if limit >= each * least_each + estimate.JAVA_LEAST:
+    if limit >= each * least_each + LEAST_JAVA_BYTES:
         return Finding(_CHECK, APPLICATION, WARNING, f"{found}: it may be killed", knob(facts))
     return Finding(_CHECK, APPLICATION, FAIL, f"{found}: it will be killed", knob(facts))
 
@@ -94,9 +94,9 @@ def _too_narrow(machine: Machine, found: str) -> Finding:
 
 
 def _wanted_overhead(facts: Facts) -> int:
-    """What a session asks for where the user sets nothing."""
+    """Return the MB that ``spark.session`` asks for where the user sets nothing."""
     _, role = estimate.largest(facts.config, facts.dataset)
-    return overhead_for(_roles_each(facts) * role.likely, heap_mb(facts.spark))
+    return overhead_for(_roles_each(facts) * role.likely, executor_memory(facts.spark.conf).heap_mb)
 
 
 def _roles_each(facts: Facts) -> int:

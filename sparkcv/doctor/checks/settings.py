@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sparkcv.doctor import estimate
 from sparkcv.doctor.facts import Facts
 from sparkcv.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding, quantity
-from sparkcv.doctor.sizes import megabytes
+from sparkcv.spark.memory import megabytes
 
 __all__ = ["check"]
 
