@@ -166,7 +166,7 @@ def test_executors_that_do_not_know_the_drivers_hdfs_are_told_which_variable_is_
 
 CODE = """
 import json, sys
-from sparkcv.cluster import doctor
+from sparkcv import doctor
 from sparkcv.spark.session import spark_session
 from sparkcv.config import DoctorConfig
 
