@@ -54,7 +54,7 @@ class UsageError(SparkcvError, ValueError):
 
 
 class PreemptedError(SparkcvError, InterruptedError):
-    """The run was told to stop, saved its state, and resumes when submitted again."""
+    """The run was asked to stop, saved its state, and resumes when submitted again."""
 
     exit_code = EXIT_PREEMPTED
 

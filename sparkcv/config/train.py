@@ -156,7 +156,7 @@ class TrainConfig(Flags):
     )
     keep_checkpoints: int = flag(5, "newest checkpoints that are kept", group=_CARE, least=1)
     max_missed_saves: int = flag(
-        2, "failed saves in a row, such as for want of room, through which a run goes on", group=_CARE, least=0
+        2, "failed saves in a row, such as for want of disk space, through which a run goes on", group=_CARE, least=0
     )
     max_restarts: int = flag(
         5,
@@ -195,7 +195,7 @@ class TrainConfig(Flags):
         self._check_roles()
 
     def _settle_gpus(self) -> None:
-        """Say ``num_gpus`` in slim's own two flags, which is what the rest of the house reads."""
+        """Translate ``num_gpus`` into slim's own two flags, which is what all else reads."""
         if self.num_gpus is None:
             return
         if self.num_gpus == 0:

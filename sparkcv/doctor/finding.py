@@ -46,7 +46,7 @@ class Finding:
         verdict: ``OK``, ``WARNING`` (training starts, but see) or ``FAIL`` (it would fail).
         found: what is there and, unless it is well, what was wanted; ``{}`` stands for ``amount``.
         knob: the setting or the deed that mends it; "" where there is nothing to mend.
-        amount: a measured value, in ``unit``: executors whose findings differ in nothing else are told together.
+        amount: a measured value, in ``unit``: executors whose findings differ in nothing else are shown together.
         unit: ``"bytes"`` or ``"s"``.
     """
 

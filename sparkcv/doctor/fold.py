@@ -51,7 +51,7 @@ def _where(places: Sequence[Location]) -> str:
 
 
 def _ranges(names: Sequence[str]) -> str:
-    """Such as ``0-39, 41``, of names that are numbers; others are listed."""
+    """Return text such as ``0-39, 41`` for names that are numbers; others are listed."""
     if not all(name.isdigit() for name in names):
         return ", ".join(sorted(names))
     numbers, parts = sorted(map(int, names)), []

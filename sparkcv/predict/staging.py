@@ -134,7 +134,7 @@ class Staging:
 
 
 def _is_alive(staging_url: str) -> bool:
-    """On this host, ask the process; elsewhere, trust a lease that was renewed lately."""
+    """Return whether a lease's process lives: on this host ask it, elsewhere trust a lease that was renewed lately."""
     try:
         lease = storage.read_json(staging_url + _LEASE)
         host, pid, born, renewed = lease["host"], int(lease["pid"]), float(lease["born"]), float(lease["renewed"])
@@ -149,7 +149,7 @@ def _is_alive(staging_url: str) -> bool:
 
 
 def _born(pid: int) -> float:
-    """When a process started, in Unix seconds; 0 if there is none. Process ids are used again, so both are asked."""
+    """Return when a process started, in Unix seconds; 0 if there is none. Ids are used again, so both count."""
     try:
         return float(psutil.Process(pid).create_time())
     except psutil.Error:

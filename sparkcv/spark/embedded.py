@@ -50,7 +50,7 @@ appender.console.layout.pattern = %d{HH:mm:ss} spark %p %c{1}: %m%n
 def embedded_session(
     app_name: str, num_executors: int, cores: int, memory_mb: int, conf: Mapping[str, str], ports: PortRange
 ) -> Iterator["SparkSession"]:
-    """A session on executor processes of its own; all arguments are as ``session.spark_session`` says.
+    """Open a session on executor processes of its own; all arguments are as ``session.spark_session`` says.
 
     Raises ClusterError with Java's last words if Spark did not start, and UsageError for too few ``ports``.
     """
@@ -97,7 +97,7 @@ def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, me
 
 
 def _port_conf(ports: PortRange, num_executors: int, cores: int) -> dict[str, str]:
-    """Spark's own ports, from the lowest upwards; a role a slot and the driver's control channel need room as well."""
+    """Return Spark's own ports, from the lowest upwards; each role and the control channel need one as well."""
     if not ports:
         return {}
     # The driver and its blocks, the blocks of each executor, a role for each slot, the control channel.
@@ -112,16 +112,16 @@ def _port_conf(ports: PortRange, num_executors: int, cores: int) -> dict[str, st
 
 
 def _python_path() -> str:
-    """What an executor's Python needs to import this very sparkcv, from a folder or from a zip."""
+    """Return the PYTHONPATH that an executor needs to import this very sparkcv, from a folder or from a zip."""
     home = str(Path(__file__).parents[2])
     rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     return os.pathsep.join([home, *(entry for entry in rest if entry != home)])
 
 
 def _lay_out(root: Path) -> dict[str, str]:
-    """A private SPARK_HOME of links in ``root``; returns the environment that Spark's Java is started with.
+    """Make a private SPARK_HOME of links in ``root``; return the environment that Spark's Java is started with.
 
-    Spark's embedded workers write to ``$SPARK_HOME/work``, whatever they are told: with the installed package
+    Spark's embedded workers write to ``$SPARK_HOME/work``, whatever is configured: with the installed package
     as SPARK_HOME each run would leave files in site-packages, or fail where that is read-only.
     """
     from pyspark.find_spark_home import _find_spark_home
@@ -146,7 +146,7 @@ def _lay_out(root: Path) -> dict[str, str]:
 
 
 def _link_packages(spark_home: Path, home: Path) -> None:
-    """Puts folders of the installed packages where Spark's Python processes look for its zips of them.
+    """Put folders of the installed packages where Spark's Python processes look for its zips of them.
 
     A zip has no compiled modules: each of those processes would compile pyspark anew, for 1 s of CPU.
     """
@@ -176,7 +176,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts_kept() -> Iterator[None]:
-    """Undoes pyspark's SIGINT handler, which would go on talking to a Java process that is gone."""
+    """Undo pyspark's SIGINT handler, which would go on talking to a Java process that is gone."""
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -187,7 +187,7 @@ def interrupts_kept() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _gateway(settings: Mapping[str, str], log: Path) -> Iterator[Any]:
-    """Spark's Java process, whose stderr goes to a file: its banner lines are no news to a user."""
+    """Start Spark's Java process, whose stderr goes to a file: its banner lines are no news to a user."""
     from pyspark import SparkConf
     from pyspark.errors import PySparkRuntimeError
     from pyspark.java_gateway import launch_gateway
@@ -210,7 +210,7 @@ def _last_words(log: Path) -> str:
 
 
 def _end_java(process: "subprocess.Popen[bytes]", gateway: Any) -> None:
-    """Ends Java and the executors it started, and forgets them, so that the next session starts afresh."""
+    """End Java and the executors that it started, and forget them, so that the next session starts afresh."""
     from pyspark import SparkContext
 
     family = [process.pid, *_descendants(process.pid)]

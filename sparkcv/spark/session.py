@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bind_host", "default_fs", "spark_session", "submitted_executors"]
 
-# For the truth in YARN's books where the driver runs here, in client mode.
+# So that YARN records how the job ended, where the driver runs here, in client mode.
 _CLIENT_MODE = {
     "spark.yarn.am.clientModeTreatDisconnectAsFailed": "true",  # else it is a success that the driver's Java was killed
     "spark.yarn.maxAppAttempts": "1",  # else YARN starts a second ApplicationMaster for a driver that has failed
@@ -78,7 +78,7 @@ def spark_session(
 
 
 def submitted_executors(spark: "SparkSession") -> int | None:
-    """How many executors the session was submitted with, or None where that is not a fixed number.
+    """Return how many executors the session was submitted with, or None where that is not a fixed number.
 
     It is ``spark.executor.instances``, the first number of ``local-cluster[n,...]``, or 1 for ``local[...]``;
     with dynamic allocation, or where Spark's standalone master decides, it is None.
@@ -96,7 +96,7 @@ def submitted_executors(spark: "SparkSession") -> int | None:
 
 
 def bind_host(spark: "SparkSession") -> tuple[str, str]:
-    """The interface that the driver listens on, and its name as the executors reach it, by Spark's own answer.
+    """Return the interface that the driver listens on, and its name as the executors reach it, by Spark's own answer.
 
     They are ``spark.driver.bindAddress`` and ``spark.driver.host``.
     """
@@ -106,18 +106,18 @@ def bind_host(spark: "SparkSession") -> tuple[str, str]:
 
 
 def default_fs(sc: "SparkContext") -> str:
-    """Spark's default file system without a last slash, such as ``hdfs://namenode:8020``; a local one is ``file://``."""
+    """Return Spark's default file system without a last slash: ``hdfs://namenode:8020``; a local one is ``file://``."""
     found = str(sc._jsc.hadoopConfiguration().get("fs.defaultFS") or "file:").rstrip("/")
     return "file://" if found == "file:" else found
 
 
 def _passed_on() -> dict[str, str]:
-    """What the user set for storage in the driver's environment, for the executors too."""
+    """Return what the user set for storage in the driver's environment, for the executors too."""
     return {f"spark.executorEnv.{name}": os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
 def _active_session() -> "SparkSession | None":
-    """The session that this process already has, without loading pyspark to find that it has none."""
+    """Return the session that this process already has, without loading pyspark to find that it has none."""
     if "pyspark" not in sys.modules:
         return None
     from pyspark import SparkContext
@@ -147,7 +147,7 @@ def _submitted(app_name: str, conf: Mapping[str, str], role_bytes: float, num_se
 
 
 def _room(role_bytes: float, num_seats: int) -> dict[str, str]:
-    """The memoryOverhead that holds the tasks' processes, where the user left it to us; {} where he did not.
+    """Return the memoryOverhead that holds the tasks' processes, where the user left it to us; {} where he did not.
 
     Spark's own default, a tenth of the heap, holds no TensorFlow. The executors are asked for only once the session is
     made, so it is not too late for that in cluster mode either.

@@ -56,6 +56,13 @@ def judged_launcher(conf, flags) -> list:
 ON_EXECUTOR = [
     ({"python": "3.12.1"}, "versions", FAIL, "Python 3.12.1, the driver runs 3.11.9", "build_zip.sh"),
     ({"import_error": "No module named 'sparkcv'"}, "versions", FAIL, "No module named 'sparkcv'", "--py-files"),
+    (
+        {"import_error": "No module named 'fsspec'", "executable": "/usr/bin/python3", "python": "3.11.9"},
+        "versions",
+        FAIL,
+        "No module named 'fsspec' (Python is /usr/bin/python3, 3.11.9; the driver's is ",
+        "spark.pyspark.python",
+    ),
     ({"archive": "the archive needs glibc 2.39"}, "versions", FAIL, "glibc 2.39", "oldest node"),
     ({"source": "other"}, "versions", WARNING, "other source files", "build_zip.sh"),
     ({"versions": VERSIONS | {"sparkcv": "0.0.9"}}, "versions", FAIL, "sparkcv 0.0.9, the driver has", "--py-files"),

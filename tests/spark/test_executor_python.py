@@ -124,6 +124,14 @@ def test_every_door_names_the_executors_own_interpreter(tmp_path):
     said["TFCluster"] = done.stderr
     assert done.returncode == EXIT_FAILED
     assert set(said) == {"train", "score", "convert", "doctor", "TFParallel", "TFCluster"}
+    examined = said.pop("doctor")
+    parts = [
+        f"No module named 'fsspec' (Python is {python}, ",
+        sys.executable,
+        "set spark.pyspark.python",
+        "build_zip.sh",
+    ]
+    assert [part for part in parts if part not in examined] == []
     for door, sentence in said.items():
         assert f"({python}, {sys.version.split()[0]}, on " in sentence, door
         assert " has no module 'fsspec', which the driver's (" in sentence, door

@@ -11,7 +11,7 @@ _CHECK = "gpus"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """``--num_gpus`` against the addresses that each task got and the devices of its machine."""
+    """Compare ``--num_gpus`` with the addresses that each task got and the devices of its machine."""
     wanted = facts.config.num_gpus
     if not wanted:
         yield Finding(_CHECK, APPLICATION, OK, "none are asked for (--num_gpus)")

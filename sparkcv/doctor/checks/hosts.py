@@ -16,7 +16,7 @@ _SHM_BYTES = 64e6  # what containers get that ask for nothing
 
 
 def check_clocks(facts: Facts) -> Iterator[Finding]:
-    """Each executor's clock against the driver's, less what the way there and back may hide."""
+    """Compare each executor's clock with the driver's, less what the way there and back may hide."""
     for machine in facts.executors:
         if machine.clock_s is None:
             continue
@@ -35,7 +35,7 @@ def check_clocks(facts: Facts) -> Iterator[Finding]:
 
 
 def check_disks(facts: Facts) -> Iterator[Finding]:
-    """The roles' scratch folder against what they spool and save there, those of one host together."""
+    """Compare the roles' scratch folder with what they spool and save there, those of one host together."""
     share = _roles_by_host(facts)
     for machine in facts.executors:
         if machine.scratch_error:
@@ -58,7 +58,7 @@ def _disk(machine: Machine, wanted: float) -> Finding:
 
 
 def check_shared_memory(facts: Facts) -> Iterator[Finding]:
-    """The room for memory that processes share: where it is full they die by SIGBUS."""
+    """Check the space for memory that processes share: where it is full they die by SIGBUS."""
     for machine in facts.executors:
         if machine.import_error:
             continue
@@ -72,7 +72,7 @@ def check_shared_memory(facts: Facts) -> Iterator[Finding]:
 
 
 def _roles_by_host(facts: Facts) -> dict[str, int]:
-    """How many roles each host gets if Spark spreads them evenly."""
+    """Return how many roles each host gets if Spark spreads them evenly."""
     executors = collections.Counter(machine.place.host for machine in facts.executors)
     each = math.ceil(facts.num_roles / max(1, len(facts.executors)))
     return {host: min(facts.num_roles, each * count) for host, count in executors.items()}

@@ -15,7 +15,7 @@ _PRIVACY = "auth-conf"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """The user, the token with issuer, renewer and end, the ticket's end, the KDC's clock, the wire to the NameNode."""
+    """Check user, token, ticket, the KDC's clock, and how the NameNode's traffic is protected."""
     login = facts.login
     if login is None:
         return

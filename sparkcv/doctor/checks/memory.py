@@ -17,7 +17,7 @@ _SURELY = 0.75  # of the estimate: what is below it has no chance
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """The container of an executor where there are containers, else the memory that its host has left."""
+    """Check the container of an executor where there are containers, else the memory that its host has left."""
     yield from _address_spaces(facts)
     if facts.spark.has_containers:
         _, role = estimate.largest(facts.config, facts.dataset)
@@ -27,7 +27,7 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def check_surely(facts: Facts) -> Iterator[Finding]:
-    """A container that does not even hold TensorFlow and the weights."""
+    """Find a container that does not even hold TensorFlow and the weights."""
     if facts.spark.has_containers:
         _, role = estimate.largest(facts.config, facts.dataset)
         yield _container(facts, role.least)
@@ -42,7 +42,7 @@ def knob(facts: Facts) -> str:
 
 
 def _container(facts: Facts, least_each: float) -> Finding:
-    """A container's limit against its processes: Java, the Spark task, and the roles beside it."""
+    """Compare a container's limit with its processes: Java, the Spark task, and the roles beside it."""
     spark, each = facts.spark, _roles_each(facts)
     name, role = estimate.largest(facts.config, facts.dataset)
     limit, given = container_mb(spark) * 2**20, executor_memory(spark.conf)
@@ -58,7 +58,7 @@ def _container(facts: Facts, least_each: float) -> Finding:
 
 
 def _hosts(facts: Facts) -> Iterator[Finding]:
-    """Where nothing bounds an executor, the roles of all executors of a host share what the host has left."""
+    """Compare what a host has left with the roles of all its executors, where nothing bounds an executor."""
     count = collections.Counter(machine.place.host for machine in facts.executors)
     name, _ = estimate.largest(facts.config, facts.dataset)
     for machine in facts.executors:
@@ -77,7 +77,7 @@ def _hosts(facts: Facts) -> Iterator[Finding]:
 
 
 def _address_spaces(facts: Facts) -> Iterator[Finding]:
-    """A bound that somebody set by ``ulimit -v``; Spark's own is told with its setting."""
+    """Find a bound that somebody set by ``ulimit -v``; ``settings`` finds Spark's own."""
     if "spark.executor.pyspark.memory" in facts.spark.conf:
         return
     wanted = estimate.address_space(facts.config)
@@ -100,13 +100,13 @@ def _wanted_overhead(facts: Facts) -> int:
 
 
 def _roles_each(facts: Facts) -> int:
-    """Roles in one executor if Spark spreads them evenly, as it does."""
+    """Return how many roles one executor gets if Spark spreads them evenly, as it does."""
     num_executors = len(facts.spark.executors) or facts.spark.executors_asked or facts.num_roles
     return max(1, math.ceil(facts.num_roles / num_executors))
 
 
 def _together(facts: Facts, num_roles: int) -> float:
-    """What so many roles take, workers first."""
+    """Return the bytes that so many roles take, workers first."""
     workers = min(num_roles, facts.config.num_workers)
     memory = workers * estimate.worker(facts.config, facts.dataset).likely
     return memory + (num_roles - workers) * estimate.ps(facts.config).likely

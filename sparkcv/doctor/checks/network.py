@@ -11,7 +11,7 @@ _CHECK = "ports"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Each executor's listening, its way to the driver, and its way to the next executor in a ring of all."""
+    """Check each executor's listening, its way to the driver, and its way to the next executor in a ring of all."""
     for machine in facts.executors:
         knobs = []
         if machine.driver_error:

@@ -19,7 +19,7 @@ _ELSE = "--archives hdfs:///user/${USER}/Python.zip#Python (build_zip.sh makes i
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """What became of the process that was started on each executor."""
+    """Check what became of the process that was started on each executor."""
     for machine in facts.executors:
         if machine.role_error:
             knob = next((knob for word, knob in _KNOBS if word in machine.role_error), _ELSE)

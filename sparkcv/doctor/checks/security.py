@@ -12,7 +12,7 @@ _SPARK, _HDFS = Location("Spark"), Location("HDFS")
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Authentication, encryption and who may look, of Spark and of HDFS; TensorFlow's is exposure.py's."""
+    """Check authentication, encryption and who may look, of Spark and of HDFS; TensorFlow's is exposure.py's."""
     yield from _spark(facts)
     if facts.uses_hdfs:
         yield from _hdfs(facts)

@@ -8,7 +8,7 @@ from sparkcv.doctor.facts import Facts, Silent, Spark
 from sparkcv.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding
 from sparkcv.spark.memory import overrun
 
-__all__ = ["check", "check_asked", "check_told"]
+__all__ = ["check", "check_asked", "check_silent"]
 
 _CHECK = "slots"
 _ARCHIVE = "--archives hdfs:///user/${USER}/Python.zip#Python --conf spark.pyspark.python=Python/bin/python3"
@@ -17,6 +17,7 @@ _KNOBS = (
     ("same minor version", "run build_zip.sh with the driver's Python, or submit with --deploy-mode cluster"),
     ("does not start", _ARCHIVE),
     ("No module named", _ARCHIVE),
+    ("has no module", _ARCHIVE),
     ("did not end within", "see what holds the executors' slots, or raise --examination_timeout_s"),
     ("given up", "mend what failed first, and examine again"),
     ("no executor was there", "wait for room in the queue, or name another by --queue"),
@@ -25,20 +26,20 @@ _ELSE = "see this executor's log (yarn logs -applicationId ...)"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Task slots against roles, and what Spark says of executors that told nothing."""
+    """Compare task slots with roles, and show what Spark says of executors that did not answer."""
     yield _slots(facts)
-    yield from check_told(facts)
+    yield from check_silent(facts)
 
 
-def check_told(facts: Facts) -> Iterator[Finding]:
-    """Executors that told nothing of themselves."""
+def check_silent(facts: Facts) -> Iterator[Finding]:
+    """Show what Spark says of executors that did not answer."""
     for silent in facts.silent:
         verdict = FAIL if silent.is_own else WARNING
         yield Finding(_CHECK, silent.place, verdict, f"not examined: {silent.why}", _knob(silent, facts))
 
 
 def check_asked(facts: Facts) -> Iterator[Finding]:
-    """What is known before anything was granted: whether enough was asked for."""
+    """Check whether enough was asked for, which is known before anything was granted."""
     most = facts.spark.slots_most
     if most is not None and most < facts.num_roles:
         yield _slots(facts)

@@ -20,7 +20,7 @@ _KNOBS = {
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """What a training job says of flags and data, then each operation in each place, and Hadoop's tokens."""
+    """Show what a training job says of flags and data, then each operation in each place, and Hadoop's tokens."""
     for complaint in facts.complaints:
         yield Finding("run", DRIVER, FAIL, complaint, "see the sentence: the training job would end with it")
     if facts.dataset is not None:
