@@ -156,7 +156,7 @@ class _Stage:
 
 
 def _task_of(
-    order: dict[str, Any], is_barrier: bool, place: dict[str, Any]
+    order: dict[str, Any], is_barrier: bool, place: dict[str, Any] | None
 ) -> Callable[[Any], Iterator[tuple[int, int, str]]]:
     """Return the stage's task, which travels by value: it runs, and can say so, where sparkcv cannot be imported."""
 
