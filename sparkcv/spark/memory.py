@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 
 __all__ = [
-    "LEAST_JAVA_BYTES",
     "ExecutorMemory",
+    "LEAST_JAVA_BYTES",
     "Overrun",
     "executor_memory",
     "megabytes",

@@ -86,7 +86,7 @@ def train():
 def examine():
     config = DoctorConfig(train_dir=folder + "/run", model_name="cifarnet", cluster_size=1, load_tensorflow=False)
     report = doctor.examine(spark, config, None)
-    raise ValueError(" ".join(f"{one.found}; {one.knob}" for one in report.failures))
+    raise ValueError(" ".join(f"{one.found}; {one.advice}" for one in report.failures))
 
 doors = {
     "train": train,

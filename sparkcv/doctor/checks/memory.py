@@ -10,7 +10,7 @@ from sparkcv.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding, quan
 from sparkcv.doctor.sizes import container_mb
 from sparkcv.spark.memory import LEAST_JAVA_BYTES, executor_memory, overhead_for
 
-__all__ = ["check", "check_surely", "knob"]
+__all__ = ["check", "check_surely", "advice"]
 
 _CHECK = "memory"
 _SURELY = 0.75  # of the estimate: what is below it has no chance
@@ -33,7 +33,7 @@ def check_surely(facts: Facts) -> Iterator[Finding]:
         yield _container(facts, role.least)
 
 
-def knob(facts: Facts) -> str:
+def advice(facts: Facts) -> str:
     """Return the memoryOverhead that holds an executor's roles, if YARN can give it."""
     overhead, largest = _wanted_overhead(facts), facts.spark.limits_mb[1]
     if largest and overhead + executor_memory(facts.spark.conf).heap_mb > largest:
@@ -53,8 +53,8 @@ def _container(facts: Facts, least_each: float) -> Finding:
     if limit >= (given.heap_mb + _wanted_overhead(facts)) * 2**20:
         return Finding(_CHECK, APPLICATION, OK, found)
     if limit >= each * least_each + LEAST_JAVA_BYTES:
-        return Finding(_CHECK, APPLICATION, WARNING, f"{found}: it may be killed", knob(facts))
-    return Finding(_CHECK, APPLICATION, FAIL, f"{found}: it will be killed", knob(facts))
+        return Finding(_CHECK, APPLICATION, WARNING, f"{found}: it may be killed", advice(facts))
+    return Finding(_CHECK, APPLICATION, FAIL, f"{found}: it will be killed", advice(facts))
 
 
 def _hosts(facts: Facts) -> Iterator[Finding]:
@@ -68,12 +68,10 @@ def _hosts(facts: Facts) -> Iterator[Finding]:
         likely = _together(facts, num_roles)
         found = f"{{}} free, {_roles(num_roles, name)} on this host take about {quantity(likely, 'bytes')}"
         less = "a smaller --batch_size, fewer roles on this host, or more memory"
-        verdict = OK
+        status = OK
         if machine.memory_free < likely:
-            verdict = FAIL if machine.memory_free < _SURELY * likely else WARNING
-        yield Finding(
-            _CHECK, machine.place, verdict, found, "" if verdict == OK else less, machine.memory_free, "bytes"
-        )
+            status = FAIL if machine.memory_free < _SURELY * likely else WARNING
+        yield Finding(_CHECK, machine.place, status, found, "" if status == OK else less, machine.memory_free, "bytes")
 
 
 def _address_spaces(facts: Facts) -> Iterator[Finding]:

@@ -84,5 +84,5 @@ def _hdfs(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _said(place: Location, is_on: bool, well: str, otherwise: str, knob: str) -> Finding:
-    return Finding(_CHECK, place, OK, well) if is_on else Finding(_CHECK, place, WARNING, otherwise, knob)
+def _said(place: Location, is_on: bool, well: str, otherwise: str, advice: str) -> Finding:
+    return Finding(_CHECK, place, OK, well) if is_on else Finding(_CHECK, place, WARNING, otherwise, advice)

@@ -13,7 +13,7 @@ __all__ = ["check", "check_asked", "check_silent"]
 _CHECK = "slots"
 _ARCHIVE = "--archives hdfs:///user/${USER}/Python.zip#Python --conf spark.pyspark.python=Python/bin/python3"
 # What Spark says of a task that could not even start, and what mends it.
-_KNOBS = (
+_ADVICE = (
     ("same minor version", "run build_zip.sh with the driver's Python, or submit with --deploy-mode cluster"),
     ("does not start", _ARCHIVE),
     ("No module named", _ARCHIVE),
@@ -34,8 +34,8 @@ def check(facts: Facts) -> Iterator[Finding]:
 def check_silent(facts: Facts) -> Iterator[Finding]:
     """Show what Spark says of executors that did not answer."""
     for silent in facts.silent:
-        verdict = FAIL if silent.is_own else WARNING
-        yield Finding(_CHECK, silent.place, verdict, f"not examined: {silent.why}", _knob(silent, facts))
+        status = FAIL if silent.is_own else WARNING
+        yield Finding(_CHECK, silent.place, status, f"not examined: {silent.why}", _advice(silent, facts))
 
 
 def check_asked(facts: Facts) -> Iterator[Finding]:
@@ -53,8 +53,8 @@ def _slots(facts: Facts) -> Finding:
         return Finding(_CHECK, APPLICATION, FAIL, found, _more(spark, wanted))
     if spark.slots_now < wanted:
         found = f"{needs}, but only {spark.slots_now} are there: the cluster did not grant the rest"
-        knob = "wait for room in the queue, name another by --queue, ask for less memory or cores an executor, or use"
-        return Finding(_CHECK, APPLICATION, FAIL, found, f"{knob} fewer roles (--cluster_size)")
+        advice = "wait for room in the queue, name another by --queue, ask for less memory or cores an executor, or use"
+        return Finding(_CHECK, APPLICATION, FAIL, found, f"{advice} fewer roles (--cluster_size)")
     found = f"{wanted} roles, {spark.slots_now} task slots on {len(spark.executors)} executors"
     if spark.slots_most is not None and spark.slots_now < spark.slots_most:
         found += f"; the cluster has not granted the other {spark.slots_most - spark.slots_now} that were asked for"
@@ -69,7 +69,7 @@ def _more(spark: Spark, wanted: int) -> str:
     return f"submit with --num-executors {math.ceil(wanted / slots_each)}, or use fewer ps and workers (--cluster_size)"
 
 
-def _knob(silent: Silent, facts: Facts) -> str:
+def _advice(silent: Silent, facts: Facts) -> str:
     if overrun(silent.why) is not None:  # of one process that does no more than load TensorFlow
-        return memory.knob(facts)
-    return next((knob for words, knob in _KNOBS if words in silent.why), _ELSE)
+        return memory.advice(facts)
+    return next((advice for words, advice in _ADVICE if words in silent.why), _ELSE)

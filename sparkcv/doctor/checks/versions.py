@@ -38,8 +38,8 @@ def _differences(machine: Machine, facts: Facts) -> Iterator[Finding]:
     driver = facts.driver
     if _minor(machine.python) != _minor(driver.python):
         found = f"Python {machine.python}, the driver runs {driver.python}; wanted the same minor version"
-        knob = "run build_zip.sh with the driver's Python, or submit with --deploy-mode cluster"
-        yield Finding(_CHECK, machine.place, FAIL, found, knob)
+        advice = "run build_zip.sh with the driver's Python, or submit with --deploy-mode cluster"
+        yield Finding(_CHECK, machine.place, FAIL, found, advice)
     if machine.import_error:
         yield _import_error(machine, driver)
         return
@@ -75,9 +75,9 @@ def _package(name: str, machine: Machine, facts: Facts) -> Finding | None:
         return Finding(_CHECK, machine.place, FAIL, f"{name} is missing, each role needs it", _BRING)
     if ours in (None, theirs):  # the driver needs no TensorFlow
         return None
-    verdict = FAIL if name in _SAME_EVERYWHERE else WARNING
+    status = FAIL if name in _SAME_EVERYWHERE else WARNING
     found = f"{name} {theirs}, the driver has {ours}"
-    return Finding(_CHECK, machine.place, verdict, found, _ZIP if name == "sparkcv" else _BRING)
+    return Finding(_CHECK, machine.place, status, found, _ZIP if name == "sparkcv" else _BRING)
 
 
 def _minor(version: str) -> list[str]:
