@@ -10,7 +10,7 @@ from sparkcv.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding, quan
 from sparkcv.doctor.sizes import container_mb
 from sparkcv.spark.memory import LEAST_JAVA_BYTES, executor_memory, overhead_for
 
-__all__ = ["check", "check_surely", "advice"]
+__all__ = ["advice", "check", "check_surely"]
 
 _CHECK = "memory"
 _SURELY = 0.75  # of the estimate: what is below it has no chance
