@@ -19,7 +19,7 @@ __all__ = ["import_sentence"]
 
 _ERROR = re.compile(r"^(?:ModuleNotFoundError|ImportError): (?P<words>.*)", re.MULTILINE)
 _MISSING = re.compile(r"No module named '(?P<module>[^']+)'")
-_TIMEOUT_S = 20.0
+_TIMEOUT_S = 60.0  # of a task that starts Python on a busy host; a job that has failed can wait for its reason
 _MOST_TASKS = 64
 
 Found = tuple[str, str, str, bool]

@@ -12,9 +12,10 @@ import pytest
 from sparkcv.errors import EXIT_FAILED
 from sparkcv.spark.errors import heart
 from sparkcv.spark.executor_python import import_sentence
+from sparkcv.spark.spark_home import lay_out
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 300
+PATIENCE_S = 600
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ from sparkcv.spark.stages import map_pieces
 
 folder = sys.argv[1]
 builder = SparkSession.builder.master("local-cluster[2,1,512]").config("spark.executor.memory", "512m")
-spark = builder.config("spark.ui.enabled", "false").config("spark.log.level", "ERROR").getOrCreate()
+spark = builder.config("spark.ui.enabled", "false").config("spark.task.maxFailures", "1").getOrCreate()
 
 def main_fun(args, ctx):
     return None
@@ -117,7 +118,8 @@ def test_every_door_names_the_executors_own_interpreter(tmp_path):
         (tmp_path / "pictures" / label).mkdir(parents=True)
         (tmp_path / "pictures" / label / "1.jpg").write_bytes(b"x")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
-    env |= {"PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": python, "SPARK_LOCAL_IP": "127.0.0.1", "TMPDIR": str(tmp_path)}
+    (tmp_path / "spark").mkdir()
+    env |= lay_out(tmp_path / "spark") | {"PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": python, "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", DOORS, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, cwd=tmp_path, env=env)
     said = json.loads(done.stdout.splitlines()[-1])
