@@ -10,13 +10,12 @@ import time
 from typing import Any
 
 import sparkcv
-from sparkcv import logs, storage
+from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import supervisor
 from sparkcv.config import EvalConfig
 from sparkcv.config.port_range import PortRange
-from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.driver.versions import versions
-from sparkcv.errors import CheckpointError, LabelError, StorageError
+from sparkcv.errors import CheckpointError, LabelError, StorageError, UsageError
 from sparkcv.evaluate import curves, events, history, metrics, part, report, sections
 from sparkcv.evaluate.merge import merge
 from sparkcv.evaluate.outcome import Outcome
@@ -94,7 +93,11 @@ def prepare(config: EvalConfig) -> EvalPlan:
     """
     if config.master:
         _log.warning("--master %s is unused: Spark places the evaluators", config.master)
-    image_size = check_image_size(config.model_name, config.eval_image_size, config.preprocessing_name)
+    net = nets.get(config.model_name)
+    image_size = net.check_image_size(config.eval_image_size or net.default_image_size)
+    preprocess.get(config.preprocessing_name or net.preprocessing).check_image_size(image_size)
+    if config.dataset_dir is None:
+        raise UsageError("--dataset_dir is missing")
     config = dataclasses.replace(
         config,
         dataset_dir=storage.resolve(config.dataset_dir),
@@ -102,8 +105,12 @@ def prepare(config: EvalConfig) -> EvalPlan:
         checkpoint_path=storage.resolve(config.checkpoint_path),
         train_dir=config.train_dir and storage.resolve(config.train_dir),
     )
-    dataset = shards.open_dataset(config.dataset_dir, config.dataset_name, config.dataset_split_name)
-    check_labels_offset(dataset.labels, config.labels_offset, config.dataset_dir)
+    dataset = shards.open_dataset(str(config.dataset_dir), config.dataset_name, config.dataset_split_name)
+    if dataset.num_classes - config.labels_offset < 2:
+        raise UsageError(
+            f"--labels_offset {config.labels_offset} leaves {dataset.num_classes - config.labels_offset} of the"
+            f" {dataset.num_classes} classes in {config.dataset_dir}; wanted at least 2"
+        )
     found = checkpoint.locate(config.checkpoint_path)
     for step, reason in found.skipped:
         _log.warning("the checkpoint of step %d is passed over: %s", step, reason)

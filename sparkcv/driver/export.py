@@ -11,7 +11,6 @@ from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import supervisor
 from sparkcv.config import ExportConfig
 from sparkcv.config.port_range import PortRange
-from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
 from sparkcv.launchers import Launcher
 from sparkcv.launchers.barrier import BarrierLauncher
@@ -75,8 +74,8 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportTask:
     net = nets.get(config.model_name)
     config = dataclasses.replace(
         config,
-        checkpoint_path=storage.resolve(config.checkpoint_path),
-        model_dir=storage.resolve(config.model_dir),
+        checkpoint_path=storage.resolve(config.checkpoint_path or ""),
+        model_dir=storage.resolve(config.model_dir or ""),
         dataset_dir=config.dataset_dir and storage.resolve(config.dataset_dir),
         output_file=config.output_file and storage.resolve(config.output_file),
     )
@@ -89,9 +88,9 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportTask:
         raise CheckpointError(
             f"the checkpoint {found.prefix_url!r} is of {run['model_name']}, --model_name is {config.model_name}"
         )
+    image_size = config.image_size or trained.get("train_image_size") or net.default_image_size
     preprocessing = config.preprocessing_name or trained.get("preprocessing_name") or net.preprocessing
-    image_size = config.image_size or trained.get("train_image_size")
-    image_size = check_image_size(config.model_name, image_size, preprocessing)
+    net.check_image_size(image_size)
     names, where = _labels(config, run, found.prefix_url)
     if run.get("num_classes") not in (None, len(names)):
         raise CheckpointError(
@@ -185,16 +184,18 @@ def _tell(role: Role, status: dict[str, Any]) -> None:
 def _labels(config: ExportConfig, run: Mapping[str, Any], prefix_url: str) -> tuple[tuple[str, ...], str]:
     """Return the model's class names, offset taken off, and where they were read."""
     if config.dataset_dir:
+        names = labels.read_labels(config.dataset_dir)[config.labels_offset :]
         where = storage.join(config.dataset_dir, labels.FILE_NAME)
-        names = check_labels_offset(labels.read_labels(config.dataset_dir), config.labels_offset, where)
     elif run.get("labels"):
+        names = tuple(str(name) for name in run["labels"])
         where = storage.join(storage.parent(prefix_url), "run.json")
-        names = check_labels_offset([str(name) for name in run["labels"]], 0, where)  # training took its offset off
     else:
         raise UsageError(
             f"--dataset_dir is missing: {storage.parent(prefix_url)!r} has no run.json that tells the labels; wanted"
             " the folder that holds labels.txt"
         )
+    if len(names) < 2:
+        raise UsageError(f"{where!r} names {len(names)} classes with --labels_offset {config.labels_offset}; wanted 2")
     return names, where
 
 

@@ -9,13 +9,12 @@ from typing import Any, TypeVar
 
 import sparkcv
 from sparkcv import config as configs
-from sparkcv import doctor, logs, storage
+from sparkcv import doctor, logs, nets, preprocess, storage
 from sparkcv.cluster import recovery, supervisor
 from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.config.train import STOCK_LAUNCHER
 from sparkcv.driver import completion, final_export
-from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.driver.progress import TrainProgress, newest_evaluation
 from sparkcv.driver.train_report import TrainReport, report_of
 from sparkcv.driver.versions import versions
@@ -90,7 +89,9 @@ def prepare(config: TrainConfig) -> TrainPlan:
 
 def check_net(config: TrainConfig) -> None:
     """Raise UsageError for a net or a preprocessing that there is not, or a picture size that they do not take."""
-    check_image_size(config.model_name, config.train_image_size, config.preprocessing_name)
+    net = nets.get(config.model_name)
+    image_size = net.check_image_size(config.train_image_size or net.default_image_size)
+    preprocess.get(config.preprocessing_name or net.preprocessing).check_image_size(image_size)
 
 
 def check_data(config: TrainConfig) -> TrainPlan:
@@ -108,7 +109,11 @@ def check_data(config: TrainConfig) -> TrainPlan:
         export_dir=config.export_dir and storage.resolve(config.export_dir),
     )
     dataset = shards.open_dataset(dataset_dir, config.dataset_name, config.dataset_split_name)
-    check_labels_offset(dataset.labels, config.labels_offset, dataset_dir)
+    if dataset.num_classes - config.labels_offset < 2:
+        raise UsageError(
+            f"--labels_offset {config.labels_offset} leaves {dataset.num_classes - config.labels_offset} of the"
+            f" {dataset.num_classes} classes in {config.dataset_dir}; wanted at least 2"
+        )
     final_export.check(config)
     eval_dataset = _eval_dataset(config)
     if config.checkpoint_path:

@@ -77,11 +77,7 @@ def test_a_prefix_is_as_good_as_the_folder(tmp_path, run, dataset):
         ({"checkpoint_path": "/no/such/run"}, MissingFileError, "'/no/such/run'"),
         ({"dataset_dir": "/no/such/dataset"}, ShardError, r"'/no/such/dataset' has no labels\.txt"),
         ({"dataset_dir": ""}, UsageError, r"--dataset_dir is missing: .* has no run\.json that tells the labels"),
-        (
-            {"labels_offset": 3},
-            UsageError,
-            r"--labels_offset 3 leaves 1 of the 4 classes in .*labels\.txt; wanted",
-        ),
+        ({"labels_offset": 3}, UsageError, r"names 1 classes with --labels_offset 3; wanted 2"),
     ],
 )
 def test_bad_flags_are_told_before_anything_starts(tmp_path, run, dataset, flags, kind, said):
