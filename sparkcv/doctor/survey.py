@@ -62,7 +62,7 @@ class Survey:
         """
         for _ in range(_MAX_ROUNDS if wants_all else 1):
             with TokenServer(*bind_host(self._spark), PortRange.parse(self._order.port_range)) as tokens:
-                stage = _Stage(self._spark, self._order, num_tasks(), self._is_barrier, tokens.place)
+                stage = _Stage(self._spark, self._order, num_tasks(), self._is_barrier, tokens.address)
                 is_over = stage.run(max(1.0, self._deadline_s - time.monotonic()))
             hosts = executors(self._spark)
             for name, values in stage.answers().items():
@@ -91,9 +91,9 @@ class _Stage:
     """One Spark job of one stage, run in a thread of its own so that it can be given up."""
 
     def __init__(
-        self, spark: "SparkSession", order: ProbeOrder, count: int, is_barrier: bool, place: TokenServerAddress | None
+        self, spark: "SparkSession", order: ProbeOrder, count: int, is_barrier: bool, tokens: TokenServerAddress | None
     ):
-        self._place = place
+        self._tokens = tokens
         self._context, self._count, self._is_barrier = spark.sparkContext, count, is_barrier
         self._order = dataclasses.asdict(order)
         self._group = f"sparkcv-doctor-{uuid.uuid4().hex}"
@@ -149,14 +149,14 @@ class _Stage:
         try:
             self._context.setJobGroup(self._group, "sparkcv doctor")
             tasks = self._context.parallelize(range(self._count), self._count)
-            task = _task_of(self._order, self._is_barrier, dataclasses.asdict(self._place) if self._place else None)
+            task = _task_of(self._order, self._is_barrier, dataclasses.asdict(self._tokens) if self._tokens else None)
             self._rows = (tasks.barrier() if self._is_barrier else tasks).mapPartitions(task).collect()
         except Exception as err:  # noqa: BLE001 - the survey reports it
             self.error = spark_sentence(err)
 
 
 def _task_of(
-    order: dict[str, Any], is_barrier: bool, place: dict[str, Any] | None
+    order: dict[str, Any], is_barrier: bool, tokens: dict[str, Any] | None
 ) -> Callable[[Any], Iterator[tuple[int, int, str]]]:
     """Return the stage's task, which travels by value: it runs, and can say so, where sparkcv cannot be imported."""
 
@@ -172,10 +172,10 @@ def _task_of(
                 context.barrier()
             found = {"python": platform.python_version(), "executable": sys.executable, "import_error": str(err)}
         else:
-            if place is not None:
+            if tokens is not None:
                 from sparkcv.tokens import server
 
-                server.attach(server.TokenServerAddress(**place))
+                server.attach(server.TokenServerAddress(**tokens))
             found = probe.examine(context, probe.ProbeOrder(**order), is_barrier)
         yield context.stageId(), context.taskAttemptId(), json.dumps(found)
 

@@ -58,17 +58,20 @@ print(json.dumps(found))
 WAIT = """
 import os, sys, time
 from sparkcv.spark.session import spark_session
+from sparkcv.cluster.observer import RunObserver
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import run
 from sparkcv.roles import roles
 
-def say(role, status):
-    print(status["pid"], status["agent"], os.environ["SPARK_HOME"], flush=True)
+class Say(RunObserver):
+    def on_status(self, role, status):
+        print(status["pid"], status["agent"], os.environ["SPARK_HOME"], flush=True)
 
 with spark_session("wait", num_executors=2) as spark:
     for path in sys.argv[1:]:
         spark.sparkContext.addPyFile(path)
     params = {"role": "worker:1", "deed": "wait"}
-    run(spark, "cluster_programs:victim", roles(0, 2), params, on_status=say)
+    run(spark, RunSpec("cluster_programs:victim", roles(0, 2), params), Say())
 """
 
 
