@@ -41,6 +41,12 @@ class SparkcvError(Exception):
     exit_code = EXIT_FAILED
 
 
+def by_name(name: str) -> type[SparkcvError] | None:
+    """Return the class of that name in the tree, as a message or a traceback of another process has it; else None."""
+    kind = globals().get(name)
+    return kind if isinstance(kind, type) and issubclass(kind, SparkcvError) else None
+
+
 class UsageError(SparkcvError, ValueError):
     """A flag, recipe or combination of them that can never work."""
 
@@ -48,7 +54,7 @@ class UsageError(SparkcvError, ValueError):
 
 
 class PreemptedError(SparkcvError, InterruptedError):
-    """The run was told to stop, saved its state, and resumes when submitted again."""
+    """The run was asked to stop, saved its state, and resumes when submitted again."""
 
     exit_code = EXIT_PREEMPTED
 

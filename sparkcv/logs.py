@@ -9,7 +9,7 @@ _ROOT = "sparkcv"
 
 
 def get(name: str) -> logging.Logger:
-    """Return the logger of a room, such as ``get(__name__)``."""
+    """Return the logger of a module, as in ``get(__name__)``."""
     return logging.getLogger(name if name.startswith(_ROOT) else f"{_ROOT}.{name}")
 
 

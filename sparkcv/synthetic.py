@@ -134,7 +134,7 @@ def _colors(rng: np.random.Generator, class_index: int) -> tuple[np.ndarray, tup
 
 
 def _backdrop(rng: np.random.Generator, side: int, color: np.ndarray) -> Image.Image:
-    """A soft gradient round the background colour."""
+    """Return a soft gradient round the background colour."""
     x, _ = _rotated_grid(rng, side)
     slope = (x / side)[..., None] * rng.uniform(-40, 40, 3)
     return Image.fromarray((color + slope).clip(0, 255).astype(np.uint8))
@@ -154,7 +154,7 @@ def _clutter(rng: np.random.Generator, canvas: Image.Image, background: np.ndarr
 
 
 def _rotated_grid(rng: np.random.Generator, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel coordinates round the centre, turned by a random angle."""
+    """Return pixel coordinates round the centre, turned by a random angle."""
     angle = rng.uniform(0, 2 * math.pi)
     y, x = np.mgrid[:side, :side].astype(np.float32) - side / 2
     return x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
@@ -165,7 +165,7 @@ def _to_mask(inside: np.ndarray) -> Image.Image:
 
 
 def _place(rng: np.random.Generator, side: int) -> tuple[float, float, float, float]:
-    """Centre, radius and angle of a form that lies inside the picture's central crop."""
+    """Return centre, radius and angle of a form that lies inside the picture's central crop."""
     radius = rng.uniform(0.26, 0.40) * side
     reach = 0.44 * side - radius
     x, y = side / 2 + rng.uniform(-reach, reach, 2)
@@ -173,7 +173,7 @@ def _place(rng: np.random.Generator, side: int) -> tuple[float, float, float, fl
 
 
 def _polygon(rng: np.random.Generator, side: int, radii: tuple[float, ...]) -> Image.Image:
-    """A closed form whose corners lie at equal angles, at these shares of its radius in turn."""
+    """Draw a closed form whose corners lie at equal angles, at these shares of its radius in turn."""
     x, y, radius, angle = _place(rng, side)
     steps = [(angle + 2 * math.pi * i / len(radii), share * radius) for i, share in enumerate(radii)]
     mask = Image.new("L", (side, side))

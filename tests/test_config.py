@@ -1,9 +1,12 @@
 """Flags: slim's names and defaults, both spellings of a boolean, recipes, and a sentence for what is wrong."""
 
+import dataclasses
+
 import pytest
 
 from sparkcv import config
 from sparkcv.config import ConvertConfig, DoctorConfig, EvalConfig, ExportConfig, ScoreConfig, TrainConfig
+from sparkcv.config.flags import Flags, flag
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
@@ -158,6 +161,10 @@ def test_a_range_of_one_port_is_too_narrow():
         (["--batch_size", "0"], "--batch_size: got 0, wanted at least 1"),
         (["--label_smoothing", "2"], "--label_smoothing: got 2.0, wanted 0 to 1"),
         (["--learning_rate", "nan"], "--learning_rate: got nan, wanted more than 0"),
+        (["--start_timeout_s", "inf"], "--start_timeout_s: got inf, wanted more than 0"),
+        (["--stall_timeout_s=-inf"], "--stall_timeout_s: got -inf, wanted at least 0"),
+        (["--bad_record_budget", "nan"], "--bad_record_budget: got nan, wanted 0 to 1"),
+        (["--num_evaluators", "2"], "--num_evaluators: got 2, wanted 0 to 1"),
         (["--optimizer", "adm"], "argument --optimizer: invalid choice: 'adm'"),
         (["--cluster_size", "2", "--num_ps_tasks", "2"], "leaves no worker"),
         (["--cluster_size", "3", "--num_ps_tasks", "0"], "wanted at least one ps"),
@@ -174,6 +181,62 @@ def test_a_bad_flag_is_told_in_one_sentence(argv, sentence):
         train(*argv)
     assert sentence in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_a_value_out_of_range_is_refused_wherever_it_comes_from(tmp_path):
+    recipe = tmp_path / "r.toml"
+    recipe.write_text("learning_rate = inf\n")
+    values = config.to_dict(train()) | {"learning_rate": float("inf")}
+    ways = (
+        lambda: train("--recipe", str(recipe)),
+        lambda: config.from_dict(TrainConfig, values),
+        lambda: TrainConfig(learning_rate=float("inf")),
+        lambda: dataclasses.replace(train(), learning_rate=float("inf")),
+        lambda: config.parse(DoctorConfig, ["--learning_rate", "inf"], "doctor"),
+    )
+    for way in ways:
+        with pytest.raises(UsageError, match="--learning_rate: got inf, wanted more than 0"):
+            way()
+
+
+@pytest.mark.parametrize(
+    ("bounds", "inside", "outside"),
+    [
+        ({"least": 1}, [1, 10**400], [0, float("inf"), float("nan")]),
+        ({"most": 5}, [5, -3.5], [6, float("-inf")]),
+        ({"above": 0}, [1e-300], [0, -1]),
+        ({"above": 0, "below": 1}, [0.5], [0, 1]),
+        ({"share": True}, [0, 1, 0.3], [-1e-9, 1.001]),
+    ],
+)
+def test_the_range_of_a_flag_is_checked_and_shown(bounds, inside, outside):
+    @dataclasses.dataclass(frozen=True)
+    class Job(Flags):
+        """A job."""
+
+        size: float | None = flag(None, "a size", group="all", **bounds)
+
+    assert [Job(size=value).size for value in [None, *inside]] == [None, *inside]
+    for value in outside:
+        with pytest.raises(UsageError, match=r"--size: got \S+, wanted "):
+            Job(size=value)
+
+
+def test_a_setting_of_the_wrong_type_is_refused_by_name():
+    for key, value in (("batch_size", "8"), ("batch_size", 8.0), ("batch_size", True), ("model_name", 3)):
+        with pytest.raises(UsageError, match=f"setting '{key}' of TrainConfig is .*, wanted (int|str)"):
+            config.from_dict(TrainConfig, {key: value})
+    assert config.from_dict(TrainConfig, {"learning_rate": 1, "cluster_size": None}).learning_rate == 1
+
+
+def test_help_shows_ranges_and_what_is_required(capsys):
+    with pytest.raises(SystemExit):
+        config.parse(ConvertConfig, ["--help"], "convert")
+    text = " ".join(capsys.readouterr().out.split())
+    assert "folder for the shards, any storage URL (required)" in text
+    assert "shards a split [at least 1] (default: 5)" in text
+    assert "the rest 'train' [a number between 0 and 1] (default: not set)" in text
+    assert "fails the conversion [0 to 1] (default: 1.0)" in text
 
 
 def test_help_is_complete_and_grouped(capsys):

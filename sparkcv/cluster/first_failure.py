@@ -31,10 +31,9 @@ def first_error(failed: Sequence[RoleState], launch: Launch) -> SparkcvError:
     first, *others = sorted(failed, key=_precedence)
     failure = dataclasses.replace(_failure(first, launch), also=[one.role for one in others])
     text = report.report(failure)
-    kind = getattr(errors, failure.kind, None)
+    kind = errors.by_name(failure.kind)
     if kind is errors.UsageError or kind is errors.PreemptedError:
-        told: SparkcvError = kind(text)  # they have exit codes of their own
-        return told
+        return kind(text)  # they have exit codes of their own
     return RoleFailedError(text) if failure.overrun is None else MemoryExceededError(text)
 
 

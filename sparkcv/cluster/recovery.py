@@ -165,8 +165,8 @@ def is_final(failed: Sequence[RoleState]) -> bool:
 def _is_final(one: RoleState) -> bool:
     if one.end is None or not one.end.error_kind:
         return False
-    kind = getattr(errors, one.end.error_kind, None)
-    if isinstance(kind, type) and issubclass(kind, SparkcvError) and not issubclass(kind, ClusterError):
+    kind = errors.by_name(one.end.error_kind)
+    if kind is not None and not issubclass(kind, ClusterError):
         return True
     return not one.is_running
 

@@ -18,14 +18,14 @@ from sparkcv.channel.control import new_secret
 from sparkcv.compat.closure import Call, check_call, dump
 from sparkcv.compat.cluster_jobs import first_trainer, is_in_lockstep, jobs_of, template
 from sparkcv.compat.cluster_run import ClusterRun, order_of, policy_of, set_up_log
-from sparkcv.errors import RoleFailedError, UsageError
+from sparkcv.errors import ClusterError, RoleFailedError, UsageError
 from sparkcv.feeding.coordinator import Coordinator
 from sparkcv.feeding.feeder import FeedPlan, feed
 from sparkcv.launchers import Launcher
 from sparkcv.launchers.barrier import BarrierLauncher
 from sparkcv.launchers.detached import DetachedLauncher
 from sparkcv.roles import Role
-from sparkcv.spark.errors import own_error
+from sparkcv.spark.errors import known, own_error
 from sparkcv.spark.session import default_fs
 
 if TYPE_CHECKING:
@@ -155,6 +155,8 @@ class TFCluster:
         except Exception as err:
             text = str(getattr(err, "java_exception", "")) + str(err)
             ours = own_error(text)
+            if ours is None and (advice := known(text)):
+                ours = ClusterError(advice)
             is_of_run = isinstance(ours, RoleFailedError) or "ChannelError" in text
             failure = self._run.failure_within(_FAILURE_S if is_of_run else _POLL_S)
             if failure is not None:

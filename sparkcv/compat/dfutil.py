@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from sparkcv import logs, storage
 from sparkcv.compat.columns import Column, SeenFeature, columns_of, encoder, look_at, merge, schema_of, value_in
-from sparkcv.convert.translate import spark_errors
 from sparkcv.errors import DataError, FileExistsAlreadyError, MissingFileError, RecordError, StorageError, UsageError
 from sparkcv.records.features import Value, encode_features, parse_features
 from sparkcv.records.mapped import mapped
 from sparkcv.records.tfrecord import frame, read_records
+from sparkcv.spark.errors import translated
 from sparkcv.spark.session import default_fs
 from sparkcv.storage.clients import name_aside
 
@@ -60,7 +60,7 @@ def saveAsTFRecords(df: "DataFrame", output_dir: str) -> None:
     staged = name_aside(target)
     try:
         storage.make_dirs(staged)
-        with spark_errors("saving TFRecords"):
+        with translated("saving TFRecords"):
             df.rdd.mapPartitionsWithIndex(functools.partial(_write_part, write, staged)).count()
         storage.write_bytes(storage.join(staged, "_SUCCESS"), b"")
         storage.rename(staged, target)
@@ -89,7 +89,7 @@ def loadTFRecords(
     files = _files(_url(sc, input_dir))
     paths = sc.parallelize(files, len(files))
     seen: dict[str, SeenFeature] = {}
-    with spark_errors("loading TFRecords"):
+    with translated("loading TFRecords"):
         for one in paths.mapPartitions(functools.partial(_look, binary)).collect():  # a few lines a file
             merge(seen, one)
     if not seen:

@@ -10,6 +10,7 @@ from typing import Any
 from sparkcv import storage
 from sparkcv.errors import ModelError, UsageError
 from sparkcv.launchers.barrier import gpus_of
+from sparkcv.spark.local_dirs import application_dir
 
 __all__ = ["SavedModelPlan", "columns_of", "predict"]
 
@@ -126,7 +127,6 @@ def _local(url: str) -> str:
         if not storage.is_dir(url):
             raise UsageError(f"there is no SavedModel at {url}")
         return local
-    root = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None
-    target = tempfile.mkdtemp(prefix="saved-model-", dir=root)
+    target = tempfile.mkdtemp(prefix="saved-model-", dir=application_dir())
     storage.fetch_dir(url, target)
     return target

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-from sparkcv.config import checks
 from sparkcv.config.flags import flag
 from sparkcv.config.train import TrainConfig
 
@@ -19,13 +18,10 @@ class DoctorConfig(TrainConfig):
     load_tensorflow: bool = flag(
         True, "start a role's process on each executor and let it load TensorFlow, which takes seconds", group=_DOCTOR
     )
-    load_timeout_s: float = flag(120.0, "seconds that such a process may take", group=_DOCTOR)
-    examination_timeout_s: float = flag(480.0, "seconds in which all executors must have told", group=_DOCTOR)
+    load_timeout_s: float = flag(120.0, "seconds that such a process may take", group=_DOCTOR, above=0)
+    examination_timeout_s: float = flag(
+        480.0, "seconds in which all executors must have answered", group=_DOCTOR, above=0
+    )
 
     principal: str = flag("", "check --keytab for this one, which spark-submit is to be given", group=_DOCTOR)
     keytab: str = flag("", "a keytab on this machine, to be checked before spark-submit is given it", group=_DOCTOR)
-
-    def __post_init__(self) -> None:
-        """Refuse what training would refuse."""
-        super().__post_init__()
-        checks.above(self, 0, ("load_timeout_s", "examination_timeout_s"))

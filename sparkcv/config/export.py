@@ -2,8 +2,7 @@
 
 import dataclasses
 
-from sparkcv.config import checks
-from sparkcv.config.flags import flag
+from sparkcv.config.flags import Flags, flag
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
@@ -11,37 +10,39 @@ _RUN, _NET = "run", "dataset and net"
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportConfig:
+class ExportConfig(Flags):
     """Export a checkpoint as SavedModel and frozen graph, load both again, and score one picture with each."""
 
-    checkpoint_path: str | None = flag(None, "folder of checkpoints (the newest valid one) or a prefix", group=_RUN)
-    model_dir: str | None = flag(None, "folder for the model, any storage URL", group=_RUN)
+    checkpoint_path: str = flag(
+        None, "folder of checkpoints (the newest valid one) or a prefix", group=_RUN, required=True
+    )
+    model_dir: str = flag(None, "folder for the model, any storage URL", group=_RUN, required=True)
     output_file: str = flag("", "a second place for the frozen .pb, as slim's flag", group=_RUN)
     dataset_dir: str = flag("", "folder that holds labels.txt; not set: read from the run's run.json", group=_NET)
     dataset_name: str = flag("imagenet", "dataset whose labels the model carries", group=_NET)
-    labels_offset: int = flag(0, "subtracted from every label in training", group=_NET)
+    labels_offset: int = flag(0, "subtracted from every label in training", group=_NET, least=0)
     model_name: str = flag("inception_v3", "the net that the checkpoint is of", group=_NET)
     preprocessing_name: str | None = flag(None, "preprocessing; not set: the net's own", group=_NET)
-    image_size: int | None = flag(None, "side of the square input in pixels; not set: the net's own", group=_NET)
+    image_size: int | None = flag(
+        None, "side of the square input in pixels; not set: the net's own", group=_NET, least=1
+    )
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_NET)
-    batch_size: int | None = flag(None, "fixed batch size of the graph; not set: any", group=_NET)
+    batch_size: int | None = flag(None, "fixed batch size of the graph; not set: any", group=_NET, least=1)
     is_training: bool = flag(False, "only false: a graph in training mode is no model to score with", group=_NET)
     quantize: bool = flag(False, "only false: it needs tf.contrib, gone since TensorFlow 2", group=_NET)
-    moving_average_decay: float | None = flag(None, "set: export the moving averages of the weights", group=_RUN)
-    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group="cluster")
-    start_timeout_s: float = flag(120.0, "seconds in which the exporter must have started", group="cluster")
+    moving_average_decay: float | None = flag(
+        None, "set: export the moving averages of the weights", group=_RUN, share=True
+    )
+    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group="cluster", least=1)
+    start_timeout_s: float = flag(120.0, "seconds in which the exporter must have started", group="cluster", above=0)
     port_range: str | None = flag(
         None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group="cluster"
     )
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
+        super().__post_init__()
         PortRange.parse(self.port_range)
-        checks.given(self, ("checkpoint_path", "model_dir"))
-        checks.at_least(self, 1, ("image_size", "batch_size", "executor_memory_mb"))
-        checks.at_least(self, 0, ("labels_offset",))
-        checks.above(self, 0, ("start_timeout_s",))
-        checks.share(self, ("moving_average_decay",))
         if self.is_training:
             raise UsageError("--is_training true: a graph in training mode gives no stable scores; wanted false")
         if self.quantize:

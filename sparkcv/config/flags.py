@@ -14,6 +14,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
+from sparkcv.config.ranges import Range
 from sparkcv.errors import UsageError
 
 Config = TypeVar("Config")
@@ -22,18 +23,67 @@ _TRUE = {"true", "t", "1", "yes", "y"}
 _FALSE = {"false", "f", "0", "no", "n"}
 
 
-def flag(default: Any, help: str, *, group: str, choices: Sequence[str] | None = None) -> Any:
+def flag(
+    default: Any,
+    help: str,
+    *,
+    group: str,
+    choices: Sequence[str] | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    share: bool = False,
+    required: bool = False,
+) -> Any:
     """Declare a dataclass field that is also a flag.
+
+    What is said here of its values is shown by ``--help``, and checked whenever a :class:`Flags` is made.
 
     Args:
         default: The value where neither the command line nor the recipe gives one.
-        help: One sentence for ``--help``; units and ranges belong here.
+        help: One sentence for ``--help``; units belong here.
         group: The heading in ``--help`` under which the flag stands.
         choices: The only values allowed, if they can be listed.
+        least: The smallest number allowed.
+        most: The largest number allowed.
+        above: A number that the value is to exceed.
+        below: A number that the value is to stay under.
+        share: Whether the value is a share, from 0 to 1.
+        required: Whether None and "" are refused. Give a required flag the type that it has once it is set.
     """
+    if share:
+        least, most = 0, 1
+    bounds = Range(least, most, above, below)
     return dataclasses.field(
-        default=default, metadata={"help": help, "group": group, "choices": choices and tuple(choices)}
+        default=default,
+        metadata={
+            "help": help,
+            "group": group,
+            "choices": choices and tuple(choices),
+            "range": bounds if bounds != Range() else None,
+            "required": required,
+        },
     )
+
+
+class Flags:
+    """Base of the dataclasses of flags: none is made with a value that its own :func:`flag` does not allow."""
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for the first flag that is missing or out of its range; the flag and the range are named."""
+        fields = dataclasses.fields(typing.cast(Any, self))
+        for field in fields:
+            if field.metadata["required"] and getattr(self, field.name) in (None, ""):
+                raise UsageError(f"--{field.name} is missing")
+        for field in fields:
+            value, bounds, choices = getattr(self, field.name), field.metadata["range"], field.metadata["choices"]
+            if value is None:
+                continue
+            if bounds is not None and value not in bounds:
+                raise UsageError(f"--{field.name}: got {value}, wanted {bounds}")
+            if choices:
+                choose(value, choices, f"--{field.name}")
 
 
 def parse(cls: type[Config], argv: Sequence[str], prog: str) -> Config:
@@ -64,11 +114,17 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
-    """Make ``cls`` from what :func:`to_dict` gave; an unknown key is refused by name."""
-    names = _names(cls)
-    for key in values:
+    """Make ``cls`` from what :func:`to_dict` gave.
+
+    Raises:
+        UsageError: an unknown key, a value of the wrong type, or one that the dataclass refuses.
+    """
+    hints, names = typing.get_type_hints(cls), _names(cls)
+    for key, value in values.items():
         if key not in names:
             raise UsageError(f"unknown setting {key!r} for {cls.__name__}{_nearest(key, names)}")
+        if value is not None and not _fits(value, _kind(hints[key])):
+            raise UsageError(f"setting {key!r} of {cls.__name__} is {value!r}, wanted {_kind(hints[key]).__name__}")
     return cls(**dict(values))
 
 
@@ -113,12 +169,17 @@ def _parser(cls: type, prog: str) -> argparse.ArgumentParser:
 
 
 def _help(field: "dataclasses.Field[Any]") -> str:
-    default = "not set" if field.default is None else field.default
-    return f"{field.metadata['help']} (default: {default!s})".replace("%", "%%")
+    bounds, is_required = field.metadata["range"], field.metadata["required"]
+    text = str(field.metadata["help"]) + (f" [{bounds}]" if bounds is not None else "")
+    if field.default is None:
+        text += " (required)" if is_required else " (default: not set)"
+    else:
+        text += f" (default: {field.default!s})"
+    return text.replace("%", "%%")
 
 
 def _kind(hint: Any) -> type:
-    """The one concrete type of ``int`` or ``int | None``."""
+    """Return the one concrete type of ``int`` or ``int | None``."""
     if isinstance(hint, types.UnionType):
         return next(arg for arg in typing.get_args(hint) if arg is not type(None))
     return typing.cast(type, hint)
@@ -144,11 +205,14 @@ def _read_recipe(path: str, cls: type) -> dict[str, Any]:
     for key, value in values.items():
         if key not in names:
             raise UsageError(f"--recipe {path}: unknown key {key!r}{_nearest(key, names)}")
-        kind = _kind(hints[key])
-        fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-        if not fits and not (kind is float and type(value) is int):
-            raise UsageError(f"--recipe {path}: {key} is {value!r}, wanted {kind.__name__}")
+        if not _fits(value, _kind(hints[key])):
+            raise UsageError(f"--recipe {path}: {key} is {value!r}, wanted {_kind(hints[key]).__name__}")
     return values
+
+
+def _fits(value: Any, kind: type) -> bool:
+    """Return whether ``value`` is of a flag's type; TOML and JSON write a whole float without a point."""
+    return type(value) is kind or (kind is float and type(value) is int)
 
 
 def _unknown_flag(word: str, cls: type) -> str:

@@ -21,7 +21,7 @@ class PortRange:
 
     @classmethod
     def parse(cls, text: str | None) -> "PortRange":
-        """The range that ``LOW-HIGH`` names, any port for None; raises UsageError for anything else."""
+        """Return the range that ``LOW-HIGH`` names, any port for None; raise UsageError for anything else."""
         if text is None:
             return ANY_PORT
         match = _TEXT.fullmatch(text)
@@ -38,7 +38,7 @@ class PortRange:
         return cls(low, high)
 
     def __bool__(self) -> bool:
-        """Whether the ports are bounded at all."""
+        """Return whether the ports are bounded at all."""
         return self != ANY_PORT
 
     def __len__(self) -> int:

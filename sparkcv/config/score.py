@@ -3,8 +3,7 @@
 import dataclasses
 import datetime
 
-from sparkcv.config import checks
-from sparkcv.config.flags import flag
+from sparkcv.config.flags import Flags, flag
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
@@ -12,39 +11,36 @@ _IN, _OUT, _CARE, _CLUSTER = "input", "output", "care", "cluster"
 
 
 @dataclasses.dataclass(frozen=True)
-class ScoreConfig:
+class ScoreConfig(Flags):
     """Score pictures with an exported model into Parquet, every input id exactly once, rejects beside it."""
 
-    input: str | None = flag(
-        None, "folder of pictures, TFRecord shards, or Parquet with a path or bytes column", group=_IN
+    input: str = flag(
+        None, "folder of pictures, TFRecord shards, or Parquet with a path or bytes column", group=_IN, required=True
     )
     input_column: str | None = flag(None, "Parquet column of paths or bytes; not set: found by name", group=_IN)
     id_column: str | None = flag(None, "Parquet column of ids; not set: the path", group=_IN)
-    model_dir: str | None = flag(None, "folder of the exported model", group=_IN)
-    output_dir: str | None = flag(None, "folder under which dt=DATE/ is published", group=_OUT)
+    model_dir: str = flag(None, "folder of the exported model", group=_IN, required=True)
+    output_dir: str = flag(None, "folder under which dt=DATE/ is published", group=_OUT, required=True)
     date: str | None = flag(None, "the day scored, YYYY-MM-DD; not set: today, UTC", group=_OUT)
     overwrite: bool = flag(False, "replace what is already there for this date", group=_OUT)
-    top_k: int = flag(5, "best classes kept a picture", group=_OUT)
-    batch_size: int = flag(32, "pictures a batch", group=_CLUSTER)
-    num_partitions: int | None = flag(None, "Spark tasks; not set: by input size", group=_CLUSTER)
-    cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_CLUSTER)
-    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER)
-    num_intra_op_threads: int = flag(0, "threads of one TensorFlow op; 0: cores divided by executors", group=_CLUSTER)
+    top_k: int = flag(5, "best classes kept a picture", group=_OUT, least=1)
+    batch_size: int = flag(32, "pictures a batch", group=_CLUSTER, least=1)
+    num_partitions: int | None = flag(None, "Spark tasks; not set: by input size", group=_CLUSTER, least=1)
+    cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_CLUSTER, least=1)
+    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER, least=1)
+    num_intra_op_threads: int = flag(
+        0, "threads of one TensorFlow op; 0: cores divided by executors", group=_CLUSTER, least=0
+    )
     port_range: str | None = flag(
         None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
     )
-    bad_image_budget: float = flag(1.0, "share of rejects that fails the run", group=_CARE)
-    max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE)
+    bad_image_budget: float = flag(1.0, "share of rejects that fails the run", group=_CARE, share=True)
+    max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE, least=1)
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
+        super().__post_init__()
         PortRange.parse(self.port_range)
-        checks.given(self, ("input", "model_dir", "output_dir"))
-        checks.at_least(
-            self, 1, ("top_k", "batch_size", "num_partitions", "cluster_size", "executor_memory_mb", "max_pixels")
-        )
-        checks.at_least(self, 0, ("num_intra_op_threads",))
-        checks.share(self, ("bad_image_budget",))
         if self.date is not None:
             try:
                 parsed = datetime.date.fromisoformat(self.date)

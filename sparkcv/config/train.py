@@ -5,8 +5,7 @@ Names, defaults and meaning of the first kind are those of tensorflow/models, re
 
 import dataclasses
 
-from sparkcv.config import checks
-from sparkcv.config.flags import flag
+from sparkcv.config.flags import Flags, flag
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
@@ -21,35 +20,43 @@ _EVAL, _EXPORT = "evaluation while training", "export"
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Flags):
     """Train an image classifier on Spark executors: one Spark task a role, ps and workers, worker 0 is the chief."""
 
     dataset_dir: str | None = flag(None, "folder of the TFRecord shards, any storage URL", group=_DATA)
     train_dir: str = flag("/tmp/tfmodel/", "folder of checkpoints and events, any storage URL", group=_RUN)
-    max_number_of_steps: int | None = flag(None, "global step at which to stop; not set: until stopped", group=_RUN)
-    log_every_n_steps: int = flag(10, "steps between two logged losses", group=_RUN)
-    save_summaries_secs: int = flag(600, "seconds between two summaries", group=_RUN)
-    save_interval_secs: int = flag(600, "seconds between two checkpoints", group=_RUN)
+    max_number_of_steps: int | None = flag(
+        None, "global step at which to stop; not set: until stopped", group=_RUN, least=1
+    )
+    log_every_n_steps: int = flag(10, "steps between two logged losses", group=_RUN, least=1)
+    save_summaries_secs: int = flag(600, "seconds between two summaries", group=_RUN, least=1)
+    save_interval_secs: int = flag(600, "seconds between two checkpoints", group=_RUN, least=1)
     master: str = flag("", "accepted, unused: Spark places the roles, and each worker has its own session", group=_RUN)
     task: int = flag(0, "accepted, unused: each Spark task gets its own index", group=_RUN)
-    seed: int = flag(0, "seed of shard order, shuffling and initial weights", group=_RUN)
+    seed: int = flag(0, "seed of shard order, shuffling and initial weights", group=_RUN, least=0)
 
     dataset_name: str = flag("imagenet", "name in the shards' file names", group=_DATA)
     dataset_split_name: str = flag("train", "split in the shards' file names", group=_DATA)
-    labels_offset: int = flag(0, "subtracted from every label (1 drops ImageNet's background class)", group=_DATA)
+    labels_offset: int = flag(
+        0, "subtracted from every label (1 drops ImageNet's background class)", group=_DATA, least=0
+    )
     model_name: str = flag("inception_v3", "the net to train", group=_DATA)
     preprocessing_name: str | None = flag(None, "preprocessing; not set: the net's own", group=_DATA)
-    batch_size: int = flag(32, "examples a step, on each worker and clone", group=_DATA)
-    train_image_size: int | None = flag(None, "side of the square input in pixels; not set: the net's own", group=_DATA)
+    batch_size: int = flag(32, "examples a step, on each worker and clone", group=_DATA, least=1)
+    train_image_size: int | None = flag(
+        None, "side of the square input in pixels; not set: the net's own", group=_DATA, least=1
+    )
     min_crop_area: float | None = flag(
-        None, "smallest share of a picture that a random crop keeps; not set: slim's 0.05", group=_DATA
+        None, "smallest share of a picture that a random crop keeps; not set: slim's 0.05", group=_DATA, share=True
     )
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_DATA)
-    num_readers: int = flag(4, "shards read at the same time", group=_DATA)
-    num_fetchers: int = flag(4, "shards fetched from storage at the same time, ahead of their readers", group=_DATA)
-    num_preprocessing_threads: int = flag(4, "threads that decode and augment", group=_DATA)
+    num_readers: int = flag(4, "shards read at the same time", group=_DATA, least=1)
+    num_fetchers: int = flag(
+        4, "shards fetched from storage at the same time, ahead of their readers", group=_DATA, least=1
+    )
+    num_preprocessing_threads: int = flag(4, "threads that decode and augment", group=_DATA, least=1)
 
-    weight_decay: float = flag(0.00004, "L2 weight on the net's weights", group=_OPT)
+    weight_decay: float = flag(0.00004, "L2 weight on the net's weights", group=_OPT, least=0)
     optimizer: str = flag("rmsprop", "update rule", group=_OPT, choices=OPTIMIZERS)
     adadelta_rho: float = flag(0.95, "decay of adadelta", group=_OPT)
     adagrad_initial_accumulator_value: float = flag(0.1, "start of adagrad's accumulators", group=_OPT)
@@ -64,21 +71,26 @@ class TrainConfig:
     rmsprop_momentum: float = flag(0.9, "momentum of rmsprop", group=_OPT)
     rmsprop_decay: float = flag(0.9, "decay of rmsprop", group=_OPT)
     quantize_delay: int = flag(-1, "only -1: quantized training needs tf.contrib, gone since TensorFlow 2", group=_OPT)
-    label_smoothing: float = flag(0.0, "weight moved from the true label to all, 0 to below 1", group=_OPT)
-    moving_average_decay: float | None = flag(None, "decay of the weights' moving averages; not set: none", group=_OPT)
+    label_smoothing: float = flag(0.0, "weight moved from the true label to all", group=_OPT, share=True)
+    moving_average_decay: float | None = flag(
+        None, "decay of the weights' moving averages; not set: none", group=_OPT, share=True
+    )
     sync_replicas: bool = flag(False, "workers step together instead of each on its own", group=_OPT)
-    replicas_to_aggregate: int = flag(1, "gradients collected before an update, with --sync_replicas", group=_OPT)
+    replicas_to_aggregate: int = flag(
+        1, "gradients collected before an update, with --sync_replicas", group=_OPT, least=1
+    )
     batch_norm_decay: float | None = flag(
         None,
         "decay of batch norm's averages; not set: the net's own, 0.9997 for Inception: short runs want 0.9",
         group=_OPT,
+        share=True,
     )
 
     learning_rate_decay_type: str = flag("exponential", "how the learning rate falls", group=_LR, choices=DECAYS)
-    learning_rate: float = flag(0.01, "initial learning rate", group=_LR)
+    learning_rate: float = flag(0.01, "initial learning rate", group=_LR, above=0)
     end_learning_rate: float = flag(0.0001, "lowest learning rate of polynomial decay", group=_LR)
     learning_rate_decay_factor: float = flag(0.94, "factor of exponential decay", group=_LR)
-    num_epochs_per_decay: float = flag(2.0, "epochs after which the learning rate decays", group=_LR)
+    num_epochs_per_decay: float = flag(2.0, "epochs after which the learning rate decays", group=_LR, above=0)
 
     checkpoint_path: str | None = flag(None, "checkpoint to start from: a folder or a prefix", group=_TUNE)
     checkpoint_exclude_scopes: str | None = flag(None, "comma-separated scopes not to restore", group=_TUNE)
@@ -86,18 +98,23 @@ class TrainConfig:
     ignore_missing_vars: bool = flag(False, "variables missing in the checkpoint keep their first values", group=_TUNE)
 
     cluster_size: int | None = flag(
-        None, "roles in all, ps, workers and evaluator; not set: the executors submitted", group=_CLUSTER
+        None, "roles in all, ps, workers and evaluator; not set: the executors submitted", group=_CLUSTER, least=1
     )
-    num_ps_tasks: int = flag(0, "parameter servers; 0: one worker keeps the parameters itself", group=_CLUSTER)
-    worker_replicas: int = flag(1, "workers, where --cluster_size is not given", group=_CLUSTER)
-    num_clones: int = flag(1, "towers in each worker, one a GPU", group=_CLUSTER)
+    num_ps_tasks: int = flag(0, "parameter servers; 0: one worker keeps the parameters itself", group=_CLUSTER, least=0)
+    worker_replicas: int = flag(1, "workers, where --cluster_size is not given", group=_CLUSTER, least=1)
+    num_clones: int = flag(1, "towers in each worker, one a GPU", group=_CLUSTER, least=1)
     clone_on_cpu: bool = flag(False, "put the towers on the CPU", group=_CLUSTER)
     num_gpus: int | None = flag(
-        None, "GPUs of each worker, a tower on each; 0: the CPU only; not set: --num_clones decides", group=_CLUSTER
+        None,
+        "GPUs of each worker, a tower on each; 0: the CPU only; not set: --num_clones decides",
+        group=_CLUSTER,
+        least=0,
     )
-    num_intra_op_threads: int = flag(0, "threads of one TensorFlow op; 0: cores divided by workers", group=_CLUSTER)
-    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER)
-    start_timeout_s: float = flag(120.0, "seconds in which all roles must have started", group=_CLUSTER)
+    num_intra_op_threads: int = flag(
+        0, "threads of one TensorFlow op; 0: cores divided by workers", group=_CLUSTER, least=0
+    )
+    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER, least=1)
+    start_timeout_s: float = flag(120.0, "seconds in which all roles must have started", group=_CLUSTER, above=0)
     port_range: str | None = flag(
         None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
     )
@@ -110,14 +127,20 @@ class TrainConfig:
     )
 
     num_evaluators: int = flag(
-        0, "1: a role of its own evaluates every new checkpoint; the run does not need it to succeed", group=_EVAL
+        0,
+        "1: a role of its own evaluates every new checkpoint; the run does not need it to succeed",
+        group=_EVAL,
+        least=0,
+        most=1,
     )
     eval_split_name: str = flag("validation", "split that it evaluates", group=_EVAL)
     eval_max_images: int | None = flag(
-        None, "images of the split that it evaluates, always the same first ones; not set: all", group=_EVAL
+        None, "images of the split that it evaluates, always the same first ones; not set: all", group=_EVAL, least=1
     )
-    eval_num_threads: int = flag(1, "threads that it computes with, on the CPU", group=_EVAL)
-    eval_last_s: float = flag(120.0, "seconds that it has for the last checkpoint when training is done", group=_EVAL)
+    eval_num_threads: int = flag(1, "threads that it computes with, on the CPU", group=_EVAL, least=1)
+    eval_last_s: float = flag(
+        120.0, "seconds that it has for the last checkpoint when training is done", group=_EVAL, above=0
+    )
 
     export_dir: str | None = flag(
         None, "folder for a model of the last checkpoint; without one that scores the run is no success", group=_EXPORT
@@ -129,67 +152,52 @@ class TrainConfig:
         group=_CARE,
     )
     save_interval_steps: int | None = flag(
-        None, "steps between two checkpoints, beside --save_interval_secs", group=_CARE
+        None, "steps between two checkpoints, beside --save_interval_secs", group=_CARE, least=1
     )
-    keep_checkpoints: int = flag(5, "newest checkpoints that are kept", group=_CARE)
+    keep_checkpoints: int = flag(5, "newest checkpoints that are kept", group=_CARE, least=1)
     max_missed_saves: int = flag(
-        2, "failed saves in a row, such as for want of room, through which a run goes on", group=_CARE
+        2, "failed saves in a row, such as for want of disk space, through which a run goes on", group=_CARE, least=0
     )
     max_restarts: int = flag(
-        5, "restarts in place of crashed or stalled roles within an hour, after which the run ends", group=_CARE
+        5,
+        "restarts in place of crashed or stalled roles within an hour, after which the run ends",
+        group=_CARE,
+        least=0,
     )
     max_generations: int = flag(
-        5, "new launches of all roles, after a lost executor or host, within an hour", group=_CARE
+        5, "new launches of all roles, after a lost executor or host, within an hour", group=_CARE, least=0
     )
     stall_timeout_s: float = flag(
-        40.0, "seconds, and 10 times a role's median step, without a step that count as a stall; 0: never", group=_CARE
+        40.0,
+        "seconds, and 10 times a role's median step, without a step that count as a stall; 0: never",
+        group=_CARE,
+        least=0,
     )
-    bad_record_budget: float = flag(0.001, "share of bad records that ends the run", group=_CARE)
-    max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE)
-    spool_bytes: int = flag(4 * 2**30, "local disk that a worker may use for shards", group=_CARE)
+    bad_record_budget: float = flag(0.001, "share of bad records that ends the run", group=_CARE, share=True)
+    max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE, least=1)
+    spool_bytes: int = flag(4 * 2**30, "local disk that a worker may use for shards", group=_CARE, least=1)
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
+        super().__post_init__()
         PortRange.parse(self.port_range)
-        checks.at_least(
-            self,
-            1,
-            ("batch_size", "max_number_of_steps", "train_image_size", "num_readers", "num_preprocessing_threads"),
-        )
-        checks.at_least(self, 1, ("cluster_size", "worker_replicas", "num_clones", "replicas_to_aggregate"))
-        checks.at_least(self, 1, ("num_fetchers",))
-        checks.at_least(self, 1, ("log_every_n_steps", "save_interval_steps", "keep_checkpoints", "max_pixels"))
-        checks.at_least(self, 1, ("save_interval_secs", "save_summaries_secs", "spool_bytes", "executor_memory_mb"))
-        checks.at_least(self, 0, ("num_ps_tasks", "num_intra_op_threads", "labels_offset", "seed", "weight_decay"))
-        checks.at_least(self, 0, ("max_missed_saves", "max_restarts", "max_generations", "stall_timeout_s"))
-        checks.at_least(self, 1, ("eval_max_images", "eval_num_threads"))
-        checks.above(self, 0, ("learning_rate", "num_epochs_per_decay", "start_timeout_s", "eval_last_s"))
-        checks.share(
-            self, ("label_smoothing", "moving_average_decay", "batch_norm_decay", "bad_record_budget", "min_crop_area")
-        )
-        checks.one_of(self, "launcher", LAUNCHERS)
         if self.launcher == STOCK_LAUNCHER and self.port_range:
             raise UsageError(
                 f"--port_range {self.port_range} with --launcher {STOCK_LAUNCHER}: got both, but it listens on ports of"
                 " its own choice; wanted one of them"
             )
-        checks.one_of(self, "optimizer", OPTIMIZERS)
-        checks.one_of(self, "learning_rate_decay_type", DECAYS)
         if self.quantize_delay != -1:
             raise UsageError(
                 f"--quantize_delay {self.quantize_delay}: quantized training needs tf.contrib.quantize, which"
                 " TensorFlow 2 does not have; wanted -1"
             )
-        if self.num_evaluators not in (0, 1):
-            raise UsageError(f"--num_evaluators {self.num_evaluators}: wanted 0 or 1")
         self._settle_gpus()
         self._check_roles()
 
     def _settle_gpus(self) -> None:
-        """Say ``num_gpus`` in slim's own two flags, which is what the rest of the house reads."""
+        """Translate ``num_gpus`` into slim's own two flags, which is what all else reads."""
         if self.num_gpus is None:
             return
-        checks.at_least(self, 0, ("num_gpus",))
         if self.num_gpus == 0:
             object.__setattr__(self, "clone_on_cpu", True)
         elif self.clone_on_cpu:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["await_slots", "describe", "slots_most", "slots_now"]
 
 _POLL_S = 0.2
-_TELL_EVERY_S = 10.0
+_LOG_EVERY_S = 10.0
 # Named one by one: a property that is not here may hold a password.
 _PROPERTIES = (
     "spark.acls.enable",
@@ -79,13 +79,13 @@ def await_slots(spark: "SparkSession", wanted: int, timeout_s: float) -> int:
     """Wait until ``wanted`` tasks can run at once, or the time is up; return how many can."""
     if not _is_dynamic(spark):
         return slots.await_slots(BarrierLauncher(spark), wanted, timeout_s).now
-    start_s = told_s = time.monotonic()
+    start_s = logged_s = time.monotonic()
     now = slots_now(spark)
     while now < wanted and time.monotonic() < start_s + timeout_s:
-        if time.monotonic() > told_s + _TELL_EVERY_S:
-            told_s = time.monotonic()
+        if time.monotonic() > logged_s + _LOG_EVERY_S:
+            logged_s = time.monotonic()
             _log.info("waiting for executors: %d of %d task slots are there", now, wanted)
-        time.sleep(_POLL_S)  # executors register when the cluster manager has room: there is nothing to wait on
+        time.sleep(_POLL_S)  # executors register when the cluster has resources: there is nothing to wait on
         now = slots_now(spark)
     return now
 
@@ -100,7 +100,7 @@ def _is_dynamic(spark: "SparkSession") -> bool:
 
 
 def _container_limits_mb(context: Any) -> tuple[int, int]:
-    """The smallest and the largest container by the yarn-site.xml that this client has; Hadoop's own values else."""
+    """Return the smallest and the largest container by this client's yarn-site.xml, else by Hadoop's defaults."""
     conf = context._jvm.org.apache.hadoop.yarn.conf.YarnConfiguration()
     return (
         int(conf.getInt("yarn.scheduler.minimum-allocation-mb", 1024)),

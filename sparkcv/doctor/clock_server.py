@@ -1,4 +1,4 @@
-"""A listener that tells everybody who connects the time here: whether it can be reached, and how far clocks differ.
+"""A listener that gives everybody who connects the time here: whether it can be reached, and how far clocks differ.
 
 It reads nothing from those who connect, so there is nothing to attack but the port itself, which closes with it.
 """
@@ -27,13 +27,13 @@ class ClockServer:
     """
 
     def __init__(self, host: str, word: str, ports: PortRange = ANY_PORT):
-        """Binds one of ``ports`` of ``host`` and starts answering, from a thread of its own."""
+        """Bind one of ``ports`` of ``host`` and start answering, from a thread of its own."""
         self._listener = listen(host, ports)
         self._listener.settimeout(_POLL_S)
         self.port = int(self._listener.getsockname()[1])
         self._word = word
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._answer, name="sparkcv-beacon", daemon=True)
+        self._thread = threading.Thread(target=self._answer, name="sparkcv-clock", daemon=True)
         self._thread.start()
 
     def __enter__(self) -> "ClockServer":
@@ -56,9 +56,9 @@ class ClockServer:
 
 
 def ask(host: str, port: int, word: str, timeout_s: float) -> tuple[float, float]:
-    """Ask a beacon: how far this clock is ahead of its, in seconds, and by how much that may be wrong.
+    """Ask a clock server: how far this clock is ahead of its, in seconds, and by how much that may be wrong.
 
-    The answer is from some moment between the asking and its arrival: the shortest way there and back of three tells
+    The answer is from some moment between the asking and its arrival: the shortest way there and back of three shows
     most. Raises OSError if it cannot be reached within ``timeout_s``, or if somebody else answers there.
     """
     best = (0.0, float("inf"))

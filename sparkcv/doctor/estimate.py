@@ -19,7 +19,6 @@ from sparkcv.config import EvalConfig, TrainConfig
 from sparkcv.records.shards import Dataset
 
 __all__ = [
-    "JAVA_LEAST",
     "Memory",
     "NETS",
     "SLOTS",
@@ -34,14 +33,12 @@ __all__ = [
 ]
 
 _MB = 2.0**20
-JAVA_LEAST = 250 * _MB  # the executor's Java process that has hardly used its heap, and the Spark task
-
 _IMPORTED = 650 * _MB  # TensorFlow, the graph, the session
 _SERVING = 720 * _MB
 _MAPPED = 2700 * _MB  # address space beyond what is used, with 2 threads
 _COMMON_QUEUE_BYTES = 512 * _MB  # inputs/batches.py
 _COMMON_QUEUE_BATCHES = 20
-_RECORD_BYTES = 110e3  # of ImageNet, where no dataset tells
+_RECORD_BYTES = 110e3  # of ImageNet, where no dataset is given
 _EXPORT_TIMES = 19  # of the weights: two graphs as protocol buffers, each loaded again; 2.1 GB seen for Inception v3
 _FORWARD_SHARE = 1 / 8  # of what a picture adds to a step: nothing is kept for gradients
 _NUM_SAVED = 2  # a checkpoint that is restored, and one that is being saved
@@ -153,7 +150,7 @@ def address_space(config: TrainConfig) -> float:
 
 
 def _forward(model_name: str, image_size: int | None, batch_size: int) -> float:
-    """Weights, the largest layers of a batch, and the batches before them."""
+    """Return the bytes of weights, the largest layers of a batch, and the batches before them."""
     size = _net(model_name)
     default = nets.get(model_name).default_image_size if model_name in NETS else image_size or 1
     side = image_size or default
@@ -162,7 +159,7 @@ def _forward(model_name: str, image_size: int | None, batch_size: int) -> float:
 
 
 def _net(model_name: str) -> NetSize:
-    """A net's size; one of another origin counts as Inception v3."""
+    """Return a net's size; one of another origin counts as Inception v3."""
     return NETS.get(model_name, NETS["inception_v3"])
 
 
@@ -171,12 +168,12 @@ def _weights(config: TrainConfig) -> float:
 
 
 def _slots(config: TrainConfig) -> int:
-    """Variables beside each weight, the moving average among them."""
+    """Return the number of variables beside each weight, the moving average among them."""
     return SLOTS[config.optimizer] + (1 if config.moving_average_decay else 0)
 
 
 def _inputs(config: TrainConfig, dataset: Dataset | None, side: int) -> float:
-    """The common queue of encoded records, and batches of pictures in and behind the prefetch queue."""
+    """Return the bytes of the common queue of records, and of batches of pictures in and behind the prefetch queue."""
     record = _RECORD_BYTES
     if dataset is not None:
         record = sum(shard.num_bytes for shard in dataset.shards) / max(1, dataset.num_records)

@@ -25,7 +25,7 @@ class Spark:
         slots_most: the same once all that was asked for is there; None: open.
         executors_asked: how many executors it was submitted with; None: open.
         executors: host of each executor that is there now, by its name.
-        limits_mb: YARN's smallest and largest container in MB, as far as this client is told; 0: not known.
+        limits_mb: YARN's smallest and largest container in MB, as far as this client knows; 0: not known.
     """
 
     master: str = "yarn"
@@ -57,7 +57,7 @@ class Spark:
         return max(1, self.slots_now // max(1, len(self.executors)))
 
     def is_on(self, key: str, default: str = "false") -> bool:
-        """Whether a property is true."""
+        """Return whether a property is true."""
         return self.conf.get(key, default).strip().lower() == "true"
 
 
@@ -78,6 +78,7 @@ class Machine:
     Attributes:
         place: who it is.
         python: version of the interpreter.
+        executable: its path.
         versions: version by name of the packages that are installed; ``sparkcv`` is among them.
         source: digest of sparkcv's source, equal where the code is equal.
         archive: why the unpacked Python archive does not fit here; "" if it does or there is none.
@@ -108,6 +109,7 @@ class Machine:
 
     place: Location = DRIVER
     python: str = ""
+    executable: str = ""
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     source: str = ""
     archive: str = ""
@@ -146,7 +148,7 @@ class Machine:
 
 @dataclasses.dataclass(frozen=True)
 class Silent:
-    """An executor that told nothing of itself, and why, as far as Spark knows; place is the application's if unknown.
+    """An executor that did not answer, and why, as far as Spark knows; place is the application's if unknown.
 
     Attributes:
         is_own: whether the reason is of its own, and not another's failure.

@@ -19,7 +19,7 @@ _READ_BYTES = 4096
 
 @contextlib.contextmanager
 def probe_folder(parent: str) -> Iterator[str]:
-    """A hidden folder in ``parent`` with the driver's file in it; both go at the end, with the parents made for it.
+    """Make a hidden folder in ``parent`` with the driver's file in it; at the end both go, with parents made for it.
 
     Raises StorageError if it cannot be made.
     """
@@ -29,7 +29,7 @@ def probe_folder(parent: str) -> Iterator[str]:
         storage.write_bytes(storage.join(folder, WITNESS), _TEXT)
         yield folder
     finally:
-        with contextlib.suppress(SparkcvError):  # what is wrong with the storage was told already
+        with contextlib.suppress(SparkcvError):  # what is wrong with the storage was found already
             storage.delete(folder, recursive=True)
             for url in made:
                 storage.delete(url)  # not if a run has begun to use it
@@ -80,7 +80,7 @@ def _wanted(holds: bool, otherwise: str) -> None:
 
 
 def _missing(url: str) -> list[str]:
-    """The folders from ``url`` upwards that are not there yet, the innermost first."""
+    """Return the folders from ``url`` upwards that are not there yet, the innermost first."""
     missing = []
     while not storage.exists(url):
         missing.append(url)

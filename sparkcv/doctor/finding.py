@@ -43,18 +43,18 @@ class Finding:
     Attributes:
         check: what was looked at, one word; findings of one check stand together.
         place: where.
-        verdict: ``OK``, ``WARNING`` (training starts, but see) or ``FAIL`` (it would fail).
+        status: ``OK``, ``WARNING`` (training starts, but see) or ``FAIL`` (it would fail).
         found: what is there and, unless it is well, what was wanted; ``{}`` stands for ``amount``.
-        knob: the setting or the deed that mends it; "" where there is nothing to mend.
-        amount: a measured value, in ``unit``: executors whose findings differ in nothing else are told together.
+        advice: the setting or the deed that mends it; "" where there is nothing to mend.
+        amount: a measured value, in ``unit``: executors whose findings differ in nothing else are shown together.
         unit: ``"bytes"`` or ``"s"``.
     """
 
     check: str
     place: Location
-    verdict: str
+    status: str
     found: str
-    knob: str = ""
+    advice: str = ""
     amount: float | None = None
     unit: str = ""
 
@@ -68,12 +68,12 @@ class DoctorReport:
     @property
     def failures(self) -> list[Finding]:
         """Those with which the training job would fail."""
-        return [finding for finding in self.findings if finding.verdict == FAIL]
+        return [finding for finding in self.findings if finding.status == FAIL]
 
     @property
     def warnings(self) -> list[Finding]:
         """Those that a person should know of."""
-        return [finding for finding in self.findings if finding.verdict == WARNING]
+        return [finding for finding in self.findings if finding.status == WARNING]
 
     @property
     def is_ok(self) -> bool:
@@ -94,9 +94,9 @@ def quantity(amount: float, unit: str) -> str:
 
 
 def sentence(finding: Finding) -> str:
-    """Return a finding as the one sentence of an error: where, what was found, and the knob."""
+    """Return a finding as the one sentence of an error: where, what was found, and the advice."""
     found = finding.found
     if finding.amount is not None:
         found = found.replace("{}", quantity(finding.amount, finding.unit))
     where = "" if finding.place == APPLICATION else f"{finding.place}: "
-    return f"{where}{found}" + (f"; {finding.knob}" if finding.knob else "")
+    return f"{where}{found}" + (f"; {finding.advice}" if finding.advice else "")

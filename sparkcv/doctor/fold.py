@@ -14,9 +14,9 @@ class FindingRow:
 
     check: str
     where: str
-    verdict: str
+    status: str
     found: str
-    knob: str
+    advice: str
 
 
 def fold(findings: Iterable[Finding]) -> list[FindingRow]:
@@ -25,7 +25,7 @@ def fold(findings: Iterable[Finding]) -> list[FindingRow]:
     for finding in findings:
         # What is not about an executor keeps its own row.
         where = "" if finding.place.is_executor else str(finding.place)
-        key = (finding.check, where, finding.verdict, finding.found, finding.knob, finding.unit)
+        key = (finding.check, where, finding.status, finding.found, finding.advice, finding.unit)
         groups.setdefault(key, []).append(finding)
     checks = list(dict.fromkeys(finding.check for group in groups.values() for finding in group))
     return [_row(group) for check in checks for group in groups.values() if group[0].check == check]
@@ -38,7 +38,7 @@ def _row(group: Sequence[Finding]) -> FindingRow:
     if amounts:
         least, most = quantity(min(amounts), first.unit), quantity(max(amounts), first.unit)
         found = found.replace("{}", least if least == most else f"{least} to {most}")
-    return FindingRow(first.check, _where([finding.place for finding in group]), first.verdict, found, first.knob)
+    return FindingRow(first.check, _where([finding.place for finding in group]), first.status, found, first.advice)
 
 
 def _where(places: Sequence[Location]) -> str:
@@ -51,7 +51,7 @@ def _where(places: Sequence[Location]) -> str:
 
 
 def _ranges(names: Sequence[str]) -> str:
-    """Such as ``0-39, 41``, of names that are numbers; others are listed."""
+    """Return text such as ``0-39, 41`` for names that are numbers; others are listed."""
     if not all(name.isdigit() for name in names):
         return ", ".join(sorted(names))
     numbers, parts = sorted(map(int, names)), []

@@ -50,13 +50,13 @@ def examine(
     bind, host = bind_host(spark)
     word = secrets.token_hex(8)
     try:
-        beacon = ClockServer(bind, word, PortRange.parse(config.port_range))
+        clock = ClockServer(bind, word, PortRange.parse(config.port_range))
     except OSError as err:
         raise ClusterError(f"the driver cannot listen on {bind} (spark.driver.bindAddress): {err}") from err
-    with beacon, gathering.folder(config.train_dir if is_answered else "") as (folder, made):
+    with clock, gathering.folder(config.train_dir if is_answered else "") as (folder, made):
         order = ProbeOrder(
             word=word,
-            driver=(host, beacon.port),
+            driver=(host, clock.port),
             port_range=config.port_range,
             folder=folder,
             shards=tuple(shard.url for shard in dataset.shards) if dataset is not None else (),

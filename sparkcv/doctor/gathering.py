@@ -24,7 +24,7 @@ _HADOOP = ("hdfs://", "viewfs://")
 
 @contextlib.contextmanager
 def folder(train_dir: str) -> Iterator[tuple[str, list[Step]]]:
-    """A probe folder in ``train_dir`` and what the driver did in it; "" and the error if there can be none.
+    """Make a probe folder in ``train_dir`` and what the driver did in it; "" and the error if there can be none.
 
     Without a ``train_dir`` there is neither.
     """

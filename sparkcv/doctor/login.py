@@ -19,7 +19,7 @@ __all__ = ["describe", "keytab_error"]
 
 
 def describe(spark: "SparkSession", principal: str = "", keytab_path: str = "") -> Login:
-    """Return it; nothing raises, since what cannot be told is told by other checks."""
+    """Return it; what cannot be found stays empty, as other checks report it."""
     conf = load_conf()
     try:
         url = with_authority("hdfs://")
@@ -29,7 +29,7 @@ def describe(spark: "SparkSession", principal: str = "", keytab_path: str = "") 
     # With --principal it is that one who will log in, at the KDC of that realm.
     realm = (principal if "@" in principal else identity.wanted_principal()).rpartition("@")[2]
     namenodes = conf.namenodes(url.partition("://")[2]) if url else {}
-    greetings = [one for place in namenodes.values() if (one := probe(place)) is not None]
+    answers = [one for place in namenodes.values() if (one := probe(place)) is not None]
     return Login(
         now_s=time.time(),
         yarn_user=str(spark.sparkContext.sparkUser()),
@@ -43,13 +43,13 @@ def describe(spark: "SparkSession", principal: str = "", keytab_path: str = "") 
         realm=realm if conf.is_kerberized else "",
         kdc=kdc.place(realm) if conf.is_kerberized else "",
         skew_s=kdc.skew_s(realm) if conf.is_kerberized else None,
-        protections=tuple(sorted({name for one in greetings for name in one.protections})),
+        protections=tuple(sorted({name for one in answers for name in one.protections})),
         keytab_error=keytab_error(principal, keytab_path) if principal or keytab_path else "",
     )
 
 
 def keytab_error(principal: str, path: str) -> str:
-    """Return why spark-submit could not log in with these; "" as far as the keytab's file tells."""
+    """Return why spark-submit could not log in with these; "" as far as the keytab's file shows."""
     if not principal or not path:
         return f"got --principal {principal!r} with --keytab {path!r}, wanted both"
     run = f"run klist -kt {path}, or have a keytab made for {principal}"

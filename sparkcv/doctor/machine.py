@@ -1,4 +1,4 @@
-"""What one machine and this process's Python are like, told without TensorFlow and within milliseconds."""
+"""What one machine and this process's Python are like, found without TensorFlow and within milliseconds."""
 
 import contextlib
 import getpass
@@ -50,6 +50,7 @@ def describe() -> dict[str, Any]:
     tokens = os.environ.get("HADOOP_TOKEN_FILE_LOCATION", "")
     return {
         "python": platform.python_version(),
+        "executable": sys.executable,
         "versions": _versions(),
         "source": source_digest(),
         "archive": archive_misfit(),
@@ -114,7 +115,7 @@ def archive_misfit(prefix: str = sys.prefix) -> str:
 
 
 def _disk_of(path: str) -> str:
-    """Where the disk of a folder is mounted."""
+    """Return where the disk of a folder is mounted."""
     path = os.path.realpath(path)
     while not os.path.ismount(path):
         path = os.path.dirname(path)
@@ -130,7 +131,7 @@ def _unreadable(path: str) -> str:
 
 
 def _memory_free() -> int:
-    """Memory that can be had: the machine's, or what a control group (a container) leaves of it."""
+    """Return the bytes of memory that can be had: the machine's, or what a control group (a container) leaves of it."""
     free = int(psutil.virtual_memory().available)
     for folder in ("/sys/fs/cgroup", "/sys/fs/cgroup/memory"):
         for most, used in _CGROUP_FILES:
@@ -141,7 +142,7 @@ def _memory_free() -> int:
 
 
 def _cached(folder: str) -> int:
-    """Bytes of files in a control group's memory: they count as used, and are given up first."""
+    """Return the bytes of files in a control group's memory: they count as used, and are given up first."""
     for line in Path(folder, "memory.stat").read_text().splitlines():
         name, _, value = line.partition(" ")
         if name in ("inactive_file", "total_inactive_file"):

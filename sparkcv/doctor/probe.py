@@ -8,7 +8,8 @@ from typing import Any
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import files, machine, trial_role
 from sparkcv.doctor.clock_server import ClockServer, ask
-from sparkcv.launchers.barrier import gpus_of, scratch_root
+from sparkcv.launchers.barrier import gpus_of
+from sparkcv.spark.local_dirs import scratch_root
 
 __all__ = ["ProbeOrder", "examine"]
 
@@ -20,9 +21,9 @@ class ProbeOrder:
     """What the tasks of an examination are to look at.
 
     Attributes:
-        word: what beacons answer.
-        driver: host and port of the driver's beacon; None: the network is not looked at.
-        port_range: of which the task's own beacon takes one; None: any.
+        word: what clock servers answer.
+        driver: host and port of the driver's clock server; None: the network is not looked at.
+        port_range: of which the task's own clock server takes one; None: any.
         folder: the driver's probe folder in train_dir; "" for none.
         shards: URLs of which each task reads one.
         role_timeout_s: how long a role's process may take to load TensorFlow; 0: it is not tried.
@@ -69,8 +70,8 @@ def _network(context: Any, order: ProbeOrder, addresses: list[str], is_first: bo
         port = 0
         if is_first and order.driver is not None:
             try:
-                beacon = ClockServer(_host(addresses[index]), order.word, PortRange.parse(order.port_range))
-                port = stack.enter_context(beacon).port
+                clock = ClockServer(_host(addresses[index]), order.word, PortRange.parse(order.port_range))
+                port = stack.enter_context(clock).port
             except OSError as err:
                 found["bind_error"] = f"{_host(addresses[index])}: {err}"
         ports = [int(text) for text in context.allGather(str(port))]
@@ -98,5 +99,5 @@ def _host(address: str) -> str:
 
 
 def _plain(steps: Any) -> list[dict[str, Any]]:
-    """Steps as JSON has them."""
+    """Return steps as JSON has them."""
     return json.loads(json.dumps([dataclasses.asdict(step) for step in steps]))

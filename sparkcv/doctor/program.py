@@ -9,7 +9,7 @@ __all__ = ["load"]
 
 
 def load(ctx: NodeContext) -> dict[str, Any]:
-    """Import the training program, and multiply two matrices: a CPU that TensorFlow does not fit dies of it here."""
+    """Import the training program and multiply two matrices: where TensorFlow does not fit the CPU, it dies here."""
     del ctx
     importlib.import_module("sparkcv.programs.train")
     tf = importlib.import_module("sparkcv.nets.slim").tf

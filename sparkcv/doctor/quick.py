@@ -24,7 +24,7 @@ _log = logs.get(__name__)
 
 
 def check_start(spark: "SparkSession", config: TrainConfig, dataset: Dataset) -> None:
-    """Refuse to start what would surely fail, in one sentence that names the knob.
+    """Refuse to start what would surely fail, in one sentence that names the advice.
 
     Properties first, which costs nothing; then one short stage, whose tasks tell their versions while the first of
     them writes to ``train_dir`` and reads of the dataset. It is what the roles' stage would start anyway: the
@@ -51,9 +51,9 @@ def check_start(spark: "SparkSession", config: TrainConfig, dataset: Dataset) ->
 def refuse(findings: Iterable[Finding]) -> None:
     """Raise what would surely fail, or must not be; what may fail after an hour is logged."""
     for finding in findings:
-        if finding.verdict == FAIL and finding.check in _USAGE:
+        if finding.status == FAIL and finding.check in _USAGE:
             raise UsageError(sentence(finding))
-        if finding.verdict == FAIL:
+        if finding.status == FAIL:
             raise (StorageError if finding.check in _STORAGE else ClusterError)(sentence(finding))
-        if finding.verdict == WARNING:
+        if finding.status == WARNING:
             _log.warning("%s", sentence(finding))

@@ -1,8 +1,9 @@
-"""One Spark stage that touches every executor once, and what Spark's own books say of those that it did not reach."""
+"""One Spark stage that touches every executor once, and what Spark itself knows of those that it did not reach."""
 
 import dataclasses
 import json
 import platform
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -27,8 +28,8 @@ _MAX_ROUNDS = 3
 
 def executors(spark: "SparkSession") -> dict[str, str]:
     """Return the host of each executor that is there now, by its name; with a local master that is the driver."""
-    books = spark.sparkContext._jsc.sc().statusStore()
-    found = books.executorList(True)
+    store = spark.sparkContext._jsc.sc().statusStore()
+    found = store.executorList(True)
     hosts = {}
     for at in range(found.size()):
         row = found.apply(at)
@@ -43,8 +44,8 @@ class Survey:
     """Asks executors for facts of themselves; the stage's tasks are all there at once (``is_barrier``) or come along.
 
     Attributes:
-        machines: what was told, by executor.
-        silent: of those that told nothing.
+        machines: the answers, by executor.
+        silent: those that did not answer.
     """
 
     def __init__(self, spark: "SparkSession", order: ProbeOrder, *, is_barrier: bool, timeout_s: float):
@@ -55,7 +56,7 @@ class Survey:
         self.silent: list[Silent] = []
 
     def run(self, num_tasks: Callable[[], int], *, wants_all: bool = True) -> "Survey":
-        """Run stages of ``num_tasks()`` tasks until each executor has told; Spark's errors become ``silent``.
+        """Run stages of ``num_tasks()`` tasks until each executor has answered; Spark's errors become ``silent``.
 
         An executor that comes while a stage runs, or that another job keeps busy, gets another try.
         """
@@ -64,7 +65,7 @@ class Survey:
                 stage = _Stage(self._spark, self._order, num_tasks(), self._is_barrier, tokens.address)
                 is_over = stage.run(max(1.0, self._deadline_s - time.monotonic()))
             hosts = executors(self._spark)
-            for name, values in stage.told().items():
+            for name, values in stage.answers().items():
                 self.machines.setdefault(name, Machine.of(Location(name, hosts.get(name, ""), True), values))
             self.silent = stage.failures() if stage.error else []
             if not is_over:
@@ -77,7 +78,7 @@ class Survey:
         return self
 
     def _passed_over(self) -> list[Silent]:
-        """The executors of which neither they themselves nor Spark told anything."""
+        """Return the executors that neither answered nor failed."""
         known = self.machines.keys() | {one.place.name for one in self.silent}
         why = "Spark gave it no task to be seen by"
         if self.silent:
@@ -100,7 +101,7 @@ class _Stage:
         self.error = ""
 
     def run(self, timeout_s: float) -> bool:
-        """Whether it ended in time; ``error`` is Spark's, if it failed."""
+        """Run it, and return whether it ended in time; ``error`` is Spark's, if it failed."""
         from pyspark import InheritableThread
 
         thread = InheritableThread(target=self._collect, name="sparkcv-doctor", daemon=True)
@@ -112,8 +113,8 @@ class _Stage:
         thread.join(10.0)
         return False
 
-    def told(self) -> dict[str, dict[str, Any]]:
-        """The facts of each executor that sent some."""
+    def answers(self) -> dict[str, dict[str, Any]]:
+        """Return the facts of each executor that sent some."""
         if not self._rows:
             return {}
         names = {row.taskId(): str(row.executorId()) for row in self._tasks(self._rows[0][0])}
@@ -125,7 +126,7 @@ class _Stage:
         return found
 
     def failures(self) -> list[Silent]:
-        """The executors whose tasks failed, each with the first reason; or the job's error, if no task tells."""
+        """Return the executors whose tasks failed, each with the first reason; else the job's error."""
         tracker = self._context.statusTracker()
         reasons: dict[Location, str] = {}
         for job in tracker.getJobIdsForGroup(self._group):
@@ -138,26 +139,26 @@ class _Stage:
         return [Silent(place, why) for place, why in reasons.items()] or [Silent(APPLICATION, self.error)]
 
     def _tasks(self, stage: int) -> Iterator[Any]:
-        books = self._context._jsc.sc().statusStore()
+        store = self._context._jsc.sc().statusStore()
         for attempt in range(_MAX_ATTEMPTS):
-            tasks = books.taskList(stage, attempt, self._count)
+            tasks = store.taskList(stage, attempt, self._count)
             for at in range(tasks.size()):
                 yield tasks.apply(at)
 
     def _collect(self) -> None:
         try:
             self._context.setJobGroup(self._group, "sparkcv doctor")
-            seats = self._context.parallelize(range(self._count), self._count)
+            tasks = self._context.parallelize(range(self._count), self._count)
             task = _task_of(self._order, self._is_barrier, dataclasses.asdict(self._tokens) if self._tokens else None)
-            self._rows = (seats.barrier() if self._is_barrier else seats).mapPartitions(task).collect()
-        except Exception as err:  # noqa: BLE001 - it is what the survey tells
+            self._rows = (tasks.barrier() if self._is_barrier else tasks).mapPartitions(task).collect()
+        except Exception as err:  # noqa: BLE001 - the survey reports it
             self.error = spark_sentence(err)
 
 
 def _task_of(
     order: dict[str, Any], is_barrier: bool, tokens: dict[str, Any] | None
 ) -> Callable[[Any], Iterator[tuple[int, int, str]]]:
-    """The stage's task. It travels by value, and so runs, and can say so, where there is no sparkcv to import."""
+    """Return the stage's task, which travels by value: it runs, and can say so, where sparkcv cannot be imported."""
 
     def task(_: Any) -> Any:
         from pyspark import BarrierTaskContext, TaskContext
@@ -169,7 +170,7 @@ def _task_of(
             if is_barrier:
                 context.allGather("0")
                 context.barrier()
-            found = {"python": platform.python_version(), "import_error": str(err)}
+            found = {"python": platform.python_version(), "executable": sys.executable, "import_error": str(err)}
         else:
             if tokens is not None:
                 from sparkcv.tokens import server

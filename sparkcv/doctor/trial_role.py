@@ -54,7 +54,7 @@ def _run(scratch_root: str, deadline_s: float) -> tuple[str, int]:
 
 
 def _reason(child: Child, outcome: dict[str, Any], tail: list[str]) -> str:
-    """What ended the process, in a sentence: its own error, or else the signal, with the likely cause."""
+    """Return what ended the process, in a sentence: its own error, or else the signal, with the likely cause."""
     code = child.returncode or 0
     words = str(outcome.get("error") or "") or (
         f"killed by signal {signal_name(-code)}" if code < 0 else f"exit {code}"

@@ -19,10 +19,10 @@ from sparkcv.convert.listing import PictureSource, check_classes, find_source, l
 from sparkcv.convert.plan import ConversionPlan, Split, draw_splits, rank, write_planned
 from sparkcv.convert.report import ConvertReport, SplitReport
 from sparkcv.convert.shard_writer import ShardSummary
-from sparkcv.convert.translate import spark_errors
 from sparkcv.errors import BudgetError, DataError, ShardError, SparkcvError
 from sparkcv.records.manifest import SplitEntry
 from sparkcv.records.shards import open_dataset
+from sparkcv.spark.errors import translated
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.session import SessionSpec
 from sparkcv.tokens.server import enter
@@ -94,7 +94,7 @@ def run_with(spark: SparkSession, job: ConvertPlan, enter: Callable[[], None]) -
     """Do what :func:`run` does; ``enter`` is called in each task before anything is read or written."""
     config = job.config
     staging = publication.staging_dir(job.dataset_dir, config.dataset_name, job.splits)
-    with spark_errors(), listed(spark, job.source, config.seed, enter) as pictures:
+    with translated("the conversion's Spark job"), listed(spark, job.source, config.seed, enter) as pictures:
         labels = check_classes(pictures, job.source)
         publication.check_labels(job.dataset_dir, labels, job.splits)
         with _staging(job.dataset_dir, staging):

@@ -86,7 +86,7 @@ def run(launcher: Launcher, config: TrainConfig, found: Found) -> str:
 def _flags(config: TrainConfig, found: Found) -> ExportConfig:
     return ExportConfig(
         checkpoint_path=found.prefix_url,
-        model_dir=config.export_dir,
+        model_dir=str(config.export_dir),
         dataset_dir=config.dataset_dir or "",
         dataset_name=config.dataset_name,
         labels_offset=config.labels_offset,

@@ -31,10 +31,11 @@ from sparkcv.predict.report import ScoreReport
 from sparkcv.predict.rows import InputFiles, InputPart
 from sparkcv.predict.staging import Staging, day_url
 from sparkcv.predict.tasks import ScoreTask
+from sparkcv.spark.errors import translated
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.session import SessionSpec
 from sparkcv.spark.stage_progress import StageProgress
-from sparkcv.spark.stages import map_pieces, num_done_tasks, translated
+from sparkcv.spark.stages import map_pieces, num_done_tasks
 from sparkcv.tokens.server import TokenServerAddress, with_tokens
 from sparkcv.tokens.stage import let_in
 

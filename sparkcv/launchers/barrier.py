@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import os
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -11,13 +10,14 @@ from sparkcv.errors import ClusterError
 from sparkcv.launchers import Body, Slots, TaskSlot
 from sparkcv.spark import yarn
 from sparkcv.spark.errors import heart, loss_sentence, spark_sentence
-from sparkcv.spark.memory import ExecutorMemory
+from sparkcv.spark.local_dirs import scratch_root
+from sparkcv.spark.memory import ExecutorMemory, executor_memory
 from sparkcv.spark.session import bind_host, submitted_executors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["BarrierLaunch", "BarrierLauncher", "gpus_of", "scratch_root"]
+__all__ = ["BarrierLaunch", "BarrierLauncher", "gpus_of"]
 
 _MAX_STAGE_ATTEMPTS = 4  # Spark's default of spark.stage.maxConsecutiveAttempts
 
@@ -131,7 +131,8 @@ class BarrierLaunch:
     def memory(self) -> ExecutorMemory | None:
         """Return it by Spark's properties, where the cluster manager holds executors to them."""
         with _java_may_be_gone():
-            return _memory(self._context) if self._context.master == "yarn" else None
+            conf = self._context.getConf()
+            return executor_memory(dict(conf.getAll())) if self._context.master == "yarn" else None
         return None
 
     def _status_store(self) -> Any:
@@ -178,17 +179,6 @@ def _java_may_be_gone() -> Iterator[None]:
         yield
 
 
-def _memory(context: Any) -> ExecutorMemory:
-    conf, size = context.getConf(), context._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsMb
-    heap_mb = int(size(conf.get("spark.executor.memory", "1g")))
-    overhead = conf.get("spark.executor.memoryOverhead")
-    if overhead:
-        return ExecutorMemory(heap_mb, int(size(overhead)))
-    least_mb = int(size(conf.get("spark.executor.minMemoryOverhead", "384m")))
-    share = float(conf.get("spark.executor.memoryOverheadFactor", "0.1"))
-    return ExecutorMemory(heap_mb, max(least_mb, int(share * heap_mb)))
-
-
 def _run_body(body: Body, _: Iterator[int]) -> Iterator[Any]:
     """Be the Spark task: run the body in its slot."""
     from pyspark import BarrierTaskContext
@@ -212,13 +202,3 @@ def gpus_of(context: Any) -> tuple[str, ...]:
     """Return the addresses of this task's GPUs; () unless ``spark.task.resource.gpu.amount`` asks for some."""
     gpu = context.resources().get("gpu")
     return () if gpu is None else tuple(map(str, gpu.addresses))
-
-
-def scratch_root() -> str:
-    """Return Spark's local folder of this application, which goes with the application, or else the working folder.
-
-    SPARK_LOCAL_DIRS names block folders, which go with the executor only if that ends in good order; the folder
-    around them is removed by the one who made it: YARN, Spark's worker, or the driver.
-    """
-    block_folder = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0]
-    return os.path.dirname(block_folder) if block_folder else os.getcwd()

@@ -19,9 +19,10 @@ from sparkcv import logs
 from sparkcv.channel.control import Server, new_secret
 from sparkcv.errors import ClusterError
 from sparkcv.launchers import Body
-from sparkcv.launchers.barrier import BarrierLaunch, BarrierLauncher, gpus_of, scratch_root
+from sparkcv.launchers.barrier import BarrierLaunch, BarrierLauncher, gpus_of
 from sparkcv.launchers.rendezvous import Rendezvous, RendezvousOrder, join
 from sparkcv.launchers.scoped_context import ScopedContext
+from sparkcv.spark.local_dirs import scratch_root
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

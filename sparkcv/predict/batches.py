@@ -10,20 +10,9 @@ from sparkcv import logs
 from sparkcv.errors import StorageError
 from sparkcv.predict.predictor import Prediction, Reject
 from sparkcv.predict.rows import InputRow, load
+from sparkcv.predict.schema import SCORED
 
 Predict = Callable[[Sequence[bytes], int], list[Prediction | Reject]]
-
-SCHEMA = pa.schema(
-    [
-        pa.field("id", pa.string()),
-        pa.field("filename", pa.string()),
-        pa.field("label", pa.string()),
-        pa.field("score", pa.float32()),
-        pa.field("top_k", pa.list_(pa.struct([("label", pa.string()), ("score", pa.float32())]))),
-        pa.field("model_digest", pa.string()),
-        pa.field("reason", pa.string()),
-    ]
-)
 
 _READERS = 4
 _READ_TIMEOUT_S = 600.0
@@ -32,7 +21,7 @@ _READ_TIMEOUT_S = 600.0
 def score_rows(
     rows: Iterable[InputRow], predict: Predict, *, digest: str, batch_size: int, top_k: int
 ) -> Iterator[pa.RecordBatch]:
-    """Score rows in batches of exactly ``batch_size``, the last one less; one Arrow batch of :data:`SCHEMA` each.
+    """Score rows in batches of exactly ``batch_size``, the last one less; one Arrow batch of :data:`SCORED` each.
 
     While one batch is scored, a few threads read the next: two batches of encoded pictures are held, never more.
     A row that is rejected has a ``reason`` and neither label nor score.
@@ -82,4 +71,4 @@ def _to_arrow(rows: list[InputRow], results: list[Prediction | Reject], digest: 
         else:
             record |= {"reason": result.reason}
         records.append(record)
-    return pa.RecordBatch.from_pylist(records, schema=SCHEMA)
+    return pa.RecordBatch.from_pylist(records, schema=SCORED)

@@ -155,7 +155,7 @@ def compare(url: str, got: Mapping[str, Any], wanted: Mapping[str, Any]) -> None
 
 
 def _check_fields(manifest: ModelManifest, where: str) -> None:
-    """What the digest cannot vouch for: a whole file that somebody made by hand."""
+    """Check what the digest cannot vouch for: a whole file that somebody made by hand."""
     numbers = (manifest.image_size, manifest.num_classes, manifest.batch_size or 1)
     if not all(type(number) is int and number > 0 for number in numbers):
         raise ModelError(f"{where!r} has a size, class count or batch size that is no positive integer")

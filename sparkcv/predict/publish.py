@@ -8,14 +8,12 @@ from pyspark.sql import functions as F
 
 from sparkcv import storage
 from sparkcv.errors import BudgetError, DataError, UsageError
+from sparkcv.predict.schema import SCORED, ddl
 from sparkcv.predict.staging import Staging
 
 __all__ = ["PREDICTIONS", "REJECTS", "SCORED_SCHEMA", "check_budget", "hadoop_url", "reconcile", "split_scored"]
 
-SCORED_SCHEMA = (
-    "id string, filename string, label string, score float,"
-    " top_k array<struct<label: string, score: float>>, model_digest string, reason string"
-)
+SCORED_SCHEMA = ddl(SCORED)
 PREDICTIONS = "day"
 REJECTS = "_rejects"  # inside the day, so that one rename publishes both; the underscore hides it from its readers
 
@@ -55,9 +53,9 @@ def split_scored(spark: SparkSession, staging: Staging, scored: str, num_rows: i
 
 
 def reconcile(ids: DataFrame, predictions: DataFrame, rejects: DataFrame) -> tuple[int, dict[str, int]]:
-    """Hold what was written against the frozen input, as multisets: every id once, as one or the other.
+    """Compare what was written with the frozen input, as multisets: every id once, as one or the other.
 
-    Returns the number of predictions, and the number of rejects by the head of their reason. Raises DataError with
+    Return the number of predictions, and the number of rejects by the head of their reason. Raises DataError with
     an example if an id is missing, unknown or there twice.
     """
     written = predictions.select("id").unionAll(rejects.select("id"))

@@ -132,7 +132,7 @@ class Staging:
 
 
 def _is_alive(staging_url: str) -> bool:
-    """Ask the process if it can be seen from here; trust a lease that was renewed lately if not."""
+    """Return whether a lease's process lives: on this host ask it, elsewhere trust a lease that was renewed lately."""
     try:
         lease = storage.read_json(staging_url + _LEASE)
         renewed = float(lease["renewed"])

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import socket
-import tempfile
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from sparkcv.predict import rows
 from sparkcv.predict.batches import score_rows
 from sparkcv.predict.predictor import Predictor
 from sparkcv.predict.rows import InputPart
+from sparkcv.spark.local_dirs import application_dir
 
 _PIECES_A_FILE = 512
 IDS_SCHEMA = pa.schema([pa.field("id", pa.string())])
@@ -23,7 +23,7 @@ _loaded: dict[tuple[str, int, int], Predictor] = {}
 
 @dataclasses.dataclass(frozen=True)
 class ScoreTask:
-    """What every task of a run is told.
+    """What every task of a run gets to know.
 
     Attributes:
         pieces_url: folder that :func:`write_pieces` wrote.
@@ -66,7 +66,7 @@ def read_piece(url: str, index: int) -> list[InputPart]:
 
 
 def score_piece(task: ScoreTask, index: int) -> Iterator[pa.RecordBatch]:
-    """Score one piece: Arrow batches of :data:`sparkcv.predict.batches.SCHEMA`."""
+    """Score one piece: Arrow batches of :data:`sparkcv.predict.schema.SCORED`."""
     predictor = _predictor(task)
     found = (row for part in read_piece(task.pieces_url, index) for row in rows.read_rows(part))
     yield from score_rows(
@@ -111,12 +111,10 @@ def _predictor(task: ScoreTask) -> Predictor:
 
 
 def _cache_dir(task: ScoreTask) -> str:
-    """A folder that the processes of this host share and that goes when the application goes.
+    """Return a folder that processes of this host share and that goes with the application.
 
-    On the driver's own host it is the driver's. On YARN ``LOCAL_DIRS`` is the application's folder, elsewhere
-    ``SPARK_LOCAL_DIRS`` is the executor's.
+    On the driver's own host it is the driver's.
     """
     if socket.gethostname() == task.cache_host and os.path.isdir(task.cache_dir):
         return task.cache_dir
-    dirs = os.environ.get("LOCAL_DIRS") or os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()
-    return os.path.join(dirs.split(",")[0], f"sparkcv-models-{os.geteuid()}")
+    return os.path.join(application_dir(), f"sparkcv-models-{os.geteuid()}")

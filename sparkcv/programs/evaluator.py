@@ -59,7 +59,7 @@ def eval_config(config: TrainConfig) -> EvalConfig:
         checkpoint_path=config.train_dir,
         eval_dir=storage.join(config.train_dir, DIR),
         train_dir=config.train_dir,
-        dataset_dir=config.dataset_dir,
+        dataset_dir=str(config.dataset_dir),
         dataset_name=config.dataset_name,
         dataset_split_name=config.eval_split_name,
         labels_offset=config.labels_offset,

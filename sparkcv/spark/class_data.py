@@ -36,31 +36,31 @@ _END_TIMEOUT_S = 300
 
 
 def archive() -> Path:
-    """Where the archive of this Python environment lies, if it has one."""
+    """Return where the archive of this Python environment lies, if it has one."""
     return Path(sys.prefix) / "share" / "sparkcv" / "spark.jsa"
 
 
 def jars() -> str:
-    """Spark's jars as a class path in a fixed order: an archive holds where the class path begins as it did then."""
+    """Return Spark's jars as a class path in a fixed order: an archive holds where the path begins as it did then."""
     folder = os.path.realpath(os.path.join(_spark_home(), "jars"))  # an embedded session's SPARK_HOME is one of links
     return os.pathsep.join(sorted(glob.glob(os.path.join(glob.escape(folder), "*.jar"))))
 
 
 def options() -> str:
-    """What a Java is told of the archive, in Spark's quoting; "" where there is none."""
+    """Return the Java options that name the archive, in Spark's quoting; "" where there is none."""
     return f'{_QUIET} "-XX:SharedArchiveFile={archive()}"' if archive().is_file() else ""
 
 
 def conf(java_options: str) -> dict[str, str]:
-    """Spark's properties by which drivers and executors take ``java_options``, and the archive where there is one."""
-    told = {"extraJavaOptions": f"{java_options} {options()}".strip()}
+    """Return Spark's properties that give driver and executors ``java_options``, and the archive if there is one."""
+    properties = {"extraJavaOptions": f"{java_options} {options()}".strip()}
     if options():
-        told["extraClassPath"] = jars()
-    return {f"spark.{side}.{name}": value for side in ("driver", "executor") for name, value in told.items()}
+        properties["extraClassPath"] = jars()
+    return {f"spark.{side}.{name}": value for side in ("driver", "executor") for name, value in properties.items()}
 
 
 def make() -> Path:
-    """Make the archive, by a small job of Spark's in one process; takes about half a minute. Returns its path.
+    """Make the archive, by a small job of Spark's in one process; takes about half a minute. Return its path.
 
     Raises StorageError if its folder cannot be written to, ClusterError if Java did not write it.
     """
@@ -70,9 +70,7 @@ def make() -> Path:
         with tempfile.TemporaryDirectory(prefix=".making-", dir=target.parent) as folder:
             made = Path(folder) / target.name
             if _run(made, Path(folder)) or not made.is_file():  # half of one would be the end of who maps it
-                raise ClusterError(
-                    f"Java has not written '{target}'; wanted a Java 17 of one's own, with room for 200 MB"
-                )
+                raise ClusterError(f"Java has not written '{target}'; wanted a Java 17 of one's own, with 200 MB free")
             made.replace(target)
     except OSError as err:
         why = err.strerror or str(err)
@@ -81,7 +79,7 @@ def make() -> Path:
 
 
 def _run(made: Path, folder: Path) -> int:
-    """Starts Spark in one Java, lets it do a little of everything, and waits until that has ended; its exit code."""
+    """Start Spark in one Java, let it do a little of everything, wait until it has ended, and return its exit code."""
     from pyspark import SparkConf, SparkContext
     from pyspark.errors import PySparkRuntimeError
     from pyspark.java_gateway import launch_gateway
@@ -130,7 +128,7 @@ def _spark_home() -> str:
 
 
 def main() -> int:
-    """Make it and say where it is, or why it could not be made; returns the exit code."""
+    """Make it and say where it is, or why it could not be made; return the exit code."""
     os.environ["SPARK_HOME"] = _spark_home()  # where there is a space in it, its own scripts do not find it
     try:
         print(f"class data of Spark's jars: {make()}")  # noqa: T201

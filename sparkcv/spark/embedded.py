@@ -5,12 +5,10 @@
 """
 
 import contextlib
-import importlib.util
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import warnings
@@ -25,6 +23,7 @@ from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ClusterError, UsageError
 from sparkcv.spark import class_data
 from sparkcv.spark.errors import spark_sentence
+from sparkcv.spark.spark_home import LOOPBACK, lay_out
 from sparkcv.storage.kerberos import conf as kerberos
 
 if TYPE_CHECKING:
@@ -32,32 +31,21 @@ if TYPE_CHECKING:
 
 __all__ = ["embedded_session", "interrupts_kept"]
 
-_LOOPBACK = "127.0.0.1"
 _STOP_TIMEOUT_S = 20
-_LOG4J = """\
-status = error
-rootLogger.level = error
-rootLogger.appenderRef.stderr.ref = console
-appender.console.type = Console
-appender.console.name = console
-appender.console.target = SYSTEM_ERR
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{HH:mm:ss} spark %p %c{1}: %m%n
-"""
 
 
 @contextlib.contextmanager
 def embedded_session(
     app_name: str, num_executors: int, cores: int, memory_mb: int, conf: Mapping[str, str], ports: PortRange
 ) -> Iterator["SparkSession"]:
-    """A session on executor processes of its own; all arguments are as ``session.spark_session`` says.
+    """Open a session on executor processes of its own; all arguments are as ``session.spark_session`` says.
 
     Raises ClusterError with Java's last words if Spark did not start, and UsageError for too few ``ports``.
     """
     bounds = _port_conf(ports, num_executors, cores)
     root = Path(tempfile.mkdtemp(prefix="sparkcv-spark-"))
     try:
-        environment = _lay_out(root)
+        environment = lay_out(root)
         settings = _embedded_conf(root, app_name, num_executors, cores, memory_mb) | bounds | dict(conf)
         with (
             _environment(environment),
@@ -84,8 +72,8 @@ def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, me
         "spark.cores.max": str(num_executors * cores),
         # The first job waits for all executors: half a cluster would take all the work, or refuse it.
         "spark.scheduler.minRegisteredResourcesRatio": "1.0",
-        "spark.driver.host": _LOOPBACK,
-        "spark.driver.bindAddress": _LOOPBACK,
+        "spark.driver.host": LOOPBACK,
+        "spark.driver.bindAddress": LOOPBACK,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
@@ -97,7 +85,7 @@ def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, me
 
 
 def _port_conf(ports: PortRange, num_executors: int, cores: int) -> dict[str, str]:
-    """Spark's own ports, from the lowest upwards; a role a slot and the driver's control channel need room as well."""
+    """Return Spark's own ports, from the lowest upwards; each role and the control channel need one as well."""
     if not ports:
         return {}
     # The driver and its blocks, the blocks of each executor, a role for each slot, the control channel.
@@ -112,55 +100,10 @@ def _port_conf(ports: PortRange, num_executors: int, cores: int) -> dict[str, st
 
 
 def _python_path() -> str:
-    """What an executor's Python needs to import this very sparkcv, from a folder or from a zip."""
+    """Return the PYTHONPATH that an executor needs to import this very sparkcv, from a folder or from a zip."""
     home = str(Path(__file__).parents[2])
     rest = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     return os.pathsep.join([home, *(entry for entry in rest if entry != home)])
-
-
-def _lay_out(root: Path) -> dict[str, str]:
-    """A private SPARK_HOME of links in ``root``; returns the environment that Spark's Java is started with.
-
-    Spark's embedded workers write to ``$SPARK_HOME/work``, whatever they are told: with the installed package
-    as SPARK_HOME each run would leave files in site-packages, or fail where that is read-only.
-    """
-    from pyspark.find_spark_home import _find_spark_home
-
-    home, local, settings = root / "home", root / "local", root / "conf"
-    for folder in (home, local, settings, root / "tmp"):
-        folder.mkdir()
-    spark_home = Path(_find_spark_home())
-    for entry in spark_home.iterdir():
-        if entry.name not in ("work", "conf", "logs", "python"):
-            (home / entry.name).symlink_to(entry)
-    _link_packages(spark_home, home)
-    (settings / "log4j2.properties").write_text(_LOG4J)
-    return {
-        "SPARK_HOME": str(home),
-        "SPARK_CONF_DIR": str(settings),
-        "SPARK_LOCAL_DIRS": str(local),
-        "SPARK_LOCAL_IP": _LOOPBACK,
-        "PYSPARK_PYTHON": sys.executable,
-        "PYSPARK_DRIVER_PYTHON": sys.executable,
-    }
-
-
-def _link_packages(spark_home: Path, home: Path) -> None:
-    """Puts folders of the installed packages where Spark's Python processes look for its zips of them.
-
-    A zip has no compiled modules: each of those processes would compile pyspark anew, for 1 s of CPU.
-    """
-    libraries = home / "python" / "lib"
-    libraries.mkdir(parents=True)
-    for archive in spark_home.glob("python/lib/*.zip"):
-        name = archive.name.split("-")[0].removesuffix(".zip")  # pyspark.zip, py4j-0.10.9.9-src.zip
-        spec = importlib.util.find_spec(name)
-        package = Path(spec.origin).parent if spec and spec.origin else None
-        if package is not None and package.is_dir():
-            (libraries / archive.name).mkdir()
-            (libraries / archive.name / name).symlink_to(package)
-        else:  # the driver has it from a zip too
-            (libraries / archive.name).symlink_to(archive)
 
 
 @contextlib.contextmanager
@@ -176,7 +119,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts_kept() -> Iterator[None]:
-    """Undoes pyspark's SIGINT handler, which would go on talking to a Java process that is gone."""
+    """Undo pyspark's SIGINT handler, which would go on talking to a Java process that is gone."""
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -187,7 +130,7 @@ def interrupts_kept() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _gateway(settings: Mapping[str, str], log: Path) -> Iterator[Any]:
-    """Spark's Java process, whose stderr goes to a file: its banner lines are no news to a user."""
+    """Start Spark's Java process, whose stderr goes to a file: its banner lines are no news to a user."""
     from pyspark import SparkConf
     from pyspark.errors import PySparkRuntimeError
     from pyspark.java_gateway import launch_gateway
@@ -210,7 +153,7 @@ def _last_words(log: Path) -> str:
 
 
 def _end_java(process: "subprocess.Popen[bytes]", gateway: Any) -> None:
-    """Ends Java and the executors it started, and forgets them, so that the next session starts afresh."""
+    """End Java and the executors that it started, and forget them, so that the next session starts afresh."""
     from pyspark import SparkContext
 
     family = [process.pid, *_descendants(process.pid)]

@@ -1,16 +1,19 @@
 """From Spark's exceptions, which are pages long, to the sentence that a person needs."""
 
+import contextlib
 import re
 import signal
 import sys
+from collections.abc import Iterator
 
 from sparkcv import errors
 from sparkcv.errors import ClusterError, SparkcvError
+from sparkcv.spark.executor_python import import_sentence
 from sparkcv.spark.memory import missing_mb, overrun
 from sparkcv.storage.hadoop import load_conf
 from sparkcv.storage.hdfs.identity import wanted_principal
 
-__all__ = ["heart", "known", "loss_sentence", "one_line", "own_error", "spark_sentence"]
+__all__ = ["heart", "known", "loss_sentence", "one_line", "own_error", "spark_sentence", "translated"]
 
 _MAX_ERROR_CHARS = 600
 _PYTHON_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit): .*", re.MULTILINE)
@@ -25,25 +28,65 @@ _QUEUE = re.compile(r"submitted by user\s*:?\s*(\S+) to unknown queue\s*:\s*(\S+
 _NO_PROTECTION = re.compile(r"DestHost:destPort (\S+).*No common protection layer between client and server", re.DOTALL)
 
 
+@contextlib.contextmanager
+def translated(job: str = "the Spark stage") -> Iterator[None]:
+    """Turn Spark's pages of Java and Python tracebacks into one sentence.
+
+    Raises:
+        SparkcvError: the error of ours that a task raised, as what it was.
+        ClusterError: anything else that ended ``job``, with the setting to change where that is known.
+    """
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as err:
+        text = str(err)
+        raise own_error(text) or ClusterError(f"{job} failed: {_stage_sentence(text)}") from err
+
+
+def _stage_sentence(text: str) -> str:
+    if advice := known(text):
+        return advice
+    if "Python worker exited unexpectedly" in text or "ExecutorLostFailure" in text:
+        return (
+            "a Python process on an executor died, killed or out of memory, as often as Spark tries a task; give"
+            " executors more memory (spark.executor.memoryOverhead), or lower --batch_size where the job has it"
+        )
+    if python := _PYTHON_ERROR.findall(text):
+        return one_line(python[-1])
+    lines = _own_lines(text)  # between the ends stand one Java error after the other that the last one caused
+    return one_line(lines[0] if len(lines) < 2 else f"{lines[0][: _MAX_ERROR_CHARS // 2]} [{lines[-1]}]")
+
+
 def spark_sentence(err: Exception) -> str:
-    """What a person needs of Spark's exception: the Python error in it if there is one, else its first lines."""
+    """Return what a person needs of Spark's exception: the Python error in it if there is one, else its first lines."""
     java = getattr(err, "java_exception", None)
     return heart(str(java.getMessage()) if java is not None else f"{type(err).__name__}: {err}")
 
 
 def heart(text: str) -> str:
-    """The sentence in Spark's message: ours for what is known, else the last Python error, else the first lines."""
-    if told := known(text):
-        return told
+    """Return the sentence in Spark's message: ours for what is known, else the last Python error, else all its lines.
+
+    It is cut where it is too long for a report.
+    """
+    if advice := known(text):
+        return advice
     text = text.rpartition("Most recent failure reason: ")[2]
-    python = _PYTHON_ERROR.findall(text)
-    if python:
+    if python := _PYTHON_ERROR.findall(text):
         return one_line(python[-1])
-    return one_line(" ".join(line for line in text.splitlines() if not line.lstrip().startswith("at ")))
+    return one_line(" ".join(_own_lines(text)))
+
+
+def _own_lines(text: str) -> list[str]:
+    """Return the lines that are not of Java's stack; one at least."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("at ")] or [""]
 
 
 def own_error(text: str) -> SparkcvError | None:
-    """The error of ours that a task raised, as the tracebacks in Spark's text have it; None for an error of others.
+    """Return the error of ours that a task raised, as the tracebacks in Spark's text have it; None for others' errors.
 
     One whose name is not known here, where executors run other code of ours, is a ClusterError.
     """
@@ -51,13 +94,11 @@ def own_error(text: str) -> SparkcvError | None:
     if not found:
         return None
     name, message = found[-1]  # what came of those before
-    kind = getattr(errors, name, None)
-    is_ours = isinstance(kind, type) and issubclass(kind, SparkcvError)
-    return kind(message.strip()) if kind is not None and is_ours else ClusterError(message.strip())
+    return (errors.by_name(name) or ClusterError)(message.strip())
 
 
 def loss_sentence(text: str) -> str:
-    """Why an executor was lost, without YARN's guesses and pages where an exit status says it all."""
+    """Return why an executor was lost, without YARN's guesses and pages where an exit status says it all."""
     if found := _EXIT_STATUS.search(text):
         number = int(found[1])
         if signal.SIGHUP <= number - 128 < signal.NSIG:
@@ -67,13 +108,13 @@ def loss_sentence(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """``text`` without line breaks, cut where it is too long for a report."""
+    """Return ``text`` without line breaks, cut where it is too long for a report."""
     line = " ".join(text.split())
     return line if len(line) <= _MAX_ERROR_CHARS else line[:_MAX_ERROR_CHARS] + " ..."
 
 
 def known(text: str) -> str:
-    """Our sentence for what Spark's message tells of the cluster, with the setting to change; "" for anything else."""
+    """Return our sentence for what Spark's message says of the cluster, with the setting to change; "" otherwise."""
     return one_line(_known(text))
 
 
@@ -93,6 +134,8 @@ def _known(text: str) -> str:
         return f"the executors' Python does not start: {found['words']}: {_knob(found['words'])}"
     if found := _NO_PROGRAM.search(text):
         return f"the executors' Python {found['path']} does not start: {found['words']}: {_knob(found['words'])}"
+    if (python := _PYTHON_ERROR.findall(text)) and (advice := import_sentence(python[-1])):
+        return advice
     if found := _QUEUE.search(text):
         return f"YARN has no queue {found[2]!r} for user {found[1]}: submit with the --queue that you were given"
     if found := _NO_PROTECTION.search(text):

@@ -21,7 +21,7 @@ _ATTEMPTS = 5
 
 @contextlib.contextmanager
 def scratch_dir(root: str) -> Iterator[str]:
-    """An empty folder below ``root``, for this user only; raises OSError if it cannot be made.
+    """Make an empty folder below ``root``, for this user only; raise OSError if it cannot be made.
 
     A lock on it shows that it is in use: the system drops the lock when this process dies, in whichever way.
     """
@@ -39,7 +39,7 @@ def scratch_dir(root: str) -> Iterator[str]:
 
 
 def sweep(root: str) -> list[str]:
-    """Removes the scratch folders below ``root`` whose agents are dead, and returns their names."""
+    """Remove the scratch folders below ``root`` whose agents are dead, and return their names."""
     swept = []
     for path in sorted(_home(root).glob(_LOCKED + "*")):
         with contextlib.suppress(OSError):  # in use (BlockingIOError), or swept by another agent

@@ -17,7 +17,7 @@ from sparkcv.errors import EXIT_FAILED, EXIT_OK, ClusterError, SparkcvError, Usa
 from sparkcv.spark import startup_deadline, yarn
 from sparkcv.spark.embedded import embedded_session, interrupts_kept
 from sparkcv.spark.errors import spark_sentence
-from sparkcv.spark.memory import overhead_for
+from sparkcv.spark.memory import executor_memory, overhead_for
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SessionSpec", "bind_host", "default_fs", "open_session", "spark_session", "submitted_executors"]
 
-# For the truth in YARN's books where the driver runs here, in client mode.
+# So that YARN records how the job ended, where the driver runs here, in client mode.
 _CLIENT_MODE = {
     "spark.yarn.am.clientModeTreatDisconnectAsFailed": "true",  # else it is a success that the driver's Java was killed
     "spark.yarn.maxAppAttempts": "1",  # else YARN starts a second ApplicationMaster for a driver that has failed
 }
-_LEAST_OVERHEAD_MB = 384  # Spark's own minimum
 _PASSED_ON = ("SPARKCV_STORAGE_WAIT_S",)
 _log = logs.get(__name__)
 _LOCAL_CLUSTER = re.compile(r"local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]")
@@ -94,7 +93,7 @@ def spark_session(app_name: str, **settings: Any) -> AbstractContextManager["Spa
 
 
 def submitted_executors(spark: "SparkSession") -> int | None:
-    """How many executors the session was submitted with, or None where that is not a fixed number.
+    """Return how many executors the session was submitted with, or None where that is not a fixed number.
 
     It is ``spark.executor.instances``, the first number of ``local-cluster[n,...]``, or 1 for ``local[...]``;
     with dynamic allocation, or where Spark's standalone master decides, it is None.
@@ -112,7 +111,7 @@ def submitted_executors(spark: "SparkSession") -> int | None:
 
 
 def bind_host(spark: "SparkSession") -> tuple[str, str]:
-    """The interface that the driver listens on, and its name as the executors reach it, by Spark's own answer.
+    """Return the interface that the driver listens on, and its name as the executors reach it, by Spark's own answer.
 
     They are ``spark.driver.bindAddress`` and ``spark.driver.host``.
     """
@@ -122,18 +121,18 @@ def bind_host(spark: "SparkSession") -> tuple[str, str]:
 
 
 def default_fs(sc: "SparkContext") -> str:
-    """Spark's default file system without a last slash, such as ``hdfs://namenode:8020``; a local one is ``file://``."""
+    """Return Spark's default file system without a last slash: ``hdfs://namenode:8020``; a local one is ``file://``."""
     found = str(sc._jsc.hadoopConfiguration().get("fs.defaultFS") or "file:").rstrip("/")
     return "file://" if found == "file:" else found
 
 
 def _passed_on() -> dict[str, str]:
-    """What the user set for storage in the driver's environment, for the executors too."""
+    """Return what the user set for storage in the driver's environment, for the executors too."""
     return {f"spark.executorEnv.{name}": os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
 def _active_session() -> "SparkSession | None":
-    """The session that this process already has, without loading pyspark to find that it has none."""
+    """Return the session that this process already has, without loading pyspark to find that it has none."""
     if "pyspark" not in sys.modules:
         return None
     from pyspark import SparkContext
@@ -163,7 +162,7 @@ def _submitted(app_name: str, conf: Mapping[str, str], role_bytes: float, num_se
 
 
 def _room(role_bytes: float, num_seats: int) -> dict[str, str]:
-    """The memoryOverhead that holds the tasks' processes, where the user left it to us; {} where he did not.
+    """Return the memoryOverhead that holds the tasks' processes, where the user left it to us; {} where he did not.
 
     Spark's own default, a tenth of the heap, holds no TensorFlow. The executors are asked for only once the session is
     made, so it is not too late for that in cluster mode either.
@@ -183,13 +182,9 @@ def _room(role_bytes: float, num_seats: int) -> dict[str, str]:
     cores, cpus = int(conf.get("spark.executor.cores", "1")), int(conf.get("spark.task.cpus", "1"))
     instances = int(conf.get("spark.executor.instances", "2"))  # Spark's default on YARN
     seats = max(1, min(cores // cpus, math.ceil(num_seats / instances)))
-    heap_mb = int(
-        SparkContext._jvm.org.apache.spark.network.util.JavaUtils.byteStringAsMb(
-            conf.get("spark.executor.memory", "1g")
-        )
-    )
-    wanted_mb = overhead_for(seats * role_bytes, heap_mb)
-    if wanted_mb <= max(_LEAST_OVERHEAD_MB, heap_mb // 10):
+    given = executor_memory(dict(conf.getAll()))
+    wanted_mb = overhead_for(seats * role_bytes, given.heap_mb)
+    if wanted_mb <= given.overhead_mb:  # Spark's own share of the heap
         return {}
     _log.info(
         "asking for executors with %s=%dm, as it is not set: %d of about %.1f GiB beside Java",

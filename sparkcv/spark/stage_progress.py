@@ -18,7 +18,7 @@ class StageProgress:
         what: the line's first word.
         num_rows: rows of the whole stage.
         num_tasks: tasks of the whole stage, of nearly equal size.
-        count_done: tells how many tasks are done; called about once a second, from the watch's thread.
+        count_done: gives how many tasks are done; called about once a second, from the watch's thread.
     """
 
     def __init__(self, what: str, num_rows: int, num_tasks: int, count_done: Callable[[], int]) -> None:

@@ -1,19 +1,14 @@
-"""Small tools round a Spark stage of numbered pieces: its rows, its progress, its failure as a sentence."""
+"""A Spark stage of numbered pieces: its rows and its progress."""
 
-import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from sparkcv.errors import ClusterError
-from sparkcv.spark.errors import known, own_error
 from sparkcv.spark.job_group import group_of
 
-__all__ = ["map_pieces", "num_done_tasks", "translated"]
+__all__ = ["map_pieces", "num_done_tasks"]
 
 
 def map_pieces(
@@ -47,24 +42,3 @@ def num_done_tasks(spark: SparkSession) -> Callable[[], int]:
         return sum(stage.numCompletedTasks for stage in stages if stage)
 
     return count
-
-
-@contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """Turn Spark's page of Java and Python traces into the one sentence that a task raised, as the error that it is."""
-    try:
-        yield
-    except (PySparkException, Py4JError) as err:
-        raise own_error(str(err)) or _of_spark(str(err)) from err
-
-
-def _of_spark(text: str) -> ClusterError:
-    if told := known(text):
-        return ClusterError(f"the Spark stage failed: {told}")
-    if "Python worker exited unexpectedly" in text or "ExecutorLostFailure" in text:
-        return ClusterError(
-            "a Python process on an executor died, killed or out of memory, as often as Spark tries a task; lower"
-            " --batch_size, or give executors more memory (spark.executor.memoryOverhead)"
-        )
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("at ")]
-    return ClusterError(f"the Spark stage failed: {' '.join(lines[:1])[:300]} [{' '.join(lines[-1:])[:300]}]")

@@ -2,7 +2,7 @@
 
 The ApplicationMaster waits ``spark.yarn.am.waitTime`` (100 s) for the first SparkContext, then says no more than "Timed
 out waiting for SparkContext". A job checks its dataset and folders before that, and storage may wait longer for a
-NameNode: then the storage's own sentence would never be told.
+NameNode: then the storage's own sentence would never be shown.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What a job tells YARN of its own end, so that YARN's books hold the truth and its reason.
+"""What a job reports to YARN of its own end, so that YARN's web page and its exit state tell the truth.
 
 In cluster mode the driver's Python is a child of the ApplicationMaster's Java, which learns no more than its exit code
 and writes "User application exited with status 1" for a reason. It is reached here through Spark's gateway.
@@ -39,25 +39,25 @@ _log = logs.get(__name__)
 
 
 def is_container() -> bool:
-    """Whether this process runs inside a YARN container that Spark asked for."""
+    """Return whether this process runs inside a YARN container that Spark asked for."""
     return "CONTAINER_ID" in os.environ and "SPARK_YARN_STAGING_DIR" in os.environ
 
 
 def is_cluster_mode() -> bool:
-    """Whether this process is the driver of an application submitted to YARN in cluster mode."""
+    """Return whether this process is the driver of an application submitted to YARN in cluster mode."""
     return is_container() and "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def is_yarn(spark: "SparkSession") -> bool:
-    """Whether ``spark`` runs on YARN."""
+    """Return whether ``spark`` runs on YARN."""
     return bool(spark.sparkContext.master == "yarn")
 
 
 def start_time_left_s() -> float | None:
-    """Seconds in which the first SparkContext must be there, or the ApplicationMaster gives up; None without one."""
+    """Return the seconds in which the first SparkContext must be there, else YARN gives up; None without YARN."""
     if not is_cluster_mode():
         return None
-    with _told("the time that the ApplicationMaster leaves to the start is not known"):
+    with _or_warn("the time that the ApplicationMaster leaves to the start is not known"):
         jvm, _ = java()
         text = jvm.java.lang.System.getProperty(*_WAIT_FOR_CONTEXT)
         wait_ms = jvm.org.apache.spark.network.util.JavaUtils.timeStringAsMs(text)
@@ -67,10 +67,10 @@ def start_time_left_s() -> float | None:
 
 
 def granted_executors(spark: "SparkSession") -> int | None:
-    """Executors that YARN has granted, those among them that have not started yet; None if it cannot be asked."""
+    """Return how many executors YARN has granted, started or not; None if it cannot be asked."""
     if not is_yarn(spark):
         return None
-    with _told("YARN does not say how many executors it has granted"):
+    with _or_warn("YARN does not say how many executors it has granted"):
         jvm, _ = java()
         if is_cluster_mode():
             allocator = getattr(_master(jvm)[0], _ALLOCATOR)()
@@ -82,12 +82,12 @@ def granted_executors(spark: "SparkSession") -> int | None:
 def report_end(message: str, exit_code: int, *, may_retry: bool) -> None:
     """Tell YARN that the application failed, and why; does nothing elsewhere than in cluster mode.
 
-    The last act of a driver: Java ends the moment it is told, and YARN then ends this process. Without ``may_retry``
+    The last act of a driver: Java ends at once, and YARN then ends this process. Without ``may_retry``
     no further attempt is made, whatever ``spark.yarn.maxAppAttempts`` allows.
     """
     if not is_cluster_mode():
         return
-    with _told("YARN will not say why this application failed"):
+    with _or_warn("YARN will not say why this application failed"):
         jvm, gateway = java()
         master, attempt = _master(jvm)
         if not _field(master, "registered"):  # it registers with the first SparkContext, and was not to get one
@@ -102,7 +102,7 @@ def report_end(message: str, exit_code: int, *, may_retry: bool) -> None:
 def stop(spark: "SparkSession", exit_code: int) -> None:
     """Stop ``spark``; in YARN's client mode, the ApplicationMaster hears with which exit code the driver will end."""
     if exit_code and is_yarn(spark) and spark.sparkContext._jsc is not None:
-        with _told("YARN may count this application as succeeded"):
+        with _or_warn("YARN may count this application as succeeded"):
             spark.sparkContext._jsc.sc().stop(exit_code)
     spark.stop()
 
@@ -115,7 +115,7 @@ def fail_unless_stopped(spark: "SparkSession") -> None:
     """
     if not is_yarn(spark) or is_cluster_mode():
         return
-    with _told("YARN may count this application as succeeded if its driver is killed"):
+    with _or_warn("YARN may count this application as succeeded if its driver is killed"):
         jvm, gateway = java()
         context = spark.sparkContext._jsc.sc()
         invoke = jvm.java.lang.invoke
@@ -128,7 +128,7 @@ def fail_unless_stopped(spark: "SparkSession") -> None:
 
 
 def _master(jvm: Any) -> tuple[Any, Any]:
-    """The ApplicationMaster that this driver is part of, and which attempt it is."""
+    """Return the ApplicationMaster that this driver is part of, and which attempt it is."""
     module = getattr(getattr(jvm.org.apache.spark.deploy.yarn, _MASTER), "MODULE$")
     return getattr(module, _GETTER)(), module.getAttemptId()
 
@@ -153,8 +153,8 @@ def _finish(master: Any, status: Any, exit_code: int, message: str) -> None:
 
 
 @contextlib.contextmanager
-def _told(what_then: str) -> Iterator[None]:
-    """Goes on after an error of Java's: what is done here betters the books, and must not hide the end itself."""
+def _or_warn(what_then: str) -> Iterator[None]:
+    """Go on after an error of Java's with a warning: a better report to YARN must not hide how the job ended."""
     from py4j.protocol import Py4JError
 
     try:
@@ -185,7 +185,7 @@ def _field(target: Any, name: str) -> Any:
 
 
 def _call(jvm: Any, gateway: Any, target: Any, name: str, *values: Any) -> None:
-    """Call a private method, told from others of its name by the number of its arguments."""
+    """Call a private method, which differs from others of its name by the number of its arguments."""
     for method in target.getClass().getDeclaredMethods():
         if method.getName() == name and method.getParameterCount() == len(values):
             method.setAccessible(True)
@@ -206,10 +206,10 @@ def _max_attempts(jvm: Any, master: Any) -> int:
 
 
 def _remove_staged_files(jvm: Any, gateway: Any, master: Any) -> None:
-    """What Spark does only where it unregisters by itself; no longer than a moment, as their NameNode may be away."""
+    """Do what Spark does only where it unregisters itself; wait a moment only, as the NameNode may be away."""
 
     def remove() -> None:
-        with _told("the staged files stay"):
+        with _or_warn("the staged files stay"):
             staged = jvm.org.apache.hadoop.fs.Path(os.environ["SPARK_YARN_STAGING_DIR"])
             _call(jvm, gateway, master, "cleanupStagingDir", staged)
 

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import functools
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +19,7 @@ from sparkcv.channel.control import Server, new_secret
 from sparkcv.channel.messages import Message, TokenReply, TokenRequest
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ChannelError
+from sparkcv.spark.local_dirs import application_dir
 from sparkcv.spark.scratch import scratch_dir, sweep
 from sparkcv.tokens.store import token_store
 from sparkcv.tokens.token_file import TokenFile
@@ -96,7 +96,7 @@ def attach(address: TokenServerAddress) -> None:
         return
     if _held is not None:
         _held.close()
-    root = (os.environ.get("LOCAL_DIRS") or os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()).split(",")[0]
+    root = application_dir()
     sweep(root)
     stack = contextlib.ExitStack()
     try:

@@ -1,4 +1,4 @@
-"""Every check on facts that are well, and on facts with one thing wrong: the verdict, what is said, and the knob."""
+"""Every check on facts that are well, and on facts with one thing wrong: the status, what is said, and the advice."""
 
 import dataclasses
 
@@ -25,8 +25,8 @@ def failed(name: str, kind: str) -> tuple[Step, ...]:
 
 def test_facts_that_are_well_give_no_failure_and_warn_of_security_only():
     findings = judged(facts())
-    assert [finding for finding in findings if finding.verdict == FAIL] == []
-    assert {finding.check for finding in findings if finding.verdict == WARNING} == {"security"}
+    assert [finding for finding in findings if finding.status == FAIL] == []
+    assert {finding.check for finding in findings if finding.status == WARNING} == {"security"}
     names = (
         "settings slots versions tensorflow run train_dir dataset_dir token ports clock disk shm memory gpus grpc"
         " security"
@@ -41,11 +41,11 @@ def test_facts_that_are_well_give_no_failure_and_warn_of_security_only():
 def test_a_launcher_that_unpickles_from_the_network_is_warned_of_and_refused_where_nobody_is_to_be_trusted():
     stock = {"launcher": "tensorflowonspark"}
     (found,) = [one for one in judged(facts(flags=stock)) if one.check == "launcher"]
-    assert (found.verdict, found.place) == (WARNING, DRIVER)
+    assert (found.status, found.place) == (WARNING, DRIVER)
     assert "unpickles what anybody sends it" in found.found
     (found,) = judged_launcher({"spark.sparkcv.allowUnauthenticatedGrpc": "false"}, stock)
-    assert found.verdict == FAIL
-    assert "leave --launcher at barrier" in found.knob
+    assert found.status == FAIL
+    assert "leave --launcher at barrier" in found.advice
     assert judged_launcher({}, {}) == []
 
 
@@ -56,6 +56,13 @@ def judged_launcher(conf, flags) -> list:
 ON_EXECUTOR = [
     ({"python": "3.12.1"}, "versions", FAIL, "Python 3.12.1, the driver runs 3.11.9", "build_zip.sh"),
     ({"import_error": "No module named 'sparkcv'"}, "versions", FAIL, "No module named 'sparkcv'", "--py-files"),
+    (
+        {"import_error": "No module named 'fsspec'", "executable": "/usr/bin/python3", "python": "3.11.9"},
+        "versions",
+        FAIL,
+        "No module named 'fsspec' (Python is /usr/bin/python3, 3.11.9; the driver's is ",
+        "spark.pyspark.python",
+    ),
     ({"archive": "the archive needs glibc 2.39"}, "versions", FAIL, "glibc 2.39", "oldest node"),
     ({"source": "other"}, "versions", WARNING, "other source files", "build_zip.sh"),
     ({"versions": VERSIONS | {"sparkcv": "0.0.9"}}, "versions", FAIL, "sparkcv 0.0.9, the driver has", "--py-files"),
@@ -85,14 +92,14 @@ ON_EXECUTOR = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "check", "verdict", "found", "knob"), ON_EXECUTOR)
-def test_what_is_wrong_on_one_executor_is_told_of_that_one_with_its_knob(changes, check, verdict, found, knob):
-    findings = [one for one in judged(facts(executor=changes)) if one.check == check and one.verdict != OK]
+@pytest.mark.parametrize(("changes", "check", "status", "found", "advice"), ON_EXECUTOR)
+def test_what_is_wrong_on_one_executor_is_told_of_that_one_with_its_advice(changes, check, status, found, advice):
+    findings = [one for one in judged(facts(executor=changes)) if one.check == check and one.status != OK]
     assert {one.place for one in findings} == {Location("2", "host-2", True)}
     (finding,) = findings
-    assert finding.verdict == verdict
+    assert finding.status == status
     assert found in finding.found
-    assert knob in finding.knob
+    assert advice in finding.advice
 
 
 OF_THE_APPLICATION = [
@@ -132,17 +139,17 @@ OF_THE_APPLICATION = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "check", "verdict", "found", "knob"), OF_THE_APPLICATION)
-def test_what_is_wrong_with_the_application_is_told_once_with_its_knob(changes, check, verdict, found, knob):
-    (finding,) = [one for one in judged(facts(**changes)) if one.check == check and one.verdict != OK]
+@pytest.mark.parametrize(("changes", "check", "status", "found", "advice"), OF_THE_APPLICATION)
+def test_what_is_wrong_with_the_application_is_told_once_with_its_advice(changes, check, status, found, advice):
+    (finding,) = [one for one in judged(facts(**changes)) if one.check == check and one.status != OK]
     assert finding.place == APPLICATION
-    assert finding.verdict == verdict
+    assert finding.status == status
     assert found in finding.found
-    assert knob in finding.knob
+    assert advice in finding.advice
 
 
 @pytest.mark.parametrize(
-    ("why", "knob"),
+    ("why", "advice"),
     [
         ("the executors run Python 3.12, wanted the same minor version on both", "build_zip.sh"),
         ("the executors' Python Python/bin/python3 does not start: No such file", "--archives"),
@@ -152,31 +159,31 @@ def test_what_is_wrong_with_the_application_is_told_once_with_its_knob(changes, 
         ("ExecutorLostFailure", "log"),
     ],
 )
-def test_an_executor_that_told_nothing_is_a_failure_with_sparks_reason(why, knob):
+def test_an_executor_that_told_nothing_is_a_failure_with_sparks_reason(why, advice):
     silent = Silent(Location("7", "host-7", True), why)
-    (finding,) = [one for one in judged(facts(silent=(silent,))) if one.verdict == FAIL]
+    (finding,) = [one for one in judged(facts(silent=(silent,))) if one.status == FAIL]
     assert finding.place == silent.place
     assert why in finding.found
-    assert knob in finding.knob
+    assert advice in finding.advice
 
 
 def test_an_executor_that_was_given_up_for_anothers_failure_is_no_failure_of_its_own():
     others = Silent(Location("7", "host-7", True), "given up when that of others failed", is_own=False)
     (finding,) = [one for one in judged(facts(silent=(others,))) if one.place == others.place]
-    assert finding.verdict == WARNING
+    assert finding.status == WARNING
 
 
 def test_what_the_training_job_says_of_its_flags_and_data_is_a_failure_of_the_run():
     findings = judged(facts(complaints=("no shards in /data",), dataset=None))
-    (finding,) = [one for one in findings if one.verdict == FAIL]
+    (finding,) = [one for one in findings if one.status == FAIL]
     assert (finding.check, finding.place, finding.found) == ("run", DRIVER, "no shards in /data")
 
 
 def test_a_clock_is_not_blamed_for_the_way_there_and_back():
-    verdicts = {
-        one.verdict for one in judged(facts(executor={"clock_s": 2.0, "clock_error_s": 1.5})) if one.check == "clock"
+    statuses = {
+        one.status for one in judged(facts(executor={"clock_s": 2.0, "clock_error_s": 1.5})) if one.check == "clock"
     }
-    assert verdicts == {OK}
+    assert statuses == {OK}
 
 
 def test_roles_on_one_host_share_its_disk_and_its_memory():
@@ -185,13 +192,13 @@ def test_roles_on_one_host_share_its_disk_and_its_memory():
     )
     app = {"master": "spark://host:7077"}
     findings = judged(facts(executors=one_host, dataset=dataset(4 * 10**8), app=app))
-    assert {one.verdict for one in findings if one.check == "disk"} == {FAIL}
-    assert {one.verdict for one in findings if one.check == "memory"} == {WARNING}
+    assert {one.status for one in findings if one.check == "disk"} == {FAIL}
+    assert {one.status for one in findings if one.check == "memory"} == {WARNING}
     apart = tuple(
         dataclasses.replace(one, place=Location(one.place.name, f"h{one.place.name}", True)) for one in one_host
     )
     findings = judged(facts(executors=apart, dataset=dataset(4 * 10**8), app=app))
-    assert {one.verdict for one in findings if one.check in ("disk", "memory")} == {OK}
+    assert {one.status for one in findings if one.check in ("disk", "memory")} == {OK}
 
 
 def test_two_roles_in_one_executor_share_its_container():
@@ -207,36 +214,36 @@ def test_only_what_cannot_hold_tensorflow_and_the_weights_keeps_a_run_from_being
         some = facts(conf={"spark.executor.memoryOverhead": overhead, "spark.executor.memory": "512m"}, **large)
         assert _memory(some) == full
         quickly = list(checks.judge(some, checks.SETTINGS_FIRST))
-        assert next(one.verdict for one in quickly if one.check == "memory") == quick
+        assert next(one.status for one in quickly if one.check == "memory") == quick
 
 
 def _memory(some) -> str:
-    return next(one.verdict for one in judged(some) if one.check == "memory")
+    return next(one.status for one in judged(some) if one.check == "memory")
 
 
 def test_without_hdfs_neither_tokens_nor_its_client_are_asked_for():
     findings = judged(facts(uses_hdfs=False, hadoop={}, executor=without("hdfs-native")))
     assert not [one for one in findings if one.check == "token" or one.place.name == "HDFS"]
-    assert not [one for one in findings if one.verdict == FAIL]
+    assert not [one for one in findings if one.status == FAIL]
 
 
 def test_kerberos_without_a_token_fails_and_with_one_is_well():
     secured = {"hadoop.security.authentication": "kerberos", "hadoop.rpc.protection": "privacy"}
     secured["dfs.data.transfer.protection"] = "privacy"
     findings = [one for one in judged(facts(hadoop=secured)) if one.check == "token"]
-    assert {one.verdict for one in findings} == {FAIL}
-    assert "--keytab" in findings[0].knob
+    assert {one.status for one in findings} == {FAIL}
+    assert "--keytab" in findings[0].advice
     with_tokens = tuple(machine(name, tokens="/container/tokens") for name in "123")
     findings = judged(facts(hadoop=secured, executors=with_tokens))
-    assert {one.verdict for one in findings if one.check == "token"} == {OK}
-    assert {one.verdict for one in findings if one.place.name == "HDFS"} == {OK}
+    assert {one.status for one in findings if one.check == "token"} == {OK}
+    assert {one.status for one in findings if one.place.name == "HDFS"} == {OK}
     findings = judged(facts(hadoop=secured, app={"master": "local-cluster[3,1,1024]"}))
-    assert {one.verdict for one in findings if one.check == "token"} == {OK}  # a ticket serves all of one machine
+    assert {one.status for one in findings if one.check == "token"} == {OK}  # a ticket serves all of one machine
 
 
 def test_hdfs_without_kerberos_and_every_setting_of_spark_that_is_off_are_said_aloud():
     findings = [one for one in judged(facts(conf={"spark.authenticate": "false"})) if one.check == "security"]
-    said = "\n".join(f"{one.verdict} {one.found} {one.knob}" for one in findings)
+    said = "\n".join(f"{one.status} {one.found} {one.advice}" for one in findings)
     for word in (
         "warning spark.authenticate is off",
         "warning Spark's traffic is not encrypted",
@@ -255,35 +262,35 @@ def test_hdfs_without_kerberos_and_every_setting_of_spark_that_is_off_are_said_a
         "spark.ui.view.acls": "boss",
     }
     of_spark = [one for one in judged(facts(conf=on)) if one.place.name == "Spark"]
-    assert {one.verdict for one in of_spark} == {OK}
+    assert {one.status for one in of_spark} == {OK}
     assert "boss" in of_spark[-1].found
     bare = [one for one in judged(facts(conf=on | {"spark.redaction.regex": "nothing"})) if one.place.name == "Spark"]
-    assert bare[-1].verdict == WARNING
+    assert bare[-1].status == WARNING
     assert "redaction" in bare[-1].found
 
 
 @pytest.mark.parametrize(
-    ("gpus", "devices", "verdict", "found"),
+    ("gpus", "devices", "status", "found"),
     [
         ((), 0, FAIL, "0 GPU devices"),
         ((), 1, WARNING, "Spark gives a task 0 GPUs"),
         (("0",), 1, OK, "GPUs 0"),
     ],
 )
-def test_gpus_are_looked_at_only_where_they_are_asked_for(gpus, devices, verdict, found):
+def test_gpus_are_looked_at_only_where_they_are_asked_for(gpus, devices, status, found):
     executors = tuple(machine(name, gpus=gpus, gpu_devices=devices) for name in "123")
     asked = [one for one in judged(facts(executors=executors, flags={"num_gpus": 1})) if one.check == "gpus"]
-    assert {one.verdict for one in asked} == {verdict}
+    assert {one.status for one in asked} == {status}
     assert found in asked[0].found
     (none,) = [one for one in judged(facts(executors=executors, flags={"num_gpus": 0})) if one.check == "gpus"]
-    assert none.verdict == OK
+    assert none.status == OK
 
 
-def test_every_finding_that_is_not_well_names_a_knob():
+def test_every_finding_that_is_not_well_names_a_advice():
     spoiled = [facts(executor=changes) for changes, *_ in ON_EXECUTOR]
     spoiled += [facts(**changes) for changes, *_ in OF_THE_APPLICATION]
     for some in spoiled:
-        assert [one for one in judged(some) if one.verdict != OK and not one.knob] == []
+        assert [one for one in judged(some) if one.status != OK and not one.advice] == []
 
 
 def test_the_packages_that_are_compared_are_those_that_the_project_needs():

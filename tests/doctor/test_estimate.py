@@ -8,7 +8,8 @@ from sparkcv import nets
 from sparkcv.config.train import OPTIMIZERS
 from sparkcv.doctor import estimate
 from sparkcv.doctor.facts import Spark
-from sparkcv.doctor.sizes import container_mb, megabytes, overhead_mb
+from sparkcv.doctor.sizes import container_mb
+from sparkcv.spark.memory import executor_memory, megabytes
 from tests.doctor.cases import config, dataset
 from tests.nets import goldens
 
@@ -121,6 +122,6 @@ def test_sizes_are_read_as_spark_reads_them(text, mib):
     ],
 )
 def test_a_container_is_what_sparks_properties_add_up_to_in_yarns_steps(conf, overhead, container):
-    assert overhead_mb(Spark(conf=conf)) == overhead
+    assert executor_memory(conf).overhead_mb == overhead
     assert container_mb(Spark(conf=conf)) == container
     assert container_mb(Spark(conf=conf, limits_mb=(1024, 8192))) == -(-container // 1024) * 1024

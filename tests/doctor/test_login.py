@@ -1,4 +1,4 @@
-"""Who the run is to HDFS and YARN, until when, by whose clock, and what a keytab is good for: each with its knob."""
+"""Who the run is to HDFS and YARN, until when, by whose clock, and what a keytab is good for: each with its advice."""
 
 import dataclasses
 import struct
@@ -35,7 +35,7 @@ def judged(**changes):
 
 def test_a_run_with_a_keytab_is_told_who_it_is_to_whom():
     findings = judged()
-    assert {one.verdict for one in findings} == {OK}
+    assert {one.status for one in findings} == {OK}
     said = " / ".join(one.found for one in findings)
     for words in (
         "the application is alice's",
@@ -48,7 +48,7 @@ def test_a_run_with_a_keytab_is_told_who_it_is_to_whom():
 
 
 @pytest.mark.parametrize(
-    ("changes", "verdict", "found", "knob"),
+    ("changes", "status", "found", "advice"),
     [
         ({"is_renewed": False}, WARNING, "nothing renews it: a run stops before", "alice@HERE.TEST --keytab"),
         ({"is_renewed": False, "token_ends_s": 1_799_999_999.0}, FAIL, "it has ended", "submit again"),
@@ -66,9 +66,9 @@ def test_a_run_with_a_keytab_is_told_who_it_is_to_whom():
         ({"keytab_error": "the keytab is of OTHER.TEST"}, FAIL, "the keytab is of OTHER.TEST", "spark-submit"),
     ],
 )  # fmt: skip
-def test_each_thing_amiss_has_its_verdict_and_its_knob(changes, verdict, found, knob):
-    amiss = [one for one in judged(**changes) if one.verdict != OK]
-    assert [(one.verdict, found in one.found, knob in one.knob) for one in amiss] == [(verdict, True, True)]
+def test_each_thing_amiss_has_its_status_and_its_advice(changes, status, found, advice):
+    amiss = [one for one in judged(**changes) if one.status != OK]
+    assert [(one.status, found in one.found, advice in one.advice) for one in amiss] == [(status, True, True)]
 
 
 def test_without_kerberos_only_yarns_user_is_told():

@@ -21,15 +21,15 @@ from sparkcv.doctor.render import table
 from tests.doctor.cases import facts
 
 
-def on(name, host="h", verdict=OK, found="well", **more):
-    return Finding("disk", Location(name, host, True), verdict, found, **more)
+def on(name, host="h", status=OK, found="well", **more):
+    return Finding("disk", Location(name, host, True), status, found, **more)
 
 
 def test_executors_of_which_the_same_is_to_be_said_share_a_row():
     findings = [on(str(number), f"host-{number}") for number in range(300) if number != 7]
-    findings.append(on("7", "host-7", FAIL, "full", knob="make room"))
+    findings.append(on("7", "host-7", FAIL, "full", advice="make room"))
     rows = fold(findings)
-    assert [(row.where, row.verdict) for row in rows] == [
+    assert [(row.where, row.status) for row in rows] == [
         ("executors 0-6, 8-299 on 299 hosts", OK),
         ("executor 7 on host-7", FAIL),
     ]
@@ -83,14 +83,14 @@ def test_no_line_is_longer_than_the_terminal_and_no_colour_is_in_a_file(columns)
     assert [line for line in lines if "-> lower --spool_bytes" in line]
 
 
-def test_a_terminal_sees_the_verdicts_in_colour():
-    report = DoctorReport((on("1"), on("2", verdict=WARNING), on("3", verdict=FAIL)))
+def test_a_terminal_sees_the_statuses_in_colour():
+    report = DoctorReport((on("1"), on("2", status=WARNING), on("3", status=FAIL)))
     text = table(report, colour=True)
     assert all(code in text for code in ("\x1b[32mok", "\x1b[33mwarning", "\x1b[1;31mFAIL"))
 
 
 def test_text_from_elsewhere_cannot_forge_a_row():
-    text = table(DoctorReport((on("1", "evil\nhost", FAIL, "no\nrow \x1b[32mok", knob="a\rb"),)))
+    text = table(DoctorReport((on("1", "evil\nhost", FAIL, "no\nrow \x1b[32mok", advice="a\rb"),)))
     assert len(text.splitlines()) == 4
     assert "\x1b" not in text
 
@@ -98,11 +98,11 @@ def test_text_from_elsewhere_cannot_forge_a_row():
 def test_the_last_sentence_says_whether_training_can_start_and_what_to_do_first():
     assert last_word(DoctorReport((on("1"),))) == "training can start, with no warnings"
     assert (
-        last_word(DoctorReport((on("1", verdict=WARNING), on("2", verdict=WARNING))))
+        last_word(DoctorReport((on("1", status=WARNING), on("2", status=WARNING))))
         == "training can start, with 1 warning"
     )
     report = DoctorReport(
-        (on("1", verdict=FAIL, found="full", knob="make room"), Finding("x", APPLICATION, FAIL, "y", "z"))
+        (on("1", status=FAIL, found="full", advice="make room"), Finding("x", APPLICATION, FAIL, "y", "z"))
     )
     assert not report.is_ok
     assert last_word(report) == (

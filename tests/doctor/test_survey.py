@@ -66,8 +66,8 @@ def test_every_executor_is_reached_and_nothing_is_left(spark, config, data, tmp_
     for check in ("versions", "train_dir", "dataset_dir", "ports", "clock", "disk", "memory"):
         assert {one.place.name for one in rows(report, check) if one.place.is_executor} == names, check
     assert not (tmp_path / "run").exists()
-    assert {one.verdict for one in rows(report, "ports")} == {OK}
-    assert {one.verdict for one in rows(report, "security")} == {OK, WARNING}
+    assert {one.status for one in rows(report, "ports")} == {OK}
+    assert {one.status for one in rows(report, "security")} == {OK, WARNING}
 
 
 @pytest.mark.spark
@@ -76,8 +76,8 @@ def test_too_few_slots_are_one_finding_and_the_executors_are_examined_all_the_sa
     (finding,) = report.failures
     assert (finding.check, finding.place) == ("slots", APPLICATION)
     assert "5 roles need 5 task slots at once, but the Spark application asked for 3" in finding.found
-    assert "--num-executors 5" in finding.knob
-    assert len([one for one in rows(report, "clock") if one.verdict == OK]) == 3
+    assert "--num-executors 5" in finding.advice
+    assert len([one for one in rows(report, "clock") if one.status == OK]) == 3
 
 
 @pytest.mark.spark
@@ -88,12 +88,12 @@ def test_a_train_dir_and_a_shard_that_cannot_be_used_are_told_of_everybody(spark
         data, shards=tuple(dataclasses.replace(one, url=f"{one.url}x") for one in data.shards)
     )
     report = doctor.examine(spark, dataclasses.replace(config, train_dir=str(tmp_path / "file" / "run")), missing)
-    assert {one.place.name for one in rows(report, "train_dir") if one.verdict == FAIL} == {"driver"}
-    assert len([one for one in rows(report, "dataset_dir") if one.verdict == FAIL]) == 4
+    assert {one.place.name for one in rows(report, "train_dir") if one.status == FAIL} == {"driver"}
+    assert len([one for one in rows(report, "dataset_dir") if one.status == FAIL]) == 4
 
 
 @pytest.mark.spark
-def test_a_run_that_can_start_is_let_through_and_one_that_cannot_is_refused_with_the_knob(
+def test_a_run_that_can_start_is_let_through_and_one_that_cannot_is_refused_with_the_advice(
     spark, config, data, tmp_path
 ):
     doctor.check_start(spark, config, data)
@@ -121,7 +121,7 @@ def test_executors_whose_python_does_not_start_are_named_with_sparks_reason(spar
     assert failures
     assert {one.place.name for one in failures} <= {"0", "1", "2"}
     assert "/no/such/python3" in failures[0].found
-    assert "spark.pyspark.python=Python/bin/python3" in failures[0].knob
+    assert "spark.pyspark.python=Python/bin/python3" in failures[0].advice
 
 
 @pytest.mark.spark
@@ -135,8 +135,8 @@ def test_an_examination_that_cannot_take_place_is_given_up_in_time_and_says_of_w
     finally:
         done.touch()
         hold.join(PATIENCE_S)
-    (late, *others) = [one for one in rows(report, "slots") if one.verdict != OK]
-    assert late.verdict == FAIL
+    (late, *others) = [one for one in rows(report, "slots") if one.status != OK]
+    assert late.status == FAIL
     assert "did not end within 2 s" in late.found
     executors = set(survey.executors(spark))  # not always 0, 1 and 2: a test before this one may have cost one
     assert len(executors) == 3
@@ -158,10 +158,10 @@ def test_executors_that_do_not_know_the_drivers_hdfs_are_told_which_variable_is_
     report = doctor.examine(spark, dataclasses.replace(config, dataset_dir=None, train_dir=f"{hdfs}/run"), None)
     by_place = {one.place.name: one for one in rows(report, "train_dir")}
     assert by_place.keys() == {"driver", "0", "1", "2"}
-    assert by_place["driver"].verdict == OK
+    assert by_place["driver"].status == OK
     for name in "012":
-        assert by_place[name].verdict == FAIL
-        assert "HADOOP_CONF_DIR" in by_place[name].found + by_place[name].knob
+        assert by_place[name].status == FAIL
+        assert "HADOOP_CONF_DIR" in by_place[name].found + by_place[name].advice
     with pytest.raises(StorageError, match="HADOOP_CONF_DIR"):
         doctor.check_start(spark, dataclasses.replace(config, train_dir=f"{hdfs}/run"), data_of(config))
     assert not storage.exists(hdfs)

@@ -92,7 +92,7 @@ def test_a_run_on_hdfs_is_shown_and_goes_on_live(hdfs, show, tmp_path):
     [
         (["--logdir", "/nowhere/run"], "--logdir: no folder at '/nowhere/run', wanted that of a run"),
         ([], "--logdir is missing"),
-        (["--logdir", "/tmp", "--port", "-1"], "--port: got -1, wanted at least 0"),
+        (["--logdir", "/tmp", "--port", "-1"], "--port: got -1, wanted 0 to 65535"),
     ],
 )
 def test_what_cannot_be_shown_is_told_in_one_sentence(words, sentence):

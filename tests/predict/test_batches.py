@@ -3,9 +3,10 @@ import threading
 import pytest
 
 from sparkcv.errors import StorageError
-from sparkcv.predict.batches import SCHEMA, score_rows
+from sparkcv.predict.batches import score_rows
 from sparkcv.predict.predictor import Prediction, Reject
 from sparkcv.predict.rows import InputRow
+from sparkcv.predict.schema import SCORED
 
 
 def predict(pictures, top_k):
@@ -40,7 +41,7 @@ def test_every_row_is_a_prediction_or_a_reject():
         InputRow("d", data=b"y"),
     ]
     (batch,) = score(given)
-    assert batch.schema == SCHEMA
+    assert batch.schema == SCORED
     a, b, c, d = batch.to_pylist()
     assert a == {
         "id": "a",

@@ -214,7 +214,7 @@ def test_a_net_that_does_not_fit_ends_it_with_the_reason(run, publish):
 
 
 def test_more_than_one_evaluator_is_refused():
-    with pytest.raises(UsageError, match="--num_evaluators 2: wanted 0 or 1"):
+    with pytest.raises(UsageError, match="--num_evaluators: got 2, wanted 0 to 1"):
         TrainConfig(dataset_dir="/data", num_evaluators=2)
     with pytest.raises(UsageError, match=r"--num_ps_tasks 1 and --num_evaluators 1 leave no worker in --cluster_size"):
         TrainConfig(dataset_dir="/data", num_ps_tasks=1, num_evaluators=1, cluster_size=2)

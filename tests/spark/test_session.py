@@ -151,7 +151,7 @@ def test_executors_take_the_compiled_pyspark_of_the_driver_not_the_sources_in_a_
 
 def test_a_driver_that_has_pyspark_from_a_zip_gives_its_executors_the_zip(tmp_path):
     zips = sorted(Path(spark_home()).glob("python/lib/*.zip"))
-    code = "import pathlib, sys; from sparkcv.spark import embedded; embedded._lay_out(pathlib.Path(sys.argv[1]))"
+    code = "import pathlib, sys; from sparkcv.spark import spark_home; spark_home.lay_out(pathlib.Path(sys.argv[1]))"
     env = os.environ | {"SPARK_HOME": spark_home(), "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *zips]))}
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=env, check=True, timeout=PATIENCE_S)
     assert [(tmp_path / "home" / "python" / "lib" / one.name).resolve() for one in zips] == zips

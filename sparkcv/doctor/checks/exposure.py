@@ -30,14 +30,14 @@ def check(facts: Facts) -> Iterator[Finding]:
         yield Finding(_CHECK, _ROLES, OK, f"{_OPEN}, which {ACKNOWLEDGED} allows")
     elif facts.spark.is_on("spark.authenticate"):
         found = f"{_OPEN}, while spark.authenticate=true says that this network is not to be trusted"
-        knob = (
+        advice = (
             f"if only trusted users reach the executors' ports (--port_range bounds them), --conf {ACKNOWLEDGED}=true"
         )
-        yield Finding(_CHECK, _ROLES, FAIL, found, knob)
+        yield Finding(_CHECK, _ROLES, FAIL, found, advice)
     else:
         found = f"{_OPEN}: whoever reaches a role's port can read and change the model"
-        knob = "keep the cluster's network closed to others; --port_range bounds the ports"
-        yield Finding(_CHECK, _ROLES, WARNING, found, knob)
+        advice = "keep the cluster's network closed to others; --port_range bounds the ports"
+        yield Finding(_CHECK, _ROLES, WARNING, found, advice)
 
 
 def _is_local(facts: Facts) -> bool:

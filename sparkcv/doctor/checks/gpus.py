@@ -11,12 +11,12 @@ _CHECK = "gpus"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """``--num_gpus`` against the addresses that each task got and the devices of its machine."""
+    """Compare ``--num_gpus`` with the addresses that each task got and the devices of its machine."""
     wanted = facts.config.num_gpus
     if not wanted:
         yield Finding(_CHECK, APPLICATION, OK, "none are asked for (--num_gpus)")
         return
-    knob = (
+    advice = (
         f"--conf spark.executor.resource.gpu.amount={wanted} --conf spark.task.resource.gpu.amount={wanted}, with a"
         " discovery script"
     )
@@ -25,8 +25,8 @@ def check(facts: Facts) -> Iterator[Finding]:
             found = f"{machine.gpu_devices} GPU devices (/dev/nvidia*), --num_gpus asks for {wanted}"
             yield Finding(_CHECK, machine.place, FAIL, found, "use hosts with GPUs, or --num_gpus 0")
         elif len(machine.gpus) < wanted:
-            verdict = FAIL if machine.gpus else WARNING
+            status = FAIL if machine.gpus else WARNING
             found = f"Spark gives a task {len(machine.gpus)} GPUs, --num_gpus asks for {wanted}"
-            yield Finding(_CHECK, machine.place, verdict, found, knob)
+            yield Finding(_CHECK, machine.place, status, found, advice)
         else:
             yield Finding(_CHECK, machine.place, OK, f"GPUs {', '.join(machine.gpus)}")

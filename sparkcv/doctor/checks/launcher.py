@@ -14,7 +14,7 @@ _FOUND = (
     "--launcher tensorflowonspark: its reservation server listens on every interface of the driver while roles start,"
     " and unpickles what anybody sends it, which runs their code in the driver"
 )
-_KNOB = "leave --launcher at barrier"
+_ADVICE = "leave --launcher at barrier"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -23,6 +23,6 @@ def check(facts: Facts) -> Iterator[Finding]:
         return
     if facts.spark.is_on("spark.authenticate") and not facts.spark.is_on(ACKNOWLEDGED):
         found = f"{_FOUND}, while spark.authenticate=true says that this network is not to be trusted"
-        yield Finding(_CHECK, DRIVER, FAIL, found, f"{_KNOB}, or --conf {ACKNOWLEDGED}=true")
+        yield Finding(_CHECK, DRIVER, FAIL, found, f"{_ADVICE}, or --conf {ACKNOWLEDGED}=true")
     else:
-        yield Finding(_CHECK, DRIVER, WARNING, _FOUND, _KNOB)
+        yield Finding(_CHECK, DRIVER, WARNING, _FOUND, _ADVICE)

@@ -15,7 +15,7 @@ _PRIVACY = "auth-conf"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """The user, the token with issuer, renewer and end, the ticket's end, the KDC's clock, the wire to the NameNode."""
+    """Check user, token, ticket, the KDC's clock, and how the NameNode's traffic is protected."""
     login = facts.login
     if login is None:
         return
@@ -47,8 +47,8 @@ def _token(login: Login) -> Iterator[Finding]:
     elif login.token_ends_s < login.now_s:
         yield Finding(_CHECK, _HDFS, FAIL, f"{found}: it has ended", "submit again")
     else:
-        knob = f"for longer runs, --principal {login.token_owner} --keytab FILE"
-        yield Finding(_CHECK, _HDFS, WARNING, f"{found}, and nothing renews it: a run stops before, saved", knob)
+        advice = f"for longer runs, --principal {login.token_owner} --keytab FILE"
+        yield Finding(_CHECK, _HDFS, WARNING, f"{found}, and nothing renews it: a run stops before, saved", advice)
 
 
 def _ticket(login: Login) -> Iterator[Finding]:
@@ -61,19 +61,19 @@ def _ticket(login: Login) -> Iterator[Finding]:
     if login.ticket_ends_s > login.now_s:
         yield Finding(_CHECK, _HDFS, OK, found)
     else:
-        verdict = FAIL if login.token_ends_s is None else WARNING
-        yield Finding(_CHECK, _HDFS, verdict, f"{found}: it has ended", f"kinit {login.ticket_principal}")
+        status = FAIL if login.token_ends_s is None else WARNING
+        yield Finding(_CHECK, _HDFS, status, f"{found}: it has ended", f"kinit {login.ticket_principal}")
 
 
 def _clock(login: Login) -> Finding:
     if login.skew_s is None:
         found = f"the KDC of realm {login.realm} ({login.kdc}) did not tell the time to this driver"
         return Finding(_CHECK, _KDC, WARNING, found, "see that krb5.conf is here and names it, if this driver logs in")
-    verdict = FAIL if abs(login.skew_s) > _MOST_SKEW_S else WARNING if abs(login.skew_s) > _SKEW_S else OK
+    status = FAIL if abs(login.skew_s) > _MOST_SKEW_S else WARNING if abs(login.skew_s) > _SKEW_S else OK
     words = "ahead of" if login.skew_s > 0 else "behind"
     found = f"the driver's clock is {{}} {words} the KDC's of realm {login.realm}"
-    knob = "" if verdict == OK else "set the clock (chronyc makestep): Kerberos allows 300 s"
-    return Finding(_CHECK, _KDC, verdict, found, knob, amount=abs(login.skew_s), unit="s")
+    advice = "" if status == OK else "set the clock (chronyc makestep): Kerberos allows 300 s"
+    return Finding(_CHECK, _KDC, status, found, advice, amount=abs(login.skew_s), unit="s")
 
 
 def _time(seconds: float) -> str:

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from sparkcv.doctor import estimate
 from sparkcv.doctor.facts import Facts, Machine
 from sparkcv.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding, quantity
-from sparkcv.doctor.sizes import container_mb, heap_mb, overhead_mb
-from sparkcv.spark.memory import overhead_for
+from sparkcv.doctor.sizes import container_mb
+from sparkcv.spark.memory import LEAST_JAVA_BYTES, executor_memory, overhead_for
 
-__all__ = ["check", "check_surely", "knob"]
+__all__ = ["advice", "check", "check_surely"]
 
 _CHECK = "memory"
 _SURELY = 0.75  # of the estimate: what is below it has no chance
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """The container of an executor where there are containers, else the memory that its host has left."""
+    """Check the container of an executor where there are containers, else the memory that its host has left."""
     yield from _address_spaces(facts)
     if facts.spark.has_containers:
         _, role = estimate.largest(facts.config, facts.dataset)
@@ -27,38 +27,38 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def check_surely(facts: Facts) -> Iterator[Finding]:
-    """A container that does not even hold TensorFlow and the weights."""
+    """Find a container that does not even hold TensorFlow and the weights."""
     if facts.spark.has_containers:
         _, role = estimate.largest(facts.config, facts.dataset)
         yield _container(facts, role.least)
 
 
-def knob(facts: Facts) -> str:
+def advice(facts: Facts) -> str:
     """Return the memoryOverhead that holds an executor's roles, if YARN can give it."""
     overhead, largest = _wanted_overhead(facts), facts.spark.limits_mb[1]
-    if largest and overhead + heap_mb(facts.spark) > largest:
+    if largest and overhead + executor_memory(facts.spark.conf).heap_mb > largest:
         return f"a smaller --batch_size or --train_image_size: YARN's largest container has {largest} MiB"
     return f"--conf spark.executor.memoryOverhead={overhead}m, or a smaller --batch_size"
 
 
 def _container(facts: Facts, least_each: float) -> Finding:
-    """A container's limit against its processes: Java, the Spark task, and the roles beside it."""
+    """Compare a container's limit with its processes: Java, the Spark task, and the roles beside it."""
     spark, each = facts.spark, _roles_each(facts)
     name, role = estimate.largest(facts.config, facts.dataset)
-    limit = container_mb(spark) * 2**20
+    limit, given = container_mb(spark) * 2**20, executor_memory(spark.conf)
     found = (
-        f"a container of {quantity(limit, 'bytes')} ({overhead_mb(spark)} MiB of it are memoryOverhead) has to hold"
+        f"a container of {quantity(limit, 'bytes')} ({given.overhead_mb} MiB of it are memoryOverhead) has to hold"
         f" {_roles(each, name)} of about {quantity(role.likely, 'bytes')} and Java"
     )
-    if limit >= (heap_mb(spark) + _wanted_overhead(facts)) * 2**20:
+    if limit >= (given.heap_mb + _wanted_overhead(facts)) * 2**20:
         return Finding(_CHECK, APPLICATION, OK, found)
-    if limit >= each * least_each + estimate.JAVA_LEAST:
-        return Finding(_CHECK, APPLICATION, WARNING, f"{found}: it may be killed", knob(facts))
-    return Finding(_CHECK, APPLICATION, FAIL, f"{found}: it will be killed", knob(facts))
+    if limit >= each * least_each + LEAST_JAVA_BYTES:
+        return Finding(_CHECK, APPLICATION, WARNING, f"{found}: it may be killed", advice(facts))
+    return Finding(_CHECK, APPLICATION, FAIL, f"{found}: it will be killed", advice(facts))
 
 
 def _hosts(facts: Facts) -> Iterator[Finding]:
-    """Where nothing bounds an executor, the roles of all executors of a host share what the host has left."""
+    """Compare what a host has left with the roles of all its executors, where nothing bounds an executor."""
     count = collections.Counter(machine.place.host for machine in facts.executors)
     name, _ = estimate.largest(facts.config, facts.dataset)
     for machine in facts.executors:
@@ -68,16 +68,14 @@ def _hosts(facts: Facts) -> Iterator[Finding]:
         likely = _together(facts, num_roles)
         found = f"{{}} free, {_roles(num_roles, name)} on this host take about {quantity(likely, 'bytes')}"
         less = "a smaller --batch_size, fewer roles on this host, or more memory"
-        verdict = OK
+        status = OK
         if machine.memory_free < likely:
-            verdict = FAIL if machine.memory_free < _SURELY * likely else WARNING
-        yield Finding(
-            _CHECK, machine.place, verdict, found, "" if verdict == OK else less, machine.memory_free, "bytes"
-        )
+            status = FAIL if machine.memory_free < _SURELY * likely else WARNING
+        yield Finding(_CHECK, machine.place, status, found, "" if status == OK else less, machine.memory_free, "bytes")
 
 
 def _address_spaces(facts: Facts) -> Iterator[Finding]:
-    """A bound that somebody set by ``ulimit -v``; Spark's own is told with its setting."""
+    """Find a bound that somebody set by ``ulimit -v``; ``settings`` finds Spark's own."""
     if "spark.executor.pyspark.memory" in facts.spark.conf:
         return
     wanted = estimate.address_space(facts.config)
@@ -94,19 +92,19 @@ def _too_narrow(machine: Machine, found: str) -> Finding:
 
 
 def _wanted_overhead(facts: Facts) -> int:
-    """What a session asks for where the user sets nothing."""
+    """Return the MB that ``spark.session`` asks for where the user sets nothing."""
     _, role = estimate.largest(facts.config, facts.dataset)
-    return overhead_for(_roles_each(facts) * role.likely, heap_mb(facts.spark))
+    return overhead_for(_roles_each(facts) * role.likely, executor_memory(facts.spark.conf).heap_mb)
 
 
 def _roles_each(facts: Facts) -> int:
-    """Roles in one executor if Spark spreads them evenly, as it does."""
+    """Return how many roles one executor gets if Spark spreads them evenly, as it does."""
     num_executors = len(facts.spark.executors) or facts.spark.executors_asked or facts.num_roles
     return max(1, math.ceil(facts.num_roles / num_executors))
 
 
 def _together(facts: Facts, num_roles: int) -> float:
-    """What so many roles take, workers first."""
+    """Return the bytes that so many roles take, workers first."""
     workers = min(num_roles, facts.config.num_workers)
     memory = workers * estimate.worker(facts.config, facts.dataset).likely
     return memory + (num_roles - workers) * estimate.ps(facts.config).likely

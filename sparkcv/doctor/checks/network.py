@@ -11,24 +11,24 @@ _CHECK = "ports"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Each executor's listening, its way to the driver, and its way to the next executor in a ring of all."""
+    """Check each executor's listening, its way to the driver, and its way to the next executor in a ring of all."""
     for machine in facts.executors:
-        knobs = []
+        failures = []
         if machine.driver_error:
             found = f"the driver cannot be reached at {machine.driver_error}"
-            knob = "set spark.driver.host to an address that the executors reach, and let its ports through firewalls"
-            knobs.append((found, knob))
+            advice = "set spark.driver.host to an address that the executors reach, and let its ports through firewalls"
+            failures.append((found, advice))
         if machine.bind_error:
             found = f"cannot listen on the address that other executors use, {machine.bind_error}"
-            knobs.append((found, "let this host's name lead to an address of its own, or set SPARK_LOCAL_IP there"))
+            failures.append((found, "let this host's name lead to an address of its own, or set SPARK_LOCAL_IP there"))
         if machine.peer_error:
             found = f"cannot reach the executor at {machine.peer}: {machine.peer_error}"
-            knobs.append(
+            failures.append(
                 (found, "let all ports between the cluster's hosts, or those of --port_range, through firewalls")
             )
-        for found, knob in knobs:
-            yield Finding(_CHECK, machine.place, FAIL, found, knob)
-        if not knobs and machine.peer:
+        for found, advice in failures:
+            yield Finding(_CHECK, machine.place, FAIL, found, advice)
+        if not failures and machine.peer:
             yield Finding(_CHECK, machine.place, OK, "listens, reaches the driver and the next executor")
-        elif not knobs and machine.clock_s is not None:
+        elif not failures and machine.clock_s is not None:
             yield Finding(_CHECK, machine.place, OK, "reaches the driver")

@@ -8,7 +8,7 @@ from sparkcv.doctor.finding import FAIL, OK, Finding
 __all__ = ["check"]
 
 _CHECK = "tensorflow"
-_KNOBS = (
+_ADVICE = (
     ("shared library", "--conf spark.executorEnv.LD_LIBRARY_PATH=Python/lib"),
     ("GLIBC", "build Python.zip on a system no newer than the oldest node"),
     ("illegal instruction", "install a TensorFlow built for this CPU, or keep the job off this host"),
@@ -19,12 +19,12 @@ _ELSE = "--archives hdfs:///user/${USER}/Python.zip#Python (build_zip.sh makes i
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """What became of the process that was started on each executor."""
+    """Check what became of the process that was started on each executor."""
     for machine in facts.executors:
         if machine.role_error:
-            knob = next((knob for word, knob in _KNOBS if word in machine.role_error), _ELSE)
+            advice = next((advice for word, advice in _ADVICE if word in machine.role_error), _ELSE)
             found = f"a role's process cannot load TensorFlow: {machine.role_error}"
-            yield Finding(_CHECK, machine.place, FAIL, found, knob)
+            yield Finding(_CHECK, machine.place, FAIL, found, advice)
         elif machine.role_seconds is not None:
             found = "a role's process loads TensorFlow and computes, in {}"
             yield Finding(_CHECK, machine.place, OK, found, amount=machine.role_seconds, unit="s")

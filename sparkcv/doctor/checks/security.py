@@ -12,7 +12,7 @@ _SPARK, _HDFS = Location("Spark"), Location("HDFS")
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Authentication, encryption and who may look, of Spark and of HDFS; TensorFlow's is exposure.py's."""
+    """Check authentication, encryption and who may look, of Spark and of HDFS; TensorFlow's is exposure.py's."""
     yield from _spark(facts)
     if facts.uses_hdfs:
         yield from _hdfs(facts)
@@ -84,5 +84,5 @@ def _hdfs(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _said(place: Location, is_on: bool, well: str, otherwise: str, knob: str) -> Finding:
-    return Finding(_CHECK, place, OK, well) if is_on else Finding(_CHECK, place, WARNING, otherwise, knob)
+def _said(place: Location, is_on: bool, well: str, otherwise: str, advice: str) -> Finding:
+    return Finding(_CHECK, place, OK, well) if is_on else Finding(_CHECK, place, WARNING, otherwise, advice)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sparkcv.doctor import estimate
 from sparkcv.doctor.facts import Facts
 from sparkcv.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding, quantity
-from sparkcv.doctor.sizes import megabytes
+from sparkcv.spark.memory import megabytes
 
 __all__ = ["check"]
 
@@ -13,7 +13,7 @@ _CHECK = "settings"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Dynamic allocation, speculation, and the bound on a Python process's address space."""
+    """Check dynamic allocation, speculation, and the bound on a Python process's address space."""
     spark = facts.spark
     if spark.is_on("spark.dynamicAllocation.enabled"):
         yield Finding(
@@ -39,7 +39,7 @@ def check(facts: Facts) -> Iterator[Finding]:
 
 
 def _address_space(facts: Facts) -> Finding:
-    """TensorFlow maps far more than it uses, and Spark bounds what is mapped."""
+    """Check Spark's bound on the address space: TensorFlow maps far more than it uses."""
     text = facts.spark.conf.get("spark.executor.pyspark.memory", "")
     if not text:
         return Finding(_CHECK, APPLICATION, OK, "spark.executor.pyspark.memory is not set")

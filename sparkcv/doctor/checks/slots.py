@@ -8,15 +8,16 @@ from sparkcv.doctor.facts import Facts, Silent, Spark
 from sparkcv.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding
 from sparkcv.spark.memory import overrun
 
-__all__ = ["check", "check_asked", "check_told"]
+__all__ = ["check", "check_asked", "check_silent"]
 
 _CHECK = "slots"
 _ARCHIVE = "--archives hdfs:///user/${USER}/Python.zip#Python --conf spark.pyspark.python=Python/bin/python3"
 # What Spark says of a task that could not even start, and what mends it.
-_KNOBS = (
+_ADVICE = (
     ("same minor version", "run build_zip.sh with the driver's Python, or submit with --deploy-mode cluster"),
     ("does not start", _ARCHIVE),
     ("No module named", _ARCHIVE),
+    ("has no module", _ARCHIVE),
     ("did not end within", "see what holds the executors' slots, or raise --examination_timeout_s"),
     ("given up", "mend what failed first, and examine again"),
     ("no executor was there", "wait for room in the queue, or name another by --queue"),
@@ -25,20 +26,20 @@ _ELSE = "see this executor's log (yarn logs -applicationId ...)"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """Task slots against roles, and what Spark says of executors that told nothing."""
+    """Compare task slots with roles, and show what Spark says of executors that did not answer."""
     yield _slots(facts)
-    yield from check_told(facts)
+    yield from check_silent(facts)
 
 
-def check_told(facts: Facts) -> Iterator[Finding]:
-    """Executors that told nothing of themselves."""
+def check_silent(facts: Facts) -> Iterator[Finding]:
+    """Show what Spark says of executors that did not answer."""
     for silent in facts.silent:
-        verdict = FAIL if silent.is_own else WARNING
-        yield Finding(_CHECK, silent.place, verdict, f"not examined: {silent.why}", _knob(silent, facts))
+        status = FAIL if silent.is_own else WARNING
+        yield Finding(_CHECK, silent.place, status, f"not examined: {silent.why}", _advice(silent, facts))
 
 
 def check_asked(facts: Facts) -> Iterator[Finding]:
-    """What is known before anything was granted: whether enough was asked for."""
+    """Check whether enough was asked for, which is known before anything was granted."""
     most = facts.spark.slots_most
     if most is not None and most < facts.num_roles:
         yield _slots(facts)
@@ -52,8 +53,8 @@ def _slots(facts: Facts) -> Finding:
         return Finding(_CHECK, APPLICATION, FAIL, found, _more(spark, wanted))
     if spark.slots_now < wanted:
         found = f"{needs}, but only {spark.slots_now} are there: the cluster did not grant the rest"
-        knob = "wait for room in the queue, name another by --queue, ask for less memory or cores an executor, or use"
-        return Finding(_CHECK, APPLICATION, FAIL, found, f"{knob} fewer roles (--cluster_size)")
+        advice = "wait for room in the queue, name another by --queue, ask for less memory or cores an executor, or use"
+        return Finding(_CHECK, APPLICATION, FAIL, found, f"{advice} fewer roles (--cluster_size)")
     found = f"{wanted} roles, {spark.slots_now} task slots on {len(spark.executors)} executors"
     if spark.slots_most is not None and spark.slots_now < spark.slots_most:
         found += f"; the cluster has not granted the other {spark.slots_most - spark.slots_now} that were asked for"
@@ -68,7 +69,7 @@ def _more(spark: Spark, wanted: int) -> str:
     return f"submit with --num-executors {math.ceil(wanted / slots_each)}, or use fewer ps and workers (--cluster_size)"
 
 
-def _knob(silent: Silent, facts: Facts) -> str:
+def _advice(silent: Silent, facts: Facts) -> str:
     if overrun(silent.why) is not None:  # of one process that does no more than load TensorFlow
-        return memory.knob(facts)
-    return next((knob for words, knob in _KNOBS if words in silent.why), _ELSE)
+        return memory.advice(facts)
+    return next((advice for words, advice in _ADVICE if words in silent.why), _ELSE)

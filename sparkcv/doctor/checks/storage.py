@@ -8,7 +8,7 @@ from sparkcv.doctor.finding import DRIVER, FAIL, OK, Finding, Location, quantity
 __all__ = ["check"]
 
 _SHARED = "name a storage that every host sees, such as hdfs://default/user/${USER}/run"
-_KNOBS = {
+_ADVICE = {
     "AccessError": "grant it (hdfs dfs -chown, -chmod), or submit as its owner (kinit, or HADOOP_USER_NAME without"
     " Kerberos)",
     "MissingFileError": _SHARED,
@@ -20,7 +20,7 @@ _KNOBS = {
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """What a training job says of flags and data, then each operation in each place, and Hadoop's tokens."""
+    """Show what a training job says of flags and data, then each operation in each place, and Hadoop's tokens."""
     for complaint in facts.complaints:
         yield Finding("run", DRIVER, FAIL, complaint, "see the sentence: the training job would end with it")
     if facts.dataset is not None:
@@ -51,8 +51,8 @@ def _steps(check_name: str, place: Location, steps: Sequence[Step]) -> Iterator[
     done = ", ".join(step.name for step in steps)
     last = steps[-1]
     if last.error:
-        knob = _KNOBS.get(last.kind, _SHARED)
-        yield Finding(check_name, place, FAIL, last.error, knob)
+        advice = _ADVICE.get(last.kind, _SHARED)
+        yield Finding(check_name, place, FAIL, last.error, advice)
     else:
         yield Finding(check_name, place, OK, f"{done} in {{}}", amount=sum(step.seconds for step in steps), unit="s")
 
@@ -66,8 +66,8 @@ def _hadoop(machine: Machine, facts: Facts) -> Iterator[Finding]:
         yield Finding("token", machine.place, FAIL, found, "submit again: YARN writes it for each container")
     elif is_secured and not machine.tokens and not facts.spark.is_one_machine:
         found = "no delegation token (HADOOP_TOKEN_FILE_LOCATION is not set), and HDFS wants one"
-        knob = "kinit before spark-submit, or --principal and --keytab"
-        yield Finding("token", machine.place, FAIL, found, knob)
+        advice = "kinit before spark-submit, or --principal and --keytab"
+        yield Finding("token", machine.place, FAIL, found, advice)
     else:
         without = "by the driver's own login" if is_secured else "no token, none is wanted"
         token = "a file of tokens" if machine.tokens else without

@@ -13,11 +13,14 @@ _SAME_EVERYWHERE = ("sparkcv", "tensorflow")
 _NOT_OF_A_ROLE = ("pyarrow", "pandas")  # scoring and converting need them
 _OF_HDFS = "hdfs-native"
 _BRING = "--archives hdfs:///user/${USER}/Python.zip#Python (build_zip.sh makes it), or install it on every host"
+_INTERPRETER = (
+    f"set spark.pyspark.python (or PYSPARK_PYTHON) to an interpreter that has sparkcv's packages, or {_BRING}"
+)
 _ZIP = "./build_zip.sh sparkcv, and submit with --py-files dist/sparkcv.zip"
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """The driver's versions, then what differs from them, or is missing, on each executor."""
+    """Show the driver's versions, then what differs from them, or is missing, on each executor."""
     yield Finding(_CHECK, DRIVER, OK, _shown(facts.driver))
     for machine in facts.executors:
         findings = list(_differences(machine, facts))
@@ -35,10 +38,10 @@ def _differences(machine: Machine, facts: Facts) -> Iterator[Finding]:
     driver = facts.driver
     if _minor(machine.python) != _minor(driver.python):
         found = f"Python {machine.python}, the driver runs {driver.python}; wanted the same minor version"
-        knob = "run build_zip.sh with the driver's Python, or submit with --deploy-mode cluster"
-        yield Finding(_CHECK, machine.place, FAIL, found, knob)
+        advice = "run build_zip.sh with the driver's Python, or submit with --deploy-mode cluster"
+        yield Finding(_CHECK, machine.place, FAIL, found, advice)
     if machine.import_error:
-        yield Finding(_CHECK, machine.place, FAIL, f"sparkcv cannot be imported: {machine.import_error}", _ZIP)
+        yield _import_error(machine, driver)
         return
     if machine.archive:
         yield Finding(_CHECK, machine.place, FAIL, machine.archive, "build Python.zip on a system like the oldest node")
@@ -49,6 +52,14 @@ def _differences(machine: Machine, facts: Facts) -> Iterator[Finding]:
         finding = _package(name, machine, facts)
         if finding is not None:
             yield finding
+
+
+def _import_error(machine: Machine, driver: Machine) -> Finding:
+    found = f"sparkcv cannot be imported: {machine.import_error}"
+    if machine.executable:
+        found += f" (Python is {machine.executable}, {machine.python}; the driver's is {driver.executable})"
+    is_without_us = "'sparkcv" in machine.import_error
+    return Finding(_CHECK, machine.place, FAIL, found, _ZIP if is_without_us else _INTERPRETER)
 
 
 def _package(name: str, machine: Machine, facts: Facts) -> Finding | None:
@@ -64,9 +75,9 @@ def _package(name: str, machine: Machine, facts: Facts) -> Finding | None:
         return Finding(_CHECK, machine.place, FAIL, f"{name} is missing, each role needs it", _BRING)
     if ours in (None, theirs):  # the driver needs no TensorFlow
         return None
-    verdict = FAIL if name in _SAME_EVERYWHERE else WARNING
+    status = FAIL if name in _SAME_EVERYWHERE else WARNING
     found = f"{name} {theirs}, the driver has {ours}"
-    return Finding(_CHECK, machine.place, verdict, found, _ZIP if name == "sparkcv" else _BRING)
+    return Finding(_CHECK, machine.place, status, found, _ZIP if name == "sparkcv" else _BRING)
 
 
 def _minor(version: str) -> list[str]:

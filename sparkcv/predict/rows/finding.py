@@ -1,4 +1,4 @@
-"""What lies at ``--input``: pictures, shards or Parquet, told by names and listed as a stream."""
+"""What lies at ``--input``: pictures, shards or Parquet, recognized by names and listed as a stream."""
 
 import dataclasses
 import fnmatch

@@ -72,18 +72,18 @@ class InputRow:
 
 
 def count_rows(parts: Iterable[InputPart]) -> int:
-    """Rows of counted parts together."""
+    """Return the rows of counted parts together."""
     return sum(part.num_rows for part in parts)
 
 
 def num_pieces(num_rows: int, num_slots: int, batch_size: int) -> int:
-    """How many tasks score ``num_rows`` on ``num_slots`` task slots: a few a slot, none below a batch or very long."""
+    """Return how many tasks score ``num_rows`` on ``num_slots`` slots: a few a slot, none below a batch or long."""
     wanted = max(_PIECES_A_SLOT * num_slots, -(-num_rows // _MOST_ROWS_A_PIECE))
     return max(1, min(wanted, -(-num_rows // batch_size)))
 
 
 def split(parts: Sequence[InputPart], count: int) -> list[list[InputPart]]:
-    """Deal rows out to ``count`` pieces, equal to one row and in the input's order; a piece may span files."""
+    """Split rows into ``count`` pieces, equal to one row and in the input's order; a piece may span files."""
     total = count_rows(parts)
     pieces: list[list[InputPart]] = [[] for _ in range(count)]
     piece, at = 0, 0

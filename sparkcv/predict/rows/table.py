@@ -23,7 +23,7 @@ _ROWS_A_BATCH = 64
 
 @dataclasses.dataclass(frozen=True)
 class TableColumns:
-    """What is read of a Parquet file; ``is_bytes`` tells whether ``data`` holds pictures or paths."""
+    """What is read of a Parquet file; ``is_bytes`` is whether ``data`` holds pictures or paths."""
 
     data: str
     is_bytes: bool
@@ -31,7 +31,7 @@ class TableColumns:
 
 
 def choose_columns(schema: pa.Schema, input_column: str | None, id_column: str | None, where: str) -> TableColumns:
-    """Choose the columns to read, by name if not told: bytes before path, the path as id before ``id``.
+    """Choose the columns to read, by name if none is given: bytes before path, the path as id before ``id``.
 
     Raises UsageError that names the columns there are, for a column that is missing or of the wrong type.
     """
@@ -41,7 +41,9 @@ def choose_columns(schema: pa.Schema, input_column: str | None, id_column: str |
         data = _first(schema, BYTES_COLUMNS, _is_bytes) or _first(schema, PATH_COLUMNS, _is_text) or ""
         if not data:
             wanted = " or ".join((*PATH_COLUMNS, *BYTES_COLUMNS))
-            raise UsageError(f"{where!r} has no column {wanted}, it has {_told(schema)}; name one by --input_column")
+            raise UsageError(
+                f"{where!r} has no column {wanted}, it has {_columns_text(schema)}; name one by --input_column"
+            )
     kind = schema.field(data).type
     if not _is_bytes(kind) and not _is_text(kind):
         raise UsageError(f"{where!r}: column {data!r} is {kind}, wanted paths (string) or pictures (binary)")
@@ -52,7 +54,9 @@ def choose_columns(schema: pa.Schema, input_column: str | None, id_column: str |
     else:
         name = _first(schema, PATH_COLUMNS, _is_text) or _first(schema, _ID_COLUMNS, _is_id) or ""
         if not name:
-            raise UsageError(f"{where!r} has no column path or id, it has {_told(schema)}; name one by --id_column")
+            raise UsageError(
+                f"{where!r} has no column path or id, it has {_columns_text(schema)}; name one by --id_column"
+            )
     if not _is_id(schema.field(name).type):
         raise UsageError(f"{where!r}: column {name!r} is {schema.field(name).type}, wanted ids (string or integer)")
     return TableColumns(data, _is_bytes(kind), name)
@@ -118,7 +122,7 @@ def _id(part: InputPart, name: Any, row: int) -> str:
 
 
 def _values(column: pa.Array) -> list[Any]:
-    """Values of a column; text may hold bytes that are no UTF-8, as nothing checks them when Parquet is written."""
+    """Return a column's values; text may hold bytes that are no UTF-8, as nothing checks them in writing Parquet."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if not _is_text(column.type):
@@ -145,7 +149,7 @@ def _read(part: InputPart, columns: list[str]) -> Iterator[tuple[Any, ...]]:
 
 @contextlib.contextmanager
 def _opened(url: str) -> Iterator[Any]:
-    """A Parquet file opened through storage; what pyarrow raises while it is open becomes a DataError."""
+    """Open a Parquet file through storage; what pyarrow raises while it is open becomes a DataError."""
     with storage.open_read(url) as source:
         try:
             yield pq.ParquetFile(source)
@@ -160,7 +164,7 @@ def _check_same(
 ) -> None:
     for name, kind in zip((columns.data, columns.id), wanted, strict=True):
         if name not in schema.names:
-            raise DataError(f"{url!r} has no column {name!r}, which {first_url!r} has; it has {_told(schema)}")
+            raise DataError(f"{url!r} has no column {name!r}, which {first_url!r} has; it has {_columns_text(schema)}")
         if schema.field(name).type != kind:
             raise DataError(f"{url!r}: column {name!r} is {schema.field(name).type}, in {first_url!r} it is {kind}")
 
@@ -171,7 +175,7 @@ def _types(schema: pa.Schema, columns: TableColumns) -> tuple[pa.DataType, pa.Da
 
 def _present(schema: pa.Schema, name: str, flag: str, where: str) -> str:
     if name not in schema.names:
-        raise UsageError(f"{flag}: {where!r} has no column {name!r}, it has {_told(schema)}")
+        raise UsageError(f"{flag}: {where!r} has no column {name!r}, it has {_columns_text(schema)}")
     return name
 
 
@@ -179,7 +183,7 @@ def _first(schema: pa.Schema, names: tuple[str, ...], fits: Any) -> str | None:
     return next((name for name in names if name in schema.names and fits(schema.field(name).type)), None)
 
 
-def _told(schema: pa.Schema) -> str:
+def _columns_text(schema: pa.Schema) -> str:
     return ", ".join(f"{field.name} ({field.type})" for field in schema) or "none"
 
 

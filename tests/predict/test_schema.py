@@ -1,0 +1,18 @@
+"""Spark's words for the columns that Arrow has."""
+
+import pyarrow as pa
+import pytest
+
+from sparkcv.predict.schema import SCORED, ddl
+
+
+def test_the_scored_columns_in_sparks_words():
+    assert ddl(SCORED) == (
+        "id string, filename string, label string, score float,"
+        " top_k array<struct<label: string, score: float>>, model_digest string, reason string"
+    )
+
+
+def test_a_type_without_a_word_is_no_column():
+    with pytest.raises(KeyError):
+        ddl(pa.schema([("day", pa.date32())]))
