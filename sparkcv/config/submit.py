@@ -3,8 +3,7 @@
 import dataclasses
 import re
 
-from sparkcv.config import checks
-from sparkcv.config.flags import flag
+from sparkcv.config.flags import choose, flag
 from sparkcv.errors import UsageError
 
 MODES = ("client", "cluster")
@@ -56,14 +55,15 @@ class SubmitConfig:
         """Refuse what can never work, before anything starts."""
         if not self.master:
             raise UsageError("--master is missing: wanted it before the job's name, such as --master yarn")
-        checks.at_least(self, 1, ("num_executors",))
+        if self.num_executors is not None and self.num_executors < 1:
+            raise UsageError(f"--num_executors: got {self.num_executors}, wanted at least 1")
         if not _MASTER.fullmatch(self.master):
             raise UsageError(
                 f"--master: got {self.master!r}, wanted yarn, spark://HOST:PORT, local-cluster[EXECUTORS,CORES,MB]"
                 " or local[THREADS]"
             )
         if self.deploy_mode is not None:
-            checks.one_of(self, "deploy_mode", MODES)
+            choose(self.deploy_mode, MODES, "--deploy_mode")
         if self.deploy_mode == "cluster" and not self.is_yarn:
             raise UsageError(
                 f"--deploy_mode cluster with --master {self.master}: Spark starts a Python driver inside of YARN only;"
