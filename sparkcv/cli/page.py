@@ -61,6 +61,10 @@ For example, one ps and two workers on YARN; the nodes need nothing but YARN:
 
   sparkcv submit --dry_run --master yarn train --num_ps_tasks 1 --cluster_size 3 \\
       --dataset_dir hdfs:///data/flowers --dataset_name flowers --train_dir hdfs:///runs/flowers
+
+What is printed is a command for any shell. Without --dry_run it is run, and its exit code is the one of this command:
+on YARN 0 only for what YARN calls SUCCEEDED. Whoever stops this command in cluster mode does not stop the job, which
+`yarn application -kill ID` does.
 """
 _COMPLETION_PAGE = """\
 sparkcv completion SHELL prints a script; once, for good:

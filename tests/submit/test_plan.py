@@ -243,6 +243,7 @@ def test_another_master_gets_what_it_understands(spark_home, master, wanted, unw
         (["--master", "yarn", "--executor_memory", "much", *TRAIN], "--executor_memory: got 'much', wanted a size"),
         (["--master", "yarn", "--properties_file", "/no", *TRAIN], "--properties_file /no: cannot be read"),
         (["--master", "yarn", "--archive", "none", "--num_executors", "2", *TRAIN], "need 3 executors at once, got 2"),
+        (["--master", "yarn", "--num_executors", "0", *TRAIN], "--num_executors: got 0, wanted at least 1"),
         (
             ["--master", "local[2]", "--queue", "q", *TRAIN],
             "--queue with --master local[2]: it means something on YARN",
