@@ -14,7 +14,7 @@ import pytest
 from sparkcv import storage, submit, synthetic
 from sparkcv.archive import description
 from sparkcv.submit import python_archive
-from tests.hadoop.submit import ROOT, Submission, environment
+from tests.hadoop.submit import Submission, environment
 
 
 def small_archive(target, digest):
@@ -37,7 +37,7 @@ def test_a_job_is_submitted_with_its_zip_and_an_archive_that_is_uploaded_once(ha
     words += ["--num_executors", "1", "--driver_memory", "512m", "--conf", "spark.yarn.maxAppAttempts=1"]
     words += ["convert", "--images_dir", f"{hdfs}/pictures", "--dataset_dir", f"{hdfs}/data", "--num_shards", "2"]
     folder, tag = Path(tempfile.mkdtemp(prefix="submit-", dir=hadoop_cluster.root)), f"sparkcv-{uuid.uuid4().hex}"
-    env = environment(hadoop_cluster, folder, tag) | {"PYTHONPATH": str(ROOT)}
+    env = environment(hadoop_cluster, folder, tag)
     done = Submission(hadoop_cluster, [sys.executable, "-m", "sparkcv.cli", "submit", *words], env, folder, tag, 420.0)
     try:
         assert done.exit_code == 0, done.output + done.logs()
