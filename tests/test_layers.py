@@ -42,6 +42,7 @@ ROOMS = (
     "doctor",
     "programs",
     "driver",
+    "submit",
 )
 
 # Who may import what takes seconds, or what must have one address: rooms, and three files where it is one file's.

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import fcntl
 import hashlib
 import json
 import sys
@@ -10,13 +9,15 @@ import sysconfig
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from sparkcv.archive import bytecode, description, plan
+from sparkcv.archive.alone import alone
 from sparkcv.archive.entry import ArchiveEntry
 from sparkcv.archive.pack import pack
-from sparkcv.errors import EXIT_FAILED, EXIT_OK, SparkcvError, StorageError
+from sparkcv.archive.package import pack_package
+from sparkcv.errors import EXIT_FAILED, EXIT_OK, SparkcvError
 
 __all__ = ["main"]
 
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("what", nargs="?", choices=("all", "sparkcv", "python"), default="all", help="default: all")
     what = parser.parse_args(argv).what
     try:
-        with _alone():
+        with alone(_DIST):
             if what != "python":
                 _build_sparkcv(_DIST / "sparkcv.zip")
             if what != "sparkcv":
@@ -57,26 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_OK
 
 
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Wait for another build in this checkout: it makes the same zip, and this one then finds it."""
-    try:
-        _DIST.mkdir(exist_ok=True)
-        lock = (_DIST / ".lock").open("w")
-    except OSError as err:
-        raise StorageError(
-            f"{_DIST.resolve()} cannot be written ({err.strerror}), wanted a folder for the zips"
-        ) from err
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _build_sparkcv(target: Path) -> None:
     """Zip the package's sources."""
-    files = sorted(path for path in Path("sparkcv").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    pack(target, [ArchiveEntry.of_file(path.as_posix(), "sparkcv", path) for path in files])
-    _say(f"{target}: {len(files)} files, {target.stat().st_size / 1024:.0f} KiB")
+    count = pack_package(target, Path("sparkcv"))
+    _say(f"{target}: {count} files, {target.stat().st_size / 1024:.0f} KiB")
 
 
 def _build_python(target: Path) -> None:

@@ -7,6 +7,7 @@ from sparkcv.config.evaluate import EvalConfig
 from sparkcv.config.export import ExportConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
 from sparkcv.config.score import ScoreConfig
+from sparkcv.config.submit import SubmitConfig
 from sparkcv.config.tensorboard import TensorBoardConfig
 from sparkcv.config.train import TrainConfig
 
@@ -17,6 +18,7 @@ __all__ = [
     "EvalConfig",
     "ExportConfig",
     "ScoreConfig",
+    "SubmitConfig",
     "TensorBoardConfig",
     "TrainConfig",
     "choose",

@@ -108,6 +108,13 @@ def parse(cls: type[Config], argv: Sequence[str], prog: str) -> Config:
     return cls(**values)
 
 
+def help_text(cls: type, usage: str) -> str:
+    """Return what ``--help`` prints for the flags of ``cls``, below a line of ``usage``."""
+    parser = _parser(cls, usage.partition(" ")[0])
+    parser.usage = usage
+    return parser.format_help()
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """Give every flag and its value, ready for JSON."""
     return dataclasses.asdict(config)

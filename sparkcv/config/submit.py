@@ -1,0 +1,124 @@
+"""The options of ``sparkcv submit``: where a job runs, on how much, and with which Python."""
+
+import dataclasses
+import re
+
+from sparkcv.config.flags import choose, flag
+from sparkcv.errors import UsageError
+
+MODES = ("client", "cluster")
+NO_ARCHIVE = "none"
+
+_WHERE, _SIZE, _PYTHON, _LOGIN, _MORE = "where", "how much", "the nodes' Python", "Kerberos", "more"
+_MASTER = re.compile(r"yarn|spark://[^\s/]+|local(\[[^\]]+\])?|local-cluster\[\s*\d+\s*,\s*\d+\s*,\s*\d+\s*\]")
+_SIZE_TEXT = re.compile(r"([1-9]\d*)([kmgt]?)b?", re.IGNORECASE)
+_PROPERTY = re.compile(r"spark\.[^\s=]+=.*", re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class SubmitConfig:
+    """Write the spark-submit command of a job, print it, run it, and end with its exit code.
+
+    The options below stand before the job's name, the job's own flags behind it. The job's flags are checked before
+    anything is built, uploaded or submitted.
+    """
+
+    master: str | None = flag(
+        None, "yarn, spark://HOST:PORT, local-cluster[EXECUTORS,CORES,MB] or local[THREADS]", group=_WHERE
+    )
+    deploy_mode: str | None = flag(
+        None, "where the driver runs; not set: cluster on YARN, client elsewhere", group=_WHERE, choices=MODES
+    )
+    queue: str | None = flag(None, "YARN's queue; not set: the user's default", group=_WHERE)
+    num_executors: int | None = flag(None, "executors; not set: counted from the job's roles", group=_SIZE)
+    executor_memory: str | None = flag(
+        None, "an executor's Java heap, TensorFlow's memory comes beside it; not set: 1g", group=_SIZE
+    )
+    driver_memory: str | None = flag(None, "the driver's Java heap; not set: 1g on YARN", group=_SIZE)
+    archive: str | None = flag(
+        None,
+        "Python.zip, here or at a URL; none: the nodes have the packages; not set: dist/Python.zip",
+        group=_PYTHON,
+    )
+    archive_dir: str | None = flag(
+        None,
+        "folder to which it is uploaded, once, by its digest; not set: hdfs:///user/$USER/.sparkcv",
+        group=_PYTHON,
+    )
+    principal: str | None = flag(None, "log in as this one, by --keytab", group=_LOGIN)
+    keytab: str | None = flag(None, "the keytab of --principal, on this machine", group=_LOGIN)
+    conf: str | None = flag(None, "a Spark property as NAME=VALUE, which beats ours; may be repeated", group=_MORE)
+    properties_file: str | None = flag(None, "file of Spark properties, which beat ours", group=_MORE)
+    dry_run: bool = flag(False, "print the command, and do nothing", group=_MORE)
+
+    def __post_init__(self) -> None:
+        """Refuse what can never work, before anything starts."""
+        if not self.master:
+            raise UsageError("--master is missing: wanted it before the job's name, such as --master yarn")
+        if self.num_executors is not None and self.num_executors < 1:
+            raise UsageError(f"--num_executors: got {self.num_executors}, wanted at least 1")
+        if not _MASTER.fullmatch(self.master):
+            raise UsageError(
+                f"--master: got {self.master!r}, wanted yarn, spark://HOST:PORT, local-cluster[EXECUTORS,CORES,MB]"
+                " or local[THREADS]"
+            )
+        if self.deploy_mode is not None:
+            choose(self.deploy_mode, MODES, "--deploy_mode")
+        if self.deploy_mode == "cluster" and not self.is_yarn:
+            raise UsageError(
+                f"--deploy_mode cluster with --master {self.master}: Spark starts a Python driver inside of YARN only;"
+                " wanted client"
+            )
+        for name in ("queue", "archive", "archive_dir", "principal", "keytab"):
+            if getattr(self, name) is not None and not self.is_yarn:
+                raise UsageError(f"--{name} with --master {self.master}: it means something on YARN only")
+        for name in ("executor_memory", "driver_memory"):
+            if (text := getattr(self, name)) is not None:
+                megabytes(text, f"--{name}")
+        if (self.principal is None) != (self.keytab is None):
+            raise UsageError(f"got --{'keytab' if self.keytab else 'principal'} alone, wanted --principal and --keytab")
+        self._check_properties()
+
+    @property
+    def is_yarn(self) -> bool:
+        """Whether the master is YARN."""
+        return self.master == "yarn"
+
+    @property
+    def is_cluster_mode(self) -> bool:
+        """Whether the driver runs inside of YARN."""
+        return self.is_yarn and self.deploy_mode != "client"
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """What ``--conf`` gave, by name."""
+        return dict(line.split("=", 1) for line in (self.conf or "").split("\n") if line)
+
+    def _check_properties(self) -> None:
+        for line in (self.conf or "").split("\n"):
+            if line and not _PROPERTY.fullmatch(line):
+                raise UsageError(f"--conf: got {line!r}, wanted NAME=VALUE with a name that begins with spark.")
+        for name, option in _OPTIONS.items():
+            if (there := self.properties.get(name)) is not None and (here := getattr(self, option)) is not None:
+                raise UsageError(f"got --{option} {here} and --conf {name}={there}, wanted one of them")
+
+
+# Spark's properties that an option of ours says, too.
+_OPTIONS = {
+    "spark.master": "master",
+    "spark.submit.deployMode": "deploy_mode",
+    "spark.yarn.queue": "queue",
+    "spark.executor.instances": "num_executors",
+    "spark.executor.memory": "executor_memory",
+    "spark.driver.memory": "driver_memory",
+    "spark.kerberos.principal": "principal",
+    "spark.kerberos.keytab": "keytab",
+}
+
+
+def megabytes(text: str, what: str) -> int:
+    """Return MB of a size as Spark writes it, such as ``2g``; raises UsageError, which begins with ``what``."""
+    found = _SIZE_TEXT.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{what}: got {text!r}, wanted a size such as 2g or 1536m")
+    return max(1, int(int(found[1]) * {"k": 2**-10, "": 1, "m": 1, "g": 2**10, "t": 2**20}[found[2].lower()]))

@@ -1,0 +1,175 @@
+"""All of a submission before anything is done: every flag is checked, every word of the command is there."""
+
+import dataclasses
+import os
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sparkcv import config as configs
+from sparkcv.config import SubmitConfig
+from sparkcv.driver.jobs import Job
+from sparkcv.errors import UsageError
+from sparkcv.storage.hadoop import conf_dir
+from sparkcv.submit import package, properties, python_archive, sizing, spark_home
+from sparkcv.submit.package import PackageFiles
+from sparkcv.submit.python_archive import PythonArchive
+from sparkcv.submit.words import part
+
+__all__ = ["SubmitPlan", "prepare"]
+
+_CONFS = ("HADOOP_CONF_DIR", "YARN_CONF_DIR")
+
+
+@dataclasses.dataclass(frozen=True)
+class SubmitPlan:
+    """One submission.
+
+    Attributes:
+        options: what stood before the job's name.
+        job: which job.
+        lines: the command, a list of words for each of its lines.
+        environment: variables that spark-submit needs beside those of this process.
+        sizes: what the executors are asked for, and why.
+        files: the package's zip and the job's file.
+        archive: the nodes' Python; None: they have the packages.
+    """
+
+    options: SubmitConfig
+    job: Job
+    lines: tuple[tuple[str, ...], ...]
+    environment: Mapping[str, str]
+    sizes: sizing.Sizes
+    files: PackageFiles
+    archive: PythonArchive | None
+
+    @property
+    def command(self) -> list[str]:
+        """All words, the program first."""
+        return [word for line in self.lines for word in line]
+
+
+def prepare(argv: Sequence[str]) -> SubmitPlan:
+    """Read the command line and lay the submission out; nothing is written, and no server is asked.
+
+    Raises UsageError for whatever cannot work.
+    """
+    options, job, words = part(argv)
+    words = _without_recipe(job, words) if options.is_cluster_mode else words
+    config = sizing.with_executors(configs.parse(job.config, words, f"sparkcv {job.name}"), options)
+    home = spark_home.find()
+    environment = {"SPARK_HOME": str(home)}
+    if options.is_yarn:
+        environment |= _hadoop_conf()
+        _check_keytab(options)
+    given, root = properties.given(options), package.checkout()
+    archive = python_archive.find(options, root / "dist" if root else None) if options.is_yarn else None
+    settled = _pythons(options) | properties.ours(options, has_archive=archive is not None) | given
+    sizes = sizing.sizes(config, options, settled, properties.defaults(home))
+    files = package.locate(job)
+    lines = (
+        (str(home / "bin" / "spark-submit"),),
+        *_options(options, sizes, archive, files, settled),
+        *(("--conf", f"{name}={value}") for name, value in settled.items()),
+        (str(files.job),),
+        *_by_flag(words),
+    )
+    return SubmitPlan(options, job, lines, environment, sizes, files, archive)
+
+
+def _options(
+    options: SubmitConfig,
+    sizes: sizing.Sizes,
+    archive: PythonArchive | None,
+    files: PackageFiles,
+    settled: Mapping[str, str],
+) -> list[tuple[str, ...]]:
+    """Spark-submit's own options, those that are not set left out."""
+    is_standalone = options.master is not None and options.master.startswith("spark://")
+    heap = None if "spark.executor.memory" in settled else sizes.heap
+    number = None if sizes.executors is None or "spark.executor.instances" in settled else str(sizes.executors)
+    found = {
+        "--master": options.master,
+        "--deploy-mode": ("cluster" if options.is_cluster_mode else "client") if options.is_yarn else None,
+        "--queue": options.queue,
+        "--principal": options.principal,
+        "--keytab": options.keytab,
+        "--num-executors": number if options.is_yarn else None,
+        "--total-executor-cores": number if is_standalone else None,
+        "--executor-memory": heap,
+        "--driver-memory": options.driver_memory,
+        "--archives": f"{archive.url}#Python" if archive else None,
+        "--py-files": str(files.zip),
+    }
+    lines: list[tuple[str, ...]] = [(name, value) for name, value in found.items() if value is not None]
+    if sizes.overhead is not None:
+        lines.append(("--conf", f"spark.executor.memoryOverhead={sizes.overhead}"))
+    if is_standalone:
+        lines.append(("--executor-cores", "1"))
+    return lines
+
+
+def _pythons(options: SubmitConfig) -> dict[str, str]:
+    """Which Python runs what this machine runs: this one, whatever else is on the PATH."""
+    if options.is_cluster_mode:
+        return {}
+    return {"spark.pyspark.driver.python" if options.is_yarn else "spark.pyspark.python": sys.executable}
+
+
+def _hadoop_conf() -> dict[str, str]:
+    """Where spark-submit finds YARN, if its environment does not say so; raises UsageError if nothing does."""
+    for name in _CONFS:
+        folder = os.environ.get(name)
+        if folder and not os.path.isdir(folder):
+            raise UsageError(f"{name} is {folder!r}, which is no folder; wanted the one of Hadoop's yarn-site.xml")
+    if any(os.environ.get(name) for name in _CONFS):
+        return {}
+    found = conf_dir()  # of HADOOP_HOME
+    if found is None:
+        raise UsageError(
+            "--master yarn: HADOOP_CONF_DIR is not set; wanted the folder of Hadoop's core-site.xml and yarn-site.xml"
+        )
+    return {"HADOOP_CONF_DIR": found}
+
+
+def _check_keytab(options: SubmitConfig) -> None:
+    if options.keytab is not None and not Path(options.keytab).is_file():
+        raise UsageError(f"--keytab {options.keytab}: no such file; wanted the keytab of {options.principal}")
+
+
+def _without_recipe(job: Job, words: Sequence[str]) -> list[str]:
+    """Spell out what ``--recipe FILE`` says: a driver inside of YARN does not see the files of this machine.
+
+    What the command line says as well is left out, as it beats the recipe.
+    """
+    rest, recipe, following = [], None, iter(words)
+    for word in following:
+        if word == "--recipe":
+            recipe = next(following, None)
+        elif word.startswith("--recipe="):
+            recipe = word.partition("=")[2]
+        else:
+            rest.append(word)
+    if recipe is None:
+        return list(words)
+    configs.parse(job.config, words, f"sparkcv {job.name}")  # the file and all its keys are checked
+    values: dict[str, Any] = tomllib.loads(Path(recipe).read_text(encoding="utf-8"))
+    typed = {word.lstrip("-").partition("=")[0] for word in rest if word.startswith("--")}
+    return [f"--{name}={_spelled(value)}" for name, value in values.items() if not {name, f"no{name}"} & typed] + rest
+
+
+def _spelled(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _by_flag(words: Sequence[str]) -> list[tuple[str, ...]]:
+    """Put each flag with its value on a line."""
+    lines: list[tuple[str, ...]] = []
+    for word in words:
+        if word.startswith("--") or not lines or len(lines[-1]) == 2:
+            lines.append((word,))
+        else:
+            lines[-1] += (word,)
+    return lines
