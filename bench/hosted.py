@@ -17,10 +17,12 @@ import psutil
 from by_hand import ByHand
 
 from sparkcv import config as configs
+from sparkcv.cluster.observer import RunObserver
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import run
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
-from sparkcv.roles import roles
+from sparkcv.roles import Role, roles
 from sparkcv.spark.session import spark_session
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -49,7 +51,7 @@ def params(folder: pathlib.Path, **more: Any) -> dict[str, Any]:
     return {"config": configs.to_dict(plan.config), "dataset": plan.dataset.to_dict()}
 
 
-class Cpu:
+class Cpu(RunObserver):
     """CPU seconds a step of this process and all below it, from a tenth of the worker's steps to its newest status.
 
     By then what starts has started: TensorFlow's first steps, and the Java processes, whose compiler is at work for
@@ -62,7 +64,7 @@ class Cpu:
         self._last = (0, 0.0)
         self._family: dict[psutil.Process, float] = {}
 
-    def hear(self, role: object, status: dict[str, Any]) -> None:
+    def on_status(self, role: Role, status: dict[str, Any]) -> None:
         """Take a status."""
         step, target = status.get("step", 0), status.get("target") or 0
         # At the last one its process, and its time, may be gone.
@@ -85,7 +87,7 @@ class Cpu:
 def by_spark(told: dict[str, Any], cpu: Cpu) -> dict[str, Any]:
     """Run it on two executors."""
     with spark_session("bench R4", num_executors=2) as spark:
-        return run(spark, train.PROGRAM, roles(1, 1), told, on_status=cpu.hear)["worker:0"]
+        return run(spark, RunSpec(train.PROGRAM, roles(1, 1), told), cpu)["worker:0"]
 
 
 def by_hand(told: dict[str, Any], cpu: Cpu, folder: pathlib.Path) -> dict[str, Any]:
@@ -97,7 +99,7 @@ def by_hand(told: dict[str, Any], cpu: Cpu, folder: pathlib.Path) -> dict[str, A
                 hand.processes["ps:0"].send_signal(signal.SIGTERM)
                 result: dict[str, Any] = status["result"]
                 return result
-            cpu.hear(role, status)
+            cpu.on_status(role, status)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ HEAD = """# Ratios, each of two things run alternately in one call
 
 Written by `make bench`. A goal is on the ratio of rates; above 1 the first is faster. Median, least and greatest of the
 rounds; beside it the same ratio per CPU-second of all processes involved, which other load on the machine moves less.
+[docs/measured.md](../docs/measured.md#ratios) says what each is.
 
 | what | goal | rate ratio | ratio per CPU-second | rates |
 |--|--|--|--|--|

@@ -41,7 +41,7 @@ class Ratio:
     unit: str
 
     def row(self) -> str:
-        """One row of the table in RESULTS.md and README.md."""
+        """Return the row of the table in RESULTS.md and docs/measured.md."""
         wall = f"{self.wall[0]:.3f} ({self.wall[1]:.3f} to {self.wall[2]:.3f})"
         cpu = f"{self.cpu[0]:.3f} ({self.cpu[1]:.3f} to {self.cpu[2]:.3f})"
         return f"| {self.name} | {self.goal} | {wall} | {cpu} | {self.rates[0]:.0f} / {self.rates[1]:.0f} {self.unit} |"

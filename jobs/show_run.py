@@ -3,14 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-from sparkcv.config import TensorBoardConfig
-from sparkcv.driver import tensorboard
-from sparkcv.driver.job import run_job
+from sparkcv.driver.jobs import run_job
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the job and give its exit code."""
-    return run_job(TensorBoardConfig, "show_run.py", tensorboard.serve, argv)
+    """Run the job and return its exit code."""
+    return run_job("tensorboard", argv)
 
 
 if __name__ == "__main__":

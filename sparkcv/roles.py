@@ -34,7 +34,7 @@ class Role:
 
     @classmethod
     def parse(cls, text: str) -> "Role":
-        """The role that ``text`` ("worker:1") names; raises UsageError for anything else."""
+        """Return the role that ``text`` ("worker:1") names; raises UsageError for anything else."""
         match = _ROLE_TEXT.fullmatch(text)
         if match is None:
             raise UsageError(f"a role is a lower-case job and an index such as worker:1, not {text!r}")
@@ -45,7 +45,7 @@ CHIEF = Role("worker", 0)  # writes the checkpoints; there is no separate "chief
 
 
 def roles(num_ps: int, num_workers: int, num_evaluators: int = 0) -> tuple[Role, ...]:
-    """The roles of a training run: ps first, then workers (worker:0 is the chief), then evaluators."""
+    """Return the roles of a training run: ps first, then workers (worker:0 is the chief), then evaluators."""
     if num_ps < 0 or num_evaluators < 0:
         raise UsageError(f"num_ps and num_evaluators count from 0, not {num_ps} and {num_evaluators}")
     if num_workers < 1:
@@ -55,7 +55,7 @@ def roles(num_ps: int, num_workers: int, num_evaluators: int = 0) -> tuple[Role,
 
 
 def cluster_of(addresses: Sequence[tuple[Role, str]]) -> dict[str, list[str]]:
-    """TF's cluster description, job -> ``"host:port"`` by index, of every role and its address.
+    """Return TF's cluster description, job -> ``"host:port"`` by index, of every role and its address.
 
     Raises UsageError if a job's indices are not 0..n-1 or a role stands there twice.
     """
@@ -101,7 +101,7 @@ class NodeContext:
 
 
 def share_of_cores(ctx: NodeContext, job: str) -> int:
-    """The cores of this machine for each of the processes of ``job`` on the host of ``ctx.role``, at least 1.
+    """Return the cores of this machine for each of the processes of ``job`` on the host of ``ctx.role``, at least 1.
 
     It is what a process takes as TensorFlow's intra-op threads, so that processes times threads is the cores. ``job``
     is the one that computes: a ps shares its host with workers, and is not counted.

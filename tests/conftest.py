@@ -94,7 +94,7 @@ def spark():
 
 @pytest.fixture
 def local():
-    """Three seats as plain processes of this machine."""
+    """Three task slots as plain processes of this machine."""
     return LocalLauncher(3, [str(ROOT), str(PROGRAMS)])
 
 

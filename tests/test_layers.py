@@ -247,7 +247,7 @@ def test_every_module_and_public_name_says_what_it_is(name):
 def test_importing_the_package_loads_neither_tensorflow_nor_pyspark():
     probe = (
         "import sys, sparkcv, sparkcv.config, sparkcv.storage, sparkcv.records.shards, sparkcv.nets;"
-        "import sparkcv.driver.job, sparkcv.driver.train, sparkcv.cluster.agent, jobs.train_image_classifier;"
+        "import sparkcv.driver.jobs, sparkcv.driver.train, sparkcv.cluster.agent, jobs.train_image_classifier;"
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'pyspark', 'tf_slim', 'keras'}))"
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, cwd=ROOT, timeout=120)

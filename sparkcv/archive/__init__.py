@@ -1,7 +1,10 @@
 """The two zips that a cluster needs: this package, and a Python with every package that it imports.
 
-``build_zip.sh`` runs :mod:`~sparkcv.archive.build` with any Python, also one that has none of the packages, so
-these modules import the standard library only. ``Python.zip`` holds, for ``--archives hdfs:///...#Python``::
+``build_zip.sh`` runs :mod:`~sparkcv.archive.build` with the Python of .venv, else with any: ``sparkcv.zip`` is built by
+one that has none of the packages, so these modules import the standard library only. ``Python.zip`` is a copy of the
+Python that builds it, so that one has the packages, pyelftools among them, which elf.py alone imports, when it is
+called; where they are missing, the build ends with one sentence that says how to get them. It holds, for
+``--archives hdfs:///...#Python``::
 
     bin/python3                starts bin/python3.X with this archive's libraries, wherever it was unpacked
     bin/python3.X              the interpreter

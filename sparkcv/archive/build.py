@@ -103,7 +103,7 @@ def _noted(note: Path) -> dict[str, object]:
 
 
 def _look(target: Path) -> dict[str, object]:
-    """Size and time of the zip: one that somebody cut or replaced is not the one that was built."""
+    """Return size and time of the zip: one that somebody cut or replaced is not the one that was built."""
     if not target.exists():
         return {}
     status = target.stat()
@@ -111,7 +111,7 @@ def _look(target: Path) -> dict[str, object]:
 
 
 def _describe(found: plan.ArchivePlan, members: list[zipfile.ZipInfo]) -> ArchiveEntry:
-    """The archive's description of itself."""
+    """Return the archive's description of itself."""
     digest = hashlib.sha256()
     for member in members:
         digest.update(f"{member.filename} {member.file_size} {member.CRC:08x} {member.external_attr}\n".encode())

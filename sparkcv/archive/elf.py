@@ -1,19 +1,17 @@
-"""What a Linux program or shared library asks of its machine, read from its dynamic section.
+"""What a Linux program or shared library asks of its machine, read from its dynamic section by pyelftools.
 
-ldd would run the library's loader and readelf is not on every machine; this reads the few tables that tell which
-libraries it needs, where it looks for them, and from which glibc on it works.
+ldd would run the library's loader and readelf is not on every machine.
 """
 
-import mmap
-import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from sparkcv.errors import UsageError
 
 __all__ = ["Elf", "read"]
-
-_LOAD, _DYNAMIC = 1, 2
-_NEEDED, _STRTAB, _RPATH, _RUNPATH, _VERNEED, _VERNEEDNUM = 1, 5, 15, 29, 0x6FFFFFFE, 0x6FFFFFFF
 
 
 @dataclass(frozen=True)
@@ -21,14 +19,14 @@ class Elf:
     """The needs of one program or library.
 
     Attributes:
-        machine: The processor's number in the ELF standard, such as 62 for x86-64.
+        machine: The processor's name in the ELF standard, such as ``EM_X86_64``.
         is_dynamic: False for a program without a dynamic loader, which can load no extension module.
         needed: Names of the libraries that it is linked to.
         search: Folders where its own header says to look, with ``$ORIGIN`` as it stands there.
         glibc: The newest ``GLIBC_`` version among its symbols; ``(0, 0)`` if it needs none.
     """
 
-    machine: int
+    machine: str
     is_dynamic: bool
     needed: tuple[str, ...]
     search: tuple[str, ...]
@@ -36,70 +34,47 @@ class Elf:
 
 
 def read(path: Path) -> Elf | None:
-    """Return what ``path`` needs, or None if it is no 64-bit little-endian ELF file (a linker script, a text)."""
+    """Return what ``path`` needs, or None if it is no 64-bit little-endian ELF file (a linker script, a text).
+
+    Raises UsageError if this Python has no pyelftools.
+    """
+    try:  # here, for the small zip is built by a Python that has none of the packages
+        from elftools.common.exceptions import ELFError
+        from elftools.construct import ConstructError
+        from elftools.elf.elffile import ELFFile
+    except ImportError as err:
+        raise UsageError(
+            f"{sys.executable} lacks the package pyelftools that tells which libraries Python.zip has to bring; "
+            "wanted an environment made by `make setup` or `pip install .`"
+        ) from err
     with path.open("rb") as file:
         if file.read(6) != b"\x7fELF\x02\x01":
             return None
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as image:
-            try:
-                return _Image(image).elf()
-            except (struct.error, IndexError):  # cut short, or tables that point outside of it
-                return None
+        try:
+            return _needs(ELFFile(file))
+        except (ELFError, ConstructError, ValueError, IndexError, KeyError, AttributeError, TypeError, OSError):
+            return None  # cut short, or tables that point outside of it
 
 
-class _Image:
-    """A mapped ELF file and its segments."""
+def _needs(image: Any) -> Elf:
+    machine = image["e_machine"]
+    dynamic = next(image.iter_segments("PT_DYNAMIC"), None)
+    if dynamic is None:
+        return Elf(machine, False, (), (), (0, 0))
+    tags = list(dynamic.iter_tags())
+    needed = tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED")
+    runpaths = [tag.runpath for tag in tags if tag.entry.d_tag == "DT_RUNPATH"]
+    rpaths = [tag.rpath for tag in tags if tag.entry.d_tag == "DT_RPATH"]
+    search = [*runpaths, *rpaths, ""][0].split(":")  # with a RUNPATH the loader ignores an RPATH
+    return Elf(machine, True, needed, tuple(folder for folder in search if folder), max(_glibc(image), default=(0, 0)))
 
-    def __init__(self, image: mmap.mmap):
-        self._image = image
-        (self.machine,) = struct.unpack_from("<H", image, 18)
-        (table,) = struct.unpack_from("<Q", image, 32)
-        size, count = struct.unpack_from("<HH", image, 54)
-        # type, flags, offset, vaddr, paddr, filesz, memsz, align
-        self._segments = [struct.unpack_from("<IIQQQQQQ", image, table + size * i) for i in range(count)]
 
-    def elf(self) -> Elf:
-        tags = list(self._tags())
-        first = dict(reversed(tags))
-        if not tags:
-            return Elf(self.machine, False, (), (), (0, 0))
-        self._strings = self._offset(first[_STRTAB])
-        # With a RUNPATH the loader ignores an RPATH.
-        paths = self._string(first[_RUNPATH if _RUNPATH in first else _RPATH]) if first.keys() & {15, 29} else ""
-        glibc = (0, 0)
-        if _VERNEED in first:
-            glibc = max(self._glibc(self._offset(first[_VERNEED]), first[_VERNEEDNUM]), default=glibc)
-        needed = tuple(self._string(value) for tag, value in tags if tag == _NEEDED)
-        return Elf(self.machine, True, needed, tuple(p for p in paths.split(":") if p), glibc)
-
-    def _tags(self) -> Iterator[tuple[int, int]]:
-        for kind, _, offset, _, _, size, _, _ in self._segments:
-            if kind == _DYNAMIC:
-                for at in range(offset, offset + size, 16):
-                    tag, value = struct.unpack_from("<QQ", self._image, at)
-                    if tag == 0:
-                        return
-                    yield tag, value
-
-    def _offset(self, address: int) -> int:
-        for kind, _, offset, start, _, size, _, _ in self._segments:
-            if kind == _LOAD and start <= address < start + size:
-                return offset + address - start
-        raise IndexError(address)
-
-    def _string(self, at: int) -> str:
-        start = self._strings + at
-        return self._image[start : self._image.find(b"\0", start)].decode("utf-8", "replace")
-
-    def _glibc(self, at: int, count: int) -> Iterator[tuple[int, int]]:
-        for _ in range(count):
-            _, names, _, aux, following = struct.unpack_from("<HHIII", self._image, at)
-            aux += at
-            for _ in range(names):
-                _, _, _, name, step = struct.unpack_from("<IHHII", self._image, aux)
-                version = self._string(name)
-                if version.startswith("GLIBC_") and version[6:].replace(".", "").isdigit():
-                    major, minor = version[6:].split(".")[:2]
+def _glibc(image: Any) -> Iterator[tuple[int, int]]:
+    """Yield the versions of glibc whose symbols are used; ``GLIBC_PRIVATE`` is none."""
+    for section in image.iter_sections("SHT_GNU_verneed"):
+        for _, symbols in section.iter_versions():
+            for symbol in symbols:
+                name = symbol.name
+                if name.startswith("GLIBC_") and name[6:].replace(".", "").isdigit():
+                    major, minor = name[6:].split(".")[:2]
                     yield int(major), int(minor)
-                aux += step
-            at += following

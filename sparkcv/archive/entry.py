@@ -23,14 +23,14 @@ class ArchiveEntry:
 
     @classmethod
     def of_file(cls, name: str, owner: str, source: Path, *, is_executable: bool = False) -> "ArchiveEntry":
-        """The file ``source``, a link being followed; raises FileNotFoundError if it is not there."""
+        """Return an entry of the file ``source``, or of what it links to; raises FileNotFoundError without it."""
         status = source.stat()
         executable = is_executable or ".so" in source.suffixes
         return cls(name, owner, source, b"", status.st_size, status.st_mtime_ns, executable)
 
     @classmethod
     def of_data(cls, name: str, owner: str, data: bytes, *, is_executable: bool = False) -> "ArchiveEntry":
-        """The bytes ``data``."""
+        """Return an entry of the bytes ``data``."""
         return cls(name, owner, None, data, len(data), 0, is_executable)
 
     @property
@@ -39,5 +39,5 @@ class ArchiveEntry:
         return self.source is not None and ".so" in self.source.suffixes
 
     def read(self) -> bytes:
-        """All its bytes."""
+        """Return all its bytes."""
         return self.data if self.source is None else self.source.read_bytes()

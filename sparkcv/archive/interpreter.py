@@ -83,7 +83,7 @@ def files() -> Iterator[ArchiveEntry]:
 
 
 def _standard_library() -> tuple[Path, str]:
-    """Its folder here, and in the archive: the interpreter finds it at the same place under another prefix."""
+    """Return its folder here and in the archive: the interpreter finds it at one place under any prefix."""
     source = Path(sysconfig.get_path("stdlib"))
     if not source.is_relative_to(sys.base_prefix):
         raise UsageError(f"the standard library is in {source}, wanted it under the interpreter's {sys.base_prefix}")

@@ -76,7 +76,7 @@ def gather(entries: Iterable[ArchiveEntry]) -> Libraries:
 
 
 def _locate(name: str, needs: elf.Elf, entry: ArchiveEntry) -> Path | None:
-    """Where the loader finds ``name`` for ``entry``: its own folders, LD_LIBRARY_PATH, the cache, the usual ones."""
+    """Return where the loader finds ``name``: the entry's own folders, LD_LIBRARY_PATH, its cache, the usual ones."""
     assert entry.source is not None  # noqa: S101 - only files are read as ELF
     origin = str(Path(os.path.realpath(entry.source)).parent)
     folders = [folder.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", origin) for folder in needs.search]
@@ -95,7 +95,7 @@ def _locate(name: str, needs: elf.Elf, entry: ArchiveEntry) -> Path | None:
 
 @functools.cache
 def _cache() -> tuple[tuple[str, str], ...]:
-    """The loader's cache as (name, path); empty on a machine without ``ldconfig``."""
+    """Return the loader's cache as (name, path); empty on a machine without ``ldconfig``."""
     for command in ("ldconfig", "/sbin/ldconfig"):  # not on the PATH of an ordinary user
         try:
             lines = subprocess.run([command, "-p"], capture_output=True, text=True, check=True).stdout.splitlines()

@@ -58,7 +58,7 @@ def _append_all(archive: zipfile.ZipFile, pool: ThreadPoolExecutor, entries: Ite
 
 
 def _blocks(pool: ThreadPoolExecutor, entries: Iterable[ArchiveEntry]) -> Iterator[_Block]:
-    """Each block of each entry in order; a few ahead of the one that is taken are being packed."""
+    """Yield each block of each entry in order; a few ahead of the one that is taken are being packed."""
     pending: collections.deque[_Block] = collections.deque()
     for entry in entries:
         for offset in range(0, max(entry.size, 1), _BLOCK_BYTES):

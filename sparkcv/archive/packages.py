@@ -26,7 +26,7 @@ _HEADERS = re.compile(r"[^/]+(/_core)?/include/")
 
 
 def is_of_use(name: str) -> bool:
-    """Whether a run may read the file ``name`` of a package: no tests, sources in C, static libraries, bytecode."""
+    """Tell whether a run may read the file ``name`` of a package: no tests, C sources, static libraries, bytecode."""
     path = PurePosixPath(name)
     return not (_FOLDERS.intersection(path.parts[:-1]) or path.suffix in _SUFFIXES or _HEADERS.match(name))
 
@@ -58,7 +58,7 @@ def files(package: Distribution, folder: str) -> tuple[list[ArchiveEntry], Count
 
 
 def installed_bytes(name: str) -> int:
-    """The size of the package ``name`` as its RECORD tells; 0 if it is not installed."""
+    """Return the size of the package ``name`` as its RECORD tells; 0 if it is not installed."""
     try:
         return sum(size for _, size in _rows(distribution(name).read_text("RECORD") or ""))
     except PackageNotFoundError:
@@ -66,7 +66,7 @@ def installed_bytes(name: str) -> int:
 
 
 def _recorded(package: Distribution, name: str) -> Iterable[tuple[str, int]]:
-    """Each file that pip installed, with its size where that is told."""
+    """Yield each file that pip installed, with its size where that is told."""
     origin = json.loads(package.read_text("direct_url.json") or "{}")
     if origin.get("dir_info", {}).get("editable"):
         raise UsageError(f"the package {name} is installed editable from {origin['url']}, wanted a plain installation")
@@ -81,6 +81,6 @@ def _rows(record: str) -> list[tuple[str, int]]:
 
 
 def _where(path: str) -> str:
-    """The name under which a file that is left out is counted, such as ``tensorflow/include``."""
+    """Return the name under which a file that is left out is counted, such as ``tensorflow/include``."""
     parts = path.split("/")
     return "/".join(parts[:2]) if "include" in parts[:2] else next((p for p in parts if p in _FOLDERS), "other files")

@@ -32,7 +32,7 @@ class ArchivePlan:
     left_out: Counter[str]
 
     def digest(self) -> str:
-        """A digest of all that the archive is made from: the files as they were looked at, and these rules."""
+        """Return a digest of all that the archive is made from: the files as they were looked at, and these rules."""
         found = hashlib.sha256(sys.version.encode())
         for rules in sorted(Path(__file__).parent.glob("*.py")):
             found.update(rules.read_bytes())
@@ -44,8 +44,9 @@ class ArchivePlan:
 
 def make(pyproject: Path) -> ArchivePlan:
     """Look at this interpreter and at the packages that ``pyproject`` needs; raises UsageError for what cannot go."""
-    program = interpreter.executable()
+    # First: what is missing here is told by name, pyelftools too, which the looks below need.
     needed = requirements.closure(requirements.declared(pyproject), packages.LEFT_OUT)
+    program = interpreter.executable()
     site = interpreter.site_folder()
     entries = list(interpreter.files())
     left_out: Counter[str] = Counter()

@@ -81,7 +81,7 @@ def _parsed(line: str, by: str) -> tuple[str, list[str], str]:
 
 
 def holds(marker: str, extra: str = "") -> bool:
-    """Whether an environment marker, such as ``python_version < "3.12" and extra == "s3"``, is true here.
+    """Tell whether an environment marker, such as ``python_version < "3.12" and extra == "s3"``, is true here.
 
     A marker has Python's own grammar but for two operators, so Python's parser reads it; nothing of it is run.
     """
@@ -124,7 +124,7 @@ def _compared(left: str, op: ast.cmpop, right: str, versions: bool) -> bool:
 
 
 def _numbers(version: str) -> list[int]:
-    """The numbers of a version, so that 3.9 is below 3.10, and 3.11 is 3.11.0."""
+    """Return the numbers of a version, so that 3.9 is below 3.10, and 3.11 is 3.11.0."""
     numbers = [int(number) for number in re.findall(r"\d+", version)]
     while numbers and not numbers[-1]:
         numbers.pop()

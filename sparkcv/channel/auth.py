@@ -1,107 +1,68 @@
-"""Frames of the control channel, and how they are known to be authentic.
+"""Encrypt and authenticate the frames of one connection, between two that know the secret of a run.
 
-Frame: 4 bytes length (big-endian, of what follows), then the body; 64 kB at most. The server opens every
-connection with a nonce, the client answers with its own; from both and the run's 256-bit secret follows the key
-of this connection (HMAC-SHA256). Each later body is a 32-byte HMAC over direction, sequence number and JSON, then
-the JSON. So a frame of another run, another connection, another place or another direction is refused.
+The server opens every connection with a random nonce, the client answers with its own. From both and the run's
+256-bit secret HKDF-SHA256 derives two keys, one for each direction, that no other connection has. The body of each
+later frame is its content under ChaCha20-Poly1305 (RFC 8439) with the number of the frame as nonce: 0, 1, 2 ... in each
+direction. So a frame of another run, another connection or another direction is refused, as is one that is changed,
+repeated, left out or out of order. Content is secret from whoever does not know the run's secret; lengths and times are
+not.
 
-The JSON is encrypted, as delegation tokens travel in it: by a key stream that SHAKE256 draws from another key of this
-connection, the direction and the sequence number, none of which ever comes again. It is as secret as the run's secret.
+Two limits. Whoever can cut the connection can end it early: what is said above this must say aloud when it is done.
+Whoever learns the secret of a run can read what was recorded of it.
 """
 
-import hashlib
-import hmac
 import struct
 
-from sparkcv.channel import messages
-from sparkcv.channel.messages import Message
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from sparkcv.channel.frames import frame
 from sparkcv.errors import ChannelError
 
-__all__ = ["FrameAuth", "MAX_FRAME_BYTES", "NONCE_BYTES", "frame", "nonce_of", "opening", "split"]
+__all__ = ["FrameCipher", "NONCE_BYTES", "OVERHEAD_BYTES", "SECRET_BYTES", "nonce_of", "opening"]
 
-MAX_FRAME_BYTES = 64 * 1024  # of a whole frame, its length included
+SECRET_BYTES = 32
 NONCE_BYTES = 32
-_MAGIC = b"sparkcv2"
-_LENGTH = struct.Struct(">I")
-_SEQUENCE = struct.Struct(">cQ")
-_TAG_BYTES = 32
-_TO_SERVER, _TO_CLIENT = b"C", b"S"
+OVERHEAD_BYTES = 16  # what the cipher adds to the content of a frame
+_MAGIC = b"sparkcv3"  # with the version of this protocol
+_KEY_BYTES = 32
+_NUMBER = struct.Struct(">4xQ")  # the 12 bytes of a nonce; struct refuses to go on after 2**64 frames
 
 
-class FrameAuth:
-    """The authenticity of one connection: signs what is sent and checks what is received, in order."""
+class FrameCipher:
+    """Both directions of one connection. Use it under a lock if several threads send."""
 
-    def __init__(self, secret: bytes, server_nonce: bytes, client_nonce: bytes, *, is_server: bool):
-        self._key = _hmac(secret, _MAGIC + server_nonce + client_nonce)
-        self._stream_key = _hmac(secret, _MAGIC + b"stream" + server_nonce + client_nonce)
-        self._out, self._in = (_TO_CLIENT, _TO_SERVER) if is_server else (_TO_SERVER, _TO_CLIENT)
-        self._num_out = self._num_in = 0
+    def __init__(self, secret: bytes, server_nonce: bytes, client_nonce: bytes, *, is_server: bool) -> None:
+        keys = HKDF(SHA256(), 2 * _KEY_BYTES, salt=server_nonce + client_nonce, info=_MAGIC).derive(secret)
+        to_server, to_client = ChaCha20Poly1305(keys[:_KEY_BYTES]), ChaCha20Poly1305(keys[_KEY_BYTES:])
+        self._sending, self._receiving = (to_client, to_server) if is_server else (to_server, to_client)
+        self._num_sent = self._num_received = 0
 
-    def wrap(self, message: Message) -> bytes:
-        """The next frame to send."""
-        hidden = self._hide(self._out, self._num_out, messages.encode(message))
-        return frame(self.sign(hidden))
-
-    def sign(self, data: bytes) -> bytes:
-        """The next body to send: ``data``, which anybody can read, its tag before it."""
-        body = self._tag(self._out, self._num_out, data) + data
-        self._num_out += 1
+    def encrypt(self, content: bytes) -> bytes:
+        """Return the body of the next frame to send."""
+        body = self._sending.encrypt(_NUMBER.pack(self._num_sent), content, None)
+        self._num_sent += 1
         return body
 
-    def unwrap(self, body: bytes) -> Message:
-        """The message in the next frame's body; raises ChannelError if it is not authentic, or is no message."""
-        number = self._num_in
-        return messages.decode(self._hide(self._in, number, self.check(body)))
-
-    def check(self, body: bytes) -> bytes:
-        """The data in the next body that came; raises ChannelError if it is not authentic."""
-        tag, data = body[:_TAG_BYTES], body[_TAG_BYTES:]
-        if not hmac.compare_digest(tag, self._tag(self._in, self._num_in, data)):
-            raise ChannelError("a message is not authentic: wrong key, replayed or out of order")
-        self._num_in += 1
-        return data
-
-    def _hide(self, direction: bytes, number: int, text: bytes) -> bytes:
-        """Encrypt, or decrypt: the same, twice over, is what it was."""
-        stream = hashlib.shake_256(self._stream_key + _SEQUENCE.pack(direction, number)).digest(len(text))
-        return (int.from_bytes(text, "big") ^ int.from_bytes(stream, "big")).to_bytes(len(text), "big")
-
-    def _tag(self, direction: bytes, number: int, text: bytes) -> bytes:
-        return _hmac(self._key, _SEQUENCE.pack(direction, number) + text)
-
-
-def _hmac(key: bytes, data: bytes) -> bytes:
-    return hmac.digest(key, data, hashlib.sha256)
-
-
-def frame(body: bytes, most_bytes: int = MAX_FRAME_BYTES) -> bytes:
-    """``body`` with its length before it; raises ChannelError if that is more than ``most_bytes``."""
-    if len(body) + _LENGTH.size > most_bytes:
-        raise ChannelError(f"a frame of {len(body)} bytes is over the {most_bytes} allowed")
-    return _LENGTH.pack(len(body)) + body
-
-
-def split(buffer: bytearray, most_bytes: int = MAX_FRAME_BYTES) -> bytes | None:
-    """Takes the first whole frame's body out of ``buffer``, or None; raises ChannelError on a bad length."""
-    if len(buffer) < _LENGTH.size:
-        return None
-    (length,) = _LENGTH.unpack_from(buffer)
-    if length + _LENGTH.size > most_bytes:
-        raise ChannelError(f"a frame of {length} bytes is over the {most_bytes} allowed")
-    if len(buffer) < _LENGTH.size + length:
-        return None
-    body = bytes(buffer[_LENGTH.size : _LENGTH.size + length])
-    del buffer[: _LENGTH.size + length]
-    return body
+    def decrypt(self, body: bytes) -> bytes:
+        """Return the content of the next frame received; raise ChannelError if it is not authentic."""
+        try:
+            content = self._receiving.decrypt(_NUMBER.pack(self._num_received), body, None)
+        except InvalidTag as err:
+            raise ChannelError("a message is not authentic: wrong key, replayed or out of order") from err
+        self._num_received += 1
+        return content
 
 
 def opening(nonce: bytes) -> bytes:
-    """The first frame of either side."""
+    """Return the first frame of either side."""
     return frame(_MAGIC + nonce)
 
 
 def nonce_of(body: bytes) -> bytes:
-    """The nonce that the body of an opening frame holds; raises ChannelError for any other body."""
+    """Return the nonce in the body of an opening frame; raise ChannelError for any other body."""
     if len(body) != len(_MAGIC) + NONCE_BYTES or not body.startswith(_MAGIC):
         raise ChannelError("the other side does not speak this protocol")
     return body[len(_MAGIC) :]

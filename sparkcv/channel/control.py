@@ -1,7 +1,11 @@
-"""The control channel between the driver and its agents: a server that nobody can block, and its clients.
+"""The driver's end of the control channel: a server of requests that nobody can block. client.py is the other end.
 
-What travels is authentic (seal.py) and of a fixed schema (messages.py); it is not secret. A connection that says
-anything else is closed without a word.
+What travels is encrypted and authentic (auth.py) and of a fixed schema (schema.py). A connection that sends anything
+else is closed without an answer.
+
+The server stands beside listener.py, which serves the same frames: here hundreds of agents, and strangers without a
+thread for any, are answered at once out of memory by one thread; there a conversation lasts as long as a process, both
+sides send when they like, and each may block its own thread.
 """
 
 import collections
@@ -16,13 +20,15 @@ from collections.abc import Callable
 from types import TracebackType
 
 from sparkcv import logs
-from sparkcv.channel.auth import MAX_FRAME_BYTES, NONCE_BYTES, FrameAuth, nonce_of, opening, split
-from sparkcv.channel.messages import Message, Reply
+from sparkcv.channel.auth import NONCE_BYTES, SECRET_BYTES, FrameCipher, nonce_of, opening
+from sparkcv.channel.frames import MAX_FRAME_BYTES, frame, split
+from sparkcv.channel.messages import Message
 from sparkcv.channel.ports import listen
+from sparkcv.channel.schema import decode, encode
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ChannelError
 
-__all__ = ["Client", "Server", "new_secret"]
+__all__ = ["Server", "new_secret"]
 
 
 _HANDSHAKE_TIMEOUT_S = 10.0
@@ -36,8 +42,8 @@ _log = logs.get(__name__)
 
 
 def new_secret() -> bytes:
-    """A fresh 256-bit secret for one run; it travels in Spark's task data only, never in argv, env or a log."""
-    return secrets.token_bytes(32)
+    """Return a new 256-bit secret for one run; it travels in Spark's task data only, never in argv, env or a log."""
+    return secrets.token_bytes(SECRET_BYTES)
 
 
 @dataclasses.dataclass(eq=False)
@@ -48,7 +54,7 @@ class _Peer:
     sock: socket.socket
     nonce: bytes
     since_s: float
-    seal: FrameAuth | None = None
+    cipher: FrameCipher | None = None
     is_known: bool = False  # has sent an authentic message
     received: bytearray = dataclasses.field(default_factory=bytearray)
     unsent: bytearray = dataclasses.field(default_factory=bytearray)
@@ -57,21 +63,21 @@ class _Peer:
 class Server:
     """The driver's end: one thread, any number of agents, none of which can block another.
 
-    ``on_message(peer, message)`` answers each authentic message and ``on_close(peer)`` follows the last one of a
-    peer (a number, new for every connection); both run in the server's thread and must not block. Use it as a
-    context manager, or ``close()`` it; closing twice is fine.
+    ``on_message(peer, message)`` answers each authentic message, or raises ChannelError to end the connection;
+    ``on_close(peer)`` follows the last message of a peer (a number, new for every connection). Both run in the
+    server's thread and must not block. Use it as a context manager, or ``close()`` it; closing twice is fine.
     """
 
     def __init__(
         self,
         host: str,
         secret: bytes,
-        on_message: Callable[[int, Message], Reply],
+        on_message: Callable[[int, Message], Message],
         on_close: Callable[[int], None],
         *,
         ports: PortRange = ANY_PORT,
     ):
-        """Listens on ``host`` and one of ``ports``; raises ChannelError if that cannot be."""
+        """Listen on ``host`` and one of ``ports``; raise ChannelError if that cannot be."""
         self._secret, self._on_message, self._on_close = secret, on_message, on_close
         try:
             self._listener = listen(host, ports)
@@ -98,12 +104,12 @@ class Server:
         self.close()
 
     def check(self) -> None:
-        """Raises ChannelError if the server's thread has died, which would be a bug of ours."""
+        """Raise ChannelError if the server's thread has died, which would be a bug of ours."""
         if self._failure is not None:
             raise ChannelError(f"the control channel's thread died: {self._failure!r}") from self._failure
 
     def close(self) -> None:
-        """Closes every connection and the port, and ends the thread."""
+        """Close every connection and the port, and end the thread."""
         if not self._closing.is_set():
             self._closing.set()
             with contextlib.suppress(OSError):  # the thread may have died and closed its end
@@ -173,13 +179,14 @@ class Server:
             return
         peer.received += data
         while (body := split(peer.received)) is not None:
-            if peer.seal is None:
-                peer.seal = FrameAuth(self._secret, peer.nonce, nonce_of(body), is_server=True)
+            if peer.cipher is None:
+                peer.cipher = FrameCipher(self._secret, peer.nonce, nonce_of(body), is_server=True)
                 continue
-            message = peer.seal.unwrap(body)
+            message = decode(peer.cipher.decrypt(body))
             peer.is_known = True
             self._strangers.pop(peer.number, None)
-            peer.unsent += peer.seal.wrap(self._on_message(peer.number, message))
+            answer = encode(self._on_message(peer.number, message))
+            peer.unsent += frame(peer.cipher.encrypt(answer))
             if len(peer.unsent) > _MAX_UNREAD_BYTES:
                 raise ChannelError("an agent does not read its answers")
         self._flush(peer)
@@ -208,72 +215,3 @@ class Server:
         limit = time.monotonic() - _HANDSHAKE_TIMEOUT_S
         while self._strangers and next(iter(self._strangers.values())).since_s < limit:
             self._drop_oldest_stranger()
-
-
-class Client:
-    """An agent's end: one request at a time, each answered or failed within its timeout."""
-
-    def __init__(self, address: tuple[str, int], secret: bytes, *, timeout_s: float = 5.0):
-        """Connects and shakes hands; raises ChannelError if nobody, or somebody else, is there."""
-        self._timeout_s = timeout_s
-        self._received = bytearray()
-        try:
-            self._sock = socket.create_connection(address, timeout=timeout_s)
-        except OSError as err:
-            raise ChannelError(f"no driver at {address[0]}:{address[1]}: {err}") from err
-        try:
-            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            server_nonce = nonce_of(self._read(time.monotonic() + timeout_s))
-            client_nonce = secrets.token_bytes(NONCE_BYTES)
-            self._write(opening(client_nonce))
-        except BaseException:
-            self._sock.close()
-            raise
-        self._seal = FrameAuth(secret, server_nonce, client_nonce, is_server=False)
-
-    def __enter__(self) -> "Client":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
-
-    @property
-    def local_host(self) -> str:
-        """The address by which this machine goes to the driver."""
-        return str(self._sock.getsockname()[0])
-
-    def request(self, message: Message) -> Reply:
-        """Sends ``message`` and returns the driver's answer; after a ChannelError the client is of no more use."""
-        try:
-            self._write(self._seal.wrap(message))
-            reply = self._seal.unwrap(self._read(time.monotonic() + self._timeout_s))
-        except ChannelError:
-            self.close()
-            raise
-        if not isinstance(reply, Reply):
-            self.close()
-            raise ChannelError(f"expected a reply from the driver, got a {type(reply).__name__}")
-        return reply
-
-    def close(self) -> None:
-        """Closes the connection; closing twice is fine."""
-        self._sock.close()
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._sock.settimeout(self._timeout_s)
-            self._sock.sendall(data)
-        except OSError as err:
-            raise ChannelError(f"the driver cannot be written to: {err}") from err
-
-    def _read(self, deadline_s: float) -> bytes:
-        while (body := split(self._received)) is None:
-            try:
-                self._sock.settimeout(max(0.001, deadline_s - time.monotonic()))
-                data = self._sock.recv(MAX_FRAME_BYTES)
-            except OSError as err:
-                raise ChannelError(f"the driver does not answer: {err}") from err
-            if not data:
-                raise ChannelError("the driver closed the connection: it is gone, or did not accept a message")
-            self._received += data
-        return body

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 from sparkcv import logs
-from sparkcv.channel.control import Client
-from sparkcv.channel.messages import Beat, End, Hello, Message, Reply
+from sparkcv.channel.client import Client
+from sparkcv.channel.messages import Beat, End, Hello, Reply
 from sparkcv.errors import ChannelError
 
 __all__ = ["Heartbeat", "SILENCE_S", "UNREACHABLE_S"]
@@ -98,7 +98,7 @@ class Heartbeat:
                 self._unsent = None
             return self._unsent is None
 
-    def _say(self, message: Message) -> bool:
+    def _say(self, message: Beat | End) -> bool:
         with self._lock:
             try:
                 if self._client is None:

@@ -1,28 +1,32 @@
-"""The fixed schema of the control channel: each message is a frozen dataclass, and nothing else is understood.
+"""The messages between the driver and its agents, tasks and task slots: frozen dataclasses, each with one meaning.
 
-A message travels as a JSON object whose ``"kind"`` names the class. Unknown kinds, unknown or missing fields,
-values of another type or longer than allowed are refused: a parser that guesses is a parser to be fooled.
+How they travel, and the bounds that their values are held to, are in schema.py.
 """
 
 import dataclasses
 import json
-from typing import Any, Literal
-
-from sparkcv.errors import ChannelError
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 __all__ = [
+    "Answer",
     "Beat",
     "End",
+    "ExchangeText",
     "Hello",
+    "LeaveSlot",
     "MAX_LINES_BYTES",
     "MAX_RESULT_BYTES",
     "MAX_SENTENCE_CHARS",
     "MAX_STATUS_BYTES",
     "MAX_TOKENS_BYTES",
     "Message",
+    "ReadText",
     "Reply",
-    "decode",
-    "encode",
+    "Request",
+    "SlotReply",
+    "TakeSlot",
+    "TokenReply",
+    "TokenRequest",
     "json_size",
 ]
 
@@ -31,21 +35,27 @@ MAX_SENTENCE_CHARS = 1500
 MAX_STATUS_BYTES = 8 * 1024
 MAX_LINES_BYTES = 12 * 1024  # of all log lines in one message as JSON: result + lines stay below one frame
 MAX_TOKENS_BYTES = 36 * 1024  # of a file of delegation tokens: in base64 it stays below one frame
-_MAX_NAME = 256
-_MAX_TEXT = 2048
-_BITS = 63
+
+Answer = TypeVar("Answer")
 
 
 @dataclasses.dataclass(frozen=True)
-class Hello:
-    """Agent to driver, first on every connection: this agent holds this role.
+class Request(Generic[Answer]):
+    """A message that the driver answers by one of a certain class."""
+
+    answered_by: ClassVar[type[Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Hello(Request["Reply"]):
+    """Agent to driver, first on every connection: this agent runs this role.
 
     Attributes:
         role: such as ``"worker:1"``.
         generation: counts the launches of a run from 0; an agent of an older one is refused.
         agent: random name of this agent process; a second agent for a taken role is refused.
         host: address by which the other roles reach this one.
-        task: what the cluster manager calls the agent's seat.
+        task: what the cluster manager calls the agent's task slot.
         pid: of the agent.
         tokens_held: number of the delegation tokens that it has; 0 before the first.
     """
@@ -60,7 +70,7 @@ class Hello:
 
 
 @dataclasses.dataclass(frozen=True)
-class Beat:
+class Beat(Request["Reply"]):
     """Agent to driver, about once a second.
 
     Attributes:
@@ -93,7 +103,7 @@ class Beat:
 
 
 @dataclasses.dataclass(frozen=True)
-class End:
+class End(Request["Reply"]):
     """Agent to driver, once a node process: it is gone, or could not be started. The agent waits for an order then.
 
     Attributes:
@@ -125,7 +135,7 @@ class Reply:
         order: ``"go"`` on; ``"stop"`` the node process in good order, kill it after ``grace_s``, and leave;
             ``"restart"``: kill it, if it runs, and start the one that is numbered ``attempt``; ``"stacks"``: let the
             one numbered ``attempt`` write the stacks of its threads to its log, once; ``"refuse"``: this agent has no
-            place in the run and must end at once.
+            part in the run and must end at once.
         grace_s: seconds between the request to stop and SIGKILL.
         reason: why, for the log.
         attempt: see ``order``.
@@ -141,104 +151,90 @@ class Reply:
     tokens_number: int = 0
 
 
-Message = Hello | Beat | End | Reply
-_KINDS: dict[str, type] = {"hello": Hello, "beat": Beat, "end": End, "reply": Reply}
-_NAMES = {cls: name for name, cls in _KINDS.items()}
-_ORDERS = ("go", "stop", "restart", "stacks", "refuse")
-_STATES = ("starting", "running", "ended")
-_TOLD = ("", "agent", "process")
+@dataclasses.dataclass(frozen=True)
+class TokenRequest(Request["TokenReply"]):
+    """Task to driver: give me the newest delegation tokens, if mine are older.
+
+    Attributes:
+        tokens_held: number of those that the task has; 0 before the first.
+    """
+
+    tokens_held: int
 
 
-def encode(message: Message) -> bytes:
-    """The JSON bytes of ``message``; raises ChannelError for one that the other side would refuse."""
-    fields = {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
-    for name, value in fields.items():
-        _check(type(message), name, value)
-    return json.dumps({"kind": _NAMES[type(message)], **fields}, separators=(",", ":")).encode()
+@dataclasses.dataclass(frozen=True)
+class TokenReply:
+    """Driver to task.
+
+    Attributes:
+        tokens: a file of delegation tokens in base64; "" if there are no newer ones.
+        tokens_number: of those.
+    """
+
+    tokens: str = dataclasses.field(default="", repr=False)
+    tokens_number: int = 0
 
 
-def decode(data: bytes) -> Message:
-    """The message that ``data`` holds; raises ChannelError saying what is wrong with it."""
-    try:
-        return _message(json.loads(data))
-    except ChannelError:
-        raise
-    except (ValueError, RecursionError) as err:  # UnicodeDecodeError is a ValueError
-        raise ChannelError(f"expected a JSON message, got {len(data)} bytes that are none") from err
+@dataclasses.dataclass(frozen=True)
+class TakeSlot(Request["SlotReply"]):
+    """Task to driver, first on its connection: I am the agent in this task slot. A slot is taken once.
+
+    Attributes:
+        index: of the slot in its launch.
+        task: what the cluster manager calls the task.
+    """
+
+    index: int
+    task: str
 
 
-def _message(fields: object) -> Message:
-    if not isinstance(fields, dict):
-        raise ChannelError(f"expected a message object, got a JSON {type(fields).__name__}")
-    kind = fields.pop("kind", None)
-    cls = _KINDS.get(kind) if isinstance(kind, str) else None
-    if cls is None:
-        raise ChannelError(f"expected a message of kind {', '.join(_KINDS)}, got {str(kind)[:40]!r}")
-    wanted = {field.name for field in dataclasses.fields(cls)}
-    if fields.keys() != wanted:
-        odd = sorted(fields.keys() ^ wanted)
-        raise ChannelError(f"expected the fields {sorted(wanted)} in a {kind}, differing in {str(odd)[:200]}")
-    for name, value in fields.items():
-        _check(cls, name, value)
-    message: Message = cls(**fields)
-    return message
+@dataclasses.dataclass(frozen=True)
+class ExchangeText(Request["SlotReply"]):
+    """Task to driver: this is my text of this round, counted from 0. The reply tells how many have sent theirs."""
+
+    round: int
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReadText(Request["SlotReply"]):
+    """Task to driver, once all have sent theirs: what was the text of the slot ``index`` in this round?"""
+
+    round: int
+    index: int
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaveSlot(Request["SlotReply"]):
+    """Task to driver: my agent has ended, with this error; "" if it returned."""
+
+    error: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SlotReply:
+    """Driver to task, the answer to each of the four messages above.
+
+    Attributes:
+        refusal: why the request is refused; "" if it is not.
+        text: what was asked for by ReadText.
+        num_texts: how many have sent their text of the round.
+    """
+
+    refusal: str = ""
+    text: str = ""
+    num_texts: int = 0
+
+
+Hello.answered_by = Beat.answered_by = End.answered_by = Reply
+TokenRequest.answered_by = TokenReply
+TakeSlot.answered_by = ExchangeText.answered_by = ReadText.answered_by = LeaveSlot.answered_by = SlotReply
+
+Message = (
+    Hello | Beat | End | Reply | TokenRequest | TokenReply | TakeSlot | ExchangeText | ReadText | LeaveSlot | SlotReply
+)
 
 
 def json_size(value: object) -> int:
-    """How many bytes ``value`` takes as JSON in a message."""
+    """Return how many bytes ``value`` takes as JSON in a message."""
     return len(json.dumps(value, separators=(",", ":")))
-
-
-def _check(cls: type, name: str, value: object) -> None:
-    if not _is_valid(name, value):
-        raise ChannelError(f"field {name} of a {_NAMES[cls]} has a value out of its type or bounds")
-
-
-def _is_valid(name: str, value: object) -> bool:
-    match name:
-        case "role" | "agent" | "host" | "task" | "error_kind" | "process":
-            return isinstance(value, str) and len(value) <= _MAX_NAME
-        case "error" | "reason":
-            return isinstance(value, str) and len(value) <= _MAX_TEXT
-        case "tokens":
-            return isinstance(value, str) and value.isascii() and len(value) <= 4 * (MAX_TOKENS_BYTES // 3 + 1)
-        case "order":
-            return value in _ORDERS
-        case "state":
-            return value in _STATES
-        case "was_running":
-            return isinstance(value, bool)
-        case "told_to_end":
-            return value in _TOLD
-        case (
-            "generation"
-            | "attempt"
-            | "tokens_held"
-            | "tokens_number"
-            | "pid"
-            | "rss_bytes"
-            | "num_dropped"
-            | "number"
-            | "peak_rss_bytes"
-        ):
-            return _is_int(value) and 0 <= value < 2**_BITS  # type: ignore[operator]
-        case "returncode":
-            return value is None or (_is_int(value) and -256 < value < 256)  # type: ignore[operator]
-        case "grace_s":
-            return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 3600
-        case "status":
-            return value is None or (isinstance(value, dict) and json_size(value) <= MAX_STATUS_BYTES)
-        case "result":
-            return value is None or (isinstance(value, dict) and json_size(value) <= MAX_RESULT_BYTES)
-        case "lines" | "tail":
-            return (
-                isinstance(value, list)
-                and all(isinstance(line, str) for line in value)
-                and json_size(value) <= MAX_LINES_BYTES
-            )
-        case _:
-            return False
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -8,7 +8,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,10 @@ from typing import Any
 
 import psutil
 
-from sparkcv import storage
 from sparkcv.cluster import process_tree
 from sparkcv.cluster.node import ORDER_SIGNAL, STACKS_SIGNAL
+from sparkcv.cluster.node_environment import devices, environment
+from sparkcv.launchers.python_module import start_module
 from sparkcv.roles import Role
 
 __all__ = ["Child", "Placement"]
@@ -29,27 +29,6 @@ _MAX_MESSAGES_A_ROUND = 100
 _REAP_TIMEOUT_S = 5.0
 _REAP_POLL_S = 0.01
 _HUNG_UP_POLL_S = 0.05
-
-# What Spark and this agent hold to prove who they are is no business of a user's program.
-_KEPT_BACK = (
-    "PYTHON_WORKER_FACTORY_SECRET",
-    "PYTHON_WORKER_FACTORY_PORT",
-    "PYSPARK_GATEWAY_SECRET",
-    "PYSPARK_GATEWAY_PORT",
-    "_SPARK_AUTH_SECRET",
-)
-_UNLESS_SET = {
-    "TF_CPP_MIN_LOG_LEVEL": "2",  # its warnings tell of every queue that is closed in good order
-    "PYTHONWARNINGS": "ignore",  # deprecations inside of TensorFlow and TF-Slim
-}
-_ALWAYS = {
-    "TF_GRPC_REUSE_PORT": "true",  # else TensorFlow refuses the port that the agent holds for it
-    "PYTHONUNBUFFERED": "1",  # lines come live
-    "PYTHONFAULTHANDLER": "1",  # a crash shows its stack
-}
-
-
-_OF_OUR_NETS = {"TF_USE_LEGACY_KERAS": "1"}  # TF-Slim's layers are Keras 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,10 +59,10 @@ class Child:
         gpus: Sequence[str] = (),
         mark: str = "",
     ):
-        """Starts the process; raises OSError if the system refuses.
+        """Start the process; raises OSError if the system refuses.
 
         ``temporary_dir`` becomes its TMPDIR: what libraries mean to remove when Python exits stays where a node
-        process is killed, or leaves at once, and must go with the agent's folder. ``gpus`` are the seat's.
+        process is killed, or leaves at once, and must go with the agent's folder. ``gpus`` are the task slot's.
         What carries ``mark`` is ended with it.
         """
         task = {**dataclasses.asdict(place), "scratch_dir": scratch_dir}
@@ -93,23 +72,22 @@ class Child:
         self._has_hung_up = False
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
-        command = [sys.executable, "-P", "-m", "sparkcv.cluster.node"]
-        command += ["--role", str(role), "--status_fd", str(theirs.fileno()), "--parent", str(os.getpid())]
+        words = ["--role", str(role), "--status_fd", str(theirs.fileno()), "--parent", str(os.getpid())]
         # A file, not a pipe: parameters of any size, and no moment in which the two wait for each other.
         with theirs, tempfile.TemporaryFile(dir=temporary_dir) as stdin:
             stdin.write(json.dumps(task).encode() + b"\n")
             stdin.write(place.payload)
             stdin.seek(0)
-            self._process = subprocess.Popen(
-                command,
+            self._process = start_module(
+                "sparkcv.cluster.node",
+                words,
+                environment(temporary_dir, is_ours=not place.payload)
+                | devices(role, gpus)
+                | ({process_tree.MARK: mark} if mark else {}),
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=_environment(temporary_dir, place)
-                | _devices(role, gpus)
-                | ({process_tree.MARK: mark} if mark else {}),
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,
             )
         self.pid, self._mark = self._process.pid, mark
 
@@ -122,7 +100,7 @@ class Child:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process has not ended; false exactly when ``returncode`` is set."""
+        """Tell whether the process has not ended; false exactly when ``returncode`` is set."""
         if self.returncode is None:
             pid, status, usage = os.wait4(self.pid, os.WNOHANG)
             if pid:
@@ -130,14 +108,14 @@ class Child:
         return self.returncode is None
 
     def take_log_fd(self) -> int:
-        """The reading end of the process's stdout and stderr; the caller closes it."""
+        """Return the reading end of the process's stdout and stderr; the caller closes it."""
         assert self._process.stdout is not None  # noqa: S101 - Popen was told to make one
         fd = os.dup(self._process.stdout.fileno())
         self._process.stdout.close()
         return fd
 
     def messages(self) -> list[dict[str, Any]]:
-        """What the node process said since the last call, oldest first; what is no JSON object is left out."""
+        """Return what the node process said since the last call, oldest first; what is no JSON object is left out."""
         said = []
         for _ in range(_MAX_MESSAGES_A_ROUND):
             try:
@@ -156,7 +134,7 @@ class Child:
         return said
 
     def wait(self, timeout_s: float) -> None:
-        """Returns when the process says something or ends, after ``timeout_s`` at the latest."""
+        """Wait until the process says something or ends, for ``timeout_s`` at most."""
         if self._has_hung_up:  # it may live on without a word, and what is closed is always ready
             time.sleep(min(timeout_s, _HUNG_UP_POLL_S))
             return
@@ -165,7 +143,7 @@ class Child:
         poller.poll(timeout_s * 1000)
 
     def rss_bytes(self) -> int:
-        """Resident memory of the process now; 0 once it is gone."""
+        """Return the resident memory of the process now; 0 once it is gone."""
         try:
             rss = int(psutil.Process(self.pid).memory_info().rss)
         except psutil.Error:
@@ -174,18 +152,18 @@ class Child:
         return rss
 
     def state(self) -> str:
-        """What the kernel says of the process: "running", "sleeping", "stopped" and so on; "" once it is gone."""
+        """Return what the kernel says of the process, such as "running", "sleeping", "stopped"; "" once it is gone."""
         try:
             return str(psutil.Process(self.pid).status())
         except psutil.Error:
             return ""
 
     def ask_to_stop(self) -> None:
-        """Asks the process, not what it started itself, to end in good order; fine if it is gone."""
+        """Ask the process, not what it started itself, to end in good order; fine if it is gone."""
         self._send(ORDER_SIGNAL)
 
     def ask_for_stacks(self) -> bool:
-        """Lets the process write the stacks of its Python threads to its log; false if it will not.
+        """Make the process write the stacks of its Python threads to its log; return false if it will not.
 
         A stopped process is woken, as it writes nothing before. One that has no handler for the signal, not yet or
         since its program took it away, is left alone: the signal would be its death.
@@ -203,7 +181,7 @@ class Child:
             os.kill(self.pid, number)  # ours until reaped, so the number cannot have passed to another
 
     def kill(self) -> None:
-        """SIGKILLs the whole group and all else that it started, also when only that is left; reaps the process."""
+        """SIGKILL the whole group and all else that it started, also when only that is left; reap the process."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         if self._mark:
@@ -219,39 +197,10 @@ class Child:
 
 
 def _handles(pid: int, number: int) -> bool:
-    """Whether the process has a handler for that signal, as far as the kernel tells."""
+    """Return whether the process has a handler for that signal, as far as the kernel tells."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
             caught = next((line.split()[1] for line in file if line.startswith("SigCgt:")), "0")
     except OSError:
         return False
     return bool(int(caught, 16) >> (number - 1) & 1)
-
-
-def _environment(temporary_dir: str, place: Placement) -> dict[str, str]:
-    """This process's environment for the child, with the folders that *this* process imports from."""
-    kept = {name: value for name, value in os.environ.items() if name not in _KEPT_BACK}
-    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
-    # A program may go to another working folder: there, relative paths to an archive's libraries, to Hadoop's
-    # configuration and to its tokens would lead nowhere.
-    hadoop = storage.hadoop_environment()
-    if libraries := kept.get("LD_LIBRARY_PATH"):
-        absolute = (os.path.abspath(entry) for entry in libraries.split(os.pathsep) if entry)
-        kept["LD_LIBRARY_PATH"] = os.pathsep.join(absolute)
-    nets = {} if place.payload else _OF_OUR_NETS  # a function of the user's is to find Keras as TensorFlow has it
-    return _UNLESS_SET | kept | hadoop | _ALWAYS | nets | {"PYTHONPATH": path, "TMPDIR": temporary_dir}
-
-
-def _devices(role: Role, gpus: Sequence[str]) -> dict[str, str]:
-    """What CUDA is told of the GPUs that this role may see; {} leaves that to the agent's own environment.
-
-    A ps computes nothing on a GPU, but TensorFlow would take the memory of all that it sees.
-    """
-    if role.job == "ps":
-        return {"CUDA_VISIBLE_DEVICES": ""}
-    if not gpus:
-        # Spark gives no GPUs out (spark.task.resource.gpu.amount is not set): on a cluster without its discovery
-        # scripts, the host's GPUs, or those that YARN or the user's environment left visible, are all that there is.
-        return {}
-    # Discovery scripts number devices as nvidia-smi does, by bus; CUDA itself would put the fastest first.
-    return {"CUDA_VISIBLE_DEVICES": ",".join(gpus), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}

@@ -1,4 +1,4 @@
-"""From the roles that failed together to the one error that is told: whose fault came first, and how it ended."""
+"""From the roles that failed together to the one error that is raised: who failed first, and how that role ended."""
 
 import dataclasses
 import time
@@ -16,19 +16,19 @@ from sparkcv.launchers import Launch
 from sparkcv.roles import Role
 from sparkcv.spark.memory import Overrun, overrun
 
-__all__ = ["stall_verdict", "verdict"]
+__all__ = ["first_error", "stall_error"]
 
 _LOSS_REASON_S = 4.0  # Spark learns of a dead executor a moment after we do
 _POLL_S = 0.2
 
 
-def verdict(failed: Sequence[RoleState], launch: Launch) -> SparkcvError:
-    """The error whose message is the report of the first of ``failed``; of the launch itself if no role has failed."""
+def first_error(failed: Sequence[RoleState], launch: Launch) -> SparkcvError:
+    """Return the error that reports the first of ``failed``, or the end of the launch itself if no role has failed."""
     if stopped := launch.stopped():
         return ClusterError(f"the Spark application ended under the run: {stopped}")
     if not failed:
         return ClusterError(f"Spark ended the run: {launch.error() or 'its tasks ended without a word'}")
-    first, *others = sorted(failed, key=_blame)
+    first, *others = sorted(failed, key=_precedence)
     failure = dataclasses.replace(_failure(first, launch), also=[one.role for one in others])
     text = report.report(failure)
     kind = getattr(errors, failure.kind, None)
@@ -38,8 +38,8 @@ def verdict(failed: Sequence[RoleState], launch: Launch) -> SparkcvError:
     return RoleFailedError(text) if failure.overrun is None else MemoryExceededError(text)
 
 
-def stall_verdict(one: RoleState, silence: Silence, stack_lines: Sequence[str], launch: Launch) -> RoleFailedError:
-    """The error whose message is the report of a role that runs and takes no steps."""
+def stall_error(one: RoleState, silence: Silence, stack_lines: Sequence[str], launch: Launch) -> RoleFailedError:
+    """Return the error that reports a role that runs and takes no steps."""
     failure = dataclasses.replace(
         _known(one, launch),
         sentence=stall.sentence(one.role, silence),
@@ -84,7 +84,7 @@ def _failure(one: RoleState, launch: Launch) -> Failure:
 
 
 def _loss(one: RoleState, launch: Launch) -> str:
-    """Why the executor of that role was lost, once the cluster manager knows; "" if it still counts as alive."""
+    """Wait for why the cluster manager lost the role's executor; return "" if that still counts as alive."""
     reason, deadline_s = "", time.monotonic() + _LOSS_REASON_S
     while not reason and one.hello and time.monotonic() < deadline_s:
         reason = launch.loss(one.hello.task)
@@ -113,12 +113,12 @@ def _death_sentence(one: RoleState, launch: Launch) -> str:
 
 
 def _was_told_to_end(end: End) -> bool:
-    """Whether the agent ended the role since it was told to itself: the reason is known to who told it."""
+    """Return whether the agent ended the role for a SIGTERM of its own, whose sender knows the reason."""
     return end.result is None and not end.error_kind and "SIGTERM" in end.error
 
 
-def _blame(one: RoleState) -> tuple[int, float]:
-    """Killed and lost roles come before those that raised an error, which may be about the others' death."""
+def _precedence(one: RoleState) -> tuple[int, float]:
+    """Return a sort key: killed and lost roles come before those that raised an error, which may be about those."""
     if one.end is None:
         return 0, one.hung_up_s or one.contact_s or 0.0
     was_killed = one.end.returncode is not None and one.end.returncode < 0

@@ -1,4 +1,4 @@
-"""Processes that a program forks by hand: where they come to the end of the program, they end, and tell nobody."""
+"""Processes that a program forks by hand: at the end of the program they end, and report nothing."""
 
 import contextlib
 import os
@@ -11,9 +11,9 @@ __all__ = ["children_ending_here"]
 
 @contextlib.contextmanager
 def children_ending_here() -> Iterator[None]:
-    """The process that enters the block leaves it; one that was forked within it ends where it would leave.
+    """Let only the process that enters the block leave it: one that was forked within it ends where it would leave.
 
-    Such a child has copies of the role's connections, and would say a second last word on them. Its exit code is
+    Such a child has copies of the role's connections, and would send a second result on them. Its exit code is
     Python's own: 0 where it returns, that of its ``sys.exit``, or 1 with the traceback on stderr.
     """
     entered = os.getpid()

@@ -19,7 +19,7 @@ _PAUSE_S = 0.05
 
 
 def has_mark(pid: int, mark: str) -> bool:
-    """Whether that process runs, and carries ``mark``; a zombie does neither."""
+    """Return whether that process runs, and carries ``mark``; a zombie does neither."""
     try:
         return psutil.Process(pid).environ().get(MARK) == mark
     except (psutil.Error, OSError):  # gone, another user's, or a kernel that tells nothing of it
@@ -27,7 +27,7 @@ def has_mark(pid: int, mark: str) -> bool:
 
 
 def kill_tree(mark: str) -> bool:
-    """SIGKILLs all processes that carry ``mark``, but this one; true once none is left.
+    """SIGKILL all processes that carry ``mark``, but this one; return true once none is left.
 
     They may be forking meanwhile, so it looks again until it finds none.
     """

@@ -7,10 +7,11 @@ and its place along: then all roles are launched anew. Both have a budget, since
 import collections
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sparkcv import errors, logs
+from sparkcv.cluster.observer import RunObserver
 from sparkcv.cluster.state import RoleState
 from sparkcv.errors import ClusterError, MemoryExceededError, RoleFailedError, SparkcvError
 from sparkcv.roles import Role
@@ -19,15 +20,12 @@ __all__ = [
     "Backoff",
     "Budget",
     "GenerationLostError",
-    "OnRestart",
     "Recovery",
     "RestartPolicy",
     "is_final",
     "tell",
     "who_restarts",
 ]
-
-OnRestart = Callable[[str], None]
 
 WINDOW_S = 3600.0
 _FIRST_PAUSE_S = 0.5
@@ -71,7 +69,7 @@ class Budget:
         self._taken_s: collections.deque[float] = collections.deque()
 
     def take(self, now_s: float) -> bool:
-        """Counts one more and returns true, if there is one left."""
+        """Count one more and return true, if there is one left."""
         while self._taken_s and now_s - self._taken_s[0] > WINDOW_S:
             self._taken_s.popleft()
         if len(self._taken_s) >= self.limit:
@@ -81,7 +79,7 @@ class Budget:
 
     @property
     def num_taken(self) -> int:
-        """How many were taken within the hour before the last ``take``."""
+        """Return how many were taken within the hour before the last ``take``."""
         return len(self._taken_s)
 
 
@@ -92,41 +90,41 @@ class Backoff:
         self._pause_s = _FIRST_PAUSE_S
 
     def next_s(self) -> float:
-        """The pause to make now."""
+        """Return the pause to make now."""
         pause_s = self._pause_s
         self._pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         return pause_s
 
     def progress(self) -> None:
-        """Notes that the run made progress since."""
+        """Note that the run made progress since."""
         self._pause_s = _FIRST_PAUSE_S
 
 
 class Recovery:
     """What a run has left of its budgets, over all of its generations, and how its roles are stepping."""
 
-    def __init__(self, policy: RestartPolicy, on_restart: OnRestart | None = None) -> None:
+    def __init__(self, policy: RestartPolicy, observer: RunObserver | None = None) -> None:
         self.policy = policy
         self.optional = Budget(max(policy.max_restarts, 1))
         self._restarts, self._generations = Budget(policy.max_restarts), Budget(policy.max_generations)
-        self._backoff, self._on_restart = Backoff(), on_restart
+        self._backoff, self._observer = Backoff(), observer or RunObserver()
         self._first: SparkcvError | None = None
         self._num_overruns = 0
         self._highest_step = 0
 
     def heard(self, role: Role, status: Mapping[str, Any]) -> None:
-        """Takes a role's status: a step above all before is progress."""
+        """Take a role's status: a step above all before is progress."""
         step = status.get("step")
         if isinstance(step, int) and step > self._highest_step:
             self._highest_step = step
             self._backoff.progress()
 
     def in_place(self, error: SparkcvError, roles: Sequence[Role]) -> float:
-        """Counts a restart of node processes; returns the pause before it, or raises what ends the run."""
+        """Count a restart of node processes; return the pause before it, or raise what ends the run."""
         return self._count(error, self._restarts, f"{', '.join(map(str, roles))} in place")
 
     def generation(self, error: SparkcvError) -> float:
-        """Counts a new launch of all roles; returns the pause before it, or raises what ends the run.
+        """Count a new launch of all roles; return the pause before it, or raise what ends the run.
 
         Containers of the same size that were killed for their memory a second time would be killed a third time.
         """
@@ -145,19 +143,18 @@ class Recovery:
         _log.warning(
             "starting %s in %.1f s, restart %d of %d in an hour", what, pause_s, budget.num_taken, budget.limit
         )
-        if self._on_restart is not None:
-            self._on_restart(str(error).partition("\n")[0])
+        self._observer.on_restart(str(error).partition("\n")[0])
         return pause_s
 
 
 def tell(error: SparkcvError) -> None:
-    """Logs a whole report that does not end the run; line by line, as the log escapes breaks inside of a message."""
+    """Log a whole report that does not end the run; line by line, as the log escapes breaks inside of a message."""
     for line in str(error).split("\n"):
         _log.warning("%s", line)
 
 
 def is_final(failed: Sequence[RoleState]) -> bool:
-    """Whether a restart could only end the same way.
+    """Return whether a restart could only end the same way.
 
     It is so for what a program raised as one of our errors, but those about its cluster, and for what failed before
     the program ran: a module that is missing stays so.
@@ -177,7 +174,7 @@ def _is_final(one: RoleState) -> bool:
 def who_restarts(
     failed: Sequence[RoleState], everybody: Sequence[Role], policy: RestartPolicy, services: Collection[str]
 ) -> list[Role]:
-    """The roles to restart in place for those that failed.
+    """Return the roles to restart in place for those that failed.
 
     With a service (a ps) its state is gone, which all others have part of; they start again from the checkpoint.
     """
@@ -187,7 +184,7 @@ def who_restarts(
 
 
 def _gave_up(budget: Budget, newest: SparkcvError, first: SparkcvError) -> SparkcvError:
-    """The error that ends a run whose budget is used up: the first failure stands last, as it is likeliest the cause.
+    """Return the error that ends a run whose budget is used up, with the first failure last: likeliest the cause.
 
     Without a budget it is the failure itself.
     """

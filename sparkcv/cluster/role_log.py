@@ -13,7 +13,7 @@ from sparkcv import storage
 from sparkcv.channel import messages
 from sparkcv.errors import SparkcvError
 
-__all__ = ["LogKeeper", "RoleLog", "bounded_lines", "fitting"]
+__all__ = ["LogUploader", "RoleLog", "bounded_lines", "fitting"]
 
 TAIL_LINES = 40
 _MAX_LIVE_LINES = 300  # between two beats; what is more is counted, not sent
@@ -24,15 +24,15 @@ _POLL_S = 0.2
 
 MAX_KEPT_BYTES = 64 * 2**20  # of one role's log in storage
 _MAX_PENDING_BYTES = 2**20
-_KEEP_EVERY_S = 2.0
+_UPLOAD_EVERY_S = 2.0
 
 
 class RoleLog:
     """Reads a pipe to its end in a thread of its own; start it once, ``close()`` it once the process is gone."""
 
-    def __init__(self, fd: int, keeper: "LogKeeper | None" = None):
-        """Takes over ``fd``, the reading end of the process's stdout and stderr."""
-        self._fd, self._keeper = fd, keeper
+    def __init__(self, fd: int, uploader: "LogUploader | None" = None):
+        """Take over ``fd``, the reading end of the process's stdout and stderr."""
+        self._fd, self._uploader = fd, uploader
         self._lock = threading.Lock()
         self._live: collections.deque[bytes] = collections.deque(maxlen=_MAX_LIVE_LINES)
         self._tail: collections.deque[bytes] = collections.deque(maxlen=TAIL_LINES)
@@ -43,7 +43,7 @@ class RoleLog:
         self._thread.start()
 
     def take_live(self) -> tuple[list[str], int]:
-        """The lines since the last call, newest kept if they were too many for one message, and how many were not."""
+        """Return the lines since the last call, the newest of too many for one message, and how many are left out."""
         with self._lock:
             lines, dropped = list(self._live), self._num_dropped
             self._live.clear()
@@ -52,12 +52,12 @@ class RoleLog:
         return kept, dropped + len(lines) - len(kept)
 
     def tail(self) -> list[str]:
-        """The last lines, at most ``TAIL_LINES``, fewer if they are long."""
+        """Return the last lines, at most ``TAIL_LINES``, fewer if they are long."""
         with self._lock:
             return bounded_lines(list(self._tail))
 
     def close(self, timeout_s: float) -> None:
-        """Reads what is left and ends; a grandchild that holds the pipe open is waited for ``timeout_s`` only."""
+        """Read what is left and end; a grandchild that holds the pipe open is waited for ``timeout_s`` only."""
         self._thread.join(timeout_s)
         self._closing.set()
         self._thread.join(10 * _POLL_S)
@@ -72,8 +72,8 @@ class RoleLog:
                 if not data:
                     break
                 self._add(data)
-                if self._keeper is not None:
-                    self._keeper.add(data)
+                if self._uploader is not None:
+                    self._uploader.add(data)
         if self._rest:
             self._append([self._rest])
         os.close(self._fd)
@@ -94,12 +94,12 @@ class RoleLog:
 
 
 def bounded_lines(lines: Sequence[bytes]) -> list[str]:
-    """The last of ``lines`` as text that fits one message; long lines are cut, rewritten ones show their end."""
+    """Return the last of ``lines`` as text that fits one message; long ones are cut, rewritten ones show their end."""
     return fitting(map(_as_seen, reversed(lines)))
 
 
 def fitting(newest_first: Iterable[str]) -> list[str]:
-    """The newest lines that fit one message, in the order in which they came."""
+    """Return the newest lines that fit one message, in the order in which they came."""
     kept: list[str] = []
     room = messages.MAX_LINES_BYTES - 16
     for text in newest_first:
@@ -116,7 +116,7 @@ def _as_seen(line: bytes) -> str:
     return text if len(text) <= _MAX_LINE_CHARS else text[:_MAX_LINE_CHARS] + " [cut]"
 
 
-class LogKeeper:
+class LogUploader:
     """Appends a role's log to a storage URL from its own thread: slow storage never slows the program down.
 
     At most ``max_bytes`` are kept, then only the end. What is appended ends with a whole line, for those who read it
@@ -131,11 +131,11 @@ class LogKeeper:
         self._is_closing = False
         self._untold = ""
         self._is_failing = False
-        self._thread = threading.Thread(target=self._run, name="sparkcv-logkeeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="sparkcv-logupload", daemon=True)
         self._thread.start()
 
     def add(self, data: bytes) -> None:
-        """Takes ``data`` if there is room for it, and counts it as lost if there is none; never blocks."""
+        """Take ``data`` if there is room for it, and count it as lost if there is none; never blocks."""
         with self._condition:
             taken = min(len(data), self._room, max(0, _MAX_PENDING_BYTES - len(self._pending)))
             self._pending += data[:taken]
@@ -143,13 +143,13 @@ class LogKeeper:
             self._num_lost += len(data) - taken
 
     def take_error(self) -> str:
-        """The sentence why the log cannot be kept now, once; "" if it is kept, or that was told."""
+        """Return why the log cannot be kept now, once; "" if it is kept, or that was returned before."""
         with self._condition:
             told, self._untold = self._untold, ""
             return told
 
     def close(self, tail: Sequence[str], timeout_s: float) -> None:
-        """Writes what is left, and ``tail`` if something was lost before it; gives up after ``timeout_s``."""
+        """Write what is left, and ``tail`` if something was lost before it; give up after ``timeout_s``."""
         with self._condition:
             if self._num_lost:
                 end = "\n".join(tail)
@@ -163,7 +163,7 @@ class LogKeeper:
         while not is_last:
             with self._condition:
                 if not self._is_closing:
-                    self._condition.wait(_KEEP_EVERY_S)
+                    self._condition.wait(_UPLOAD_EVERY_S)
                 is_last = self._is_closing
                 data = self._take(to_the_end=is_last)
             if data:

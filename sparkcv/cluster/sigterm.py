@@ -19,7 +19,7 @@ class Sigterm:
     has_come: bool = False
 
     def wait(self, timeout_s: float) -> bool:
-        """Returns true once one has come, false after ``timeout_s`` without."""
+        """Return true once one has come, false after ``timeout_s`` without."""
         deadline_s = time.monotonic() + timeout_s
         while not self.has_come and time.monotonic() < deadline_s:
             time.sleep(_POLL_S)
@@ -28,7 +28,7 @@ class Sigterm:
 
 @contextlib.contextmanager
 def sigterm_noted() -> Iterator[Sigterm]:
-    """Notes every SIGTERM; none, outside of the main thread, where Python has no signals."""
+    """Note every SIGTERM within the block; none outside of the main thread, where Python has no signals."""
     noted = Sigterm()
     if threading.current_thread() is not threading.main_thread():
         yield noted

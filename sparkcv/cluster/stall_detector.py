@@ -1,4 +1,4 @@
-"""Whether the roles get on: who has stopped taking steps, and who takes them far slower than the others.
+"""Which roles have stopped taking steps, and which take them far slower than the others.
 
 It only reckons with what it is told, at times that it is told: no threads, no clock, no waiting.
 """
@@ -38,13 +38,13 @@ class _Record:
     stopped_s: float | None = None
     slow_s: float | None = None
     straggler: Straggler | None = None
-    is_resuming: bool = False  # the next step ends a pause that says nothing of its pace
+    is_resuming: bool = False  # the next step ends a pause that says nothing of its rate
     gaps_s: collections.deque[float] = dataclasses.field(default_factory=lambda: collections.deque(maxlen=_HISTORY))
     steps_s: collections.deque[float] = dataclasses.field(default_factory=lambda: collections.deque(maxlen=_HISTORY))
     samples: collections.deque[tuple[float, int]] = dataclasses.field(default_factory=collections.deque)
 
     def take(self, step: int, now_s: float) -> None:
-        """Notes a step that is not the last one."""
+        """Note a step that is not the last one."""
         if self.step is not None and step < self.step:  # begun anew
             self.samples.clear()
         elif self.step is not None and self.since_s is not None and not self.is_resuming:
@@ -59,7 +59,7 @@ class _Record:
             self.stopped_s = now_s
 
     def rate(self, now_s: float, window_s: float) -> float | None:
-        """Steps a second within ``window_s``; None if there is no telling, such as after a pause with a reason."""
+        """Return the steps a second within ``window_s``; None if unknown, such as after an excused pause."""
         if len(self.samples) < 2 or self.is_resuming:
             return None
         while len(self.samples) > 2 and self.samples[1][0] <= now_s - window_s:
@@ -71,12 +71,12 @@ class _Record:
 
 
 class StallDetector:
-    """The pace of all roles of a run. Those that were never watched, nor took a step, can only be found stopped.
+    """The steps of all roles of a run. Those that were never watched, nor took a step, can only be found stopped.
 
     A role is stalled if it took no new step for the longer of ``floor_s`` and ``factor`` times the median time between
-    two words of new steps from it; before the second such word for ``first_step_s``, as building a graph, filling the
-    queues and waiting for the chief take what they take, and no longer than some times what that took an earlier life.
-    What it says of itself excuses it: that it saves, or that it waits for storage. With ``in_lockstep`` (synchronous
+    its reports of new steps. Before its second such report it is given ``first_step_s``, as it may build a graph, fill
+    queues and wait for the chief, but no more than some times what that took an earlier process of the role. What it
+    says of itself excuses it: that it saves, or that it waits for storage. With ``in_lockstep`` (synchronous
     replicas), and before the first steps, what excuses one excuses all, as all wait for it.
     """
 
@@ -90,13 +90,13 @@ class StallDetector:
         self._recovered: list[Straggler] = []
 
     def watch(self, role: Role, now_s: float) -> None:
-        """From now on (or since it was said first) the role runs, and steps are expected of it."""
+        """Expect steps of the role from now on, or since this was called first."""
         record = self._records[role]
         if record.since_s is None:
             record.began_s = record.since_s = now_s
 
     def note(self, role: Role, step: int, now_s: float) -> None:
-        """The role says that it stands at ``step``; the same one again is no progress, a lower one a new start."""
+        """Note that the role is at ``step``; the same one again is no progress, a lower one a new start."""
         record = self._records[role]
         if step != record.step:
             record.take(step, now_s)
@@ -104,7 +104,7 @@ class StallDetector:
                 self._starts_s[role] = max(self._starts_s.get(role, 0.0), now_s - record.began_s)
 
     def hear(self, role: Role, status: Mapping[str, Any], now_s: float) -> None:
-        """Takes what a program reported: ``own_steps`` (of that role), else ``step``; and ``saving``, if true."""
+        """Take what a program reported: ``own_steps`` (of that role), else ``step``; and ``saving``, if true."""
         step = status.get("own_steps", status.get("step"))
         if isinstance(step, int):
             self.note(role, step, now_s)
@@ -112,18 +112,18 @@ class StallDetector:
             self.excuse(role, now_s, SAVING_S)
 
     def hear_lines(self, role: Role, lines: Sequence[str], now_s: float) -> None:
-        """Takes a role's log lines: one that waits for storage is not stalled, and says so again and again."""
+        """Take a role's log lines: one that waits for storage is not stalled, and says so again and again."""
         if any(_STORAGE_WAIT.search(line) for line in lines):
             self.excuse(role, now_s, _STORAGE_WAIT_S)
 
     def excuse(self, role: Role, now_s: float, for_s: float) -> None:
-        """For ``for_s``, or until its next step, nothing is held against the role for taking none."""
+        """Count the role as not stalled for ``for_s``; its next step ends that."""
         record = self._records[role]
         record.excused_until_s = max(record.excused_until_s, now_s + for_s)
         record.is_resuming = True
 
     def note_state(self, role: Role, state: str, now_s: float) -> None:
-        """What the system says of the role's process, in psutil's words; "" for nothing."""
+        """Note what the system says of the role's process, in psutil's words; "" for nothing."""
         record = self._records[role]
         if state not in STOPPED_STATES:
             record.stopped_s = None
@@ -131,11 +131,11 @@ class StallDetector:
             record.stopped_s = now_s
 
     def forget(self, role: Role) -> None:
-        """The role has ended or begins anew: nothing of what was known counts, but how long its start took."""
+        """Forget all of a role that ended or begins anew, but how long its start took."""
         self._records.pop(role, None)
 
     def stalled(self, now_s: float) -> list[Role]:
-        """The roles that do not get on by themselves, in their order.
+        """Return the roles that will not go on by themselves, in their order.
 
         Where a process is stopped, it is the cause, and the others wait for it: a worker for its ps, the others for a
         worker in lockstep. So nobody else is named then, and it once it was stopped for ``floor_s``.
@@ -146,18 +146,18 @@ class StallDetector:
         return sorted(role for role in self._records if self._is_stalled(role, now_s))
 
     def has_stepped(self, role: Role) -> bool:
-        """Whether the role took a step since it began, or began anew."""
+        """Return whether the role took a step since it began, or began anew."""
         return bool(self._records[role].steps_s)
 
     def silence(self, role: Role, now_s: float) -> Silence:
-        """How long the role took no step, or, if it is, how long its process has been stopped."""
+        """Return for how long the role took no step or, if its process is stopped, for how long that has been so."""
         record = self._records[role]
         since_s = record.since_s if record.stopped_s is None else record.stopped_s
         median_s = statistics.median(record.steps_s) if record.steps_s else None
         return Silence(now_s - (now_s if since_s is None else since_s), median_s, record.stopped_s is not None)
 
     def stragglers(self, now_s: float) -> list[Straggler]:
-        """The roles that have turned out slow since the last call; each once until it recovers.
+        """Return the roles that have turned out slow since the last call; each once until it recovers.
 
         Slow is less than ``SLOW_SHARE`` of the median rate of the others of its job, for 30 s with a floor of 40 s.
         """
@@ -169,18 +169,18 @@ class StallDetector:
             others = [other for peer, other in rates.items() if peer.job == role.job and peer != role]
             if not any(peer.job == role.job and peer != role for peer in self._records):
                 self._records[role].slow_s = self._records[role].straggler = None
-            elif others and self._judge(role, rate, statistics.median(others), now_s):
+            elif others and self._turned_slow(role, rate, statistics.median(others), now_s):
                 found.append(Straggler(role, rate, statistics.median(others)))
         return found
 
     def recovered(self) -> list[Straggler]:
-        """Those that were told as stragglers and are none any more, since the last call; with their rates now."""
+        """Return the former stragglers that recovered since the last call, with their rates now."""
         recovered, self._recovered = self._recovered, []
         return recovered
 
     @property
     def slow(self) -> list[Straggler]:
-        """All that are slow as of the last call of ``stragglers``, with their rates then."""
+        """Return all that are slow as of the last call of ``stragglers``, with their rates then."""
         known = [record.straggler for _, record in sorted(self._records.items())]
         return [one for one in known if one is not None]
 
@@ -189,17 +189,17 @@ class StallDetector:
         if record.since_s is None:
             return False
         if record.gaps_s:
-            patience_s = max(self._floor_s, self._factor * statistics.median(record.gaps_s))
+            limit_s = max(self._floor_s, self._factor * statistics.median(record.gaps_s))
         elif role in self._starts_s:
-            patience_s = min(self._first_step_s, _AGAIN_FACTOR * (self._starts_s[role] + self._floor_s))
+            limit_s = min(self._first_step_s, _AGAIN_FACTOR * (self._starts_s[role] + self._floor_s))
         else:
-            patience_s = self._first_step_s
+            limit_s = self._first_step_s
         excuses = self._records.values() if self._in_lockstep or not record.gaps_s else (record,)
         excused_s = max(one.excused_until_s for one in excuses)
-        return now_s - max(record.since_s, excused_s) >= patience_s
+        return now_s - max(record.since_s, excused_s) >= limit_s
 
-    def _judge(self, role: Role, rate: float, others: float, now_s: float) -> bool:
-        """Whether the role has just turned out slow."""
+    def _turned_slow(self, role: Role, rate: float, others: float, now_s: float) -> bool:
+        """Note the role's rate beside the others'; return whether it has just turned out slow."""
         record = self._records[role]
         was_slow = record.straggler is not None
         if rate < SLOW_SHARE * others:

@@ -11,10 +11,10 @@ from sparkcv.channel.messages import Beat, End, Hello, Message, Reply
 from sparkcv.roles import Role
 from sparkcv.tokens.store import with_newest
 
-__all__ = ["News", "RoleState", "RunState"]
+__all__ = ["RoleState", "RoleUpdate", "RunState"]
 
 _TAIL_LINES = 40
-_MAX_NEWS_LINES = 2000  # a role, between two looks of the supervisor
+_MAX_UPDATE_LINES = 2000  # a role, between two looks of the supervisor
 
 
 @dataclasses.dataclass
@@ -54,7 +54,7 @@ class RoleState:
 
 
 @dataclasses.dataclass
-class News:
+class RoleUpdate:
     """What a role said since the supervisor looked last: its newest status, if new, and its log lines."""
 
     role: Role
@@ -69,26 +69,26 @@ class RunState:
     def __init__(
         self, roles: Sequence[Role], generation: int, tokens: Callable[[], tuple[int, bytes]] = lambda: (0, b"")
     ):
-        """``tokens`` gives number and bytes of the newest file of delegation tokens, which every agent gets."""
+        """Begin empty; ``tokens`` gives number and bytes of the newest file of delegation tokens, for every agent."""
         self._generation, self._tokens = generation, tokens
         self._changed = threading.Condition()
         self._seen = {role: RoleState(role) for role in roles}
         self._by_name = {str(role): role for role in roles}
         self._by_peer: dict[int, Role] = {}
         self._tails = {role: collections.deque[str](maxlen=_TAIL_LINES) for role in roles}
-        self._news: dict[Role, News] = {}
+        self._updates: dict[Role, RoleUpdate] = {}
         self._orders: dict[Role, Reply] = {}
         self._numbers = dict.fromkeys(roles, 0)  # of each agent's newest beat
 
     def received(self, peer: int, message: Message) -> Reply:
-        """Notes a message and says what its sender shall do; the ``on_message`` of the channel's server."""
+        """Note a message and return what its sender is to do; the ``on_message`` of the channel's server."""
         with self._changed:
             reply = self._join(peer, message) if isinstance(message, Hello) else self._note(peer, message)
             self._changed.notify_all()
         return with_newest(reply, message, self._tokens())
 
     def closed(self, peer: int) -> None:
-        """Notes that a connection has ended; the ``on_close`` of the channel's server."""
+        """Note that a connection has ended; the ``on_close`` of the channel's server."""
         with self._changed:
             role = self._by_peer.pop(peer, None)
             if role is not None and self._seen[role].peer == peer:
@@ -97,14 +97,14 @@ class RunState:
             self._changed.notify_all()
 
     def order_stop(self, roles: Iterable[Role], grace_s: float, reason: str) -> None:
-        """Answers these roles' next beats with the order to stop within ``grace_s``; the first such order stays."""
+        """Answer these roles' next beats with the order to stop within ``grace_s``; the first such order stays."""
         with self._changed:
             for role in roles:
                 if not self._is_stopping(role):
                     self._orders[role] = Reply("stop", grace_s, reason)
 
     def order_restart(self, roles: Iterable[Role], reason: str) -> None:
-        """Lets the agents of these roles start their node processes anew, at their next beats."""
+        """Make the agents of these roles start their node processes anew, at their next beats."""
         with self._changed:
             for role in roles:
                 before = self._seen[role]
@@ -116,31 +116,30 @@ class RunState:
                 )
 
     def order_stacks(self, roles: Iterable[Role]) -> None:
-        """Lets the node processes of these roles write their threads' stacks to their logs."""
+        """Make the node processes of these roles write their threads' stacks to their logs."""
         with self._changed:
             for role in roles:
                 if not self._is_stopping(role):
                     self._orders[role] = Reply("stacks", attempt=self._seen[role].attempt)
 
     def is_stopping(self, role: Role) -> bool:
-        """Whether the role has been ordered to stop."""
+        """Return whether the role has been ordered to stop."""
         with self._changed:
             return self._is_stopping(role)
 
     def look(self) -> list[RoleState]:
-        """A copy of what is known of each role, in the roles' order."""
+        """Return a copy of what is known of each role, in the roles' order."""
         with self._changed:
             return [dataclasses.replace(seen, tail=tuple(self._tails[role])) for role, seen in self._seen.items()]
 
-    def take_news(self) -> list[News]:
-        """What came since the last call."""
+    def take_updates(self) -> list[RoleUpdate]:
+        """Return what came since the last call."""
         with self._changed:
-            news = list(self._news.values())
-            self._news = {}
-            return news
+            updates, self._updates = list(self._updates.values()), {}
+            return updates
 
     def wait(self, timeout_s: float) -> None:
-        """Returns when something has changed, or after ``timeout_s``."""
+        """Wait until something has changed, for ``timeout_s`` at most."""
         with self._changed:
             self._changed.wait(timeout_s)
 
@@ -171,7 +170,7 @@ class RunState:
         if isinstance(message, Beat):
             self._note_beat(seen, message)
         elif isinstance(message, End) and message.attempt == seen.attempt and seen.end is None:
-            # Told again after a lost answer it is no news, and of a process that was replaced neither.
+            # It may be sent again after a lost answer, and come of a process that was replaced.
             seen.end, seen.end_s = message, time.monotonic()
             seen.is_running = seen.is_running or message.was_running  # a short life may end between two beats
             seen.peak_rss_bytes = max(seen.peak_rss_bytes, message.peak_rss_bytes)
@@ -182,7 +181,7 @@ class RunState:
             return
         self._numbers[seen.role] = max(beat.number, self._numbers[seen.role])
         seen.told_to_end = seen.told_to_end or beat.told_to_end
-        news = self._news.setdefault(seen.role, News(seen.role))
+        update = self._updates.setdefault(seen.role, RoleUpdate(seen.role))
         if beat.attempt == seen.attempt:
             seen.is_running = seen.is_running or beat.state == "running"
             seen.pid = beat.pid or seen.pid
@@ -190,7 +189,7 @@ class RunState:
             seen.rss_bytes = beat.rss_bytes
             seen.peak_rss_bytes = max(seen.peak_rss_bytes, beat.rss_bytes)
             self._tails[seen.role].extend(beat.lines)
-            news.status = beat.status if beat.status is not None else news.status
-        room = max(0, _MAX_NEWS_LINES - len(news.lines))
-        news.lines += beat.lines[:room]
-        news.num_dropped += beat.num_dropped + len(beat.lines[room:])
+            update.status = beat.status if beat.status is not None else update.status
+        room = max(0, _MAX_UPDATE_LINES - len(update.lines))
+        update.lines += beat.lines[:room]
+        update.num_dropped += beat.num_dropped + len(beat.lines[room:])

@@ -1,7 +1,8 @@
-"""Runs a user's function as the nodes of a TensorFlow cluster on Spark's executors, and feeds it rows.
+"""Run a user's function as the nodes of a TensorFlow cluster on Spark's executors, and feed it rows.
 
 Names, parameters and defaults are those of TensorFlowOnSpark 2.2.5. What differs is how it ends: a node that dies is
-noticed, named, and started again or told with its reason, and ``shutdown`` returns only for a cluster that ended well.
+noticed, named, and started again or reported with its reason, and ``shutdown`` returns only for a cluster that ended
+well.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sparkcv import logs
 from sparkcv.channel.control import new_secret
 from sparkcv.compat.closure import Call, check_call, dump
+from sparkcv.compat.cluster_jobs import first_trainer, is_in_lockstep, jobs_of, template
 from sparkcv.compat.cluster_run import ClusterRun, order_of, policy_of, set_up_log
 from sparkcv.errors import RoleFailedError, UsageError
 from sparkcv.feeding.coordinator import Coordinator
@@ -33,9 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["InputMode", "TFCluster", "run"]
 
-_EPOCHS_UNLESS_SAID = 10  # stock's "arbitrarily large" number
-_VERDICT_S, _POLL_S = 15.0, 0.1
-_TRAINERS = ("worker", "chief", "master")  # TensorBoard is beside the first of these
+_DEFAULT_EPOCHS = 10  # stock's "arbitrarily large" number
+_FAILURE_S, _POLL_S = 15.0, 0.1
 _log = logs.get(__name__)
 
 
@@ -60,7 +61,7 @@ class TFCluster:
     def __init__(
         self, sc: "SparkContext", run: ClusterRun, secret: bytes, meta: dict[str, Any], input_mode: int, queues: Any
     ):
-        """Takes a run whose nodes have started."""
+        """Take a run whose nodes have started."""
         self.sc, self._run, self._secret = sc, run, secret
         self.meta = self.cluster_meta = meta
         self.cluster_id, self.num_executors = meta["id"], meta["num_executors"]
@@ -80,7 +81,7 @@ class TFCluster:
         feed_timeout: float = 600,
         qname: str = "input",
     ) -> None:
-        """Feeds the workers all rows, ``num_epochs`` times (0 is 10), and returns once they have taken them.
+        """Feed the workers all rows, ``num_epochs`` times (0 is 10), and return once they have taken them.
 
         It ends early where every worker has called ``terminate()``. ``feed_timeout`` is how many seconds a worker may
         take no row, after which the run is ended. A DStream is fed from now on, as its rows come, until
@@ -99,17 +100,17 @@ class TFCluster:
         if isinstance(dataRDD, DStream):
             dataRDD.foreachRDD(lambda rdd: rdd.foreachPartition(functools.partial(_feed_all, plan)))
             return
-        epochs = [dataRDD] * (num_epochs or _EPOCHS_UNLESS_SAID)
-        with self._truthfully():
+        epochs = [dataRDD] * (num_epochs or _DEFAULT_EPOCHS)
+        with self._own_failure():
             self.sc.union(epochs).foreachPartition(functools.partial(_feed_all, plan))
 
     def inference(self, dataRDD: "RDD[Any]", feed_timeout: float = 600, qname: str = "input") -> "RDD[Any]":
-        """An RDD with the workers' result for each row, in the rows' order; it is computed when Spark needs it."""
+        """Return an RDD with the workers' result for each row, in the rows' order, computed when Spark needs it."""
         plan = self._plan("inference", qname, feed_timeout, wants_results=True)
         return dataRDD.mapPartitions(functools.partial(feed, plan))
 
     def shutdown(self, ssc: "StreamingContext | None" = None, grace_secs: float = 0, timeout: float = 259200) -> None:
-        """Ends the feeding, waits for the workers to return, then stops ps and evaluator.
+        """End the feeding, wait for the workers to return, then stop ps and evaluator.
 
         ``grace_secs`` is taken and not needed: what a worker still has to do is waited for, up to ``timeout`` seconds
         (-1: for ever). With a streaming context it first waits for that, and stops it once all workers have enough.
@@ -120,31 +121,31 @@ class TFCluster:
         """
         if ssc is not None:
             self._wait_for_stream(ssc)
-        if self._run.desk is not None:
-            self._run.desk.end()
+        if self._run.coordinator is not None:
+            self._run.coordinator.end()
         self._run.wait(timeout)
 
     def abort(self, reason: str) -> None:
-        """Ends every node at once, without waiting for what it does."""
+        """End every node at once, without waiting for its work."""
         self._run.abort(reason)
 
     def tensorboard_url(self) -> str | None:
-        """Where TensorBoard listens; None if the cluster has none."""
+        """Return the URL of TensorBoard; None if the cluster has none."""
         found = (node for node in self.cluster_info if node["tb_port"])
         return next((f"http://{node['host']}:{node['tb_port']}" for node in found), None)
 
     def _plan(self, what: str, qname: str, feed_timeout: float, *, wants_results: bool) -> FeedPlan:
-        if self.input_mode != InputMode.SPARK or self._run.desk is None:
+        if self.input_mode != InputMode.SPARK or self._run.coordinator is None:
             raise UsageError(f"TFCluster.{what}() needs input_mode=InputMode.SPARK")
         if qname not in self.queues:
             raise UsageError(f"the cluster has no queue {qname!r}, only {', '.join(self.queues)}")
         self._run.raise_failure()
-        address = (self.meta["server_addr"][0], self._run.desk.port)
+        address = (self.meta["server_addr"][0], self._run.coordinator.port)
         return FeedPlan(address, self._secret, qname, feed_timeout, wants_results)
 
     @contextlib.contextmanager
-    def _truthfully(self) -> Iterator[None]:
-        """Raises what the run failed with in the place of what Spark makes of it, or the sentence in Spark's pages."""
+    def _own_failure(self) -> Iterator[None]:
+        """Raise the run's own failure instead of Spark's error, or else the sentence that Spark's error quotes."""
         tag = f"sparkcv-{secrets.token_hex(8)}"
         self.sc.addJobTag(tag)
         try:
@@ -153,20 +154,20 @@ class TFCluster:
                 yield
         except Exception as err:
             text = str(getattr(err, "java_exception", "")) + str(err)
-            told = own_error(text)
-            is_of_run = isinstance(told, RoleFailedError) or "ChannelError" in text
-            failure = self._run.failure_within(_VERDICT_S if is_of_run else _POLL_S)
+            ours = own_error(text)
+            is_of_run = isinstance(ours, RoleFailedError) or "ChannelError" in text
+            failure = self._run.failure_within(_FAILURE_S if is_of_run else _POLL_S)
             if failure is not None:
                 raise failure from None
-            if told is not None:
-                raise told from err
+            if ours is not None:
+                raise ours from err
             raise
         finally:
             self.sc.removeJobTag(tag)
 
     def _wait_for_stream(self, ssc: "StreamingContext") -> None:
         while not ssc.awaitTerminationOrTimeout(1):
-            has_enough = self._run.desk is not None and self._run.desk.has_enough()
+            has_enough = self._run.coordinator is not None and self._run.coordinator.has_enough()
             if has_enough or self._run.is_over():
                 ssc.stop(stopSparkContext=False, stopGraceFully=has_enough)
                 return
@@ -188,7 +189,7 @@ def run(
     eval_node: bool = False,
     release_port: bool = True,
 ) -> TFCluster:
-    """Starts ``map_fun(tf_args, ctx)`` on ``num_executors`` nodes and returns once it runs on all of them.
+    """Start ``map_fun(tf_args, ctx)`` on ``num_executors`` nodes and return once it runs on all of them.
 
     Of the nodes ``num_ps`` are ps (with ``driver_ps_nodes`` on the driver's host), one is the chief, named
     ``master_node``, if that is given, one the evaluator with ``eval_node``, and the rest are workers. Executors have
@@ -200,7 +201,7 @@ def run(
         RoleFailedError: a node failed, with its report.
     """
     check_call(map_fun)
-    jobs = _jobs(num_executors, num_ps, master_node, eval_node)
+    jobs = jobs_of(num_executors, num_ps, master_node, eval_node)
     is_fed = input_mode == InputMode.SPARK
     if is_fed and driver_ps_nodes:
         raise UsageError("driver_ps_nodes needs input_mode=InputMode.TENSORFLOW")
@@ -212,70 +213,36 @@ def run(
     roles = [Role(job, index) for job, count in jobs for index in range(count)]
     launcher = _launcher(sc, roles, num_ps, is_fed=is_fed, driver_ps_nodes=driver_ps_nodes)
     bind, host = launcher.bind_host()
-    policy = policy_of(sc, together=_is_in_lockstep(jobs), has_generations=not is_fed)
-    desk = Coordinator(bind, secret, [str(role) for role in roles if role.job != "ps"]) if is_fed else None
+    policy = policy_of(sc, together=is_in_lockstep(jobs), has_generations=not is_fed)
+    coordinator = Coordinator(bind, secret, [str(role) for role in roles if role.job != "ps"]) if is_fed else None
     order = order_of(
         jobs,
         sc,
         queues=list(queues),
         release_port=release_port,
-        tensorboard=_first_trainer(roles) if tensorboard else -1,
+        tensorboard=first_trainer(roles) if tensorboard else -1,
         log_dir=log_dir or "",
-        desk=[host, desk.port] if desk else [],
+        coordinator=[host, coordinator.port] if coordinator else [],
     )
     cluster_run = ClusterRun(
-        launcher, roles, order, payload, policy=policy, start_timeout_s=reservation_timeout, desk=desk
+        launcher, roles, order, payload, policy=policy, start_timeout_s=reservation_timeout, coordinator=coordinator
     )
     cluster_run.wait_until_started()
-    template = _template(jobs)
+    executor_ids = template(jobs)
     meta = {
         "id": random.getrandbits(64),
-        "cluster_template": template,
+        "cluster_template": executor_ids,
         "num_executors": num_executors,
         "default_fs": default_fs(sc),
         "working_dir": os.getcwd(),
-        "server_addr": (host, desk.port if desk else 0),
+        "server_addr": (host, coordinator.port if coordinator else 0),
         "release_port": release_port,
     }
     cluster = TFCluster(sc, cluster_run, secret, meta, input_mode, queues)
-    _log.info("all %d nodes run: %s", num_executors, template)
+    _log.info("all %d nodes run: %s", num_executors, executor_ids)
     if url := cluster.tensorboard_url():
         _log.info("TensorBoard: %s", url)
     return cluster
-
-
-def _jobs(num_executors: int, num_ps: int, master_node: str | None, eval_node: bool) -> list[tuple[str, int]]:
-    """[job, number of its nodes] in stock's order of executor_ids; raises UsageError if the numbers do not fit."""
-    special = [("ps", num_ps), (master_node or "chief", int(bool(master_node))), ("evaluator", int(eval_node))]
-    num_workers = num_executors - sum(count for _, count in special)
-    if num_ps < 0 or num_workers < 0:
-        wanted = " + ".join(f"{count} {job}" for job, count in special if count)
-        raise UsageError(f"num_executors={num_executors} nodes cannot be {wanted}")
-    if not num_workers and not master_node:
-        raise UsageError(f"num_executors={num_executors} with num_ps={num_ps} leaves no node for a worker or a chief")
-    if master_node in ("ps", "evaluator", "worker"):
-        raise UsageError(f"master_node is what the chief is called, such as 'chief', not {master_node!r}")
-    return [(job, count) for job, count in [*special, ("worker", num_workers)] if count]
-
-
-def _template(jobs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
-    template, first = {}, 0
-    for job, count in jobs:
-        template[job] = list(range(first, first + count))
-        first += count
-    return template
-
-
-def _first_trainer(roles: Sequence[Role]) -> int:
-    """The executor_id that TensorBoard is started beside: worker:0's, else the chief's."""
-    found = [at for job in _TRAINERS for at, role in enumerate(roles) if role.job == job]
-    return found[0] if found else next(at for at, role in enumerate(roles) if role.job not in ("ps", "evaluator"))
-
-
-def _is_in_lockstep(jobs: Sequence[tuple[str, int]]) -> bool:
-    """Whether one node's death ends what the others do: a chief and workers without a ps reduce together."""
-    counts = dict(jobs)
-    return not counts.get("ps") and len(set(counts) - {"worker", "evaluator"}) == 1 and counts.get("worker", 0) > 0
 
 
 def _launcher(

@@ -25,7 +25,7 @@ _log = logs.get(__name__)
 
 
 def hdfs_path(ctx: Any, path: str) -> str:
-    """``path`` with a scheme: one that has none is on ``ctx.defaultFS``, a relative one in the user's folder there."""
+    """Return ``path`` with a scheme: without one it is on ``ctx.defaultFS``, if relative in the user's folder there."""
     if path.startswith(tuple(f"{scheme}://" for scheme in _SCHEMES)):
         return path
     default_fs = str(ctx.defaultFS)
@@ -40,7 +40,7 @@ def hdfs_path(ctx: Any, path: str) -> str:
 
 
 def release_port(ctx: Any) -> None:
-    """Gives the node's port up, for the program's own server; the agent keeps it from all other processes."""
+    """Release the node's port for the program's own server; the agent keeps it from all other processes."""
     if ctx.tmp_socket is None:
         _log.warning("release_port() was called, but this node's port is held no more")
         return
@@ -63,21 +63,21 @@ class DataFeed:
         qname_out: str = "output",
         input_mapping: Mapping[str, str] | None = None,
     ):
-        """Raises UsageError where nothing is fed."""
+        """Raise UsageError where nothing is fed."""
         self.mgr, self.train_mode, self.qname_in, self.qname_out = mgr, train_mode, qname_in, qname_out
         self.done_feeding = False
         self.input_tensors = (
             None if input_mapping is None else [input_mapping[column] for column in sorted(input_mapping)]
         )
-        self.queue_in = mgr.intake.queue(qname_in)
+        self.queue_in = mgr.receiver.queue(qname_in)
 
     def next_batch(self, batch_size: int) -> Any:
-        """Up to ``batch_size`` rows as a list, or as a dict of lists by tensor; waits for them.
+        """Wait for up to ``batch_size`` rows; return a list, or a dict of lists by tensor.
 
-        It is shorter at the end of the feeding and, if not in train mode, at the end of a partition. Raises DataError
+        It is shorter at the end of the feeding and, if not in train mode, at the end of a partition. Raise DataError
         for a row that has not as many columns as there are tensors.
         """
-        intake = self.mgr.intake
+        receiver = self.mgr.receiver
         rows: list[Any] = []
         while len(rows) < batch_size and not self.done_feeding:
             taken = self.queue_in.take(batch_size - len(rows))
@@ -86,26 +86,26 @@ class DataFeed:
             elif isinstance(taken, Taken):
                 rows += taken.rows
                 if self.train_mode:
-                    intake.refuse_results(taken)
+                    receiver.refuse_results(taken)
                 else:
-                    intake.owe(taken)
+                    receiver.owe(taken)
             elif taken is END_OF_PARTITION and not self.train_mode and rows:
                 break
         return rows if self.input_tensors is None else self._by_tensor(rows)
 
     def should_stop(self) -> bool:
-        """Whether the feeding is over: all was taken, or ``terminate`` was called."""
+        """Return whether the feeding is over: all was taken, or ``terminate`` was called."""
         return self.done_feeding
 
     def batch_results(self, results: Sequence[Any]) -> None:
-        """Gives one result for each row of the batches before, in their order.
+        """Send one result for each row of the batches before, in their order.
 
-        Raises DataError for more results than rows, or for one of a type that cannot be sent.
+        Raise DataError for more results than rows, or for one of a type that cannot be sent.
         """
-        self.mgr.intake.give(results)
+        self.mgr.receiver.give(results)
 
     def terminate(self) -> None:
-        """Ends the feeding of this node at once; what waits is dropped, and Spark's tasks bring no more."""
+        """End the feeding of this node at once; drop the rows that wait, and have Spark's tasks bring no more."""
         self.done_feeding = True
         self.mgr.terminate()
 
@@ -118,25 +118,25 @@ class DataFeed:
 
 
 def start_cluster_server(ctx: Any, num_gpus: int = 1, rdma: bool = False) -> Any:
-    """Stock refuses it on TensorFlow 2, and so does this: raises UsageError."""
+    """Refuse as stock does on TensorFlow 2: raise UsageError."""
     raise UsageError("start_cluster_server() is of TensorFlow 1: start a tf.distribute.Server on ctx.cluster_spec")
 
 
 def export_saved_model(sess: Any, export_dir: str, tag_set: str, signatures: Mapping[str, Any]) -> None:
-    """Stock refuses it on TensorFlow 2, and so does this: raises UsageError."""
+    """Refuse as stock does on TensorFlow 2: raise UsageError."""
     raise UsageError("export_saved_model() is of TensorFlow 1: use model.export() or tf.saved_model.save()")
 
 
 def next_batch(mgr: Any, batch_size: int, qname: str = "input") -> Any:
-    """Stock refuses it, and so does this: raises UsageError."""
+    """Refuse as stock does: raise UsageError."""
     raise UsageError("TFNode.next_batch() is gone: use ctx.get_data_feed().next_batch()")
 
 
 def batch_results(mgr: Any, results: Sequence[Any], qname: str = "output") -> None:
-    """Stock refuses it, and so does this: raises UsageError."""
+    """Refuse as stock does: raise UsageError."""
     raise UsageError("TFNode.batch_results() is gone: use ctx.get_data_feed().batch_results()")
 
 
 def terminate(mgr: Any, qname: str = "input") -> None:
-    """Stock refuses it, and so does this: raises UsageError."""
+    """Refuse as stock does: raise UsageError."""
     raise UsageError("TFNode.terminate() is gone: use ctx.get_data_feed().terminate()")

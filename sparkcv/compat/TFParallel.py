@@ -1,4 +1,4 @@
-"""Runs a user's function many times over on Spark's executors, each for itself: no cluster, no feeding."""
+"""Run a user's function many times over on Spark's executors, independently: no cluster, no feeding."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ def run(
     num_executors: int,
     use_barrier: bool = True,
 ) -> None:
-    """Runs ``map_fn(tf_args, ctx)`` ``num_executors`` times, and returns once all have returned.
+    """Run ``map_fn(tf_args, ctx)`` ``num_executors`` times, and return once all have returned.
 
     ``ctx.executor_id`` (and ``ctx.worker_num``) tells the instances apart, ``ctx.num_workers`` is how many there are.
     With ``use_barrier`` all of them run at the same time; else as many at once as Spark has slots, one wave after the

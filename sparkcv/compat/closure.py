@@ -1,7 +1,7 @@
-"""The user's function on its way to the executors: by Spark's own serialisation, inside of Spark's own task data.
+"""Send the user's function to the executors: by Spark's own serialisation, inside of Spark's own task data.
 
-That is the one way by which a function that was typed into a notebook can travel at all, and Spark itself vouches for
-what comes that way. Nothing from a socket or a file of ours is ever loaded here.
+That is the one way by which a function that was typed into a notebook can travel at all. ``load`` unpickles what came
+with the task from the driver, as Spark itself does with every function; nothing that came by a connection of ours.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ __all__ = ["Call", "check_call", "dump", "load", "name_of"]
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """What a node process is to call, and the secret that it shares with those who feed it."""
+    """The function that a node process calls, its arguments, and the secret shared with those who feed it."""
 
     map_fun: Callable[[Any, Any], Any]
     tf_args: Any
@@ -24,12 +24,12 @@ class Call:
 
 
 def name_of(map_fun: object) -> str:
-    """What its writer calls it."""
+    """Return the name that its author gave it."""
     return str(getattr(map_fun, "__qualname__", None) or repr(map_fun))
 
 
 def check_call(map_fun: object) -> None:
-    """Raises UsageError unless ``map_fun(tf_args, ctx)`` can be called."""
+    """Raise UsageError unless ``map_fun(tf_args, ctx)`` can be called."""
     if not callable(map_fun):
         raise UsageError(f"map_fun must be a function of (tf_args, ctx), got a {type(map_fun).__name__}")
     try:
@@ -46,7 +46,7 @@ def check_call(map_fun: object) -> None:
 
 
 def dump(call: Call) -> bytes:
-    """``call`` as bytes for Spark's task data; raises UsageError for a function or arguments that cannot travel."""
+    """Return ``call`` as bytes for Spark's task data; raise UsageError for what cannot be pickled."""
     from pyspark import cloudpickle
 
     def pickled(value: Any) -> bytes | Exception:
@@ -65,7 +65,7 @@ def dump(call: Call) -> bytes:
 
 
 def load(data: bytes) -> Call:
-    """The call that ``dump`` made of; raises UsageError where its modules are not to be had here."""
+    """Return the call that ``dump`` serialized; raise UsageError if its modules cannot be imported here."""
     from pyspark import cloudpickle
 
     try:

@@ -1,4 +1,4 @@
-"""A cluster of a user's function, followed from a thread of the driver's while the user's own thread goes on."""
+"""Follow a cluster of a user's function on a thread of the driver's, while the user's own thread goes on."""
 
 import atexit
 import contextlib
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sparkcv import errors, logs
 from sparkcv.cluster import supervisor
+from sparkcv.cluster.observer import RunObserver
 from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.compat.node_program import SERVICES, ProgramOrder
 from sparkcv.errors import ClusterError, UsageError
 from sparkcv.feeding.coordinator import Coordinator
@@ -32,8 +34,8 @@ _MAX_RESTARTS = 5  # an hour, as of our own trainings
 _log = logs.get(__name__)
 
 
-class ClusterRun:
-    """Roles of a user's function, under way; ``desk`` is where they are fed from, None if they are not.
+class ClusterRun(RunObserver):
+    """Roles of a user's function, under way; ``coordinator`` serves those who feed them, None without feeding.
 
     ``failure`` is None or the error that the run ended with; ``nodes`` has what each node said of itself, by role.
     """
@@ -47,12 +49,12 @@ class ClusterRun:
         *,
         policy: RestartPolicy,
         start_timeout_s: float,
-        desk: Coordinator | None = None,
+        coordinator: Coordinator | None = None,
     ):
-        """Starts it, and returns at once."""
+        """Start the roles, and return at once."""
         self._launcher, self._roles, self._order, self._payload = launcher, roles, order, payload
         self._policy, self._start_timeout_s = policy, start_timeout_s
-        self.desk = desk
+        self.coordinator = coordinator
         self.failure: BaseException | None = None
         self.nodes: dict[Role, dict[str, Any]] = {}
         self._on_failure: list[Callable[[], None]] = []
@@ -65,18 +67,18 @@ class ClusterRun:
         atexit.register(self._end_with_program)
 
     def wait_until_started(self) -> None:
-        """Returns once every node has called the user's function; raises what the run failed with before that."""
+        """Wait until every node has called the user's function; raise the failure of a run that ends before."""
         with self._changed:
             while len(self.nodes) < len(self._roles) and self._thread.is_alive():
                 self._changed.wait(_POLL_S)
         if not self._thread.is_alive() and self.failure is not None:
-            if self.desk is not None:
-                self.desk.close()
+            if self.coordinator is not None:
+                self.coordinator.close()
             self.raise_failure()
 
     @contextlib.contextmanager
     def if_it_fails(self, act: Callable[[], None]) -> Iterator[None]:
-        """Within the block ``act`` is called, from another thread, once the run has failed."""
+        """Call ``act`` from another thread if the run fails within the block."""
         with self._changed:
             self._on_failure.append(act)
         try:
@@ -86,41 +88,41 @@ class ClusterRun:
                 self._on_failure.remove(act)
 
     def is_over(self) -> bool:
-        """Whether every node has ended."""
+        """Return whether every node has ended."""
         return not self._thread.is_alive()
 
     def wait(self, timeout_s: float) -> None:
-        """Returns at the end of the run, which is brought about after ``timeout_s`` (0: never); raises its failure."""
+        """Wait for the end of the run, and end it after ``timeout_s`` (0: never); raise its failure."""
         if timeout_s > 0:
             self._timeout_s, self._deadline_s = timeout_s, time.monotonic() + timeout_s
         while self._thread.is_alive():
             self._thread.join(_POLL_S)  # in pieces, so that Ctrl-C is heard
-        if self.desk is not None:
-            self.desk.close()
+        if self.coordinator is not None:
+            self.coordinator.close()
         atexit.unregister(self._end_with_program)
         self.raise_failure()
 
     def abort(self, reason: str) -> None:
-        """Ends every node at once; the run's failure says why."""
+        """End every node at once; the run's failure gives the reason."""
         atexit.unregister(self._end_with_program)
         self._abort = reason
         self._thread.join(_ABORT_TIMEOUT_S)
-        if self.desk is not None:
-            self.desk.close()
+        if self.coordinator is not None:
+            self.coordinator.close()
 
     def failure_within(self, timeout_s: float) -> BaseException | None:
-        """What the run has failed with, or fails with in that time."""
+        """Return the run's failure, None if there is none by then."""
         self._thread.join(timeout_s)
         return self.failure
 
     def raise_failure(self) -> None:
-        """Raises what the run has failed with, if it has."""
+        """Raise the run's failure, if it has one."""
         if self.failure is not None:
             atexit.unregister(self._end_with_program)  # from here on it is the program's to tell
             raise self.failure
 
     def _end_with_program(self) -> None:
-        """Ends a program that never asked how its cluster ended: its exit code 0 would be a guess, so it is 1."""
+        """End a program that never asked how its cluster ended with exit code 1, if the cluster failed."""
         if os.getpid() != self._pid:  # a child that the program has forked
             return
         if not self.is_over():
@@ -134,47 +136,47 @@ class ClusterRun:
 
     def _run(self) -> None:
         try:
-            supervisor.supervise(
-                self._launcher,
+            spec = RunSpec(
                 PROGRAM,
                 self._roles,
                 self._order,
                 services=("ps",),
                 optional=tuple(job for job in SERVICES if job != "ps"),
                 policy=self._policy,
-                on_status=self._heard,
-                on_look=self._check_deadline,
                 start_timeout_s=self._start_timeout_s,
                 payload=self._payload,
             )
+            supervisor.supervise(self._launcher, spec, self)
         except BaseException as err:  # noqa: BLE001 - it is raised in the user's own thread
             self.failure = err
-            if self.desk is not None:
-                self.desk.fail(str(err))
+            if self.coordinator is not None:
+                self.coordinator.fail(str(err))
         with self._changed:
             acts = list(self._on_failure) if self.failure is not None else []
             self._changed.notify_all()
         for act in acts:
             act()
 
-    def _heard(self, role: Role, status: dict[str, Any]) -> None:
+    def on_status(self, role: Role, status: dict[str, Any]) -> None:
+        """Note that a node has called the user's function."""
         with self._changed:
             self.nodes[role] = status
             self._changed.notify_all()
 
-    def _check_deadline(self) -> None:
+    def on_look(self) -> None:
+        """End the run, by raising, where the program or the feeding asked for that."""
         if self._abort:
             raise ClusterError(f"the cluster was ended: {self._abort}")
-        if self.desk is not None and self.desk.given_up:
-            raise ClusterError(self.desk.given_up)
+        if self.coordinator is not None and self.coordinator.given_up:
+            raise ClusterError(self.coordinator.given_up)
         if self._deadline_s is not None and time.monotonic() > self._deadline_s:
             raise ClusterError(f"the nodes did not end within {self._timeout_s:g} s of shutdown(), its timeout")
 
 
 def policy_of(sc: "SparkContext", *, together: bool = False, has_generations: bool = True) -> RestartPolicy:
-    """How far failures are mended: by ``spark.sparkcv.maxRestarts``, 5 an hour if that is not set.
+    """Return the budget of restarts: ``spark.sparkcv.maxRestarts``, 5 an hour if that is not set.
 
-    Raises UsageError if it is no number.
+    Raise UsageError if it is no number.
     """
     text = sc.getConf().get("spark.sparkcv.maxRestarts", str(_MAX_RESTARTS)) or ""
     if not text.isdecimal():
@@ -183,12 +185,12 @@ def policy_of(sc: "SparkContext", *, together: bool = False, has_generations: bo
 
 
 def set_up_log() -> None:
-    """Lets the user see what the nodes say, unless the program has set up its log itself."""
+    """Show the user the nodes' log lines, unless the program has set up its log itself."""
     if not logging.getLogger("sparkcv").handlers and not logging.getLogger().handlers:
         logs.setup("driver")
 
 
 def order_of(jobs: Sequence[tuple[str, int]], sc: "SparkContext", **more: Any) -> dict[str, Any]:
-    """The order to every node, as JSON-able parameters."""
+    """Return the order to every node, as JSON-able parameters."""
     order = ProgramOrder([list(job) for job in jobs], default_fs(sc), os.getcwd(), **more)
     return dict(vars(order))

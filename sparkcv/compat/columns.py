@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkcv.errors import DataError, RecordError, UsageError
-from sparkcv.records.wire import Value
+from sparkcv.records.features import Value
 
 if TYPE_CHECKING:
     from pyspark.sql.types import DataType, StructType
@@ -39,7 +39,7 @@ class Column:
 
 @dataclasses.dataclass
 class SeenFeature:
-    """What the records so far say of one feature.
+    """What is known of one feature from the records so far.
 
     Attributes:
         places: where a value of each kind was first seen.
@@ -53,7 +53,7 @@ class SeenFeature:
 
 
 def look_at(seen: dict[str, SeenFeature], features: Mapping[str, Value], binary: Collection[str], where: str) -> None:
-    """Adds one record's features to what is known of all."""
+    """Add one record's features to what is known of all."""
     for name, value in features.items():
         one = seen.setdefault(name, SeenFeature())
         if value.kind is None:
@@ -67,7 +67,7 @@ def look_at(seen: dict[str, SeenFeature], features: Mapping[str, Value], binary:
 
 
 def merge(all_seen: dict[str, SeenFeature], seen: Mapping[str, SeenFeature]) -> None:
-    """Adds what other records say."""
+    """Add what was found in other records."""
     for name, other in seen.items():
         one = all_seen.setdefault(name, SeenFeature())
         for kind, place in other.places.items():
@@ -77,7 +77,7 @@ def merge(all_seen: dict[str, SeenFeature], seen: Mapping[str, SeenFeature]) -> 
 
 
 def columns_of(seen: Mapping[str, SeenFeature], binary: Collection[str], arrays: Collection[str] = ()) -> list[Column]:
-    """The columns, in order of name.
+    """Return the columns, in order of name.
 
     A feature is an array if it is named in ``arrays`` or some record has a list of other than one value; else a scalar.
 
@@ -90,8 +90,8 @@ def columns_of(seen: Mapping[str, SeenFeature], binary: Collection[str], arrays:
 
 def _column(name: str, seen: SeenFeature, binary: Collection[str], arrays: Collection[str]) -> Column:
     if len(seen.places) > 1:
-        told = " and ".join(f"{_NAMES[kind]} ({place})" for kind, place in seen.places.items())
-        raise DataError(f"the feature {name!r} is {told}; wanted one type in all records")
+        kinds = " and ".join(f"{_NAMES[kind]} ({place})" for kind, place in seen.places.items())
+        raise DataError(f"the feature {name!r} is {kinds}; wanted one type in all records")
     kind = next(iter(seen.places), None)
     if seen.no_text:
         raise DataError(
@@ -106,7 +106,7 @@ def _column(name: str, seen: SeenFeature, binary: Collection[str], arrays: Colle
 
 
 def schema_of(columns: Iterable[Column]) -> "StructType":
-    """Spark's schema of such rows; every column may be null."""
+    """Return Spark's schema of such rows; every column may be null."""
     from pyspark.sql.types import ArrayType, StructField, StructType
 
     def type_of(column: Column) -> "DataType":
@@ -126,7 +126,7 @@ def _scalar(column: Column) -> "DataType":
 
 
 def value_in(features: Mapping[str, Value], column: Column) -> Any:
-    """A column's value in one record; None where the record does not have it."""
+    """Return a column's value in one record; None where the record does not have it."""
     value = features.get(column.name)
     if value is None or value.kind is None:
         return None
@@ -139,7 +139,7 @@ def value_in(features: Mapping[str, Value], column: Column) -> Any:
 
 
 def encoder(dtype: str, column: str) -> "_Encoder":
-    """What makes a feature of a column of ``dtype``, as ``DataFrame.dtypes`` has it; UsageError if nothing can."""
+    """Return the encoder of a column whose ``DataFrame.dtypes`` is ``dtype``; raise UsageError if there is none."""
     is_array = dtype.startswith("array<") and dtype.endswith(">")
     base = dtype[len("array<") : -1] if is_array else dtype
     base = "string" if _SIZED_TEXT.fullmatch(base) else base
@@ -161,7 +161,7 @@ class _Encoder:
     is_array: bool
 
     def __call__(self, value: Any) -> Value:
-        """The feature; of a null it keeps the name alone, so that the column does not go with its values."""
+        """Return the feature; that of a null has a name and no values, so that the column stays."""
         if value is None:
             return Value(None, ())
         kind = _KINDS[self.base]

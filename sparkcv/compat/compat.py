@@ -1,4 +1,4 @@
-"""What differs between versions of TensorFlow, for programs that have to run on several."""
+"""Differences between versions of TensorFlow, for programs that have to run on several."""
 
 import os
 import tempfile
@@ -12,7 +12,7 @@ __all__ = ["disable_auto_shard", "export_saved_model", "is_gpu_available"]
 
 
 def export_saved_model(model: Any, export_dir: str, is_chief: bool = False) -> None:
-    """Writes ``model`` as a SavedModel to ``export_dir``, a path or any storage URL; all but the chief write nowhere.
+    """Write ``model`` as a SavedModel to ``export_dir``, any storage URL; all but the chief write nothing there.
 
     All have to call it: where variables are mirrored, reading them is the work of all.
     """
@@ -29,10 +29,10 @@ def export_saved_model(model: Any, export_dir: str, is_chief: bool = False) -> N
 
 
 def disable_auto_shard(options: Any) -> None:
-    """Lets every worker read all of a dataset with these ``tf.data.Options``."""
+    """Let every worker read all of a dataset with these ``tf.data.Options``."""
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
 
 
 def is_gpu_available() -> bool:
-    """Whether TensorFlow sees a GPU here."""
+    """Return whether TensorFlow sees a GPU here."""
     return bool(tf.config.list_physical_devices("GPU"))

@@ -1,4 +1,4 @@
-"""What a program gets as ``ctx``: who it is, who the others are, its rows, and storage that TensorFlow cannot reach."""
+"""The ``ctx`` of a program: its role, its cluster, its rows, and storage that TensorFlow cannot reach."""
 
 import os
 import socket
@@ -49,7 +49,7 @@ class TFNodeContext:
         self._scratch_dir, self._num_staged = scratch_dir, 0
 
     def absolute_path(self, path: str) -> str:
-        """``TFNode.hdfs_path`` of this node."""
+        """Call ``TFNode.hdfs_path`` for this node."""
         return TFNode.hdfs_path(self, path)
 
     def get_data_feed(
@@ -59,25 +59,25 @@ class TFNodeContext:
         qname_out: str = "output",
         input_mapping: Mapping[str, str] | None = None,
     ) -> TFNode.DataFeed:
-        """The rows that Spark feeds this node; see ``TFNode.DataFeed``."""
+        """Return the rows that Spark feeds this node; see ``TFNode.DataFeed``."""
         return TFNode.DataFeed(self.mgr, train_mode, qname_in, qname_out, input_mapping)
 
     def start_cluster_server(self, num_gpus: int = 1, rdma: bool = False) -> Any:
-        """``TFNode.start_cluster_server`` of this node."""
+        """Call ``TFNode.start_cluster_server`` for this node."""
         return TFNode.start_cluster_server(self, num_gpus, rdma)
 
     def export_saved_model(self, sess: Any, export_dir: str, tag_set: str, signatures: Mapping[str, Any]) -> None:
-        """``TFNode.export_saved_model``."""
+        """Call ``TFNode.export_saved_model``."""
         TFNode.export_saved_model(sess, export_dir, tag_set, signatures)
 
     def release_port(self) -> None:
-        """``TFNode.release_port`` of this node."""
+        """Call ``TFNode.release_port`` for this node."""
         TFNode.release_port(self)
 
     def stage(self, url: str) -> str:
-        """A local path with what is at ``url``, a file or a folder, for TensorFlow to read; a local one is that itself.
+        """Return a local path to read the file or folder at ``url`` from; a local one is returned as it is.
 
-        A copy lies in the node's own folder and goes with it. Raises StorageError if it cannot be read.
+        A copy lies in the node's own folder and goes with it. Raise StorageError if it cannot be read.
         """
         from sparkcv import storage  # a second that most programs need not wait for
 
@@ -97,9 +97,9 @@ class TFNodeContext:
         return target
 
     def publish(self, local: str, url: str) -> str:
-        """Puts a local file or folder at ``url``, whole or not at all, and returns the URL.
+        """Publish a local file or folder at ``url``, whole or not at all, and return the URL.
 
-        Raises UsageError if there is nothing at ``local``, and StorageError if it cannot be written.
+        Raise UsageError if there is nothing at ``local``, and StorageError if it cannot be written.
         """
         from sparkcv import storage
 

@@ -15,9 +15,9 @@ from sparkcv import logs, storage
 from sparkcv.compat.columns import Column, SeenFeature, columns_of, encoder, look_at, merge, schema_of, value_in
 from sparkcv.convert.translate import spark_errors
 from sparkcv.errors import DataError, FileExistsAlreadyError, MissingFileError, RecordError, StorageError, UsageError
+from sparkcv.records.features import Value, encode_features, parse_features
 from sparkcv.records.mapped import mapped
 from sparkcv.records.tfrecord import frame, read_records
-from sparkcv.records.wire import Value, encode_features, parse_features
 from sparkcv.spark.session import default_fs
 from sparkcv.storage.clients import name_aside
 
@@ -43,14 +43,14 @@ _log = logs.get(__name__)
 
 
 def isLoadedDF(df: "DataFrame") -> bool:
-    """Whether ``df`` is one that ``loadTFRecords`` gave, and not one made from it."""
+    """Return whether ``df`` is one that ``loadTFRecords`` returned, and not one made from it."""
     return df in loadedDF
 
 
 def saveAsTFRecords(df: "DataFrame", output_dir: str) -> None:
     """Save a DataFrame as ``part-r-00000``, ... in a new folder, a file a partition, and an empty ``_SUCCESS``.
 
-    The folder appears once all of it is written. Raises UsageError for a column that no TFRecord can hold,
+    The folder appears once all of it is written. Raise UsageError for a column that no TFRecord can hold,
     FileExistsAlreadyError if the folder is there, RecordError for a value that does not fit, StorageError.
     """
     write = toTFExample(df.dtypes)
@@ -80,7 +80,7 @@ def loadTFRecords(
     those in ``array_features`` are arrays even if no record has more values than one. All records are read once to
     find the columns, and are checked by that.
 
-    Raises MissingFileError, and DataError (RecordError) for files without records, damaged ones, and records that do
+    Raise MissingFileError, and DataError (RecordError) for files without records, damaged ones, and records that do
     not agree with each other.
     """
     from pyspark.sql import SparkSession
@@ -106,7 +106,7 @@ def loadTFRecords(
 def toTFExample(dtypes: Sequence[tuple[str, str]]) -> Callable[[Iterable[Any]], Iterator[tuple[bytearray, None]]]:
     """Return a function for ``mapPartitions``: rows of such ``DataFrame.dtypes`` to pairs of an Example and None.
 
-    Raises UsageError for a type that no TFRecord can hold, and for two columns of one name.
+    Raise UsageError for a type that no TFRecord can hold, and for two columns of one name.
     """
     names = [name for name, _ in dtypes]
     for name in names:
@@ -127,7 +127,7 @@ def fromTFExample(iter: Iterable[Any], binary_features: Sequence[str] = ()) -> I
 
 
 def infer_schema(example: Any, binary_features: Sequence[str] = ()) -> "StructType":
-    """Spark's schema of one Example, a ``tf.train.Example`` or its bytes."""
+    """Return Spark's schema of one Example, a ``tf.train.Example`` or its bytes."""
     is_bytes = isinstance(example, bytes | bytearray | memoryview)
     features = _parse(bytes(example) if is_bytes else example.SerializeToString(), "the example")
     seen: dict[str, SeenFeature] = {}
@@ -144,7 +144,7 @@ def _encode_rows(
 
 
 def _write_part(write: Callable[[Iterable[Any]], Iterable[Any]], folder: str, index: int, rows: Any) -> Iterator[int]:
-    """The task: one partition into one file, which a second try of the task replaces whole."""
+    """Write one partition into one file, as a Spark task; a second try of the task replaces it whole."""
     with storage.open_write(storage.join(folder, f"part-r-{index:05d}")) as sink:
         for example, _ in write(rows):
             sink.write(frame(bytes(example)))
@@ -152,7 +152,7 @@ def _write_part(write: Callable[[Iterable[Any]], Iterable[Any]], folder: str, in
 
 
 def _records(paths: Iterable[str]) -> Iterator[tuple[str, dict[str, Value]]]:
-    """Where each record of these files lies, and its features; they are views of what is mapped just then."""
+    """Yield where each record of these files is, and its features, which are views of a file mapped just then."""
     for path in paths:
         with mapped(path) as data:
             for ordinal, record in enumerate(read_records(data, path)):
@@ -198,7 +198,7 @@ def _files(url: str) -> list[str]:
 
 
 def _url(sc: "SparkContext", path: str) -> str:
-    """The full URL of a path as Hadoop means it: without a scheme it is on the default file system."""
+    """Return the full URL of a path as Hadoop means it: without a scheme it is on the default file system."""
     default = default_fs(sc)
     if "://" in path or default.startswith("file:") or path.startswith(("file:", "hdfs:")):
         return storage.resolve(path)

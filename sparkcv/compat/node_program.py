@@ -1,4 +1,4 @@
-"""What runs as each node of a compat cluster: makes the context, calls the user's function, says how it went."""
+"""The program of each node of a compat cluster: makes the context, calls the user's function, reports its end."""
 
 import contextlib
 import dataclasses
@@ -32,7 +32,7 @@ _POLL_S = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class ProgramOrder:
-    """What the driver tells every node, as JSON.
+    """The driver's order to every node, as JSON.
 
     Attributes:
         jobs: [job, number of its nodes] in the order of the executor_ids.
@@ -42,7 +42,7 @@ class ProgramOrder:
         release_port: whether the port is given up before the user's function is called.
         tensorboard: executor_id of the node that starts it; -1: none.
         log_dir: for TensorBoard.
-        desk: host and port of the driver's desk; [] where nothing is fed.
+        coordinator: host and port of the driver's coordinator; [] where nothing is fed.
         num_parallel: of independent instances, which know nothing of each other; 0 for the nodes of a cluster.
         first: executor_id of the first instance of this launch.
     """
@@ -54,13 +54,13 @@ class ProgramOrder:
     release_port: bool = True
     tensorboard: int = -1
     log_dir: str = ""
-    desk: list[Any] = dataclasses.field(default_factory=list)
+    coordinator: list[Any] = dataclasses.field(default_factory=list)
     num_parallel: int = 0
     first: int = 0
 
 
 def main(ctx: NodeContext) -> dict[str, Any]:
-    """The node program: calls the user's function, which the payload holds, as ``ctx.role``."""
+    """Call the user's function, which the payload holds, as ``ctx.role``."""
     call, order = closure.load(ctx.payload), ProgramOrder(**ctx.params)
     executor_id = _executor_id(order, ctx)
     cluster = {job: ctx.cluster[job] for job, _ in order.jobs if not order.num_parallel}
@@ -99,8 +99,8 @@ def main(ctx: NodeContext) -> dict[str, Any]:
             _call(call, context, f"{ctx.role.job}:{executor_id if order.num_parallel else ctx.role.index}")
             while ctx.role.job in SERVICES and not ctx.stop_requested():
                 time.sleep(_POLL_S)  # stock's ps may return at once, too, and still counts as serving
-        if fed.link is not None:
-            fed.link.say("returned")
+        if fed.client is not None:
+            fed.client.say("returned")
     return {}
 
 
@@ -123,7 +123,7 @@ def _set_environment(cluster: dict[str, list[str]], ctx: NodeContext, call: Call
 
 
 def _set_devices(tf_args: Any) -> None:
-    """Keeps to ``tf_args.num_gpus`` of the GPUs that Spark gave this node; stock looks at it, too."""
+    """Use only ``tf_args.num_gpus`` of the GPUs that Spark gave this node, as stock does."""
     wanted = tf_args.get("num_gpus") if isinstance(tf_args, dict) else getattr(tf_args, "num_gpus", None)
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if not isinstance(wanted, int) or seen is None:
@@ -135,29 +135,31 @@ def _set_devices(tf_args: Any) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Fed:
+class _Feeding:
     manager: Manager
-    link: CoordinatorClient | None = None
+    client: CoordinatorClient | None = None
 
 
 @contextlib.contextmanager
-def _fed(ctx: NodeContext, order: ProgramOrder, call: Call, host: str) -> Iterator[_Fed]:
-    """The node's queues, and its place at the driver's desk if Spark feeds it."""
-    if not order.desk or ctx.role.job in SERVICES:
-        yield _Fed(Manager(order.queues))
+def _fed(ctx: NodeContext, order: ProgramOrder, call: Call, host: str) -> Iterator[_Feeding]:
+    """Yield the node's queues, and its connection to the driver's coordinator if Spark feeds it."""
+    if not order.coordinator or ctx.role.job in SERVICES:
+        yield _Feeding(Manager(order.queues))
         return
-    with Receiver(host, call.secret, order.queues) as intake:
-        introduction = ["node", str(ctx.role), ctx.attempt, host, intake.port, place()]
-        link = CoordinatorClient((order.desk[0], order.desk[1]), call.secret, introduction, intake.end, intake.state)
+    with Receiver(host, call.secret, order.queues) as receiver:
+        introduction = ["node", str(ctx.role), ctx.attempt, host, receiver.port, place()]
+        client = CoordinatorClient(
+            (order.coordinator[0], order.coordinator[1]), call.secret, introduction, receiver.end, receiver.state
+        )
         try:
-            yield _Fed(Manager(order.queues, intake, lambda: link.say("enough")), link)
+            yield _Feeding(Manager(order.queues, receiver, lambda: client.say("enough")), client)
         finally:
-            link.close()
+            client.close()
 
 
 @contextlib.contextmanager
 def _held(port: int) -> Iterator[socket.socket]:
-    """A socket on the node's port until the program releases it; the agent holds the port all the while."""
+    """Hold a socket on the node's port until the program releases it; the agent holds the port all the while."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         holder.bind(("0.0.0.0", port))  # noqa: S104 - nothing is accepted here

@@ -35,14 +35,14 @@ class TFTypeConverters:
 
     @staticmethod
     def toDict(value: Any) -> dict[str, str]:
-        """``value`` if it is a dict; raises TypeError otherwise, as Spark's own converters do."""
+        """Return ``value`` if it is a dict; raise TypeError otherwise, as Spark's own converters do."""
         if not isinstance(value, dict):
             raise TypeError(f"expected a dict, got a {type(value).__name__}: {value!r}")
         return value
 
 
 def _mixin(cls_name: str, *params: tuple[str, str, str, Any]) -> Any:
-    """A class with a Param, a setter and a getter for each (name, name in setX and getX, doc, converter)."""
+    """Return a class with a Param, setter and getter for each (name, name in setX and getX, doc, converter)."""
     members: dict[str, Any] = {"__doc__": f"Mix-in of {', '.join(name for name, *_ in params)}."}
     for name, spoken, doc, converter in params:
         members[name] = Param(Params._dummy(), name, doc, typeConverter=converter)
@@ -93,7 +93,7 @@ class HasInputMode(_AnyInputMode):
     """Mix-in of input_mode, which must be InputMode.SPARK."""
 
     def setInputMode(self, value: int) -> Any:
-        """Raises UsageError for InputMode.TENSORFLOW: the rows of a DataFrame come from Spark."""
+        """Raise UsageError for InputMode.TENSORFLOW: the rows of a DataFrame come from Spark."""
         if value == InputMode.TENSORFLOW:
             raise UsageError("an estimator feeds a DataFrame's rows: input_mode must be InputMode.SPARK")
         return self._set(input_mode=value)

@@ -77,7 +77,7 @@ class Namespace:
     argv: list[str] | None = None
 
     def __init__(self, d: Any):
-        """Raises UsageError for anything else."""
+        """Raise UsageError for anything else."""
         if isinstance(d, list):
             self.argv = d
         elif isinstance(d, dict):
@@ -109,7 +109,7 @@ class TFParams(Params):
     args: Any = None
 
     def merge_args_params(self) -> Any:
-        """A copy of the arguments, with every parameter as an attribute."""
+        """Return a copy of the arguments, with every parameter as an attribute."""
         merged = copy.copy(self.args)
         for param in self.params:
             setattr(merged, param.name, self.getOrDefault(param.name))
@@ -143,7 +143,7 @@ class TFEstimator(
         tf_args: Any,
         export_fn: Callable[[Any], Any] | None = None,
     ):
-        """``export_fn`` is of TensorFlow 1; raises UsageError if there is one, before hours of training."""
+        """Raise UsageError for an ``export_fn``, which is of TensorFlow 1, before hours of training."""
         super().__init__()
         if export_fn is not None:
             raise UsageError("export_fn is of TensorFlow 1: let train_fn export the model, by model.export()")

@@ -1,4 +1,4 @@
-"""One SavedModel in one of Spark's Python workers: loaded once, asked by batches, with the columns it gives."""
+"""One SavedModel in one of Spark's Python workers: loaded once, called by batches, with the columns it gives."""
 
 import dataclasses
 import os
@@ -41,7 +41,7 @@ class SavedModelPlan:
 
 
 def columns_of(plan: SavedModelPlan) -> list[tuple[str, int]]:
-    """Spark's type and the number of dimensions within a row of each output; raises ModelError if there is no such."""
+    """Return Spark's type and the dimensions within a row of each output; raise ModelError for one that is missing."""
     outputs = _function(plan).structured_outputs
     found = []
     for name in plan.outputs:
@@ -54,7 +54,7 @@ def columns_of(plan: SavedModelPlan) -> list[tuple[str, int]]:
 
 
 def predict(plan: SavedModelPlan, rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
-    """The outputs for each row, in order; raises ModelError where inputs or outputs do not fit the rows."""
+    """Yield the outputs for each row, in order; raise ModelError where inputs or outputs do not fit the rows."""
     batch: list[Any] = []
     for row in rows:
         batch.append(row)
@@ -112,7 +112,7 @@ def _function(plan: SavedModelPlan) -> Any:
 
 
 def _set_devices() -> None:
-    """The GPUs that Spark gave this task, before TensorFlow takes all that it sees."""
+    """Show TensorFlow only the GPUs that Spark gave this task, before it takes all that it sees."""
     from pyspark import TaskContext
 
     context = TaskContext.get()
@@ -121,7 +121,7 @@ def _set_devices() -> None:
 
 
 def _local(url: str) -> str:
-    """A local folder with the model; Spark removes a copy with the application."""
+    """Return a local folder with the model; Spark removes a copy with the application."""
     if (local := storage.local_path(url)) is not None:
         if not storage.is_dir(url):
             raise UsageError(f"there is no SavedModel at {url}")

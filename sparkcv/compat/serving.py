@@ -1,4 +1,4 @@
-"""Leaving in good order where a program's main thread cannot: it waits in TensorFlow, which no signal wakes.
+"""Let a process stop where its main thread cannot: it waits in TensorFlow, which no signal wakes.
 
 A ps waits in ``server.join()`` for ever; so does every worker of a ParameterServerStrategy, which has no other end than
 being stopped. Python runs a signal's handler in the main thread only, so here a thread of our own hears of the order.
@@ -23,7 +23,7 @@ _JOIN = ("join", "server_lib.py")  # where tf.distribute.Server.join and its for
 
 @contextlib.contextmanager
 def leaving_when_asked(ctx: NodeContext, status: dict[str, Any], is_service: bool) -> Iterator[None]:
-    """Within the block, which the main thread is in, the process leaves at the order to stop, if it serves others.
+    """End the process at the order to stop, while its main thread is in the block, if it serves others.
 
     A service does so at any point; another role once its main thread waits in a TensorFlow server's ``join()``, of
     which it reports by ``status``.

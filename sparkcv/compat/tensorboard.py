@@ -15,9 +15,9 @@ __all__ = ["tensorboard"]
 
 @contextlib.contextmanager
 def tensorboard(host: str, log_dir: str) -> Iterator[tuple[int, int]]:
-    """A TensorBoard that shows ``log_dir``; gives its process id and port. It ends with the block.
+    """Run a TensorBoard that shows ``log_dir`` during the block; yield its process id and port.
 
-    Raises UsageError where it is not installed.
+    Raise UsageError where it is not installed.
     """
     if importlib.util.find_spec("tensorboard") is None:
         raise UsageError("tensorboard=True needs TensorBoard on the executors: pip install tensorboard")
@@ -25,6 +25,7 @@ def tensorboard(host: str, log_dir: str) -> Iterator[tuple[int, int]]:
     if not port:
         with listen(host) as free:
             port = free.getsockname()[1]
+    # Not by start_module: it is no module of ours, and in the session of its role it is ended with that.
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", log_dir, "--host", host, "--port", str(port)]
     process = subprocess.Popen([*command, "--reload_multifile=True"], stdin=subprocess.DEVNULL)
     try:

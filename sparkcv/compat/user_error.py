@@ -1,4 +1,4 @@
-"""From what a user's function raised to one sentence, with the user's own lines of the traceback in the log."""
+"""Turn what a user's function raised into one sentence, and log the user's own lines of the traceback."""
 
 import os
 import re
@@ -14,7 +14,7 @@ _ROOMS = tuple(
     os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + f"/{room}/" for room in ("compat", "cluster")
 )
 # What TensorFlow says of others that went away: the program is not at fault, and can be started again.
-_OF_OTHERS = ("UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError")
+_OTHER_PROCESS = ("UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError")
 _COLLECTIVE = "ollective ops is aborted"
 # What TensorFlow says of a path whose scheme it does not know; the second, of listdir, also of a folder that is absent.
 _NO_SCHEME = re.compile(r"File system scheme '([^']*)' not implemented")
@@ -22,11 +22,11 @@ _NO_FOLDER = re.compile(r"Could not find directory ([A-Za-z][\w+.-]*)://")
 
 
 def error_of(err: BaseException, name: str) -> SparkcvError:
-    """The error to tell the driver for what ``name``, a user's function, raised; prints the traceback.
+    """Return the error to send to the driver for what ``name``, a user's function, raised; print the traceback.
 
-    A RoleFailedError where others are to blame, so that the role may be started again, else a ProgramError.
+    It is a RoleFailedError if other processes caused it, so that the role may be started again, else a ProgramError.
     """
-    trace = _from_the_users_first_line(err.__traceback__)
+    trace = _users_traceback(err.__traceback__)
     traceback.print_exception(type(err), err, trace, file=sys.stderr)
     sys.stderr.flush()
     kind, text = type(err).__name__, str(err).strip().partition("\n")[0]
@@ -38,27 +38,27 @@ def error_of(err: BaseException, name: str) -> SparkcvError:
             "copy, and write locally, then ctx.publish(local, url)"
         )
     sentence = f"{name} raised {kind}: {text}" if text else f"{name} raised {kind}"
-    if _is_tensorflows(err) and (kind in _OF_OTHERS or _COLLECTIVE in str(err)):
+    if _is_tensorflow_error(err) and (kind in _OTHER_PROCESS or _COLLECTIVE in str(err)):
         return RoleFailedError(sentence)
     return ProgramError(sentence)
 
 
-def _is_tensorflows(err: BaseException) -> bool:
+def _is_tensorflow_error(err: BaseException) -> bool:
     return type(err).__module__.startswith("tensorflow.")
 
 
 def _unopened_scheme(err: BaseException) -> str | None:
-    """The scheme of the path that TensorFlow failed at as it knows no file system of that name, else None."""
+    """Return the scheme of a path that TensorFlow has no file system for, if that is the error; else None."""
     if found := _NO_SCHEME.search(str(err)):
         return found[1]
-    if _is_tensorflows(err) and (found := _NO_FOLDER.search(str(err))):
+    if _is_tensorflow_error(err) and (found := _NO_FOLDER.search(str(err))):
         known = sys.modules["tensorflow"].io.gfile.get_registered_schemes()
         return None if found[1] in known else found[1]
     return None
 
 
-def _from_the_users_first_line(trace: TracebackType | None) -> TracebackType | None:
-    """Without our own frames above it; all of it if there are no others."""
+def _users_traceback(trace: TracebackType | None) -> TracebackType | None:
+    """Return the traceback without our own frames above the user's; all of it if it has no others."""
     first = trace
     while first is not None and first.tb_frame.f_code.co_filename.startswith(_ROOMS):
         first = first.tb_next

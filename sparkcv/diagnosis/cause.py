@@ -1,4 +1,4 @@
-"""What a report says beside the facts: why it probably came so, and what mends it."""
+"""What a report says beside the facts: the probable cause, and what to change."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ __all__ = ["Cause"]
 
 @dataclasses.dataclass(frozen=True)
 class Cause:
-    """A probable cause, and the setting or deed that mends it."""
+    """A probable cause, and the setting or action that removes it."""
 
     why: str
     change: str

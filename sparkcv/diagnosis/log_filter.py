@@ -6,7 +6,7 @@ initialization ignore ``TF_CPP_MIN_LOG_LEVEL``.
 
 import re
 
-_CHATTER = re.compile(
+_NOISE = re.compile(
     r"WARNING: All log messages before absl::InitializeLog"
     r"|[IW]\d{4} \d\d:\d\d:[\d.]+ "
     r"|E\d{4} .*failed call to cuInit"  # a machine without a GPU
@@ -14,6 +14,6 @@ _CHATTER = re.compile(
 )
 
 
-def is_chatter(line: str) -> bool:
-    """Whether a line of a role's log is of no use to somebody who watches the run."""
-    return _CHATTER.match(line) is not None
+def is_noise(line: str) -> bool:
+    """Return whether a line of a role's log is of no use to somebody who watches the run."""
+    return _NOISE.match(line) is not None

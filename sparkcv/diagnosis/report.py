@@ -147,7 +147,7 @@ _BY_TEXT = (
 
 
 def probable_cause(failure: Failure) -> Cause | None:
-    """The likeliest cause of ``failure``, or None where nothing points to one."""
+    """Return the likeliest cause of ``failure``, or None where nothing points to one."""
     if failure.is_stalled:
         return stall.probable_cause(failure.state, stacks.threads_in(failure.stacks))
     if failure.overrun is not None:
@@ -165,7 +165,7 @@ def probable_cause(failure: Failure) -> Cause | None:
 
 
 def _weighed(cause: Cause, failure: Failure) -> Cause:
-    """``cause``, unless it is memory and the role's process had far less than it was given when it was seen last."""
+    """Return ``cause``, unless it is memory and the role's process had far less than it was given when seen last."""
     given, peak_mb = failure.memory, failure.peak_rss_bytes / _MB
     if cause is not _MEMORY or given is None or not 0 < peak_mb < given.overhead_mb * _FAR_BELOW:
         return cause
@@ -177,7 +177,7 @@ def _weighed(cause: Cause, failure: Failure) -> Cause:
 
 
 def _overrun_cause(failure: Failure, over: Overrun) -> Cause:
-    """For certain, in the cluster manager's own figures, with the value to use."""
+    """Return the cause in the cluster manager's own figures, which leave no doubt, with the value to use."""
     given = failure.memory
     if given is None:
         return _MEMORY
@@ -190,7 +190,7 @@ def _overrun_cause(failure: Failure, over: Overrun) -> Cause:
 
 
 def report(failure: Failure) -> str:
-    """The one report of a failed run, for people: the sentence first, then where, why, what to change, and the log."""
+    """Return the report of a failed run: the sentence first, then where, why, what to change, and the log."""
     cause = probable_cause(failure)
     lines = [logs.clean(failure.sentence), f"  role: {failure.role} {_place(failure)}", f"  {_ending(failure)}"]
     if failure.peak_rss_bytes:
@@ -227,7 +227,7 @@ def _ending(failure: Failure) -> str:
 
 
 def signal_name(number: int) -> str:
-    """Such as ``9 (SIGKILL)``."""
+    """Return the signal with its name, such as ``9 (SIGKILL)``."""
     try:
         return f"{number} ({signal.Signals(number).name})"
     except ValueError:

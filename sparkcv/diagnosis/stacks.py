@@ -34,7 +34,7 @@ class Thread:
 
 
 def threads_in(lines: Sequence[str]) -> list[Thread]:
-    """The threads of the last dump in ``lines``, the main thread first; [] if there is none.
+    """Return the threads of the last dump in ``lines``, the main thread first; [] if there is none.
 
     Python's faulthandler writes the threads from the youngest to the oldest, which is the main one.
     """
@@ -51,12 +51,12 @@ def threads_in(lines: Sequence[str]) -> list[Thread]:
 
 
 def other_lines(lines: Sequence[str]) -> list[str]:
-    """What stands in ``lines`` beside stacks and the empty lines between them."""
+    """Return what stands in ``lines`` beside stacks and the empty lines between them."""
     return [line for line in lines if not (_HEAD.fullmatch(line) or _FRAME.fullmatch(line) or line in ("", _NO_FRAME))]
 
 
 def shown(threads: Sequence[Thread]) -> list[str]:
-    """Lines for a person: the first thread nearly whole, of the others where they stand; threads alike once."""
+    """Return lines for a person: the first thread nearly whole, the others' newest calls, equal threads once."""
     lines: list[str] = []
     counts: dict[tuple[bool, tuple[Frame, ...]], int] = {}
     for at, thread in enumerate(threads):

@@ -53,7 +53,7 @@ _OF_PYTHON = re.compile(r"/lib/python3\.\d+/(?!site-packages|dist-packages)|<fro
 
 
 def probable_cause(state: str, threads: Sequence[Thread]) -> Cause | None:
-    """The likeliest cause of a stall; None where neither the state nor the stacks say anything."""
+    """Return the likeliest cause of a stall; None where neither the state nor the stacks say anything."""
     if state in STOPPED_STATES:
         return _STOPPED
     if state == "disk-sleep":
@@ -71,21 +71,21 @@ def probable_cause(state: str, threads: Sequence[Thread]) -> Cause | None:
 
 
 def sentence(role: Role, silence: Silence) -> str:
-    """The first line of a stall's report."""
+    """Return the first line of a stall's report."""
     return f"{role} is stalled: {silence}"
 
 
 def state_name(state: str) -> str:
-    """The kernel's word as a person knows it."""
+    """Return the kernel's word for a state as a person knows it."""
     return f"{state} (SIGSTOP or a debugger)" if state in STOPPED_STATES else state or "not known"
 
 
 def _in_tensorflow(threads: Sequence[Thread]) -> Cause:
-    """A step that does not end while the input's threads wait for storage, waits for those."""
+    """Return storage as the cause of a step that does not end while the input's threads wait for storage."""
     fetching = any(_IN_STORAGE.search(str(frame)) for thread in threads[1:] for frame in thread.frames)
     return _STORAGE if fetching else _TENSORFLOW
 
 
 def _own(frames: Sequence[Frame]) -> Frame:
-    """The most recent call that is not Python's own library's."""
+    """Return the most recent call that is not in Python's own library."""
     return next((frame for frame in frames if not _OF_PYTHON.search(frame.file)), frames[0])

@@ -9,7 +9,7 @@ from sparkcv.storage.hadoop import load_conf, with_authority
 from sparkcv.storage.hdfs import identity
 from sparkcv.storage.hdfs.sasl_probe import probe
 from sparkcv.storage.kerberos import kdc, keytab, ticket
-from sparkcv.storage.translate import TroubleError
+from sparkcv.storage.translate import FileSystemError
 from sparkcv.tokens import renewer
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def describe(spark: "SparkSession", principal: str = "", keytab_path: str = "") 
     conf = load_conf()
     try:
         url = with_authority("hdfs://")
-    except (TroubleError, SparkcvError):
+    except (FileSystemError, SparkcvError):
         url = ""
     token, found = identity.mine(url) if url else None, ticket.find()
     # With --principal it is that one who will log in, at the KDC of that realm.

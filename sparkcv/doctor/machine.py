@@ -32,6 +32,7 @@ PACKAGES = (
     "numpy",
     "fsspec",
     "hdfs-native",
+    "cryptography",
     "google-crc32c",
     "psutil",
     "pyspark",

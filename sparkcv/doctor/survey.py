@@ -14,8 +14,7 @@ from sparkcv.doctor.finding import APPLICATION, Location
 from sparkcv.doctor.probe import ProbeOrder
 from sparkcv.spark.errors import heart, spark_sentence
 from sparkcv.spark.session import bind_host
-from sparkcv.tokens.server import TokenServer
-from sparkcv.tokens.server import TokenServerAddress as DeskPlace
+from sparkcv.tokens.server import TokenServer, TokenServerAddress
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -61,8 +60,8 @@ class Survey:
         An executor that comes while a stage runs, or that another job keeps busy, gets another try.
         """
         for _ in range(_MAX_ROUNDS if wants_all else 1):
-            with TokenServer(*bind_host(self._spark), PortRange.parse(self._order.port_range)) as desk:
-                stage = _Stage(self._spark, self._order, num_tasks(), self._is_barrier, desk.place)
+            with TokenServer(*bind_host(self._spark), PortRange.parse(self._order.port_range)) as tokens:
+                stage = _Stage(self._spark, self._order, num_tasks(), self._is_barrier, tokens.address)
                 is_over = stage.run(max(1.0, self._deadline_s - time.monotonic()))
             hosts = executors(self._spark)
             for name, values in stage.told().items():
@@ -90,8 +89,10 @@ class Survey:
 class _Stage:
     """One Spark job of one stage, run in a thread of its own so that it can be given up."""
 
-    def __init__(self, spark: "SparkSession", order: ProbeOrder, count: int, is_barrier: bool, place: DeskPlace | None):
-        self._place = place
+    def __init__(
+        self, spark: "SparkSession", order: ProbeOrder, count: int, is_barrier: bool, tokens: TokenServerAddress | None
+    ):
+        self._tokens = tokens
         self._context, self._count, self._is_barrier = spark.sparkContext, count, is_barrier
         self._order = dataclasses.asdict(order)
         self._group = f"sparkcv-doctor-{uuid.uuid4().hex}"
@@ -147,14 +148,14 @@ class _Stage:
         try:
             self._context.setJobGroup(self._group, "sparkcv doctor")
             seats = self._context.parallelize(range(self._count), self._count)
-            task = _task_of(self._order, self._is_barrier, dataclasses.asdict(self._place) if self._place else None)
+            task = _task_of(self._order, self._is_barrier, dataclasses.asdict(self._tokens) if self._tokens else None)
             self._rows = (seats.barrier() if self._is_barrier else seats).mapPartitions(task).collect()
         except Exception as err:  # noqa: BLE001 - it is what the survey tells
             self.error = spark_sentence(err)
 
 
 def _task_of(
-    order: dict[str, Any], is_barrier: bool, place: dict[str, Any] | None
+    order: dict[str, Any], is_barrier: bool, tokens: dict[str, Any] | None
 ) -> Callable[[Any], Iterator[tuple[int, int, str]]]:
     """The stage's task. It travels by value, and so runs, and can say so, where there is no sparkcv to import."""
 
@@ -170,10 +171,10 @@ def _task_of(
                 context.barrier()
             found = {"python": platform.python_version(), "import_error": str(err)}
         else:
-            if place is not None:
+            if tokens is not None:
                 from sparkcv.tokens import server
 
-                server.attach(server.TokenServerAddress(**place))
+                server.attach(server.TokenServerAddress(**tokens))
             found = probe.examine(context, probe.ProbeOrder(**order), is_barrier)
         yield context.stageId(), context.taskAttemptId(), json.dumps(found)
 

@@ -5,6 +5,7 @@ headers). The driver checks before and after, and publishes; it holds no row of 
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv import logs, storage
 from sparkcv.config import ConvertConfig
+from sparkcv.config.port_range import PortRange
 from sparkcv.convert import publication
 from sparkcv.convert.listing import PictureSource, check_classes, find_source, listed
 from sparkcv.convert.plan import ConversionPlan, Split, draw_splits, rank, write_planned
@@ -21,21 +23,37 @@ from sparkcv.convert.translate import spark_errors
 from sparkcv.errors import BudgetError, DataError, ShardError, SparkcvError
 from sparkcv.records.manifest import SplitEntry
 from sparkcv.records.shards import open_dataset
+from sparkcv.spark.job_group import job_group
+from sparkcv.spark.session import SessionSpec
+from sparkcv.tokens.server import enter
+from sparkcv.tokens.stage import let_in
+
+__all__ = ["ConvertPlan", "prepare", "run", "run_with"]
+
+_EXECUTORS = 2
 
 _log = logs.get(__name__)
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A conversion that nothing speaks against yet."""
+class ConvertPlan:
+    """A conversion that can start: its flags, where it writes which splits, and what it reads."""
 
     config: ConvertConfig
     dataset_dir: str
     splits: tuple[str, ...]
     source: PictureSource
 
+    def session(self) -> SessionSpec:
+        """Return what the conversion needs of Spark."""
+        return SessionSpec(
+            "sparkcv convert",
+            num_executors=self.config.cluster_size or _EXECUTORS,
+            ports=PortRange.parse(self.config.port_range),
+        )
 
-def prepare(config: ConvertConfig) -> Prepared:
+
+def prepare(config: ConvertConfig) -> ConvertPlan:
     """Check all that can be checked before Spark starts; writes nothing.
 
     Raises:
@@ -51,24 +69,30 @@ def prepare(config: ConvertConfig) -> Prepared:
     source = find_source(config, dataset_dir)
     if source.classes:
         publication.check_labels(dataset_dir, source.classes, splits)
-    return Prepared(config, dataset_dir, splits, source)
+    return ConvertPlan(config, dataset_dir, splits, source)
 
 
-def _nothing() -> None:
-    """Where every task is let in."""
-
-
-def convert(spark: SparkSession, config: ConvertConfig, enter: Callable[[], None] = _nothing) -> ConvertReport:
+def run(spark: SparkSession, plan: ConvertPlan) -> ConvertReport:
     """Convert the pictures of a folder or CSV into the shards of one split, or of train and validation.
 
     What is written depends on the pictures' names and bytes, the seed and the number of shards, on nothing else.
-    ``enter`` travels to the tasks, and is called there before anything is read or written.
 
     Raises:
-        DataError: no pictures, an empty class, one class only, or a CSV that is wrong; BudgetError: too many
-            unusable pictures; and what :func:`prepare` raises. In each case the dataset's folder is as it was.
+        DataError: no pictures, an empty class, one class only, or a CSV that is wrong.
+        LabelError: classes that differ from those of the splits that are there.
+        BudgetError: too many unusable pictures.
+        PreemptedError: HDFS lets the driver in no longer. In each case the dataset's folder is as it was.
     """
-    job = prepare(config)
+    with (
+        job_group(spark, f"convert {plan.config.images_dir}"),
+        let_in(spark, plan.config.port_range, "nothing was published, the same command converts anew") as place,
+    ):
+        return run_with(spark, plan, functools.partial(enter, place))
+
+
+def run_with(spark: SparkSession, job: ConvertPlan, enter: Callable[[], None]) -> ConvertReport:
+    """Do what :func:`run` does; ``enter`` is called in each task before anything is read or written."""
+    config = job.config
     staging = publication.staging_dir(job.dataset_dir, config.dataset_name, job.splits)
     with spark_errors(), listed(spark, job.source, config.seed, enter) as pictures:
         labels = check_classes(pictures, job.source)
@@ -83,7 +107,7 @@ def convert(spark: SparkSession, config: ConvertConfig, enter: Callable[[], None
 
 
 def _plan(
-    spark: SparkSession, job: Prepared, pictures: DataFrame, labels: tuple[str, ...], staging: str
+    spark: SparkSession, job: ConvertPlan, pictures: DataFrame, labels: tuple[str, ...], staging: str
 ) -> tuple[ConversionPlan, DataFrame]:
     ranked, totals = rank(spark, draw_splits(pictures, job.config.validation_fraction))
     splits = []
@@ -118,7 +142,7 @@ def _staging(dataset_dir: str, staging: str) -> Iterator[None]:
 
 
 def _check_written(
-    job: Prepared, plan: ConversionPlan, written: dict[str, list[ShardSummary]], report: ConvertReport
+    job: ConvertPlan, plan: ConversionPlan, written: dict[str, list[ShardSummary]], report: ConvertReport
 ) -> None:
     """Refuse what must not be published."""
     summaries = [summary for split in written.values() for summary in split]
@@ -144,7 +168,7 @@ def _check_written(
 
 
 def _publish(
-    job: Prepared, plan: ConversionPlan, written: dict[str, list[ShardSummary]], report: ConvertReport
+    job: ConvertPlan, plan: ConversionPlan, written: dict[str, list[ShardSummary]], report: ConvertReport
 ) -> None:
     entries = {}
     for split in report.splits:
@@ -161,7 +185,7 @@ def _publish(
         open_dataset(job.dataset_dir, plan.name, name)  # as a reader would find it
 
 
-def _report(job: Prepared, plan: ConversionPlan, written: dict[str, list[ShardSummary]]) -> ConvertReport:
+def _report(job: ConvertPlan, plan: ConversionPlan, written: dict[str, list[ShardSummary]]) -> ConvertReport:
     splits = []
     for name, summaries in written.items():
         reasons: dict[str, int] = {}

@@ -14,13 +14,25 @@ from typing import Any
 
 from sparkcv import logs, synthetic
 from sparkcv.config import ConvertConfig, DemoConfig, EvalConfig, ExportConfig, ScoreConfig, TrainConfig
-from sparkcv.driver import evaluate, export, score, train
-from sparkcv.driver.convert import convert
+from sparkcv.driver import convert, evaluate, export, score, train
 from sparkcv.driver.demo_report import write_demo_report
 from sparkcv.errors import DataError, StorageError, UsageError
+from sparkcv.spark.session import SessionSpec
 
 DATE = "2026-01-01"  # the "day" that the demo scores
 _MARK = "demo.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class DemoPlan:
+    """A demo that can start: its flags, and the empty folder that it works in."""
+
+    config: DemoConfig
+    work: pathlib.Path
+
+    def session(self) -> SessionSpec:
+        """Return what the demo needs of Spark: an executor a role."""
+        return SessionSpec("sparkcv demo", num_executors=1 + self.config.num_workers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,31 +59,32 @@ class DemoReport:
         return "\n" + "\n".join(f"{name:<12} {text}" for name, text in self.facts)
 
 
-def run(spark: Any, config: DemoConfig, work: pathlib.Path) -> DemoReport:
-    """Run the chain in ``work``, an empty folder made by :func:`prepare`.
+def run(spark: Any, plan: DemoPlan) -> DemoReport:
+    """Run the chain in the folder of ``plan``.
 
     Raises:
         DataError: the Parquet does not hold every held-out id exactly once, or the accuracy is too low.
         SparkcvError: whatever a job of the chain raises.
     """
     started_s = time.monotonic()
+    config, work = plan.config, plan.work
     pictures, data, run_dir = work / "pictures", work / "data", work / "run"
     _say(1, f"drawing pictures of {len(synthetic.CLASSES)} classes into {pictures}")
     for split, per_class in (("train", config.train_per_class), ("test", config.test_per_class)):
         synthetic.write_pictures(pictures / split, per_class, config.seed, broken=config.num_broken, by=split)
     _say(2, f"converting them to TFRecord shards in {data}")
     for split in ("train", "test"):
-        _print(convert(spark, _convert_config(config, pictures / split, data, split)))
+        _print(convert.run(spark, convert.prepare(_convert_config(config, pictures / split, data, split))))
     _say(3, f"training {config.model_name} by 1 ps and {config.num_workers} workers")
-    trained = train.train(spark, train.prepare(_train_config(config, data, run_dir)))
+    trained = train.run(spark, train.prepare(_train_config(config, data, run_dir)))
     _print(trained)
     _say(4, "evaluating on the held-out split")
-    evaluated = evaluate.evaluate(spark, evaluate.prepare(_eval_config(config, data, run_dir, work / "eval")))
+    evaluated = evaluate.run(spark, evaluate.prepare(_eval_config(config, data, run_dir, work / "eval")))
     _print(evaluated)
     _say(5, "exporting the model")
-    _print(export.export(spark, export.prepare(_export_config(config, data, run_dir, work / "model"))))
+    _print(export.run(spark, export.prepare(_export_config(config, data, run_dir, work / "model"))))
     _say(6, "scoring the held-out pictures into Parquet")
-    scored = score.score(spark, score.prepare(_score_config(pictures / "test", work)))
+    scored = score.run(spark, score.prepare(_score_config(pictures / "test", work)))
     _print(scored)
     scores = read_back(work / "scores", pictures / "test")
     facts = (
@@ -110,7 +123,7 @@ def run(spark: Any, config: DemoConfig, work: pathlib.Path) -> DemoReport:
     return report
 
 
-def prepare(config: DemoConfig) -> pathlib.Path:
+def prepare(config: DemoConfig) -> DemoPlan:
     """Make the empty work folder; only a folder that a demo made is ever replaced.
 
     Raises:
@@ -126,7 +139,7 @@ def prepare(config: DemoConfig) -> pathlib.Path:
         (work / _MARK).write_text(json.dumps(dataclasses.asdict(config), indent=1))
     except OSError as err:
         raise StorageError(f"--work_dir {work} cannot be written ({err.strerror}); wanted a local folder") from err
-    return work
+    return DemoPlan(config, work)
 
 
 def read_back(scores: pathlib.Path, pictures: pathlib.Path) -> Scores:
@@ -151,7 +164,7 @@ def read_back(scores: pathlib.Path, pictures: pathlib.Path) -> Scores:
 
 
 def _rows(folder: pathlib.Path) -> list[dict[str, Any]]:
-    """The rows of a folder of Parquet files; none where there is no folder."""
+    """Return the rows of a folder of Parquet files; none where there is no folder."""
     import pyarrow.parquet as pq  # not needed by the driver's other jobs
 
     return list(pq.read_table(folder, partitioning=None).to_pylist()) if folder.exists() else []

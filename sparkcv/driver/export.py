@@ -4,13 +4,16 @@ import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import supervisor
+from sparkcv.cluster.observer import RunObserver
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import ExportConfig
 from sparkcv.config.port_range import PortRange
+from sparkcv.doctor import estimate
+from sparkcv.driver.net_flags import check_image_size
 from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
 from sparkcv.launchers import Launcher
 from sparkcv.launchers.barrier import BarrierLauncher
@@ -19,13 +22,33 @@ from sparkcv.predict.export.target import check_target
 from sparkcv.predict.export.task import ExportTask
 from sparkcv.records import labels
 from sparkcv.roles import Role
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint, description
+from sparkcv.rundir.description import RunDescription
+from sparkcv.spark.session import SessionSpec
 
 PROGRAM = "sparkcv.programs.export:main"
 SCORES = "sparkcv.programs.try_model:main"
 
 _EXPORTER = Role("exporter", 0)
 _log = logs.get(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportPlan:
+    """An export that can start: what the exporter is asked to do."""
+
+    task: ExportTask
+
+    def session(self) -> SessionSpec:
+        """Return what the export needs of Spark: one executor."""
+        config = self.task.config
+        return SessionSpec(
+            "sparkcv export",
+            num_executors=1,
+            memory_mb=config.executor_memory_mb,
+            role_bytes=estimate.exporter(config.model_name),
+            ports=PortRange.parse(config.port_range),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +82,7 @@ class ExportReport:
         return "\n".join(f"{name:<12} {text}" for name, text in rows)
 
 
-def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportTask:
+def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     """Check flags, labels, checkpoint and target without Spark or TensorFlow.
 
     What a run's ``run.json`` beside the checkpoint tells fills flags that are not set: image size, preprocessing and,
@@ -82,52 +105,52 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportTask:
     if not may_replace:
         check_target(str(config.model_dir))
     found = checkpoint.locate(str(config.checkpoint_path))
-    run = _read_run(storage.parent(found.prefix_url))
-    trained = run.get("config") or {}
-    if run.get("model_name") not in (None, config.model_name):
+    told = RunDescription.read(storage.parent(found.prefix_url)) or RunDescription()
+    if told.model_name not in (None, config.model_name):
         raise CheckpointError(
-            f"the checkpoint {found.prefix_url!r} is of {run['model_name']}, --model_name is {config.model_name}"
+            f"the checkpoint {found.prefix_url!r} is of {told.model_name}, --model_name is {config.model_name}"
         )
-    image_size = config.image_size or trained.get("train_image_size") or net.default_image_size
-    preprocessing = config.preprocessing_name or trained.get("preprocessing_name") or net.preprocessing
-    net.check_image_size(image_size)
-    names, where = _labels(config, run, found.prefix_url)
-    if run.get("num_classes") not in (None, len(names)):
+    preprocessing = config.preprocessing_name or told.preprocessing_name or net.preprocessing
+    image_size = check_image_size(config.model_name, preprocessing, config.image_size or told.train_image_size)
+    names, where = _labels(config, told, found.prefix_url)
+    if told.num_classes not in (None, len(names)):
         raise CheckpointError(
-            f"the checkpoint {found.prefix_url!r} was trained on {run['num_classes']} classes, {where} names"
+            f"the checkpoint {found.prefix_url!r} was trained on {told.num_classes} classes, {where} names"
             f" {len(names)} with --labels_offset {config.labels_offset}; wanted the same number"
         )
-    if trained.get("train_image_size") not in (None, image_size):
-        _log.warning("--image_size %d: the net was trained at %d pixels", image_size, trained["train_image_size"])
+    if told.train_image_size not in (None, image_size):
+        _log.warning("--image_size %d: the net was trained at %d pixels", image_size, told.train_image_size)
     storage.check_writable(storage.parent(str(config.model_dir)))
     preprocessing = preprocess.get(preprocessing).name
-    return ExportTask(config, found, names, where, image_size, preprocessing, may_replace)
+    return ExportPlan(ExportTask(config, found, names, where, image_size, preprocessing, may_replace))
 
 
-def export(spark: Any, task: ExportTask) -> ExportReport:
-    """Run the exporter on an executor of ``spark``, and read the model that it published; see :func:`export_on`."""
-    return export_on(BarrierLauncher(spark), task)
+def run(spark: Any, plan: ExportPlan) -> ExportReport:
+    """Run the exporter on an executor of ``spark``, and read the model that it published; see :func:`run_on`."""
+    return run_on(BarrierLauncher(spark), plan)
 
 
-def export_on(launcher: Launcher, task: ExportTask, *, log_url: str = "") -> ExportReport:
+def run_on(launcher: Launcher, plan: ExportPlan, *, log_url: str = "") -> ExportReport:
     """Run the exporter with any launcher, and read the model that it published.
 
     Raises:
         RoleFailedError: the exporter died or reported an error; nothing was published.
         ModelError: what lies in ``model_dir`` is not what the exporter reported.
     """
-    config, started_s = task.config, time.monotonic()
+    config, started_s = plan.task.config, time.monotonic()
     url = str(config.model_dir)
     try:
         results = supervisor.supervise(
             launcher,
-            PROGRAM,
-            (_EXPORTER,),
-            task.to_params(),
-            on_status=_tell,
-            start_timeout_s=config.start_timeout_s,
-            log_url=log_url,
-            ports=PortRange.parse(config.port_range),
+            RunSpec(
+                PROGRAM,
+                (_EXPORTER,),
+                plan.task.to_params(),
+                start_timeout_s=config.start_timeout_s,
+                log_url=log_url,
+                ports=PortRange.parse(config.port_range),
+            ),
+            _Tell(),
         )
     except BaseException:
         sweep(url)
@@ -158,13 +181,15 @@ def score_on(launcher: Launcher, config: ExportConfig, digest: str, *, log_url: 
     """
     supervisor.supervise(
         launcher,
-        SCORES,
-        (_EXPORTER,),
-        {"model_url": str(config.model_dir), "digest": digest},
-        on_status=_tell,
-        start_timeout_s=config.start_timeout_s,
-        log_url=log_url,
-        ports=PortRange.parse(config.port_range),
+        RunSpec(
+            SCORES,
+            (_EXPORTER,),
+            {"model_url": str(config.model_dir), "digest": digest},
+            start_timeout_s=config.start_timeout_s,
+            log_url=log_url,
+            ports=PortRange.parse(config.port_range),
+        ),
+        _Tell(),
     )
 
 
@@ -177,18 +202,21 @@ def sweep(url: str) -> None:
                 storage.delete(entry.url, recursive=True)
 
 
-def _tell(role: Role, status: dict[str, Any]) -> None:
-    _log.info("%s: %s", role, status.get("doing", ""))
+class _Tell(RunObserver):
+    """Logs what the exporter says that it does."""
+
+    def on_status(self, role: Role, status: dict[str, Any]) -> None:
+        _log.info("%s: %s", role, status.get("doing", ""))
 
 
-def _labels(config: ExportConfig, run: Mapping[str, Any], prefix_url: str) -> tuple[tuple[str, ...], str]:
+def _labels(config: ExportConfig, told: RunDescription, prefix_url: str) -> tuple[tuple[str, ...], str]:
     """Return the model's class names, offset taken off, and where they were read."""
     if config.dataset_dir:
         names = labels.read_labels(config.dataset_dir)[config.labels_offset :]
         where = storage.join(config.dataset_dir, labels.FILE_NAME)
-    elif run.get("labels"):
-        names = tuple(str(name) for name in run["labels"])
-        where = storage.join(storage.parent(prefix_url), "run.json")
+    elif told.labels:
+        names = told.labels
+        where = storage.join(storage.parent(prefix_url), description.FILE_NAME)
     else:
         raise UsageError(
             f"--dataset_dir is missing: {storage.parent(prefix_url)!r} has no run.json that tells the labels; wanted"
@@ -197,11 +225,3 @@ def _labels(config: ExportConfig, run: Mapping[str, Any], prefix_url: str) -> tu
     if len(names) < 2:
         raise UsageError(f"{where!r} names {len(names)} classes with --labels_offset {config.labels_offset}; wanted 2")
     return names, where
-
-
-def _read_run(run_url: str) -> Mapping[str, Any]:
-    url = storage.join(run_url, "run.json")
-    value = storage.read_json(url) if storage.exists(url) else {}
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{url!r} is not the description of a run")
-    return value

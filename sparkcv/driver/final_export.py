@@ -46,7 +46,7 @@ def check(config: TrainConfig) -> None:
 
 
 def is_whole(config: TrainConfig, found: Found | None) -> bool:
-    """Whether ``--export_dir`` holds a model of the checkpoint ``found``, every byte of it as it was exported."""
+    """Tell whether ``--export_dir`` holds a model of the checkpoint ``found``, every byte of it as it was exported."""
     if found is None or config.export_dir is None:
         return False
     try:
@@ -58,7 +58,7 @@ def is_whole(config: TrainConfig, found: Found | None) -> bool:
 
 
 def run(launcher: Launcher, config: TrainConfig, found: Found) -> str:
-    """Export the checkpoint ``found``, unless it was; then have the published model score. Returns what to tell.
+    """Export the checkpoint ``found``, unless it was; then have the published model score. Return what to tell.
 
     Raises RoleFailedError, ModelError or StorageError; the run is trained then, and no success.
     """
@@ -70,7 +70,7 @@ def run(launcher: Launcher, config: TrainConfig, found: Found) -> str:
         else:
             check(config)  # training may have taken days, in which somebody else came to use the folder
             export.sweep(url)  # what a driver that was killed left there
-            export.export_on(launcher, export.prepare(flags, may_replace=True), log_url=log_url)
+            export.run_on(launcher, export.prepare(flags, may_replace=True), log_url=log_url)
         digest = manifests.read_manifest(url).digest
         export.score_on(launcher, flags, digest, log_url=log_url)
     except SparkcvError as err:

@@ -27,13 +27,13 @@ Config = TypeVar("Config")
 _MAY_GO_AWAY = (ClusterError, PreemptedError, UnavailableError)
 
 
-def run_job(cls: type[Config], prog: str, work: Callable[[Config], object], argv: Sequence[str] | None = None) -> int:
-    """Parse the command line into ``cls``, call ``work`` with it, print what it returns, give the exit code.
+def run_main(cls: type[Config], prog: str, work: Callable[[Config], object], argv: Sequence[str] | None = None) -> int:
+    """Parse the command line into ``cls``, call ``work`` with it, print what it returns, return the exit code.
 
     Args:
         cls: One of the configurations of :mod:`sparkcv.config`.
-        prog: The job's file name, for ``--help`` and for the line that tells of an error.
-        work: The one library call of the job; what it returns is printed, being the job's report.
+        prog: What the job is called, for ``--help`` and for the line that tells of an error.
+        work: What the job does; what it returns is printed, being the job's report.
         argv: The words after the program's name; None: those of this process.
 
     Returns:
@@ -58,7 +58,7 @@ def run_job(cls: type[Config], prog: str, work: Callable[[Config], object], argv
 
 @contextlib.contextmanager
 def _sigterm_raised() -> Iterator[None]:
-    """Raises PreemptedError for a SIGTERM outside of a run of roles, which handles its own."""
+    """Raise PreemptedError for a SIGTERM outside of a run of roles, which handles its own."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -82,7 +82,7 @@ def _failed(message: str, exit_code: int, *, may_retry: bool) -> int:
 
 @contextlib.contextmanager
 def _bugs_told_to_yarn(prog: str) -> Iterator[None]:
-    """Lets everything through; of a bug it tells YARN, which ends this process before Python shows its traceback."""
+    """Let every error through, and tell YARN of a bug: it ends this process before Python shows its traceback."""
     try:
         yield
     finally:

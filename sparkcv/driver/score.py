@@ -19,6 +19,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv import logs, storage
 from sparkcv.config import ScoreConfig
+from sparkcv.config.port_range import PortRange
+from sparkcv.doctor import estimate
 from sparkcv.errors import DataError, FileExistsAlreadyError, UsageError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict import publish, rows, tasks
@@ -30,15 +32,17 @@ from sparkcv.predict.rows import InputFiles, InputPart
 from sparkcv.predict.staging import Staging, day_url
 from sparkcv.predict.tasks import ScoreTask
 from sparkcv.spark.job_group import job_group
+from sparkcv.spark.session import SessionSpec
 from sparkcv.spark.stage_progress import StageProgress
 from sparkcv.spark.stages import map_pieces, num_done_tasks, translated
 from sparkcv.tokens.server import TokenServerAddress, with_tokens
 from sparkcv.tokens.stage import let_in
 
-__all__ = ["ScorePlan", "ScoreReport", "prepare", "score"]
+__all__ = ["ScorePlan", "ScoreReport", "prepare", "run"]
 
 # A task that lost its executor or its Python process is tried again: its rows are written by a committer.
-SPARK_CONF = {"spark.task.maxFailures": "4", "spark.stage.maxConsecutiveAttempts": "4"}
+_SPARK_CONF = {"spark.task.maxFailures": "4", "spark.stage.maxConsecutiveAttempts": "4"}
+_EXECUTORS = 2
 
 _MODEL, _PIECES, _LISTS, _SCORED = "model", "pieces", "lists", "scored"
 _log = logs.get(__name__)
@@ -56,6 +60,17 @@ class ScorePlan:
     def date(self) -> str:
         """The day to publish, ``YYYY-MM-DD``."""
         return self.config.date or ""
+
+    def session(self) -> SessionSpec:
+        """Return what the scoring needs of Spark."""
+        return SessionSpec(
+            "sparkcv score",
+            num_executors=self.config.cluster_size or _EXECUTORS,
+            memory_mb=self.config.executor_memory_mb,
+            role_bytes=estimate.scorer(self.manifest.model_name, self.manifest.image_size, self.config.batch_size),
+            conf=_SPARK_CONF,
+            ports=PortRange.parse(self.config.port_range),
+        )
 
 
 def prepare(config: ScoreConfig) -> ScorePlan:
@@ -88,7 +103,7 @@ def prepare(config: ScoreConfig) -> ScorePlan:
     return ScorePlan(config, files, manifest)
 
 
-def score(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
+def run(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
     """Score the plan's input on the executors of ``spark`` and publish the day.
 
     Until the last rename nothing shows under the day's name; whatever goes wrong, the staging folder is deleted, by
@@ -137,7 +152,7 @@ def score(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
 def _freeze(
     spark: SparkSession, plan: ScorePlan, staging: Staging, place: TokenServerAddress | None
 ) -> tuple[int, int]:
-    """Write down what is scored; returns pieces and rows."""
+    """Write down what is scored; return the numbers of pieces and rows."""
     config, slots = plan.config, spark.sparkContext.defaultParallelism
     parts = rows.list_parts(
         plan.files, staging.join(_LISTS), input_column=config.input_column, id_column=config.id_column
@@ -200,7 +215,7 @@ def _task(spark: SparkSession, plan: ScorePlan, staging: Staging, local: str) ->
 
 
 def _threads(spark: SparkSession) -> int:
-    """Threads of a task such that tasks x threads = cores: where executors share this machine, its cores divided."""
+    """Return a task's threads, so that tasks x threads = cores; executors that share this machine share its cores."""
     if spark.sparkContext.master.startswith("local"):
         return max(1, (os.cpu_count() or 1) // spark.sparkContext.defaultParallelism)
     return int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))

@@ -5,6 +5,7 @@ a reader of its own, which takes fsspec's file systems: it is told to use that o
 """
 
 import contextlib
+import dataclasses
 import sys
 import threading
 import types
@@ -17,18 +18,39 @@ from sparkcv.errors import ClusterError, MissingFileError, UsageError
 _log = logs.get(__name__)
 
 
-def serve(config: TensorBoardConfig) -> str:
-    """Serve until interrupted; returns a line that says so.
+@dataclasses.dataclass(frozen=True)
+class TensorBoardPlan:
+    """A TensorBoard that can start: its flags, and the folder's full URL."""
+
+    config: TensorBoardConfig
+    logdir: str
+
+    def session(self) -> None:
+        """Return None: no Spark is needed."""
+
+
+def prepare(config: TensorBoardConfig) -> TensorBoardPlan:
+    """Look for the folder.
 
     Raises:
-        UsageError: TensorBoard is not installed.
         MissingFileError: ``logdir`` is not there (a folder without events yet is fine).
         StorageError: its storage does not answer.
-        ClusterError: the port is taken.
     """
     logdir = storage.resolve(str(config.logdir))
     if not storage.is_dir(logdir):
         raise MissingFileError(f"--logdir: no folder at {logdir!r}, wanted that of a run (its --train_dir)")
+    return TensorBoardPlan(config, logdir)
+
+
+def run(spark: None, plan: TensorBoardPlan) -> str:
+    """Serve until interrupted; return a line that says so.
+
+    Raises:
+        UsageError: TensorBoard is not installed.
+        ClusterError: the port is taken.
+    """
+    del spark
+    config, logdir = plan.config, plan.logdir
     program, default = _tensorboard()
     board = program.TensorBoard(plugins=default.get_plugins())
     words = ("--logdir", logdir, "--host", config.host, "--port", str(config.port), "--load_fast", "false")
@@ -44,7 +66,7 @@ def serve(config: TensorBoardConfig) -> str:
 
 
 def _tensorboard() -> tuple[Any, Any]:
-    """TensorBoard's modules, with the reader of its own."""
+    """Return TensorBoard's modules, set to use the reader of its own."""
     try:
         import tensorboard.compat
     except ImportError as err:

@@ -80,7 +80,7 @@ def _point(line: str) -> Point | None:
 
 
 def parse(lines: Iterable[str]) -> Curves:
-    """The curves in the ``lines`` of a `metrics.jsonl`; lines that do not read are counted, blank ones skipped."""
+    """Return the curves in the lines of a `metrics.jsonl`; count lines that do not parse, skip blank ones."""
     reader = _Reader()
     num_unreadable = 0
     for line in lines:
@@ -95,7 +95,7 @@ def parse(lines: Iterable[str]) -> Curves:
 
 
 def read(train_dir: str) -> Curves:
-    """The curves of the run in ``train_dir`` (a storage URL); empty ones if it logged none. Raises StorageError."""
+    """Read the curves of the run in ``train_dir`` (a storage URL); empty if it logged none. Raise StorageError."""
     url = storage.join(train_dir, FILE_NAME)
     if not storage.exists(url):
         return Curves()
@@ -103,7 +103,7 @@ def read(train_dir: str) -> Curves:
 
 
 def smooth(values: Sequence[float | None], share: float = 0.08) -> list[float | None]:
-    """The mean of each value's neighbourhood; gaps (None) stay gaps and count in no mean.
+    """Return the mean of each value's neighbourhood; gaps (None) stay gaps and count in no mean.
 
     The neighbourhood is centred, so that, unlike an exponential average, the smooth line does not trail behind a
     falling loss; at both ends the half that there is must do.

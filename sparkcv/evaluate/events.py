@@ -19,9 +19,9 @@ _VERSION = b"brain.Event:2"
 
 
 def write_scalars(log_dir: str, step: int, values: Mapping[str, float], *, wall_time_s: float) -> str:
-    """Writes one event file with ``values`` (tag -> number) at ``step`` into ``log_dir``; returns its URL.
+    """Write one event file with ``values`` (tag -> number) at ``step`` into ``log_dir``; return its URL.
 
-    Each call makes a file of its own, as TensorBoard reads all event files of a folder. Raises StorageError.
+    Each call makes a file of its own, as TensorBoard reads all event files of a folder. Raise StorageError.
     """
     host = socket.gethostname().split(".")[0] or "localhost"
     name = f"events.out.tfevents.{int(wall_time_s):010d}.{host}.{os.getpid()}.step{step}"

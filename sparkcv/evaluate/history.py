@@ -1,4 +1,4 @@
-"""What a run's evaluator found at each checkpoint, and the best of it: files of the run that survive its restarts.
+"""The results of a run's evaluator at each checkpoint, and the best of them, in files that survive restarts.
 
 ``eval/metrics.jsonl`` has a line a checkpoint in order of step, ``best.json`` the checkpoint with the highest accuracy.
 Both are written whole, by the one evaluator, so that a reader never sees half of one.
@@ -34,7 +34,7 @@ _log = logs.get(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class HistoryRow:
-    """The numbers of one checkpoint; ``checkpoint`` tells it from another one of the same step."""
+    """The numbers of one checkpoint; ``checkpoint`` distinguishes it from another one of the same step."""
 
     step: int
     accuracy: float
@@ -48,7 +48,7 @@ class HistoryRow:
 
     @classmethod
     def of(cls, outcome: Outcome, found: Found) -> HistoryRow:
-        """The row of a finished evaluation of the checkpoint ``found``."""
+        """Return the row of a finished evaluation of the checkpoint ``found``."""
         return cls(
             step=outcome.step,
             accuracy=outcome.metrics.accuracy,
@@ -63,12 +63,12 @@ class HistoryRow:
 
 
 def identity(found: Found) -> str:
-    """What tells a checkpoint from one that was saved again at its step: 16 hexadecimal digits over its files."""
+    """Return 16 hexadecimal digits over a checkpoint's files, which differ if it was saved again at the same step."""
     return hashlib.sha256(json.dumps(found.manifest.get("files"), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read(train_dir: str) -> dict[int, HistoryRow]:
-    """The rows of a run by step, in order; empty if it was never evaluated. Raises StorageError.
+    """Read the rows of a run by step, in order; empty if it was never evaluated. Raise StorageError.
 
     A line that does not read is left out: such numbers are a help, never a reason to fail.
     """
@@ -98,12 +98,12 @@ class History:
         return self.rows[max(self.rows)] if self.rows else None
 
     def has(self, found: Found) -> bool:
-        """Whether that very checkpoint was evaluated."""
+        """Return whether exactly this checkpoint was evaluated."""
         row = self.rows.get(found.step)
         return row is not None and row.checkpoint == identity(found)
 
     def add(self, row: HistoryRow, found: Found) -> None:
-        """Keep a row, and its checkpoint as the best if it is; raises StorageError."""
+        """Keep a row, and its checkpoint as the best if it is; raise StorageError."""
         self.rows = dict(sorted({**self.rows, row.step: row}.items()))
         text = "".join(json.dumps(dataclasses.asdict(one)) + "\n" for one in self.rows.values())
         storage.write_text(storage.join(self._train_dir, DIR, FILE_NAME), text)
@@ -123,7 +123,7 @@ class History:
         self.best = best
 
     def _read_best(self) -> dict[str, Any] | None:
-        """The best until now, if it is of the same data; one that does not read is replaced."""
+        """Return the best until now if it is of the same data; one that does not parse is replaced."""
         url = storage.join(self._train_dir, BEST)
         try:
             best = storage.read_json(url) if storage.exists(url) else None

@@ -1,4 +1,4 @@
-"""The evaluators' parts put together, and the account: every record of the split is an example or a reject."""
+"""Merge the evaluators' parts, and check that every record of the split is an example or a reject."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def merge(
 
 
 def _account(task: Task, total: int, num_examples: int, num_rejected: int) -> None:
-    """Every one of ``total`` records is counted once, and the rejects are within the budget, or it is no evaluation."""
+    """Raise unless each of ``total`` records was counted once and the rejects are within the budget."""
     config = task.config
     where = f"{task.dataset.name}/{task.dataset.split} in {task.dataset.dir!r}"
     if config.max_num_batches is None and num_examples + num_rejected != total:

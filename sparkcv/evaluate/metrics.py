@@ -32,14 +32,14 @@ RECALL_AT = 5
 
 
 def predict(scores: Floats) -> Ints:
-    """The predicted class of each row of ``scores`` [batch, classes]; int64 [batch], `NO_PREDICTION` if not finite."""
+    """Return the class of each row of ``scores`` [batch, classes]; int64 [batch], `NO_PREDICTION` if not finite."""
     finite = np.isfinite(scores).all(axis=1)
     best = np.argmax(np.where(finite.reshape(-1, 1), scores, 0.0), axis=1)
     return np.where(finite, best, NO_PREDICTION)
 
 
 def in_top_k(scores: Floats, labels: Ints, k: int) -> npt.NDArray[np.bool_]:
-    """Whether fewer than ``k`` classes score strictly higher than each row's label; bool [batch]."""
+    """Return whether fewer than ``k`` classes score strictly higher than each row's label; bool [batch]."""
     own = scores[np.arange(len(labels)), labels]
     with np.errstate(invalid="ignore"):
         higher = (scores > own[:, None]).sum(axis=1)
@@ -47,7 +47,7 @@ def in_top_k(scores: Floats, labels: Ints, k: int) -> npt.NDArray[np.bool_]:
 
 
 def probabilities(logits: Floats) -> npt.NDArray[np.float64]:
-    """Softmax of ``logits`` [batch, classes], float64 in [0, 1]; a row that is not finite gives NaN."""
+    """Return the softmax of ``logits`` [batch, classes], float64 in [0, 1]; a row that is not finite gives NaN."""
     wide = logits.astype(np.float64)
     wide[~np.isfinite(wide).all(axis=1)] = np.nan
     shifted = np.exp(wide - wide.max(axis=1, keepdims=True, initial=-np.inf))
@@ -55,13 +55,13 @@ def probabilities(logits: Floats) -> npt.NDArray[np.float64]:
 
 
 class Tally:
-    """Counts of one part of a dataset: who was taken for whom, and how often the label was among the top k.
+    """Counts of one part of a dataset: the confusion matrix, and how often the label was among the top k.
 
     Memory grows with the pairs (true, predicted) that occurred, not with the square of the number of classes.
     """
 
     def __init__(self, num_classes: int, k: int = RECALL_AT) -> None:
-        """An empty tally of ``num_classes`` classes; DataError below 1 class or k of 1."""
+        """Make an empty tally of ``num_classes`` classes; DataError below 1 class or k of 1."""
         if num_classes < 1 or k < 1:
             raise DataError(f"got {num_classes} classes and k = {k} to count, wanted at least 1 of each")
         self.num_classes = num_classes
@@ -76,7 +76,7 @@ class Tally:
         return self.pairs.total()
 
     def update(self, logits: Floats, labels: Ints) -> Ints:
-        """Counts one batch and gives its predicted classes.
+        """Count one batch and return its predicted classes.
 
         Args:
             logits: float [batch, classes]; any scores that grow with belief count alike, the loss needs logits.
@@ -104,7 +104,7 @@ class Tally:
         return predicted
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form; ``confusion`` lists [true, predicted, count] of the pairs that occurred."""
+        """Return the JSON-able form; the confusion and the ratios as they are written."""
         return {
             "num_classes": self.num_classes,
             "k": self.k,
@@ -115,7 +115,7 @@ class Tally:
 
     @classmethod
     def from_dict(cls, form: dict[str, Any]) -> Tally:
-        """The tally that `to_dict` wrote; DataError if it is another thing or its counts cannot be true."""
+        """Return the tally that `to_dict` wrote; DataError if it is not one or its counts are impossible."""
         try:
             tally = cls(int(form["num_classes"]), int(form["k"]))
             tally.num_top_k = int(form["num_top_k"])
@@ -136,7 +136,7 @@ class Tally:
 
 
 def merge(tallies: Iterable[Tally]) -> Tally:
-    """The tally of all parts together; DataError if there is none, or if they count different classes or k."""
+    """Return the tally of all parts together; DataError if there is none, or if they count different classes or k."""
     parts = list(tallies)
     if not parts:
         raise DataError("got no tally to merge, wanted at least one")
@@ -155,7 +155,7 @@ def merge(tallies: Iterable[Tally]) -> Tally:
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class: how many examples it has, how many were called so, and how many of both."""
+    """One class: how many examples it has, how many were predicted as it, and how many of both."""
 
     index: int
     name: str
@@ -165,16 +165,16 @@ class ClassMetrics:
 
     @property
     def precision(self) -> float | None:
-        """Of those called so, the share that is; None when nothing was called so."""
+        """Share of those predicted as it that are; None when none was."""
         return self.num_correct / self.num_predicted if self.num_predicted else None
 
     @property
     def recall(self) -> float | None:
-        """Of those that are, the share called so; None when the dataset has none."""
+        """Share of its examples that were predicted as it; None when the dataset has none."""
         return self.num_correct / self.support if self.support else None
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form with the two ratios."""
+        """Return the JSON-able form; the confusion and the ratios as they are written."""
         return {
             "index": self.index,
             "name": self.name,
@@ -201,7 +201,7 @@ class Metrics:
 
     @classmethod
     def of(cls, tally: Tally, names: Sequence[str]) -> Metrics:
-        """The metrics of ``tally``, with one name a class; DataError if it is empty or the names do not fit."""
+        """Return the metrics of ``tally``, with one name a class; DataError if it is empty or the names do not fit."""
         total = tally.num_examples
         if not total:
             raise DataError("got no example to evaluate, wanted at least one that can be read")
@@ -234,7 +234,7 @@ class Metrics:
         return sum(recalls) / len(recalls)
 
     def most_confused(self, limit: int) -> list[tuple[ClassMetrics, ClassMetrics, int]]:
-        """The ``limit`` most frequent mistakes as (true class, predicted class, count), most frequent first."""
+        """Return the ``limit`` most frequent mistakes as (true class, predicted class, count), most frequent first."""
         mistakes = [
             (n, true, guess) for (true, guess), n in self.confusion.items() if guess not in (true, NO_PREDICTION)
         ]
@@ -242,7 +242,7 @@ class Metrics:
         return [(self.classes[true], self.classes[guess], n) for n, true, guess in mistakes[:limit]]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form; ``confusion`` lists [true, predicted, count] of the pairs that occurred."""
+        """Return the JSON-able form; the confusion and the ratios as they are written."""
         return {
             "num_examples": self.num_examples,
             "num_not_finite": self.num_not_finite,

@@ -75,7 +75,7 @@ class Outcome:
         return not self.is_estimated and self.num_evaluated < self.num_records
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of ``eval-<step>.json``; pictures are only in the page."""
+        """Return the content of ``eval-<step>.json``; pictures are only in the page."""
         return {
             "schema": SCHEMA,
             "model_name": self.model_name,

@@ -1,4 +1,4 @@
-"""What one evaluator leaves in storage for the driver: its counts, its worst mistakes and its rejected records.
+"""What one evaluator writes to storage for the driver: counts, worst mistakes and rejected records.
 
 Results of any size go through storage and not through the control channel, whose frames are small. The driver
 reads parts back as data it does not trust: a file that does not read as a part is an error that names the file.
@@ -44,7 +44,7 @@ class Mistake:
     thumbnail: bytes = b""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form; the thumbnail in base64."""
+        """Return the JSON-able form; thumbnails in base64."""
         return {**vars(self), "thumbnail": base64.b64encode(self.thumbnail).decode("ascii")}
 
 
@@ -66,14 +66,14 @@ class EvaluatedPart:
         return self.reasons.total()
 
     def reject(self, rejects: Iterable[RejectedRecord]) -> None:
-        """Counts the records that ``rejects`` cost, and lists them while there is room."""
+        """Count the records that ``rejects`` cost, and list them while there is room."""
         for reject in rejects:
             self.reasons[reject.reason] += reject.num_records
             if len(self.rejected) < MAX_LISTED:
                 self.rejected.append(reject)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form."""
+        """Return the JSON-able form; thumbnails in base64."""
         return {
             "schema": SCHEMA,
             "step": self.step,
@@ -87,7 +87,7 @@ class EvaluatedPart:
 
     @classmethod
     def from_dict(cls, form: Any, where: str) -> EvaluatedPart:
-        """The part that `to_dict` wrote; DataError naming ``where`` if it is another thing."""
+        """Return the part that `to_dict` wrote; raise DataError that names ``where`` if it is not one."""
         try:
             if form["schema"] != SCHEMA:
                 raise DataError(f"schema {form['schema']!r}, wanted {SCHEMA}")
@@ -124,15 +124,15 @@ def _reject(entry: Mapping[str, Any]) -> RejectedRecord:
 
 
 def worst(mistakes: Iterable[Mistake], limit: int) -> list[Mistake]:
-    """The ``limit`` mistakes that the net was surest of, surest first; equal ones by file name."""
+    """Return the ``limit`` most confident mistakes, most confident first; equal ones by file name."""
     return sorted(mistakes, key=lambda mistake: (-mistake.score, mistake.where))[:limit]
 
 
 def write(url: str, part: EvaluatedPart) -> None:
-    """Writes ``part`` to the storage URL ``url``. Raises StorageError."""
+    """Write ``part`` to the storage URL ``url``. Raise StorageError."""
     storage.write_json(url, part.to_dict())
 
 
 def read(url: str) -> EvaluatedPart:
-    """Reads the part at ``url``; raises StorageError or DataError."""
+    """Read the part at ``url``; raise StorageError or DataError."""
     return EvaluatedPart.from_dict(storage.read_json(url), url)

@@ -70,13 +70,13 @@ class LineChart:
     bottom: int = HEIGHT - BOTTOM
 
     def legend(self) -> list[tuple[str, str]]:
-        """(style, name) of each kind of line, strongest first; vertical marks have the style "mark"."""
+        """Return (style, name) of each kind of line, strongest first; vertical marks have the style "mark"."""
         entries = {path.style: path.name for path in reversed(self.paths)}
         return [*entries.items(), *([("mark", self.mark_name)] if self.marks else [])]
 
 
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """About ``count`` round numbers (1, 2 or 5 times a power of ten) inside [low, high]."""
+    """Return about ``count`` round numbers (1, 2 or 5 times a power of ten) inside [low, high]."""
     if not high > low:
         return [low]
     rough = (high - low) / count
@@ -88,7 +88,7 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten inside [low, high], with 2 and 5 times them where there would be fewer than three."""
+    """Return powers of ten inside [low, high], with 2 and 5 times them where there would be fewer than three."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     inside = [value for value in (10.0**d for d in decades) if low <= value <= high]
     if len(inside) >= 3:
@@ -97,7 +97,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def number(value: float) -> str:
-    """A short form for an axis or a table: 12k, 3.5M, 0.045, 1e-05."""
+    """Return a short form for an axis or a table: 12k, 3.5M, 0.045, 1e-05."""
     size = abs(value)
     if size >= 1e12 or 0 < size < 1e-3:
         return f"{value:.2g}"
@@ -108,7 +108,7 @@ def number(value: float) -> str:
 
 
 def thin(points: Sequence[XY], limit: int = MAX_POINTS) -> list[XY]:
-    """At most about ``limit`` of the ``points``: each bucket keeps its lowest and its highest, in their order."""
+    """Return at most about ``limit`` of the ``points``: each bucket keeps its lowest and its highest, in order."""
     if len(points) <= limit:
         return list(points)
     size = math.ceil(2 * len(points) / limit)
@@ -172,7 +172,7 @@ def line_chart(
     marks: Sequence[tuple[float, str]] = (),
     mark_name: str = "",
 ) -> LineChart | None:
-    """Draws ``lines``; None when no line holds a point.
+    """Draw ``lines``; return None when no line holds a point.
 
     Args:
         title: also the first words of the description.
@@ -237,7 +237,7 @@ class HeatMap:
 def heat_map(
     caption: str, names: Sequence[str], counts: dict[tuple[int, int], int], *, row_title: str, column_title: str
 ) -> HeatMap:
-    """The heat map of ``counts`` (row, column) -> count; pairs outside ``names`` count in the row's total only."""
+    """Return the heat map of (row, column) -> count; pairs outside ``names`` count in the row's total only."""
     totals = [0] * len(names)
     for (row, _), count in counts.items():
         totals[row] += count

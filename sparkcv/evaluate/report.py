@@ -5,7 +5,7 @@ are inline, pictures are data URLs. Every text is data until the template says o
 control characters, which could hide or reorder text (a newline, U+202E), are shown as escapes, and names are
 isolated, so that a right-to-left one does not turn its neighbours round.
 
-A job builds a `Report` from the blocks below and calls `write_report`; the evaluation's own sections are made in
+A job builds a `ReportPage` from the blocks below and calls `write_report`; the evaluation's own sections are made in
 `sparkcv.evaluate.sections`, and another job can put its sections before or after them.
 """
 
@@ -160,7 +160,7 @@ class ReportPage:
 
 
 def visible(text: str) -> str:
-    r"""``text`` with what a reader cannot see made visible: a newline becomes ``\n``, U+202E ``\u202e``.
+    r"""Return ``text`` with invisible characters escaped: a newline becomes ``\n``, U+202E ``\u202e``.
 
     Lone surrogates (bytes of a file name that are no UTF-8) are escaped too, since no UTF-8 page can hold them;
     text past `MAX_TEXT` characters is cut with an ellipsis.
@@ -212,11 +212,11 @@ def _environment() -> jinja2.Environment:
 
 
 def render(report: ReportPage) -> str:
-    """The HTML page of ``report``; the same report gives the same text."""
+    """Return the HTML page of ``report``; the same report gives the same text."""
     page = _environment().get_template("report.html")
     return page.render(report=report, css=Markup(_source("report.css")))  # noqa: S704 - our own file, no data
 
 
 def write_report(url: str, report: ReportPage) -> None:
-    """Writes the page of ``report`` to the storage URL ``url``, whole or not at all. Raises StorageError."""
+    """Write the page of ``report`` to the storage URL ``url``, whole or not at all. Raise StorageError."""
     storage.write_bytes(url, render(report).encode("utf-8"))

@@ -1,7 +1,7 @@
-"""Which variables an evaluation takes from a checkpoint, and whether the checkpoint has them.
+"""Choose the variables that an evaluation takes from a checkpoint, and check that the checkpoint has them.
 
 As in slim: the net's variables and the global step by their own names, or with ``--moving_average_decay`` the net's
-variables by the names of their moving averages. A checkpoint that does not fit is told in one sentence before a
+variables by the names of their moving averages. A checkpoint that does not fit is reported in one sentence before a
 session exists; TensorFlow's own message is a stack trace about one tensor.
 """
 
@@ -20,7 +20,7 @@ _GLOBAL_STEP = tf.GraphKeys.GLOBAL_STEP
 
 
 def wanted_variables(moving_average_decay: float | None) -> dict[str, Any]:
-    """Name in the checkpoint -> variable of the default graph, for the model's variables."""
+    """Return name in the checkpoint -> variable of the default graph, for the model's variables."""
     if not moving_average_decay:
         return {variable.op.name: variable for variable in model_variables()}
     averages = tf.train.ExponentialMovingAverage(moving_average_decay)
@@ -28,20 +28,20 @@ def wanted_variables(moving_average_decay: float | None) -> dict[str, Any]:
 
 
 def read_step(prefix: str) -> int | None:
-    """The global step in the local checkpoint at ``prefix``, None if it has none; CheckpointError if unreadable."""
+    """Return the global step in the checkpoint at local ``prefix``, None without one; CheckpointError if unreadable."""
     reader = _open(prefix)
     return int(reader.get_tensor(_GLOBAL_STEP)) if reader.has_tensor(_GLOBAL_STEP) else None
 
 
 def check(prefix: str, where: str, wanted: Mapping[str, Any], *, num_classes: int, dataset: str) -> None:
-    """Raises CheckpointError unless the local checkpoint has every wanted variable in its shape.
+    """Raise CheckpointError unless the local checkpoint has every wanted variable in its shape.
 
     Args:
         prefix: the local checkpoint.
         where: the URL that a user knows it by.
         wanted: what `wanted_variables` gave.
         num_classes: what the net was built for.
-        dataset: what tells the user which dataset that comes from.
+        dataset: the dataset's name in messages.
     """
     saved = dict(_open(prefix).get_variable_to_shape_map())
     missing = sorted(name for name in wanted if name not in saved)
@@ -68,7 +68,7 @@ def check(prefix: str, where: str, wanted: Mapping[str, Any], *, num_classes: in
 
 
 def restorer(wanted: Mapping[str, Any]) -> Any:
-    """A Saver of the wanted variables; adds operations to the default graph."""
+    """Return a Saver of the wanted variables; add its operations to the default graph."""
     return tf.train.Saver(dict(wanted), name="evaluate")
 
 
@@ -81,16 +81,16 @@ def _open(prefix: str) -> Any:
 
 def _lacks(where: str, missing: Sequence[str], num_wanted: int, saved: Mapping[str, Any]) -> str:
     shown = ", ".join(missing[:_SHOWN]) + (", ..." if len(missing) > _SHOWN else "")
-    told = f"the checkpoint {where!r} lacks {len(missing)} of {num_wanted} variables ({shown})"
+    problem = f"the checkpoint {where!r} lacks {len(missing)} of {num_wanted} variables ({shown})"
     suffix = "/ExponentialMovingAverage"
     averages = [name for name in missing if name.endswith(suffix)]
     if averages and all(name.removesuffix(suffix) in saved for name in averages):
-        return f"{told}: its run kept no moving averages; wanted no --moving_average_decay"
-    return f"{told}: it is of another net; wanted the net of --model_name"
+        return f"{problem}: its run kept no moving averages; wanted no --moving_average_decay"
+    return f"{problem}: it is of another net; wanted the net of --model_name"
 
 
 def _classes_of(shapes: Sequence[tuple[list[int], list[int]]], num_classes: int) -> int | None:
-    """The checkpoint's number of classes, if every shape differs in just that, its last place."""
+    """Return the checkpoint's number of classes if every shape differs only in that, its last dimension."""
     counts = {got[-1] if got else 0 for got, _ in shapes}
     differs_so = all(
         got and len(got) == len(want) and got[:-1] == want[:-1] and want[-1] == num_classes for got, want in shapes

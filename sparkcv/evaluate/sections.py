@@ -1,4 +1,4 @@
-"""An evaluation's sections of the report: what each says, and what it says when there is nothing to show.
+"""The sections of an evaluation's report, and what each shows when there is no data for it.
 
 `page` is the whole report of ``eval_image_classifier``; a job that evaluates among other things takes the sections
 it wants and adds its own.
@@ -7,17 +7,17 @@ it wants and adds its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-from sparkcv.evaluate.curves import Curves, Point, smooth
+from sparkcv.evaluate.counts import count, percent
+from sparkcv.evaluate.curves import Curves
 from sparkcv.evaluate.history import HistoryRow
 from sparkcv.evaluate.metrics import ClassMetrics, Metrics
 from sparkcv.evaluate.outcome import Outcome
-from sparkcv.evaluate.plots import Line, LineChart, heat_map, line_chart
+from sparkcv.evaluate.plots import heat_map
 from sparkcv.evaluate.report import (
     Bar,
     Block,
-    Charts,
     Code,
     Fact,
     Figure,
@@ -30,6 +30,7 @@ from sparkcv.evaluate.report import (
     SideBySide,
     Table,
 )
+from sparkcv.evaluate.training_section import training
 
 MAX_HEAT_CLASSES = 50
 """A heat map of more classes cannot be read; the most confused pairs can."""
@@ -42,7 +43,7 @@ MAX_REJECTED = 100
 
 
 def page(outcome: Outcome, curves: Curves, history: Mapping[int, HistoryRow] | None = None) -> ReportPage:
-    """The report of one evaluation.
+    """Return the report of one evaluation.
 
     ``curves`` are those of its training run, empty if unknown, and ``history`` is what the run's evaluator found.
     """
@@ -66,7 +67,7 @@ def page(outcome: Outcome, curves: Curves, history: Mapping[int, HistoryRow] | N
 
 
 def headline(outcome: Outcome) -> list[Fact]:
-    """The numbers that one remembers."""
+    """Return the most important numbers."""
     metrics = outcome.metrics
     seen = f"{outcome.num_evaluated:,} of {outcome.num_records:,} records" if outcome.is_partial else "the whole split"
     few = len(metrics.classes) <= metrics.k
@@ -84,74 +85,8 @@ def headline(outcome: Outcome) -> list[Fact]:
     ]
 
 
-def percent(share: float | None) -> str:
-    """A share in [0, 1] as a person reads it; a dash for None."""
-    return "–" if share is None else f"{100 * share:.1f} %"
-
-
-def training(curves: Curves, history: Mapping[int, HistoryRow] | None = None) -> Section:
-    """Loss, learning rate and, where the run had an evaluator, the accuracy over the run's steps."""
-    rows = [(history or {})[step] for step in sorted(history or {})]
-    charts = [
-        _curve("Loss", "loss", curves, lambda point: point.loss, smoothed=True),
-        _accuracy(rows),
-        _curve("Learning rate", "learning rate", curves, lambda point: point.learning_rate, smoothed=False),
-    ]
-    drawn = [chart for chart in charts if chart is not None]
-    blocks: list[Block] = [Charts(drawn)] if drawn else [_no_curves()]
-    if rows:
-        best = max(rows, key=lambda row: row.accuracy)
-        blocks.append(
-            Paragraph(
-                f"While it went on, the evaluator's newest accuracy was {percent(rows[-1].accuracy)} at step"
-                f" {rows[-1].step:,}, the best {percent(best.accuracy)} at step {best.step:,}."
-            )
-        )
-    if curves.restarts:
-        times = "once" if len(curves.restarts) == 1 else f"{len(curves.restarts):,} times"
-        steps = ", ".join(f"{step:,}" for step in curves.restarts[:10]) + (", …" if len(curves.restarts) > 10 else "")
-        text = (
-            f"The run went back to a checkpoint {times}, to go on from step {steps}: dashed in grey is what that undid."
-        )
-        blocks.append(Paragraph(text))
-    if curves.num_unreadable:
-        blocks.append(
-            Paragraph(f"{_count(curves.num_unreadable, 'line')} of metrics.jsonl could not be read.", "warning")
-        )
-    return Section("Training", blocks)
-
-
-def _accuracy(rows: Sequence[HistoryRow]) -> LineChart | None:
-    points = [(float(row.step), row.accuracy) for row in rows]
-    line = Line("by the evaluator", points, "smooth")
-    return line_chart("Accuracy while training", [line], x_label="step", y_label="accuracy", from_zero=True)
-
-
-def _no_curves() -> Paragraph:
-    return Paragraph(
-        "No curves: the run's folder holds no metrics.jsonl with a logged step. "
-        "--train_dir names the folder of the run where it is not that of the checkpoint."
-    )
-
-
-def _curve(
-    title: str, unit: str, curves: Curves, pick: Callable[[Point], float | None], *, smoothed: bool
-) -> LineChart | None:
-    points = [(float(point.step), pick(point)) for point in curves.points]
-    lines = [Line("as logged", points, "smooth")]
-    if smoothed:
-        undone = [
-            Line("undone", [(float(point.step), pick(point)) for point in branch], "undone")
-            for branch in curves.superseded
-        ]
-        means = zip((x for x, _ in points), smooth([y for _, y in points]), strict=True)
-        lines = [*undone, Line("as logged", points, "raw"), Line("smoothed", list(means), "smooth")]
-    marks = [(float(step), f"restart at step {step:,}") for step in curves.restarts]
-    return line_chart(title, lines, x_label="step", y_label=unit, from_zero=True, marks=marks, mark_name="restart")
-
-
 def confusion(metrics: Metrics) -> Section:
-    """Who was taken for whom: a heat map while it can be read, and the most confused pairs."""
+    """Show a heat map of true and predicted classes, if they are few enough, and the most confused pairs."""
     names = [each.name for each in metrics.classes]
     parts: list[Block] = []
     if len(names) <= MAX_HEAT_CLASSES:
@@ -181,7 +116,7 @@ def confusion(metrics: Metrics) -> Section:
     if metrics.num_not_finite:
         blocks.append(
             Paragraph(
-                f"{_count(metrics.num_not_finite, 'example')} got scores that are not finite numbers; each counts as a "
+                f"{count(metrics.num_not_finite, 'example')} got scores that are not finite numbers; each counts as a "
                 "wrong answer and stands in its row's total only.",
                 "warning",
             )
@@ -190,13 +125,13 @@ def confusion(metrics: Metrics) -> Section:
 
 
 def classes(metrics: Metrics) -> Section:
-    """Precision and recall of each class, the lowest recall first."""
+    """Show precision and recall of each class, the lowest recall first."""
     ordered = sorted(metrics.classes, key=lambda each: (each.recall is None, each.recall or 0.0, each.index))
     caption = "Lowest recall first"
     blocks: list[Block] = [_class_table(caption, ordered[:MAX_OPEN_CLASSES])]
     rest = ordered[MAX_OPEN_CLASSES:]
     if rest:
-        blocks.append(Fold(f"The other {_count(len(rest), 'class', 'classes')}", [_class_table(caption, rest)]))
+        blocks.append(Fold(f"The other {count(len(rest), 'class', 'classes')}", [_class_table(caption, rest)]))
     return Section(
         "Classes",
         blocks,
@@ -222,7 +157,7 @@ def _class_table(caption: str, rows: list[ClassMetrics]) -> Table:
 
 
 def mistakes(outcome: Outcome) -> Section:
-    """The wrong answers that the net was surest of, as pictures."""
+    """Show the most confident wrong answers as pictures."""
     names = [each.name for each in outcome.metrics.classes]
     pictures = [
         Figure(
@@ -247,7 +182,7 @@ def mistakes(outcome: Outcome) -> Section:
 
 
 def rejects(outcome: Outcome) -> Section:
-    """Records that could not be evaluated, counted by reason, then listed."""
+    """Show the records that could not be evaluated, counted by reason, then listed."""
     if not outcome.num_rejected:
         return Section("Rejected records", [Paragraph("None: every record of the split could be read.")])
     by_reason = sorted(outcome.reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -276,7 +211,7 @@ def rejects(outcome: Outcome) -> Section:
 
 
 def about(outcome: Outcome) -> Section:
-    """Where the numbers come from."""
+    """Show where the numbers come from."""
     facts: list[list[str | int | float | Bar]] = [
         ["checkpoint", outcome.checkpoint],
         ["dataset", f"{outcome.dataset_dir} ({outcome.dataset_name}, {outcome.split})"],
@@ -296,7 +231,3 @@ def about(outcome: Outcome) -> Section:
             ),
         ],
     )
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,4 +1,4 @@
-"""What the driver asks of its evaluators, as JSON-able data: the one form that both sides read.
+"""The task that the driver gives to its evaluators, as JSON-able data that both sides read.
 
 It stands apart from the evaluators' program because that imports TensorFlow, which the driver never does.
 """
@@ -41,7 +41,7 @@ class Task:
         return self.dataset.num_classes - self.config.labels_offset
 
     def to_params(self) -> dict[str, Any]:
-        """JSON-able form, for `NodeContext.params`."""
+        """Return the JSON-able form, for `NodeContext.params`."""
         return {
             "config": configs.to_dict(self.config),
             "dataset": self.dataset.to_dict(),
@@ -58,7 +58,7 @@ class Task:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> Task:
-        """The task that `to_params` wrote."""
+        """Return the task that `to_params` wrote."""
         found = params["checkpoint"]
         return cls(
             config=configs.from_dict(EvalConfig, params["config"]),
@@ -70,7 +70,7 @@ class Task:
         )
 
     def max_batches(self, index: int) -> int | None:
-        """How many batches evaluator ``index`` may take; None for all. All of them add up to --max_num_batches."""
+        """Return how many batches evaluator ``index`` may take, None for all; together they are --max_num_batches."""
         total = self.config.max_num_batches
         if total is None:
             return None
@@ -78,5 +78,5 @@ class Task:
 
 
 def part_name(index: int) -> str:
-    """The file name of evaluator ``index``'s part."""
+    """Return the file name of evaluator ``index``'s part."""
     return f"evaluator-{index}.json"

@@ -14,7 +14,7 @@ QUALITY = 82
 
 
 def thumbnail(encoded: bytes, *, side: int = SIDE, max_pixels: int = 2**26) -> bytes:
-    """A JPEG of at most ``side`` x ``side`` pixels of the picture in ``encoded``; empty if it cannot be drawn.
+    """Return a JPEG of at most ``side`` x ``side`` pixels of an encoded picture; empty if it cannot be drawn.
 
     The picture is shown as the net saw it, so an EXIF orientation is not applied. Small pictures are enlarged by a
     whole factor without smoothing: a page that blurs 32 pixels hides what the net had to go by.

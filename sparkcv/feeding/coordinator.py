@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 
 from sparkcv.channel.listener import Listener
-from sparkcv.channel.stream import Message, Stream
+from sparkcv.channel.stream import Stream, StreamMessage
 from sparkcv.errors import ChannelError
 
 __all__ = ["Coordinator"]
@@ -124,7 +124,7 @@ class Coordinator:
         finally:
             worker.stream = None
 
-    def _where(self, place: str, host: str) -> Message:
+    def _where(self, place: str, host: str) -> StreamMessage:
         """The worker for a task: of its own executor, else of its host, else any; of several the one with fewest tasks.
 
         Workers that compute their steps together stand still once one has no rows left, so all get alike.
@@ -141,7 +141,7 @@ class Coordinator:
             chosen.num_tasks += 1
         return self._told(chosen.role)
 
-    def _give_up(self, role: str, timeout_s: float, reason: str) -> Message:
+    def _give_up(self, role: str, timeout_s: float, reason: str) -> StreamMessage:
         """Ends the feeding for ``reason``, with who else waits; or tells how long ago the worker took another's row."""
         states = self._states()
         _, idle_s = states.get(role, (False, timeout_s))
@@ -173,7 +173,7 @@ class Coordinator:
             self._changed.wait_for(lambda: all(worker.state is not None for worker in asked), _STATE_TIMEOUT_S)
             return {worker.role: worker.state for worker in asked if worker.state is not None}
 
-    def _told(self, role: str) -> Message:
+    def _told(self, role: str) -> StreamMessage:
         with self._changed:
             worker = self._workers.get(role)
             if self._failure:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sparkcv import logs
-from sparkcv.channel.stream import Message, Stream, connect
+from sparkcv.channel.stream import Stream, StreamMessage, connect
 from sparkcv.errors import ChannelError, ClusterError, RoleFailedError
 from sparkcv.feeding.chunks import CHUNK_BYTES, Chunk, chunks, rows_of
 
@@ -157,7 +157,7 @@ class _Feeder:
         elif patience_s:
             self._check_patience()
 
-    def _hear(self, message: Message) -> None:
+    def _hear(self, message: StreamMessage) -> None:
         self._progress_s = time.monotonic()
         match message:
             case ["taken", int(number)]:
@@ -209,7 +209,7 @@ class _Feeder:
         self._unsent = collections.deque(sorted(self._kept))
         self._has_told_end = False
 
-    def _find(self, question: Message) -> None:
+    def _find(self, question: StreamMessage) -> None:
         """Connects to the worker, once it is up; raises the reason why it never will be."""
         deadline_s = time.monotonic() + self._plan.timeout_s
         while True:
@@ -262,7 +262,7 @@ class _Feeder:
                 self._hear(message)  # enough, or refused
                 return True
 
-    def _asked(self, question: Message) -> Message:
+    def _asked(self, question: StreamMessage) -> StreamMessage:
         with connect(self._plan.desk, self._plan.secret) as desk:
             desk.send(question)
             answer = desk.receive(_ASK_EVERY_S)

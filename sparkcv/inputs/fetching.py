@@ -1,7 +1,7 @@
 """One shard from storage to this machine's disk, and again if what arrived is not what is stored.
 
 A file system such as HDFS keeps several replicas of a block, on hosts that stop and on disks that rot: the next fetch
-may come from another. Only what stays wrong is taken as it is, and vetted.
+may come from another. Only what stays wrong is taken as it is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import google_crc32c
 
 from sparkcv import logs, storage
 from sparkcv.errors import AccessError, FullError, MissingFileError, StorageError, UnavailableError
-from sparkcv.inputs.validate import RecordCheck, Validated, vet_shard
+from sparkcv.inputs.validate import RecordCheck, Validated, validate_shard
 from sparkcv.records.assignment import Assignment
 
 __all__ = ["Fetcher"]
@@ -24,17 +24,18 @@ _log = logs.get(__name__)
 
 
 class Fetcher:
-    """Fetches and vets shards; safe to call from any thread.
+    """Fetches and validates shards; safe to call from any thread.
 
-    It takes ``attempts`` (fetches of one shard at most, each time) and ``ended`` (set it, and no pause goes on).
+    It takes ``check`` (of each record, see validate.py), ``attempts`` (fetches of one shard at most, each time) and
+    ``ended`` (set it, and no pause goes on).
     """
 
-    def __init__(self, attempts: int, ended: threading.Event) -> None:
-        self._attempts, self._ended = attempts, ended
+    def __init__(self, check: RecordCheck, attempts: int, ended: threading.Event) -> None:
+        self._check, self._attempts, self._ended = check, attempts, ended
         self._known: dict[str, str] = {}  # CRC by URL of shards that stayed wrong: a later epoch need not try again
 
-    def bring(self, assignment: Assignment, path: str, check: RecordCheck, dropped: frozenset[int]) -> Validated:
-        """Bring an assignment's usable records to the local file ``path``; see ``vet_shard`` for ``dropped``.
+    def bring(self, assignment: Assignment, path: str, dropped: frozenset[int]) -> Validated:
+        """Bring an assignment's usable records to the local file ``path``; see ``validate_shard`` for ``dropped``.
 
         Without a manifest, and so without a CRC of the shard, the records' own CRCs tell whether it arrived whole.
         Raises StorageError that names the shard if it cannot be read.
@@ -57,13 +58,13 @@ class Fetcher:
             got = _crc32c(path)
             is_trusted = got in (wanted, self._known.get(url))
             if wanted is None or is_trusted or is_last:
-                vetted = vet_shard(path, assignment, check, dropped)
-                if is_trusted or is_last or not vetted.is_damaged:
+                validated = validate_shard(path, assignment, self._check, dropped)
+                if is_trusted or is_last or not validated.is_damaged:
                     break
             _log.warning("%s arrived with CRC %s, wanted %s: fetching it again", url, got, wanted or "whole records")
-        if vetted.is_damaged or wanted not in (None, got):
+        if validated.is_damaged or wanted not in (None, got):
             self._known[url] = got
-        return vetted
+        return validated
 
 
 def _crc32c(path: str) -> str:

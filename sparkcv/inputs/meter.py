@@ -10,11 +10,11 @@ from typing import Any
 __all__ = ["Meter"]
 
 _WINDOW_S = 20.0
-_VERDICT_STEPS = 50
+_RECENT_STEPS = 50
 
 
 class Meter:
-    """Gathers one worker's gauges, step by step; no threads, no waiting.
+    """Gather one worker's gauges, step by step; no threads, no waiting.
 
     ``images_per_step`` is of this worker, all clones together. The rate is over the last 20 seconds, so that the slow
     first steps and a pause for a checkpoint do not weigh for ever. ``clock`` gives seconds.
@@ -24,7 +24,7 @@ class Meter:
         self._images_per_step = images_per_step
         self._clock = clock
         self._steps: deque[tuple[float, int]] = deque()
-        self._waited: deque[bool] = deque(maxlen=_VERDICT_STEPS)
+        self._waited: deque[bool] = deque(maxlen=_RECENT_STEPS)
         self._first_s: float | None = None
         self._last_s = 0.0
         self.num_images = 0
@@ -70,7 +70,7 @@ class Meter:
         """Return the gauges as a part of the worker's status, ready for JSON."""
         rate = self.images_per_s
         return {
-            "own_steps": self.num_images // self._images_per_step,  # the global step tells nothing of one worker's pace
+            "own_steps": self.num_images // self._images_per_step,  # the global step tells nothing of one worker
             "images_per_s": None if rate is None else round(rate, 2),
             "queues": {name: list(gauge) for name, gauge in self.queues.items()},
             "bound": self.bound,

@@ -74,7 +74,7 @@ class Quarantine:
             return self._held[:limit]
 
     def add(self, rejects: Iterable[RejectedRecord]) -> int:
-        """Take rejects, list the new ones; returns how many records those cost.
+        """Take rejects, list the new ones; return how many records those cost.
 
         Raises BudgetError if that is more in all than the budget allows, UnavailableError if the storage is away.
         """

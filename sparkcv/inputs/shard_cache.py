@@ -1,6 +1,6 @@
-"""The spool's files on this machine's disk: who holds which, how many bytes they are, and which may stay.
+"""The shards on this machine's disk: who holds which, how many bytes they are, which stay and which are evicted.
 
-A pure account without threads or waiting: the spool calls it under its own lock.
+Nothing here has threads or waits: the spool calls it under its own lock.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+import tempfile
 from array import array
 from collections.abc import Collection
 
@@ -23,7 +24,7 @@ _log = logs.get(__name__)
 
 @dataclasses.dataclass(eq=False)
 class CachedFile:
-    """One vetted shard on disk.
+    """One shard on disk, cleared of records that cannot be used.
 
     Attributes:
         path: the local TFRecord file.
@@ -76,14 +77,30 @@ class SpooledShard:
 class ShardCache:
     """Files by source within ``max_bytes``; those kept for later leave ``reserve_bytes`` free for what passes through.
 
-    With ``total_bytes`` (of all sources) within ``max_bytes`` every file is kept.
+    With ``total_bytes`` (of all sources) within ``max_bytes`` every file is kept. They lie in a new folder of the
+    cache's own in ``local_dir``.
+
+    Attributes:
+        folder: that folder.
+        used_bytes: bytes of the files, and of those that are still claimed for files to come.
     """
 
-    def __init__(self, max_bytes: int, total_bytes: int, reserve_bytes: int) -> None:
+    def __init__(self, local_dir: str, max_bytes: int, total_bytes: int, reserve_bytes: int) -> None:
+        self.folder = tempfile.mkdtemp(prefix="spool-", dir=local_dir)
+        self._num_paths = 0
         self._max_bytes = max_bytes
         self._reserve_bytes = 0 if total_bytes <= max_bytes else reserve_bytes
         self._files: dict[int, CachedFile] = {}
         self.used_bytes = 0
+
+    def new_path(self, source: int) -> str:
+        """Return the path for a file of a source; no two are the same, as a reader may still have an older one."""
+        self._num_paths += 1
+        return os.path.join(self.folder, f"{source:06d}-{self._num_paths}.tfrecord")
+
+    def delete(self) -> None:
+        """Delete the folder with all files. Twice is fine."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def find(self, source: int) -> CachedFile | None:
         """Return the file of a source, if it is here and a reader may have it."""
@@ -109,7 +126,7 @@ class ShardCache:
         return True
 
     def give_back(self, claimed: int) -> int:
-        """Take a claim back because the disk was full; returns the bytes that it held then, its most from now on."""
+        """Take a claim back because the disk was full; return the bytes held then, the most from now on."""
         self.used_bytes -= claimed
         self._max_bytes = min(self._max_bytes, self.used_bytes)
         return self.used_bytes
@@ -149,7 +166,10 @@ class ShardCache:
 
 
 def fit(max_bytes: int, url: str, largest: int, local_dir: str) -> int:
-    """Return how many bytes of shards may lie in ``local_dir``; raises unless that is the largest shard's."""
+    """Return how many bytes of shards may lie in ``local_dir``, at least those of the largest.
+
+    Raises UsageError if the largest shard is over ``max_bytes``, and FullError if the disk has no room for it.
+    """
     if largest > max_bytes:
         raise UsageError(
             f"--spool_bytes {max_bytes} cannot hold the shard {url!r} of {largest} bytes; wanted at least {2 * largest}"

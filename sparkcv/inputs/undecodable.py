@@ -89,9 +89,9 @@ class UndecodableCheck:
         self._in_flight = in_flight
         self._changed = threading.Condition()
         self._lost = self._tried = self._found = 0
-        self._audited: set[int] = set()
+        self._seen_sources: set[int] = set()
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="sparkcv-audit", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="sparkcv-undecodable", daemon=True)
         self._thread.start()
 
     def notice(self, lost: int, tried: int) -> None:
@@ -115,13 +115,13 @@ class UndecodableCheck:
     def is_complete(self) -> bool:
         """Whether every shard was decoded: what is unnamed then cannot be named."""
         with self._changed:
-            return len(self._audited) == self._spool.num_sources
+            return len(self._seen_sources) == self._spool.num_sources
 
     def drain(self, timeout_s: float) -> None:
         """Wait, at a run's end, until the losses so far are traced, as far as their shards are still on disk."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
-            while self._lost and self._thread.is_alive() and self._spool.has_other(self._audited):
+            while self._lost and self._thread.is_alive() and self._spool.has_other(self._seen_sources):
                 left = deadline - time.monotonic()
                 if left <= 0 or self._spool.error is not None:
                     return
@@ -140,7 +140,7 @@ class UndecodableCheck:
             with contextlib.suppress(OSError, AttributeError):  # only Linux has a priority for each thread
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
             while self._wait():
-                shard = self._spool.hold(self._audited)
+                shard = self._spool.hold(self._seen_sources)
                 if shard is None:
                     continue
                 try:
@@ -167,8 +167,8 @@ class UndecodableCheck:
         with self._changed:
             while not self._closed:
                 untold = self._spool.num_read - self._tried - self._in_flight
-                waiting = len(self._audited) < self._spool.num_sources
-                if waiting and (self._lost or untold > 0) and self._spool.has_other(self._audited):
+                waiting = len(self._seen_sources) < self._spool.num_sources
+                if waiting and (self._lost or untold > 0) and self._spool.has_other(self._seen_sources):
                     return True
                 self._changed.wait(_POLL_S)
         return False
@@ -184,10 +184,10 @@ class UndecodableCheck:
                 if reason is not None:
                     reasons[ordinal] = reason
         with self._changed:
-            self._audited.add(shard.source)
+            self._seen_sources.add(shard.source)
             self._changed.notify_all()
             self._found += len(reasons)
-            if len(self._audited) == self._spool.num_sources and not self._found and self._lost:
+            if len(self._seen_sources) == self._spool.num_sources and not self._found and self._lost:
                 _log.warning("%d records were lost to the decoder, and none could be found again", self._lost)
         if reasons:
             self._spool.drop(shard, reasons)

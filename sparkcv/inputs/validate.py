@@ -18,7 +18,7 @@ from sparkcv.inputs.quarantine import RejectedRecord
 from sparkcv.records import example, image_header, tfrecord
 from sparkcv.records.assignment import Assignment
 
-__all__ = ["ImageCheck", "RecordCheck", "Validated", "map_file", "vet_shard"]
+__all__ = ["ImageCheck", "RecordCheck", "Validated", "map_file", "validate_shard"]
 
 RecordCheck = Callable[[bytes], str | None]
 """Takes a record's payload; returns why it cannot be used, or None."""
@@ -54,7 +54,7 @@ class ImageCheck:
 
 @dataclasses.dataclass(frozen=True)
 class Validated:
-    """A local shard after vetting: where its records were in the stored shard, what was left out, its bytes now.
+    """A local shard after validation: where its records were in the stored shard, what was left out, its bytes now.
 
     ``is_damaged`` says that bytes were not as they were once written, other than a record that was never usable.
     """
@@ -65,7 +65,7 @@ class Validated:
     is_damaged: bool = False
 
 
-def vet_shard(path: str, assignment: Assignment, check: RecordCheck, dropped: Collection[int] = ()) -> Validated:
+def validate_shard(path: str, assignment: Assignment, check: RecordCheck, dropped: Collection[int] = ()) -> Validated:
     """Clear a fetched shard, in place, of all but the assignment's usable records.
 
     Records kept + ``num_records`` of the rejects are the assignment's share of the manifest's count, whatever the

@@ -14,15 +14,15 @@ __all__ = ["Body", "Launch", "Launcher", "Slots", "TaskSlot"]
 
 @dataclasses.dataclass(frozen=True)
 class TaskSlot:
-    """Where an agent finds itself when it is started.
+    """Where an agent runs, as it finds it when it is started.
 
     Attributes:
         index: 0..count-1; which of the launched agents this one is.
-        host: address by which the other seats reach this one.
-        task: what the cluster manager calls this seat; ``Launch.place`` and ``Launch.loss`` understand it.
+        host: address by which the other agents reach this one.
+        task: what the cluster manager calls this task slot; ``Launch.place`` and ``Launch.loss`` understand it.
         scratch_root: local folder of the launch, removed by the cluster manager even if the agent is killed.
-        exchange: gives a text to all seats and returns everybody's, by index, once all have called it.
-        gpus: addresses of the GPUs that are this seat's alone; () where the cluster manager gives none out.
+        exchange: sends a text to all agents and returns everybody's, by index, once all have called it.
+        gpus: addresses of the GPUs that are this task slot's alone; () where the cluster manager gives none out.
     """
 
     index: int
@@ -48,44 +48,44 @@ class Launch(Protocol):
     """Agents that were launched together; they start all or not at all."""
 
     def is_over(self) -> bool:
-        """Whether no agent runs any more and none will."""
+        """Return whether no agent runs any more and none will."""
 
     def error(self) -> str:
-        """Why the launch ended other than by every body returning, in one line; "" if it did not, or not yet."""
+        """Return why the launch ended other than by every body returning, in one line; "" if it did not, or not yet."""
 
     def place(self, task: str) -> str:
-        """Where that ``TaskSlot.task`` runs, in the cluster manager's words ("Spark executor 2"); "" if unknown."""
+        """Return where that ``TaskSlot.task`` runs, such as "Spark executor 2"; "" if unknown."""
 
     def loss(self, task: str) -> str:
-        """Why the cluster manager says it lost the place of that ``TaskSlot.task``; "" if it knows of no loss."""
+        """Return why the cluster manager lost the place of that ``TaskSlot.task``; "" if it knows of no loss."""
 
     def complaint(self, task: str) -> str:
-        """What the cluster manager first held against any seat of that ``TaskSlot.task``'s launch; "" if nothing."""
+        """Return the first failure that the cluster manager has of any task in the launch of that one; "" if none."""
 
     def stopped(self) -> str:
-        """Why all of it ended at once, for no fault of a seat (the application was killed); "" if it did not."""
+        """Return why all of it ended at once, for no fault of a task (the application was killed); "" if it did not."""
 
     def memory(self) -> ExecutorMemory | None:
-        """What the place of each seat was given; None where the cluster manager does not bound it."""
+        """Return what the place of each agent was given; None where the cluster manager does not bound it."""
 
     def cancel(self) -> None:
-        """Ends all agents, by force if need be; returns at once. Cancelling what is over is fine."""
+        """End all agents, by force if need be; return at once. Cancelling what is over is fine."""
 
     def join(self, timeout_s: float) -> bool:
-        """Waits until the launch is over; False if it is not after ``timeout_s``."""
+        """Wait until the launch is over; return False if it is not after ``timeout_s``."""
 
 
 class Launcher(Protocol):
     """Starts agents."""
 
     def slots(self) -> Slots:
-        """How many agents could be launched."""
+        """Return how many agents could be launched."""
 
     def granted(self) -> int | None:
-        """How many could be launched once all that the cluster manager has granted has started; None: unknown."""
+        """Return how many could be launched once all that was granted has started; None if that is not known."""
 
     def bind_host(self) -> tuple[str, str]:
-        """The interface that the driver listens on for its agents, and the name by which they reach it."""
+        """Return the interface that the driver listens on for its agents, and the name by which they reach it."""
 
     def launch(self, name: str, count: int, body: Body) -> Launch:
-        """Starts ``body(seat)`` on ``count`` seats and returns at once; ``name`` is for people to read."""
+        """Start ``body(slot)`` in ``count`` task slots and return at once; ``name`` is for people to read."""

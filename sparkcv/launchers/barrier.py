@@ -26,7 +26,7 @@ class BarrierLauncher:
     """Starts agents as the tasks of a barrier stage of ``spark``."""
 
     def __init__(self, spark: "SparkSession"):
-        """Raises ClusterError for a session that cannot run barrier stages."""
+        """Take a session; raises ClusterError for one that cannot run barrier stages."""
         self._context = spark.sparkContext
         self._spark = spark
         if self._context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
@@ -36,24 +36,24 @@ class BarrierLauncher:
             )
 
     def slots(self) -> Slots:
-        """Task slots of the executors that are there now, and of all that were asked for."""
+        """Count the task slots of the executors that are there now, and of all that were asked for."""
         scala = self._context._jsc.sc()
         now = int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
         return Slots(now, self._most(now))
 
     def granted(self) -> int | None:
-        """Task slots of the executors that YARN has granted; None elsewhere."""
-        with _books_may_be_gone():
+        """Count the task slots of the executors that YARN has granted; None elsewhere."""
+        with _java_may_be_gone():
             executors, each = yarn.granted_executors(self._spark), self._slots_each()
             return None if executors is None or each is None else executors * each
         return None
 
     def bind_host(self) -> tuple[str, str]:
-        """Spark's own answer, as in ``session.bind_host``."""
+        """Return Spark's own answer, as in ``session.bind_host``."""
         return bind_host(self._spark)
 
     def launch(self, name: str, count: int, body: Body) -> "BarrierLaunch":
-        """Submits the stage as a job group of its own, from a thread of its own."""
+        """Submit the stage as a job group of its own, from a thread of its own."""
         return BarrierLaunch(self._spark, name, count, body)
 
     def _most(self, now: int) -> int | None:
@@ -64,7 +64,7 @@ class BarrierLauncher:
         return None if executors is None or each is None else executors * each
 
     def _slots_each(self) -> int | None:
-        """Task slots of an executor; None where Spark's standalone master decides."""
+        """Count the task slots of an executor; None where Spark's standalone master decides."""
         conf = self._context.getConf()
         cores = conf.get("spark.executor.cores", "" if self._context.master.startswith("spark:") else "1")
         return int(cores) // int(conf.get("spark.task.cpus", "1")) if cores else None
@@ -76,7 +76,7 @@ class BarrierLaunch:
     _attempts_each = 1  # how often Spark tries a task within one attempt of the stage
 
     def __init__(self, spark: "SparkSession", name: str, count: int, body: Body):
-        """Submits the stage and returns at once."""
+        """Submit the stage and return at once."""
         from pyspark import InheritableThread
 
         self._context = spark.sparkContext
@@ -87,24 +87,24 @@ class BarrierLaunch:
         self._thread.start()
 
     def is_over(self) -> bool:
-        """Whether Spark's job has ended."""
+        """Return whether Spark's job has ended."""
         return not self._thread.is_alive()
 
     def error(self) -> str:
-        """The heart of Spark's message, if the job failed."""
+        """Return what Spark's message says of the cause, if the job failed."""
         return self._error if self.is_over() else ""
 
     def place(self, task: str) -> str:
-        """The executor that Spark's own books name for that task."""
-        with _books_may_be_gone():
+        """Return the executor that Spark's status store names for that task."""
+        with _java_may_be_gone():
             executor = self._executor_of(task)
             return f"Spark executor {executor}" if executor else ""
         return ""
 
     def loss(self, task: str) -> str:
-        """Why Spark removed the executor of that task; "" while it counts as alive."""
-        with _books_may_be_gone():
-            executors = self._books().executorList(False)
+        """Return why Spark removed the executor of that task; "" while it counts as alive."""
+        with _java_may_be_gone():
+            executors = self._status_store().executorList(False)
             name = self._executor_of(task)
             for at in range(executors.size()):
                 found = executors.apply(at)
@@ -114,34 +114,34 @@ class BarrierLaunch:
         return ""
 
     def complaint(self, task: str) -> str:
-        """The error of the task that failed first in the stage, which Spark may be trying again."""
-        with _books_may_be_gone():
+        """Return the error of the task that failed first in the stage, which Spark may be trying again."""
+        with _java_may_be_gone():
             for found in self._tasks_beside(task):
                 if found.status() == "FAILED" and found.errorMessage().isDefined():
-                    return f"seat {found.index()} failed: {heart(str(found.errorMessage().get()))}"
+                    return f"task {found.index()} failed: {heart(str(found.errorMessage().get()))}"
         return ""
 
     def stopped(self) -> str:
-        """Says it when the whole Spark application has ended, or its Java process."""
-        with _books_may_be_gone():
+        """Return how the whole Spark application ended, or its Java process; "" while it runs."""
+        with _java_may_be_gone():
             is_stopped = self._context._jsc.sc().isStopped()
             return "it was stopped from outside, by the cluster manager or a person" if is_stopped else ""
         return "its Java process is gone"
 
     def memory(self) -> ExecutorMemory | None:
-        """By Spark's properties, where the cluster manager holds executors to them."""
-        with _books_may_be_gone():
+        """Return it by Spark's properties, where the cluster manager holds executors to them."""
+        with _java_may_be_gone():
             return _memory(self._context) if self._context.master == "yarn" else None
         return None
 
-    def _books(self) -> Any:
+    def _status_store(self) -> Any:
         return self._context._jsc.sc().statusStore()
 
     def _tasks_beside(self, task: str) -> Iterator[Any]:
-        """Spark's records of all tasks of a task's stage, earliest attempt first."""
+        """Yield Spark's records of all tasks of a task's stage, earliest attempt first."""
         stage = int(task.partition(".")[0])
         for attempt in range(_MAX_STAGE_ATTEMPTS):
-            tasks = self._books().taskList(stage, attempt, self._count * self._attempts_each)
+            tasks = self._status_store().taskList(stage, attempt, self._count * self._attempts_each)
             for at in range(tasks.size()):
                 yield tasks.apply(at)
 
@@ -150,28 +150,28 @@ class BarrierLaunch:
         return next((str(found.executorId()) for found in self._tasks_beside(task) if found.taskId() == number), "")
 
     def cancel(self) -> None:
-        """Cancels the job; Spark kills a Python worker that does not end within about 2 s."""
+        """Cancel the job; Spark kills a Python worker that does not end within about 2 s."""
         if not self.is_over():
-            with _books_may_be_gone():
+            with _java_may_be_gone():
                 self._context.cancelJobGroup(self._group)
 
     def join(self, timeout_s: float) -> bool:
-        """Waits for Spark's job to end."""
+        """Wait for Spark's job to end."""
         self._thread.join(timeout_s)
         return self.is_over()
 
     def _run(self) -> None:
         try:
             self._context.setJobGroup(self._group, self._name)
-            seats = self._context.parallelize(range(self._count), self._count).barrier()
-            seats.mapPartitions(functools.partial(_sit, self._body)).collect()
+            tasks = self._context.parallelize(range(self._count), self._count).barrier()
+            tasks.mapPartitions(functools.partial(_run_body, self._body)).collect()
         except Exception as err:  # noqa: BLE001 - it travels to the supervisor by error()
             self._error = spark_sentence(err)
 
 
 @contextlib.contextmanager
-def _books_may_be_gone() -> Iterator[None]:
-    """Goes on where Spark's Java process does not answer any more: that must not hide why a run ended."""
+def _java_may_be_gone() -> Iterator[None]:
+    """Go on where Spark's Java process does not answer any more: that must not hide why a run ended."""
     from py4j.protocol import Py4JError
 
     with contextlib.suppress(Py4JError, OSError):
@@ -189,8 +189,8 @@ def _memory(context: Any) -> ExecutorMemory:
     return ExecutorMemory(heap_mb, max(least_mb, int(share * heap_mb)))
 
 
-def _sit(body: Body, _: Iterator[int]) -> Iterator[Any]:
-    """The Spark task: takes its seat and runs the body there."""
+def _run_body(body: Body, _: Iterator[int]) -> Iterator[Any]:
+    """Be the Spark task: run the body in its slot."""
     from pyspark import BarrierTaskContext
 
     context = BarrierTaskContext.get()
@@ -209,13 +209,13 @@ def _sit(body: Body, _: Iterator[int]) -> Iterator[Any]:
 
 
 def gpus_of(context: Any) -> tuple[str, ...]:
-    """Addresses of the GPUs that Spark gave this task; () unless ``spark.task.resource.gpu.amount`` asks for some."""
+    """Return the addresses of this task's GPUs; () unless ``spark.task.resource.gpu.amount`` asks for some."""
     gpu = context.resources().get("gpu")
     return () if gpu is None else tuple(map(str, gpu.addresses))
 
 
 def scratch_root() -> str:
-    """Spark's local folder of this application, which goes with the application, or else the working folder.
+    """Return Spark's local folder of this application, which goes with the application, or else the working folder.
 
     SPARK_LOCAL_DIRS names block folders, which go with the executor only if that ends in good order; the folder
     around them is removed by the one who made it: YARN, Spark's worker, or the driver.

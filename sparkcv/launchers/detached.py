@@ -1,8 +1,9 @@
-"""The launcher for programs that Spark feeds: agents that outlive their Spark tasks, so that the slots are free again.
+"""Launch agents that outlive their Spark tasks, for programs that Spark feeds: it needs the task slots for the rows.
 
-Each agent is a process of its own beside its task. Seats that are to ``hold`` their slot keep the task waiting; the
-others let it go once all are seated. A seat may also be ``on_driver``: the same process, on the driver's own host. All
-of them keep a connection to the driver, by which they exchange their texts, are ended, and are missed when they die.
+Each agent is a process of its own beside its task (detached_task.py, which has the protocol). The task of an agent
+that is to ``hold`` its slot waits for its end; the others end once all agents run. An agent may also be ``on_driver``:
+the same process, on the driver's own host. All keep a connection to the driver, over which they exchange their texts
+and are cancelled, and whose loss tells that one has died.
 """
 
 import contextlib
@@ -28,40 +29,40 @@ if TYPE_CHECKING:
 __all__ = ["DetachedLaunch", "DetachedLauncher"]
 
 _POLL_S = 0.2
-_SEATING_TIMEOUT_S = 60.0
-_CONVERSATION_S = 3600.0
+_JOIN_TIMEOUT_S = 60.0
+_RECEIVE_POLL_S = 3600.0  # one call of receive(); it is called again
 _ON_DRIVER = "driver."
 
 
 class DetachedLauncher:
-    """Starts agents by a barrier stage of ``spark``, but those at ``on_driver``, by index, which it starts here."""
+    """Start agents by a barrier stage of ``spark``, except those of the indices ``on_driver``."""
 
     def __init__(self, spark: "SparkSession", *, hold: Collection[int] = (), on_driver: Collection[int] = ()):
-        """Raises ClusterError for a session that cannot run barrier stages."""
+        """Raise ClusterError for a session that cannot run barrier stages."""
         self._spark, self._barrier = spark, BarrierLauncher(spark)
         self._hold, self._on_driver = frozenset(hold), frozenset(on_driver)
 
     def slots(self) -> Slots:
-        """Those of Spark, and the driver's own seats."""
+        """Return Spark's slots and those on the driver."""
         slots, more = self._barrier.slots(), len(self._on_driver)
         return Slots(slots.now + more, None if slots.most is None else slots.most + more)
 
     def granted(self) -> int | None:
-        """As Spark's, and the driver's own seats."""
+        """Return what Spark has been granted and the slots on the driver."""
         granted = self._barrier.granted()
         return None if granted is None else granted + len(self._on_driver)
 
     def bind_host(self) -> tuple[str, str]:
-        """Spark's own answer."""
+        """Return what BarrierLauncher does."""
         return self._barrier.bind_host()
 
     def launch(self, name: str, count: int, body: Body) -> "DetachedLaunch":
-        """Submits the stage and starts the driver's seats."""
+        """Submit the stage and start the agents on the driver."""
         return DetachedLaunch(self._spark, name, count, body, self._hold, self._on_driver, self.bind_host())
 
 
 class DetachedLaunch:
-    """Seats under way, whether Spark's tasks are still beside them or not."""
+    """Agents that were launched, whether Spark's tasks still run beside them or not."""
 
     def __init__(
         self,
@@ -73,14 +74,14 @@ class DetachedLaunch:
         on_driver: Collection[int],
         bind_host: tuple[str, str],
     ):
-        """Starts everything and returns at once."""
+        """Start everything and return at once."""
         self._count, secret = count, new_secret()
         self._changed = threading.Condition()
-        self._said: dict[int, str] = {}
+        self._texts: dict[int, str] = {}
         self._streams: dict[int, Stream] = {}
         self._ended: dict[int, str] = {}  # index -> why; "" for a body that returned
-        self._error, self._first_complaint, self._is_cancelled = "", "", False
-        self._listener = Listener(bind_host[0], secret, self._serve, "seats")
+        self._error, self._first_failure, self._is_cancelled = "", "", False
+        self._listener = Listener(bind_host[0], secret, self._serve, "slots")
         order = TaskOrder((bind_host[1], self._listener.port), secret, body)
         in_tasks = [index for index in range(count) if index not in on_driver]
         self._stack = contextlib.ExitStack()
@@ -88,46 +89,46 @@ class DetachedLaunch:
         if on_driver:
             root = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sparkcv-driver-"))
             for index in sorted(on_driver):
-                seat = TaskSlot(index, bind_host[1], f"{_ON_DRIVER}{index}", root, list)
-                self._own[index] = TaskProcess(order, seat, os.getpid())
+                slot = TaskSlot(index, bind_host[1], f"{_ON_DRIVER}{index}", root, list)
+                self._own[index] = TaskProcess(order, slot, os.getpid())
         self._stage: BarrierLaunch | None = None
         if in_tasks:
-            seated = functools.partial(start_task, order, tuple(in_tasks), frozenset(hold))
-            self._stage = BarrierLaunch(spark, name, len(in_tasks), seated)
-        self._thread = threading.Thread(target=self._watch, name="sparkcv-seats", daemon=True)
+            start = functools.partial(start_task, order, tuple(in_tasks), frozenset(hold))
+            self._stage = BarrierLaunch(spark, name, len(in_tasks), start)
+        self._thread = threading.Thread(target=self._watch, name="sparkcv-slots", daemon=True)
         self._thread.start()
 
     def is_over(self) -> bool:
-        """Whether every seat has ended."""
+        """Tell whether every agent has ended."""
         return not self._thread.is_alive()
 
     def error(self) -> str:
-        """What ended the launch first: a body that raised, a seat that was lost, or Spark's own word."""
+        """Return what ended the launch first: a body that raised, an agent that died, or Spark's own error."""
         return self._error if self.is_over() else ""
 
     def place(self, task: str) -> str:
-        """The executor in Spark's books, or the driver."""
+        """Return the executor as Spark calls it, or "the driver"."""
         return "the driver" if task.startswith(_ON_DRIVER) else self._stage.place(task) if self._stage else ""
 
     def loss(self, task: str) -> str:
-        """Why Spark removed that executor."""
+        """Return why Spark removed that executor."""
         return self._stage.loss(task) if self._stage and not task.startswith(_ON_DRIVER) else ""
 
     def complaint(self, task: str) -> str:
-        """The first seat's error, or what Spark first held against one."""
+        """Return the error of the slot that failed first, or of the first task that failed in Spark."""
         spark = self._stage.complaint(task) if self._stage and not task.startswith(_ON_DRIVER) else ""
-        return self._first_complaint or spark
+        return self._first_failure or spark
 
     def stopped(self) -> str:
-        """Says it when the whole Spark application has ended."""
+        """Return why the whole Spark application has ended; "" if it has not."""
         return self._stage.stopped() if self._stage else ""
 
     def memory(self) -> ExecutorMemory | None:
-        """By Spark's properties."""
+        """Return what Spark's properties give to an executor."""
         return self._stage.memory() if self._stage else None
 
     def cancel(self) -> None:
-        """Ends Spark's job and every seat."""
+        """End Spark's job and every agent."""
         self._is_cancelled = True
         if self._stage is not None:
             self._stage.cancel()
@@ -140,27 +141,27 @@ class DetachedLaunch:
             process.kill()
 
     def join(self, timeout_s: float) -> bool:
-        """Waits until every seat has ended."""
+        """Wait until every agent has ended."""
         self._thread.join(timeout_s)
         return self.is_over()
 
     def _serve(self, stream: Stream) -> None:
-        """Talks with one seat until it hangs up."""
-        match stream.receive(_SEATING_TIMEOUT_S):
-            case ["seat", int(index)] if 0 <= index < self._count:
+        """Exchange messages with one agent until it ends."""
+        match stream.receive(_JOIN_TIMEOUT_S):
+            case ["slot", int(index)] if 0 <= index < self._count:
                 pass
             case other:
-                raise ChannelError(f"expected a seat, got {str(other)[:80]}")
+                raise ChannelError(f"expected the agent of a task slot, got {str(other)[:80]}")
         with self._changed:
             if index in self._streams:
-                raise ChannelError(f"seat {index} is taken")
+                raise ChannelError(f"task slot {index} is taken")
             self._streams[index] = stream
-        why = f"seat {index} was lost: its process died"
+        why = f"task slot {index} was lost: its process died"
         try:
             if self._is_cancelled:
                 stream.send(["cancel"])
             while True:
-                match stream.receive(_CONVERSATION_S):
+                match stream.receive(_RECEIVE_POLL_S):
                     case None:
                         pass
                     case ["text", str(text)]:
@@ -169,7 +170,7 @@ class DetachedLaunch:
                         why = error
                         return
                     case other:
-                        raise ChannelError(f"expected a seat's word, got {str(other)[:80]}")
+                        raise ChannelError(f"expected a text or an end, got {str(other)[:80]}")
         finally:
             with self._changed:
                 self._ended[index] = why
@@ -177,17 +178,17 @@ class DetachedLaunch:
 
     def _exchange(self, index: int, text: str) -> None:
         with self._changed:
-            self._said[index] = text
-            if len(self._said) < self._count:
+            self._texts[index] = text
+            if len(self._texts) < self._count:
                 return
-            texts, self._said = [self._said[at] for at in range(self._count)], {}
+            texts, self._texts = [self._texts[at] for at in range(self._count)], {}
             streams = list(self._streams.values())
         for stream in streams:
-            with contextlib.suppress(ChannelError):  # its own thread hears of it
+            with contextlib.suppress(ChannelError):  # the thread that receives from it notices
                 stream.send(["texts", texts])
 
     def _watch(self) -> None:
-        """Sees all seats to their end; the first that fails ends all, as a task that fails ends a stage."""
+        """Wait for the end of all agents; the first that fails ends all, as a task that fails ends a stage."""
         is_told = False
         while True:
             with self._changed:
@@ -197,7 +198,7 @@ class DetachedLaunch:
             stage_over = self._stage is None or self._stage.is_over()
             error = failed or (self._stage.error() if self._stage else "") or self._own_failure()
             if error and not is_told:
-                self._error, self._first_complaint, is_told = error, failed, True
+                self._error, self._first_failure, is_told = error, failed, True
                 self.cancel()
             if stage_over and not num_open and not any(one.is_running() for one in self._own.values()):
                 break
@@ -209,8 +210,8 @@ class DetachedLaunch:
             self._error = "the launch was cancelled"
 
     def _own_failure(self) -> str:
-        """Of the driver's own seats: one that ended before it had said so."""
+        """Return the error of an agent on the driver that ended before it had connected; "" if there is none."""
         with self._changed:
             gone = [index for index, one in self._own.items() if not one.is_running() and index not in self._ended]
             gone = [index for index in gone if index not in self._streams]
-        return f"seat {gone[0]} on the driver ended before it was seated" if gone else ""
+        return f"task slot {gone[0]} on the driver ended before its agent ran" if gone else ""

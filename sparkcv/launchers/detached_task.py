@@ -1,8 +1,11 @@
-"""A seat that is a process of its own: how it is started, what it does, and when it has to end.
+"""Run an agent in a process of its own beside its Spark task, and end it with the driver or the executor.
 
 It ends with the driver's connection and with the executor's Java process, in whichever way those end; what its body
-started goes with it by the body's own guards. ``python -m sparkcv.launchers.detached_task`` is no command for
-people.
+started is ended by the body's own means. ``python -m sparkcv.launchers.detached_task`` is no command for people.
+
+The process and the driver exchange messages of a stream (channel/stream.py): ``["slot", index]`` first, ``["text",
+text]`` for each round of the exchange and ``["end", error]`` at the end, error "" if the body returned; the driver
+sends ``["texts", [text, ...]]`` once all have sent theirs, and ``["cancel"]``.
 """
 
 import contextlib
@@ -23,22 +26,23 @@ import psutil
 from sparkcv.channel.stream import Stream, connect
 from sparkcv.errors import ChannelError, ClusterError
 from sparkcv.launchers import Body, TaskSlot
+from sparkcv.launchers.python_module import start_module
 
 __all__ = ["TaskOrder", "TaskProcess", "main", "start_task"]
 
 _POLL_S = 0.5
-_CONVERSATION_S = 3600.0
+_RECEIVE_POLL_S = 3600.0  # one call of receive(); it is called again
 _MAX_ERROR_CHARS = 600
-_SEATED = "seated"
+_STARTED = "started"
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskOrder:
-    """What every seat of a launch is told, inside Spark's task data.
+    """What every slot of a launch is sent, inside Spark's task data.
 
     Attributes:
         driver: host and port of the launch.
-        secret: of the launch; shown nowhere.
+        secret: of the launch; in no repr.
         body: what to run.
     """
 
@@ -48,75 +52,78 @@ class TaskOrder:
 
 
 class TaskProcess:
-    """One seat's process, as the one that started it sees it."""
+    """The process of one task slot, as the one that started it sees it."""
 
-    def __init__(self, order: TaskOrder, seat: TaskSlot, host_pid: int):
-        """Starts it; it ends with the process ``host_pid``. Raises OSError if the system refuses."""
+    def __init__(self, order: TaskOrder, slot: TaskSlot, host_pid: int):
+        """Start it; it ends with the process ``host_pid``. Raises OSError if the system refuses."""
         from pyspark import cloudpickle
 
         told = {"driver": order.driver, "secret": order.secret.hex(), "host_pid": host_pid}
-        told |= {name: getattr(seat, name) for name in ("index", "host", "task", "scratch_root", "gpus")}
-        path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
-        command = [sys.executable, "-P", "-m", "sparkcv.launchers.detached_task", "--seat", str(seat.index)]
-        with tempfile.TemporaryFile(dir=seat.scratch_root) as stdin:  # its name is gone at once, and it is this user's
+        told |= {name: getattr(slot, name) for name in ("index", "host", "task", "scratch_root", "gpus")}
+        with tempfile.TemporaryFile(dir=slot.scratch_root) as stdin:  # its name is gone at once, and it is this user's
             stdin.write(json.dumps(told).encode() + b"\n")
             stdin.write(cloudpickle.dumps(order.body))  # from Spark's task data, or from this process, to its child
             stdin.seek(0)
-            self._process = subprocess.Popen(
-                command,
+            # In a session of its own: who ends the task's process group, such as YARN, ends the executor as well.
+            self._process = start_module(
+                "sparkcv.launchers.detached_task",
+                ["--slot", str(slot.index)],  # not read: so that ps and top show it
+                os.environ,
                 stdin=stdin,
                 stdout=subprocess.PIPE,
-                env=os.environ | {"PYTHONPATH": path},
                 text=True,
-                start_new_session=True,  # who ends the task's process group, such as YARN, ends the executor as well
             )
 
-    def wait_until_seated(self) -> bool:
-        """True once all seats are; false if this one ended before."""
-        return self._line() == _SEATED
+    def wait_until_started(self) -> bool:
+        """Return True once all processes of the launch run, False if this one ended before."""
+        return self._line() == _STARTED
 
     def wait(self) -> None:
-        """Returns when it has ended well; raises ClusterError with its last words."""
-        words = self._line() or ""
+        """Return when it has ended without an error; raise ClusterError with the line that it printed last."""
+        error = self._line()
         if self._process.wait() != 0:
-            raise ClusterError(words or f"the seat's process ended with {self._process.returncode}")
+            raise ClusterError(error or f"the process of the task slot ended with {self._process.returncode}")
 
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Tell whether it has not ended."""
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """Ends it; fine if it has ended."""
+        """End it; fine if it has ended."""
         self._process.kill()
 
     def close(self) -> None:
-        """Reaps it once it has ended; must not be called before."""
+        """Reap it; to be called once it has ended."""
         self._process.wait()
-        self.let_go()
+        self.detach()
 
-    def let_go(self) -> None:
-        """Hears it no more."""
+    def detach(self) -> None:
+        """Read no more of its output, and leave it running."""
         if self._process.stdout is not None:
             self._process.stdout.close()
 
     def _line(self) -> str:
         assert self._process.stdout is not None  # noqa: S101 - Popen was told to make one
-        return self._process.stdout.readline().rstrip("\n")
+        line: str = self._process.stdout.readline()
+        return line.rstrip("\n")
 
 
-def start_task(order: TaskOrder, indices: tuple[int, ...], hold: frozenset[int], seat: TaskSlot) -> None:
-    """The Spark task: starts the seat's process, and returns once all are seated, or at its end if it is to hold."""
-    seat = dataclasses.replace(seat, index=indices[seat.index])
-    process = TaskProcess(order, seat, _java_of_this_task())
+def start_task(order: TaskOrder, indices: tuple[int, ...], hold: frozenset[int], slot: TaskSlot) -> None:
+    """Start a process, and return once all of the launch run, or at its end if its index is in ``hold``.
+
+    This is the Spark task. ``indices`` are those of the launch, by the index in Spark's stage.
+    """
+    slot = dataclasses.replace(slot, index=indices[slot.index])
+    process = TaskProcess(order, slot, _java_of_this_task())
     try:
-        if not process.wait_until_seated() or seat.index in hold:
+        if not process.wait_until_started() or slot.index in hold:
             process.wait()
     finally:
-        process.let_go()
+        process.detach()
 
 
 def main() -> int:
-    """Runs the body that stdin holds; 0 if it returned."""
+    """Run the body that stdin holds; return 0 if it returned."""
     from pyspark import cloudpickle
 
     told = json.loads(sys.stdin.buffer.readline())
@@ -124,19 +131,19 @@ def main() -> int:
     _end_with(told["host_pid"])
     try:
         stream = connect((told["driver"][0], told["driver"][1]), bytes.fromhex(told["secret"]))
-        stream.send(["seat", told["index"]])
+        stream.send(["slot", told["index"]])
     except ChannelError as err:
-        return _say(str(err))
+        return _fail(str(err))
     texts: queue.Queue[list[str]] = queue.Queue()
     has_ended = threading.Event()
-    threading.Thread(target=_obey, args=(stream, texts, has_ended), name="sparkcv-seat", daemon=True).start()
+    threading.Thread(target=_follow_driver, args=(stream, texts, has_ended), name="sparkcv-slot", daemon=True).start()
 
     def exchange(text: str) -> list[str]:
         stream.send(["text", text])
-        heard = texts.get()
-        with contextlib.suppress(OSError):  # the task may be gone, which is its own affair
-            print(_SEATED, flush=True)  # noqa: T201 - to the task
-        return heard
+        all_texts = texts.get()
+        with contextlib.suppress(OSError):  # the task may have ended, and need not be told
+            print(_STARTED, flush=True)  # noqa: T201 - to the task
+        return all_texts
 
     parts = {name: told[name] for name in ("index", "host", "task", "scratch_root")}
     try:
@@ -145,38 +152,38 @@ def main() -> int:
         sentence = f"{type(err).__name__}: {err}"[:_MAX_ERROR_CHARS]
         has_ended.set()
         with contextlib.suppress(ChannelError):
-            stream.send(["end", f"seat {told['index']} failed: {sentence}"])
-        return _say(sentence)
+            stream.send(["end", f"task slot {told['index']} failed: {sentence}"])
+        return _fail(sentence)
     has_ended.set()
     with contextlib.suppress(ChannelError):
         stream.send(["end", ""])
     return 0
 
 
-def _say(sentence: str) -> int:
+def _fail(sentence: str) -> int:
     with contextlib.suppress(OSError):
         print(" ".join(sentence.split()), flush=True)  # noqa: T201 - to the task
     return 1
 
 
-def _obey(stream: Stream, texts: "queue.Queue[list[str]]", has_ended: threading.Event) -> None:
-    """Hears the driver; ends this process at its word, or when it hangs up before the body has ended."""
+def _follow_driver(stream: Stream, texts: "queue.Queue[list[str]]", has_ended: threading.Event) -> None:
+    """Receive from the driver; end this process if it says so, or if it is gone before the body has ended."""
     while True:
         try:
-            message: Any = stream.receive(_CONVERSATION_S)
+            message: Any = stream.receive(_RECEIVE_POLL_S)
         except ChannelError:
-            if has_ended.is_set():  # the driver hangs up on who has said so
+            if has_ended.is_set():  # the driver closes the connection of a slot that has ended
                 return
             message = ["cancel"]
         match message:
-            case ["texts", list(heard)]:
-                texts.put(heard)
+            case ["texts", list(all_texts)]:
+                texts.put(all_texts)
             case ["cancel"]:
-                os.kill(os.getpid(), signal.SIGKILL)  # Linux ends the node process with it, a guard all the rest
+                os.kill(os.getpid(), signal.SIGKILL)  # Linux ends the node process with it, the reaper all others
 
 
 def _end_with(pid: int) -> None:
-    """Ends this process soon after that one: an executor that is gone must leave nothing behind."""
+    """End this process soon after that one: an executor that is gone must leave nothing behind."""
     try:
         host = psutil.Process(pid)
     except psutil.NoSuchProcess:
@@ -192,7 +199,7 @@ def _end_with(pid: int) -> None:
 
 
 def _java_of_this_task() -> int:
-    """The executor's Java process, whose child, or child's child, this task's Python is."""
+    """Return the executor's Java process, whose child, or child's child, this task's Python is."""
     parents = psutil.Process().parents()
     return next((parent.pid for parent in parents if parent.name() == "java"), os.getppid())
 

@@ -1,32 +1,29 @@
-"""Who sits where in a launch whose launcher has no exchange of its own: the driver's book, and the seats' way to it.
+"""Bring the task slots of a launch together, where the launcher has no exchange of its own.
 
-It speaks the control channel's own messages (authentic, bounded, no pickle): a Hello takes a seat, a Beat says a text
-and asks for what the others said, an End gives the seat back. A connection that closes without an End is a seat that
+Each slot keeps one connection of the control channel to the driver, on which it sends TakeSlot once; then, for each
+round of the exchange, ExchangeText until all have sent theirs, and ReadText for the text of every slot; and LeaveSlot
+when its agent has ended. Each is answered by a SlotReply. A connection that closes without a LeaveSlot is an agent that
 died.
 """
 
 import dataclasses
-import os
-import re
-import secrets
 import threading
 import time
 
 from sparkcv.channel import messages
-from sparkcv.channel.control import Client
-from sparkcv.channel.messages import Beat, End, Hello, Message, Reply
+from sparkcv.channel.client import Client
+from sparkcv.channel.messages import ExchangeText, LeaveSlot, Message, ReadText, Request, SlotReply, TakeSlot
 from sparkcv.errors import ChannelError, ClusterError
 from sparkcv.launchers import Body, TaskSlot
 
 __all__ = ["Rendezvous", "RendezvousOrder", "join"]
 
 _POLL_S = 0.1
-_SEAT = re.compile(r"seat:(\d{1,6})")
 
 
 @dataclasses.dataclass(frozen=True)
 class RendezvousOrder:
-    """What the driver sends every seat, inside Spark's task data: where its book is, and what to run."""
+    """What the driver sends to every slot, inside Spark's task data: where it listens, and what to run."""
 
     driver: tuple[str, int]
     secret: bytes = dataclasses.field(repr=False)
@@ -34,124 +31,117 @@ class RendezvousOrder:
 
 
 class Rendezvous:
-    """The driver's book; its two methods that ``channel.Server`` calls never block."""
+    """The driver's side: who is in which slot, and their texts. ``received`` and ``closed`` are for channel.Server.
 
-    def __init__(self, count: int):
+    ``fault`` is "", or what first went wrong in a slot, whose index is then ``faulty_slot``.
+    """
+
+    def __init__(self, count: int) -> None:
         self._lock = threading.Lock()
         self._count = count
-        self._seats: dict[int, int] = {}  # by connection
-        self._taken: dict[int, str] = {}  # the task of each seat that was ever taken
-        self._said: list[dict[int, str]] = []  # by round of the exchange
+        self._slots: dict[int, int] = {}  # by connection
+        self._tasks: dict[int, str] = {}  # of each slot that was ever taken
+        self._texts: list[dict[int, str]] = []  # by round of the exchange
         self._left: set[int] = set()
         self.fault = ""
-        self.faulty_seat: int | None = None
+        self.faulty_slot: int | None = None
 
-    def received(self, peer: int, message: Message) -> Reply:
-        """Answers one message of a seat."""
+    def received(self, peer: int, message: Message) -> SlotReply:
+        """Answer one message of a slot; never blocks."""
         with self._lock:
-            if isinstance(message, Hello):
+            if isinstance(message, TakeSlot):
                 return self._take(peer, message)
-            seat = self._seats.get(peer)
-            if seat is None:
-                return Reply(order="refuse", reason="nobody sits there")
-            if isinstance(message, End):
-                self._left.add(seat)
-                if message.error:
-                    self._blame(seat, message.error)
-                return Reply()
-            if isinstance(message, Beat):
-                return self._exchange(seat, message.status or {})
-            return Reply(order="refuse", reason="a seat says no such thing")
+            slot = self._slots.get(peer)
+            if slot is None:
+                return SlotReply("this connection has taken no slot")
+            match message:
+                case LeaveSlot(error):
+                    self._left.add(slot)
+                    if error:
+                        self._note_fault(slot, error)
+                    return SlotReply()
+                case ExchangeText(number, text):
+                    return self._exchange(slot, number, text)
+                case ReadText(number, index):
+                    return self._read(number, index)
+                case _:
+                    return SlotReply(f"expected a message of a slot, got a {type(message).__name__}")
 
     def closed(self, peer: int) -> None:
-        """Notes that a connection is gone."""
+        """Note that a connection is gone; never blocks."""
         with self._lock:
-            seat = self._seats.get(peer)
-            if seat is not None and seat not in self._left:
-                self._blame(seat, "its process is gone")
+            slot = self._slots.get(peer)
+            if slot is not None and slot not in self._left:
+                self._note_fault(slot, "its process is gone")
 
     def all_left(self) -> bool:
-        """Whether every seat has been taken and given back."""
+        """Tell whether every slot has been taken and left."""
         with self._lock:
             return len(self._left) == self._count
 
-    def _take(self, peer: int, hello: Hello) -> Reply:
-        found = _SEAT.fullmatch(hello.role)
-        seat = int(found[1]) if found else self._count
-        if seat >= self._count:
-            return Reply(order="refuse", reason=f"there is no {hello.role} among {self._count} seats")
-        if seat in self._taken:
+    def _take(self, peer: int, message: TakeSlot) -> SlotReply:
+        slot = message.index
+        if slot >= self._count:
+            return SlotReply(f"there is no slot {slot} among {self._count}")
+        if slot in self._tasks:
             # Spark tries a failed task again, by itself and alone: what it ran is one of several that began together.
-            return Reply(order="refuse", reason=f"{hello.role} was taken by task {self._taken[seat]} already")
-        self._taken[seat] = hello.task
-        self._seats[peer] = seat
-        return Reply()
+            return SlotReply(f"slot {slot} was taken by task {self._tasks[slot]} already")
+        self._tasks[slot] = message.task
+        self._slots[peer] = slot
+        return SlotReply()
 
-    def _exchange(self, seat: int, status: dict[str, object]) -> Reply:
-        """Notes a text, or gives one back once all have said theirs; ``attempt`` counts who have."""
-        number, text, whose = status.get("round"), status.get("say"), status.get("hear")
-        if not isinstance(number, int) or not 0 <= number <= len(self._said):
-            return Reply(order="refuse", reason="no such round")
-        if number == len(self._said):
-            self._said.append({})
-        said = self._said[number]
-        if isinstance(text, str):
-            said[seat] = text
-        heard = said.get(whose, "") if isinstance(whose, int) and len(said) == self._count else ""
-        return Reply(reason=heard, attempt=len(said))
+    def _exchange(self, slot: int, number: int, text: str) -> SlotReply:
+        if number > len(self._texts):
+            return SlotReply("no such round")
+        if number == len(self._texts):
+            self._texts.append({})
+        self._texts[number][slot] = text
+        return SlotReply(num_texts=len(self._texts[number]))
 
-    def _blame(self, seat: int, error: str) -> None:
-        if self.faulty_seat is None:
-            self.faulty_seat, self.fault = seat, error
+    def _read(self, number: int, index: int) -> SlotReply:
+        texts = self._texts[number] if number < len(self._texts) else {}
+        if len(texts) < self._count or index not in texts:
+            return SlotReply("no such text, or not yet")
+        return SlotReply(text=texts[index], num_texts=len(texts))
+
+    def _note_fault(self, slot: int, error: str) -> None:
+        if self.faulty_slot is None:
+            self.faulty_slot, self.fault = slot, error
 
 
 def join(order: RendezvousOrder, index: int, count: int, task: str, scratch_root: str, gpus: tuple[str, ...]) -> None:
-    """Takes a seat, runs the body there, and tells the driver how it ended.
+    """Take a slot, run the body in it, and tell the driver how it ended.
 
-    Raises ClusterError if the seat is taken, and what the body raises.
+    Raises ClusterError if the slot is taken, and what the body raises.
     """
     with Client(order.driver, order.secret) as client:
-        hello = Hello(f"seat:{index}", 0, secrets.token_hex(8), client.local_host, task, os.getpid())
-        reply = client.request(hello)
-        if reply.order != "go":
-            raise ClusterError(reply.reason)
-        seat = TaskSlot(index, client.local_host, task, scratch_root, _Exchange(client, count), gpus)
+        reply = client.request(TakeSlot(index, task))
+        if reply.refusal:
+            raise ClusterError(reply.refusal)
+        slot = TaskSlot(index, client.local_host, task, scratch_root, _Exchange(client, count), gpus)
         try:
-            order.body(seat)
+            order.body(slot)
         except BaseException as err:
-            client.request(_end(f"{type(err).__name__}: {err}"))
+            client.request(LeaveSlot(f"{type(err).__name__}: {err}"[: messages.MAX_SENTENCE_CHARS]))
             raise
-        client.request(_end(""))
+        client.request(LeaveSlot(""))
 
 
 class _Exchange:
-    """Gives a text to all seats and returns everybody's, by index."""
+    """Sends a text to all slots and returns everybody's, by index."""
 
-    def __init__(self, client: Client, count: int):
+    def __init__(self, client: Client, count: int) -> None:
         self._client, self._count, self._round = client, count, 0
 
     def __call__(self, text: str) -> list[str]:
-        status: dict[str, object] = {"round": self._round, "say": text}
-        while self._ask(status).attempt < self._count:
+        while self._ask(ExchangeText(self._round, text)).num_texts < self._count:
             time.sleep(_POLL_S)  # the driver only answers: there is nothing to wait on
-        heard = [self._ask({"round": self._round, "hear": whose}).reason for whose in range(self._count)]
+        texts = [self._ask(ReadText(self._round, index)).text for index in range(self._count)]
         self._round += 1
-        return heard
+        return texts
 
-    def _ask(self, status: dict[str, object]) -> Reply:
-        beat = Beat(state="running", pid=os.getpid(), rss_bytes=0, status=status, lines=[], num_dropped=0)
-        reply = self._client.request(beat)
-        if reply.order != "go":
-            raise ChannelError(reply.reason)
+    def _ask(self, message: Request[SlotReply]) -> SlotReply:
+        reply = self._client.request(message)
+        if reply.refusal:
+            raise ChannelError(reply.refusal)
         return reply
-
-
-def _end(error: str) -> End:
-    return End(
-        returncode=1 if error else 0,
-        result=None,
-        error=error[: messages.MAX_SENTENCE_CHARS],
-        error_kind="",
-        tail=[],
-        peak_rss_bytes=0,
-    )

@@ -14,7 +14,7 @@ __all__ = ["ScopedContext"]
 
 
 class ScopedContext:
-    """Stands for ``context`` towards TFCluster, for jobs of one group.
+    """Stand for ``context`` towards TFCluster, for jobs of one group.
 
     ``error`` is why the first of them, that of the nodes, failed; "" if it did not.
     """
@@ -30,23 +30,23 @@ class ScopedContext:
         return self._context._jsc  # TFCluster reads Hadoop's default file system by it
 
     def parallelize(self, *args: Any) -> "_ScopedRdd":
-        """As SparkContext's."""
+        """Do as SparkContext does."""
         return _ScopedRdd(self, self._context.parallelize(*args))
 
     def statusTracker(self) -> "_ScopedTracker":
-        """As SparkContext's, but of the jobs of this group."""
+        """Do as SparkContext does, but for the jobs of this group."""
         return _ScopedTracker(self._context.statusTracker(), self._group)
 
     def cancelAllJobs(self) -> None:
-        """Cancels the jobs of this group, and lets no more begin."""
+        """Cancel the jobs of this group, and let no more begin."""
         self._is_cancelled.set()
         self._context.cancelJobGroup(self._group)
 
     def stop(self) -> None:
-        """Does nothing: the session is not TFCluster's."""
+        """Do nothing: the session is not TFCluster's."""
 
     def run(self, job: Callable[[], None]) -> None:
-        """Runs a job of this group, in whichever thread TFCluster does that."""
+        """Run a job of this group, in whichever thread TFCluster does that."""
         self._context.setJobGroup(self._group, self._name)
         try:
             if self._is_cancelled.is_set():
@@ -61,11 +61,11 @@ class ScopedContext:
 
 
 class _ScopedRdd:
-    def __init__(self, fence: ScopedContext, rdd: Any):
-        self._fence, self._rdd = fence, rdd
+    def __init__(self, context: ScopedContext, rdd: Any):
+        self._context, self._rdd = context, rdd
 
     def foreachPartition(self, function: Any) -> None:
-        self._fence.run(lambda: self._rdd.foreachPartition(function))
+        self._context.run(lambda: self._rdd.foreachPartition(function))
 
 
 class _ScopedTracker:

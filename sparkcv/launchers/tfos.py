@@ -1,9 +1,10 @@
-"""The second launcher: a stock ``TFCluster.run`` of tensorflowonspark, whose every node is the seat of one agent.
+"""Launch agents by a stock ``TFCluster.run`` of tensorflowonspark, each node of which is one task slot.
 
 The only module that imports tensorflowonspark. All nodes are "worker" in its eyes, in InputMode.TENSORFLOW: so each
-runs in its Spark task's own process, and ends with it. What it lacks stands around it here: an exchange and news of a
-seat's death (seating.py), and a bound on what it does to Spark (fence.py). What cannot be had from outside stays as it
-is, and tests/launchers/test_tfos.py says what that is: it polls every 5 s, and its reservation server takes pickles.
+runs in its Spark task's own process, and ends with it. What it lacks is added here: an exchange and the news that an
+agent died (rendezvous.py), and a bound on what it does to Spark (scoped_context.py). What cannot be added from outside
+stays as it is, and tests/launchers/test_tfos.py says what that is: it polls every 5 s, and its reservation server
+unpickles what anybody sends.
 """
 
 import argparse
@@ -35,46 +36,45 @@ _reaper: "subprocess.Popen[bytes] | None" = None  # in a Spark task's process
 
 
 class TfosLauncher(BarrierLauncher):
-    """Starts agents as the nodes of a TFCluster on ``spark``; slots and interface are Spark's, as for the other."""
+    """Start agents as the nodes of a TFCluster on ``spark``; slots and interface are as BarrierLauncher's."""
 
     def __init__(self, spark: "SparkSession"):
-        """Raises ClusterError where tensorflowonspark cannot be imported, or for a session that cannot hold roles."""
+        """Raise ClusterError where tensorflowonspark cannot be imported, or for a session that cannot hold roles."""
         super().__init__(spark)
         _tf_cluster()
 
     def launch(self, name: str, count: int, body: Body) -> "TfosLaunch":
-        """Starts the TFCluster, from a thread of its own."""
+        """Start the TFCluster, from a thread of its own."""
         return TfosLaunch(self._spark, name, count, body, self.bind_host())
 
 
 class TfosLaunch(BarrierLaunch):
-    """One TFCluster under way: over once it has been shut down, for good or ill."""
+    """A TFCluster that was started: over once it has been shut down, whether it succeeded or failed."""
 
     _attempts_each = 4  # Spark's default of spark.task.maxFailures
 
     def __init__(self, spark: "SparkSession", name: str, count: int, body: Body, bind_host: tuple[str, str]):
-        """Starts it and returns at once; ``bind_host`` is as the launcher's."""
+        """Start it and return at once; ``bind_host`` is as the launcher's."""
         self._bind_host = bind_host
-        self.seating = Rendezvous(count)
+        self.rendezvous = Rendezvous(count)
         self._is_cancelled = threading.Event()
         super().__init__(spark, name, count, body)
 
     def complaint(self, task: str) -> str:
-        """What the seat said that failed first, or else Spark's record of it."""
-        if self.seating.faulty_seat is not None:
-            return f"seat {self.seating.faulty_seat} failed: {self.seating.fault}"
+        """Return the error of the slot that failed first, or else Spark's record of it."""
+        if self.rendezvous.faulty_slot is not None:
+            return f"task slot {self.rendezvous.faulty_slot} failed: {self.rendezvous.fault}"
         return super().complaint(task)
 
     def cancel(self) -> None:
-        """Cancels what runs, and lets the cluster start nothing more."""
+        """Cancel what runs, and let the cluster start nothing more."""
         self._is_cancelled.set()
         super().cancel()
 
     def _run(self) -> None:
         try:
-            with Server(
-                self._bind_host[0], secret := new_secret(), self.seating.received, self.seating.closed
-            ) as server:
+            secret = new_secret()
+            with Server(self._bind_host[0], secret, self.rendezvous.received, self.rendezvous.closed) as server:
                 order = RendezvousOrder((self._bind_host[1], server.port), secret, self._body)
                 stock = _Stock(ScopedContext(self._context, self._group, self._name), self._count, order)
                 self._follow(stock)
@@ -83,32 +83,32 @@ class TfosLaunch(BarrierLaunch):
             self._error = self._error or f"{type(err).__name__}: {err}"
 
     def _follow(self, stock: "_Stock") -> None:
-        """Returns once stock has ended, which it is made to do by the first seat that fails."""
+        """Return once stock has ended, which the first slot that fails makes it do."""
         is_ending = False
         while stock.is_alive():
-            if not is_ending and (self._is_cancelled.is_set() or self.seating.fault):
+            if not is_ending and (self._is_cancelled.is_set() or self.rendezvous.fault):
                 is_ending = True
                 with contextlib.suppress(Exception):  # the session may be gone; then stock fails by itself
-                    stock.fence.cancelAllJobs()
+                    stock.context.cancelAllJobs()
             stock.join(_POLL_S)
 
     def _first_error(self, stock: "_Stock") -> str:
-        if self.seating.faulty_seat is not None:
-            return f"seat {self.seating.faulty_seat}: {self.seating.fault}"
-        return stock.fence.error or ("" if self.seating.all_left() else stock.error)
+        if self.rendezvous.faulty_slot is not None:
+            return f"task slot {self.rendezvous.faulty_slot}: {self.rendezvous.fault}"
+        return stock.context.error or ("" if self.rendezvous.all_left() else stock.error)
 
 
 class _Stock(threading.Thread):
-    """Runs a TFCluster from start to shutdown; nothing that it raises, ``sys.exit`` included, gets out of here."""
+    """Run a TFCluster from start to shutdown; nothing that it raises, ``sys.exit`` included, gets out of here."""
 
-    def __init__(self, fence: ScopedContext, count: int, order: RendezvousOrder):
+    def __init__(self, context: ScopedContext, count: int, order: RendezvousOrder):
         super().__init__(name="sparkcv-tfos", daemon=True)
-        self.fence, self._count, self._order = fence, count, order
+        self.context, self._count, self._order = context, count, order
         self.error = ""
         self.start()
 
     def run(self) -> None:
-        """Is the thread."""
+        """Run in the thread."""
         try:
             self._run()
         except SystemExit as err:
@@ -120,8 +120,8 @@ class _Stock(threading.Thread):
         stock = _tf_cluster()
         stock.tf_status.clear()  # of the module: a failed cluster would end every later one in this process
         cluster = stock.run(
-            self.fence,
-            functools.partial(_sit, self._order, self._count),
+            self.context,
+            functools.partial(_take_slot, self._order, self._count),
             argparse.Namespace(),
             self._count,
             num_ps=0,
@@ -135,7 +135,7 @@ class _Stock(threading.Thread):
 
 
 def _tf_cluster() -> Any:
-    """Stock's module; it takes seconds, as it imports TensorFlow."""
+    """Import stock's module, which takes seconds, as it imports TensorFlow."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pkg_resources warns of itself
         try:
@@ -148,19 +148,19 @@ def _tf_cluster() -> Any:
     return TFCluster
 
 
-def _sit(order: RendezvousOrder, count: int, args: Any, ctx: Any) -> None:
-    """The node's "main function", in the Spark task's own process: takes its seat."""
+def _take_slot(order: RendezvousOrder, count: int, args: Any, ctx: Any) -> None:
+    """Take a slot: the node's "main function", in the Spark task's own process."""
     del args
     from pyspark import TaskContext
 
     context = TaskContext.get()
-    _tie(ctx.mgr)
+    _end_along(ctx.mgr)
     task = f"{context.stageId()}.{context.taskAttemptId()}"
     join(order, ctx.executor_id, count, task, scratch_root(), gpus_of(context))
 
 
-def _tie(manager: Any) -> None:
-    """See that the node's manager process, which nothing ends when this process is killed, goes along with it."""
+def _end_along(manager: Any) -> None:
+    """See that the node's manager process ends with this one, as stock leaves it running if this is killed."""
     global _reaper
     if _reaper is not None:
         _reaper.kill()  # its manager went when this process, used again, made another

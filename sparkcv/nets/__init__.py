@@ -35,7 +35,7 @@ class Net:
     has_batch_norm: bool = False
 
     def check_image_size(self, size: int) -> int:
-        """Returns ``size``; raises UsageError when the net cannot be built for pictures of that side."""
+        """Return ``size``; raises UsageError when the net cannot be built for pictures of that side."""
         too_large = self.max_image_size is not None and size > self.max_image_size
         if size < self.min_image_size or too_large:
             upper = "" if self.max_image_size is None else f" and at most {self.max_image_size}"
@@ -54,7 +54,7 @@ class Net:
         batch_norm_decay: float | None = None,
         reuse: bool | None = None,
     ) -> tuple[Any, dict[str, Any]]:
-        """Adds the net to the default graph; returns ``(logits, end_points)``.
+        """Add the net to the default graph; return ``(logits, end_points)``.
 
         ``images`` is float32 ``[batch, size, size, channels]`` with static size and channels; logits are float32
         ``[batch, num_classes]``. ``batch_norm_decay`` None keeps slim's own (0.9997 for Inception, 0.997 for
@@ -113,12 +113,12 @@ _NETS = {net.name: net for net in _ALL}
 
 
 def names() -> tuple[str, ...]:
-    """Names of all networks, sorted."""
+    """Return the names of all networks, sorted."""
     return tuple(sorted(_NETS))
 
 
 def get(name: str) -> Net:
-    """The net called ``name`` (slim's names); raises UsageError that names the nearest when there is none."""
+    """Return the net called ``name`` (slim's names); raises UsageError that names the nearest when there is none."""
     try:
         return _NETS[name]
     except KeyError:
@@ -128,7 +128,7 @@ def get(name: str) -> Net:
 
 
 def refuse_quantization(flag: str, value: object) -> None:
-    """Raises UsageError, always: ``flag=value`` asks for quantized training, which TensorFlow no longer has."""
+    """Raise UsageError, always: ``flag=value`` asks for quantized training, which TensorFlow no longer has."""
     raise UsageError(
         f"--{flag}={value} asks for quantized training graphs, but tf.contrib.quantize, which slim made them with, "
         f"left TensorFlow with 2.0; leave --{flag} at its default"

@@ -19,7 +19,7 @@ def build(
     batch_norm_decay: float | None,
     reuse: bool | None,
 ) -> tuple[Any, dict[str, Any]]:
-    """Adds CifarNet under slim's variable names (``CifarNet/conv1`` ... ``CifarNet/logits``); see ``nets.Net.build``.
+    """Add CifarNet under slim's variable names (``CifarNet/conv1`` ... ``CifarNet/logits``); see ``nets.Net.build``.
 
     Weight decay applies to the hidden fully connected layers only, as in slim. The extent of ``fc3`` follows from the
     picture size, so a checkpoint fits one size.
@@ -32,7 +32,7 @@ def build(
         return tensor
 
     def respond(tensor: Any, norm: str) -> Any:
-        """Local response normalisation over 9 neighbouring channels."""
+        """Add local response normalisation over 9 neighbouring channels."""
         return tf.nn.lrn(tensor, depth_radius=4, bias=1.0, alpha=0.001 / 9.0, beta=0.75, name=norm)
 
     with tf.variable_scope("CifarNet", reuse=reuse), slim.arg_scope(_arg_scope(weight_decay)):

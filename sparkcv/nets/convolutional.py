@@ -28,7 +28,7 @@ def build(
     batch_norm_decay: float | None,
     reuse: bool | None,
 ) -> tuple[Any, dict[str, Any]]:
-    """Adds VGG (https://arxiv.org/abs/1409.1556), AlexNet v2 (1404.5997) or OverFeat (1312.6229); see ``Net.build``."""
+    """Add VGG (https://arxiv.org/abs/1409.1556), AlexNet v2 (1404.5997) or OverFeat (1312.6229); see ``Net.build``."""
     del batch_norm_decay  # There is no batch normalisation in them.
     builder, arg_scope = _BUILDERS[name]
     with tf.variable_scope(tf.get_variable_scope(), reuse=reuse), slim.arg_scope(arg_scope(weight_decay=weight_decay)):

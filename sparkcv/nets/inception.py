@@ -25,7 +25,7 @@ def build(
     batch_norm_decay: float | None,
     reuse: bool | None,
 ) -> tuple[Any, dict[str, Any]]:
-    """Adds Inception ``name`` (https://arxiv.org/abs/1409.4842, 1502.03167, 1512.00567); see ``nets.Net.build``.
+    """Add Inception ``name`` (https://arxiv.org/abs/1409.4842, 1502.03167, 1512.00567); see ``nets.Net.build``.
 
     All three use the arg scope of v3, as slim's factory does. The decay of batch normalisation goes in here because
     slim keeps it in ``normalizer_params``: an outer ``arg_scope([batch_norm], decay=...)`` has no effect.
@@ -46,7 +46,7 @@ def build(
 
 
 def _small_aux_head(features: Any, num_classes: int, is_training: bool) -> Any:
-    """Auxiliary logits ``[batch, num_classes]`` from ``Mixed_6e`` of a small picture.
+    """Add auxiliary logits ``[batch, num_classes]`` from ``Mixed_6e`` of a small picture.
 
     slim pools 5x5 there and cannot be built below 107 pixels, where the features are smaller. This is the same
     head, under the same variable names, pooling over all the features there are; what follows is then 1x1 as it is

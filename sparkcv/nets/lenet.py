@@ -19,7 +19,7 @@ def build(
     batch_norm_decay: float | None,
     reuse: bool | None,
 ) -> tuple[Any, dict[str, Any]]:
-    """Adds LeNet under slim's variable names (``LeNet/conv1`` ... ``LeNet/fc4``); see ``nets.Net.build``.
+    """Add LeNet under slim's variable names (``LeNet/conv1`` ... ``LeNet/fc4``); see ``nets.Net.build``.
 
     The extent of ``fc3`` follows from the picture size, so a checkpoint fits one size.
     """

@@ -27,7 +27,7 @@ def build(
     batch_norm_decay: float | None,
     reuse: bool | None,
 ) -> tuple[Any, dict[str, Any]]:
-    """Adds ResNet ``name`` (https://arxiv.org/abs/1512.03385, 1603.05027); see ``nets.Net.build``.
+    """Add ResNet ``name`` (https://arxiv.org/abs/1512.03385, 1603.05027); see ``nets.Net.build``.
 
     tf_slim's logits are ``[batch, 1, 1, num_classes]``; they are squeezed as research/slim does.
     """

@@ -39,7 +39,7 @@ _SUBMODULES = ("base", "convolutional", "core", "normalization", "pooling")
 
 
 def _alias_legacy_layers() -> None:
-    """Registers tf_keras' legacy layers under the name by which TensorFlow 2.21 looks for them."""
+    """Register tf_keras' legacy layers under the name by which TensorFlow 2.21 looks for them."""
     with _hidden("pandas"):
         importlib.import_module("tf_keras")
     if importlib.util.find_spec(_OLD) is not None:
@@ -51,7 +51,7 @@ def _alias_legacy_layers() -> None:
 
 @contextlib.contextmanager
 def _hidden(name: str) -> Iterator[None]:
-    """Lets an ``import`` of a package that is not imported yet fail as if it were not installed."""
+    """Let an ``import`` of a package that is not imported yet fail as if it were not installed."""
     if name in sys.modules:
         yield
         return
@@ -64,7 +64,7 @@ def _hidden(name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
-    """Lets Python's garbage collector rest."""
+    """Let Python's garbage collector rest."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -85,7 +85,7 @@ __all__ = ["model_variables", "quick", "quiet", "slim", "slim_nets", "tf"]
 
 
 def model_variables() -> list[Any]:
-    """Variables of the model in the default graph, in creation order.
+    """Return the variables of the model in the default graph, in creation order.
 
     Weights, biases, betas, gammas and the moving statistics of batch normalisation; no optimizer slots, no step.
     """
@@ -94,7 +94,7 @@ def model_variables() -> list[Any]:
 
 @contextlib.contextmanager
 def quick() -> Iterator[None]:
-    """Has tensors and variables compared and hashed by identity, as they are in a graph, without a look at where."""
+    """Have tensors and variables compared and hashed by identity, as they are in a graph, without a look at where."""
     if not tf.Tensor._USE_EQUALITY:
         yield
         return
@@ -107,7 +107,7 @@ def quick() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silences what TensorFlow says of the deprecated layer calls in tf_slim, which no user of ours can change."""
+    """Silence what TensorFlow says of the deprecated layer calls in tf_slim, which no user of ours can change."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".* is deprecated and will be removed", category=UserWarning)
         yield

@@ -5,18 +5,16 @@ renewed while its run lives: the next run deletes what dead ones left, and gives
 aside and not yet replaced.
 """
 
-import os
+import dataclasses
 import re
 import secrets
-import socket
 import threading
 import time
 from types import TracebackType
 
-import psutil
-
 from sparkcv import logs, storage
 from sparkcv.errors import FileExistsAlreadyError, MissingFileError, StorageError
+from sparkcv.rundir.process import Life, Process, look_at, this_process
 
 __all__ = ["Staging", "clean_up", "day_url"]
 
@@ -35,7 +33,7 @@ def day_url(output_dir: str, date: str) -> str:
 
 
 def clean_up(output_dir: str) -> list[str]:
-    """Delete the staging folders of runs that are dead; returns their URLs. Those of living runs stay."""
+    """Delete the staging folders of runs that are dead, and return their URLs. Those of living runs stay."""
     try:
         entries = storage.list_dir(output_dir)
     except MissingFileError:
@@ -129,31 +127,25 @@ class Staging:
                 _log.warning("the lease was not renewed: %s", err)
 
     def _write_lease(self) -> None:
-        lease = {"host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid()), "renewed": time.time()}
+        lease = {"process": dataclasses.asdict(this_process()), "renewed": time.time()}
         storage.write_json(self.url + _LEASE, lease)
 
 
 def _is_alive(staging_url: str) -> bool:
-    """On this host, ask the process; elsewhere, trust a lease that was renewed lately."""
+    """Ask the process if it can be seen from here; trust a lease that was renewed lately if not."""
     try:
         lease = storage.read_json(staging_url + _LEASE)
-        host, pid, born, renewed = lease["host"], int(lease["pid"]), float(lease["born"]), float(lease["renewed"])
+        renewed = float(lease["renewed"])
+        # Before, leases told of their process in another way: those count by their time alone.
+        life = look_at(Process.from_json(lease["process"])) if "process" in lease else Life.UNKNOWN
     except MissingFileError:
         return False  # the lease is written first and deleted last: without one, nobody works here
     except (StorageError, KeyError, TypeError, ValueError) as err:
         _log.warning("no telling whether %s is in use, so it stays: %s", staging_url, err)
         return True
-    if host == socket.gethostname():
-        return abs(_born(pid) - born) < 1.0
-    return time.time() - renewed < _STALE_S
-
-
-def _born(pid: int) -> float:
-    """When a process started, in Unix seconds; 0 if there is none. Process ids are used again, so both are asked."""
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return 0.0
+    if life is Life.UNKNOWN:
+        return time.time() - renewed < _STALE_S
+    return life is not Life.ENDED
 
 
 def _give_back(staging_url: str, output_dir: str) -> None:

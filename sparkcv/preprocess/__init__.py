@@ -50,7 +50,7 @@ class Preprocessing:
     max_image_size: int | None = None
 
     def check_image_size(self, size: int) -> int:
-        """Returns ``size``; raises UsageError for a side that this family cannot produce."""
+        """Return ``size``; raises UsageError for a side that this family cannot produce."""
         if self.max_image_size is not None and size > self.max_image_size:
             raise UsageError(
                 f"image size {size} does not fit the {self.name} preprocessing, which cuts squares out of pictures of "
@@ -67,7 +67,7 @@ class Preprocessing:
         seed: int | None = None,
         min_crop_area: float | None = None,
     ) -> Any:
-        """Decodes, distorts at random and scales one picture.
+        """Decode, distort at random and scale one picture.
 
         ``encoded`` is a scalar string tensor with the bytes of a JPEG or PNG. Returns float32 ``[size, size, 3]``,
         or ``[size, size, 1]`` with ``use_grayscale``, as in slim. A fixed ``seed`` gives the same sequence of
@@ -80,7 +80,7 @@ class Preprocessing:
         return self._module().for_train(encoded, size, use_grayscale=use_grayscale, seed=seed, **window)
 
     def for_eval(self, encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
-        """Decodes, crops and scales one picture, the same way each time; shapes and errors as in ``for_train``."""
+        """Decode, crop and scale one picture, the same way each time; shapes and errors as in ``for_train``."""
         self.check_image_size(size)
         return self._module().for_eval(encoded, size, use_grayscale=use_grayscale)
 
@@ -103,12 +103,12 @@ _PREPROCESSINGS = {
 
 
 def names() -> tuple[str, ...]:
-    """All names that ``get`` knows, sorted."""
+    """Return all names that ``get`` knows, sorted."""
     return tuple(sorted(_FAMILY_OF))
 
 
 def get(name: str) -> Preprocessing:
-    """The preprocessing called ``name``, or that of the net ``name``; UsageError names the nearest if there is none."""
+    """Return the preprocessing called ``name``, or that of the net; UsageError names the nearest if there is none."""
     try:
         return _PREPROCESSINGS[_FAMILY_OF[name]]
     except KeyError:

@@ -21,7 +21,7 @@ _SATURATION_RANGE = (0.5, 1.5)
 
 
 def op_seed(seed: int | None, which: int) -> int | None:
-    """The seed of the ``which``-th random operation of one picture; None stays None.
+    """Return the seed of the ``which``-th random operation of one picture; None stays None.
 
     Operations with one common seed would draw the same numbers: bright pictures would always be flipped, say.
     """
@@ -29,7 +29,7 @@ def op_seed(seed: int | None, which: int) -> int | None:
 
 
 def random_window(shape: Any, seed: int | None = None, min_area: float = MIN_CROP_AREA) -> Any:
-    """A window with ``min_area`` (a share) to all of the picture's area and an aspect ratio of 0.75 to 1.33, as slim's.
+    """Return a window of ``min_area`` (a share) to all of the picture's area and an aspect ratio of 0.75 to 1.33.
 
     ``shape`` is int32 ``[height, width, channels]``; returns int32 ``[top, left, height, width]``. After 100 vain
     attempts it is the whole picture.
@@ -49,7 +49,7 @@ def random_window(shape: Any, seed: int | None = None, min_area: float = MIN_CRO
 
 
 def central_window(shape: Any, fraction: float) -> Any:
-    """The middle ``fraction`` (0 to 1) of both sides, rounded outwards as ``tf.image.central_crop`` does.
+    """Return the middle ``fraction`` (0 to 1) of both sides, rounded outwards as ``tf.image.central_crop`` does.
 
     Argument and result are as in ``random_window``.
     """
@@ -59,12 +59,12 @@ def central_window(shape: Any, fraction: float) -> Any:
 
 
 def random_flip(image: Any, seed: int | None = None) -> Any:
-    """Mirrors ``[height, width, channels]`` left to right in half of the cases."""
+    """Mirror ``[height, width, channels]`` left to right in half of the cases."""
     return tf.image.random_flip_left_right(image, seed=op_seed(seed, 1))
 
 
 def distort_color(image: Any, seed: int | None = None) -> Any:
-    """Shifts the brightness by up to 32/255 and scales the saturation by 0.5 to 1.5; float RGB in and out of [0, 1]."""
+    """Shift the brightness by up to 32/255 and scale the saturation by 0.5 to 1.5; float RGB in and out of [0, 1]."""
     image = tf.image.random_brightness(image, max_delta=_MAX_BRIGHTNESS_DELTA, seed=op_seed(seed, 2))
     image = tf.image.random_saturation(image, *_SATURATION_RANGE, seed=op_seed(seed, 3))
     return tf.clip_by_value(image, 0.0, 1.0)

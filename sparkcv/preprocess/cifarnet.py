@@ -14,7 +14,7 @@ _CONTRAST_RANGE = (0.2, 1.8)
 
 
 def for_train(encoded: Any, size: int, *, use_grayscale: bool = False, seed: int | None = None) -> Any:
-    """A random square of the picture with a black edge of 4 pixels, flipped, distorted, standardized.
+    """Return a random square of the picture with a black edge of 4 pixels, flipped, distorted, standardized.
 
     See ``preprocess.Preprocessing.for_train``. Pictures are not resized; one that is smaller than ``size`` even
     with its edge gets a wider one, where slim fails.
@@ -29,7 +29,7 @@ def for_train(encoded: Any, size: int, *, use_grayscale: bool = False, seed: int
 
 
 def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
-    """The middle square, cropped or padded with black, standardized; see ``preprocess.Preprocessing.for_eval``."""
+    """Return the middle square, cropped or padded with black, standardized; see ``Preprocessing.for_eval``."""
     with tf.name_scope("cifarnet_eval"):
         image = tf.image.resize_image_with_crop_or_pad(_floats(encoded, use_grayscale), size, size)
         return tf.image.per_image_standardization(image)
@@ -41,7 +41,7 @@ def _floats(encoded: Any, use_grayscale: bool) -> Any:
 
 
 def _pad_to(image: Any, size: int) -> Any:
-    """Pads all four sides by 4 pixels, or by as many as make the picture ``size`` pixels high and wide."""
+    """Pad all four sides by 4 pixels, or by as many as make the picture ``size`` pixels high and wide."""
     lacking = tf.maximum(size - tf.shape(image)[:2], 0)
     edge = tf.maximum((lacking + 1) // 2, _PADDING)
     return tf.pad(image, tf.stack([[edge[0], edge[0]], [edge[1], edge[1]], [0, 0]]))

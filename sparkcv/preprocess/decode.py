@@ -16,7 +16,7 @@ CHANNELS = 3
 
 
 def decode(encoded: Any) -> Any:
-    """The whole picture: scalar string tensor to uint8 ``[height, width, 3]``."""
+    """Return the whole picture: scalar string tensor to uint8 ``[height, width, 3]``."""
     pixels = tf.cond(
         tf.image.is_jpeg(encoded),
         lambda: tf.image.decode_jpeg(encoded, channels=CHANNELS),
@@ -27,7 +27,7 @@ def decode(encoded: Any) -> Any:
 
 
 def decode_crop(encoded: Any, choose: Callable[[Any], Any]) -> Any:
-    """A part of the picture: scalar string tensor to uint8 ``[crop_height, crop_width, 3]``.
+    """Return a part of the picture: scalar string tensor to uint8 ``[crop_height, crop_width, 3]``.
 
     ``choose`` maps the picture's shape, int32 ``[height, width, 3]``, to the window, int32
     ``[top, left, crop_height, crop_width]`` in pixels, which must lie in the picture. A picture whose bytes cannot be
@@ -51,5 +51,5 @@ def decode_crop(encoded: Any, choose: Callable[[Any], Any]) -> Any:
 
 
 def to_gray(pixels: Any) -> Any:
-    """Luminance (ITU-R 601) of RGB: ``[..., 3]`` to ``[..., 1]`` of the same type and range."""
+    """Return the luminance (ITU-R 601) of RGB: ``[..., 3]`` to ``[..., 1]`` of the same type and range."""
     return tf.image.rgb_to_grayscale(pixels)

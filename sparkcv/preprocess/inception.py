@@ -19,7 +19,7 @@ def for_train(
     seed: int | None = None,
     min_crop_area: float = augment.MIN_CROP_AREA,
 ) -> Any:
-    """A random window, resized without regard to its aspect ratio, flipped and distorted in colour.
+    """Return a random window, resized without regard to its aspect ratio, flipped and distorted in colour.
 
     See ``preprocess.Preprocessing.for_train``; values are in [-1, 1].
     """
@@ -31,14 +31,14 @@ def for_train(
 
 
 def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
-    """The middle 87.5 % of both sides, resized; see ``preprocess.Preprocessing.for_eval``; values are in [-1, 1]."""
+    """Return the middle 87.5 % of both sides, resized, in [-1, 1]; see ``preprocess.Preprocessing.for_eval``."""
     with tf.name_scope("eval_image"):
         pixels = decode.decode_crop(encoded, lambda shape: augment.central_window(shape, _CENTRAL_FRACTION))
         return _scale(_resize(pixels, size), use_grayscale)
 
 
 def _resize(pixels: Any, size: int) -> Any:
-    """From uint8 to float32 ``[size, size, 3]`` in [0, 1], bilinear on TF 1's grid (no half pixels), as in slim.
+    """Resize uint8 to float32 ``[size, size, 3]`` in [0, 1], bilinear on TF 1's grid (no half pixels), as slim.
 
     Resizing comes before scaling to [0, 1]: it is the same by linearity and spares a float copy of the whole crop.
     """

@@ -10,13 +10,13 @@ __all__ = ["for_eval", "for_train"]
 
 
 def for_train(encoded: Any, size: int, *, use_grayscale: bool = False, seed: int | None = None) -> Any:
-    """The same as ``for_eval``: slim distorts nothing here."""
+    """Return the same as ``for_eval``: slim distorts nothing here."""
     del seed
     return for_eval(encoded, size, use_grayscale=use_grayscale)
 
 
 def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
-    """The middle square, cropped or padded with black; see ``preprocess.Preprocessing.for_eval``."""
+    """Return the middle square, cropped or padded with black; see ``preprocess.Preprocessing.for_eval``."""
     with tf.name_scope("lenet"):
         image = tf.cast(decode.decode(encoded), tf.float32)
         if use_grayscale:

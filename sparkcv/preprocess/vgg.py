@@ -14,7 +14,7 @@ _MAX_SIDE = 512
 
 
 def for_train(encoded: Any, size: int, *, use_grayscale: bool = False, seed: int | None = None) -> Any:
-    """The shorter side resized to 256 to 512 pixels at random, a random square of it, flipped.
+    """Resize the shorter side to 256 to 512 pixels at random, take a random square, flip it at random.
 
     See ``preprocess.Preprocessing.for_train``; values are in [-123.68, 151.06]. ``size`` is at most 256.
     """
@@ -26,7 +26,7 @@ def for_train(encoded: Any, size: int, *, use_grayscale: bool = False, seed: int
 
 
 def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
-    """The shorter side resized to 256 pixels, the middle square; see ``preprocess.Preprocessing.for_eval``."""
+    """Resize the shorter side to 256 pixels, take the middle square; see ``preprocess.Preprocessing.for_eval``."""
     with tf.name_scope("vgg_eval"):
         image = _resize_shorter_side(decode.decode(encoded), tf.constant(_MIN_SIDE))
         shape = tf.shape(image)
@@ -35,7 +35,7 @@ def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
 
 
 def _resize_shorter_side(pixels: Any, side: Any) -> Any:
-    """From uint8 to float32 in [0, 255], the aspect ratio kept to the pixel (rounded)."""
+    """Resize uint8 to float32 in [0, 255], the aspect ratio kept to the pixel (rounded)."""
     sides = tf.cast(tf.shape(pixels)[:2], tf.float32)
     scaled = tf.cast(tf.rint(sides * (tf.cast(side, tf.float32) / tf.reduce_min(sides))), tf.int32)
     image = tf.squeeze(tf.image.resize_bilinear(tf.expand_dims(pixels, 0), scaled, align_corners=False), [0])
@@ -44,6 +44,6 @@ def _resize_shorter_side(pixels: Any, side: Any) -> Any:
 
 
 def _center(image: Any, use_grayscale: bool) -> Any:
-    """Subtracts the mean; a grey picture loses the luminance of the mean colour, grey being linear."""
+    """Subtract the mean; a grey picture loses the luminance of the mean colour, grey being linear."""
     image = image - tf.constant(_MEAN_RGB, tf.float32)
     return decode.to_gray(image) if use_grayscale else image

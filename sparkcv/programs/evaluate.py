@@ -1,4 +1,4 @@
-"""What an evaluator process does: its share of the records, once each, through the net at one checkpoint.
+"""The evaluation program: one evaluator's share of the records, once each, through the net at one checkpoint.
 
 It reads the checkpoint and the shards, and writes one file, its part of the results, into the driver's folder for
 parts. It never writes to the run's folder, and the global step is only read.
@@ -40,9 +40,9 @@ _log = logs.get(__name__)
 
 
 def main(ctx: NodeContext) -> dict[str, Any]:
-    """Evaluates this role's share; returns ``{"num_examples", "num_rejected", "step", "seconds"}``.
+    """Evaluate this role's share; return ``{"num_examples", "num_rejected", "step", "seconds"}``.
 
-    Raises CheckpointError, DataError and StorageError as one sentence each.
+    Raise CheckpointError, DataError and StorageError as one sentence each.
     """
     task = Task.from_params(ctx.params)
     started_s = time.monotonic()
@@ -61,9 +61,9 @@ def main(ctx: NodeContext) -> dict[str, Any]:
 def evaluate(
     ctx: NodeContext, task: Task, local: str, *, use_gpus: bool = True, spool_bytes: int = _SPOOL_BYTES
 ) -> EvaluatedPart:
-    """This role's share of the records through the net at the checkpoint whose ``local`` prefix was fetched.
+    """Evaluate this role's share of the records at the checkpoint that was fetched to the prefix ``local``.
 
-    Reports ``{"examples", "target"}`` now and then. Raises as :func:`main`, and ClusterError once it was told to stop.
+    Reports ``{"examples", "target"}`` now and then. Raise as :func:`main`, and ClusterError once it was told to stop.
     """
     assignments = assign(task.dataset.shards, ctx.role.index, task.num_evaluators)
     result = EvaluatedPart(step=_step(task, local), tally=Tally(task.num_classes), versions=_versions())
@@ -74,7 +74,7 @@ def evaluate(
 
 
 def _step(task: Task, local: str) -> int:
-    """The global step, as the checkpoint itself says."""
+    """Return the global step that the checkpoint itself holds."""
     step = restore.read_step(local)
     if step is None:
         _log.warning("%s holds no global step: its numbers stand at step %d", task.found.prefix_url, task.found.step)
@@ -97,7 +97,7 @@ def _evaluate(
     settings: Any,
     spool_bytes: int,
 ) -> None:
-    """Runs the net over the assignments and adds to ``result``."""
+    """Run the net over the assignments and add to ``result``."""
     config, dataset = task.config, task.dataset
     # The budget is of the whole split: its bad records may all be this evaluator's.
     quarantine = Quarantine(dataset.num_records, config.bad_record_budget)
@@ -150,7 +150,7 @@ def _build(task: Task, spool: Spool, local: str) -> tuple[EvalBatches, Any, Any]
 
 
 def _session_config(ctx: NodeContext, num_threads: int, use_gpus: bool) -> Any:
-    """Threads as asked, or (0) this machine's cores shared with the other evaluators on it."""
+    """Return threads as asked, or (0) this machine's cores shared with its other evaluators."""
     threads = num_threads or share_of_cores(ctx, ctx.role.job)
     return tf.ConfigProto(
         intra_op_parallelism_threads=threads,
@@ -169,7 +169,7 @@ def _run(
     mistakes: _Mistakes,
     target: int | None,
 ) -> bool:
-    """Takes batches until the end of the data (True) or of --max_num_batches (False)."""
+    """Take batches until the end of the data (return True) or of --max_num_batches (False)."""
     limit = task.max_batches(ctx.role.index)
     fetches = {"logits": logits, "labels": batches.labels, **batches.key}
     num_batches, reported_s = 0, 0.0
@@ -197,7 +197,7 @@ class _Mistakes:
         self._held: list[tuple[Mistake, ExampleId]] = []
 
     def add(self, logits: Any, labels: Any, predicted: Any, ids: list[ExampleId]) -> None:
-        """Takes a batch: logits [n, classes], labels and predicted classes [n], identities."""
+        """Take a batch: logits [n, classes], labels and predicted classes [n], identities."""
         scores = probabilities(logits)
         for i in np.flatnonzero((predicted != labels) & (predicted != NO_PREDICTION)):
             true, guess = int(labels[i]), int(predicted[i])
@@ -208,7 +208,7 @@ class _Mistakes:
             self._held = self._worst()
 
     def drawn(self, max_pixels: int) -> list[Mistake]:
-        """The worst with their pictures, read again from their shards: holding all of them would cost memory."""
+        """Return the worst with pictures, read again from their shards: keeping them all would cost memory."""
         return [
             Mistake(**{**vars(mistake), "thumbnail": thumbnail(_picture(identity), max_pixels=max_pixels)})
             for mistake, identity in self._worst()
@@ -219,7 +219,7 @@ class _Mistakes:
 
 
 def _picture(identity: ExampleId) -> bytes:
-    """The encoded picture of one record; empty if it cannot be read again, which fails no evaluation."""
+    """Return the encoded picture of one record; empty, without failing, if it cannot be read again."""
     start = identity.offset
     try:
         head = storage.read_bytes(identity.url, start, start + tfrecord.HEADER_BYTES)

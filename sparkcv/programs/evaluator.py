@@ -1,4 +1,4 @@
-"""What the evaluator of a training run does: it evaluates every new checkpoint while the others train.
+"""The evaluator of a training run: evaluates every new checkpoint while the others train.
 
 It only ever reads what the run writes. A checkpoint that is pruned while it is fetched is passed over; one that was
 fetched lies on this machine, where nobody prunes it. Asked to stop, which is when training is done, it has
@@ -37,20 +37,20 @@ _log = logs.get(__name__)
 
 
 def main(ctx: NodeContext) -> dict[str, Any]:
-    """Evaluate the checkpoints of a run until told to stop.
+    """Evaluate the checkpoints of a run until it is stopped.
 
     ``ctx.params`` holds ``config`` (a TrainConfig) and ``eval_dataset`` (a Dataset), both as dicts. Returns
     ``evaluated_step`` and ``accuracy`` of the newest, ``best_step`` and ``best_accuracy``; all None if there was none.
 
-    Raises DataError, BudgetError and CheckpointError for data, or a net, that cannot be evaluated, and LeaseError in a
+    Raise DataError, BudgetError and CheckpointError for data, or a net, that cannot be evaluated, and LeaseError in a
     folder that another run took over.
     """
     config = configs.from_dict(TrainConfig, ctx.params["config"])
-    return _Following(ctx, config, Dataset.from_dict(ctx.params["eval_dataset"])).run()
+    return _Evaluator(ctx, config, Dataset.from_dict(ctx.params["eval_dataset"])).run()
 
 
 def eval_config(config: TrainConfig) -> EvalConfig:
-    """The evaluation's flags that a training run's come to: the same net and pictures, on another split."""
+    """Return the evaluation's flags that follow from a training run's: the same net and pictures, another split."""
     batch_size, num_batches = config.batch_size, None
     if config.eval_max_images is not None:
         batch_size = min(batch_size, config.eval_max_images)
@@ -79,7 +79,7 @@ def eval_config(config: TrainConfig) -> EvalConfig:
     )
 
 
-class _Following:
+class _Evaluator:
     """One life of the evaluator; what former ones found is in the run's history."""
 
     def __init__(self, ctx: NodeContext, config: TrainConfig, dataset: Dataset) -> None:
@@ -92,7 +92,7 @@ class _Following:
         self._history = History(config.train_dir, of)
         self._fence = lease.fence(config.train_dir, ctx.params.get("lease"))
         self._seen: set[int] = set()
-        self._is_behind = False
+        self._is_late = False
         self._deadline_s: float | None = None
         self._last_step = 0
         self._pause = threading.Event()
@@ -107,14 +107,14 @@ class _Following:
             if not pending:
                 self._wait()
                 continue
-            if self._is_behind:  # too slow for all of them: only the newest is sure to be there for a while
+            if self._is_late:  # too slow for all of them: only the newest is sure to be there for a while
                 self._seen.update(pending[:-1])
-            self._take(pending[-1] if self._is_behind else pending[0])  # in order of step, as curves are drawn
+            self._evaluate_step(pending[-1] if self._is_late else pending[0])  # in order of step, as curves are drawn
         if self._last_step and self._last_step not in self._seen:
-            self._take(self._last_step)
+            self._evaluate_step(self._last_step)
         return self._status()
 
-    def _take(self, step: int) -> None:
+    def _evaluate_step(self, step: int) -> None:
         """Evaluate the checkpoint of ``step``, unless that was done or it is gone."""
         with tempfile.TemporaryDirectory(prefix="evaluating-", dir=self._ctx.scratch_dir) as folder:
             try:
@@ -126,12 +126,12 @@ class _Following:
                 return
             except (CheckpointError, StorageError) as err:
                 _log.info("the checkpoint of step %d is passed over: %s", step, err)
-                self._is_behind = True
+                self._is_late = True
                 self._seen.add(step)
                 return
             outcome = self._evaluate(found, local, folder) if local is not None else None
             self._seen.add(step)
-            self._is_behind = False
+            self._is_late = False
         if outcome is not None:
             self._keep(found, outcome)
         gc.collect()  # a graph is full of cycles, and the next one should not have to stand beside it
@@ -182,7 +182,7 @@ class _Following:
         self._ctx.report(self._status())
 
     def _status(self) -> dict[str, Any]:
-        """The newest accuracy and the best; "step" is not among it, as that is the pace of training."""
+        """Return the newest accuracy and the best; no "step", from which the driver computes the rate of training."""
         newest, best = self._history.newest, self._history.best
         return {
             "evaluated_step": newest.step if newest else None,
@@ -204,14 +204,14 @@ class _Following:
             self._pause.wait(_POLL_S)
 
     def _is_stopping(self) -> bool:
-        """Whether it was told to stop; the first time that it was, the clock for the last checkpoint begins."""
+        """Return whether a stop was requested; the first time, start the clock for the last checkpoint."""
         if self._deadline_s is None and self._ctx.stop_requested():
             self._deadline_s = time.monotonic() + self._last_s
             self._last_step = max(self._steps(), default=0)
         return self._deadline_s is not None
 
     def _must_leave(self, step: int) -> bool:
-        """Whether the evaluation of that step is in the way of the last one's, or of the end."""
+        """Return whether the evaluation of ``step`` must end, for the last checkpoint's or for lack of time."""
         if not self._is_stopping():
             return False
         return step < self._last_step or time.monotonic() > (self._deadline_s or 0.0)

@@ -27,7 +27,7 @@ _log = logs.get(__name__)
 
 
 def main(ctx: NodeContext) -> dict[str, Any]:
-    """Export as ``ctx.params`` (an :class:`ExportTask`) says; returns ``digest``, ``step``, ``files`` and ``proof``.
+    """Export as ``ctx.params`` (an :class:`ExportTask`) says; return ``digest``, ``step``, ``files`` and ``proof``.
 
     Raises:
         CheckpointError: the checkpoint is damaged, of another net, or of another number of classes than labels.txt.

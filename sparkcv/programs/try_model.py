@@ -1,4 +1,4 @@
-"""The proof that a published model works: a process of its own fetches it by digest and scores a few pictures."""
+"""Prove that a published model works: fetch it by digest in a process of its own and score a few pictures."""
 
 import math
 import os
@@ -17,9 +17,9 @@ _log = logs.get(__name__)
 
 
 def main(ctx: NodeContext) -> dict[str, Any]:
-    """Score with the model at ``model_url`` of ``digest``, both in ``ctx.params``; returns ``num_pictures``.
+    """Score with the model at ``model_url`` of ``digest``, both in ``ctx.params``; return ``num_pictures``.
 
-    Raises MissingFileError and ModelError for a model that is not that one, does not load or gives no probabilities.
+    Raise MissingFileError and ModelError for a model that is not that one, does not load or gives no probabilities.
     """
     url, digest = ctx.params["model_url"], ctx.params["digest"]
     ctx.report({"doing": "scoring with the published model"})

@@ -1,14 +1,12 @@
 """One labelled picture as a ``tf.train.Example`` in TF-Slim's features, without TensorFlow.
 
-The wire format (tensorflow/core/example/{example,feature}.proto) is small enough to write by hand, ten times
-faster than through protobuf's Python objects, and reading it by hand is strict where TensorFlow is not: to TF-Slim
-a missing label is class 0, here it is a RecordError.
+Reading is strict where TensorFlow is not: to TF-Slim a missing label is class 0, here it is a RecordError.
 """
 
 from dataclasses import dataclass
 
 from sparkcv.errors import RecordError
-from sparkcv.records.wire import Value, encode_features, parse_features
+from sparkcv.records.features import Value, encode_features, parse_features
 
 _ENCODED = "image/encoded"
 _FILENAME = "image/filename"

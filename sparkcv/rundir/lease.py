@@ -9,37 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from sparkcv import logs, storage
-from sparkcv.errors import FileExistsAlreadyError, LeaseError, MissingFileError, SparkcvError, StorageError
+from sparkcv.errors import LeaseError, SparkcvError, StorageError
 from sparkcv.rundir import lease_file
 from sparkcv.rundir.lease_file import Holder
-from sparkcv.rundir.lease_process import Life, look_at, this_process
+from sparkcv.rundir.lease_taking import Timing, refuse_if_held, take
 
 __all__ = ["Lease", "Timing", "check", "fence", "held", "refuse_if_held"]
 
-_NUM_TRIES = 20
+_TIMING = Timing()
 _CONFIRM_S = 10.0
 _RELEASE_S = 20.0
 _log = logs.get(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Timing:
-    """How often a lease is renewed, and how long a contender sees none of that before it takes the folder over.
-
-    The contender measures by its own clock, and counts only the time in which the storage answered: after an outage
-    the holder needs a moment to renew.
-    """
-
-    renew_s: float = 10.0
-    expiry_s: float = 40.0
-    poll_s: float = 1.0
 
 
 class Lease:
@@ -73,7 +59,7 @@ class Lease:
             check(self._run_url, self._mine.token)
             with self._changed:
                 mine = dataclasses.replace(self._mine, token=self._mine.token + 1, beat=0, renewed=time.time())
-            if not _create(self._run_url, mine):
+            if not lease_file.create(self._run_url, mine):
                 raise LeaseError(f"this run has lost --train_dir {self._run_url}: another run was faster to renew it")
             with self._changed:
                 self._mine = mine
@@ -81,23 +67,23 @@ class Lease:
         return mine.token
 
     def note(self, **values: Any) -> None:
-        """Let the lock file say more: ``application`` and ``has_restarted`` (see Holder); returns once it does."""
+        """Let the lock file say more: ``application`` and ``has_restarted`` (see Holder); return once it does."""
         with self._changed:
             self._mine = dataclasses.replace(self._mine, **values)
         self.confirm()
 
     def check(self) -> None:
-        """Raise LeaseError if the folder is known to be another's by now; returns at once."""
+        """Raise LeaseError if the folder is known to be another's by now; return at once."""
         if self._lost is not None:
             raise self._lost
 
     def fence(self) -> None:
-        """As ``check``, after a look at the folder, however long the storage takes to answer."""
+        """Do what ``check`` does, after a look at the folder, however long the storage takes to answer."""
         with self._writing:  # not while the token is changed
             check(self._run_url, self._mine.token)
 
     def confirm(self) -> None:
-        """As ``check``, after a look at the folder, if the storage answers within seconds."""
+        """Do what ``check`` does, after a look at the folder, if the storage answers within seconds."""
         with self._changed:
             wanted, self._is_due = self._num_begun + 1, True
             self._changed.notify_all()
@@ -133,7 +119,7 @@ class Lease:
                 self._changed.notify_all()
 
     def _renew(self, mine: Holder) -> LeaseError | None:
-        """Write the lock file anew; returns the error of a folder that is another's. What else fails is tried again."""
+        """Write the lock file anew; return the error of a folder that is another's. What else fails is tried again."""
         try:
             check(self._run_url, mine.token)
             storage.write_bytes(lease_file.url_of(self._run_url, mine.token), mine.to_bytes())
@@ -149,14 +135,14 @@ class Lease:
 
 
 @contextlib.contextmanager
-def held(run_url: str, *, application: str = "", timing: Timing = Timing()) -> Iterator[Lease]:
+def held(run_url: str, *, application: str = "", timing: Timing = _TIMING) -> Iterator[Lease]:
     """Hold a run's folder while the block runs.
 
     Raises LeaseError, naming the holder, if another run holds it; if that run shows no sign of life, this waits for up
     to ``timing.expiry_s`` and takes the folder over. A run that loses it in the block ends with a LeaseError as well,
     whatever failed because of that.
     """
-    mine, former = _take(run_url, application, timing)
+    mine, former = take(run_url, application, timing)
     lease = Lease(run_url, mine, former, timing)
     try:
         yield lease
@@ -189,91 +175,3 @@ def check(run_url: str, token: int) -> None:
 def fence(run_url: str, token: int | None) -> Callable[[], None]:
     """Return a function that does what :func:`check` does; nothing without a token."""
     return (lambda: None) if token is None else (lambda: check(run_url, token))
-
-
-def refuse_if_held(run_url: str) -> Holder | None:
-    """Return who held the folder last; changes nothing, waits for nothing.
-
-    Raises LeaseError if a run is seen at once to hold it.
-    """
-    found = lease_file.newest(run_url)
-    if found is not None and found.is_held and look_at(found.process) is Life.RUNS:
-        raise _refusal(run_url, found)
-    return found
-
-
-def _take(run_url: str, application: str, timing: Timing) -> tuple[Holder, Holder | None]:
-    """Return our lock, taken, and who held it before."""
-    owner, process = secrets.token_hex(16), this_process()
-    for _ in range(_NUM_TRIES):
-        former = _wait_until_free(run_url, timing)
-        now = time.time()
-        mine = Holder(
-            token=former.token + 1 if former else 1,
-            owner=owner,
-            process=process,
-            application=application,
-            is_held=True,
-            beat=0,
-            since=now,
-            renewed=now,
-        )
-        if mine.token > lease_file.MAX_TOKEN:
-            raise LeaseError(
-                f"{lease_file.url_of(run_url, former.token if former else 0)!r} holds the last token there is"
-            )
-        if _create(run_url, mine):
-            lease_file.remove_older(run_url, mine.token)
-            return mine, former
-    raise LeaseError(
-        f"the lock of --train_dir {run_url} could not be taken in {_NUM_TRIES} tries: what is in the way of"
-        f" {lease_file.url_of(run_url, mine.token)!r} is no file, or many others try as well"
-    )
-
-
-def _create(run_url: str, mine: Holder) -> bool:
-    """Make the lock file; tells whether it is ours, which it is not if another was faster, or is ahead by now."""
-    url = lease_file.url_of(run_url, mine.token)
-    try:
-        storage.write_new(url, mine.to_bytes())
-    except (FileExistsAlreadyError, MissingFileError):  # the latter: one who is ahead cleared away what we had begun
-        return False
-    found = lease_file.newest(run_url)
-    if found is not None and (found.token, found.owner) == (mine.token, mine.owner):
-        return True
-    if found is not None and found.token > mine.token:
-        storage.delete(url)  # we looked, were held up for a whole life of another run, and made an old one anew
-    return False
-
-
-def _wait_until_free(run_url: str, timing: Timing) -> Holder | None:
-    """Return who held the folder last; raises LeaseError if that run shows that it goes on."""
-    first = found = lease_file.newest(run_url)
-    if found is None or not found.is_held:
-        return found
-    waited_s, looked_s = 0.0, time.monotonic()
-    while (life := look_at(found.process)) is Life.UNKNOWN and waited_s < timing.expiry_s:
-        if not waited_s:
-            _log.warning(
-                "--train_dir %s is held by %s; waiting up to %.0f s to see whether that run goes on",
-                run_url, found, timing.expiry_s,
-            )  # fmt: skip
-        time.sleep(timing.poll_s)
-        found = lease_file.newest(run_url)
-        waited_s += min(time.monotonic() - looked_s, 2 * timing.poll_s)
-        looked_s = time.monotonic()
-        if found is None or not found.is_held:
-            return found
-        if found != first:
-            raise _refusal(run_url, found)
-    if life is Life.RUNS:
-        raise _refusal(run_url, found)
-    how = "its process has ended" if life is Life.ENDED else f"it was not renewed for {waited_s:.0f} s"
-    _log.warning("taking over --train_dir %s, held by %s: %s", run_url, found, how)
-    return found
-
-
-def _refusal(run_url: str, holder: Holder) -> LeaseError:
-    return LeaseError(
-        f"--train_dir {run_url} is held by {holder}; wait until that run ends, stop it, or name another --train_dir"
-    )

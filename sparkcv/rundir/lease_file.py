@@ -15,16 +15,16 @@ import time
 from typing import Any
 
 from sparkcv import storage
-from sparkcv.errors import LeaseError, MissingFileError, StorageError, UnavailableError
-from sparkcv.rundir.lease_process import Process
+from sparkcv.errors import FileExistsAlreadyError, LeaseError, MissingFileError, StorageError, UnavailableError
+from sparkcv.rundir.json_values import number, text
+from sparkcv.rundir.process import Process
 
-__all__ = ["Holder", "MAX_TOKEN", "newest", "remove_older", "tokens", "url_of"]
+__all__ = ["Holder", "MAX_TOKEN", "create", "newest", "remove_older", "tokens", "url_of"]
 
 _SCHEMA = 1
 _NAME = re.compile(r"run\.lock\.([1-9][0-9]{0,15})")
 _ASIDE = re.compile(r"\.run\.lock\.([1-9][0-9]{0,15})\.tmp-[0-9a-f]+")
 _MAX_BYTES = 4096
-_MAX_CHARS = 200
 _NUM_READS = 3
 MAX_TOKEN = 10**15
 
@@ -84,7 +84,7 @@ def newest(run_url: str) -> Holder | None:
 
     Raises LeaseError if that is not a lock file of sparkcv, of which nothing is told but its name.
     """
-    for number in range(_NUM_READS):
+    for attempt in range(_NUM_READS):
         found = tokens(run_url)
         if not found:
             return None
@@ -93,9 +93,24 @@ def newest(run_url: str) -> Holder | None:
         except UnavailableError:
             raise
         except StorageError:  # its holder replaced it, or a higher one did, while it was read
-            if number == _NUM_READS - 1:
+            if attempt == _NUM_READS - 1:
                 raise
     return None
+
+
+def create(run_url: str, mine: Holder) -> bool:
+    """Make the lock file; tell whether it is ours, which it is not if another was faster, or is ahead by now."""
+    url = url_of(run_url, mine.token)
+    try:
+        storage.write_new(url, mine.to_bytes())
+    except (FileExistsAlreadyError, MissingFileError):  # the latter: one who is ahead cleared away what we had begun
+        return False
+    found = newest(run_url)
+    if found is not None and (found.token, found.owner) == (mine.token, mine.owner):
+        return True
+    if found is not None and found.token > mine.token:
+        storage.delete(url)  # we looked, were held up for a whole life of another run, and made an old one anew
+    return False
 
 
 def remove_older(run_url: str, token: int) -> None:
@@ -129,36 +144,17 @@ def _read(run_url: str, token: int) -> Holder:
 def _parse(value: Any, token: int) -> Holder:
     if value["schema"] != _SCHEMA or value["token"] != token:
         raise ValueError
-    process = value["process"]
     return Holder(
         token=token,
-        owner=_text(value["owner"]),
-        process=Process(
-            host=_text(process["host"]),
-            user=_text(process["user"]),
-            pid=_number(process["pid"], int),
-            machine=_text(process["machine"]),
-            born=_text(process["born"]),
-        ),
-        application=_text(value["application"]),
-        is_held=_number(value["is_held"], bool),
-        beat=_number(value["beat"], int),
-        since=_number(value["since"], float),
-        renewed=_number(value["renewed"], float),
-        has_restarted=_number(value["has_restarted"], bool),
+        owner=text(value["owner"]),
+        process=Process.from_json(value["process"]),
+        application=text(value["application"]),
+        is_held=number(value["is_held"], bool),
+        beat=number(value["beat"], int),
+        since=number(value["since"], float),
+        renewed=number(value["renewed"], float),
+        has_restarted=number(value["has_restarted"], bool),
     )
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _MAX_CHARS or not value.isprintable():
-        raise ValueError
-    return value
-
-
-def _number(value: Any, kind: Any) -> Any:
-    if type(value) is not kind or not 0 <= value < 2**53:  # a bool is an int to isinstance
-        raise ValueError
-    return value
 
 
 def _strange(url: str, why: str) -> LeaseError:

@@ -10,7 +10,11 @@ import time
 
 from sparkcv import logs, storage
 from sparkcv.errors import CheckpointError, MissingFileError
+from sparkcv.rundir import description
+from sparkcv.rundir import status as status_file
 from sparkcv.rundir.checkpoint_manifest import FILE
+from sparkcv.rundir.description import RunDescription
+from sparkcv.rundir.status import RunStatus
 
 __all__ = ["refuse_lost", "set_aside"]
 
@@ -24,13 +28,13 @@ _log = logs.get(__name__)
 
 def refuse_lost(run_url: str) -> None:
     """Raise CheckpointError if a folder without checkpoints is of a run that had saved one."""
-    status, run = (_read(run_url, name) for name in ("status.json", "run.json"))
+    status, run = RunStatus.read(run_url), RunDescription.read(run_url)
     steps = {
-        "status.json": status.get("step") if status.get("state") == "finished" else status.get("saved"),
-        "run.json": run.get("resumed_from_step"),
+        status_file.FILE_NAME: status.step if status.is_finished else status.saved,
+        description.FILE_NAME: (run and run.resumed_from_step) or 0,
     }
     for name, step in steps.items():
-        if isinstance(step, int) and step > 0:
+        if step > 0:
             raise CheckpointError(
                 f"{run_url!r} has no checkpoint, though its {name} says that one of step {step} was saved, so the run"
                 " cannot resume and will not start again from step 0; bring the checkpoints back, name another"
@@ -39,7 +43,7 @@ def refuse_lost(run_url: str) -> None:
 
 
 def set_aside(run_url: str) -> str | None:
-    """Move all that a run leaves to ``before-restart-<UTC time>/`` in its folder; returns that URL, None if empty.
+    """Move all that a run leaves to ``before-restart-<UTC time>/`` in its folder; return that URL, None if empty.
 
     Only for the run's one owner. The oldest checkpoints go first and the pointer last: a run that is killed in this
     resumes from the newest, or is refused.
@@ -66,9 +70,3 @@ def _order(name: str) -> tuple[int, int, str]:
     if at:
         return 0, int(at[1]), name
     return 2 if name == _POINTER else 1, 0, name
-
-
-def _read(run_url: str, name: str) -> dict[str, object]:
-    url = storage.join(run_url, name)
-    value = storage.read_json(url) if storage.exists(url) else None
-    return value if isinstance(value, dict) else {}

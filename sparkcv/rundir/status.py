@@ -1,5 +1,6 @@
 """``status.json`` in a run's folder: what a person or a scheduler looks at to know how the run stands."""
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,8 +12,43 @@ from sparkcv.rundir import checkpoint
 
 _log = logs.get(__name__)
 
+FILE_NAME = "status.json"
 RUNNING, FINISHED, FAILED, PREEMPTED = "running", "finished", "failed", "preempted"
 _LAST_WORD_S = 20.0
+
+
+@dataclasses.dataclass(frozen=True)
+class RunStatus:
+    """What ``status.json`` says of how far a run came; what it does not say, or not so that it makes sense, is empty.
+
+    Attributes:
+        state: running, finished, failed or preempted; "" if it does not tell.
+        step: the last step that was heard of.
+        saved: the step of the newest checkpoint that was heard of.
+    """
+
+    state: str = ""
+    step: int = 0
+    saved: int = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run was a success."""
+        return self.state == FINISHED
+
+    @classmethod
+    def read(cls, run_dir: str) -> "RunStatus":
+        """Read it from a run's folder, which need not have one; raises StorageError if it does not read."""
+        url = storage.join(run_dir, FILE_NAME)
+        value = storage.read_json(url) if storage.exists(url) else None
+        if not isinstance(value, dict):
+            return cls()
+        state, step, saved = (value.get(name) for name in ("state", "step", "saved"))
+        return cls(
+            state=state if isinstance(state, str) else "",
+            step=step if isinstance(step, int) else 0,
+            saved=saved if isinstance(saved, int) else 0,
+        )
 
 
 class StatusFile:
@@ -40,7 +76,7 @@ class StatusFile:
     ) -> None:
         self._fence = fence
         self._run_dir = run_dir
-        self._url = storage.join(run_dir, "status.json")
+        self._url = storage.join(run_dir, FILE_NAME)
         self._interval_s = interval_s
         self._written_s = 0.0
         self._writing = threading.Lock()
@@ -63,14 +99,14 @@ class StatusFile:
         self._write()
 
     def step(self, step: int, note: str | None = None, saved: int = 0) -> None:
-        """Note progress, and what is amiss; returns at once. A failed write is logged, as the run itself is well."""
+        """Note progress, and what is amiss; return at once. A failed write is logged, as the run itself is well."""
         is_news = note != self._status["note"]
         self._status.update(step=max(step, self._status["step"]), saved=max(saved, self._status["saved"]), note=note)
         if is_news or time.monotonic() - self._written_s >= self._interval_s:
             self._write_beside()
 
     def restarted(self, reason: str) -> None:
-        """Count a restart of roles; returns at once."""
+        """Count a restart of roles; return at once."""
         self._status["restarts"] += 1
         self._status["last_restart"] = {"reason": reason, "at": time.time()}
         self._write_beside()
@@ -97,7 +133,7 @@ class StatusFile:
             _log.warning("status.json was not updated: %s did not take it in %.0f s", self._url, _LAST_WORD_S)
 
     def _write_beside(self) -> threading.Thread:
-        """Write from another thread, unless one is at it already; returns that thread."""
+        """Write from another thread, unless one is at it already; return that thread."""
         if self._writer is None or not self._writer.is_alive():
             self._writer = threading.Thread(target=self._write_quietly, name="sparkcv-status", daemon=True)
             self._writer.start()
@@ -122,17 +158,6 @@ class StatusFile:
             self._fence()
             storage.write_json(self._url, {**self._status, "updated": time.time()})
             self._written_s = time.monotonic()
-
-
-def says_finished(run_dir: str) -> bool:
-    """Whether ``status.json`` says that the run was a success; one that does not read says nothing."""
-    url = storage.join(run_dir, "status.json")
-    try:
-        status = storage.read_json(url) if storage.exists(url) else {}
-    except StorageError as err:
-        _log.warning("%s does not read: %s", url, err)
-        return False
-    return isinstance(status, dict) and status.get("state") == FINISHED
 
 
 def _reason(error: BaseException) -> str:

@@ -1,13 +1,15 @@
 """The Spark session of a job: the submitted one, or an embedded cluster (embedded.py) where there is none."""
 
 import contextlib
+import dataclasses
 import math
 import os
 import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 from sparkcv import logs
 from sparkcv.config.port_range import ANY_PORT, PortRange
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-__all__ = ["bind_host", "default_fs", "spark_session", "submitted_executors"]
+__all__ = ["SessionSpec", "bind_host", "default_fs", "open_session", "spark_session", "submitted_executors"]
 
 # For the truth in YARN's books where the driver runs here, in client mode.
 _CLIENT_MODE = {
@@ -34,48 +36,61 @@ _log = logs.get(__name__)
 _LOCAL_CLUSTER = re.compile(r"local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]")
 
 
+@dataclasses.dataclass(frozen=True)
+class SessionSpec:
+    """What a job needs of Spark.
+
+    Attributes:
+        app_name: the application's name.
+        num_executors: processes of the embedded Spark.
+        cores_per_executor: task slots of each.
+        memory_mb: Java heap of each, in MB; what a task's Python processes use comes on top.
+        role_bytes: what a task's Python processes take at most, 0 if it is not known. On YARN, where the user has set
+            neither ``spark.executor.memoryOverhead`` nor its factor, the containers are asked for large enough for it.
+        conf: further Spark properties, of the embedded session or of a submitted one that is made here.
+        ports: those that the embedded Spark keeps to. Of a submitted one they are bounded on its command line, and a
+            warning says so.
+    """
+
+    app_name: str
+    num_executors: int = 3
+    cores_per_executor: int = 1
+    memory_mb: int = 1024
+    role_bytes: float = 0.0
+    conf: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ports: PortRange = ANY_PORT
+
+
 @contextlib.contextmanager
-def spark_session(
-    app_name: str,
-    *,
-    num_executors: int = 3,
-    cores_per_executor: int = 1,
-    memory_mb: int = 1024,
-    role_bytes: float = 0.0,
-    conf: Mapping[str, str] | None = None,
-    ports: PortRange = ANY_PORT,
-) -> Iterator["SparkSession"]:
-    """A session for one job: Spark's own under ``spark-submit``, an embedded one otherwise.
+def open_session(spec: SessionSpec) -> Iterator["SparkSession"]:
+    """Give a session for one job: Spark's own under ``spark-submit``, an embedded one otherwise.
 
-    Under ``spark-submit`` the sizes here are ignored, since the cluster was asked for on the command line, and
-    a session that somebody else already made is used and left running. The embedded one has ``num_executors``
-    processes of ``cores_per_executor`` task slots and ``memory_mb`` MB of Java heap each (what a task's Python
-    processes use comes on top), listens on 127.0.0.1 only, shows no web page, and leaves no process and no file.
+    Under ``spark-submit`` the sizes of ``spec`` are ignored, since the cluster was asked for on the command line, and
+    a session that somebody else already made is used and left running. The embedded one listens on 127.0.0.1 only,
+    shows no web page, and leaves no process and no file.
 
-    ``role_bytes`` is what a task's Python processes take at most: on YARN, where the user has set neither
-    ``spark.executor.memoryOverhead`` nor its factor, the executors' containers are asked for large enough for it.
-    ``conf`` are further Spark properties, of the embedded session or of a submitted one that is made here. The embedded
-    one keeps to ``ports``; of a submitted one they are bounded on its command line, and a warning says so.
-
-    Raises UsageError for a size below 1 and for too few ``ports``, and ClusterError with Java's last words if embedded
+    Raises UsageError for a size below 1 and for too few ports, and ClusterError with Java's last words if embedded
     Spark did not start.
     """
-    for name, value in (
-        ("num_executors", num_executors),
-        ("cores_per_executor", cores_per_executor),
-        ("memory_mb", memory_mb),
-    ):
-        if value < 1:
-            raise UsageError(f"{name} counts from 1, got {value}")
+    for name in ("num_executors", "cores_per_executor", "memory_mb"):
+        if getattr(spec, name) < 1:
+            raise UsageError(f"{name} counts from 1, got {getattr(spec, name)}")
     startup_deadline.lift_storage_wait()
-    conf = _passed_on() | dict(conf or {})
+    conf = _passed_on() | dict(spec.conf)
     if "PYSPARK_GATEWAY_PORT" in os.environ or _active_session() is not None:
-        with _submitted(app_name, conf, role_bytes, num_executors) as spark:
-            _tell_ports(spark, ports)
+        with _submitted(spec.app_name, conf, spec.role_bytes, spec.num_executors) as spark:
+            _tell_ports(spark, spec.ports)
             yield spark
         return
-    with embedded_session(app_name, num_executors, cores_per_executor, memory_mb, conf, ports) as spark:
+    with embedded_session(
+        spec.app_name, spec.num_executors, spec.cores_per_executor, spec.memory_mb, conf, spec.ports
+    ) as spark:
         yield spark
+
+
+def spark_session(app_name: str, **settings: Any) -> AbstractContextManager["SparkSession"]:
+    """Open the session of ``SessionSpec(app_name, **settings)``; see :func:`open_session`."""
+    return open_session(SessionSpec(app_name, **settings))
 
 
 def submitted_executors(spark: "SparkSession") -> int | None:

@@ -1,4 +1,4 @@
-"""The clients of file systems, one a process, and the few operations that fsspec's own do not do as we need."""
+"""The clients of file systems, one for each process, and the few operations in which fsspec's fall short."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _connect(scheme: str, prefix: str) -> AbstractFileSystem:
 
 
 def is_hdfs(fs: AbstractFileSystem) -> bool:
-    """Tell whether it is ours for HDFS, which does more than fsspec asks for."""
+    """Return whether it is our own client for HDFS, which can do more than fsspec's interface."""
     return "hdfs" in fs.protocol
 
 
@@ -101,7 +101,7 @@ def _has_rename(fs: AbstractFileSystem) -> bool:
 
 
 def replace(fs: AbstractFileSystem, src: str, dst: str) -> None:
-    """Rename over a file; on a store without a rename, copy then delete."""
+    """Rename over a file; on a store without a rename, copy, then delete."""
     if "file" in fs.protocol:
         os.replace(src, dst)  # fsspec's mv is shutil.move: it moves *into* a folder that is there
     elif _has_rename(fs):

@@ -1,4 +1,4 @@
-"""What Hadoop's own files and variables say: where HDFS is, who this process is to it, and where its tokens lie."""
+"""Read Hadoop's own files and variables: where HDFS is, which user this process is to it, where its tokens are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from sparkcv.errors import StorageError
-from sparkcv.storage.translate import TroubleError
+from sparkcv.storage.translate import FileSystemError
 
 # Where YARN unpacks the configuration that spark-submit sent along, seen from a container's working folder.
 _CONTAINER_CONF = os.path.join("__spark_conf__", "__hadoop_conf__")
@@ -48,7 +48,7 @@ class HadoopConf:
         return sorted({name for name in names if self.namenodes(name)})
 
     def namenodes(self, name_service: str) -> dict[str, str]:
-        """The ``host:port`` of each NameNode of a name service, by its name in it; empty if it is not defined."""
+        """Return the ``host:port`` of each NameNode of a name service, by its name in it; {} if it is not defined."""
         prefix = f"dfs.namenode.rpc-address.{name_service}"
         ids = [name.strip() for name in self.values.get(f"dfs.ha.namenodes.{name_service}", "").split(",")]
         keys = {name: f"{prefix}.{name}" for name in ids if name} or {"nn": prefix}
@@ -68,8 +68,8 @@ def conf_dir() -> str | None:
 
 
 def user_name() -> str | None:
-    """Return whom this process is to an HDFS without Kerberos; None: the operating system's user."""
-    # In a YARN container the system's user is the NodeManager's: whom the job runs as is in SPARK_USER.
+    """Return the user that this process is to an HDFS without Kerberos; None: the operating system's user."""
+    # In a YARN container the system's user is the NodeManager's: the user of the job is in SPARK_USER.
     return os.environ.get("HADOOP_USER_NAME") or os.environ.get("SPARK_USER") or None
 
 
@@ -101,12 +101,12 @@ def with_authority(prefix: str) -> str:
     found = _HDFS_URL.match(default)
     if found is None:
         said = f"fs.defaultFS is {default!r}" if default else "fs.defaultFS is not set"
-        raise TroubleError(StorageError, f"it names no cluster, and {said} in {conf.place}")
+        raise FileSystemError(StorageError, f"it names no cluster, and {said} in {conf.place}")
     return found[0]
 
 
 def load_conf() -> HadoopConf:
-    """Read the configuration; raises StorageError if a file of it is no XML."""
+    """Read the configuration; raise StorageError if a file of it is not XML."""
     folder = conf_dir()
     if folder is None:
         return HadoopConf(None, {})

@@ -1,4 +1,4 @@
-"""Looking at what is there: existence, sizes, listings, trees."""
+"""Look at what is stored: existence, sizes, listings, trees."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ class Entry:
 
 
 def exists(url: str) -> bool:
-    """Tell whether a file or folder is there; a store that does not answer raises, it is never a no."""
+    """Return whether a file or folder is there; raise if the store does not answer."""
     return look_up(url) is not None
 
 
 def is_dir(url: str) -> bool:
-    """Tell whether the URL is a folder that is there."""
+    """Return whether the URL is a folder that is there."""
     found = look_up(url)
     return found is not None and found["type"] == "directory"
 
 
 def is_link(url: str) -> bool:
-    """Tell whether the URL is a symbolic link, to whatever: only this machine's own file systems have such."""
+    """Return whether the URL is a symbolic link, whatever it leads to; only local file systems have them."""
     path = local_path(url)
     return path is not None and os.path.islink(path)
 
 
 def size(url: str) -> int:
-    """Return a file's size in bytes; raises MissingFileError, or StorageError for a folder."""
+    """Return a file's size in bytes; raise MissingFileError, or StorageError for a folder."""
     found = look_up(url)
     if found is None:
         raise MissingFileError(f"no such file: {url!r}")
@@ -54,15 +54,15 @@ def size(url: str) -> int:
 
 
 def list_dir(url: str) -> list[Entry]:
-    """List one folder, sorted by name; raises MissingFileError, or StorageError for a file.
+    """List one folder, sorted by name; raise MissingFileError, or StorageError for a file.
 
-    Symbolic links count as what they lead to. Pipes, sockets and devices are passed over: opening one may never end.
+    Symbolic links count as what they lead to. Pipes, sockets and devices are left out: opening one may block for ever.
     """
     return sorted(iter_dir(url), key=lambda entry: entry.name)
 
 
 def iter_dir(url: str) -> Iterator[Entry]:
-    """As ``list_dir``, one by one in the store's own order; holds at most a thousand on HDFS."""
+    """Yield what ``list_dir`` returns, in the store's own order; hold at most a thousand entries on HDFS."""
     fs, path = open_fs(url)
     folder = url.rstrip("/")
     is_local = local_path(url) is not None
@@ -98,7 +98,7 @@ def _scan_local(path: str) -> Iterator[dict[str, Any]]:
 
 
 def walk(url: str) -> Iterator[Entry]:
-    """Yield every file below a folder, depth first and sorted by name; holds one folder's listing a level.
+    """Yield every file below a folder, depth first and sorted by name; hold one folder's listing for each level.
 
     A symbolic link that leads back to a folder it lies in raises StorageError: it would never end.
     """

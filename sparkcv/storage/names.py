@@ -1,4 +1,4 @@
-"""URL arithmetic: names of files and folders, without asking any file system."""
+"""Compute with URLs: names of files and folders, without asking any file system."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def resolve(url: str) -> str:
     """Make a user's path absolute: called once, on the driver, before a URL travels to executors.
 
     A bare path becomes absolute (``~`` is expanded); other URLs lose only their trailing slashes.
-    Raises UsageError for an empty path or a scheme that nothing here can open.
+    Raise UsageError for an empty path or a scheme that nothing here can open.
     """
     if not url or not url.strip():
         raise UsageError("got an empty path, wanted a folder or file such as /data/flowers or hdfs://host/flowers")

@@ -14,7 +14,7 @@ from fsspec import AbstractFileSystem
 from sparkcv.errors import StorageError
 from sparkcv.storage.clients import COPY_BYTES, is_hdfs, name_aside, open_fs
 from sparkcv.storage.listing import size, walk
-from sparkcv.storage.translate import TranslatedFile, told, translated
+from sparkcv.storage.translate import TranslatedFile, translated, translated_own
 
 
 def read_bytes(url: str, start: int = 0, end: int | None = None) -> bytes:
@@ -25,7 +25,7 @@ def read_bytes(url: str, start: int = 0, end: int | None = None) -> bytes:
 
 
 def read_text(url: str) -> str:
-    """Read a UTF-8 file; raises StorageError if it is none."""
+    """Read a UTF-8 file; raise StorageError if it is not UTF-8."""
     try:
         return read_bytes(url).decode("utf-8")
     except UnicodeDecodeError as err:
@@ -33,7 +33,7 @@ def read_text(url: str) -> str:
 
 
 def read_json(url: str) -> Any:
-    """Read a JSON file; raises StorageError with line and column if it is none."""
+    """Read a JSON file; raise StorageError with line and column if it is not JSON."""
     text = read_text(url)
     try:
         return json.loads(text)
@@ -52,7 +52,7 @@ def open_read(url: str) -> IO[bytes]:
 
 
 def fetch(url: str, local_path: str | os.PathLike[str]) -> int:
-    """Copy a stored file to a local path, atomically; returns its bytes."""
+    """Copy a stored file to a local path, atomically; return its size in bytes."""
     target = os.fspath(local_path)
     aside = name_aside(target)
     try:
@@ -75,7 +75,7 @@ def fetch(url: str, local_path: str | os.PathLike[str]) -> int:
 
 
 def fetch_dir(url: str, local_dir: str | os.PathLike[str]) -> int:
-    """Copy every file below a stored folder to a local folder, which is made; returns their bytes.
+    """Copy every file below a stored folder to a local folder, which is made; return the sum of their sizes in bytes.
 
     Each file appears whole, the folder file by file.
     """
@@ -92,10 +92,10 @@ def fetch_dir(url: str, local_dir: str | os.PathLike[str]) -> int:
 
 
 def _fetch_from_hdfs(fs: AbstractFileSystem, path: str, url: str, target: str, aside: str) -> int:
-    """Pour hdfs-native's stream into the file without a buffer between; it knows the size and keeps to it."""
+    """Copy hdfs-native's stream into the file without a buffer in between; the reader checks the size."""
     with translated(url, "open"):
         source = fs.open(path, "rb")
     with contextlib.closing(source), translated(target, "write"), open(aside, "wb", buffering=COPY_BYTES) as sink:
-        with told(url, "read"):
+        with translated_own(url, "read"):
             source.copy_to(sink)
         return sink.tell()

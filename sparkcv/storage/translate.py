@@ -1,4 +1,4 @@
-"""The one place where what a file system raises becomes a part of the error tree."""
+"""Translate what a file system raises into sparkcv's storage errors; nothing else in the package does so."""
 
 from __future__ import annotations
 
@@ -22,23 +22,28 @@ from sparkcv.errors import (
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class TroubleError(OSError):
-    """What a file system of ours raises: which ``error`` it is, and the second half of its sentence."""
+class FileSystemError(OSError):
+    """What our own file system raises, without the URL, which ``translated`` adds.
 
-    def __init__(self, error: type[StorageError], text: str) -> None:
+    Attributes:
+        kind: the class of the storage error that it becomes.
+        text: the second half of its sentence.
+    """
+
+    def __init__(self, kind: type[StorageError], text: str) -> None:
         super().__init__(text)
-        self.error, self.text = error, text
+        self.kind, self.text = kind, text
 
 
 @contextlib.contextmanager
 def translated(url: str, verb: str) -> Iterator[None]:
-    """Turn what a file system raises inside the block into the storage part of the error tree."""
+    """Turn what a file system raises inside the block into a StorageError: ``cannot {verb} {url}: reason``."""
     try:
         yield
     except SparkcvError:
         raise
-    except TroubleError as err:
-        raise err.error(f"cannot {verb} {url!r}: {err.text}") from err
+    except FileSystemError as err:
+        raise err.kind(f"cannot {verb} {url!r}: {err.text}") from err
     except FileNotFoundError as err:
         raise MissingFileError(f"cannot {verb} {url!r}: no such file or folder") from err
     except FileExistsError as err:
@@ -63,12 +68,12 @@ def translated(url: str, verb: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told(url: str, verb: str) -> Iterator[None]:
-    """Turn a TroubleError alone into the error that it is: for a block that also raises errors of another URL."""
+def translated_own(url: str, verb: str) -> Iterator[None]:
+    """Turn a FileSystemError, and nothing else, into its storage error: for blocks that use another URL too."""
     try:
         yield
-    except TroubleError as err:
-        raise err.error(f"cannot {verb} {url!r}: {err.text}") from err
+    except FileSystemError as err:
+        raise err.kind(f"cannot {verb} {url!r}: {err.text}") from err
 
 
 class TranslatedFile(io.RawIOBase):

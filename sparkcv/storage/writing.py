@@ -49,7 +49,7 @@ def open_write(url: str) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _open_write(url: str, source: Callable[[], IO[bytes]] | None) -> Iterator[IO[bytes]]:
-    """As ``open_write``; ``source`` opens what will be written, for a store that may have to begin again."""
+    """Do as ``open_write``; ``source`` opens the bytes to be written, for a store that may have to begin again."""
     fs, path = open_fs(url)
     aside = name_aside(path)
     make_dirs(parent(url))
@@ -62,7 +62,7 @@ def _open_write(url: str, source: Callable[[], IO[bytes]] | None) -> Iterator[IO
         with translated(url, "write"):
             replace(fs, aside, path)
     except BaseException:
-        with contextlib.suppress(Exception):  # the first error is the one to tell
+        with contextlib.suppress(Exception):  # the first error is the one to raise
             sink.close()
         with contextlib.suppress(Exception):
             fs.rm_file(aside)
@@ -88,7 +88,7 @@ def write_json(url: str, value: Any) -> None:
 def write_new(url: str, data: bytes) -> None:
     """Write a small file whole, unless anything of that name is there: of several who try at once one succeeds.
 
-    Raises FileExistsAlreadyError to the others. It never writes through a symbolic link.
+    Raise FileExistsAlreadyError to the others. It never writes through a symbolic link.
     """
     fs, path = open_fs(url)
     make_dirs(parent(url))
@@ -106,7 +106,7 @@ def write_new(url: str, data: bytes) -> None:
             else:
                 _link(aside, path)
         finally:
-            with contextlib.suppress(Exception):  # renamed, or the first error is the one to tell
+            with contextlib.suppress(Exception):  # renamed, or the first error is the one to raise
                 fs.rm_file(aside)
 
 
@@ -122,7 +122,7 @@ def _link(aside: str, path: str) -> None:
 
 
 def append_bytes(url: str, data: bytes) -> None:
-    """Append to a file, making it if need be: for logs and event files, whose readers bear a torn tail."""
+    """Append to a file, making it if need be: for logs and event files, whose readers accept a partial last record."""
     fs, path = open_fs(url)
     if is_hdfs(fs):
         _append_on_hdfs(fs, path, url, data)
@@ -155,7 +155,7 @@ def publish(local_path: str | os.PathLike[str], url: str) -> None:
 def publish_dir(local_dir: str | os.PathLike[str], url: str, overwrite: bool = False) -> None:
     """Copy a local folder to a URL: staged beside it, then renamed as a whole.
 
-    Raises FileExistsAlreadyError if the URL is there, unless ``overwrite``.
+    Raise FileExistsAlreadyError if the URL is there, unless ``overwrite``.
     """
     if not overwrite and exists(url):
         raise FileExistsAlreadyError(f"{url!r} is there already")
@@ -185,7 +185,7 @@ def _publish_all(source: str, staged: str) -> None:
 def rename(src: str, dst: str, overwrite: bool = False) -> None:
     """Rename a file or folder inside one file system.
 
-    Raises MissingFileError without ``src`` and FileExistsAlreadyError if ``dst`` is there, unless
+    Raise MissingFileError without ``src`` and FileExistsAlreadyError if ``dst`` is there, unless
     ``overwrite``: a file is then replaced in one step, a folder is moved aside, replaced, then deleted.
     """
     fs, src_path = open_fs(src)
@@ -238,7 +238,7 @@ def make_dirs(url: str) -> None:
 def check_writable(dir_url: str) -> None:
     """Make the folder, write a probe file into it and delete it again.
 
-    Raises AccessError or StorageError: found before a run starts, not after its first hour.
+    Raise AccessError or StorageError: found before a run starts, not after its first hour.
     """
     make_dirs(dir_url)
     probe = join(dir_url, f".probe-{secrets.token_hex(6)}")

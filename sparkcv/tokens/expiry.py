@@ -9,7 +9,7 @@ from sparkcv import logs
 from sparkcv.errors import AccessError, PreemptedError, SparkcvError
 from sparkcv.storage.hadoop import load_conf, with_authority
 from sparkcv.storage.hdfs import identity
-from sparkcv.storage.translate import TroubleError
+from sparkcv.storage.translate import FileSystemError
 from sparkcv.tokens import renewer
 
 __all__ = ["ExpiryWatch", "STOP_S", "ends_s", "forget", "stopped_at_the_end", "tell", "told", "why_over"]
@@ -31,7 +31,7 @@ def ends_s() -> float | None:
         return None
     try:
         return identity.ends_s(with_authority("hdfs://"))
-    except (TroubleError, SparkcvError):  # no HDFS by default
+    except (FileSystemError, SparkcvError):  # no HDFS by default
         return None
 
 

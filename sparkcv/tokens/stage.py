@@ -1,4 +1,4 @@
-"""The Python processes of Spark's stages are let in to HDFS for as long as the stages take, or these end in time."""
+"""Give the Python processes of Spark's stages access to HDFS for as long as the stages take, or end these in time."""
 
 import contextlib
 from collections.abc import Iterator
@@ -19,19 +19,19 @@ __all__ = ["let_in"]
 
 @contextlib.contextmanager
 def let_in(spark: "SparkSession", port_range: str | None, then: str) -> Iterator[TokenServerAddress | None]:
-    """Give the place where tasks get their tokens, None where there are none to give.
+    """Give the address where tasks get their tokens, None where there are none to give.
 
-    Before the driver itself is let in no longer, the jobs of this thread's job group are cancelled: what that raises
+    Before the driver's own access ends, the jobs of this thread's job group are cancelled: what that raises
     becomes a PreemptedError, which says why and ``then``.
     """
     context, group = spark.sparkContext, group_of(spark)
     expiry.tell()
     with (
-        TokenServer(*bind_host(spark), PortRange.parse(port_range)) as desk,
+        TokenServer(*bind_host(spark), PortRange.parse(port_range)) as server,
         expiry.stopped_at_the_end(lambda: context.cancelJobGroup(group)) as why,
     ):
         try:
-            yield desk.place
+            yield server.address
         except SparkcvError as err:
             if why():
                 raise PreemptedError(f"{why()}; {then}") from err

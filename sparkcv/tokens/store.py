@@ -18,7 +18,7 @@ class TokenStore:
         self._number, self._data = 0, b""
 
     def put(self, data: bytes) -> bool:
-        """Put the newest there; false if it is what was there before. Raises ClusterError for more than can travel."""
+        """Put the newest there; False if it is what was there before. Raises ClusterError for more than can travel."""
         if len(data) > MAX_TOKENS_BYTES:
             raise ClusterError(
                 f"the tokens for HDFS take {len(data)} bytes, over the {MAX_TOKENS_BYTES} that the control channel"
@@ -42,7 +42,7 @@ class TokenStore:
 
 
 def with_newest(reply: Reply, message: Message, newest: tuple[int, bytes]) -> Reply:
-    """Return ``reply`` to ``message`` with the newest tokens beside it, if its sender has older ones and is let in."""
+    """Return ``reply`` to an agent's ``message``, with the newest tokens if that has older ones and is not refused."""
     number, data = newest
     is_wanted = isinstance(message, Hello | Beat) and message.tokens_held != number
     if not data or not is_wanted or reply.order == "refuse":

@@ -1,6 +1,6 @@
-"""What happens round a training step, one hook a concern; the loop itself only runs steps.
+"""Hooks round a training step, one for each concern; the loop itself only runs steps.
 
-Their order in a session counts: a loss that is not finite must stop the run before anything is reported or saved.
+Their order in a session matters: a loss that is not finite must stop the run before anything is reported or saved.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ class FiniteLoss(tf.train.SessionRunHook):
 
 
 class Inputs(tf.train.SessionRunHook):
-    """Takes the gauges of each step to the meter and the losses to the audit; raises what went wrong in the input."""
+    """Passes the gauges of each step to the meter and lost records to their check; raises the input's errors."""
 
-    def __init__(self, spool: Spool, batches: TrainBatches, audit: UndecodableCheck, meter: Meter) -> None:
-        self._spool, self._batches, self._audit, self._meter = spool, batches, audit, meter
+    def __init__(self, spool: Spool, batches: TrainBatches, undecodable: UndecodableCheck, meter: Meter) -> None:
+        self._spool, self._batches, self._undecodable, self._meter = spool, batches, undecodable, meter
 
     def before_run(self, run_context: Any) -> Any:  # noqa: D102
         return tf.train.SessionRunArgs(self._batches.fetches)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:  # noqa: D102
         counts, ready = self._batches.read(run_values.results)
-        self._audit.notice(counts.lost, counts.tried)
+        self._undecodable.notice(counts.lost, counts.tried)
         self._batches.check()
-        if self._audit.is_complete and (unnamed := self._audit.unnamed):
+        if self._undecodable.is_complete and (unnamed := self._undecodable.unnamed):
             self._spool.quarantine.check(unnamed)
         self._meter.step(
             self._spool.gauge(), self._batches.common_gauge(counts), (ready, self._batches.prefetch_capacity)
@@ -65,7 +65,7 @@ class Inputs(tf.train.SessionRunHook):
     @property
     def num_rejected(self) -> int:
         """Records that could not be used, whether they can be named or not."""
-        return self._spool.quarantine.count + self._audit.unnamed
+        return self._spool.quarantine.count + self._undecodable.unnamed
 
 
 class ReportProgress(tf.train.SessionRunHook):
@@ -94,8 +94,8 @@ class ReportProgress(tf.train.SessionRunHook):
         if self._values:
             self._report()
 
-    def say_saving(self) -> None:
-        """Says that no step comes for as long as a save takes, which is no stall."""
+    def report_saving(self) -> None:
+        """Report that no step comes for as long as a save takes, which is not a stall."""
         self._next_s = 0.0
         self._send({**self._values, **self._describe(), "saving": True})
 
@@ -124,8 +124,8 @@ class SaveCheckpoints(tf.train.SessionRunHook):
 
     ``save`` takes the raw session and publishes; ``step`` is the global step after the step's update; ``start_step``
     is what the run resumed from, which is not saved again. Up to ``max_missed`` saves in a row may fail in between,
-    for want of room say, and the run goes on: ``note`` tells of them. The last save must not, and a storage that did
-    not answer for as long as storage waits ends the run at once. ``tell`` is called before each save.
+    for want of room say, and the run goes on: ``note`` says so. The last save must not, and a storage that did
+    not answer for as long as storage waits ends the run at once. ``before_save`` is called before each save.
     """
 
     def __init__(
@@ -137,10 +137,10 @@ class SaveCheckpoints(tf.train.SessionRunHook):
         every_s: float,
         every_steps: int | None,
         max_missed: int = 0,
-        tell: Callable[[], None] = lambda: None,
+        before_save: Callable[[], None] = lambda: None,
     ) -> None:
         self._save, self._step, self._every_s, self._every_steps = save, step, every_s, every_steps
-        self._tell = tell
+        self._before_save = before_save
         self._max_missed, self._num_missed = max_missed, 0
         self._saved_step = self._tried_step = self._seen_step = start_step
         self._tried_s = time.monotonic()
@@ -197,7 +197,7 @@ class SaveCheckpoints(tf.train.SessionRunHook):
 
     def _save_now(self, session: Any) -> None:
         started_s = time.monotonic()
-        self._tell()
+        self._before_save()
         self.found = self._save(session)
         self._saved_step = self._tried_step = self.found.step
         if self._num_missed:
@@ -207,7 +207,7 @@ class SaveCheckpoints(tf.train.SessionRunHook):
 
 
 class Stop(tf.train.SessionRunHook):
-    """Ends the loop in good order at ``target`` (None: never) or when ``stop_requested``; ``was_told`` says which.
+    """Ends the loop at ``target`` (None: never) or when ``stop_requested`` is true; ``was_requested`` says which.
 
     ``global_step`` is the variable, ``step_after`` its value after the step's update. ``more_steps`` are run after a
     request: with --sync_replicas the chief cannot end its last step, and save, unless the others take part in it.
@@ -226,7 +226,7 @@ class Stop(tf.train.SessionRunHook):
         self._stop_requested = stop_requested
         self._more_steps = more_steps
         self.step = 0
-        self.was_told = False
+        self.was_requested = False
 
     def after_create_session(self, session: Any, coord: Any) -> None:  # noqa: D102
         self.step = int(session.run(self._global_step))
@@ -244,6 +244,6 @@ class Stop(tf.train.SessionRunHook):
     def _is_over(self) -> bool:
         if self._target is not None and self.step >= self._target:
             return True
-        self.was_told = self._stop_requested()
-        self._more_steps -= self.was_told
-        return self.was_told and self._more_steps < 0
+        self.was_requested = self._stop_requested()
+        self._more_steps -= self.was_requested
+        return self.was_requested and self._more_steps < 0

@@ -12,7 +12,7 @@ AUX_WEIGHT = 0.4
 def softmax_losses(
     logits: Any, end_points: dict[str, Any], labels: Any, num_classes: int, label_smoothing: float
 ) -> list[Any]:
-    """Scalar float32 losses of one tower, to be added up: the auxiliary one, where the net has one, then the main one.
+    """Return the scalar float32 losses of one tower, to be added up: the auxiliary one if there is one, then the main.
 
     ``logits`` are float32 ``[batch, num_classes]``, ``labels`` int64 ``[batch]`` in ``[0, num_classes)``. Each loss
     is the batch's mean, times 0.4 for ``end_points["AuxLogits"]``; smoothing moves ``label_smoothing`` of each

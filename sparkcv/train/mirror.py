@@ -1,4 +1,4 @@
-"""Local files that grow, copied to storage piece by piece, as TensorFlow and ``open`` append locally only.
+"""Mirror growing local files to storage, piece by piece, as TensorFlow and ``open`` append locally only.
 
 The copying has a thread of its own: neither the round trips of an append nor a storage that is away for a minute hold
 up a training step.
@@ -33,7 +33,7 @@ class _Copy:
 
 
 class Mirror:
-    """Appends to stored files what local ones got; a context manager, closed by who opened it.
+    """Appends to stored files what local ones gained; a context manager.
 
     A file is copied up to where it ended at the last ``grow``: called where it ends with a whole line or record, it
     shows a reader of the copy no half one. What a storage refuses, being full for example, is tried again at the next
@@ -62,7 +62,7 @@ class Mirror:
             self._copies.append(_Copy(path, url, start))
 
     def grow(self) -> None:
-        """Have the files copied as they are now; returns at once."""
+        """Copy the files as they are now, in the background; return at once."""
         with self._changed:
             for copy in self._copies:
                 copy.wanted = os.path.getsize(copy.path) if os.path.exists(copy.path) else 0
@@ -75,7 +75,7 @@ class Mirror:
             raise self._error
 
     def close(self, timeout_s: float = _CLOSE_TIMEOUT_S) -> None:
-        """Copy what is left and end the thread; what the storage does not take is told, not raised. Twice is fine."""
+        """Copy what is left and end the thread; log what the storage does not take. Calling it twice is fine."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()

@@ -14,7 +14,7 @@ _SLOTS = {"adadelta": 2, "adagrad": 1, "adam": 2, "ftrl": 2, "momentum": 1, "rms
 
 
 def decay_steps(config: TrainConfig, num_records: int) -> int:
-    """Steps in ``--num_epochs_per_decay`` epochs of ``num_records`` records, at least 1.
+    """Return the steps in ``--num_epochs_per_decay`` epochs of ``num_records`` records, at least 1.
 
     As in slim: counted in batches of one worker and one clone, so asynchronous workers and clones each go over the
     data that often, whereas with ``--sync_replicas`` a step counts ``--replicas_to_aggregate`` batches. slim gets 0
@@ -27,7 +27,7 @@ def decay_steps(config: TrainConfig, num_records: int) -> int:
 
 
 def learning_rate(config: TrainConfig, num_records: int, global_step: Any) -> Any:
-    """Scalar float32 learning rate at ``global_step``; exponential decay goes in stairs, polynomial is linear."""
+    """Return the scalar float32 rate at ``global_step``; exponential decay is a staircase, polynomial linear."""
     steps = decay_steps(config, num_records)
     kind = config.learning_rate_decay_type
     if kind == "fixed":
@@ -55,7 +55,7 @@ def learning_rate(config: TrainConfig, num_records: int, global_step: Any) -> An
 
 
 def optimizer(config: TrainConfig, rate: Any) -> Any:
-    """The ``tf.train.Optimizer`` called ``config.optimizer``, with learning rate ``rate`` and the flags' values."""
+    """Return the ``tf.train.Optimizer`` of ``config.optimizer``, with learning rate ``rate`` and the flags' values."""
     makers: dict[str, Callable[[], Any]] = {
         "adadelta": lambda: tf.train.AdadeltaOptimizer(rate, rho=config.adadelta_rho, epsilon=config.opt_epsilon),
         "adagrad": lambda: tf.train.AdagradOptimizer(
@@ -83,5 +83,5 @@ def optimizer(config: TrainConfig, rate: Any) -> Any:
 
 
 def num_slots(config: TrainConfig) -> int:
-    """Variables of its own shape that the update rule keeps beside each trained variable."""
+    """Return how many variables of its own shape the optimizer keeps beside each trained variable."""
     return _SLOTS[config.optimizer]

@@ -1,4 +1,4 @@
-"""The chief's record of a run: the curve and the event file that people look at while it goes on and afterwards."""
+"""The chief's record of a run: curves and the event file, readable while it goes on and afterwards."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class RunRecord(tf.train.SessionRunHook):
             mirror.grow()  # here both files end with a whole record
 
     def _locally(self, write: Callable[[], object]) -> None:
-        """Write to the scratch folder; a disk that takes nothing more costs the record, not the run."""
+        """Write to the scratch folder; a full disk costs the record, not the run."""
         if self._is_lost:
             return
         try:

@@ -1,7 +1,7 @@
-"""Where the parts of a replicated training graph live: variables on the parameter servers, towers on the worker.
+"""Place the parts of a replicated training graph: variables on the parameter servers, towers on the worker.
 
 Round robin, which slim and ``replica_device_setter`` use, puts up to 4 times the mean number of bytes of Inception
-v3 on one of 8 parameter servers, and that one sets the pace. Here the largest variable goes first, each to the
+v3 on one of 8 parameter servers, and that one sets the speed. Here the largest variable goes first, each to the
 server that has the least bytes so far; optimizer slots and moving averages lie beside their variable.
 """
 
@@ -28,7 +28,7 @@ class Topology:
     task: int = 0
 
     def __post_init__(self) -> None:
-        """Raises UsageError for a cluster that cannot train."""
+        """Raise UsageError for a cluster that cannot train."""
         if self.num_ps < 0 or not 0 <= self.task < self.num_workers:
             raise UsageError(f"worker {self.task} of {self.num_workers} with {self.num_ps} ps is no cluster")
         if self.num_workers > 1 and self.num_ps == 0:
@@ -40,13 +40,18 @@ class Topology:
         return self.task == 0
 
     @property
+    def host_device(self) -> str:
+        """CPU of this worker, which holds its input and writes its checkpoints."""
+        return f"{self.worker_device}/device:CPU:0"
+
+    @property
     def worker_device(self) -> str:
         """Device of this worker, without the kind of processor; empty in a local session."""
         return f"/job:worker/task:{self.task}" if self.num_ps else ""
 
 
 def place(num_bytes: Mapping[str, int], num_ps: int) -> dict[str, int]:
-    """Spreads named variables over ``num_ps`` servers: name to server index, largest first, to the least laden.
+    """Spread named variables over ``num_ps`` servers: name to server index, largest first, to the least loaded.
 
     Depends on names and sizes only, so every worker finds the same places.
     """
@@ -60,7 +65,7 @@ def place(num_bytes: Mapping[str, int], num_ps: int) -> dict[str, int]:
 
 
 def device_setter(topology: Topology, places: Mapping[str, int]) -> Callable[[Any], str]:
-    """A function for ``tf.device``: variables to their ps (0 if not in ``places``), everything else to this worker.
+    """Return a function for ``tf.device``: variables to their ps (0 if not in ``places``), all else to this worker.
 
     Variables are on a CPU always, as in slim, whichever GPU their tower is on.
     """
@@ -77,9 +82,9 @@ def device_setter(topology: Topology, places: Mapping[str, int]) -> Callable[[An
 
 
 def clone_devices(num_clones: int, clone_on_cpu: bool, num_gpus: int | None = None) -> list[str]:
-    """The processor of each tower in this worker, as slim has it; empty leaves a single tower to TensorFlow.
+    """Return the device of each tower in this worker, as in slim; "" leaves a single tower to TensorFlow.
 
-    Raises UsageError when there are fewer GPUs than towers.
+    Raise UsageError when there are fewer GPUs than towers.
     """
     if clone_on_cpu:
         return ["/device:CPU:0"] * num_clones
@@ -113,7 +118,7 @@ class MovingAverages(tf.train.ExponentialMovingAverage):
         self._rate, self._global_step = decay, global_step
 
     def apply(self, var_list: Any = None) -> Any:
-        """Operation that moves the average of each variable in ``var_list`` towards its value."""
+        """Return the operation that moves the average of each variable in ``var_list`` towards its value."""
         super().apply(var_list)  # makes the averages; its update is never run
         step = tf.cast(self._global_step, tf.float32)
         weight = 1.0 - tf.minimum(self._rate, (1.0 + step) / (10.0 + step))
@@ -128,7 +133,7 @@ class MovingAverages(tf.train.ExponentialMovingAverage):
 
 
 def sum_gradients(towers: list[list[tuple[Any, Any]]]) -> list[tuple[Any, Any]]:
-    """Adds the ``(gradient, variable)`` pairs of all towers; variables without any gradient are left out."""
+    """Add up the ``(gradient, variable)`` pairs of all towers; leave out variables without any gradient."""
     summed = []
     for pairs in zip(*towers, strict=True):
         gradients = [gradient for gradient, _ in pairs if gradient is not None]

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from sparkcv.errors import CheckpointError, DataError, FullError, StorageError
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint, checkpoint_publication
 
 __all__ = ["check_fits", "make_saver", "save"]
 
@@ -52,18 +52,20 @@ def save(
     extra: Mapping[str, Any] | None = None,
     fence: Callable[[], None] = lambda: None,
 ) -> checkpoint.Found:
-    """Save a raw session's variables, read them back, publish them; returns the published checkpoint.
+    """Save a raw session's variables, read them back, publish them; return the published checkpoint.
 
-    Its step is the global step *in the file*: other workers go on while the chief writes. Raises DataError if a saved
+    Its step is the global step *in the file*: other workers go on while the chief writes. Raise DataError if a saved
     tensor holds NaN or infinity (nothing is published then), StorageError if this machine's disk or the run's storage
-    does not take it, FullError among them; and what ``fence`` raises, see ``checkpoint.publish``.
+    does not take it, FullError among them; and what ``fence`` raises, see ``checkpoint_publication.publish``.
     """
     local_dir = os.path.join(scratch_dir, "saving")
     shutil.rmtree(local_dir, ignore_errors=True)
     try:
         prefix, step, variables = _write(session, saver, scratch_dir, local_dir)
-        told = {**(extra or {}), "variables": variables}
-        return checkpoint.publish(prefix, step, run_url, model_name=model_name, extra=told, keep=keep, fence=fence)
+        details = {**(extra or {}), "variables": variables}
+        return checkpoint_publication.publish(
+            prefix, step, run_url, model_name=model_name, extra=details, keep=keep, fence=fence
+        )
     finally:
         shutil.rmtree(local_dir, ignore_errors=True)  # a save that failed must not hold this disk's room
 
@@ -71,7 +73,7 @@ def save(
 def _write(
     session: tf.Session, saver: tf.train.Saver, scratch_dir: str, local_dir: str
 ) -> tuple[str, int, dict[str, Any]]:
-    """Write a session's variables to ``local_dir``; returns prefix, step, and what was read back."""
+    """Write a session's variables to ``local_dir``; return prefix, step, and what was read back."""
     written = os.path.join(local_dir, "model.ckpt")
     try:
         os.makedirs(local_dir)
@@ -89,13 +91,15 @@ def _write(
 
 def _of_scratch(err: tf.errors.OpError | OSError, scratch_dir: str) -> StorageError:
     """Return what to tell of a checkpoint that this machine's disk does not take."""
-    told = f"cannot write a checkpoint to the scratch folder {scratch_dir!r}: "
+    failure = f"cannot write a checkpoint to the scratch folder {scratch_dir!r}: "
     if isinstance(err, tf.errors.ResourceExhaustedError) or getattr(err, "errno", None) in _FULL:
         return FullError(
-            f"{told}{os.strerror(errno.ENOSPC)}; wanted room for a whole checkpoint: a larger local disk, or a smaller"
-            " --spool_bytes"
+            f"{failure}{os.strerror(errno.ENOSPC)}; wanted room for a whole checkpoint: a larger local disk, or a"
+            " smaller --spool_bytes"
         )
-    return StorageError(told + (_gist(err.message) if isinstance(err, tf.errors.OpError) else err.strerror or str(err)))
+    return StorageError(
+        failure + (_gist(err.message) if isinstance(err, tf.errors.OpError) else err.strerror or str(err))
+    )
 
 
 def _gist(message: str) -> str:
@@ -108,7 +112,7 @@ def _gist(message: str) -> str:
 def check_fits(local_prefix: str, where: str, model_name: str, manifest: Mapping[str, Any]) -> None:
     """Compare a fetched checkpoint with the variables of the default graph.
 
-    Raises CheckpointError with the difference if it is of another net, lacks a variable, or has one of another shape
+    Raise CheckpointError with the difference if it is of another net, lacks a variable, or has one of another shape
     or type. Variables that only the checkpoint has are no fault: an optimizer's slots may have become unused.
     """
     reader = tf.train.load_checkpoint(local_prefix)
@@ -151,7 +155,7 @@ def _listed(verb: str, names: list[str]) -> list[str]:
 
 
 def _read_back(prefix: str) -> tuple[int, dict[str, Any]]:
-    """Read each tensor of a local checkpoint (TF checks its CRC); returns the step in it and what it holds."""
+    """Read each tensor of a local checkpoint (TF checks its CRC); return its step and what it holds."""
     reader = tf.train.load_checkpoint(prefix)
     shapes, dtypes = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
     digest, step = hashlib.sha256(), None

@@ -15,10 +15,11 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
+from sparkcv.config import TrainConfig
 from sparkcv.errors import ClusterError, LaunchTimeoutError
 from sparkcv.roles import NodeContext, share_of_cores
 
-__all__ = ["Awaiting", "Chief", "Once", "await_ps", "open_session", "server", "session_config"]
+__all__ = ["Awaiting", "Chief", "Once", "await_ps", "config_of", "open_session", "server", "session_config"]
 
 _POLL_S = 0.2
 _CHIEF_POLL_S = 0.5
@@ -28,7 +29,7 @@ _STEP_TIMEOUT_S = 600  # with a dead ps a step waits without a word
 
 
 def session_config(ctx: NodeContext, num_intra_op_threads: int = 0, *, use_gpus: bool = True) -> tf.ConfigProto:
-    """Threads as asked, or (0) this machine's cores shared with the other workers on it; filters and time limits.
+    """Return threads as asked, or (0) this machine's cores shared with its other workers; filters and time limits.
 
     The filters keep a worker from waiting for other workers. No operation takes longer than 10 minutes. Without
     ``use_gpus`` TensorFlow leaves the memory of the host's GPUs to others.
@@ -44,6 +45,11 @@ def session_config(ctx: NodeContext, num_intra_op_threads: int = 0, *, use_gpus:
     )
 
 
+def config_of(ctx: NodeContext, config: TrainConfig) -> tf.ConfigProto:
+    """Return the session's settings for a training run's flags."""
+    return session_config(ctx, config.num_intra_op_threads, use_gpus=config.num_gpus != 0)
+
+
 def server(ctx: NodeContext, config: tf.ConfigProto) -> tf.train.Server:
     """Start this process's gRPC server; it lives as long as the process, as TF cannot stop one."""
     jobs = {job: ctx.cluster[job] for job in ("ps", "worker") if job in ctx.cluster}
@@ -52,7 +58,7 @@ def server(ctx: NodeContext, config: tf.ConfigProto) -> tf.train.Server:
 
 
 def await_ps(addresses: Sequence[str], timeout_s: float) -> None:
-    """Wait until every ps accepts connections; raises LaunchTimeoutError that names the first that does not."""
+    """Wait until every ps accepts connections; raise LaunchTimeoutError that names the first that does not."""
     deadline = time.monotonic() + timeout_s
     pause = threading.Event()
     for index, address in enumerate(addresses):
@@ -76,7 +82,7 @@ class Awaiting(tf.train.SessionCreator):
         self._scaffold, self._master, self._config, self._timeout_s = scaffold, master, config, timeout_s
 
     def create_session(self) -> tf.Session:
-        """Return a session with initialized variables; raises tf.errors.DeadlineExceededError."""
+        """Return a session with initialized variables; raise tf.errors.DeadlineExceededError."""
         self._scaffold.finalize()
         manager = tf.train.SessionManager(
             local_init_op=self._scaffold.local_init_op,
@@ -107,7 +113,7 @@ class Chief(tf.train.SessionCreator):
         self._prefix, self._comes_back = prefix, comes_back
 
     def create_session(self) -> tf.Session:
-        """Return a session with initialized variables."""
+        """Return a session with initialized variables; raise tf.errors.DeadlineExceededError."""
         self._scaffold.finalize()
         if self._comes_back and (session := self._join()) is not None:
             return session
@@ -142,7 +148,7 @@ class Once(tf.train.SessionCreator):
         self._made = False
 
     def create_session(self) -> tf.Session:
-        """Make the session and call ``then``; raises ClusterError, or LaunchTimeoutError for a chief that is late."""
+        """Make the session and call ``then``; raise ClusterError, or LaunchTimeoutError if the chief is late."""
         if self._made:
             raise ClusterError("the connection to a ps was lost in the middle of training; see that role's own report")
         self._deadline = self._deadline or time.monotonic() + self._timeout_s
@@ -161,7 +167,7 @@ class Once(tf.train.SessionCreator):
 
 @contextmanager
 def open_session(creator: Once, every_hook: Sequence[tf.train.SessionRunHook]) -> Iterator[Any]:
-    """A MonitoredSession whose losses of contact become ClusterErrors."""
+    """Open a MonitoredSession whose lost connections become ClusterErrors."""
     try:
         with tf.train.MonitoredSession(creator, every_hook, stop_grace_period_secs=_STOP_GRACE_S) as session:
             yield session

@@ -55,14 +55,14 @@ def build(
     topology: replicas.Topology | None = None,
     warm_start: str | None = None,
 ) -> TrainGraph:
-    """Adds the training step of ``config`` to the default graph.
+    """Add the training step of ``config`` to the default graph.
 
     ``num_classes`` is without the classes that ``--labels_offset`` drops. ``next_batch`` is called once a tower and
     adds what takes one batch: images float32 ``[batch, size, size, channels]`` (static but for the batch), labels
     int64 ``[batch]`` in ``[0, num_classes)``. ``warm_start`` is the local prefix of a checkpoint to start from.
     Summaries that are in the graph already are merged into ``summary_op``.
 
-    Raises UsageError for flags that cannot work together and CheckpointError for a ``warm_start`` that does not fit.
+    Raise UsageError for flags that cannot work together and CheckpointError for a ``warm_start`` that does not fit.
     """
     if config.quantize_delay != -1:
         nets.refuse_quantization("quantize_delay", config.quantize_delay)
@@ -92,7 +92,7 @@ def build(
                 model_variables(),
                 exclude_scopes=config.checkpoint_exclude_scopes,
                 ignore_missing_vars=config.ignore_missing_vars,
-                device=f"{topology.worker_device}/device:CPU:0",
+                device=topology.host_device,
             )
         summary_op = _summaries(towers[0], regularization, total_loss, rate) if topology.is_chief else None
     return TrainGraph(
@@ -109,7 +109,7 @@ def build(
 
 
 def _places(config: TrainConfig, num_classes: int, topology: replicas.Topology) -> dict[str, int]:
-    """The ps of each variable. Sizes come from a throw-away graph, which a single ps can do without."""
+    """Return the ps of each variable. Sizes come from a temporary graph, which a single ps does not need."""
     if topology.num_ps < 2:
         return {}
     net = nets.get(config.model_name)
@@ -130,7 +130,7 @@ def _places(config: TrainConfig, num_classes: int, topology: replicas.Topology) 
 def _build_towers(
     config: TrainConfig, num_classes: int, next_batch: Callable[[], tuple[Any, Any]]
 ) -> tuple[list[_Tower], list[Any], list[Any]]:
-    """Towers that share their variables, and the first one's update operations and regularization losses.
+    """Build towers that share variables; return them, the first one's update operations and regularization losses.
 
     One tower's statistics update batch normalisation's averages, and weight decay counts once: as in slim.
     """
@@ -163,7 +163,7 @@ def _build_towers(
 def _averaging(
     config: TrainConfig, optimizer: Any, global_step: Any, topology: replicas.Topology
 ) -> tuple[Any, list[Any]]:
-    """Wraps the optimizer for synchronous training; returns it and the update of the moving averages, if any.
+    """Wrap the optimizer for synchronous training; return it and the update of the moving averages, if any.
 
     With ``--sync_replicas`` the chief's queue runner updates the averages, once an aggregated step.
     """
@@ -185,7 +185,7 @@ def _averaging(
 def _gradients(
     optimizer: Any, towers: list[_Tower], regularization: list[Any], trainable_scopes: str | None
 ) -> tuple[Any, list[tuple[Any, Any]]]:
-    """Total loss and summed gradients; each tower's loss counts 1/towers, and weight decay is in the first one's."""
+    """Return total loss and summed gradients; each tower counts 1/towers, and weight decay is in the first one's."""
     variables = warmstart.variables_to_train(trainable_scopes)
     tower_losses, tower_gradients = [], []
     for index, tower in enumerate(towers):
@@ -201,7 +201,7 @@ def _gradients(
 
 
 def _summaries(tower: _Tower, regularization: list[Any], total_loss: Any, rate: Any) -> Any:
-    """Slim's summaries, of the first tower, merged with those that the graph had already."""
+    """Merge slim's summaries of the first tower with those that the graph has already."""
     for name, end_point in tower.end_points.items():
         tf.summary.histogram(f"activations/{name}", end_point)
         tf.summary.scalar(f"sparsity/{name}", tf.nn.zero_fraction(end_point))

@@ -1,4 +1,4 @@
-"""Starting from somebody else's checkpoint, and training only a part of the net: slim's fine-tuning flags.
+"""Start from a published checkpoint, and train only a part of the net: slim's fine-tuning flags.
 
 A start from the wrong checkpoint costs a whole run, so everything is checked against the file before a session
 exists: what slim restores silently in part, or reports as a stack trace of Saver, is one sentence here.
@@ -22,15 +22,15 @@ _NAMES_SHOWN = 3
 
 
 def split_scopes(scopes: str | None) -> list[str]:
-    """The scopes in a comma-separated flag; blanks count for nothing (slim lets an empty one match every variable)."""
+    """Return the scopes in a comma-separated flag without blank ones (slim lets a blank one match every variable)."""
     return [scope.strip() for scope in (scopes or "").split(",") if scope.strip()]
 
 
 def variables_to_train(trainable_scopes: str | None) -> list[Any]:
-    """Trainable variables of the default graph whose names begin with one of the scopes; all for None.
+    """Return the default graph's trainable variables whose names begin with one of the scopes; all for None.
 
     A scope is a regular expression that must match at the beginning, as in ``tf.get_collection``. A variable that
-    several scopes match counts once. Raises UsageError for a scope that matches nothing.
+    several scopes match counts once. Raise UsageError for a scope that matches nothing.
     """
     trainable = tf.trainable_variables()
     if trainable_scopes is None:
@@ -53,7 +53,7 @@ def variables_to_train(trainable_scopes: str | None) -> list[Any]:
 
 
 def variables_to_restore(model_variables: Sequence[Any], exclude_scopes: str | None) -> list[Any]:
-    """The model's variables less those whose names begin with an excluded scope (plain text, as in slim)."""
+    """Return the model's variables less those whose names begin with an excluded scope (plain text, as in slim)."""
     excluded = split_scopes(exclude_scopes)
     for scope in excluded:
         if not any(variable.op.name.startswith(scope) for variable in model_variables):
@@ -65,10 +65,10 @@ def variables_to_restore(model_variables: Sequence[Any], exclude_scopes: str | N
 
 
 def fetch(url: str, scratch_dir: str) -> str:
-    """Copies the checkpoint at ``url`` to ``scratch_dir`` and returns its local prefix.
+    """Copy the checkpoint at ``url`` to ``scratch_dir`` and return its local prefix.
 
     ``url`` is a prefix (``.../model.ckpt-100``), one file of the old format (``.../inception_v3.ckpt``), or a
-    folder, of which the newest is taken: the one that its ``checkpoint`` file names. Raises CheckpointError when
+    folder, of which the newest is taken: the one that its ``checkpoint`` file names. Raise CheckpointError when
     there is none.
     """
     if storage.is_dir(url):
@@ -102,9 +102,9 @@ def init_fn(
     ignore_missing_vars: bool = False,
     device: str = "",
 ) -> Callable[[Any], None]:
-    """Adds restore operations to the default graph; returns what restores the variables in a given session.
+    """Add restore operations to the default graph; return a function that restores the variables in a session.
 
-    ``prefix`` is a local checkpoint of either format, ``device`` where its files are. Raises CheckpointError, before
+    ``prefix`` is a local checkpoint of either format, ``device`` where its files are. Raise CheckpointError, before
     anything runs, when the file cannot be read, lacks variables (unless ``ignore_missing_vars``) or has other shapes.
     """
     wanted = variables_to_restore(model_variables, exclude_scopes)

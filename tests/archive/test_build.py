@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -97,6 +98,35 @@ def test_the_small_zip_alone_needs_no_package(tmp_path):
     names = zipfile.ZipFile(checkout.sparkcv_zip).namelist()
     assert "sparkcv/__init__.py" in names
     assert not [name for name in names if "__pycache__" in name]
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory):
+    """A Python that has none of the packages."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, capture_output=True)
+    return str(folder / "bin" / "python")
+
+
+def test_a_python_without_packages_builds_the_small_zip(tmp_path, bare_python):
+    checkout = Checkout(tmp_path / "checkout", ["numpy"])
+    done = checkout.build("sparkcv", PYTHON=bare_python)
+    assert done.returncode == 0, done.stderr
+    assert checkout.sparkcv_zip.exists()
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "told"),
+    [
+        (["pyelftools>=0.32"], "lacks the package pyelftools that pyproject.toml needs; wanted an environment made by"),
+        ([], "lacks the package pyelftools that tells which libraries Python.zip has to bring; wanted an environment"),
+    ],
+)
+def test_a_python_without_packages_is_told_what_the_large_zip_needs(tmp_path, bare_python, dependencies, told):
+    done = Checkout(tmp_path / "checkout", dependencies).build("python", PYTHON=bare_python)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"build_zip.sh: {bare_python} {told}")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_lacking_package_is_named_with_who_needs_it(tmp_path):

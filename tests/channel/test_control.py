@@ -13,9 +13,12 @@ import psutil
 import pytest
 
 from sparkcv.channel import control
-from sparkcv.channel.auth import MAX_FRAME_BYTES, FrameAuth, frame, opening
-from sparkcv.channel.control import Client, Server, new_secret
-from sparkcv.channel.messages import Beat, End, Hello, Reply, encode
+from sparkcv.channel.auth import FrameCipher, opening
+from sparkcv.channel.client import Client
+from sparkcv.channel.control import Server, new_secret
+from sparkcv.channel.frames import MAX_FRAME_BYTES, frame
+from sparkcv.channel.messages import Beat, End, Hello, Reply, TokenReply
+from sparkcv.channel.schema import encode
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ChannelError
 
@@ -99,9 +102,13 @@ def is_hung_up(sock) -> bool:
 
 
 def handshake(sock, secret, nonce, own=b"n" * 32):
-    """What a client does, by hand: gives the seal of the connection."""
+    """What a client does, by hand: gives a function from a message to its frame on this connection."""
     sock.sendall(opening(own))
-    return FrameAuth(secret, nonce, own, is_server=False)
+    return framing(FrameCipher(secret, nonce, own, is_server=False))
+
+
+def framing(cipher):
+    return lambda message: frame(cipher.encrypt(encode(message)))
 
 
 def test_requests_are_answered_in_order(server, secret, log):
@@ -122,10 +129,10 @@ def test_a_message_as_large_as_a_result_passes(server, secret, log):
 
 def test_a_frame_in_single_bytes_and_two_frames_at_once_are_the_same(server, secret, log):
     with stranger(server) as (sock, nonce):
-        seal = handshake(sock, secret, nonce)
-        for byte in seal.wrap(HELLO):
+        wrap = handshake(sock, secret, nonce)
+        for byte in wrap(HELLO):
             sock.sendall(bytes([byte]))
-        sock.sendall(seal.wrap(BEAT) + seal.wrap(BEAT))
+        sock.sendall(wrap(BEAT) + wrap(BEAT))
         log.wait_for(lambda: len(log.said) == 3)
     assert [message for _, message in log.said] == [HELLO, BEAT, BEAT]
 
@@ -139,7 +146,7 @@ def test_a_wrong_key_is_refused_and_the_server_lives(server, secret, log):
 
 def test_a_replayed_message_is_refused(server, secret, log):
     with stranger(server) as (sock, nonce):
-        data = handshake(sock, secret, nonce).wrap(HELLO)
+        data = handshake(sock, secret, nonce)(HELLO)
         sock.sendall(data)
         log.wait_for(lambda: len(log.said) == 1)
         sock.sendall(data)
@@ -150,7 +157,7 @@ def test_a_replayed_message_is_refused(server, secret, log):
 
 def test_a_whole_connection_replayed_is_refused(server, secret, log):
     with stranger(server) as (sock, nonce):
-        sent = opening(b"n" * 32) + handshake(sock, secret, nonce).wrap(HELLO)
+        sent = opening(b"n" * 32) + handshake(sock, secret, nonce)(HELLO)
     with stranger(server) as (sock, nonce):
         sock.sendall(sent)
         assert is_hung_up(sock)
@@ -160,16 +167,41 @@ def test_a_whole_connection_replayed_is_refused(server, secret, log):
 def test_a_message_to_the_client_is_none_to_the_server(server, secret, log):
     with stranger(server) as (sock, nonce):
         handshake(sock, secret, nonce)
-        sock.sendall(FrameAuth(secret, nonce, b"n" * 32, is_server=True).wrap(HELLO))
+        sock.sendall(framing(FrameCipher(secret, nonce, b"n" * 32, is_server=True))(HELLO))
         assert is_hung_up(sock)
     assert log.said == []
 
 
+def test_a_message_of_the_server_sent_back_to_it_is_refused(server, secret, log):
+    with stranger(server) as (sock, nonce):
+        sock.sendall(handshake(sock, secret, nonce)(HELLO))
+        header = exactly(sock, 4)
+        sock.sendall(header + exactly(sock, *struct.unpack(">I", header)))
+        assert is_hung_up(sock)
+    assert len(log.said) == 1
+
+
+@pytest.mark.parametrize("num_bytes", [0, 1, 15, 16, 40])
+def test_a_message_that_is_cut_is_refused(server, secret, log, num_bytes):
+    with stranger(server) as (sock, nonce):
+        body = handshake(sock, secret, nonce)(HELLO)[4:]
+        sock.sendall(frame(body[:num_bytes]))
+        assert is_hung_up(sock)
+    assert log.said == []
+
+
+def test_nobody_reads_a_message_on_its_way(server, secret):
+    with stranger(server) as (sock, nonce):
+        data = handshake(sock, secret, nonce)(HELLO)
+    assert b"worker" not in data
+    assert secret not in data
+
+
 def test_messages_out_of_order_are_refused(server, secret, log):
     with stranger(server) as (sock, nonce):
-        seal = handshake(sock, secret, nonce)
-        seal.wrap(HELLO)
-        sock.sendall(seal.wrap(BEAT))
+        wrap = handshake(sock, secret, nonce)
+        wrap(HELLO)
+        sock.sendall(wrap(BEAT))
         assert is_hung_up(sock)
     assert log.said == []
 
@@ -189,7 +221,8 @@ def test_an_announced_giant_is_refused_before_it_comes(server, secret, length):
     [
         b"",
         b"sparkcv2" + b"n" * 32,
-        b"sparkcv2" + b"n" * 31,
+        b"sparkcv3" + b"n" * 32,
+        b"sparkcv3" + b"n" * 31,
         b"GET / HTTP/1.1\r\n\r\n",
         pickle.dumps({"x": 1}),
     ],
@@ -203,9 +236,9 @@ def test_another_protocol_is_refused(server, secret, body):
 
 def test_an_authentic_frame_that_is_no_message_is_refused(server, secret, log):
     with stranger(server) as (sock, nonce):
-        seal = handshake(sock, secret, nonce)
-        text = b'{"kind": "exec", "code": "1"}'
-        sock.sendall(frame(seal._tag(b"C", 0, text) + text))
+        sock.sendall(opening(b"n" * 32))
+        cipher = FrameCipher(secret, nonce, b"n" * 32, is_server=False)
+        sock.sendall(frame(cipher.encrypt(b'{"kind": "exec", "code": "1"}')))
         assert is_hung_up(sock)
     assert log.said == []
     assert works(server, secret)
@@ -268,11 +301,11 @@ def test_the_oldest_strangers_make_room_for_an_agent(server, secret):
 def test_a_client_that_reads_nothing_blocks_nobody(server, secret, log):
     log.reply = Reply("go", 0.0, "r" * 2000)
     with stranger(server) as (sock, nonce):
-        seal = handshake(sock, secret, nonce)
+        wrap = handshake(sock, secret, nonce)
         sock.settimeout(0.5)
         with contextlib.suppress(OSError):
             for _ in range(20_000):
-                sock.sendall(seal.wrap(HELLO))
+                sock.sendall(wrap(HELLO))
         log.reply = Reply()
         assert works(server, secret)
 
@@ -296,6 +329,23 @@ def test_a_client_refuses_a_driver_that_does_not_know_the_secret(log):
         Client(address(other), new_secret()) as client,
     ):
         client.request(HELLO)
+
+
+def test_an_answer_of_another_class_is_refused(server, secret, log):
+    log.reply = TokenReply()
+    with pytest.raises(ChannelError, match="expected a Reply from the driver, got a TokenReply"):
+        works(server, secret)
+
+
+def test_a_handler_refuses_by_a_channel_error_and_the_server_lives(secret, log):
+    def refuse(peer, message):
+        raise ChannelError("expected something else")
+
+    with Server("127.0.0.1", secret, refuse, log.on_close) as server:
+        for _ in range(2):
+            with pytest.raises(ChannelError, match="closed the connection"):
+                works(server, secret)
+        server.check()
 
 
 def test_a_server_says_that_its_port_is_taken(server, secret, log):

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from sparkcv.channel import heartbeat as link_module
-from sparkcv.channel.control import Client, Server, new_secret
+from sparkcv.channel.client import Client
+from sparkcv.channel.control import Server, new_secret
 from sparkcv.channel.heartbeat import Heartbeat
 from sparkcv.channel.messages import Beat, End, Hello
 from sparkcv.cluster.state import RunState
@@ -110,8 +111,8 @@ def test_a_beat_whose_answer_is_lost_is_heard_once(board, secret, monkeypatch):
     with serve(board, secret) as server, Heartbeat((server.host, server.port), secret, HELLO, beats) as link:
         link.tell(END)
         assert [beat.lines for beat in lost] == [["line 1"]] * 3
-        (news,) = board.take_news()
-        assert news.lines == list(board.look()[0].tail) == [f"line {at}" for at in range(1, beats.count + 1)]
+        (update,) = board.take_updates()
+        assert update.lines == list(board.look()[0].tail) == [f"line {at}" for at in range(1, beats.count + 1)]
 
 
 def test_an_end_follows_what_was_new_since_a_beat_that_nobody_heard(board, secret, monkeypatch):

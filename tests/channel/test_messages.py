@@ -1,20 +1,44 @@
 """The schema of the control channel takes what it knows, and nothing else."""
 
+import base64
 import dataclasses
 import json
+import typing
 
 import pytest
 
 from sparkcv.channel import messages
-from sparkcv.channel.auth import MAX_FRAME_BYTES
-from sparkcv.channel.messages import Beat, End, Hello, Reply, decode, encode
+from sparkcv.channel.auth import OVERHEAD_BYTES
+from sparkcv.channel.frames import MAX_FRAME_BYTES
+from sparkcv.channel.messages import (
+    Beat,
+    End,
+    ExchangeText,
+    Hello,
+    LeaveSlot,
+    Message,
+    ReadText,
+    Reply,
+    Request,
+    SlotReply,
+    TakeSlot,
+    TokenReply,
+    TokenRequest,
+)
+from sparkcv.channel.schema import decode, encode
 from sparkcv.errors import ChannelError
 
 HELLO = Hello(role="worker:1", generation=0, agent="ab", host="h", task="3.7", pid=5)
 BEAT = Beat(state="running", pid=7, rss_bytes=1 << 30, status={"loss": 1.5}, lines=["ü", "\x1b[1m"], num_dropped=0)
 END = End(returncode=-9, result=None, error="", error_kind="", tail=["x"], peak_rss_bytes=5)
 REPLY = Reply("stop", 2.5, "done")
-ALL = (HELLO, BEAT, END, REPLY)
+TOKENS = TokenReply("dG9rZW5z", 3)
+SLOT_REPLY = SlotReply(text="host:1", num_texts=2)
+ALL = (
+    *(HELLO, BEAT, END, REPLY),
+    *(TokenRequest(2), TOKENS),
+    *(TakeSlot(1, "3.7"), ExchangeText(0, "host:1"), ReadText(0, 1), LeaveSlot("OSError: gone"), SLOT_REPLY),
+)
 
 
 @pytest.mark.parametrize("message", ALL, ids=lambda message: type(message).__name__)
@@ -56,6 +80,21 @@ def test_a_missing_and_an_unknown_field_are_refused(message):
         (REPLY, "grace_s", -1),
         (REPLY, "grace_s", float("inf")),
         (REPLY, "grace_s", float("nan")),
+        (TokenRequest(2), "tokens_held", -1),
+        (TOKENS, "tokens", "x" * 60_000),
+        (TOKENS, "tokens", "ü"),
+        (TOKENS, "tokens_number", "1"),
+        (TakeSlot(0, "1.1"), "index", -1),
+        (TakeSlot(0, "1.1"), "index", "0"),
+        (TakeSlot(0, "1.1"), "task", "x" * 300),
+        (ExchangeText(0, "x"), "round", -1),
+        (ExchangeText(0, "x"), "round", None),
+        (ExchangeText(0, "x"), "text", 1),
+        (ExchangeText(0, "x"), "text", "x" * 9000),
+        (ReadText(0, 1), "index", True),
+        (LeaveSlot(""), "error", "x" * 3000),
+        (SLOT_REPLY, "refusal", None),
+        (SLOT_REPLY, "num_texts", 1.0),
     ],
 )
 def test_a_value_out_of_its_bounds_is_refused_in_both_directions(message, name, value):
@@ -93,3 +132,14 @@ def test_the_largest_messages_fit_a_frame():
     text = "x" * (messages.MAX_RESULT_BYTES - 20)
     lines = ["y" * (messages.MAX_LINES_BYTES - 10)]
     assert len(encode(dataclasses.replace(END, result={"x": text}, tail=lines))) + 100 < MAX_FRAME_BYTES
+    tokens = base64.b64encode(bytes(messages.MAX_TOKENS_BYTES)).decode()
+    for reply in (Reply("stop", 2.5, "\u2028" * 2048, tokens=tokens), TokenReply(tokens)):
+        assert len(encode(reply)) + OVERHEAD_BYTES + 4 <= MAX_FRAME_BYTES
+
+
+def test_all_messages_are_tried_here_and_each_request_names_the_class_that_answers_it():
+    assert {type(message) for message in ALL} == set(typing.get_args(Message))
+    for message in ALL:
+        assert isinstance(message, Request) == (type(message) not in {Reply, TokenReply, SlotReply})
+        if isinstance(message, Request):
+            assert type(message).answered_by in {Reply, TokenReply, SlotReply}

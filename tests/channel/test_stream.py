@@ -8,6 +8,7 @@ import msgpack
 import pytest
 
 from sparkcv.channel import auth, stream
+from sparkcv.channel.frames import MAX_FRAME_BYTES, frame, split
 from sparkcv.channel.listener import Listener
 from sparkcv.channel.stream import Stream, connect
 from sparkcv.errors import ChannelError
@@ -44,12 +45,12 @@ def listener(echo):
 
 
 def raw(listener):
-    """A plain socket that has shaken hands; gives it and the seal of an honest client."""
+    """A plain socket that has shaken hands; gives it and the cipher of an honest client."""
     sock = socket.create_connection(("127.0.0.1", listener.port), TIMEOUT_S)
     received = bytearray(sock.recv(100))
-    server_nonce, nonce = auth.nonce_of(auth.split(received)), b"n" * 32
+    server_nonce, nonce = auth.nonce_of(split(received)), b"n" * 32
     sock.sendall(auth.opening(nonce))
-    return sock, auth.FrameAuth(SECRET, server_nonce, nonce, is_server=False)
+    return sock, auth.FrameCipher(SECRET, server_nonce, nonce, is_server=False)
 
 
 def test_messages_go_both_ways_whatever_their_size(listener):
@@ -93,20 +94,20 @@ def refused(sock, echo, *, heard=()):
 
 def test_a_replayed_message_is_refused(listener, echo):
     sock, client = raw(listener)
-    data = auth.frame(client.sign(msgpack.packb(["a"])))
+    data = frame(client.encrypt(msgpack.packb(["a"])))
     sock.sendall(data + data)
     refused(sock, echo, heard=[["a"]])
 
 
 def test_a_flipped_bit_is_refused(listener, echo):
     sock, client = raw(listener)
-    data = bytearray(auth.frame(client.sign(msgpack.packb(["a"]))))
+    data = bytearray(frame(client.encrypt(msgpack.packb(["a"]))))
     data[-1] ^= 1
     sock.sendall(data)
     refused(sock, echo)
 
 
-@pytest.mark.parametrize("length", [auth.MAX_FRAME_BYTES, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("length", [MAX_FRAME_BYTES, 2**31, 2**32 - 1])
 def test_a_stranger_cannot_have_more_read_than_a_small_frame(listener, echo, length):
     sock, _ = raw(listener)
     sock.sendall(struct.pack(">I", length))
@@ -115,7 +116,7 @@ def test_a_stranger_cannot_have_more_read_than_a_small_frame(listener, echo, len
 
 def test_one_that_is_known_cannot_send_more_than_the_limit(listener, echo):
     sock, client = raw(listener)
-    sock.sendall(auth.frame(client.sign(msgpack.packb(["a"]))) + struct.pack(">I", stream.MOST_BYTES))
+    sock.sendall(frame(client.encrypt(msgpack.packb(["a"]))) + struct.pack(">I", stream.MAX_MESSAGE_BYTES))
     refused(sock, echo, heard=[["a"]])
 
 
@@ -124,7 +125,7 @@ def test_one_that_is_known_cannot_send_more_than_the_limit(listener, echo):
 )
 def test_what_is_no_message_is_refused_even_from_a_friend(listener, echo, data):
     sock, client = raw(listener)
-    sock.sendall(auth.frame(client.sign(data)))
+    sock.sendall(frame(client.encrypt(data)))
     refused(sock, echo)
 
 

@@ -13,7 +13,9 @@ import psutil
 import pytest
 
 from sparkcv import errors
+from sparkcv.cluster.observer import RunObserver
 from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.errors import RoleFailedError, UsageError
 from sparkcv.roles import Role, roles
@@ -35,13 +37,13 @@ def wait_until(check, what):
         time.sleep(0.05)
 
 
-class Told:
+class Told(RunObserver):
     """The statuses of a run, and the processes that they name."""
 
     def __init__(self, act=lambda role, status: None):
         self.statuses, self._act = {}, act
 
-    def __call__(self, role, status):
+    def on_status(self, role, status):
         self.statuses[str(role)] = status
         self._act(str(role), status)
 
@@ -56,7 +58,7 @@ class Told:
 
 def report_of(launcher, program, params, who=ALONE, told=None, **more):
     with pytest.raises(RoleFailedError) as caught:
-        supervise(launcher, program, who, params, on_status=told, **more)
+        supervise(launcher, RunSpec(program, who, params, **more), told)
     assert caught.value.exit_code == errors.EXIT_FAILED
     return str(caught.value)
 
@@ -82,7 +84,7 @@ def test_a_module_with_a_syntax_error_is_named_with_its_line(local, tmp_path):
 
 def test_a_function_that_is_not_there_is_wrong_usage(local):
     with pytest.raises(UsageError, match="module bad_programs has no function 'main'") as caught:
-        supervise(local, "bad_programs:main", ALONE, {})
+        supervise(local, RunSpec("bad_programs:main", ALONE, {}))
     assert caught.value.exit_code == errors.EXIT_USAGE
 
 
@@ -95,7 +97,7 @@ def test_children_and_daemons_of_a_program_are_gone_at_the_end(local, then):
     if then == "dies":
         report_of(local, "bad_programs:forks", {"then": then}, roles(0, 2), told)
     else:
-        results = supervise(local, "bad_programs:forks", roles(0, 2), {"then": then}, on_status=told)
+        results = supervise(local, RunSpec("bad_programs:forks", roles(0, 2), {"then": then}), told)
         assert results["worker:1"]["daemon"] > 0
     assert len(told.pids("daemon")) == 2
     told.assert_nothing_is_left()
@@ -103,7 +105,7 @@ def test_children_and_daemons_of_a_program_are_gone_at_the_end(local, then):
 
 @pytest.mark.parametrize(("child", "code"), [("returns", 0), ("exits", 3), ("raises", 1)])
 def test_a_forked_child_that_comes_to_the_programs_end_does_not_speak_for_the_role(local, child, code):
-    results = supervise(local, "bad_programs:forks_and_returns", ALONE, {"child": child})
+    results = supervise(local, RunSpec("bad_programs:forks_and_returns", ALONE, {"child": child}))
     assert results["worker:0"] == {"of": "the parent", "code": code}
 
 

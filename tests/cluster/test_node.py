@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from sparkcv.channel import messages
-from sparkcv.cluster.node import Uplink, load_program, run_program, split_program
+from sparkcv.cluster.node import run_program
+from sparkcv.cluster.program import load_program, split_program
+from sparkcv.cluster.uplink import Uplink
 from sparkcv.errors import ClusterError, UsageError
 from sparkcv.roles import Role
 

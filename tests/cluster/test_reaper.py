@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from sparkcv.cluster.process_tree import MARK, has_mark, kill_tree
-from sparkcv.cluster.reaper import guarded
+from sparkcv.cluster.reaper import running_reaper
 
 PATIENCE_S = 60
 
@@ -32,11 +32,11 @@ time.sleep(120)
 
 AGENT = """
 import os, subprocess, sys, time
-from sparkcv.cluster.reaper import guarded
+from sparkcv.cluster.reaper import running_reaper
 from sparkcv.cluster.process_tree import MARK
 from sparkcv.spark.scratch import scratch_dir
 root, marked = sys.argv[1:]
-with guarded(root) as mark, scratch_dir(root) as folder:
+with running_reaper(root) as mark, scratch_dir(root) as folder:
     print(folder, flush=True)
     env = os.environ | ({MARK: mark} if marked == "marked" else {})
     subprocess.Popen([sys.executable, "-c", FORKER], env=env)
@@ -94,16 +94,16 @@ def test_the_mark_of_another_users_process_is_not_asked_for():
 
 
 @pytest.mark.parametrize("marked", ["marked", "unmarked"])
-def test_a_killed_agents_guard_ends_what_carries_its_mark_sweeps_its_folder_and_goes(tmp_path, marked):
+def test_a_killed_agents_reaper_ends_what_carries_its_mark_sweeps_its_folder_and_goes(tmp_path, marked):
     env = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     with subprocess.Popen(
         [sys.executable, "-c", AGENT, str(tmp_path), marked], stdout=subprocess.PIPE, text=True, env=env
     ) as agent:
         folder, *pids = [agent.stdout.readline().strip() for _ in range(3)]
-        children = {"guard" in " ".join(one.cmdline()): one for one in psutil.Process(agent.pid).children()}
-        pids, guard = [children[False].pid, *map(int, pids)], children[True]
+        children = {"sparkcv.cluster.reaper" in one.cmdline(): one for one in psutil.Process(agent.pid).children()}
+        pids, reaper = [children[False].pid, *map(int, pids)], children[True]
         agent.kill()
-    wait_until(lambda: not is_alive(guard.pid))
+    wait_until(lambda: not is_alive(reaper.pid))
     assert not Path(folder).exists()
     assert [is_alive(pid) for pid in pids] == [marked != "marked"] * 3
     for pid in pids:
@@ -111,10 +111,10 @@ def test_a_killed_agents_guard_ends_what_carries_its_mark_sweeps_its_folder_and_
             os.kill(pid, signal.SIGKILL)
 
 
-def test_a_guard_goes_with_an_agent_that_ends_well(tmp_path):
+def test_a_reaper_goes_with_an_agent_that_ends_well(tmp_path):
     before = {child.pid for child in psutil.Process().children()}
-    with guarded(str(tmp_path)) as mark:
-        (guard,) = [child for child in psutil.Process().children() if child.pid not in before]
-        assert not has_mark(guard.pid, mark)
+    with running_reaper(str(tmp_path)) as mark:
+        (reaper,) = [child for child in psutil.Process().children() if child.pid not in before]
+        assert not has_mark(reaper.pid, mark)
         assert not has_mark(os.getpid(), mark)
-    assert not is_alive(guard.pid)
+    assert not is_alive(reaper.pid)

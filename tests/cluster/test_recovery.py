@@ -10,11 +10,13 @@ import pytest
 from sparkcv import storage
 from sparkcv.channel.messages import End
 from sparkcv.cluster.recovery import Backoff, Budget, Recovery, RestartPolicy, is_final, who_restarts
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.state import RoleState
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.errors import ClusterError, LeaseError, MemoryExceededError, PreemptedError, RoleFailedError
 from sparkcv.roles import Role, roles
 from sparkcv.rundir import lease, lease_file
+from tests.contracts.callbacks import Callbacks
 from tests.contracts.local_launcher import LocalLauncher
 
 LIVE = "recovery_programs:live"
@@ -27,12 +29,13 @@ def run(local, tmp_path):
     """Runs 1 ps and 2 workers whose lives do what they are told; checks that nothing of them is left."""
     (tmp_path / "lives").mkdir()
 
-    def run_lives(deeds, policy=POLICY, who=None, launcher=None, **more):
+    def run_lives(deeds, policy=POLICY, who=None, launcher=None, observer=None, **more):
         def params(generation):
             return {"folder": str(tmp_path / "lives"), "deeds": deeds, "token": generation + 7}
 
         try:
-            return supervise(launcher or local, LIVE, who or roles(1, 2), params, policy=policy, **more)
+            spec = RunSpec(LIVE, who or roles(1, 2), params, policy=policy, **more)
+            return supervise(launcher or local, spec, observer)
         finally:
             for life in lives(tmp_path).values():
                 for name in ("pid", "agent"):
@@ -47,7 +50,7 @@ def lives(tmp_path):
 
 def test_a_killed_worker_is_started_again_in_place_and_the_others_go_on(run, tmp_path):
     told = []
-    results = run({"worker:1 0.0": "die", "worker:1 0.1": "finish"}, on_restart=told.append)
+    results = run({"worker:1 0.0": "die", "worker:1 0.1": "finish"}, observer=Callbacks(on_restart=told.append))
     assert {role: result["life"][-3:] for role, result in results.items()} == {
         "ps:0": "0.0",
         "worker:0": "0.0",
@@ -139,7 +142,11 @@ def test_without_looking_for_stalls_it_stands_still(local, run):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run({"worker:1 0.0": "step_then_stand_still"}, RestartPolicy(max_restarts=1), on_status=stop_it)
+        run(
+            {"worker:1 0.0": "step_then_stand_still"},
+            RestartPolicy(max_restarts=1),
+            observer=Callbacks(on_status=stop_it),
+        )
 
 
 @pytest.mark.parametrize("victim", ["ps:0", "worker:0", "worker:1"])
@@ -153,7 +160,7 @@ def test_a_sigterm_to_the_driver_ends_the_run_in_order(run):
         os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(PreemptedError, match="the driver was told to end by SIGTERM"):
-        run({}, on_status=terminate)
+        run({}, observer=Callbacks(on_status=terminate))
 
 
 def test_a_run_whose_roles_say_nothing_hears_of_its_lost_folder_all_the_same(run, tmp_path):
@@ -167,7 +174,7 @@ def test_a_run_whose_roles_say_nothing_hears_of_its_lost_folder_all_the_same(run
 
     timing = lease.Timing(renew_s=0.05)
     with lease.held(run_url, timing=timing) as held, pytest.raises(LeaseError, match="has lost --train_dir"):
-        run({}, on_look=lambda: (take_over_once_all_run(), held.check()))
+        run({}, observer=Callbacks(on_look=lambda: (take_over_once_all_run(), held.check())))
 
 
 def test_a_container_that_is_too_small_is_not_tried_a_third_time():

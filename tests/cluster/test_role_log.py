@@ -8,8 +8,8 @@ import pytest
 from sparkcv import storage
 from sparkcv.channel import messages
 from sparkcv.cluster import role_log
-from sparkcv.cluster.agent import _Watch
-from sparkcv.cluster.role_log import LogKeeper, RoleLog, bounded_lines
+from sparkcv.cluster.node_status import NodeStatus
+from sparkcv.cluster.role_log import LogUploader, RoleLog, bounded_lines
 from sparkcv.cluster.sigterm import Sigterm
 from tests.hadoop import wait_until
 
@@ -107,47 +107,47 @@ def test_lines_that_are_too_many_for_a_message_keep_their_end():
     assert messages.json_size(kept) <= messages.MAX_LINES_BYTES
 
 
-def test_a_keeper_appends_all_to_storage(tmp_path):
+def test_an_uploader_appends_all_to_storage(tmp_path):
     url = str(tmp_path / "logs" / "worker-1.log")
-    keeper = LogKeeper(url)
-    keeper.add(b"one\n")
-    keeper.add(b"two\n")
-    keeper.close([], PATIENCE_S)
+    uploader = LogUploader(url)
+    uploader.add(b"one\n")
+    uploader.add(b"two\n")
+    uploader.close([], PATIENCE_S)
     assert storage.read_bytes(url) == b"one\ntwo\n"
-    assert keeper.take_error() == ""
+    assert uploader.take_error() == ""
 
 
-def test_a_keeper_says_what_it_left_out_and_keeps_the_end(tmp_path):
+def test_an_uploader_says_what_it_left_out_and_keeps_the_end(tmp_path):
     url = str(tmp_path / "worker-1.log")
-    keeper = LogKeeper(url, max_bytes=10)
-    keeper.add(b"0123456789abc")
-    keeper.add(b"more\n")
-    keeper.close(["the", "end"], PATIENCE_S)
+    uploader = LogUploader(url, max_bytes=10)
+    uploader.add(b"0123456789abc")
+    uploader.add(b"more\n")
+    uploader.close(["the", "end"], PATIENCE_S)
     assert storage.read_text(url) == "0123456789\n[8 bytes are left out here; the last lines:]\nthe\nend\n"
 
 
 def test_a_storage_that_fails_costs_the_log_and_is_said(tmp_path):
     (tmp_path / "file").write_text("no folder")
-    keeper = LogKeeper(str(tmp_path / "file" / "worker-1.log"))
-    keeper.add(b"one\n")
-    keeper.close([], PATIENCE_S)
-    assert "the log is not kept while this lasts" in keeper.take_error()
-    assert keeper.take_error() == ""
-    assert not [thread for thread in threading.enumerate() if thread.name == "sparkcv-logkeeper"]
+    uploader = LogUploader(str(tmp_path / "file" / "worker-1.log"))
+    uploader.add(b"one\n")
+    uploader.close([], PATIENCE_S)
+    assert "the log is not kept while this lasts" in uploader.take_error()
+    assert uploader.take_error() == ""
+    assert not [thread for thread in threading.enumerate() if thread.name == "sparkcv-logupload"]
 
 
 def test_the_news_that_a_log_is_not_kept_displaces_no_line_of_it_that_fits(tmp_path, pipe):
     (tmp_path / "file").write_text("no folder")
-    watch = _Watch(Sigterm())
-    watch.keeper = LogKeeper(str(tmp_path / "file" / "worker-1.log"))
-    watch.keeper.add(b"one\n")
-    watch.keeper.close([], PATIENCE_S)
+    status = NodeStatus(Sigterm())
+    status.uploader = LogUploader(str(tmp_path / "file" / "worker-1.log"))
+    status.uploader.add(b"one\n")
+    status.uploader.close([], PATIENCE_S)
     log, sink = pipe
-    watch.begin(0, log=log)
+    status.begin(0, log=log)
     sink.write(b"the save at step 75 failed\n")
     sink.close()
     log.close(PATIENCE_S)
-    beat = watch.beat()
+    beat = status.beat()
     assert (beat.lines[0], beat.num_dropped) == ("the save at step 75 failed", 0)
     assert beat.lines[1].startswith("the log is not kept while this lasts")
 
@@ -155,21 +155,21 @@ def test_the_news_that_a_log_is_not_kept_displaces_no_line_of_it_that_fits(tmp_p
 def test_a_storage_that_takes_it_again_gets_what_it_missed(tmp_path):
     (tmp_path / "file").write_text("no folder")
     url = str(tmp_path / "file" / "worker-1.log")
-    keeper = LogKeeper(url)
-    keeper.add(b"one\n")
-    wait_until(lambda: bool(keeper.take_error()), "the refusal", PATIENCE_S)
+    uploader = LogUploader(url)
+    uploader.add(b"one\n")
+    wait_until(lambda: bool(uploader.take_error()), "the refusal", PATIENCE_S)
     (tmp_path / "file").unlink()
-    keeper.add(b"two\n")
-    keeper.close([], PATIENCE_S)
+    uploader.add(b"two\n")
+    uploader.close([], PATIENCE_S)
     assert storage.read_bytes(url) == b"one\ntwo\n"
 
 
 def test_what_is_kept_ends_with_a_line_until_the_log_ends(tmp_path):
     url = str(tmp_path / "worker-1.log")
-    keeper = LogKeeper(url)
-    keeper.add(b"one\ntw")
+    uploader = LogUploader(url)
+    uploader.add(b"one\ntw")
     wait_until(lambda: storage.exists(url), "the first line", PATIENCE_S)
     assert storage.read_bytes(url) == b"one\n"
-    keeper.add(b"o")
-    keeper.close([], PATIENCE_S)
+    uploader.add(b"o")
+    uploader.close([], PATIENCE_S)
     assert storage.read_bytes(url) == b"one\ntwo"

@@ -38,12 +38,12 @@ class Play:
     """A run played second by second; what Pace says is kept with the time at which it was said first."""
 
     def __init__(self, *steps_s, **settings):
-        self.pace = StallDetector(**settings)
+        self.detector = StallDetector(**settings)
         self.now_s = 1000.0
         self.workers = [Worker(Role("worker", at), step_s) for at, step_s in enumerate(steps_s)]
         self.stalled, self.slow, self.recovered = {}, [], []
         for worker in self.workers:
-            self.pace.watch(worker.role, self.now_s)
+            self.detector.watch(worker.role, self.now_s)
 
     def run(self, seconds, *, sees_states=False, say=None):
         """Lets time pass; ``say(now_s)`` is called each beat."""
@@ -53,15 +53,15 @@ class Play:
             for worker in self.workers:
                 worker.go_on(self.now_s, BEAT_S)
                 if worker.reported:
-                    self.pace.hear(worker.role, {"step": 7, "own_steps": worker.reported}, self.now_s)
+                    self.detector.hear(worker.role, {"step": 7, "own_steps": worker.reported}, self.now_s)
                 if sees_states:
-                    self.pace.note_state(worker.role, "stopped" if worker.is_stopped else "sleeping", self.now_s)
+                    self.detector.note_state(worker.role, "stopped" if worker.is_stopped else "sleeping", self.now_s)
             if say is not None:
                 say(self.now_s)
-            for role in self.pace.stalled(self.now_s):
+            for role in self.detector.stalled(self.now_s):
                 self.stalled.setdefault(role, self.now_s)
-            self.slow += [(self.now_s, one) for one in self.pace.stragglers(self.now_s)]
-            self.recovered += [(self.now_s, one) for one in self.pace.recovered()]
+            self.slow += [(self.now_s, one) for one in self.detector.stragglers(self.now_s)]
+            self.recovered += [(self.now_s, one) for one in self.detector.recovered()]
         return self
 
 
@@ -198,7 +198,7 @@ def test_who_waits_for_a_stopped_ps_is_not_the_one_to_blame():
     stopped_s = play.now_s
     for worker in play.workers:
         worker.is_stopped = True
-    play.run(70, say=lambda now_s: play.pace.note_state(PS, "stopped" if now_s > stopped_s + 2 else "", now_s))
+    play.run(70, say=lambda now_s: play.detector.note_state(PS, "stopped" if now_s > stopped_s + 2 else "", now_s))
     assert set(play.stalled) == {PS}
     assert play.stalled[PS] - stopped_s <= 60 + BEAT_S
 
@@ -217,7 +217,7 @@ def save(play, seconds, status, **more):
     """The chief stands for ``seconds`` while it saves; ``status`` is what it says of that when it begins."""
     chief = play.workers[0]
     chief.is_stopped, chief.reported = True, int(chief.steps)
-    play.pace.hear(CHIEF, {"own_steps": chief.reported, **status}, play.now_s)
+    play.detector.hear(CHIEF, {"own_steps": chief.reported, **status}, play.now_s)
     play.run(seconds, **more)
     play.workers[0].is_stopped = False
 
@@ -267,7 +267,7 @@ WAITING = "worker:1 warning hdfs://default does not answer (connection refused),
 def test_who_waits_for_storage_and_says_so_is_not_stalled(line, stalled):
     play = Play(0.3, 0.3).run(60)
     play.workers[1].is_stopped, began_s = True, play.now_s
-    play.run(110, say=lambda now_s: play.pace.hear_lines(ONE, [line] if (now_s - began_s) % 10 == 2 else [], now_s))
+    play.run(110, say=lambda now_s: play.detector.hear_lines(ONE, [line] if (now_s - began_s) % 10 == 2 else [], now_s))
     assert list(play.stalled) == stalled
     play.run(80)
     assert ONE in play.stalled
@@ -276,7 +276,7 @@ def test_who_waits_for_storage_and_says_so_is_not_stalled(line, stalled):
 def test_an_excuse_does_not_cover_a_stopped_process():
     play = Play(0.3, 0.3).run(60)
     play.workers[0].is_stopped, stopped_s = True, play.now_s
-    play.pace.hear(CHIEF, {"saving": True}, play.now_s)
+    play.detector.hear(CHIEF, {"saving": True}, play.now_s)
     play.run(60, sees_states=True)
     assert play.stalled[CHIEF] - stopped_s <= 60 + BEAT_S
 
@@ -294,8 +294,8 @@ def test_a_worker_ten_times_slower_is_flagged_within_60_s_once_with_both_rates(s
     assert told_s - began_s <= 60
     assert one.others_per_s == pytest.approx(1 / step_s, rel=0.2)
     assert one.steps_per_s < 0.5 / step_s
-    assert [now.role for now in play.pace.slow] == [ONE]
-    assert play.pace.slow[0].steps_per_s == pytest.approx(0.1 / step_s, rel=0.5)
+    assert [now.role for now in play.detector.slow] == [ONE]
+    assert play.detector.slow[0].steps_per_s == pytest.approx(0.1 / step_s, rel=0.5)
     assert play.stalled == {}
 
 
@@ -313,7 +313,7 @@ def test_a_straggler_that_recovers_is_told_and_told_again_when_it_is_slow_once_m
         play.run(100)
         assert [one.role for _, one in play.slow] == [ONE] * at
         assert [one.role for _, one in play.recovered] == [ONE] * at
-        assert play.pace.slow == []
+        assert play.detector.slow == []
     assert play.recovered[0][1].steps_per_s >= stall_detector.RECOVERED_SHARE * play.recovered[0][1].others_per_s
 
 
@@ -380,13 +380,13 @@ def test_saves_of_the_chief_neither_hide_a_straggler_nor_its_recovery():
 
 def test_a_straggler_that_begins_anew_or_is_left_alone_is_slow_no_more():
     play = Play(0.3, 3.0).run(60)
-    assert [one.role for one in play.pace.slow] == [ONE]
-    play.pace.forget(CHIEF)
-    play.pace.stragglers(play.now_s)
-    assert play.pace.slow == []
+    assert [one.role for one in play.detector.slow] == [ONE]
+    play.detector.forget(CHIEF)
+    play.detector.stragglers(play.now_s)
+    assert play.detector.slow == []
     play = Play(0.3, 3.0).run(60)
-    play.pace.forget(ONE)
-    assert play.pace.slow == []
+    play.detector.forget(ONE)
+    assert play.detector.slow == []
 
 
 # ---- what is heard, and what is said

@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sparkcv.cluster.observer import RunObserver
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.errors import (
     ClusterError,
@@ -26,13 +28,13 @@ ALONE = (Role("worker", 0),)
 LOUD_MEGABYTES = int(os.environ.get("LOUD_MEGABYTES", "80"))  # the long form is a gigabyte
 
 
-class Statuses:
-    """The ``on_status`` callback: keeps all, knows each role's processes, and can act on a status."""
+class Statuses(RunObserver):
+    """Keeps all statuses, knows each role's processes, and can act on a status."""
 
     def __init__(self, act=None):
         self.seen, self._act = [], act
 
-    def __call__(self, role, status):
+    def on_status(self, role, status):
         self.seen.append((str(role), status))
         if self._act is not None:
             self._act(str(role), status)
@@ -49,14 +51,14 @@ def fail(launcher, deed, who=ALONE, error=RoleFailedError, **more):
     """The report of a run in which the last role of ``who`` does ``deed``."""
     statuses = Statuses()
     with pytest.raises(error) as caught:
-        supervise(launcher, VICTIM, who, {"role": str(who[-1]), "deed": deed, **more}, on_status=statuses)
+        supervise(launcher, RunSpec(VICTIM, who, {"role": str(who[-1]), "deed": deed, **more}), statuses)
     statuses.assert_nothing_is_left()
     return str(caught.value)
 
 
 def test_results_come_back_by_role_and_services_are_stopped_after_the_others(local):
     statuses = Statuses()
-    results = supervise(local, ECHO, roles(1, 2), {"a": [1, "ü"]}, on_status=statuses)
+    results = supervise(local, RunSpec(ECHO, roles(1, 2), {"a": [1, "ü"]}), statuses)
     assert results["ps:0"] == {"was_stopped": True}
     cluster = results["worker:1"]["cluster"]
     assert {job: len(members) for job, members in cluster.items()} == {"ps": 1, "worker": 2}
@@ -69,7 +71,7 @@ def test_results_come_back_by_role_and_services_are_stopped_after_the_others(loc
 def test_a_payload_comes_unchanged_and_unshown_and_a_role_may_turn_into_a_service(local, monkeypatch):
     monkeypatch.delenv("TF_USE_LEGACY_KERAS")
     payload = bytes(range(256)) + b"\n{"
-    results = supervise(local, "cluster_programs:weigh_payload", roles(0, 2), {}, payload=payload)
+    results = supervise(local, RunSpec("cluster_programs:weigh_payload", roles(0, 2), {}, payload=payload))
     assert bytes.fromhex(results["worker:0"]["payload"]) == payload
     assert results["worker:0"]["keras"] == ""
     assert "payload" not in results["worker:0"]["shown"]
@@ -107,7 +109,7 @@ def test_an_error_with_an_exit_code_of_its_own_keeps_it(local, deed, error):
 
 def test_a_missing_module_is_named(local):
     with pytest.raises(RoleFailedError, match="no module named 'no_such_module'"):
-        supervise(local, "no_such_module:main", ALONE, {})
+        supervise(local, RunSpec("no_such_module:main", ALONE, {}))
 
 
 def test_a_dead_role_ends_all_others_too(local):
@@ -118,7 +120,7 @@ def test_a_dead_role_ends_all_others_too(local):
 def test_of_failures_at_one_moment_the_death_is_told_before_the_errors_about_it(local):
     who = roles(1, 1)
     with pytest.raises(RoleFailedError) as caught:
-        supervise(local, "cluster_programs:widow", who, {})
+        supervise(local, RunSpec("cluster_programs:widow", who, {}))
     text = str(caught.value)
     assert text.startswith("ps:0 was killed by signal 9")
     assert "at the same moment: worker:0" in text
@@ -127,7 +129,7 @@ def test_of_failures_at_one_moment_the_death_is_told_before_the_errors_about_it(
 def test_a_role_that_ignores_everything_is_ended_with_the_rest(local):
     statuses = Statuses()
     with pytest.raises(RoleFailedError, match="worker:1 was killed by signal 9"):
-        supervise(local, "cluster_programs:deaf_or_dead", roles(0, 2), {}, on_status=statuses)
+        supervise(local, RunSpec("cluster_programs:deaf_or_dead", roles(0, 2), {}), statuses)
     statuses.assert_nothing_is_left()
 
 
@@ -138,13 +140,13 @@ def test_a_service_that_ends_early_is_a_failure(local):
 
 def test_a_service_that_ignores_the_stop_does_not_spoil_the_run(local):
     who = (Role("worker", 0), Role("ps", 0))
-    results = supervise(local, "cluster_programs:deaf_ps", who, {})
+    results = supervise(local, RunSpec("cluster_programs:deaf_ps", who, {}))
     assert results == {"worker:0": {"done": True}, "ps:0": {}}
 
 
 def test_a_service_that_is_still_loading_when_the_others_are_done_ends_in_good_order(local):
     who = (Role("worker", 0), Role("ps", 0))
-    results = supervise(local, "slow_ps:main", who, {})
+    results = supervise(local, RunSpec("slow_ps:main", who, {}))
     assert results == {"worker:0": {"done": True}, "ps:0": {"was_stopped": True}}
 
 
@@ -155,7 +157,7 @@ def test_a_killed_agent_is_a_lost_role_and_its_node_process_goes_along(local):
 
     statuses = Statuses(kill_agent)
     with pytest.raises(RoleFailedError, match="worker:1 was lost") as caught:
-        supervise(local, VICTIM, roles(0, 2), {"role": "worker:1", "deed": "deaf"}, on_status=statuses)
+        supervise(local, RunSpec(VICTIM, roles(0, 2), {"role": "worker:1", "deed": "deaf"}), statuses)
     assert "killed" in str(caught.value).split("\n")[0]
     statuses.assert_nothing_is_left()
 
@@ -166,7 +168,7 @@ def test_sigterm_to_an_agent_ends_its_role_in_good_order_and_is_told(local):
 
     statuses = Statuses(terminate_agent)
     with pytest.raises(PreemptedError, match="worker:0: its agent was told to end by SIGTERM"):
-        supervise(local, VICTIM, ALONE, {"role": "worker:0", "deed": "wait"}, on_status=statuses)
+        supervise(local, RunSpec(VICTIM, ALONE, {"role": "worker:0", "deed": "wait"}), statuses)
     statuses.assert_nothing_is_left()
 
 
@@ -174,7 +176,7 @@ def test_a_program_that_prints_very_much_costs_nothing_but_lines(local, tmp_path
     before = psutil.Process().memory_info().rss
     with _logged(caplog):
         params = {"role": "worker:0", "deed": "loud", "megabytes": LOUD_MEGABYTES}
-        results = supervise(local, VICTIM, ALONE, params, log_url=str(tmp_path / "logs"))
+        results = supervise(local, RunSpec(VICTIM, ALONE, params, log_url=str(tmp_path / "logs")))
     assert results == {"worker:0": {"printed": LOUD_MEGABYTES}}
     assert psutil.Process().memory_info().rss - before < 2**26
     assert "log lines are left out here" in caplog.text
@@ -188,14 +190,14 @@ def test_a_log_that_cannot_be_kept_costs_the_log_and_is_said(local, tmp_path, ca
     (tmp_path / "file").write_text("no folder")
     params = {"role": "worker:0", "deed": "patient"}
     with _logged(caplog):
-        results = supervise(local, VICTIM, ALONE, params, log_url=str(tmp_path / "file" / "logs"))
+        results = supervise(local, RunSpec(VICTIM, ALONE, params, log_url=str(tmp_path / "file" / "logs")))
     assert results == {"worker:0": {"done": True}}
     assert "the log is not kept while this lasts: cannot make" in caplog.text
 
 
 def test_reports_faster_than_anybody_listens_arrive_as_the_newest(local):
     statuses = Statuses()
-    results = supervise(local, VICTIM, ALONE, {"role": "worker:0", "deed": "reporter"}, on_status=statuses)
+    results = supervise(local, RunSpec(VICTIM, ALONE, {"role": "worker:0", "deed": "reporter"}), statuses)
     assert results == {"worker:0": {"step": 4999}}
     assert statuses.seen[-1][1]["step"] == 4999
     assert len(statuses.seen) < 100
@@ -203,7 +205,7 @@ def test_reports_faster_than_anybody_listens_arrive_as_the_newest(local):
 
 def test_lines_reach_the_drivers_log_under_their_role_and_level(local, caplog):
     with _logged(caplog), pytest.raises(RoleFailedError):
-        supervise(local, VICTIM, ALONE, {"role": "worker:0", "deed": "known_error"})
+        supervise(local, RunSpec(VICTIM, ALONE, {"role": "worker:0", "deed": "known_error"}))
     said = [
         (record.role, record.levelname, record.getMessage()) for record in caplog.records if hasattr(record, "role")
     ]
@@ -217,7 +219,7 @@ def test_a_callback_that_raises_ends_the_run_and_its_error_comes_out(local):
 
     statuses = Statuses(refuse)
     with pytest.raises(UsageError, match="no more of this"):
-        supervise(local, ECHO, roles(1, 1), {}, on_status=statuses)
+        supervise(local, RunSpec(ECHO, roles(1, 1), {}), statuses)
     statuses.assert_nothing_is_left()
 
 
@@ -227,19 +229,19 @@ def test_ctrl_c_ends_the_run(local):
 
     statuses = Statuses(interrupt)
     with pytest.raises(KeyboardInterrupt):
-        supervise(local, ECHO, roles(1, 1), {}, on_status=statuses)
+        supervise(local, RunSpec(ECHO, roles(1, 1), {}), statuses)
     statuses.assert_nothing_is_left()
 
 
 def test_temporary_files_of_a_program_go_with_it(local):
-    results = supervise(local, VICTIM, ALONE, {"role": "worker:0", "deed": "litterer"})
+    results = supervise(local, RunSpec(VICTIM, ALONE, {"role": "worker:0", "deed": "litterer"}))
     assert results["worker:0"]["scratch"] == []
     assert not Path(results["worker:0"]["left"]).parent.exists()
 
 
 def test_more_roles_than_slots_are_refused_with_both_numbers():
     with pytest.raises(ClusterError, match=r"5 roles need 5 task slots .* asked for 3.*--num-executors 5"):
-        supervise(LocalLauncher(3, []), ECHO, roles(2, 3), {})
+        supervise(LocalLauncher(3, []), RunSpec(ECHO, roles(2, 3), {}))
 
 
 def test_executors_that_are_not_granted_are_waited_for_and_then_counted():
@@ -248,7 +250,7 @@ def test_executors_that_are_not_granted_are_waited_for_and_then_counted():
             return type(super().slots())(now=3, most=5)
 
     with pytest.raises(ClusterError, match=r"5 roles need 5 task slots .* only 3 were there"):
-        supervise(Poor(3, []), ECHO, roles(2, 3), {}, start_timeout_s=1)
+        supervise(Poor(3, []), RunSpec(ECHO, roles(2, 3), {}, start_timeout_s=1))
 
 
 def test_executors_that_are_granted_are_waited_for_longer_as_they_may_still_unpack_files(local):
@@ -265,12 +267,12 @@ def test_executors_that_are_granted_are_waited_for_longer_as_they_may_still_unpa
         def launch(self, name, count, body):
             return local.launch(name, count, body)
 
-    assert supervise(Slow(1, []), ECHO, ALONE, {}, start_timeout_s=30)["worker:0"]["role"] == "worker:0"
+    assert supervise(Slow(1, []), RunSpec(ECHO, ALONE, {}, start_timeout_s=30))["worker:0"]["role"] == "worker:0"
 
 
 def test_a_program_that_loads_for_ever_is_a_launch_timeout(local):
     with pytest.raises(LaunchTimeoutError, match=r"0 of 1 roles ran within 4 s; missing: worker:0"):
-        supervise(local, "slow_to_load:main", ALONE, {}, start_timeout_s=4)
+        supervise(local, RunSpec("slow_to_load:main", ALONE, {}, start_timeout_s=4))
 
 
 # Where the package is installed in development mode, a finder or a path entry brings it: this host has neither.
@@ -284,7 +286,7 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if "__editable__" not in 
 def test_executors_without_the_package_are_said(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(WITHOUT_THE_PACKAGE)
     with pytest.raises(ClusterError, match="No module named 'sparkcv'"):
-        supervise(LocalLauncher(1, [str(tmp_path)]), ECHO, ALONE, {})
+        supervise(LocalLauncher(1, [str(tmp_path)]), RunSpec(ECHO, ALONE, {}))
 
 
 @pytest.mark.parametrize(
@@ -299,7 +301,7 @@ def test_executors_without_the_package_are_said(tmp_path):
 )
 def test_what_can_never_work_is_refused_before_anything_starts(program, who, params, words):
     with pytest.raises(UsageError, match=words):
-        supervise(LocalLauncher(0, []), program, who, params)
+        supervise(LocalLauncher(0, []), RunSpec(program, who, params))
 
 
 def test_the_secret_is_in_no_command_line_environment_or_log(local, caplog):
@@ -321,7 +323,7 @@ def test_the_secret_is_in_no_command_line_environment_or_log(local, caplog):
 
     params = {"role": "worker:0", "deed": "slow_error"}
     with _logged(caplog), pytest.raises(RoleFailedError) as caught:
-        supervise(launcher, VICTIM, ALONE, params, on_status=Statuses(look_round))
+        supervise(launcher, RunSpec(VICTIM, ALONE, params), Statuses(look_round))
     assert overheard
     overheard += [caplog.text.encode(), str(caught.value).encode(), repr(launcher.task).encode()]
     secret = launcher.task.secret
@@ -331,7 +333,7 @@ def test_the_secret_is_in_no_command_line_environment_or_log(local, caplog):
 
 def test_nothing_of_ours_listens_or_waits_after_a_run(local):
     before = {conn.laddr.port for conn in psutil.Process().net_connections("inet")}
-    supervise(local, ECHO, ALONE, {})
+    supervise(local, RunSpec(ECHO, ALONE, {}))
     assert {conn.laddr.port for conn in psutil.Process().net_connections("inet")} <= before
 
 

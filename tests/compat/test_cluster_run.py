@@ -34,13 +34,15 @@ class Run:
 
     def __init__(self, map_fun, args, jobs, is_fed, policy, tensorboard):
         roles = [Role(job, at) for job, count in jobs for at in range(count)]
-        self.desk = Coordinator(HOST, SECRET, [str(role) for role in roles if role.job != "ps"]) if is_fed else None
+        self.coordinator = (
+            Coordinator(HOST, SECRET, [str(role) for role in roles if role.job != "ps"]) if is_fed else None
+        )
         order = ProgramOrder(
             [list(job) for job in jobs],
             "file://",
             os.getcwd(),
             ["input", "output", "error"],
-            desk=[HOST, self.desk.port] if is_fed else [],
+            coordinator=[HOST, self.coordinator.port] if is_fed else [],
             tensorboard=tensorboard,
             log_dir=args.get("folder", ""),
         )
@@ -51,18 +53,18 @@ class Run:
             dump(Call(map_fun, args, SECRET)),
             policy=policy,
             start_timeout_s=90,
-            desk=self.desk,
+            coordinator=self.coordinator,
         )
         self.cluster.wait_until_started()
 
     def feed(self, rows):
-        plan = FeedPlan((HOST, self.desk.port), SECRET, "input", 60, False, chunk_bytes=200)
+        plan = FeedPlan((HOST, self.coordinator.port), SECRET, "input", 60, False, chunk_bytes=200)
         for _ in feed(plan, rows):
             pass
 
     def shutdown(self, timeout_s=60):
-        if self.desk is not None:
-            self.desk.end()
+        if self.coordinator is not None:
+            self.coordinator.end()
         self.cluster.wait(timeout_s)
 
 

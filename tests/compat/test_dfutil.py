@@ -17,7 +17,8 @@ from sparkcv.errors import (
     SparkcvError,
     UsageError,
 )
-from sparkcv.records import tfrecord, wire
+from sparkcv.records import tfrecord
+from sparkcv.records.features import Value, encode_features
 
 pytestmark = pytest.mark.spark
 
@@ -55,13 +56,13 @@ def write(folder, *shards, name="part-{}"):
     """A folder of shards, each a list of records, each a dict of features."""
     folder.mkdir(exist_ok=True)
     for index, shard in enumerate(shards):
-        records = [record if isinstance(record, bytes) else wire.encode_features(record) for record in shard]
+        records = [record if isinstance(record, bytes) else encode_features(record) for record in shard]
         (folder / name.format(index)).write_bytes(b"".join(map(tfrecord.frame, records)))
     return str(folder)
 
 
 def ints(*values):
-    return wire.Value(int, values)
+    return Value(int, values)
 
 
 def test_every_type_comes_back(spark, saved):
@@ -122,8 +123,8 @@ def test_what_tensorflow_wrote_is_read(spark, tmp_path):
 
 
 def test_the_schema_is_that_of_all_records_not_of_the_first(spark, tmp_path):
-    first = {"a": 1, "late": wire.Value(None, ())}
-    folder = write(tmp_path / "d", [first], [{"a": ints(1, 2), "late": wire.Value(float, [0.5]), "more": b"x"}], [])
+    first = {"a": 1, "late": Value(None, ())}
+    folder = write(tmp_path / "d", [first], [{"a": ints(1, 2), "late": Value(float, [0.5]), "more": b"x"}], [])
     df = dfutil.loadTFRecords(spark.sparkContext, folder)
     assert df.dtypes == [("a", "array<bigint>"), ("late", "double"), ("more", "string")]
     assert sorted(df.collect()) == [Row(a=[1], late=None, more=None), Row(a=[1, 2], late=0.5, more="x")]
@@ -200,7 +201,7 @@ def test_a_damaged_record_is_told_with_its_place(spark, tmp_path):
 
 
 def test_records_that_do_not_agree_are_told_with_both_places(spark, tmp_path):
-    folder = write(tmp_path / "d", [{"a": 1}], [{"a": wire.Value(float, [0.5])}])
+    folder = write(tmp_path / "d", [{"a": 1}], [{"a": Value(float, [0.5])}])
     refuse_load(
         spark,
         folder,

@@ -139,8 +139,8 @@ def test_a_killed_executor_ends_a_fed_cluster_and_leaves_no_process(start, sc, n
     pids = [node["pid"] for node in cluster.cluster_info]
 
     def kill():
-        seat = psutil.Process(notes.wait("waits")[0]).parent()
-        os.kill(next(one.pid for one in seat.parents() if one.name() == "java"), signal.SIGKILL)
+        task = psutil.Process(notes.wait("waits")[0]).parent()
+        os.kill(next(one.pid for one in task.parents() if one.name() == "java"), signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()

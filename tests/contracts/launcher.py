@@ -1,6 +1,6 @@
 """What every launcher must do: subclass with a ``launcher`` fixture that has at least 3 slots.
 
-``executor_pid(seat_pid)`` says which process hosts a seat, to be killed in place of a host that dies.
+``executor_pid(task_pid)`` says which process hosts a task, to be killed in place of a host that dies.
 """
 
 import functools
@@ -13,7 +13,7 @@ import launcher_bodies as bodies
 import psutil
 import pytest
 
-TIMEOUT_S = 240  # the guard against a hang: of three Sparks at once on two cores each is slow
+TIMEOUT_S = 240  # against a hang: of three Sparks at once on two cores each is slow
 
 
 def wait_until(check, what: str):
@@ -32,16 +32,16 @@ def is_alive(pid: int) -> bool:
 
 
 class LauncherContract:
-    def executor_pid(self, seat_pid: int) -> int:
+    def executor_pid(self, task_pid: int) -> int:
         raise NotImplementedError
 
     @pytest.fixture
     def pids(self, launcher, tmp_path):
-        """Launches 3 seats that wait for ever; gives the launch and their process ids once all sit."""
+        """Launches 3 tasks that wait for ever; gives the launch and their process ids once all run."""
         launch = launcher.launch("waiting", 3, functools.partial(bodies.wait, str(tmp_path)))
         try:
-            wait_until(lambda: len(list(tmp_path.glob("seat-*"))) == 3 or launch.is_over(), "seating")
-            yield launch, [int((tmp_path / f"seat-{index}").read_text()) for index in range(3)]
+            wait_until(lambda: len(list(tmp_path.glob("slot-*"))) == 3 or launch.is_over(), "the start of all tasks")
+            yield launch, [int((tmp_path / f"slot-{index}").read_text()) for index in range(3)]
         finally:
             launch.cancel()
             assert launch.join(TIMEOUT_S)
@@ -50,21 +50,21 @@ class LauncherContract:
         slots = wait_until(lambda: (found := launcher.slots()).now >= 3 and found, "having 3 slots")
         assert slots.most is None or slots.most >= 3
 
-    def test_every_seat_hears_what_every_seat_said_by_index(self, launcher, tmp_path):
+    def test_every_task_gets_the_texts_of_all_by_index(self, launcher, tmp_path):
         launch = launcher.launch("exchange", 3, functools.partial(bodies.exchange, str(tmp_path)))
         assert launch.join(TIMEOUT_S)
         assert launch.error() == ""
-        heard = {path.name: path.read_text() for path in tmp_path.iterdir()}
-        assert heard == {f"seat-{index}": "seat 0,seat 1,seat 2" for index in range(3)}
+        texts = {path.name: path.read_text() for path in tmp_path.iterdir()}
+        assert texts == {f"slot-{index}": "text 0,text 1,text 2" for index in range(3)}
 
-    def test_a_seat_has_a_host_and_a_folder(self, launcher, tmp_path):
+    def test_a_task_has_a_host_and_a_folder(self, launcher, tmp_path):
         launch = launcher.launch("look round", 2, functools.partial(bodies.look_round, str(tmp_path)))
         assert launch.join(TIMEOUT_S)
         assert launch.error() == "", launch.error()
         for index in range(2):
-            host, task, root, gpus = Path(tmp_path, f"seat-{index}").read_text().split("\n")
+            host, task, root, gpus = Path(tmp_path, f"slot-{index}").read_text().split("\n")
             assert host == "127.0.0.1"
-            wait_until(functools.partial(launch.place, task), "the place of a task")  # Spark's books lag behind
+            wait_until(functools.partial(launch.place, task), "the place of a task")  # Spark's status store lags behind
             assert launch.loss(task) == ""
             assert launch.stopped() == ""
             assert launch.memory() is None  # neither of the launchers under test bounds it
@@ -72,19 +72,19 @@ class LauncherContract:
             assert gpus == "()"  # neither gives any out here; tests/security/test_devices.py has a Spark that does
 
     def test_one_body_that_raises_ends_all_and_is_named(self, launcher, tmp_path):
-        launch = launcher.launch("raise", 3, functools.partial(bodies.raise_in_seat_1, str(tmp_path)))
+        launch = launcher.launch("raise", 3, functools.partial(bodies.raise_in_slot_1, str(tmp_path)))
         assert launch.join(TIMEOUT_S)
-        assert "seat 1 has had enough" in launch.error()
-        assert "seat 1 has had enough" in launch.complaint((tmp_path / "task-0").read_text())
-        pids = [int(path.read_text()) for path in tmp_path.glob("seat-*")]
-        wait_until(lambda: not any(map(bodies.is_seated, pids)), "the end of the other seats")
+        assert "slot 1 has had enough" in launch.error()
+        assert "slot 1 has had enough" in launch.complaint((tmp_path / "task-0").read_text())
+        pids = [int(path.read_text()) for path in tmp_path.glob("slot-*")]
+        wait_until(lambda: not any(map(bodies.is_in_slot, pids)), "the end of the other tasks")
 
-    def test_cancelling_ends_all_seats(self, pids):
-        launch, seated = pids
+    def test_cancelling_ends_all_tasks(self, pids):
+        launch, running = pids
         assert not launch.is_over()
         launch.cancel()
         assert launch.join(TIMEOUT_S)
-        wait_until(lambda: not any(map(is_alive, seated)), "the end of the seats")
+        wait_until(lambda: not any(map(is_alive, running)), "the end of the tasks")
 
     def test_cancelling_twice_or_late_is_fine(self, launcher, tmp_path):
         launch = launcher.launch("exchange", 2, functools.partial(bodies.exchange, str(tmp_path)))
@@ -94,10 +94,10 @@ class LauncherContract:
         assert launch.error() == ""
 
     def test_a_killed_executor_is_a_loss_with_a_reason(self, pids, tmp_path):
-        launch, seated = pids
+        launch, running = pids
         task = (tmp_path / "task-1").read_text()
-        os.kill(self.executor_pid(seated[1]), signal.SIGKILL)
-        assert wait_until(lambda: launch.loss(task), "news of the loss")
+        os.kill(self.executor_pid(running[1]), signal.SIGKILL)
+        assert wait_until(lambda: launch.loss(task), "the reason of the loss")
         assert launch.join(TIMEOUT_S)
         assert launch.error()
-        wait_until(lambda: not any(map(is_alive, seated)), "the end of the seats")
+        wait_until(lambda: not any(map(is_alive, running)), "the end of the tasks")

@@ -1,6 +1,6 @@
 """A launcher of plain processes on this machine: the fake at the launch seam, held to the same contract as Spark's.
 
-It starts each seat as ``local_seat.py`` and speaks with it by lines of JSON on its stdin and stdout.
+It starts each task as ``local_task.py`` and speaks with it by lines of JSON on its stdin and stdout.
 """
 
 import base64
@@ -18,15 +18,15 @@ from pathlib import Path
 from sparkcv.launchers import Body, Slots
 from sparkcv.spark.memory import ExecutorMemory
 
-SEAT = Path(__file__).with_name("local_seat.py")
+TASK = Path(__file__).with_name("local_task.py")
 
 
-View = Callable[[int, list[str]], list[str]]  # what a seat hears of what all have said
+View = Callable[[int, list[str]], list[str]]  # what a task hears of what all have said
 
 
 class LocalLauncher:
-    def __init__(self, num_slots: int, paths: list[str], view: View = lambda seat, said: said):
-        """``paths`` go to the seats' PYTHONPATH."""
+    def __init__(self, num_slots: int, paths: list[str], view: View = lambda index, said: said):
+        """``paths`` go to the tasks' PYTHONPATH."""
         self._num_slots, self._paths, self._view = num_slots, paths, view
 
     def slots(self) -> Slots:
@@ -53,9 +53,9 @@ class LocalLaunch:
         self._error = ""
         env = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
         text = base64.b64encode(pickle.dumps(body)).decode()
-        self._seats = [
+        self._tasks = [
             subprocess.Popen(
-                [sys.executable, str(SEAT)],
+                [sys.executable, str(TASK)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -64,23 +64,23 @@ class LocalLaunch:
             )
             for _ in range(count)
         ]
-        for index, seat in enumerate(self._seats):
-            seat.stdin.write(json.dumps({"index": index, "body": text, "scratch_root": self._folder.name}) + "\n")
-            seat.stdin.flush()
+        for index, task in enumerate(self._tasks):
+            task.stdin.write(json.dumps({"index": index, "body": text, "scratch_root": self._folder.name}) + "\n")
+            task.stdin.flush()
         self._waiters = [threading.Thread(target=self._serve, args=(index,)) for index in range(count)]
         for waiter in self._waiters:
             waiter.start()
-        self._janitor = threading.Thread(target=self._clean_up)
-        self._janitor.start()
+        self._cleaner = threading.Thread(target=self._clean_up)
+        self._cleaner.start()
 
     def is_over(self) -> bool:
-        return not self._janitor.is_alive()
+        return not self._cleaner.is_alive()
 
     def error(self) -> str:
         return self._error if self.is_over() else ""
 
     def place(self, task: str) -> str:
-        return f"seat {task}"
+        return f"task {task}"
 
     def loss(self, task: str) -> str:
         return self._lost.get(task, "")
@@ -95,37 +95,37 @@ class LocalLaunch:
         return None
 
     def cancel(self) -> None:
-        for seat in self._seats:
-            if seat.poll() is None:
-                seat.kill()
+        for task in self._tasks:
+            if task.poll() is None:
+                task.kill()
 
     def join(self, timeout_s: float) -> bool:
-        self._janitor.join(timeout_s)
+        self._cleaner.join(timeout_s)
         return self.is_over()
 
     def _serve(self, index: int) -> None:
-        seat = self._seats[index]
-        for line in seat.stdout:
+        task = self._tasks[index]
+        for line in task.stdout:
             with self._lock:
                 self._said[index] = json.loads(line)
-                if len(self._said) == len(self._seats):
-                    said = [self._said[at] for at in range(len(self._seats))]
+                if len(self._said) == len(self._tasks):
+                    said = [self._said[at] for at in range(len(self._tasks))]
                     self._said = {}
-                    for at, other in enumerate(self._seats):
+                    for at, other in enumerate(self._tasks):
                         other.stdin.write(json.dumps(self._view(at, said)) + "\n")
                         other.stdin.flush()
-        last_words = seat.stderr.read().strip().splitlines()
-        if seat.wait():
+        last_words = task.stderr.read().strip().splitlines()
+        if task.wait():
             with self._lock:
-                if seat.returncode == -signal.SIGKILL:
-                    self._lost[str(index)] = "the seat's process was killed"
-                self._error = self._error or (last_words or [f"seat {index} ended with {seat.returncode}"])[-1]
+                if task.returncode == -signal.SIGKILL:
+                    self._lost[str(index)] = "the task's process was killed"
+                self._error = self._error or (last_words or [f"task {index} ended with {task.returncode}"])[-1]
             self.cancel()  # as Spark does: one failed task ends the stage
 
     def _clean_up(self) -> None:
         for waiter in self._waiters:
             waiter.join()
-        for seat in self._seats:
-            for stream in (seat.stdin, seat.stdout, seat.stderr):
+        for task in self._tasks:
+            for stream in (task.stdin, task.stdout, task.stderr):
                 stream.close()
         self._folder.cleanup()

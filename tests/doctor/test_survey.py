@@ -14,7 +14,7 @@ from sparkcv import doctor, storage
 from sparkcv.config import ConvertConfig, DoctorConfig
 from sparkcv.doctor import application, survey
 from sparkcv.doctor.finding import APPLICATION, FAIL, OK, WARNING
-from sparkcv.driver.convert import convert
+from sparkcv.driver import convert
 from sparkcv.errors import ClusterError, StorageError
 from sparkcv.records import shards
 from tests.hadoop import wait_until
@@ -26,8 +26,11 @@ PATIENCE_S = 240
 @pytest.fixture(scope="module")
 def data(spark, pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("dataset")
-    convert(
-        spark, ConvertConfig(images_dir=str(pictures), dataset_dir=str(folder), dataset_name="shapes", num_shards=2)
+    convert.run(
+        spark,
+        convert.prepare(
+            ConvertConfig(images_dir=str(pictures), dataset_dir=str(folder), dataset_name="shapes", num_shards=2)
+        ),
     )
     return shards.open_dataset(str(folder), "shapes", "train")
 
@@ -166,7 +169,7 @@ def test_executors_that_do_not_know_the_drivers_hdfs_are_told_which_variable_is_
 
 CODE = """
 import json, sys
-from sparkcv.cluster import doctor
+from sparkcv import doctor
 from sparkcv.spark.session import spark_session
 from sparkcv.config import DoctorConfig
 

@@ -7,7 +7,7 @@ from sparkcv.config import TrainConfig
 from sparkcv.driver import completion
 from sparkcv.errors import CheckpointError, RoleFailedError
 from sparkcv.roles import roles
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint_publication
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def save(tmp_path, run_dir, step):
     local.mkdir()
     for suffix in (".index", ".data-00000-of-00001"):
         (local / f"model.ckpt-{step}{suffix}").write_bytes(b"%d" % step * 100)
-    return checkpoint.publish(str(local / f"model.ckpt-{step}"), step, run_dir, model_name="lenet")
+    return checkpoint_publication.publish(str(local / f"model.ckpt-{step}"), step, run_dir, model_name="lenet")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.config import ConvertConfig
-from sparkcv.driver.convert import convert, prepare
+from sparkcv.driver.convert import prepare, run, run_with
 from sparkcv.errors import BudgetError, DataError, FileExistsAlreadyError, LabelError, MissingFileError, UsageError
 from sparkcv.records import example, tfrecord
 from sparkcv.records.manifest import read_manifest
@@ -21,6 +21,11 @@ from sparkcv.records.shards import open_dataset
 PINNED = ["4147132b", "400ae062", "34545a09"]
 
 pytestmark = pytest.mark.spark
+
+
+def convert(spark, config):
+    """Do what the job does in a session that is there."""
+    return run(spark, prepare(config))
 
 
 def read(folder, split: str) -> list[example.ImageExample]:
@@ -45,7 +50,7 @@ def config(tree, tmp_path):
 
 def test_a_tree_becomes_slims_shards_with_labels_and_manifest(spark, config, tmp_path):
     (tmp_path / "entered").mkdir()
-    report = convert(spark, config, functools.partial(tempfile.mkdtemp, dir=str(tmp_path / "entered")))
+    report = run_with(spark, prepare(config), functools.partial(tempfile.mkdtemp, dir=str(tmp_path / "entered")))
     assert len(os.listdir(tmp_path / "entered")) == 5  # two class folders were listed, three shards written
     assert sorted(contents(tmp_path / "data")) == [
         "labels.txt",

@@ -25,7 +25,7 @@ def dataset(tmp_path):
 
 def prepare(tmp_path, run, **flags):
     fields = {"checkpoint_path": run, "model_dir": str(tmp_path / "model"), "model_name": "cifarnet"}
-    return export.prepare(ExportConfig(**(fields | flags)))
+    return export.prepare(ExportConfig(**(fields | flags))).task
 
 
 @pytest.fixture

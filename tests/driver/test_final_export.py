@@ -10,7 +10,7 @@ from sparkcv import storage
 from sparkcv.config import TrainConfig
 from sparkcv.driver import final_export, train
 from sparkcv.errors import FileExistsAlreadyError, UsageError
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint_publication
 from sparkcv.rundir.checkpoint import Found
 from tests.contracts.local_launcher import LocalLauncher
 from tests.inputs import data
@@ -101,13 +101,13 @@ def test_a_run_whose_export_lost_its_place_is_trained_and_failed(config, tmp_pat
     (tmp_path / "local").mkdir()
     for suffix in (".index", ".data-00000-of-00001"):
         (tmp_path / "local" / f"model.ckpt-7{suffix}").write_bytes(b"7")
-    checkpoint.publish(str(tmp_path / "local" / "model.ckpt-7"), 7, config.train_dir, model_name="lenet")
+    checkpoint_publication.publish(str(tmp_path / "local" / "model.ckpt-7"), 7, config.train_dir, model_name="lenet")
     plan = train.prepare(config)
     assert (plan.is_trained, plan.is_finished) == (True, False)
     pathlib.Path(config.export_dir).mkdir()
     (pathlib.Path(config.export_dir) / "theirs.txt").write_text("theirs")
     with caplog.at_level(logging.ERROR, "sparkcv"), pytest.raises(FileExistsAlreadyError) as told:
-        train.train_on(LocalLauncher(1, []), plan)
+        train.run_on(LocalLauncher(1, []), plan)
     status = storage.read_json(f"{config.train_dir}/status.json")
     assert (status["state"], status["step"], status["reason"]) == ("failed", 7, str(told.value))
     assert "the run is trained to step 7, its export failed: the same command does only that again" in caplog.text
@@ -116,5 +116,5 @@ def test_a_run_whose_export_lost_its_place_is_trained_and_failed(config, tmp_pat
 
 def test_a_finished_run_whose_driver_died_before_it_said_so_says_so_when_asked_again(config, found, model, tmp_path):
     plan = train.TrainPlan(dataclasses.replace(config, max_number_of_steps=7), None, found)
-    assert "nothing was done" in str(train.already_finished(plan))
+    assert "nothing was done" in str(train.run(None, plan))
     assert storage.read_json(f"{config.train_dir}/status.json")["state"] == "finished"

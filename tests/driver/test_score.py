@@ -68,7 +68,7 @@ def ids_of(tree):
 @pytest.mark.spark
 @pytest.mark.tensorflow
 def test_a_tree_of_pictures_becomes_a_day_with_every_id_once(spark, tmp_path, tree, color_model, bad_pictures):
-    report = score.score(spark, score.prepare(config(tmp_path, tree, color_model)))
+    report = score.run(spark, score.prepare(config(tmp_path, tree, color_model)))
     predictions, rejects = read(tmp_path)
     assert sorted(row["id"] for row in predictions + rejects) == ids_of(tree)
     for row in predictions:
@@ -106,7 +106,7 @@ def test_shards_without_a_manifest_are_scored_also_under_dynamic_allocation(elas
         damaged = bytearray(b"".join(frames))
         damaged[len(frames[0]) + 40] ^= 1
         (source / name).write_bytes(bytes(damaged))
-    report = score.score(elastic, score.prepare(config(tmp_path, source, color_model, num_partitions=5)))
+    report = score.run(elastic, score.prepare(config(tmp_path, source, color_model, num_partitions=5)))
     predictions, rejects = read(tmp_path)
     assert sorted(row["id"] for row in predictions + rejects) == sorted(wanted)
     assert sorted(row["id"][-2:] for row in rejects) == [":1", ":1"]
@@ -124,7 +124,7 @@ def test_parquet_is_scored_by_path_and_by_bytes(spark, tmp_path, color_model, pi
     if column == "bytes":
         data["bytes"] = [pathlib.Path(path).read_bytes() for path in paths] + [b"", None]
     pq.write_table(pa.table(data), tmp_path / "t.parquet", row_group_size=10)
-    score.score(spark, score.prepare(config(tmp_path, tmp_path / "t.parquet", color_model)))
+    score.run(spark, score.prepare(config(tmp_path, tmp_path / "t.parquet", color_model)))
     predictions, rejects = read(tmp_path)
     assert {row["id"]: row["label"] for row in predictions} == {
         path: pathlib.Path(path).parent.name.split(" ")[0] for path in paths
@@ -140,7 +140,7 @@ def test_an_id_that_is_there_twice_is_refused_before_scoring(spark, tmp_path, co
     pq.write_table(pa.table({"path": ["/a", "/b", "/a"]}), tmp_path / "t.parquet")
     plan = score.prepare(config(tmp_path, tmp_path / "t.parquet", color_model))
     with pytest.raises(DataError, match="has the id '/a' 2 times, wanted each once"):
-        score.score(spark, plan)
+        score.run(spark, plan)
     assert not day(tmp_path).exists()
     assert nothing_left(tmp_path)
 
@@ -150,7 +150,7 @@ def test_an_id_that_is_there_twice_is_refused_before_scoring(spark, tmp_path, co
 def test_more_rejects_than_the_budget_publish_nothing(spark, tmp_path, color_model, tree):
     plan = score.prepare(config(tmp_path, tree / "bad", color_model, bad_image_budget=0.5))
     with pytest.raises(BudgetError, match=r"32 of 32 pictures were rejected.*'truncated'"):
-        score.score(spark, plan)
+        score.run(spark, plan)
     assert not day(tmp_path).exists()
     assert nothing_left(tmp_path)
 
@@ -180,7 +180,7 @@ def test_a_stage_that_fails_leaves_nothing_and_says_why(spark, tmp_path, color_m
 
     plan = dataclasses.replace(plan, files=Shrinks(**dataclasses.asdict(plan.files)))
     with pytest.raises(DataError, match=r"^'.*x_test\.tfrecord' changed since it was listed"):
-        score.score(spark, plan)
+        score.run(spark, plan)
     assert not day(tmp_path).exists()
     assert nothing_left(tmp_path)
 
@@ -191,13 +191,13 @@ def test_a_day_is_replaced_only_when_told_and_then_whole(spark, tmp_path, color_
     (tmp_path / "few").mkdir()
     (tmp_path / "few" / "a.jpg").write_bytes((tree / "odd" / "tail.jpg").read_bytes())
     first = config(tmp_path, tmp_path / "few", color_model)
-    score.score(spark, score.prepare(first))
+    score.run(spark, score.prepare(first))
     before = sorted((path.name, path.stat().st_mtime_ns) for path in day(tmp_path).rglob("*"))
     with pytest.raises(FileExistsAlreadyError, match=f"dt={DATE}' is there already; --overwrite replaces it"):
         score.prepare(first)
     assert sorted((path.name, path.stat().st_mtime_ns) for path in day(tmp_path).rglob("*")) == before
     (tmp_path / "few" / "b.jpg").write_bytes(b"")
-    score.score(spark, score.prepare(config(tmp_path, tmp_path / "few", color_model, overwrite=True)))
+    score.run(spark, score.prepare(config(tmp_path, tmp_path / "few", color_model, overwrite=True)))
     predictions, rejects = read(tmp_path)
     assert ([row["id"] for row in predictions], [row["id"] for row in rejects]) == (["a.jpg"], ["b.jpg"])
     assert nothing_left(tmp_path)
@@ -209,7 +209,7 @@ def test_a_model_replaced_after_the_start_is_refused(spark, tmp_path, model_copy
     plan = score.prepare(config(tmp_path, tree / "odd", model_copy))
     write_folder(model_copy, color_graph(16, weight=4.0))
     with pytest.raises(ModelError, match=f"this run was pinned to {plan.manifest.digest}"):
-        score.score(spark, plan)
+        score.run(spark, plan)
     assert nothing_left(tmp_path)
 
 
@@ -219,7 +219,7 @@ def test_a_model_with_a_changed_byte_is_refused_by_file(spark, tmp_path, model_c
     with open(model_copy / "labels.txt", "r+b") as file:
         file.write(b"9")
     with pytest.raises(ModelError, match=r"model/labels\.txt' was changed"):
-        score.score(spark, plan)
+        score.run(spark, plan)
     assert not day(tmp_path).exists()
     assert nothing_left(tmp_path)
 

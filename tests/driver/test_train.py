@@ -9,9 +9,9 @@ from sparkcv import storage
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
 from sparkcv.errors import CheckpointError, ClusterError, LeaseError, UsageError
-from sparkcv.rundir import checkpoint, lease, lease_file
+from sparkcv.rundir import checkpoint, checkpoint_publication, lease, lease_file
 from sparkcv.rundir.lease_file import Holder
-from sparkcv.rundir.lease_process import this_process
+from sparkcv.rundir.process import this_process
 from sparkcv.rundir.status import StatusFile
 from tests.contracts.local_launcher import LocalLauncher
 from tests.driver.unheld import Unheld
@@ -49,7 +49,7 @@ def publish(folder, run_url, step):
     prefix = folder / f"model.ckpt-{step}"
     for kind in ("index", "data-00000-of-00001"):
         (folder / f"{prefix.name}.{kind}").write_bytes(b"%d" % step * 100)
-    checkpoint.publish(str(prefix), step, run_url, model_name="lenet")
+    checkpoint_publication.publish(str(prefix), step, run_url, model_name="lenet")
 
 
 class Seen(ClusterError):
@@ -64,7 +64,7 @@ def start(plan, look=lambda: None, **more):
         raise Seen("seen")
 
     with pytest.raises(Seen):
-        train.train_on(LocalLauncher(1, []), plan, check_start, **more)
+        train.run_on(LocalLauncher(1, []), plan, check_start, **more)
 
 
 def status(run_url):
@@ -76,7 +76,7 @@ def test_a_run_owns_its_folder_while_it_lasts_and_a_second_is_refused(config, ru
 
     def look():
         assert lease_file.newest(run_url).is_held
-        for refused in (lambda: train.prepare(config()), lambda: train.train_on(LocalLauncher(1, []), second)):
+        for refused in (lambda: train.prepare(config()), lambda: train.run_on(LocalLauncher(1, []), second)):
             with pytest.raises(LeaseError, match="is held by"):
                 refused()
         assert not storage.exists(f"{run_url}/status.json")
@@ -95,7 +95,7 @@ def test_a_run_that_lost_its_folder_leaves_the_status_to_its_new_owner(config, r
         raise Seen("seen")
 
     with pytest.raises(LeaseError, match="has lost --train_dir"):
-        train.train_on(LocalLauncher(1, []), train.prepare(config()), look)
+        train.run_on(LocalLauncher(1, []), train.prepare(config()), look)
     assert status(run_url) == {"state": "running"}
 
 
@@ -130,7 +130,7 @@ def test_what_the_run_before_saved_while_one_waited_counts(config, run_url, tmp_
     plan = train.prepare(config())
     assert plan.step == 0
     publish(tmp_path, run_url, 50)
-    report = train.train_on(LocalLauncher(1, []), plan)
+    report = train.run_on(LocalLauncher(1, []), plan)
     assert (report.step, report.is_new) == (50, False)
 
 
@@ -146,7 +146,7 @@ def test_a_run_that_was_done_when_its_driver_was_killed_is_released_and_said_to_
     held_by(run_url, born="1")
     if state:
         storage.write_json(f"{run_url}/status.json", {"state": state, "step": 50})
-    report = train.already_finished(train.prepare(config()))
+    report = train.run(None, train.prepare(config()))
     assert (report.step, report.is_new) == (50, False)
     assert not lease_file.newest(run_url).is_held
     assert (status(run_url)["state"], status(run_url)["step"]) == ("finished", 50)
@@ -158,15 +158,23 @@ def test_a_run_that_is_done_but_not_at_its_end_is_left_to_its_owner(config, run_
     plan = dataclasses.replace(plan, found=checkpoint.newest_valid(run_url))
     held_by(run_url)
     with pytest.raises(LeaseError, match="is held by"):
-        train.already_finished(plan)
+        train.run(None, plan)
     assert not storage.exists(f"{run_url}/status.json")
+
+
+def test_spark_is_asked_for_an_executor_a_role_and_not_at_all_where_nothing_is_left_to_do(config, run_url, tmp_path):
+    spec = train.prepare(config(executor_memory_mb=700)).session()
+    assert (spec.app_name, spec.num_executors, spec.memory_mb) == ("sparkcv train", config().num_roles, 700)
+    assert spec.role_bytes > 2**29
+    publish(tmp_path, run_url, 50)
+    assert train.prepare(config()).session() is None
 
 
 def test_asking_again_writes_nothing_where_all_is_said(config, run_url, tmp_path):
     publish(tmp_path, run_url, 50)
-    train.already_finished(train.prepare(config()))
+    train.run(None, train.prepare(config()))
     before = os.stat(run_url).st_mtime_ns
-    assert not train.already_finished(train.prepare(config())).is_new
+    assert not train.run(None, train.prepare(config())).is_new
     assert os.stat(run_url).st_mtime_ns == before
 
 
@@ -220,7 +228,7 @@ def test_a_link_in_the_place_of_a_status_file_is_replaced_not_followed(config, r
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ClusterError, match="slot"):
-        train.train_on(LocalLauncher(0, []), train.prepare(config(start_timeout_s=0.2)))
+        train.run_on(LocalLauncher(0, []), train.prepare(config(start_timeout_s=0.2)))
     assert (tmp_path / "elsewhere").read_text() == "{}"
     assert not storage.is_link(f"{run_url}/{name}")
 

@@ -175,7 +175,7 @@ def test_the_page_is_made_from_a_package_in_a_zip_too(tmp_path):
         "import sys; sys.path.insert(0, sys.argv[1]);"
         "from sparkcv.evaluate import report;"
         "assert report.__file__.startswith(sys.argv[1]), report.__file__;"
-        "print(report.render(report.Report('From a zip', [])))"
+        "print(report.render(report.ReportPage('From a zip', [])))"
     )
     command = [sys.executable, "-c", probe, str(tmp_path / "sparkcv.zip")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False)

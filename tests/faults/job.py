@@ -11,7 +11,7 @@ import sys
 
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
-from sparkcv.driver.job import run_job
+from sparkcv.driver.job import run_main
 from tests.contracts.local_launcher import LocalLauncher
 from tests.faults.running import PROGRAM
 
@@ -30,9 +30,9 @@ class Launcher(LocalLauncher):
 def work(config: TrainConfig) -> train.TrainReport:
     plan = train.prepare(config)
     if plan.is_finished:
-        return train.already_finished(plan)
-    return train.train_on(Launcher(config.num_roles, [os.getcwd()]), plan)
+        return train.run(None, plan)
+    return train.run_on(Launcher(config.num_roles, [os.getcwd()]), plan)
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(TrainConfig, "train", work))
+    sys.exit(run_main(TrainConfig, "train", work))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
-from sparkcv.driver.job import run_job
+from sparkcv.driver.job import run_main
 from tests.faults.links import LinkedLauncher
 
 _POLL_S = 0.05
@@ -50,8 +50,8 @@ def work(config: TrainConfig) -> train.TrainReport:
         LinkedLauncher(config.num_roles, [os.getcwd()], between=between) as launcher,
         obeyed(launcher, Path(os.environ["LINKS"])),
     ):
-        return train.train_on(launcher, plan)
+        return train.run_on(launcher, plan)
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(TrainConfig, "train", work))
+    sys.exit(run_main(TrainConfig, "train", work))

@@ -5,15 +5,15 @@ import sys
 
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
-from sparkcv.driver.job import run_job
+from sparkcv.driver.job import run_main
 from tests.contracts.local_launcher import LocalLauncher
 from tests.driver.unheld import Unheld
 
 
 def work(config: TrainConfig) -> train.TrainReport:
     plan = train.prepare(config)
-    return train.train_on(LocalLauncher(config.num_ps_tasks + config.num_workers, [os.getcwd()]), plan, hold=Unheld)
+    return train.run_on(LocalLauncher(config.num_ps_tasks + config.num_workers, [os.getcwd()]), plan, hold=Unheld)
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(TrainConfig, "train", work))
+    sys.exit(run_main(TrainConfig, "train", work))

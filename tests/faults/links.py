@@ -99,7 +99,7 @@ def _close(sock):
 
 
 class LinkedLauncher(LocalLauncher):
-    """Plain processes whose links can be cut: ``control`` of all to the driver, ``data`` of two seats to each other.
+    """Plain processes whose links can be cut: ``control`` of all to the driver, ``data`` of two tasks to each other.
 
     A context manager; it serves as many launches as there are.
     """
@@ -134,10 +134,10 @@ class LinkedLauncher(LocalLauncher):
         task = dataclasses.replace(task, driver=("127.0.0.1", link.port))
         return super().launch(name, count, functools.partial(body.func, task))
 
-    def _hear(self, seat, said):
+    def _hear(self, index, said):
         heard = list(said)
         for me, other in (self._between, self._between[::-1]):
-            if seat == me:
+            if index == me:
                 host, _, port = said[other].rpartition(":")
                 self.data.append(link := self._stack.enter_context(Link(host, int(port))))
                 heard[other] = f"127.0.0.1:{link.port}"

@@ -11,7 +11,7 @@ _MARKER = re.compile(r"\.saving-\d+")
 
 
 def after_register(run: Run, role: str) -> None:
-    """The role has a seat, and its process has just started."""
+    """The role has a task slot, and its process has just started."""
     run.wait_for_role(role)
 
 

@@ -4,7 +4,8 @@ import contextlib
 import socket
 import time
 
-from sparkcv.channel.control import Client, Server, new_secret
+from sparkcv.channel.client import Client
+from sparkcv.channel.control import Server, new_secret
 from sparkcv.channel.messages import Hello, Reply
 from tests.faults import oracles
 from tests.faults.running import check_preempted

@@ -11,10 +11,12 @@ import psutil
 
 from sparkcv import config as configs
 from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
 from sparkcv.roles import Role, roles
+from tests.contracts.callbacks import Callbacks
 from tests.contracts.local_launcher import LocalLauncher
 from tests.faults import oracles
 from tests.faults.running import FLAGS, HANG_S, ROOT, check_preempted, node_processes
@@ -139,13 +141,8 @@ class _Counted:
         with contextlib.suppress(_Over):
             supervise(
                 launcher,
-                train.PROGRAM,
-                roles(1, 2),
-                params,
-                policy=policy,
-                on_status=self._hear,
-                on_slow=self._hear_slow,
-                on_look=self._look,
+                RunSpec(train.PROGRAM, roles(1, 2), params, policy=policy),
+                Callbacks(on_status=self._hear, on_slow=self._hear_slow, on_look=self._look),
             )
 
     def _hear(self, role, status):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.errors import SparkcvError
 from sparkcv.roles import roles
@@ -78,7 +79,7 @@ def ports(bench: Bench) -> None:
         launcher = LocalLauncher(3, [str(ROOT)])
         with _passer_by(among) as pid:
             try:
-                supervise(launcher, "tests.faults.stepping:two", roles(1, 2), {}, ports=among)
+                supervise(launcher, RunSpec("tests.faults.stepping:two", roles(1, 2), {}, ports=among))
             except SparkcvError as err:
                 said = str(err)
         if said:

@@ -18,7 +18,8 @@ Written by `make soak`; `tests/faults/soak_*.py` have the cases and what each mu
 the driver's word of it. Recovery: to the first new step of the role, or of all where all begin again. Lost: steps,
 with a checkpoint every {interval}, or 25 in T19. Late: over the limits of {noticed} s to notice and {recovery} s to
 recover, but for {others}, and of T1's recoveries half over 20 s; all other checks held. Without a failure in n faults,
-the rate of failures is below about 3/n (19 times in 20).
+the rate of failures is below about 3/n (19 times in 20). More is in
+[docs/measured.md](../docs/measured.md#faults-at-running-jobs).
 
 | case | runs | faults | noticed p50 / max | recovery p50 / max | lost steps max | verdict |
 |--|--|--|--|--|--|--|

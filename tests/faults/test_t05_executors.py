@@ -13,6 +13,7 @@ import pytest
 from sparkcv import config as configs
 from sparkcv import storage
 from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import run
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
@@ -20,6 +21,7 @@ from sparkcv.errors import RoleFailedError
 from sparkcv.predict import manifest as manifests
 from sparkcv.roles import roles
 from sparkcv.rundir import checkpoint
+from tests.contracts.callbacks import Callbacks
 from tests.faults.running import FLAGS, HANG_S, executor_of, node_processes
 from tests.hadoop import wait_until
 
@@ -40,7 +42,7 @@ def test_a_killed_executor_makes_a_new_generation_that_goes_on_is_evaluated_and_
     saboteur = threading.Thread(target=kill_executor)
     saboteur.start()
     try:
-        report = train.train(spark, plan)
+        report = train.run(spark, plan)
     finally:
         saboteur.join()
     assert 200 <= report.step <= 201
@@ -71,9 +73,8 @@ def test_without_generations_the_first_lost_executor_ends_the_run(spark):
     with pytest.raises(RoleFailedError, match=r"worker:0 was lost with its Spark executor"):
         run(
             spark,
-            "tests.faults.stepping:main",
-            roles(1, 1),
-            {},
-            policy=RestartPolicy(max_restarts=5, max_generations=0),
-            on_status=kill_executor,
+            RunSpec(
+                "tests.faults.stepping:main", roles(1, 1), {}, policy=RestartPolicy(max_restarts=5, max_generations=0)
+            ),
+            Callbacks(on_status=kill_executor),
         )

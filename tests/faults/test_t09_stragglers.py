@@ -8,8 +8,10 @@ import re
 import pytest
 
 from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.roles import Role, roles
+from tests.contracts.callbacks import Callbacks
 from tests.contracts.local_launcher import LocalLauncher
 from tests.faults.running import ROOT, Run, check_preempted
 from tests.faults.slowed import Slowed
@@ -59,11 +61,12 @@ def test_whose_pace_is_not_looked_at_is_not_told(stall_timeout_s):
     with pytest.raises(Enough):
         supervise(
             LocalLauncher(2, [str(ROOT)]),
-            "tests.faults.stepping:main",
-            roles(0, 2),
-            {"pause_s": {"worker:0": 0.03, "worker:1": 0.03 * FACTOR}},
-            policy=RestartPolicy(stall_timeout_s=stall_timeout_s),
-            on_slow=on_slow,
-            on_status=on_status,
+            RunSpec(
+                "tests.faults.stepping:main",
+                roles(0, 2),
+                {"pause_s": {"worker:0": 0.03, "worker:1": 0.03 * FACTOR}},
+                policy=RestartPolicy(stall_timeout_s=stall_timeout_s),
+            ),
+            Callbacks(on_slow=on_slow, on_status=on_status),
         )
     assert [one.role for one in told] == ([Role("worker", 1)] if stall_timeout_s else [])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sparkcv.channel.ports import hold_port, listen
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import ClusterError, SparkcvError
@@ -199,7 +200,7 @@ def test_without_a_range_the_system_gives_a_port_that_is_held_too():
 
 def test_every_port_of_a_run_lies_in_its_range(local):
     ports = free_ports(4)
-    results = supervise(local, "cluster_programs:echo", roles(1, 2), {}, ports=ports)
+    results = supervise(local, RunSpec("cluster_programs:echo", roles(1, 2), {}, ports=ports))
     members = results["worker:0"]["cluster"].values()
     used = {int(address.rpartition(":")[2]) for addresses in members for address in addresses}
     assert len(used) == 3
@@ -211,5 +212,5 @@ def test_a_run_whose_roles_find_no_port_says_so(local):
     with pytest.raises(
         SparkcvError, match=rf"no port of --port_range {ports} is free on .* all 3 were tried"
     ) as caught:
-        supervise(local, "cluster_programs:echo", roles(1, 2), {}, ports=ports)
+        supervise(local, RunSpec("cluster_programs:echo", roles(1, 2), {}, ports=ports))
     assert "probable cause: the range of ports is used up on that host" in str(caught.value)

@@ -11,11 +11,13 @@ import pytest
 from sparkcv import config as configs
 from sparkcv import storage
 from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
 from sparkcv.roles import Role, roles
 from sparkcv.rundir import checkpoint
+from tests.contracts.callbacks import Callbacks
 from tests.faults.links import LinkedLauncher
 from tests.faults.running import FLAGS, HANG_S, ROOT
 from tests.hadoop import wait_until
@@ -39,7 +41,7 @@ def test_links_that_are_cut_for_a_while_cost_no_restart(flags, caplog):
         return checkpoint.newest_step(url)
 
     with LinkedLauncher(3, [str(ROOT)], between=(0, 2)) as launcher:
-        running = threading.Thread(target=lambda: reports.append(train.train_on(launcher, plan)))
+        running = threading.Thread(target=lambda: reports.append(train.run_on(launcher, plan)))
         running.start()
         try:
             wait_for(lambda: {"worker:1"} & {one.role for one in told if "first step" in one.getMessage()}, "its step")
@@ -82,12 +84,13 @@ def test_a_link_that_stays_cut_is_a_stall_of_which_nobody_hears_who_does_not_loo
     with LinkedLauncher(3, [str(ROOT)], between=(0, 2)) as launcher, pytest.raises(Enough):
         supervise(
             launcher,
-            "tests.faults.stepping:main",
-            roles(1, 2),
-            {"pause_s": {"worker:0": 0.02, "worker:1": 0.02}},
-            policy=RestartPolicy(max_restarts=1, stall_timeout_s=stall_timeout_s),
-            on_status=on_status,
-            on_restart=on_restart,
+            RunSpec(
+                "tests.faults.stepping:main",
+                roles(1, 2),
+                {"pause_s": {"worker:0": 0.02, "worker:1": 0.02}},
+                policy=RestartPolicy(max_restarts=1, stall_timeout_s=stall_timeout_s),
+            ),
+            Callbacks(on_status=on_status, on_restart=on_restart),
         )
     assert len(restarts) == (1 if stall_timeout_s else 0)
     assert ("worker:1 is stalled" in caplog.text) is bool(stall_timeout_s)

@@ -7,11 +7,13 @@ import pytest
 
 from sparkcv import config as configs
 from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
 from sparkcv.errors import RoleFailedError
 from sparkcv.roles import roles
+from tests.contracts.callbacks import Callbacks
 from tests.contracts.local_launcher import LocalLauncher
 from tests.faults.running import FLAGS, ROOT
 
@@ -26,11 +28,8 @@ def test_a_worker_that_always_leaves_ends_the_run(flags):
     with pytest.raises(RoleFailedError) as caught:
         supervise(
             LocalLauncher(1, [str(ROOT)]),
-            "tests.faults.quitter:main",
-            roles(0, 1),
-            params,
-            policy=RestartPolicy(max_restarts=1),
-            on_restart=told.append,
+            RunSpec("tests.faults.quitter:main", roles(0, 1), params, policy=RestartPolicy(max_restarts=1)),
+            Callbacks(on_restart=told.append),
         )
     first_line, *rest = str(caught.value).split("\n")
     assert first_line.startswith("worker:0 ended with exit code 1")

@@ -18,7 +18,7 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.rundir import checkpoint, lease, lease_file
-from sparkcv.rundir.lease_process import Process
+from sparkcv.rundir.process import Process
 from tests.faults.conftest import put_dataset
 from tests.faults.running import HANG_S, ROOT, Run
 from tests.hadoop import wait_until
@@ -34,7 +34,7 @@ _TAKEN_OVER = r"taking over --train_dir \S+, held by \S+ on \S+ \(process (\d+)\
 
 CONTENDER = """
 import sys, time
-from sparkcv.train import lease
+from sparkcv.rundir import lease
 started_s = time.monotonic()
 with lease.held(sys.argv[1]) as mine:
     print(mine.token, time.monotonic() - started_s)

@@ -39,7 +39,7 @@ def test_our_training_runs_through_stock_tfcluster_and_mends_a_killed_worker(spa
     saboteur = threading.Thread(target=kill_worker)
     saboteur.start()
     try:
-        report = train.train(spark, plan)
+        report = train.run(spark, plan)
     finally:
         saboteur.join()
     assert 1000 <= report.step <= 1002

@@ -37,6 +37,10 @@ class Stored:
             self._path.write_bytes(content)
 
 
+def make_fetcher(attempts, ended=None):
+    return Fetcher(lambda payload: None, attempts, ended or threading.Event())
+
+
 @pytest.fixture
 def fetch(tmp_path):
     handler = logging.Handler()
@@ -45,8 +49,8 @@ def fetch(tmp_path):
 
     def one(stored, attempts=5, fetcher=None):
         handler.emit = stored.turn
-        fetcher = fetcher or Fetcher(attempts, threading.Event())
-        return fetcher.bring(stored.assignment, str(tmp_path / "local"), lambda payload: None, frozenset())
+        fetcher = fetcher or make_fetcher(attempts)
+        return fetcher.bring(stored.assignment, str(tmp_path / "local"), frozenset())
 
     yield one
     logger.removeHandler(handler)
@@ -61,26 +65,26 @@ def damaged(at=264):  # in the payload of the eleventh record
 @pytest.mark.parametrize("crc32c", [CRC, None])
 def test_what_arrives_whole_is_fetched_once(tmp_path, fetch, crc32c):
     stored = Stored(tmp_path, GOOD, crc32c=crc32c)
-    vetted = fetch(stored)
-    assert (stored.fetches, len(vetted.offsets), vetted.rejects) == (1, 20, [])
+    validated = fetch(stored)
+    assert (stored.fetches, len(validated.offsets), validated.rejects) == (1, 20, [])
 
 
 @pytest.mark.parametrize("crc32c", [CRC, None])
 def test_what_arrives_damaged_is_fetched_again(tmp_path, fetch, crc32c):
     stored = Stored(tmp_path, damaged(), damaged(40), GOOD, crc32c=crc32c)
-    vetted = fetch(stored)
-    assert (stored.fetches, len(vetted.offsets), vetted.rejects) == (3, 20, [])
+    validated = fetch(stored)
+    assert (stored.fetches, len(validated.offsets), validated.rejects) == (3, 20, [])
     assert (tmp_path / "local").read_bytes() == GOOD
 
 
 @pytest.mark.parametrize("crc32c", [CRC, None])
 def test_what_stays_damaged_costs_what_is_damaged_and_is_not_tried_again_in_later_epochs(tmp_path, fetch, crc32c):
     stored = Stored(tmp_path, damaged(), crc32c=crc32c)
-    fetcher = Fetcher(3, threading.Event())
-    vetted = fetch(stored, fetcher=fetcher)
-    assert (stored.fetches, len(vetted.offsets), len(vetted.rejects)) == (3, 19, 1)
-    vetted = fetch(stored, fetcher=fetcher)
-    assert (stored.fetches, len(vetted.offsets)) == (3, 19)
+    fetcher = make_fetcher(3)
+    validated = fetch(stored, fetcher=fetcher)
+    assert (stored.fetches, len(validated.offsets), len(validated.rejects)) == (3, 19, 1)
+    validated = fetch(stored, fetcher=fetcher)
+    assert (stored.fetches, len(validated.offsets)) == (3, 19)
 
 
 def test_whole_records_of_another_crc_are_taken_in_the_end(tmp_path, fetch):
@@ -110,4 +114,4 @@ def test_no_pause_goes_on_after_the_end(tmp_path, fetch):
     ended = threading.Event()
     ended.set()
     with pytest.raises(StorageError, match=r"tried 1 times"):
-        fetch(Stored(tmp_path, None), fetcher=Fetcher(50, ended))
+        fetch(Stored(tmp_path, None), fetcher=make_fetcher(50, ended))

@@ -1,4 +1,4 @@
-"""Gauges, rate and verdict, by a clock that the test turns."""
+"""Gauges, rate and what the worker waits for, by a clock that the test turns."""
 
 from sparkcv.inputs.meter import Meter
 

@@ -1,5 +1,7 @@
-"""The account of spooled files."""
+"""The shards on disk: which stay, which go, and how many bytes they are."""
 
+import functools
+import pathlib
 from array import array
 
 import pytest
@@ -17,92 +19,109 @@ def make(tmp_path):
     return one
 
 
+@pytest.fixture
+def open_cache(tmp_path_factory):
+    """Caches whose own folder lies apart from the files of ``make``."""
+    return functools.partial(ShardCache, str(tmp_path_factory.mktemp("scratch")))
+
+
 def names(tmp_path):
     return sorted(path.name.split("-")[0] for path in tmp_path.iterdir())
 
 
-def test_everything_is_kept_if_everything_fits(make, tmp_path):
-    shelf = ShardCache(30, total_bytes=30, reserve_bytes=20)
+def test_everything_is_kept_if_everything_fits(open_cache, make, tmp_path):
+    cache = open_cache(30, total_bytes=30, reserve_bytes=20)
     for source in range(3):
-        assert shelf.claim(10, urgent=False)
+        assert cache.claim(10, urgent=False)
         file = make(source)
-        shelf.put(file, 10)
-        shelf.release(file)
+        cache.put(file, 10)
+        cache.release(file)
     assert names(tmp_path) == ["0", "1", "2"]
-    assert shelf.used_bytes == 30
+    assert cache.used_bytes == 30
 
 
-def test_what_does_not_fit_leaves_a_reserve_for_what_passes_through(make, tmp_path):
-    shelf = ShardCache(30, total_bytes=100, reserve_bytes=20)
+def test_what_does_not_fit_leaves_a_reserve_for_what_passes_through(open_cache, make, tmp_path):
+    cache = open_cache(30, total_bytes=100, reserve_bytes=20)
     for source in range(5):
-        assert shelf.claim(10, urgent=False)
+        assert cache.claim(10, urgent=False)
         file = make(source)
-        shelf.put(file, 10)
-        shelf.release(file)
+        cache.put(file, 10)
+        cache.release(file)
     assert names(tmp_path) == ["0"]
-    assert shelf.used_bytes == 10
+    assert cache.used_bytes == 10
 
 
-def test_a_claim_waits_for_room(make):
-    shelf = ShardCache(20, total_bytes=100, reserve_bytes=20)
+def test_a_claim_waits_for_room(open_cache, make):
+    cache = open_cache(20, total_bytes=100, reserve_bytes=20)
     first, second = make(0), make(1)
     for file in (first, second):
-        assert shelf.claim(10, urgent=False)
-        shelf.put(file, 10)
-    assert not shelf.claim(10, urgent=False)
-    shelf.release(first)
-    assert shelf.claim(10, urgent=False)
+        assert cache.claim(10, urgent=False)
+        cache.put(file, 10)
+    assert not cache.claim(10, urgent=False)
+    cache.release(first)
+    assert cache.claim(10, urgent=False)
 
 
-def test_an_urgent_claim_evicts_idle_files_and_is_granted(make, tmp_path):
-    shelf = ShardCache(20, total_bytes=20, reserve_bytes=0)
+def test_an_urgent_claim_evicts_idle_files_and_is_granted(open_cache, make, tmp_path):
+    cache = open_cache(20, total_bytes=20, reserve_bytes=0)
     idle, held = make(0), make(1)
     for file in (idle, held):
-        shelf.claim(10, urgent=False)
-        shelf.put(file, 10)
-    shelf.release(idle)
-    assert shelf.claim(10, urgent=True)
+        cache.claim(10, urgent=False)
+        cache.put(file, 10)
+    cache.release(idle)
+    assert cache.claim(10, urgent=True)
     assert names(tmp_path) == ["1"]
-    assert shelf.claim(10, urgent=True)  # nothing is idle: over the budget rather than stuck
-    assert shelf.used_bytes == 30
+    assert cache.claim(10, urgent=True)  # nothing is idle: over the budget rather than stuck
+    assert cache.used_bytes == 30
 
 
-def test_a_withdrawn_file_stays_for_its_user_and_makes_place_for_a_newer_one(make, tmp_path):
-    shelf = ShardCache(100, total_bytes=10, reserve_bytes=0)
+def test_a_withdrawn_file_stays_for_its_user_and_makes_place_for_a_newer_one(open_cache, make, tmp_path):
+    cache = open_cache(100, total_bytes=10, reserve_bytes=0)
     old, new = make(0), make(0, num_bytes=8)
-    shelf.claim(10, urgent=False)
-    shelf.put(old, 10)
-    shelf.withdraw(0)
-    assert shelf.find(0) is None
+    cache.claim(10, urgent=False)
+    cache.put(old, 10)
+    cache.withdraw(0)
+    assert cache.find(0) is None
     assert len(names(tmp_path)) == 2
-    shelf.claim(10, urgent=False)
-    shelf.put(new, 10)
-    shelf.release(old)
-    assert shelf.find(0) is new
+    cache.claim(10, urgent=False)
+    cache.put(new, 10)
+    cache.release(old)
+    assert cache.find(0) is new
     assert names(tmp_path) == ["0"]
-    assert shelf.used_bytes == 8
+    assert cache.used_bytes == 8
 
 
-def test_a_file_that_somebody_deleted_is_no_error(make, tmp_path):
-    shelf = ShardCache(100, total_bytes=1000, reserve_bytes=95)
+def test_a_file_that_somebody_deleted_is_no_error(open_cache, make, tmp_path):
+    cache = open_cache(100, total_bytes=1000, reserve_bytes=95)
     file = make(0)
-    shelf.claim(10, urgent=False)
-    shelf.put(file, 10)
+    cache.claim(10, urgent=False)
+    cache.put(file, 10)
     (tmp_path / file.path).unlink()
-    shelf.release(file)
-    assert shelf.used_bytes == 0
+    cache.release(file)
+    assert cache.used_bytes == 0
 
 
-def test_a_claim_that_the_disk_did_not_honour_bounds_those_after_it(make, tmp_path):
-    shelf = ShardCache(100, total_bytes=100, reserve_bytes=0)
-    assert shelf.claim(10, urgent=False)
+def test_a_claim_that_the_disk_did_not_honour_bounds_those_after_it(open_cache, make, tmp_path):
+    cache = open_cache(100, total_bytes=100, reserve_bytes=0)
+    assert cache.claim(10, urgent=False)
     file = make(0)
-    shelf.put(file, 10)
-    assert shelf.claim(10, urgent=False)
-    assert shelf.give_back(10) == 10
-    assert not shelf.claim(1, urgent=False)
-    shelf.release(file)
-    shelf.clear_idle()
-    assert shelf.used_bytes == 0
+    cache.put(file, 10)
+    assert cache.claim(10, urgent=False)
+    assert cache.give_back(10) == 10
+    assert not cache.claim(1, urgent=False)
+    cache.release(file)
+    cache.clear_idle()
+    assert cache.used_bytes == 0
     assert names(tmp_path) == []
-    assert shelf.claim(10, urgent=False)
+    assert cache.claim(10, urgent=False)
+
+
+def test_each_file_has_a_path_of_its_own_until_the_cache_is_deleted(tmp_path):
+    cache = ShardCache(str(tmp_path), 100, total_bytes=10, reserve_bytes=0)
+    paths = [pathlib.Path(cache.new_path(source)) for source in (7, 7, 8)]
+    assert len(set(paths)) == 3
+    assert {path.parent.parent for path in paths} == {tmp_path}
+    paths[0].write_bytes(b"x")
+    cache.delete()
+    cache.delete()
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The audit: names what the pipeline only counts."""
+"""The check for undecodable pictures: names what the pipeline only counts."""
 
 import pytest
 
@@ -60,83 +60,83 @@ def read_on(spool):
 
 
 def test_without_losses_nothing_is_decoded(spool):
-    audit = UndecodableCheck(spool, Refuses, in_flight=100)
+    check = UndecodableCheck(spool, Refuses, in_flight=100)
     read_epoch(spool)
-    audit.notice(0, 12)
-    audit.close()
-    audit.close()
+    check.notice(0, 12)
+    check.close()
+    check.close()
     assert Refuses.opened == 0
-    assert audit.unnamed == 0
+    assert check.unnamed == 0
 
 
 def test_a_loss_is_traced_to_its_record(spool):
-    audit = UndecodableCheck(spool, lambda: Refuses(b"1-2"), in_flight=100)
+    check = UndecodableCheck(spool, lambda: Refuses(b"1-2"), in_flight=100)
     read_epoch(spool)
-    audit.notice(1, 12)
-    assert audit.unnamed in (0, 1)  # 1 until the thread has found it
-    audit.drain(TIMEOUT_S)
-    assert audit.is_complete
-    assert audit.unnamed == 0
+    check.notice(1, 12)
+    assert check.unnamed in (0, 1)  # 1 until the thread has found it
+    check.drain(TIMEOUT_S)
+    assert check.is_complete
+    assert check.unnamed == 0
     (reject,) = spool.quarantine.first()
     assert (reject.url[-1], reject.offset, reject.reason) == (
         "1",
         2 * len(data.shard_bytes([data.payload(b"1-2", 0)])),
         "refused",
     )
-    audit.close()
+    check.close()
 
 
 def test_a_record_that_is_lost_each_epoch_counts_once(spool):
-    audit = UndecodableCheck(spool, Refuses, in_flight=100)
-    audit.notice(3, 36)
-    assert audit.unnamed == 1
-    audit.close()
+    check = UndecodableCheck(spool, Refuses, in_flight=100)
+    check.notice(3, 36)
+    assert check.unnamed == 1
+    check.close()
 
 
 def test_losses_that_cannot_be_found_stay_counted(spool):
-    audit = UndecodableCheck(spool, Refuses, in_flight=100)
+    check = UndecodableCheck(spool, Refuses, in_flight=100)
     read_epoch(spool)
-    audit.notice(2, 12)
-    audit.drain(TIMEOUT_S)
-    assert audit.is_complete
-    assert audit.unnamed == 2
-    audit.close()
+    check.notice(2, 12)
+    check.drain(TIMEOUT_S)
+    assert check.is_complete
+    assert check.unnamed == 2
+    check.close()
 
 
 def test_losses_over_the_budget_end_the_spool(spool):
-    audit = UndecodableCheck(spool, lambda: Refuses(b"0-0", b"0-1", b"0-2", b"0-3"), in_flight=100)
+    check = UndecodableCheck(spool, lambda: Refuses(b"0-0", b"0-1", b"0-2", b"0-3"), in_flight=100)
     read_epoch(spool)
-    audit.notice(4, 12)
-    audit.drain(TIMEOUT_S)
-    audit.close()
+    check.notice(4, 12)
+    check.drain(TIMEOUT_S)
+    check.close()
     with pytest.raises(BudgetError, match="4 of 12"):
         spool.take()
 
 
 def test_losses_that_no_batch_tells_of_are_noticed_by_what_was_read(spool):
     bad = [b"%d-%d" % (s, i) for s in range(3) for i in range(4)]
-    audit = UndecodableCheck(spool, lambda: Refuses(*bad), in_flight=5)
+    check = UndecodableCheck(spool, lambda: Refuses(*bad), in_flight=5)
     with pytest.raises(BudgetError):
         read_on(spool)
-    audit.close()
+    check.close()
 
 
 def test_a_decoder_that_cannot_be_made_ends_the_spool(spool):
     def make():
         raise BudgetError("no memory for a decoder")
 
-    audit = UndecodableCheck(spool, make, in_flight=100)
-    audit.notice(1, 12)
+    check = UndecodableCheck(spool, make, in_flight=100)
+    check.notice(1, 12)
     with pytest.raises(BudgetError, match="no memory for a decoder"):
         read_on(spool)
-    audit.close()
+    check.close()
 
 
 def test_closing_the_spool_first_is_fine(spool):
-    audit = UndecodableCheck(spool, Refuses, in_flight=100)
+    check = UndecodableCheck(spool, Refuses, in_flight=100)
     spool.close()
-    audit.notice(1, 2)
-    audit.close()
+    check.notice(1, 2)
+    check.close()
 
 
 @pytest.mark.tensorflow

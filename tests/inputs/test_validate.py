@@ -1,8 +1,8 @@
-"""Vetting: nothing bad passes, nothing good is lost, and the account is exact."""
+"""Validation: nothing bad passes, nothing good is lost, and the account is exact."""
 
 import pytest
 
-from sparkcv.inputs.validate import ImageCheck, vet_shard
+from sparkcv.inputs.validate import ImageCheck, validate_shard
 from sparkcv.records import tfrecord
 from sparkcv.records.assignment import Assignment
 from sparkcv.records.shards import Shard
@@ -16,27 +16,27 @@ def accept(payload):
     return None
 
 
-def vet(tmp_path, content, *, total=20, start=0, stride=1, check=accept, dropped=()):
+def validate(tmp_path, content, *, total=20, start=0, stride=1, check=accept, dropped=()):
     path = tmp_path / "shard"
     path.write_bytes(content)
     shard = Shard("/stored/shard", total, len(content), None)
-    vetted = vet_shard(str(path), Assignment(shard, start, stride), check, dropped)
+    validated = validate_shard(str(path), Assignment(shard, start, stride), check, dropped)
     left = path.read_bytes()
-    assert len(left) == vetted.num_bytes
+    assert len(left) == validated.num_bytes
     payloads = [bytes(record.payload) for record in tfrecord.read_records(left, "left")]
-    assert len(payloads) == len(vetted.offsets)
-    return vetted, payloads
+    assert len(payloads) == len(validated.offsets)
+    return validated, payloads
 
 
-def lost(vetted):
-    return sum(reject.num_records for reject in vetted.rejects)
+def lost(validated):
+    return sum(reject.num_records for reject in validated.rejects)
 
 
 def test_a_good_shard_passes_as_it_is(tmp_path):
-    vetted, payloads = vet(tmp_path, GOOD)
+    validated, payloads = validate(tmp_path, GOOD)
     assert payloads == PAYLOADS
-    assert vetted.rejects == []
-    assert list(vetted.offsets) == [i * (len(PAYLOADS[0]) + 16) for i in range(20)]
+    assert validated.rejects == []
+    assert list(validated.offsets) == [i * (len(PAYLOADS[0]) + 16) for i in range(20)]
 
 
 def test_one_flipped_byte_at_any_offset_costs_exactly_what_the_account_says(tmp_path):
@@ -44,78 +44,78 @@ def test_one_flipped_byte_at_any_offset_costs_exactly_what_the_account_says(tmp_
     for offset in range(len(GOOD)):
         damaged = bytearray(GOOD)
         damaged[offset] ^= 0xFF
-        vetted, payloads = vet(tmp_path, bytes(damaged))
-        assert len(payloads) + lost(vetted) == 20, offset
-        assert len(vetted.rejects) == 1, offset
+        validated, payloads = validate(tmp_path, bytes(damaged))
+        assert len(payloads) + lost(validated) == 20, offset
+        assert len(validated.rejects) == 1, offset
         if offset % frame_bytes >= 12:  # in the payload or its CRC
-            assert lost(vetted) == 1, offset
-            assert vetted.rejects[0].offset == offset // frame_bytes * frame_bytes
+            assert lost(validated) == 1, offset
+            assert validated.rejects[0].offset == offset // frame_bytes * frame_bytes
 
 
 def test_a_cut_at_any_offset_loses_no_record_silently(tmp_path):
     for length in range(len(GOOD)):
-        vetted, payloads = vet(tmp_path, GOOD[:length])
+        validated, payloads = validate(tmp_path, GOOD[:length])
         assert len(payloads) == length // (len(GOOD) // 20)
-        assert len(payloads) + lost(vetted) == 20, length
+        assert len(payloads) + lost(validated) == 20, length
 
 
 def test_a_cut_between_two_records_is_said_in_words(tmp_path):
-    vetted, _ = vet(tmp_path, GOOD[: len(GOOD) // 2])
-    assert [reject.reason for reject in vetted.rejects] == ["the shard ends after 10 of 20 records"]
-    assert vetted.rejects[0].num_records == 10
+    validated, _ = validate(tmp_path, GOOD[: len(GOOD) // 2])
+    assert [reject.reason for reject in validated.rejects] == ["the shard ends after 10 of 20 records"]
+    assert validated.rejects[0].num_records == 10
 
 
 @pytest.mark.parametrize("tail", [b"x", b"\0" * 16, b"x" * 100, data.shard_bytes([b"one too many"])])
 def test_bytes_behind_the_last_record_are_told_and_cost_none(tmp_path, tail):
-    vetted, payloads = vet(tmp_path, GOOD + tail)
+    validated, payloads = validate(tmp_path, GOOD + tail)
     assert payloads == PAYLOADS
-    assert [reject.num_records for reject in vetted.rejects] == [0]
+    assert [reject.num_records for reject in validated.rejects] == [0]
 
 
 def test_an_empty_file_loses_all_its_records(tmp_path):
-    vetted, payloads = vet(tmp_path, b"")
+    validated, payloads = validate(tmp_path, b"")
     assert payloads == []
-    assert lost(vetted) == 20
+    assert lost(validated) == 20
 
 
 def test_an_empty_shard_of_no_records_is_fine(tmp_path):
-    vetted, payloads = vet(tmp_path, b"", total=0)
-    assert (payloads, vetted.rejects) == ([], [])
+    validated, payloads = validate(tmp_path, b"", total=0)
+    assert (payloads, validated.rejects) == ([], [])
 
 
 def test_without_a_manifest_a_broken_end_counts_as_one_record(tmp_path):
-    vetted, payloads = vet(tmp_path, GOOD[:-1], total=None)
+    validated, payloads = validate(tmp_path, GOOD[:-1], total=None)
     assert len(payloads) == 19
-    assert lost(vetted) == 1
+    assert lost(validated) == 1
 
 
 @pytest.mark.parametrize("content", [GOOD, GOOD[:401], GOOD + b"xyz", b""])
 def test_workers_that_share_a_shard_account_for_it_once(tmp_path, content):
     found, rejected = [], []
     for start in range(3):
-        vetted, payloads = vet(tmp_path, content, start=start, stride=3)
+        validated, payloads = validate(tmp_path, content, start=start, stride=3)
         found += payloads
-        rejected += vetted.rejects
+        rejected += validated.rejects
     assert len(found) == len(set(found))
     assert len(found) + sum(reject.num_records for reject in rejected) == 20
 
 
 def test_a_record_that_the_check_refuses_is_left_out_with_its_offset(tmp_path):
-    vetted, payloads = vet(tmp_path, GOOD, check=lambda payload: "odd" if int(payload[-2:]) % 2 else None)
+    validated, payloads = validate(tmp_path, GOOD, check=lambda payload: "odd" if int(payload[-2:]) % 2 else None)
     assert payloads == PAYLOADS[::2]
-    assert [reject.offset for reject in vetted.rejects] == [i * (len(GOOD) // 20) for i in range(1, 20, 2)]
-    assert {reject.reason for reject in vetted.rejects} == {"odd"}
+    assert [reject.offset for reject in validated.rejects] == [i * (len(GOOD) // 20) for i in range(1, 20, 2)]
+    assert {reject.reason for reject in validated.rejects} == {"odd"}
 
 
 def test_the_first_and_the_last_record_can_be_left_out(tmp_path):
-    _, payloads = vet(tmp_path, GOOD, check=lambda payload: "edge" if payload[-2:] in (b"00", b"19") else None)
+    _, payloads = validate(tmp_path, GOOD, check=lambda payload: "edge" if payload[-2:] in (b"00", b"19") else None)
     assert payloads == PAYLOADS[1:-1]
 
 
 def test_a_dropped_record_is_left_out_without_a_word(tmp_path):
-    vetted, payloads = vet(tmp_path, GOOD, dropped={0, 5 * (len(GOOD) // 20)})
+    validated, payloads = validate(tmp_path, GOOD, dropped={0, 5 * (len(GOOD) // 20)})
     assert payloads == [payload for i, payload in enumerate(PAYLOADS) if i not in (0, 5)]
-    assert vetted.rejects == []
+    assert validated.rejects == []
 
 
 PICTURE = data.picture(1, 3)
@@ -147,7 +147,7 @@ def test_the_check_passes_pictures_with_labels_in_range(label):
 
 
 def test_a_missing_label_and_one_that_is_a_string_are_refused():
-    from sparkcv.records.wire import encode_features
+    from sparkcv.records.features import encode_features
 
     check = ImageCheck(num_classes=3)
     assert "image/class/label" in check(encode_features({"image/encoded": PICTURE}))

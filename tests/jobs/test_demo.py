@@ -23,8 +23,8 @@ def chain(spark, tmp_path_factory):
         test_per_class=3,
         min_accuracy=0.0,
     )
-    work = demo.prepare(config)
-    return demo.run(spark, config, work), work
+    plan = demo.prepare(config)
+    return demo.run(spark, plan), plan.work
 
 
 @pytest.mark.spark
@@ -106,9 +106,9 @@ def test_a_folder_that_is_no_demos_is_never_replaced(tmp_path):
 
 def test_a_former_demo_is_replaced(tmp_path):
     config = DemoConfig(work_dir=str(tmp_path / "demo"))
-    work = demo.prepare(config)
+    work = demo.prepare(config).work
     (work / "old").touch()
-    assert not (demo.prepare(config) / "old").exists()
+    assert not (demo.prepare(config).work / "old").exists()
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,18 @@ import pytest
 
 from jobs import doctor as job
 from sparkcv.config import ConvertConfig, DoctorConfig
-from sparkcv.driver import doctor
-from sparkcv.driver.convert import convert
+from sparkcv.driver import convert, doctor
 from tests.hadoop import settings
 
 
 @pytest.fixture(scope="module")
 def dataset(spark, pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("dataset")
-    convert(
-        spark, ConvertConfig(images_dir=str(pictures), dataset_dir=str(folder), dataset_name="shapes", num_shards=2)
+    convert.run(
+        spark,
+        convert.prepare(
+            ConvertConfig(images_dir=str(pictures), dataset_dir=str(folder), dataset_name="shapes", num_shards=2)
+        ),
     )
     return folder
 
@@ -98,7 +100,7 @@ def test_a_storage_that_does_not_answer_is_waited_for_once(tmp_path, monkeypatch
     monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path / "conf"))
     monkeypatch.setenv("SPARKCV_STORAGE_WAIT_S", "1")
     url = f"hdfs://{settings.NAMESERVICE}/data"
-    case = doctor.prepare(DoctorConfig(dataset_dir=url, train_dir=url, num_ps_tasks=1, cluster_size=3))
-    assert not case.is_answered
-    assert url in case.complaints[0]
-    assert case.dataset is None
+    plan = doctor.prepare(DoctorConfig(dataset_dir=url, train_dir=url, num_ps_tasks=1, cluster_size=3))
+    assert not plan.is_answered
+    assert url in plan.complaints[0]
+    assert plan.dataset is None

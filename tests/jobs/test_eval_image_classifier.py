@@ -12,7 +12,7 @@ from sparkcv import config, storage, synthetic
 from sparkcv.config import EvalConfig
 from sparkcv.driver import evaluate
 from sparkcv.records import example, labels, manifest, shards, tfrecord
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint_publication
 
 SIZE = 24
 STEP = 7
@@ -51,7 +51,7 @@ def write_run(folder, *, model_name="cifarnet", **run):
     for end in ("index", "data-00000-of-00001"):
         (scratch / f"model.ckpt-{STEP}.{end}").write_bytes(b"some bytes")
     run_dir = str(folder / "run")
-    checkpoint.publish(str(scratch / f"model.ckpt-{STEP}"), STEP, run_dir, model_name=model_name)
+    checkpoint_publication.publish(str(scratch / f"model.ckpt-{STEP}"), STEP, run_dir, model_name=model_name)
     if run:
         storage.write_json(storage.join(run_dir, "run.json"), run)
     return run_dir
@@ -200,7 +200,7 @@ def real_run(tf, tmp_path_factory):
         session.run(tf1.global_variables_initializer())
         session.run(step.assign(STEP))
         tf1.train.Saver().save(session, str(scratch / f"model.ckpt-{STEP}"), write_meta_graph=False, write_state=False)
-    checkpoint.publish(str(scratch / f"model.ckpt-{STEP}"), STEP, str(run_dir), model_name="cifarnet")
+    checkpoint_publication.publish(str(scratch / f"model.ckpt-{STEP}"), STEP, str(run_dir), model_name="cifarnet")
     storage.write_text(str(run_dir / "metrics.jsonl"), '{"step": 1, "loss": 2.5, "learning_rate": 0.1}\n')
     return run_dir
 

@@ -13,8 +13,8 @@ class TestLocal(LauncherContract):
     def launcher(self, local):
         return local
 
-    def executor_pid(self, seat_pid):
-        return seat_pid
+    def executor_pid(self, task_pid):
+        return task_pid
 
 
 @pytest.mark.spark
@@ -23,8 +23,8 @@ class TestBarrier(LauncherContract):
     def launcher(self, barrier):
         return barrier
 
-    def executor_pid(self, seat_pid):
-        return java_of(seat_pid)
+    def executor_pid(self, task_pid):
+        return java_of(task_pid)
 
 
 @pytest.mark.spark
@@ -33,8 +33,8 @@ class TestDetached(LauncherContract):
     def launcher(self, barrier_spark):
         return DetachedLauncher(barrier_spark, hold=[2])
 
-    def executor_pid(self, seat_pid):
-        return next(one.pid for one in psutil.Process(seat_pid).parents() if one.name() == "java")
+    def executor_pid(self, task_pid):
+        return next(one.pid for one in psutil.Process(task_pid).parents() if one.name() == "java")
 
 
 @pytest.mark.spark
@@ -44,10 +44,10 @@ class TestTensorFlowOnSpark(LauncherContract):
     def launcher(self, barrier_spark):
         return TfosLauncher(barrier_spark)
 
-    def executor_pid(self, seat_pid):
-        return java_of(seat_pid)
+    def executor_pid(self, task_pid):
+        return java_of(task_pid)
 
 
-def java_of(seat_pid):
-    """The executor's Java process: the seat is a child of Spark's Python daemon, and that a child of Java."""
-    return psutil.Process(seat_pid).parent().ppid()
+def java_of(task_pid):
+    """The executor's Java process: the task is a child of Spark's Python daemon, and that a child of Java."""
+    return psutil.Process(task_pid).parent().ppid()

@@ -3,7 +3,7 @@
 import pathlib
 
 from sparkcv import storage
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint_publication
 
 NAMES = ("circle", "square", "star", "stripes")
 
@@ -42,7 +42,7 @@ def write_run(folder, *, model_name="cifarnet", size=32, num_classes=4, step=5, 
         prefix = tf.train.Saver().save(session, str(local / "model.ckpt"), global_step=step)
     run = str(folder / "run")
     storage.make_dirs(run)
-    checkpoint.publish(prefix, step, run, model_name=model_name)
+    checkpoint_publication.publish(prefix, step, run, model_name=model_name)
     return run
 
 

@@ -1,14 +1,17 @@
+import dataclasses
 import os
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
 from sparkcv import storage
 from sparkcv.errors import FileExistsAlreadyError
 from sparkcv.predict.staging import Staging, clean_up
+from sparkcv.rundir.process import this_process
 
 DATE = "2026-01-02"
 
@@ -143,9 +146,17 @@ def test_a_run_killed_after_the_second_rename_leaves_the_new_day(out):
 def test_a_lease_of_another_host_holds_until_it_is_old(out):
     name = ".staging-" + "a" * 24
     storage.make_dirs(f"{out}/{name}")
-    lease = {"host": "elsewhere", "pid": 1, "born": 1.0}
-    import time
+    process = dataclasses.asdict(dataclasses.replace(this_process(), host="elsewhere", machine="another boot"))
+    holds_until_it_is_old(out, name, {"process": process})
 
+
+def test_a_lease_as_it_was_written_before_holds_until_it_is_old(out):
+    name = ".staging-" + "d" * 24
+    storage.make_dirs(f"{out}/{name}")
+    holds_until_it_is_old(out, name, {"host": "elsewhere", "pid": 1, "born": 1.0})
+
+
+def holds_until_it_is_old(out, name, lease):
     storage.write_json(f"{out}/{name}.lease.json", {**lease, "renewed": time.time()})
     assert clean_up(out) == []
     storage.write_json(f"{out}/{name}.lease.json", {**lease, "renewed": time.time() - 3600})
@@ -154,12 +165,12 @@ def test_a_lease_of_another_host_holds_until_it_is_old(out):
 
 
 def test_a_process_id_used_again_is_not_taken_for_the_run(out):
-    import socket
-
     name = ".staging-" + "b" * 24
     storage.make_dirs(f"{out}/{name}")
-    lease = {"host": socket.gethostname(), "pid": os.getpid(), "born": 5.0, "renewed": 4e9}
-    storage.write_json(f"{out}/{name}.lease.json", lease)
+    process = dataclasses.asdict(this_process())
+    storage.write_json(f"{out}/{name}.lease.json", {"process": process, "renewed": 4e9})
+    assert clean_up(out) == []
+    storage.write_json(f"{out}/{name}.lease.json", {"process": {**process, "born": "5"}, "renewed": 4e9})
     assert clean_up(out) == [f"{out}/{name}"]
 
 

@@ -17,7 +17,7 @@ from sparkcv.evaluate.task import Task, part_name
 from sparkcv.records import example, tfrecord
 from sparkcv.records.shards import Dataset, Shard
 from sparkcv.roles import NodeContext, Role
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint, checkpoint_publication
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -79,7 +79,7 @@ def run(tf, tmp_path_factory):
         for variable in model_variables():
             session.run(averages.average(variable).assign(-0.7 * variable))
         tf1.train.Saver().save(session, str(scratch / f"model.ckpt-{STEP}"), write_meta_graph=False, write_state=False)
-    checkpoint.publish(str(scratch / f"model.ckpt-{STEP}"), STEP, str(run_dir), model_name="cifarnet")
+    checkpoint_publication.publish(str(scratch / f"model.ckpt-{STEP}"), STEP, str(run_dir), model_name="cifarnet")
     return str(run_dir)
 
 

@@ -14,7 +14,7 @@ from sparkcv.errors import BudgetError, CheckpointError, UsageError
 from sparkcv.evaluate import history
 from sparkcv.records.shards import open_dataset
 from sparkcv.roles import NodeContext, Role
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint, checkpoint_publication
 from tests.inputs import data
 
 pytestmark = pytest.mark.tensorflow
@@ -44,7 +44,7 @@ def publish(tmp_path_factory):
                 step.load(number, session)
                 prefix = str(local / f"model.ckpt-{number}")
                 saver.save(session, prefix, write_meta_graph=False, write_state=False)
-                checkpoint.publish(prefix, number, train_dir, model_name="lenet", keep=keep)
+                checkpoint_publication.publish(prefix, number, train_dir, model_name="lenet", keep=keep)
 
     return call
 

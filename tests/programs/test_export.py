@@ -40,7 +40,7 @@ def export(tmp_path, dataset):
     def call(run, name="model", dataset_dir=dataset, **flags):
         model_dir = str(tmp_path / name)
         fields = {"checkpoint_path": run, "model_dir": model_dir, "dataset_dir": dataset_dir, "model_name": "cifarnet"}
-        task = driver.prepare(ExportConfig(**(fields | flags)))
+        task = driver.prepare(ExportConfig(**(fields | flags))).task
         params = json.loads(json.dumps(task.to_params()))
         assert ExportTask.from_params(params) == task
         scratch = tmp_path / f"scratch-{name}"
@@ -168,7 +168,7 @@ def test_a_folder_that_fills_meanwhile_is_untouched(run, dataset, tmp_path):
 
     task = driver.prepare(
         ExportConfig(checkpoint_path=run, model_dir=str(tmp_path / "model"), dataset_dir=dataset, model_name="cifarnet")
-    )
+    ).task
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine").write_text("x")
     (tmp_path / "scratch").mkdir()

@@ -6,8 +6,9 @@ import random
 import pytest
 
 from sparkcv.errors import RecordError
-from sparkcv.records import example, wire
+from sparkcv.records import example
 from sparkcv.records.example import ImageExample
+from sparkcv.records.features import encode_features
 
 PICTURE = ImageExample(b"\xff\xd8 bytes", "jpeg", 3, "tulip", 48, 64, "tulip/1.jpg")
 
@@ -15,7 +16,7 @@ PICTURE = ImageExample(b"\xff\xd8 bytes", "jpeg", 3, "tulip", 48, 64, "tulip/1.j
 def payload(**features) -> bytes:
     """An Example of these features, named without ``image/``; None takes one away."""
     whole = {"encoded": b"x", "format": b"png", "class/label": 1, **features}
-    return wire.encode_features({f"image/{name}": value for name, value in whole.items() if value is not None})
+    return encode_features({f"image/{name}": value for name, value in whole.items() if value is not None})
 
 
 def test_an_example_comes_back_as_it_went():
@@ -46,7 +47,7 @@ def test_names_keep_every_byte():
 
 
 def test_what_slim_may_leave_out_has_slims_defaults():
-    read = example.decode(wire.encode_features({"image/encoded": b"x", "image/class/label": 0}))
+    read = example.decode(encode_features({"image/encoded": b"x", "image/class/label": 0}))
     assert read == ImageExample(b"x", "jpeg", 0, "", 0, 0, "")
 
 

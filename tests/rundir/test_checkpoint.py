@@ -12,7 +12,7 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.errors import CheckpointError, LeaseError, MissingFileError, StorageError
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint, checkpoint_publication
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -35,7 +35,9 @@ def publish(tmp_path, run_url, step, *, keep=5, content=None):
     prefix = folder / f"model.ckpt-{step}"
     pathlib.Path(f"{prefix}.index").write_bytes(b"index %d" % step * 9)
     pathlib.Path(f"{prefix}.data-00000-of-00001").write_bytes(content or b"data %d" % step * 99)
-    return checkpoint.publish(str(prefix), step, run_url, model_name="cifarnet", extra={"run": "r"}, keep=keep)
+    return checkpoint_publication.publish(
+        str(prefix), step, run_url, model_name="cifarnet", extra={"run": "r"}, keep=keep
+    )
 
 
 def names(url):
@@ -207,7 +209,7 @@ def interrupt(run_url, step, *files):
 def test_a_first_save_that_was_interrupted_leaves_the_run_where_it_was(run_url, files):
     interrupt(run_url, 20, *files)
     assert checkpoint.newest_valid(run_url) is None
-    checkpoint.clean(run_url)
+    checkpoint_publication.clean(run_url)
     assert names(run_url) == []
 
 
@@ -218,7 +220,7 @@ def test_a_later_save_that_was_interrupted_falls_back_to_the_one_before(tmp_path
     found = checkpoint.newest_valid(run_url)
     assert found.step == 10
     assert found.skipped == (((20, "its save was interrupted"),) if files else ())
-    checkpoint.clean(run_url)
+    checkpoint_publication.clean(run_url)
     assert names(run_url) == [name.replace("20", "10") for name in ("checkpoint", *FILES)]
 
 
@@ -226,7 +228,7 @@ def test_a_save_that_was_interrupted_after_its_manifest_counts(tmp_path, run_url
     publish(tmp_path, run_url, 20)
     interrupt(run_url, 20)
     assert checkpoint.newest_valid(run_url).step == 20
-    assert checkpoint.clean(run_url) == [".saving-20"]
+    assert checkpoint_publication.clean(run_url) == [".saving-20"]
     assert checkpoint.newest_valid(run_url).step == 20
 
 
@@ -236,7 +238,7 @@ def test_an_interrupted_save_does_not_excuse_a_lost_checkpoint(tmp_path, run_url
     storage.delete(storage.join(run_url, "model.ckpt-10.index"))
     with pytest.raises(CheckpointError, match=r"step 10: its file model\.ckpt-10\.index is missing"):
         checkpoint.newest_valid(run_url)
-    checkpoint.clean(run_url)
+    checkpoint_publication.clean(run_url)
     with pytest.raises(CheckpointError):
         checkpoint.newest_valid(run_url)
 
@@ -251,9 +253,9 @@ def test_clean_takes_only_what_saves_leave(tmp_path, run_url):
         "model.ckpt-best.index",
     ):
         storage.write_bytes(storage.join(run_url, name), b"x")
-    assert sorted(checkpoint.clean(run_url)) == [".checkpoint.tmp-ff", ".model.ckpt-10.index.tmp-0a1b2c"]
+    assert sorted(checkpoint_publication.clean(run_url)) == [".checkpoint.tmp-ff", ".model.ckpt-10.index.tmp-0a1b2c"]
     assert {"mine.txt", ".hidden", "model.ckpt-best.index"} <= set(names(run_url))
-    assert checkpoint.clean("memory://nothing-here") == []
+    assert checkpoint_publication.clean("memory://nothing-here") == []
 
 
 def test_only_the_newest_are_kept_and_the_pointer_names_them(tmp_path, run_url):
@@ -306,11 +308,11 @@ def test_a_run_that_lost_its_folder_publishes_nothing_and_clears_nothing(tmp_pat
             (folder / f"model.ckpt-20.{kind}").write_bytes(b"stale")
         stale = (str(folder / "model.ckpt-20"), 20, run_url)
         if allowed == 5:  # one for each: the clean-up, two files, the manifest, the pointer
-            checkpoint.publish(*stale, model_name="cifarnet", fence=fence)
+            checkpoint_publication.publish(*stale, model_name="cifarnet", fence=fence)
             assert checkpoint.newest_valid(run_url).step == 20
             break
         with pytest.raises(LeaseError):
-            checkpoint.publish(*stale, model_name="cifarnet", fence=fence)
+            checkpoint_publication.publish(*stale, model_name="cifarnet", fence=fence)
         if allowed == 0:
             assert names(run_url) == sorted([*before, ".saving-15"])
         if allowed < 4:
@@ -322,7 +324,7 @@ def test_a_run_that_lost_its_folder_publishes_nothing_and_clears_nothing(tmp_pat
 
 def test_files_that_are_not_there_cannot_be_published(tmp_path, run_url):
     with pytest.raises(CheckpointError, match=re.escape("no files of checkpoint model.ckpt-5")):
-        checkpoint.publish(str(tmp_path / "model.ckpt-5"), 5, run_url, model_name="x")
+        checkpoint_publication.publish(str(tmp_path / "model.ckpt-5"), 5, run_url, model_name="x")
 
 
 def test_fetch_notices_what_changed_since_it_was_found(tmp_path, run_url):
@@ -393,13 +395,13 @@ def test_what_is_not_there_cannot_be_located(tmp_path, run_url):
 
 SAVER = """
 import pathlib, sys
-from sparkcv.train import checkpoint
+from sparkcv.rundir import checkpoint, checkpoint_publication
 folder, run = pathlib.Path(sys.argv[1]), sys.argv[2]
 for step in range(int(sys.argv[3]), 10**9):
     prefix = folder / f"model.ckpt-{step}"
     pathlib.Path(f"{prefix}.index").write_bytes(b"i" * 1000)
     pathlib.Path(f"{prefix}.data-00000-of-00001").write_bytes(b"%d" % step * 100_000)
-    checkpoint.publish(str(prefix), step, run, model_name="cifarnet", keep=3)
+    checkpoint_publication.publish(str(prefix), step, run, model_name="cifarnet", keep=3)
     print(step, flush=True)
 """
 
@@ -426,5 +428,5 @@ def test_a_save_killed_at_any_moment_never_loses_the_run(tmp_path, keep_running_
         told = int(rest[-1]) if rest else told
         found = checkpoint.newest_valid(str(run))
         assert (found.step if found else 0) >= told
-        checkpoint.clean(str(run))
+        checkpoint_publication.clean(str(run))
         assert not [name for name in names(str(run)) if name.startswith(".")] if run.exists() else True

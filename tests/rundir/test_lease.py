@@ -16,7 +16,7 @@ import pytest
 from sparkcv import storage
 from sparkcv.errors import CheckpointError, LeaseError, StorageError
 from sparkcv.rundir import lease, lease_file
-from sparkcv.rundir.lease_process import Life, Process, look_at, this_process
+from sparkcv.rundir.process import Life, Process, look_at, this_process
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = lease.Timing(renew_s=0.05, expiry_s=0.6, poll_s=0.05)
@@ -209,7 +209,7 @@ def test_without_a_token_nothing_is_fenced(run_url):
 
 HOLDER = """
 import sys
-from sparkcv.train import lease
+from sparkcv.rundir import lease
 with lease.held(sys.argv[1]) as mine:
     print(mine.token, flush=True)
     sys.stdin.read()
@@ -265,6 +265,21 @@ def test_a_process_is_known_by_its_start_not_by_its_number_alone():
     assert look_at(dataclasses.replace(me, machine="another boot")) is Life.UNKNOWN
     assert look_at(dataclasses.replace(me, born="")) is Life.UNKNOWN
     assert look_at(dataclasses.replace(me, machine="")) is Life.UNKNOWN
+
+
+def test_a_process_that_is_stopped_is_neither_running_nor_ended():
+    with subprocess.Popen(["sleep", "60"]) as process:
+        stat = Path(f"/proc/{process.pid}/stat")
+        born = stat.read_text().rpartition(")")[2].split()[19]
+        other = dataclasses.replace(this_process(), pid=process.pid, born=born)
+        assert look_at(other) is Life.RUNS
+        process.send_signal(signal.SIGSTOP)
+        while stat.read_text().rpartition(")")[2].split()[0] != "T":
+            pass
+        assert look_at(other) is Life.STOPPED
+        process.kill()
+        process.wait()
+        assert look_at(other) is Life.ENDED
 
 
 # ---- S29: what somebody put there before

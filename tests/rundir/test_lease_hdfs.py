@@ -11,7 +11,7 @@ import pytest
 from sparkcv import storage
 from sparkcv.errors import LeaseError
 from sparkcv.rundir import lease, lease_file
-from sparkcv.rundir.lease_process import Process
+from sparkcv.rundir.process import Process
 
 pytestmark = pytest.mark.hadoop
 
@@ -21,7 +21,7 @@ QUICK = lease.Timing(renew_s=0.2, expiry_s=1.0, poll_s=0.1)
 TAKER = """
 import sys
 from sparkcv.errors import LeaseError
-from sparkcv.train import lease
+from sparkcv.rundir import lease
 try:
     with lease.held(sys.argv[1]) as mine:
         print(mine.token, flush=True)

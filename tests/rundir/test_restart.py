@@ -6,7 +6,7 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.errors import CheckpointError
-from sparkcv.rundir import checkpoint, restart
+from sparkcv.rundir import checkpoint, checkpoint_publication, restart
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -107,7 +107,7 @@ def test_a_restart_that_is_cut_short_leaves_what_resumes_or_is_refused(tmp_path)
             folder.mkdir()
             for kind in ("index", "data-00000-of-00001"):
                 (folder / f"model.ckpt-{step}.{kind}").write_bytes(b"x" * step)
-            checkpoint.publish(str(folder / f"model.ckpt-{step}"), step, run_url, model_name="lenet")
+            checkpoint_publication.publish(str(folder / f"model.ckpt-{step}"), step, run_url, model_name="lenet")
         names = [entry.name for entry in storage.list_dir(run_url)]
         for name in sorted(names, key=restart._order)[:done]:
             storage.rename(f"{run_url}/{name}", f"{run_url}/aside/{name}")

@@ -7,7 +7,7 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.errors import PreemptedError, RoleFailedError, StorageError
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint_publication
 from sparkcv.rundir.status import StatusFile
 
 
@@ -68,7 +68,7 @@ def test_a_save_that_its_chief_could_not_tell_of_is_counted_at_the_end(run_dir, 
     file = StatusFile(run_dir, 100)
     file.start(0)
     file.step(20, saved=10)
-    checkpoint.publish(str(prefix), 50, run_dir, model_name="lenet")
+    checkpoint_publication.publish(str(prefix), 50, run_dir, model_name="lenet")
     file.fail(RoleFailedError("worker:0 died"))
     assert (status(run_dir)["step"], status(run_dir)["saved"]) == (50, 50)
 

@@ -18,7 +18,7 @@ PATIENCE_S = 300
 
 @pytest.fixture
 def local():
-    """Three seats as plain processes of this machine."""
+    """Three task slots as plain processes of this machine."""
     return LocalLauncher(3, [str(ROOT), str(PROGRAMS)])
 
 

@@ -42,7 +42,7 @@ def main(host: str, folder: Path) -> None:
         told["executors"] = sorted(set(survey.executors(spark).values()))
         plan = train.prepare(config)
         try:
-            train.train(spark, plan)
+            train.run(spark, plan)
         except UsageError as err:
             told["refused"] = str(err)
         alone = dataclasses.replace(plan.config, num_ps_tasks=0, cluster_size=1)

@@ -14,11 +14,13 @@ from pathlib import Path
 import psutil
 
 from sparkcv import logs
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.config.port_range import PortRange
 from sparkcv.launchers.barrier import BarrierLauncher
 from sparkcv.roles import roles
 from sparkcv.spark.session import spark_session
+from tests.contracts.callbacks import Callbacks
 
 # A host's discovery script: each of the two workers of Spark, which are hosts elsewhere, gets two other devices.
 DISCOVER = """#!/bin/sh
@@ -57,12 +59,14 @@ def main(folder: Path, ports: PortRange) -> None:
         look = Look(spark, folder)
         results = supervise(
             look,
-            "security_programs:show",
-            roles(1, 3),
-            {"go": str(folder / "go")},
-            on_status=look.on_status,
-            log_url=str(folder / "logs"),
-            ports=ports,
+            RunSpec(
+                "security_programs:show",
+                roles(1, 3),
+                {"go": str(folder / "go")},
+                log_url=str(folder / "logs"),
+                ports=ports,
+            ),
+            Callbacks(on_status=look.on_status),
         )
         look.keep_logs()
     print(json.dumps({"results": results, "ports": sorted(look.ports), "ui": look.ui_port}))

@@ -45,7 +45,7 @@ def test_every_port_of_ours_and_of_the_embedded_spark_lies_in_the_range(looked):
         ("worker:0", (), {"CUDA_VISIBLE_DEVICES": "7"}),  # Spark gives none out
     ],
 )
-def test_what_a_role_sees_of_its_seats_devices(role, gpus, wanted, monkeypatch, tmp_path):
+def test_what_a_role_sees_of_its_slots_devices(role, gpus, wanted, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(PROGRAMS)  # from where this process imports, its child does
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")  # which the host shows
     place = Placement("security_programs:devices", {}, {})

@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sparkcv.cluster.observer import RunObserver
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import supervise
 from sparkcv.roles import roles
 from tests.contracts.free_ports import free_ports
@@ -44,7 +46,7 @@ def send(port: int, data: bytes) -> None:
             pass
 
 
-class Look:
+class Look(RunObserver):
     """The callback of a run: once all roles serve, it notes who listens where, and sends the payload everywhere."""
 
     def __init__(self, go: Path, canary: Path, count: int):
@@ -58,7 +60,7 @@ class Look:
         self.of_others: set[tuple[str, int]] = set()
         self.of_roles: dict[str, set[tuple[str, int]]] = {}
 
-    def __call__(self, role, status):
+    def on_status(self, role, status):
         self.statuses[str(role)] = status
         if len(self.statuses) < self._count or self.of_driver:
             return
@@ -83,7 +85,7 @@ def test_a_run_listens_where_it_should_and_a_pickle_sent_there_runs_nothing_whil
     look = Look(tmp_path / "go", canary, 2)
     params = {"go": str(tmp_path / "go")}
     with look.half_open:  # they stay to the end of the run, which the good clients do not notice (S3)
-        results = supervise(local, "security_programs:serve", roles(1, 1), params, ports=ports, on_status=look)
+        results = supervise(local, RunSpec("security_programs:serve", roles(1, 1), params, ports=ports), look)
     assert results == {"ps:0": {"was_stopped": True}, "worker:0": {"value": 42.0}}
     assert not canary.exists()
 

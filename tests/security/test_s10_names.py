@@ -11,7 +11,7 @@ import pytest
 from sparkcv import logs, storage
 from sparkcv.config import ConvertConfig
 from sparkcv.convert import sources
-from sparkcv.driver.convert import convert
+from sparkcv.driver import convert
 from sparkcv.errors import AccessError, SparkcvError
 from sparkcv.records import example, tfrecord
 from sparkcv.records.shards import open_dataset
@@ -45,7 +45,7 @@ def test_names_of_files_neither_leave_the_dataset_nor_break_a_line(spark, tmp_pa
     names = hostile.write_tree(tmp_path / "pictures")
     before = everything(tmp_path)
     config = ConvertConfig(images_dir=str(tmp_path / "pictures"), dataset_dir=str(tmp_path / "data"), num_shards=2)
-    report = convert(spark, config)
+    report = convert.run(spark, convert.prepare(config))
 
     inside = str(tmp_path / "data")
     assert {path for path in everything(tmp_path) - before if not path.startswith(inside)} == set()
@@ -79,7 +79,7 @@ def test_names_of_classes_are_text_and_no_paths(spark, tmp_path, said):
     (tmp_path / "in" / "labels.csv").write_text("path,label\n" + rows)
     before = everything(tmp_path)
     config = ConvertConfig(labels_csv=str(tmp_path / "in/labels.csv"), dataset_dir=str(tmp_path / "data"), num_shards=1)
-    convert(spark, config)
+    convert.run(spark, convert.prepare(config))
     new = everything(tmp_path) - before
     assert all(path.startswith(str(tmp_path / "data")) for path in new)
     assert open_dataset(str(tmp_path / "data"), "pictures", "train").labels == tuple(sorted(labels))

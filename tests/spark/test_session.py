@@ -58,17 +58,20 @@ print(json.dumps(found))
 WAIT = """
 import os, sys, time
 from sparkcv.spark.session import spark_session
+from sparkcv.cluster.observer import RunObserver
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import run
 from sparkcv.roles import roles
 
-def say(role, status):
-    print(status["pid"], status["agent"], os.environ["SPARK_HOME"], flush=True)
+class Say(RunObserver):
+    def on_status(self, role, status):
+        print(status["pid"], status["agent"], os.environ["SPARK_HOME"], flush=True)
 
 with spark_session("wait", num_executors=2) as spark:
     for path in sys.argv[1:]:
         spark.sparkContext.addPyFile(path)
     params = {"role": "worker:1", "deed": "wait"}
-    run(spark, "cluster_programs:victim", roles(0, 2), params, on_status=say)
+    run(spark, RunSpec("cluster_programs:victim", roles(0, 2), params), Say())
 """
 
 
@@ -148,7 +151,7 @@ def test_executors_take_the_compiled_pyspark_of_the_driver_not_the_sources_in_a_
 
 def test_a_driver_that_has_pyspark_from_a_zip_gives_its_executors_the_zip(tmp_path):
     zips = sorted(Path(spark_home()).glob("python/lib/*.zip"))
-    code = "import pathlib, sys; from sparkcv.cluster import embedded; embedded._lay_out(pathlib.Path(sys.argv[1]))"
+    code = "import pathlib, sys; from sparkcv.spark import embedded; embedded._lay_out(pathlib.Path(sys.argv[1]))"
     env = os.environ | {"SPARK_HOME": spark_home(), "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *zips]))}
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=env, check=True, timeout=PATIENCE_S)
     assert [(tmp_path / "home" / "python" / "lib" / one.name).resolve() for one in zips] == zips

@@ -24,13 +24,14 @@ from sparkcv import logs
 from sparkcv.doctor import application
 from sparkcv.doctor.checks.exposure import ACKNOWLEDGED
 from sparkcv.spark.session import spark_session, submitted_executors
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import run
 from sparkcv.roles import roles
 from sparkcv.config.port_range import PortRange
 
 logs.setup("driver")
 with spark_session("job", num_executors=9, conf={"spark.test.mine": "1"}, ports=PortRange(20000, 29999)) as spark:
-    results = run(spark, "cluster_programs:echo", roles(1, 1), {"a": 1})
+    results = run(spark, RunSpec("cluster_programs:echo", roles(1, 1), {"a": 1}))
     found = {
         "package": sparkcv.__file__,
         "master": spark.sparkContext.master,

@@ -12,7 +12,7 @@ from sparkcv import storage
 from sparkcv.errors import AccessError, StorageError, UnavailableError, UsageError
 from sparkcv.storage.hadoop import HadoopConf, load_conf
 from sparkcv.storage.hdfs import identity, tokens
-from sparkcv.storage.hdfs.errors import CredentialError, KdcError, explain
+from sparkcv.storage.hdfs.errors import CredentialError, KdcError, from_native
 
 VARIABLES = ("HADOOP_CONF_DIR", "HADOOP_HOME", "HADOOP_TOKEN_FILE_LOCATION", "HADOOP_USER_NAME", "SPARK_USER")
 
@@ -391,9 +391,9 @@ NO_CREDENTIALS = (
     ],
 )
 def test_each_way_to_be_refused_for_ones_credentials_is_an_error_of_access(said, told):
-    trouble = explain(RuntimeError(said))
-    assert isinstance(trouble, CredentialError)
-    assert (trouble.error, trouble.text) == (AccessError, told)
+    error = from_native(RuntimeError(said))
+    assert isinstance(error, CredentialError)
+    assert (error.kind, error.text) == (AccessError, told)
 
 
 def gss(words):
@@ -402,11 +402,11 @@ def gss(words):
 
 
 def test_a_kdc_that_is_gone_may_come_back_and_a_library_that_is_missing_does_not():
-    trouble = explain(gss("Minor code may provide more information: Cannot contact any KDC for realm 'HERE.TEST'"))
-    assert isinstance(trouble, KdcError)
-    assert (trouble.error, trouble.reason) == (UnavailableError, "Cannot contact any KDC for realm 'HERE.TEST'")
-    missing = explain(RuntimeError('OperationFailed("Failed to load libgssapi_krb")'))
-    assert missing.error is StorageError
+    error = from_native(gss("Minor code may provide more information: Cannot contact any KDC for realm 'HERE.TEST'"))
+    assert isinstance(error, KdcError)
+    assert (error.kind, error.reason) == (UnavailableError, "Cannot contact any KDC for realm 'HERE.TEST'")
+    missing = from_native(RuntimeError('OperationFailed("Failed to load libgssapi_krb")'))
+    assert missing.kind is StorageError
     assert "libgssapi_krb5.so.2 is not installed here; install krb5-libs" in missing.text
 
 

@@ -4,8 +4,10 @@ import pytest
 
 from sparkcv import roles
 from sparkcv.cluster import supervisor
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.storage.hdfs import tokens
 from sparkcv.tokens.store import token_store
+from tests.contracts.callbacks import Callbacks
 from tests.tokens.made import token
 
 ROLES = roles.roles(0, 2)
@@ -17,8 +19,8 @@ def _empty_shelf():
     token_store.clear()
 
 
-def run(local, program, params, **how):
-    return supervisor.supervise(local, f"token_programs:{program}", ROLES, params, **how)
+def run(local, program, params, observer=None):
+    return supervisor.supervise(local, RunSpec(f"token_programs:{program}", ROLES, params), observer)
 
 
 def test_each_new_token_reaches_every_role_under_its_open_hands(local, tmp_path, monkeypatch):
@@ -34,7 +36,7 @@ def test_each_new_token_reaches_every_role_under_its_open_hands(local, tmp_path,
         if all_have_it and (service := next(put, None)) is not None:
             token_store.put(tokens.dump([token(service)]))
 
-    results = run(local, "follow", {"wanted": services}, on_status=on_status)
+    results = run(local, "follow", {"wanted": services}, Callbacks(on_status=on_status))
     assert [result["seen"] for result in results.values()] == [services, services]
     for result in results.values():
         assert result["modes"] == [0o600, 0o700]

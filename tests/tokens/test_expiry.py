@@ -4,6 +4,7 @@ import pytest
 
 from sparkcv import roles
 from sparkcv.cluster import supervisor
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.errors import EXIT_PREEMPTED, AccessError, PreemptedError
 from sparkcv.storage.hdfs import tokens
 from sparkcv.tokens import expiry
@@ -47,7 +48,7 @@ def test_a_run_is_told_how_long_its_token_lasts_against_its_own_eta(ending, capl
 def test_a_run_that_can_log_in_no_longer_is_stopped_with_exit_code_75(ending, local):
     ending(100)
     with pytest.raises(PreemptedError, match=SAID) as raised:
-        supervisor.supervise(local, "token_programs:wait", roles.roles(0, 1), {})
+        supervisor.supervise(local, RunSpec("token_programs:wait", roles.roles(0, 1), {}))
     assert raised.value.exit_code == EXIT_PREEMPTED
 
 

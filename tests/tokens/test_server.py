@@ -16,7 +16,7 @@ from tests.tokens.made import token
 
 TASK = """
 import json, os, stat, sys, time
-from sparkcv.tokens import desk
+from sparkcv.tokens import server
 from sparkcv.storage.hdfs import tokens
 
 def work(index):
@@ -25,17 +25,17 @@ def work(index):
     yield held.service, stat.S_IMODE(os.stat(path).st_mode), path
 
 driver, secret = json.loads(sys.stdin.readline())
-place = desk.Place(tuple(driver), bytes.fromhex(secret))
-begin = next(desk.with_tokens(place, work)(0))
+address = server.TokenServerAddress(tuple(driver), bytes.fromhex(secret))
+begin = next(server.with_tokens(address, work)(0))
 print(json.dumps(begin), flush=True)
-while (now := next(desk.with_tokens(place, work)(1)))[0] == begin[0]:
+while (now := next(server.with_tokens(address, work)(1)))[0] == begin[0]:
     time.sleep(0.05)
 print(json.dumps(now), flush=True)
 """
 
 
 @pytest.fixture(autouse=True)
-def _empty_shelf():
+def _empty_store():
     yield
     token_store.clear()
 
@@ -47,7 +47,7 @@ def test_a_task_has_the_newest_tokens_from_its_first_read_on(tmp_path):
     with server.TokenServer("127.0.0.1", "127.0.0.1") as opened:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         with subprocess.Popen([sys.executable, "-c", TASK], env=env, **pipes) as process:
-            process.stdin.write(json.dumps([opened.place.driver, opened.place.secret.hex()]) + "\n")
+            process.stdin.write(json.dumps([opened.address.driver, opened.address.secret.hex()]) + "\n")
             process.stdin.flush()
             service, mode, path = json.loads(process.stdout.readline())
             assert (service, mode) == ("ha-hdfs:one", 0o600)
@@ -56,17 +56,17 @@ def test_a_task_has_the_newest_tokens_from_its_first_read_on(tmp_path):
             assert json.loads(process.stdout.readline()) == ["ha-hdfs:two", 0o600, path]
         assert process.returncode == 0
         assert not os.path.exists(path)  # it is gone with the process
-        assert "secret" not in repr(opened.place)
-        stranger = dataclasses.replace(opened.place, secret=bytes(32))
+        assert "secret" not in repr(opened.address)
+        stranger = dataclasses.replace(opened.address, secret=bytes(32))
         with pytest.raises(ChannelError):
             server.attach(stranger)
 
 
-def test_where_there_are_no_tokens_there_is_no_desk_and_work_is_as_it_was():
+def test_where_there_are_no_tokens_there_is_no_server_and_work_is_as_it_was():
     def work(index):
         yield index
 
     with server.TokenServer("127.0.0.1", "127.0.0.1") as opened:
-        assert opened.place is None
-        assert server.with_tokens(opened.place, work) is work
-        server.enter(opened.place)
+        assert opened.address is None
+        assert server.with_tokens(opened.address, work) is work
+        server.enter(opened.address)

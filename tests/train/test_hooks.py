@@ -161,7 +161,7 @@ def stopping(graph, target=None, told=lambda: False, **more):
 def test_the_run_ends_exactly_at_its_target(graph):
     hook = stopping(graph, 7)
     assert graph.run(hook) == 7
-    assert (hook.step, hook.was_told) == (7, False)
+    assert (hook.step, hook.was_requested) == (7, False)
 
 
 def test_a_run_that_is_at_its_target_does_no_step(graph):
@@ -173,7 +173,7 @@ def test_a_run_without_a_target_ends_when_it_is_told(graph):
     answers = iter([False] * 6 + [True] * 10)
     hook = stopping(graph, None, lambda: next(answers))
     assert graph.run(hook) == 6
-    assert hook.was_told
+    assert hook.was_requested
 
 
 def test_steps_can_be_added_after_the_request(graph):
@@ -185,7 +185,7 @@ def test_steps_can_be_added_after_the_request(graph):
 def test_a_stop_after_the_target_is_no_interruption(graph):
     hook = stopping(graph, 3, lambda: hook.step >= 3)
     graph.run(hook)
-    assert not hook.was_told
+    assert not hook.was_requested
 
 
 def test_the_status_goes_out_at_the_first_step_and_the_end(graph):

@@ -12,10 +12,10 @@ from sparkcv.errors import ShardError
 from sparkcv.predict.rows.finding import InputFiles
 from sparkcv.predict.rows.parts import InputPart, InputRow
 from sparkcv.records import tfrecord
+from sparkcv.records.features import parse_features
 from sparkcv.records.manifest import Manifest, read_manifest
 from sparkcv.records.mapped import mapped
 from sparkcv.records.tfrecord import BadRecord, Record
-from sparkcv.records.wire import parse_features
 
 KIND = "records"
 

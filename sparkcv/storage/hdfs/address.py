@@ -1,4 +1,4 @@
-"""Which NameNodes stand behind ``hdfs://authority``, which is a name service or a host."""
+"""Find the NameNodes of ``hdfs://authority``, which is a name service or a host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sparkcv.errors import StorageError
 from sparkcv.storage.hadoop import HadoopConf
-from sparkcv.storage.translate import TroubleError
+from sparkcv.storage.translate import FileSystemError
 
 _DEFAULT_PORT = 8020
 _CONNECT_TIMEOUT_S = 1.0
@@ -25,7 +25,7 @@ class Address:
     namenodes: dict[str, str]
 
     def state(self) -> str:
-        """Tell what its NameNodes' ports do now."""
+        """Return what its NameNodes' ports do now, for messages."""
         return ", ".join(_port_state(namenode) for namenode in self.namenodes.values())
 
     def settings(self, first: int) -> dict[str, str]:
@@ -41,7 +41,7 @@ class Address:
 
 
 def find(prefix: str, conf: HadoopConf) -> Address:
-    """Return the address of ``hdfs://authority``; raises TroubleError if nothing is known of it."""
+    """Return the address of ``hdfs://authority``; raise FileSystemError if it is neither a host nor a name service."""
     authority = prefix.partition("://")[2]
     namenodes = conf.namenodes(authority)
     if namenodes:
@@ -52,7 +52,7 @@ def find(prefix: str, conf: HadoopConf) -> Address:
         try:
             socket.getaddrinfo(authority, _DEFAULT_PORT)
         except (OSError, UnicodeError):
-            raise TroubleError(StorageError, _unknown(authority, conf)) from None
+            raise FileSystemError(StorageError, _unknown(authority, conf)) from None
     return Address(f"hdfs://{place}", "", {"nn": place})
 
 

@@ -1,15 +1,15 @@
-"""Appending to a file of HDFS: once, also when the answer to it was lost."""
+"""Append to a file of HDFS exactly once, also when the answer to it was lost."""
 
 from __future__ import annotations
 
 from hdfs_native import Client
 
-from sparkcv.storage.hdfs.errors import PassingError
+from sparkcv.storage.hdfs.errors import TransientError
 from sparkcv.storage.hdfs.link import Link
 
 
 def append(link: Link, path: str, data: bytes) -> None:
-    """Append bytes to a file that is there; waits for another client that has it open for writing."""
+    """Append bytes to a file that is there; wait for another client that has it open for writing."""
     size = link.run(lambda client: client.get_file_info(path).length)
     is_ours = False
 
@@ -30,7 +30,7 @@ def append(link: Link, path: str, data: bytes) -> None:
             return
         # The try before got anywhere, and still holds the lease.
         if not client.recover_lease(path):
-            raise PassingError("lets one client write to a file at a time", "the last one is being ended")
+            raise TransientError("lets one client write to a file at a time", "the last one is being ended")
         num_done = client.get_file_info(path).length - size
         if num_done < len(data):
             sink = client.inner.append(path)

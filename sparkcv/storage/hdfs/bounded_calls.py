@@ -1,4 +1,4 @@
-"""Calls that may never return, each on a daemon thread: who waits for one can give it up.
+"""Run calls that may never return on daemon threads, so that the caller can give them up.
 
 hdfs-native blocks for ever on a NameNode that accepts a connection and does not answer. A thread stuck in it holds
 no lock of Python's and, being a daemon, does not keep the process from ending.
@@ -17,9 +17,12 @@ _IDLE_S = 5.0
 
 
 class PendingCall:
-    """A call under way; after ``wait`` said yes it holds its ``result`` or its ``error``.
+    """A call under way on another thread.
 
-    ``beat_s`` is when it began, or last said by ``beat`` that it goes on.
+    Attributes:
+        result: what it returned, once ``wait`` returned True and there is no error.
+        error: what it raised.
+        beat_s: monotonic time when it began, or last called ``beat``.
     """
 
     def __init__(self, function: Callable[[], Any]) -> None:
@@ -30,12 +33,12 @@ class PendingCall:
         self.error: BaseException | None = None
 
     def wait(self, timeout_s: float) -> bool:
-        """Tell whether the call ended within the time."""
+        """Return whether the call ended within the time."""
         return self._ended.wait(max(0.0, timeout_s))
 
     def run(self) -> None:
-        """Make the call; for the worker."""
-        _current.ticket = self
+        """Make the call, on the thread of a worker."""
+        _current.call = self
         try:
             self.result = self._function()
         except BaseException as err:  # noqa: BLE001 - a panic is no Exception
@@ -44,28 +47,28 @@ class PendingCall:
 
 
 class _Workers:
-    """Threads that are kept for the next call for a few seconds; as many as calls are under way or stuck."""
+    """Threads, as many as calls are under way or stuck; an idle one waits a few seconds for the next call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[queue.SimpleQueue[PendingCall]] = []
 
-    def submit(self, ticket: PendingCall) -> None:
+    def submit(self, call: PendingCall) -> None:
         with self._lock:
             inbox = self._idle.pop() if self._idle else None
         if inbox is None:
             inbox = queue.SimpleQueue()
             threading.Thread(target=self._serve, args=(inbox,), name="hdfs-call", daemon=True).start()
-        inbox.put(ticket)
+        inbox.put(call)
 
     def _serve(self, inbox: queue.SimpleQueue[PendingCall]) -> None:
-        ticket: PendingCall | None = inbox.get()
-        while ticket is not None:
-            ticket.run()
-            ticket = None  # a result of many bytes must not stay until the next call
+        call: PendingCall | None = inbox.get()
+        while call is not None:
+            call.run()
+            call = None  # a result of many bytes must not stay until the next call
             with self._lock:
                 self._idle.append(inbox)
-            ticket = self._next(inbox)
+            call = self._next(inbox)
 
     def _next(self, inbox: queue.SimpleQueue[PendingCall]) -> PendingCall | None:
         try:
@@ -83,22 +86,22 @@ _current = threading.local()
 
 
 def beat() -> None:
-    """Say, from within a call of many steps, that it goes on."""
-    ticket = getattr(_current, "ticket", None)
-    if ticket is not None:
-        ticket.beat_s = time.monotonic()
+    """Report progress from within a call of many steps, so that it is not given up."""
+    call = getattr(_current, "call", None)
+    if call is not None:
+        call.beat_s = time.monotonic()
 
 
 def submit(function: Callable[[], Any]) -> PendingCall:
-    """Start a call on another thread."""
-    ticket = PendingCall(function)
-    _workers.submit(ticket)
-    return ticket
+    """Start a call on another thread and return at once."""
+    call = PendingCall(function)
+    _workers.submit(call)
+    return call
 
 
-def _forget() -> None:
+def _after_fork() -> None:
     global _workers
     _workers = _Workers()
 
 
-os.register_at_fork(after_in_child=_forget)  # the threads stayed in the parent
+os.register_at_fork(after_in_child=_after_fork)  # the threads stayed in the parent

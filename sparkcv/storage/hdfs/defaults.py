@@ -1,4 +1,4 @@
-"""How new files and folders are made where Hadoop's configuration says so: hdfs-native does not ask it."""
+"""Defaults of new files and folders from Hadoop's configuration, which hdfs-native does not read for this."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UMASK = 0o022
 
 
 def write_options(conf: HadoopConf) -> WriteOptions:
-    """Return the options of a new file, which takes the place of one of that name.
+    """Return the options of a new file, which replaces one of that name.
 
     Replication and block size are the NameNode's own if the configuration names none.
     """

@@ -22,7 +22,7 @@ _SIGNED = bytes(byte ^ 0x80 for byte in range(256))
 class HdfsFileSystem(AbstractFileSystem):
     """HDFS; paths are plain, so a '#', '?' or '%' in them is only a name.
 
-    Raises builtin errors for what is wrong with a path and TroubleError for the rest, both without the URL.
+    Raises builtin errors for what is wrong with a path and FileSystemError for the rest, both without the URL.
     """
 
     protocol = ("hdfs",)
@@ -37,7 +37,7 @@ class HdfsFileSystem(AbstractFileSystem):
         return _as_info(self._link.run(lambda client: client.get_file_info(path)))
 
     def exists(self, path: str, **_: Any) -> bool:
-        """Tell whether it is there; raises if HDFS does not answer."""
+        """Return whether it is there; raise if HDFS does not answer."""
         try:
             self.info(path)
         except FileNotFoundError:
@@ -122,7 +122,7 @@ def _list(
 
 
 def _order(path: str) -> bytes:
-    """The order in which HDFS lists: by the UTF-8 bytes as signed numbers, so that letters beyond ASCII come first."""
+    """Return the key by which HDFS sorts: the UTF-8 bytes as signed numbers, so that non-ASCII letters come first."""
     return path.encode().translate(_SIGNED)
 
 

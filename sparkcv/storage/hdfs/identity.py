@@ -1,4 +1,4 @@
-"""Who this process is to HDFS, and what to say when it is not let in: who, of which realm, and what to run."""
+"""Which user this process is to HDFS, and the advice to give when its credentials are refused."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _SKEW_S = 300  # what Kerberos allows
 
 
 def service_of(url: str) -> str:
-    """Return what a token for ``hdfs://authority`` calls it."""
+    """Return the service name that a token for ``hdfs://authority`` carries."""
     authority = url.partition("://")[2]
     return authority if ":" in authority else f"ha-hdfs:{authority}"
 
 
 def mine(url: str) -> tokens.Token | None:
-    """Return the token that this process has for an HDFS and that lives longest; None without one that can be read."""
+    """Return this process's longest-lived token for an HDFS; None if it has none that can be read."""
     try:
         found = tokens.held()
     except (OSError, ValueError):
@@ -39,7 +39,7 @@ def mine(url: str) -> tokens.Token | None:
 
 
 def ends_s(url: str) -> float | None:
-    """Return when this process can no longer log in to an HDFS, in seconds since 1970; None if nothing tells."""
+    """Return when this process can no longer log in to an HDFS, in seconds since 1970; None if that is not known."""
     token, found = mine(url), ticket.find()
     ends = [token.max_date_s - tokens.LAST_S] if token is not None else []
     ends += [found.ends_s] if found is not None else []
@@ -47,13 +47,13 @@ def ends_s(url: str) -> float | None:
 
 
 def owner(url: str) -> str:
-    """Return whom an HDFS takes this process for: its token's owner, else its ticket's."""
+    """Return the user that this process is to an HDFS: its token's owner, else its ticket's."""
     token = mine(url)
     return token.owner if token is not None else wanted_principal()
 
 
 def wanted_principal() -> str:
-    """Return the principal to log in as: the ticket's, else this user's in the realm that is known of."""
+    """Return the principal to log in as: the ticket's, else this user's in the configured realm."""
     found = ticket.find()
     if found is not None:
         return found.principal
@@ -63,7 +63,7 @@ def wanted_principal() -> str:
 
 
 def advice(words: str, url: str) -> str:
-    """Return the second half of a sentence: what was said of this process's credentials, and what to do."""
+    """Return the second half of a sentence: why this process's credentials were refused, and what to do."""
     words = _PREAMBLE.sub("", words).rstrip(".")
     path = os.environ.get(tokens.VARIABLE)
     found = _of_tokens(path, url) if path else _of_tickets(words)
@@ -71,7 +71,7 @@ def advice(words: str, url: str) -> str:
 
 
 def is_kdc_silent(url: str) -> bool:
-    """Tell whether this process has to log in by a KDC that does not answer: Kerberos's library waits long for it."""
+    """Return whether this process must log in at a KDC that does not answer; Kerberos's library waits long for one."""
     if mine(url) is not None:
         return False
     realm = wanted_principal().rpartition("@")[2]
@@ -79,7 +79,7 @@ def is_kdc_silent(url: str) -> bool:
 
 
 def kdc_state(words: str = "") -> str:
-    """Return what is so of the KDC that this process would log in at."""
+    """Return the sentence for a KDC that does not answer, with the principal that would log in there."""
     principal = wanted_principal()
     realm = principal.rpartition("@")[2]
     said = f" ({words})" if words else ""

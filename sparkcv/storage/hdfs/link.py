@@ -1,4 +1,4 @@
-"""The way to one HDFS: every call to it passes here, is bounded, and waits for a NameNode that may come back."""
+"""The connection to one HDFS: every call to it goes through here, has a time limit, and is retried."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from sparkcv.storage.hadoop import load_conf, user_name
 from sparkcv.storage.hdfs import address, identity, tokens
 from sparkcv.storage.hdfs.bounded_calls import PendingCall, submit
 from sparkcv.storage.hdfs.defaults import folder_mode, write_options
-from sparkcv.storage.hdfs.errors import CredentialError, KdcError, PassingError, explain
-from sparkcv.storage.hdfs.retry import TELL_EVERY_S, Outage, Retry, wait_s
+from sparkcv.storage.hdfs.errors import CredentialError, KdcError, TransientError, from_native
+from sparkcv.storage.hdfs.retry import LOG_EVERY_S, Outage, Retry, wait_s
 from sparkcv.storage.hdfs.sasl_probe import probe
-from sparkcv.storage.translate import TroubleError
+from sparkcv.storage.translate import FileSystemError
 
 _LEAST_TRY_S = 2.0
 _NOTHING = "nothing came"
@@ -33,8 +33,12 @@ _links: weakref.WeakSet[Link] = weakref.WeakSet()
 class Link:
     """The clients of one ``hdfs://authority``, and how calls are made on it.
 
-    hdfs-native is told to ask each NameNode once and to give up; the waiting is ours, so that it is as long as the
-    user wants and is told. ``name`` is what messages call it; ``folder_mode`` are the permissions of new folders.
+    hdfs-native is configured to ask each NameNode once and to give up; the retries are ours, so that they last as
+    long as the user wants and are logged.
+
+    Attributes:
+        name: the file system's name in messages.
+        folder_mode: the permissions of new folders.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -57,30 +61,30 @@ class Link:
         moves_data: bool = False,
         again: Callable[[Client], _Result] | None = None,
     ) -> _Result:
-        """Make a call with the client, again and again while its trouble is a passing one.
+        """Make a call with the client; while its error is a transient one, make it again.
 
         ``changes`` says that it changes HDFS, which safe mode forbids; ``moves_data`` that DataNodes take part, which
         are given more time. ``again`` is called for every try but the first, which may have been carried out all the
-        same; without it the call must be one that may be repeated. Raises TroubleError.
+        same; without it the call must be one that may be repeated. Raise FileSystemError.
         """
-        patience = Retry(self.name, self._outages[changes])
+        retry = Retry(self.name, self._outages[changes])
         while True:
             client = self._connected(changes)
-            ticket = self._wait_for(functools.partial(function, client), patience, self._most_s(changes, moves_data))
-            if ticket.error is None:
-                patience.worked(*(self._outages.values() if changes else [self._outages[False]]))
-                return ticket.result
-            trouble = ticket.error if isinstance(ticket.error, TroubleError) else explain(ticket.error)
-            if isinstance(trouble, CredentialError):
-                trouble = TroubleError(trouble.error, identity.advice(trouble.text, self._address.url))
-            if isinstance(trouble, PassingError) and "disconnected" in trouble.reason and not self._is_secured:
-                trouble = self._refusal() or trouble
-            if not isinstance(trouble, PassingError):
-                raise trouble from (ticket.error if trouble is not ticket.error else trouble.__cause__)
-            words = functools.partial(self._words, trouble)
-            if not patience.pause(words):
-                text = f"{self.name} {words()}; waited {time.monotonic() - patience.start_s:.0f} s"
-                raise TroubleError(UnavailableError, text) from ticket.error
+            call = self._wait_for(functools.partial(function, client), retry, self._most_s(changes, moves_data))
+            if call.error is None:
+                retry.succeeded(*(self._outages.values() if changes else [self._outages[False]]))
+                return call.result
+            error = call.error if isinstance(call.error, FileSystemError) else from_native(call.error)
+            if isinstance(error, CredentialError):
+                error = FileSystemError(error.kind, identity.advice(error.text, self._address.url))
+            if isinstance(error, TransientError) and "disconnected" in error.reason and not self._is_secured:
+                error = self._refusal() or error
+            if not isinstance(error, TransientError):
+                raise error from (call.error if error is not call.error else error.__cause__)
+            words = functools.partial(self._words, error)
+            if not retry.pause(words):
+                text = f"{self.name} {words()}; waited {time.monotonic() - retry.start_s:.0f} s"
+                raise FileSystemError(UnavailableError, text) from call.error
             function = again or function
 
     def create(self, path: str, client: Client) -> Any:
@@ -92,56 +96,56 @@ class Link:
         return client.inner.create(path, self._new_file)
 
     def _most_s(self, changes: bool, moves_data: bool) -> float:
-        """Return how long a try may go without a beat, as far as there is time left."""
+        """Return how many seconds a try may go without a sign of progress."""
         if changes and not moves_data and len(self._address.namenodes) == 1:
             return math.inf  # given up, it may still happen, late; asking the same one again gains nothing
         # A reader passes by a silent DataNode by itself, and takes a quarter of the wait for it. A writer whose
         # DataNode dies may hang in hdfs-native for good, and must have time to begin again.
         return wait_s() / (2 if moves_data and not changes else 4)
 
-    def _wait_for(self, call: Callable[[], Any], patience: Retry, most_s: float) -> PendingCall:
-        """Wait for a call on another thread; one that does not go on is given up, and the clients with it."""
-        limit_s = patience.limit_s(max(most_s, _LEAST_TRY_S))
-        ticket = submit(call)
-        while not ticket.wait(min(TELL_EVERY_S, ticket.beat_s + limit_s - time.monotonic())):
-            if time.monotonic() >= ticket.beat_s + limit_s:
+    def _wait_for(self, function: Callable[[], Any], retry: Retry, most_s: float) -> PendingCall:
+        """Wait for a call on another thread; give up one that makes no progress, and the clients with it."""
+        limit_s = retry.limit_s(max(most_s, _LEAST_TRY_S))
+        call = submit(function)
+        while not call.wait(min(LOG_EVERY_S, call.beat_s + limit_s - time.monotonic())):
+            if time.monotonic() >= call.beat_s + limit_s:
                 with self._lock:
                     self._clients = {}
                     self._first += 1
-                given_up = PendingCall(call)
-                given_up.error = PassingError("does not answer", f"{_NOTHING} within {limit_s:.0f} s")
+                given_up = PendingCall(function)
+                given_up.error = TransientError("does not answer", f"{_NOTHING} within {limit_s:.0f} s")
                 return given_up
-            if time.monotonic() >= ticket.beat_s + TELL_EVERY_S:
-                patience.tell(lambda: f"does not answer ({self._address.state()})")
-        return ticket
+            if time.monotonic() >= call.beat_s + LOG_EVERY_S:
+                retry.log(lambda: f"does not answer ({self._address.state()})")
+        return call
 
-    def _refusal(self) -> TroubleError | None:
-        """Return what a NameNode wants that hung up on a client without Kerberos; None if it is not that."""
+    def _refusal(self) -> FileSystemError | None:
+        """Return the error of a NameNode that hung up because it wants Kerberos; None if that is not the reason."""
         for namenode in self._address.namenodes.values():
-            greeting = probe(namenode)
-            if greeting is not None and greeting.is_secured:
-                wants = "Kerberos and privacy" if greeting.is_encrypted else "Kerberos"
+            offer = probe(namenode)
+            if offer is not None and offer.is_secured:
+                wants = "Kerberos and privacy" if offer.is_encrypted else "Kerberos"
                 principal = identity.wanted_principal()
                 text = (
                     f"{self.name} wants {wants}, while hadoop.security.authentication is simple by {self._conf.place};"
                     f" set HADOOP_CONF_DIR to the cluster's own configuration, then run kinit {principal}"
                 )
-                return TroubleError(AccessError, text)
+                return FileSystemError(AccessError, text)
         return None
 
-    def _words(self, trouble: PassingError) -> str:
-        reason = trouble.reason
-        if isinstance(trouble, KdcError):
-            return f"{trouble.text} ({identity.kdc_state(reason)})"
+    def _words(self, error: TransientError) -> str:
+        reason = error.reason
+        if isinstance(error, KdcError):
+            return f"{error.text} ({identity.kdc_state(reason)})"
         if self._is_secured and reason.startswith(_NOTHING) and identity.is_kdc_silent(self._address.url):
             return f"does not answer ({identity.kdc_state()})"
-        if not reason or trouble.text == "does not answer":
+        if not reason or error.text == "does not answer":
             state = self._address.state()
             reason = state if not reason or "refused" in state else f"{state}; {reason}"
-        return f"{trouble.text} ({reason})"
+        return f"{error.text} ({reason})"
 
     def _connected(self, changes: bool) -> Client:
-        """Return the client for reading, or the one for changes, which has more patience with DataNodes."""
+        """Return the client for reading, or the one for changes, which waits longer for DataNodes."""
         with self._lock:
             client = self._clients.get(changes)
             if client is None:
@@ -171,7 +175,7 @@ class Link:
 
 
 def _keep_inherited() -> None:
-    """In a forked child: never end the parent's clients, which waits for their threads, and those are not here."""
+    """Keep the parent's clients alive in a forked child: ending them waits for threads that are not here."""
     for link in list(_links):
         for client in link._clients.values():
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(client.inner))

@@ -1,4 +1,4 @@
-"""Reading one file of HDFS: by a stream where it is read on and on, resumed at its offset when that breaks."""
+"""Read one file of HDFS, by a stream where it is read in order, resumed at its offset when that breaks."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hdfs_native import Client
 
 from sparkcv.errors import StorageError, UnavailableError
 from sparkcv.storage.hdfs.bounded_calls import beat
-from sparkcv.storage.hdfs.errors import PassingError
+from sparkcv.storage.hdfs.errors import TransientError
 from sparkcv.storage.hdfs.link import Link
-from sparkcv.storage.translate import TroubleError
+from sparkcv.storage.translate import FileSystemError
 
 _PIECE_BYTES = 8 << 20
 _LOOK_BYTES = 1 << 20
-_POUR_S = 0.5
+_COPY_S = 0.5
 _APPEND_S = 5.0  # appending to a file and closing it takes HDFS about half a second
 _APPEND_POLL_S = 0.05
 
@@ -27,13 +27,13 @@ _APPEND_POLL_S = 0.05
 class HdfsReader:
     """A file that is open for reading; ``size`` is its bytes when it was opened.
 
-    The file is the one that it was then: when another took its name meanwhile, reading on raises TroubleError.
+    The file is the one that it was then: when another took its name meanwhile, further reads raise FileSystemError.
     """
 
     def __init__(self, link: Link, path: str) -> None:
         self._link, self._path = link, path
         self._offset = 0
-        self._turn, self._pouring = 0, threading.Lock()
+        self._turn, self._copying = 0, threading.Lock()
         self._cursor: _Cursor | None = link.run(self._open)
         self.size, self._stamp = self._cursor.size, self._cursor.stamp
 
@@ -61,12 +61,12 @@ class HdfsReader:
     def copy_to(self, sink: IO[bytes]) -> None:
         """Copy the whole file to a local one that is open and empty; the errors of that are raised as they are."""
         while sink.tell() < self.size:
-            failed = self._link.run(functools.partial(self._pour, sink), moves_data=True)
+            failed = self._link.run(functools.partial(self._copy, sink), moves_data=True)
             if failed is not None:
                 raise failed
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._cursor = None
 
     def _take(self, num_bytes: int, client: Client) -> bytes:
@@ -75,15 +75,15 @@ class HdfsReader:
         self._cursor = cursor
         return data
 
-    def _pour(self, sink: IO[bytes], client: Client) -> OSError | None:
-        """Copy for a moment, so that the waiting caller sees that it goes on; returns what the sink raised."""
-        with self._pouring:
+    def _copy(self, sink: IO[bytes], client: Client) -> OSError | None:
+        """Copy for half a second, so that the waiting caller sees progress; return what the sink raised, or None."""
+        with self._copying:
             self._turn += 1
             turn, offset = self._turn, sink.tell()
         cursor = self._borrow(client)
-        until_s = time.monotonic() + _POUR_S
+        until_s = time.monotonic() + _COPY_S
         for chunk in cursor.stream(offset):
-            with self._pouring:
+            with self._copying:
                 if turn != self._turn:
                     return None  # the caller has given this one up, and another writes
                 try:
@@ -96,17 +96,17 @@ class HdfsReader:
                 break
         else:
             if offset < self.size:
-                raise PassingError("does not give the data", f"it ended at {offset} of {self.size} bytes")
+                raise TransientError("does not give the data", f"it ended at {offset} of {self.size} bytes")
         self._cursor = cursor
         return None
 
     def _borrow(self, client: Client) -> _Cursor:
-        """Take the cursor, or a new one: a try that fails, or is given up, leaves none behind."""
+        """Take the cursor, or open one; a try that fails or is given up does not put it back."""
         cursor, self._cursor = self._cursor, None
         if cursor is None:
             cursor = self._open(client)
             if (cursor.size, cursor.stamp) != (self.size, self._stamp):
-                raise TroubleError(StorageError, "another file took its name while it was read")
+                raise FileSystemError(StorageError, "another file took its name while it was read")
         return cursor
 
     def _open(self, client: Client) -> _Cursor:
@@ -121,12 +121,12 @@ class HdfsReader:
             # hdfs-native does not see the last block of a file that is being written: at most 128 MB of its end.
             if time.monotonic() > give_up_s:
                 found = f"it is being written, {len(reader)} of its {status.length} bytes can be read so far"
-                raise TroubleError(UnavailableError, found)
+                raise FileSystemError(UnavailableError, found)
             time.sleep(_APPEND_POLL_S)
 
 
 class _Cursor:
-    """hdfs-native's reader and where it stands in its stream."""
+    """hdfs-native's reader and the position in its stream."""
 
     def __init__(self, reader: Any, size: int, stamp: int) -> None:
         self._reader, self.size, self.stamp = reader, size, stamp
@@ -163,7 +163,7 @@ class _Cursor:
         while found < num_bytes:
             chunk = next(self._stream, None)
             if chunk is None:
-                raise PassingError("does not give the data", f"it ended at {offset + found} of {self.size} bytes")
+                raise TransientError("does not give the data", f"it ended at {offset + found} of {self.size} bytes")
             pieces.append(chunk)
             found += len(chunk)
             beat()

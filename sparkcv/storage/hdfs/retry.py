@@ -1,4 +1,4 @@
-"""How long to wait for a store that may come back, and telling the user so meanwhile."""
+"""Retries: how long to wait for a store that may come back, and what to log meanwhile."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sparkcv import logs
 from sparkcv.errors import UsageError
 
 WAIT_VARIABLE = "SPARKCV_STORAGE_WAIT_S"
-TELL_EVERY_S = 10.0
+LOG_EVERY_S = 10.0
 _DEFAULT_WAIT_S = 120.0
-_QUIET_S = 2.0  # a failover that is done by then is no news
+_QUIET_S = 2.0  # a failover that is over by then is not logged
 _STALE_S = 30.0
 _LAST_TRY_S = 5.0
 _MAX_PAUSE_S = 2.0
@@ -22,7 +22,7 @@ _log = logs.get(__name__)
 
 
 def wait_s() -> float:
-    """Return the seconds that one operation may wait in all; raises UsageError for a variable that is no number."""
+    """Return the seconds that one operation may wait in all; raise UsageError for a variable that is not a number."""
     text = os.environ.get(WAIT_VARIABLE, "")
     try:
         seconds = float(text) if text.strip() else _DEFAULT_WAIT_S
@@ -34,7 +34,7 @@ def wait_s() -> float:
 
 
 class Outage:
-    """What this process's operations on one store saw of it: since when, and when that was last told.
+    """An outage of one store, as all operations of this process see it: since when, and when it was last logged.
 
     They share one wait: when the first has waited in vain, those behind it (the clean-up, the next file) try once
     more each, instead of waiting as long again one after the other.
@@ -43,38 +43,38 @@ class Outage:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._since_s: float | None = None
-        self._seen_s = self._told_s = float("-inf")
+        self._seen_s = self._logged_s = float("-inf")
 
     def began(self, now_s: float) -> float:
-        """Return when it began, which is now if it is not known of or was last seen too long ago."""
+        """Return when it began: now, if none is known or it was last seen too long ago."""
         with self._lock:
             if now_s - self._seen_s > _STALE_S:
                 self._since_s = None
             return now_s if self._since_s is None else self._since_s
 
     def seen(self, since_s: float, now_s: float) -> bool:
-        """Note that it goes on; returns whether it is time to tell."""
+        """Note that it goes on; return whether it is time to log it."""
         with self._lock:
             if self._since_s is None:
                 self._since_s = since_s
             self._seen_s = now_s
-            is_due = now_s - self._since_s >= _QUIET_S and now_s - self._told_s >= TELL_EVERY_S
+            is_due = now_s - self._since_s >= _QUIET_S and now_s - self._logged_s >= LOG_EVERY_S
             if is_due:
-                self._told_s = now_s
+                self._logged_s = now_s
             return is_due
 
     def over(self, now_s: float) -> float | None:
-        """Note that an operation succeeded; returns the seconds it lasted, if somebody was told of it."""
+        """Note that an operation succeeded; return the seconds that the outage lasted, None if it was never logged."""
         if self._since_s is None:  # the hot path takes no lock
             return None
         with self._lock:
             since_s, self._since_s = self._since_s, None
-            was_told, self._told_s = self._told_s > float("-inf"), float("-inf")
-            return now_s - since_s if was_told and since_s is not None else None
+            was_logged, self._logged_s = self._logged_s > float("-inf"), float("-inf")
+            return now_s - since_s if was_logged and since_s is not None else None
 
 
 class Retry:
-    """The wait of one operation."""
+    """The retries of one operation: pauses that double, up to a deadline that the store's outage shares."""
 
     def __init__(self, store: str, outage: Outage) -> None:
         self._store, self._outage = store, outage
@@ -85,28 +85,28 @@ class Retry:
 
     @property
     def left_s(self) -> float:
-        """Seconds that are left, below 0 if it is over."""
+        """Seconds until the deadline, below 0 after it."""
         return self._deadline_s - time.monotonic()
 
     def limit_s(self, most_s: float) -> float:
         """Return how long one try may take: what is left, at least enough for an answer, at most ``most_s``."""
         return min(most_s, max(self.left_s, _LAST_TRY_S))
 
-    def tell(self, reason: Callable[[], str]) -> None:
-        """Note that the store does not do as asked, and log it if it is time to."""
+    def log(self, reason: Callable[[], str]) -> None:
+        """Note that the outage goes on, and log it with its reason if it is time to."""
         if self._outage.seen(self.start_s, time.monotonic()) and self.left_s > 1:
             _log.warning("%s %s, waiting up to %.0f s more", self._store, reason(), self.left_s)
 
     def pause(self, reason: Callable[[], str]) -> bool:
-        """Tell, and sleep before the next try; returns False at once if there is no time for one."""
-        self.tell(reason)
+        """Log, and sleep before the next try; return False at once if there is no time for one."""
+        self.log(reason)
         if self.left_s <= 0:
             return False
         time.sleep(min(self._pause_s, self.left_s))
         self._pause_s = min(2 * self._pause_s, _MAX_PAUSE_S)
         return True
 
-    def worked(self, *outages: Outage) -> None:
+    def succeeded(self, *outages: Outage) -> None:
         """Note that the operation succeeded, which ends these outages."""
         for outage in outages:
             lasted_s = outage.over(time.monotonic())

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from sparkcv.errors import AccessError
 from sparkcv.storage.hadoop import HadoopConf
 from sparkcv.storage.kerberos.binary import Cursor
-from sparkcv.storage.translate import TroubleError
+from sparkcv.storage.translate import FileSystemError
 
 __all__ = ["HDFS_KIND", "LAST_S", "Token", "VARIABLE", "aliased", "check", "damaged", "dump", "held", "load", "parse"]
 
@@ -26,9 +26,9 @@ _MAGIC = b"HDTS"
 
 @dataclasses.dataclass(frozen=True)
 class Token:
-    """A token: its ``kind``, the ``service`` that it is for, and what is shown to that.
+    """A token: its ``kind``, the ``service`` that it is for, with the identifier and password that are shown to it.
 
-    Of an HDFS token the identifier tells more; for others ``owner`` and ``renewer`` are "" and the times are 0.
+    The identifier of an HDFS token holds more; for others ``owner`` and ``renewer`` are "" and the times are 0.
     """
 
     kind: str
@@ -38,26 +38,26 @@ class Token:
 
     @property
     def owner(self) -> str:
-        """Whom it lets in, such as ``alice@EXAMPLE.COM``."""
-        return str(self._told[0])
+        """The user that it authenticates, such as ``alice@EXAMPLE.COM``."""
+        return str(self._decoded[0])
 
     @property
     def renewer(self) -> str:
         """Who may renew it, such as ``rm``."""
-        return str(self._told[1])
+        return str(self._decoded[1])
 
     @property
     def issued_s(self) -> float:
         """When it was issued, in seconds since 1970."""
-        return float(self._told[2])
+        return float(self._decoded[2])
 
     @property
     def max_date_s(self) -> float:
         """When it can no longer be renewed."""
-        return float(self._told[3])
+        return float(self._decoded[3])
 
     @functools.cached_property
-    def _told(self) -> tuple[str, str, float, float]:
+    def _decoded(self) -> tuple[str, str, float, float]:
         if self.kind != HDFS_KIND:
             return "", "", 0.0, 0.0
         cursor = Cursor(self.identifier)
@@ -67,13 +67,13 @@ class Token:
 
 
 def check() -> None:
-    """Raise TroubleError for a token file that cannot be read as one: hdfs-native breaks down on those."""
+    """Raise FileSystemError for a token file that cannot be read as one: hdfs-native panics on those."""
     path = os.environ.get(VARIABLE)
     if path and os.path.exists(path):
         try:
             held()
         except (OSError, ValueError) as err:
-            raise TroubleError(AccessError, damaged(path, err)) from err
+            raise FileSystemError(AccessError, damaged(path, err)) from err
 
 
 def damaged(path: str, err: Exception) -> str:
@@ -83,19 +83,19 @@ def damaged(path: str, err: Exception) -> str:
 
 
 def held() -> list[Token]:
-    """Read this process's token file, [] if it was given none; raises ValueError and OSError as ``load``."""
+    """Read this process's token file, [] if it was given none; raise ValueError and OSError as ``load``."""
     path = os.environ.get(VARIABLE)
     return load(path) if path else []
 
 
 def load(path: str) -> list[Token]:
-    """Read a token file; raises ValueError if it is none, OSError if it cannot be read."""
+    """Read a token file; raise ValueError if it is not one, OSError if it cannot be read."""
     with open(path, "rb") as file:
         return parse(file.read())
 
 
 def parse(data: bytes) -> list[Token]:
-    """Read the bytes of a token file; raises ValueError if they are none."""
+    """Read the bytes of a token file; raise ValueError if they are not one."""
     if data[:4] != _MAGIC:
         raise ValueError("it does not begin with HDTS")
     try:
@@ -111,7 +111,7 @@ def parse(data: bytes) -> list[Token]:
 
 
 def dump(tokens: Iterable[Token]) -> bytes:
-    """Return the bytes of a token file; it holds no secret but these tokens' own."""
+    """Return the bytes of a token file; the only secrets in it are the passwords of these tokens."""
     tokens = list(tokens)
     parts = [_MAGIC, b"\0", _number(len(tokens))]
     for token in tokens:
@@ -135,7 +135,7 @@ def aliased(tokens: Iterable[Token], conf: HadoopConf) -> list[Token]:
 
 
 def _names(conf: HadoopConf) -> Iterator[list[str]]:
-    """What each NameNode without a standby is called."""
+    """Yield the service names of each NameNode without a standby."""
     for name in conf.name_services:
         namenodes = conf.namenodes(name)
         if len(namenodes) == 1:

@@ -1,4 +1,4 @@
-"""Writing one new file of HDFS: begun again from its first byte when HDFS lost the thread of it."""
+"""Write one new file of HDFS, from its first byte again when hdfs-native cannot go on with it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from hdfs_native import Client
 from sparkcv.errors import StorageError
 from sparkcv.storage.hdfs.bounded_calls import beat
 from sparkcv.storage.hdfs.link import Link
-from sparkcv.storage.translate import TroubleError
+from sparkcv.storage.translate import FileSystemError
 
 _COPY_BYTES = 4 << 20
 _MEMORY_BYTES = 32 << 20
 
 
 class HdfsWriter:
-    """A file that is open for writing, in place of one of that name.
+    """A file that is open for writing, replacing one of that name.
 
     hdfs-native cannot go on with a file whose NameNode changed at a bad moment. So what was written is kept, unless
     ``source`` opens the same bytes from their start, and is written once more.
@@ -37,7 +37,7 @@ class HdfsWriter:
     def write(self, data: Any) -> int:
         """Write bytes."""
         if self._is_closed:
-            raise TroubleError(StorageError, "it was closed, or broke before")
+            raise FileSystemError(StorageError, "it was closed, or broke before")
         data = bytes(data)
         if self._kept is not None:
             self._kept.add(data)
@@ -46,20 +46,20 @@ class HdfsWriter:
         return len(data)
 
     def close(self) -> None:
-        """End the file, which HDFS does not call whole before; nothing is done for one that broke."""
+        """Close the file, which is complete to HDFS only then; do nothing for one that broke."""
         if self._is_closed:
             return
         self._try(functools.partial(_end, self._sink), lambda client: _end(self._write_again(client), client))
-        self._let_go()
+        self._release()
 
     def _try(self, first: Callable[[Client], Any], again: Callable[[Client], Any]) -> Any:
         try:
             return self._link.run(first, changes=True, moves_data=True, again=again)
         except BaseException:
-            self._let_go()
+            self._release()
             raise
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self._is_closed = True
         self._sink = None
         if self._kept is not None:
@@ -77,12 +77,14 @@ class HdfsWriter:
                 num_bytes += len(piece)
                 beat()
         if num_bytes < self._num_bytes:
-            raise TroubleError(StorageError, f"what was written to it is no longer there, {num_bytes} bytes are left")
+            raise FileSystemError(
+                StorageError, f"what was written to it is no longer there, {num_bytes} bytes are left"
+            )
         return sink
 
 
 class _Kept:
-    """The bytes that were written so far, for some in memory and for more on this machine's disk."""
+    """The bytes written so far: the first 32 MB in memory, more on this machine's disk."""
 
     def __init__(self) -> None:
         self._memory = bytearray()
@@ -102,7 +104,7 @@ class _Kept:
                 self._is_whole = False
 
     def pieces(self) -> Generator[bytes, None, None]:
-        """Yield them, without a position that a reader before may still move."""
+        """Yield them by offset: an abandoned reader may still move a shared position."""
         for start in range(0, len(self._memory), _COPY_BYTES):
             yield bytes(self._memory[start : start + _COPY_BYTES])
         offset = 0

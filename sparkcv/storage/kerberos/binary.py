@@ -1,4 +1,4 @@
-"""Reading binary files with what lets one in: big-endian numbers, and byte strings with their length before them."""
+"""Read binary credential files: big-endian numbers, and byte strings preceded by their length."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NUMBERS = {1: "B", 2: ">H", 4: ">I"}
 
 
 class Cursor:
-    """Walks over bytes; raises ValueError where they end too early."""
+    """A position in bytes; reads raise ValueError where the bytes end too early."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

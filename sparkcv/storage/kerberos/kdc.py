@@ -1,4 +1,4 @@
-"""Asking a KDC for the time: the one question that it answers to anybody, by refusing a ticket to nobody (RFC 4120)."""
+"""Ask a KDC for the time: it stands in the error that any unknown principal gets (RFC 4120)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def place(realm: str) -> str:
 def skew_s(realm: str, timeout_s: float = 3.0) -> float | None:
     """Return by how much this machine's clock is ahead of the KDC's; None if no KDC of the realm answers in time.
 
-    It is told in whole seconds.
+    The KDC gives whole seconds.
     """
     for address in kdcs(realm):
         try:
@@ -38,8 +38,8 @@ def skew_s(realm: str, timeout_s: float = 3.0) -> float | None:
             continue
         found = _STIME.search(answer)
         if found:
-            told_s = calendar.timegm(time.strptime(found[1].decode(), "%Y%m%d%H%M%S"))
-            return (begin_s + time.time()) / 2 - (told_s + 0.5)
+            answered_s = calendar.timegm(time.strptime(found[1].decode(), "%Y%m%d%H%M%S"))
+            return (begin_s + time.time()) / 2 - (answered_s + 0.5)
     return None
 
 
@@ -58,7 +58,7 @@ def _ask(address: tuple[str, int], request: bytes, timeout_s: float) -> bytes:
 
 
 def _request(realm: str) -> bytes:
-    """An AS-REQ in the name of a principal that there is not."""
+    """Return an AS-REQ in the name of a principal that does not exist."""
     body = _sequence(
         _at(0, _value(_BITS, b"\0\0\0\0\0")),
         _at(1, _name(1, _NOBODY)),

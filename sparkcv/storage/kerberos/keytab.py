@@ -1,4 +1,4 @@
-"""Whose keys a keytab holds; the keys themselves are not looked at."""
+"""Read the principals of a keytab; its keys are not read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VERSION = 0x0502
 
 
 def principals(path: str) -> list[str]:
-    """Return the principals of a keytab, sorted; raises ValueError if it is none, OSError if it cannot be read."""
+    """Return the principals of a keytab, sorted; raise ValueError if it is not one, OSError if it cannot be read."""
     with open(path, "rb") as file:
         cursor = Cursor(file.read())
     if cursor.number(2) != _VERSION:

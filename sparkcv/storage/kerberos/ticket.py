@@ -1,4 +1,4 @@
-"""The ticket that lies in this process's ticket cache: whose it is, and until when it is good."""
+"""Read this process's ticket cache: the principal of its ticket, and until when it is valid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOT_OURS = "X-CACHECONF:"  # entries that hold settings
 
 @dataclasses.dataclass(frozen=True)
 class Ticket:
-    """The ticket for tickets of a cache.
+    """The ticket-granting ticket of a cache.
 
     Attributes:
         principal: such as ``alice@EXAMPLE.COM``.
@@ -51,7 +51,7 @@ def find() -> Ticket | None:
 
 
 def load(path: str) -> Ticket:
-    """Read a ticket cache; raises ValueError if it is none, OSError if it cannot be read."""
+    """Read a ticket cache; raise ValueError if it is not one, OSError if it cannot be read."""
     with open(path, "rb") as file:
         cursor = Cursor(file.read())
     if cursor.number(2) != _VERSION:

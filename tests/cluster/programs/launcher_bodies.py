@@ -1,4 +1,4 @@
-"""What the launchers' contract runs on its seats."""
+"""What the launchers' contract runs in its task slots."""
 
 import os
 import time
@@ -17,32 +17,32 @@ def _note(folder: str, name: str, text: str) -> None:
     part.rename(Path(folder, name))
 
 
-def exchange(folder: str, seat: TaskSlot) -> None:
-    _note(folder, f"seat-{seat.index}", ",".join(seat.exchange(f"seat {seat.index}")))
+def exchange(folder: str, slot: TaskSlot) -> None:
+    _note(folder, f"slot-{slot.index}", ",".join(slot.exchange(f"text {slot.index}")))
 
 
-def look_round(folder: str, seat: TaskSlot) -> None:
-    Path(seat.scratch_root, f"probe-{seat.index}").write_text("x")
-    _note(folder, f"seat-{seat.index}", f"{seat.host}\n{seat.task}\n{seat.scratch_root}\n{seat.gpus!r}")
+def look_round(folder: str, slot: TaskSlot) -> None:
+    Path(slot.scratch_root, f"probe-{slot.index}").write_text("x")
+    _note(folder, f"slot-{slot.index}", f"{slot.host}\n{slot.task}\n{slot.scratch_root}\n{slot.gpus!r}")
 
 
-def wait(folder: str, seat: TaskSlot) -> None:
-    _note(folder, f"task-{seat.index}", seat.task)
-    _note(folder, f"seat-{seat.index}", str(os.getpid()))
+def wait(folder: str, slot: TaskSlot) -> None:
+    _note(folder, f"task-{slot.index}", slot.task)
+    _note(folder, f"slot-{slot.index}", str(os.getpid()))
     time.sleep(PATIENCE_S)
 
 
-def raise_in_seat_1(folder: str, seat: TaskSlot) -> None:
-    _note(folder, f"task-{seat.index}", seat.task)
-    _note(folder, f"seat-{seat.index}", str(os.getpid()))
-    seat.exchange("all are here")
-    if seat.index == 1:
-        raise ValueError("seat 1 has had enough")
+def raise_in_slot_1(folder: str, slot: TaskSlot) -> None:
+    _note(folder, f"task-{slot.index}", slot.task)
+    _note(folder, f"slot-{slot.index}", str(os.getpid()))
+    slot.exchange("all are here")
+    if slot.index == 1:
+        raise ValueError("slot 1 has had enough")
     time.sleep(PATIENCE_S)
 
 
-def is_seated(pid: int) -> bool:
-    """Whether the process still sits in ``wait`` or sleeps: a Spark worker may live on, for the next task."""
+def is_in_slot(pid: int) -> bool:
+    """Whether the process is still in ``wait`` or sleeps: a Spark worker may live on, for the next task."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

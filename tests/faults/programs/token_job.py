@@ -14,10 +14,11 @@ import pyarrow.parquet as pq
 
 from sparkcv import storage
 from sparkcv.cluster import supervisor
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import ScoreConfig, TrainConfig
 from sparkcv.config.flags import flag
 from sparkcv.driver import score, train
-from sparkcv.driver.job import run_job
+from sparkcv.driver.job import run_main
 from sparkcv.errors import PreemptedError
 from sparkcv.roles import roles
 from sparkcv.spark.session import spark_session
@@ -58,7 +59,7 @@ def work(config: TokenConfig) -> str:
         until = {"until_s": first.max_date_s, "until_there": config.looked}
         with _HeldScoring(spark, config) as held:
             said = supervisor.run(
-                spark, "token_programs:read_on", roles(0, 2), {"url": f"{config.home}/stream"} | until
+                spark, RunSpec("token_programs:read_on", roles(0, 2), {"url": f"{config.home}/stream"} | until)
             )
             if time.time() < first.max_date_s or expiry.ends_s() is not None:
                 raise RuntimeError(f"the first token has not ended, or nothing renews it: {said}")
@@ -136,7 +137,7 @@ class _HeldScoring:
             date=DAY, batch_size=1, num_partitions=1, bad_image_budget=0.5, top_k=3,
         )  # fmt: skip
         try:
-            self._found.append(score.score(self._spark, score.prepare(flags)))
+            self._found.append(score.run(self._spark, score.prepare(flags)))
         except BaseException as err:  # noqa: BLE001 - go_on raises it
             self._found.append(err)
 
@@ -158,7 +159,7 @@ def _train(spark, config: TokenConfig) -> train.TrainReport:
         cluster_size=2,
         num_gpus=0,
     )
-    return train.train(spark, train.prepare(flags))
+    return train.run(spark, train.prepare(flags))
 
 
 def _score(spark, config: TokenConfig) -> object:
@@ -167,7 +168,7 @@ def _score(spark, config: TokenConfig) -> object:
         overwrite=True,
         top_k=3,
     )  # fmt: skip
-    return score.score(spark, score.prepare(flags))
+    return score.run(spark, score.prepare(flags))
 
 
 def _stopped(what, spark, config: TokenConfig) -> str:
@@ -179,4 +180,4 @@ def _stopped(what, spark, config: TokenConfig) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(TokenConfig, "token_job.py", work))
+    sys.exit(run_main(TokenConfig, "token_job.py", work))

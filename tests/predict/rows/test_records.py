@@ -6,7 +6,7 @@ from sparkcv.errors import ShardError
 from sparkcv.predict.rows import count_part, count_rows, find_input, list_parts, load, read_ids, read_rows, split
 from sparkcv.records import example, tfrecord
 from sparkcv.records.example import ImageExample
-from sparkcv.records.wire import encode_features
+from sparkcv.records.features import encode_features
 
 COUNT = 20
 NAME = "x_test-00000-of-00001.tfrecord"

@@ -6,8 +6,9 @@ import sys
 from sparkcv import storage
 from sparkcv.cluster import supervisor
 from sparkcv.cluster.recovery import RestartPolicy
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config.flags import flag
-from sparkcv.driver.job import run_job
+from sparkcv.driver.job import run_main
 from sparkcv.errors import UsageError
 from sparkcv.roles import roles
 from sparkcv.spark.session import spark_session
@@ -38,14 +39,16 @@ def work(config: RoleConfig) -> str:
     with spark_session("roles") as spark:
         results = supervisor.run(
             spark,
-            "yarn_programs:act",
-            roles(config.num_ps, config.num_workers),
-            dataclasses.asdict(config),
-            policy=RestartPolicy(max_generations=config.max_generations),
-            start_timeout_s=config.start_timeout_s,
+            RunSpec(
+                "yarn_programs:act",
+                roles(config.num_ps, config.num_workers),
+                dataclasses.asdict(config),
+                policy=RestartPolicy(max_generations=config.max_generations),
+                start_timeout_s=config.start_timeout_s,
+            ),
         )
     return f"the roles returned {results}"
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(RoleConfig, "role_job.py", work))
+    sys.exit(run_main(RoleConfig, "role_job.py", work))

@@ -1,4 +1,4 @@
-"""One seat of LocalLauncher: reads where it sits and what to run, and runs it in its main thread."""
+"""One task of LocalLauncher: reads its index and what to run, and runs it in its main thread."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Which process holds a lease: how it is named to people, and whether it is seen to be alive from here."""
+"""Which process holds a lease or a folder: how it is named to people, and whether it is seen to be alive from here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import enum
 import getpass
 import os
 import socket
+from typing import Any
+
+from sparkcv.rundir.json_values import number, text
 
 __all__ = ["Life", "Process", "look_at", "this_process"]
 
@@ -16,7 +19,8 @@ class Life(enum.Enum):
 
     RUNS = enum.auto()
     ENDED = enum.auto()
-    UNKNOWN = enum.auto()  # it is on another machine, in another container, or stopped by a signal
+    STOPPED = enum.auto()  # by a signal: it may go on at any moment, or never
+    UNKNOWN = enum.auto()  # it is on another machine, or in another container
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +37,17 @@ class Process:
     machine: str
     born: str
 
+    @classmethod
+    def from_json(cls, value: Any) -> Process:
+        """Read what ``dataclasses.asdict`` gave; raise KeyError, TypeError or ValueError for anything else."""
+        return cls(
+            host=text(value["host"]),
+            user=text(value["user"]),
+            pid=number(value["pid"], int),
+            machine=text(value["machine"]),
+            born=text(value["born"]),
+        )
+
 
 def this_process() -> Process:
     """Return the process that asks."""
@@ -48,7 +63,7 @@ def look_at(other: Process) -> Life:
     state, born = _stat(other.pid)
     if born != other.born or state in ("Z", "X"):
         return Life.ENDED
-    return Life.UNKNOWN if state in ("T", "t") else Life.RUNS
+    return Life.STOPPED if state in ("T", "t") else Life.RUNS
 
 
 def _machine() -> str:

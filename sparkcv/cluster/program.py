@@ -1,0 +1,60 @@
+"""The program that all roles of a run execute, as the function that a text names."""
+
+import contextlib
+import gc
+import importlib
+import socket
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sparkcv.errors import ClusterError, UsageError
+from sparkcv.roles import NodeContext
+
+__all__ = ["Program", "load_program", "split_program"]
+
+Program = Callable[[NodeContext], dict[str, Any] | None]
+
+
+def split_program(program: str) -> tuple[str, str]:
+    """Return module and function of ``"package.module:function"``; raises UsageError for another form."""
+    module, colon, function = program.partition(":")
+    if not colon or not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
+        raise UsageError(f"a program is named package.module:function, not {program!r}")
+    return module, function
+
+
+def load_program(program: str) -> Program:
+    """Return the function that ``"package.module:function"`` names; raises UsageError or ClusterError if none."""
+    module, function = split_program(program)
+    try:
+        with _garbage_left():
+            found = getattr(importlib.import_module(module), function, None)
+    except ModuleNotFoundError as err:
+        raise ClusterError(
+            f"program {program} cannot be imported on {socket.gethostname()}: no module named {err.name!r} there"
+        ) from err
+    except Exception as err:  # a module raises what it likes
+        traceback.print_exc()
+        raise ClusterError(
+            f"program {program} cannot be imported on {socket.gethostname()}: {type(err).__name__}: {err}"
+        ) from err
+    if not callable(found):
+        raise UsageError(f"program {program}: module {module} has no function {function!r}")
+    loaded: Program = found
+    return loaded
+
+
+@contextlib.contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Collect no garbage while a program is imported.
+
+    None of TensorFlow's half a million objects is any, and to look for it is a seventh of the time. Nor are they looked
+    through again later.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -1,0 +1,101 @@
+"""An evaluation before it starts: flags, net, dataset, checkpoint and folders, checked without Spark or TensorFlow."""
+
+import dataclasses
+
+from sparkcv import logs, storage
+from sparkcv.config import EvalConfig
+from sparkcv.config.port_range import PortRange
+from sparkcv.doctor import estimate
+from sparkcv.driver.net_flags import check_image_size, check_num_classes
+from sparkcv.errors import CheckpointError, LabelError, UsageError
+from sparkcv.records import shards
+from sparkcv.rundir import checkpoint
+from sparkcv.rundir.description import RunDescription
+from sparkcv.spark.session import SessionSpec
+
+__all__ = ["EvalPlan", "prepare"]
+
+_log = logs.get(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalPlan:
+    """An evaluation that can start: its flags with full URLs, the split, the checkpoint, the run's folder."""
+
+    config: EvalConfig
+    dataset: shards.Dataset
+    found: checkpoint.Found
+    image_size: int
+    train_dir: str
+
+    def session(self) -> SessionSpec:
+        """Return what the evaluation needs of Spark: an executor an evaluator."""
+        return SessionSpec(
+            "sparkcv eval",
+            num_executors=self.config.cluster_size or 1,
+            memory_mb=self.config.executor_memory_mb,
+            role_bytes=estimate.evaluator(self.config),
+            ports=PortRange.parse(self.config.port_range),
+        )
+
+
+def prepare(config: EvalConfig) -> EvalPlan:
+    """Check flags, net, dataset, checkpoint and folders without Spark or TensorFlow.
+
+    Raises:
+        UsageError: a flag that can never work here, such as an unknown net.
+        DataError, StorageError: a dataset that is missing, empty or not what its manifest says.
+        CheckpointError: no checkpoint, a damaged one, or one of another net or another number of classes.
+        LabelError: a checkpoint of other classes.
+    """
+    if config.master:
+        _log.warning("--master %s is unused: Spark places the evaluators", config.master)
+    image_size = check_image_size(config.model_name, config.preprocessing_name, config.eval_image_size)
+    if config.dataset_dir is None:
+        raise UsageError("--dataset_dir is missing")
+    config = dataclasses.replace(
+        config,
+        dataset_dir=storage.resolve(config.dataset_dir),
+        eval_dir=storage.resolve(config.eval_dir),
+        checkpoint_path=storage.resolve(config.checkpoint_path),
+        train_dir=config.train_dir and storage.resolve(config.train_dir),
+    )
+    dataset = shards.open_dataset(str(config.dataset_dir), config.dataset_name, config.dataset_split_name)
+    check_num_classes(dataset, config.labels_offset, str(config.dataset_dir))
+    found = checkpoint.locate(config.checkpoint_path)
+    for step, reason in found.skipped:
+        _log.warning("the checkpoint of step %d is passed over: %s", step, reason)
+    folder = storage.parent(found.prefix_url)
+    plan = EvalPlan(config, dataset, found, image_size, config.train_dir or folder)
+    _check_same_run(plan, RunDescription.read(folder, pass_over_foreign=True) or RunDescription())
+    storage.check_writable(config.eval_dir)
+    return plan
+
+
+def _check_same_run(plan: EvalPlan, told: RunDescription) -> None:
+    """Refuse a checkpoint of another net or other classes, as far as its manifest and its run's ``run.json`` tell."""
+    config, dataset, found = plan.config, plan.dataset, plan.found
+    trained = found.manifest.get("model_name", told.model_name)
+    if trained not in (None, config.model_name):
+        raise CheckpointError(
+            f"the checkpoint {found.prefix_url!r} is of {trained!r}, --model_name is {config.model_name!r}; "
+            "wanted the same net"
+        )
+    labels = list(dataset.labels[config.labels_offset :])
+    where = f"{config.dataset_name}/{config.dataset_split_name} in {config.dataset_dir!r}"
+    if told.num_classes not in (None, len(labels)):
+        raise CheckpointError(
+            f"the checkpoint {found.prefix_url!r} was trained on {told.num_classes} classes, the dataset {where} has "
+            f"{len(labels)} less --labels_offset {config.labels_offset}; wanted the same number"
+        )
+    for index, (ours, theirs) in enumerate(zip(labels, told.labels or labels, strict=False)):
+        if ours != theirs:
+            raise LabelError(
+                f"class {index} is {theirs!r} to the checkpoint {found.prefix_url!r} and {ours!r} in the dataset "
+                f"{where}; wanted the same classes in the same order"
+            )
+    size = told.train_image_size
+    if size not in (None, plan.image_size):
+        _log.warning(
+            "the run was trained at %s px and is evaluated at %d: see --eval_image_size", size, plan.image_size
+        )

@@ -1,0 +1,142 @@
+"""Every job there is, by the word that the command ``sparkcv`` knows it by, and the one way in which each is run.
+
+A job's module is loaded when its flags have been read: ``--help`` takes no seconds, and loads no pyspark.
+"""
+
+import dataclasses
+import importlib
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Protocol, cast
+
+from sparkcv import config as configs
+from sparkcv.driver.job import run_main
+from sparkcv.spark.session import SessionSpec, open_session
+
+__all__ = ["JOBS", "Job", "JobModule", "JobPlan", "run_job"]
+
+
+class JobPlan(Protocol):
+    """What a job's checks gave: all that it needs to know in order to run."""
+
+    def session(self) -> SessionSpec | None:
+        """Return what the job needs of Spark; None if it does not need it."""
+
+
+class JobModule(Protocol):
+    """The driver's side of a job."""
+
+    def prepare(self, config: Any) -> JobPlan:
+        """Check all that can be checked before Spark starts, and raise SparkcvError if the job could not succeed."""
+
+    def run(self, spark: Any, plan: Any) -> object:
+        """Do what was planned, and return the report, whose text is the job's last words."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One job.
+
+    Attributes:
+        name: the word by which the command ``sparkcv`` knows it.
+        file: the file in ``jobs/`` that ``spark-submit`` takes.
+        config: the class of its flags.
+        summary: what it does, in a few words.
+        module: where its ``prepare`` and ``run`` are, a :class:`JobModule`.
+    """
+
+    name: str
+    file: str
+    config: type
+    summary: str
+    module: str
+
+    def load(self) -> JobModule:
+        """Import the module."""
+        return cast(JobModule, importlib.import_module(self.module))
+
+
+_ALL = (
+    Job(
+        "convert",
+        "convert_images.py",
+        configs.ConvertConfig,
+        "convert pictures to TFRecord shards",
+        "sparkcv.driver.convert",
+    ),
+    Job(
+        "train",
+        "train_image_classifier.py",
+        configs.TrainConfig,
+        "train an image classifier on Spark executors",
+        "sparkcv.driver.train",
+    ),
+    Job(
+        "evaluate",
+        "eval_image_classifier.py",
+        configs.EvalConfig,
+        "evaluate a checkpoint on Spark executors",
+        "sparkcv.driver.evaluate",
+    ),
+    Job(
+        "export",
+        "export_inference_graph.py",
+        configs.ExportConfig,
+        "export a checkpoint as a model to score with",
+        "sparkcv.driver.export",
+    ),
+    Job(
+        "score",
+        "batch_inference.py",
+        configs.ScoreConfig,
+        "score a day's pictures into Parquet",
+        "sparkcv.driver.score",
+    ),
+    Job(
+        "doctor",
+        "doctor.py",
+        configs.DoctorConfig,
+        "find out whether a training job would start",
+        "sparkcv.driver.doctor",
+    ),
+    Job(
+        "tensorboard",
+        "show_run.py",
+        configs.TensorBoardConfig,
+        "serve TensorBoard on a run's folder, on HDFS or anywhere else",
+        "sparkcv.driver.tensorboard",
+    ),
+    Job(
+        "demo",
+        "demo.py",
+        configs.DemoConfig,
+        "run the whole chain on pictures that it draws",
+        "sparkcv.driver.demo",
+    ),
+)
+JOBS: Mapping[str, Job] = MappingProxyType({job.name: job for job in _ALL})
+
+
+def run_job(name: str, argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run one of :data:`JOBS` and return its exit code.
+
+    Args:
+        name: The job's word.
+        argv: The words after the program's name; None: those of this process.
+        prog: What the job is called in ``--help`` and before an error; None: its file's name.
+
+    Returns:
+        0 for a verified success, 1 for a failure, 2 for wrong usage, 75 for a run that can be resumed.
+    """
+    job = JOBS[name]
+
+    def work(config: Any) -> object:
+        module = job.load()
+        plan = module.prepare(config)
+        spec = plan.session()
+        if spec is None:
+            return module.run(None, plan)
+        with open_session(spec) as spark:
+            return module.run(spark, plan)
+
+    return run_main(job.config, prog or job.file, work, argv)

@@ -1,0 +1,215 @@
+"""A training run before it starts: its flags, data and folder, checked without Spark and without TensorFlow."""
+
+import dataclasses
+import time
+from typing import Any, TypeVar
+
+import sparkcv
+from sparkcv import config as configs
+from sparkcv import logs, storage
+from sparkcv.config import TrainConfig
+from sparkcv.config.port_range import PortRange
+from sparkcv.doctor import estimate
+from sparkcv.driver import final_export
+from sparkcv.driver.net_flags import check_image_size, check_num_classes
+from sparkcv.driver.versions import versions
+from sparkcv.errors import CheckpointError, ShardError, UsageError
+from sparkcv.records import shards
+from sparkcv.rundir import checkpoint, lease, restart
+from sparkcv.rundir.description import RunDescription
+from sparkcv.rundir.folder import RunFolder
+from sparkcv.spark import session
+
+__all__ = ["TrainPlan", "check_data", "check_net", "describe", "prepare", "settled", "sized"]
+
+Sized = TypeVar("Sized", bound=TrainConfig)
+
+_log = logs.get(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainPlan:
+    """A run that can start: its flags with full URLs, its datasets, and what its folder already holds.
+
+    ``eval_dataset`` is the split of ``--num_evaluators``; ``is_exported`` tells whether ``--export_dir``, if there is
+    one, has the model of ``found``.
+    """
+
+    config: TrainConfig
+    dataset: shards.Dataset
+    found: checkpoint.Found | None
+    eval_dataset: shards.Dataset | None = None
+    is_exported: bool = True
+
+    @property
+    def step(self) -> int:
+        """The global step that the run goes on from."""
+        return self.found.step if self.found else 0
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the newest valid checkpoint already stands at the target."""
+        target = self.config.max_number_of_steps
+        return target is not None and self.step >= target
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do: trained, and exported if that was asked for."""
+        return self.is_trained and self.is_exported
+
+    def session(self) -> session.SessionSpec | None:
+        """Return what the run needs of Spark, an executor a role; None where nothing is left to do."""
+        if self.is_finished:
+            return None
+        return session.SessionSpec(
+            "sparkcv train",
+            num_executors=self.config.num_roles,
+            memory_mb=self.config.executor_memory_mb,
+            role_bytes=estimate.largest(self.config, self.dataset)[1].likely,
+            ports=PortRange.parse(self.config.port_range),
+        )
+
+
+def prepare(config: TrainConfig) -> TrainPlan:
+    """Check flags, net, dataset and run folder without Spark or TensorFlow.
+
+    Raises:
+        UsageError: a flag that can never work here, such as an unknown net.
+        DataError, StorageError: a dataset, or a split of it, that is missing, empty or not what its manifest says.
+        CheckpointError: a run folder of another model, or one whose checkpoints are all damaged or gone.
+        LeaseError: a run folder that another run is seen to hold.
+        FileExistsAlreadyError: ``--export_dir`` holds something that is not an export of this run.
+    """
+    plan = check_data(config)
+    # Else only its owner writes there, which shows as well that one can.
+    if RunFolder.inspect(plan.config.train_dir).holder is None:
+        storage.check_writable(plan.config.train_dir)
+    if plan.config.export_dir:
+        storage.check_writable(storage.parent(plan.config.export_dir))
+    return plan
+
+
+def check_net(config: TrainConfig) -> None:
+    """Raise UsageError for a net or a preprocessing that there is not, or a picture size that they do not take."""
+    check_image_size(config.model_name, config.preprocessing_name, config.train_image_size)
+
+
+def check_data(config: TrainConfig) -> TrainPlan:
+    """Do what :func:`prepare` does, and raise what it raises, without writing anything."""
+    if not config.dataset_dir:
+        raise UsageError("--dataset_dir is missing")
+    _explain_unused(config)
+    check_net(config)
+    dataset_dir = storage.resolve(config.dataset_dir)
+    config = dataclasses.replace(
+        config,
+        dataset_dir=dataset_dir,
+        train_dir=storage.resolve(config.train_dir),
+        checkpoint_path=config.checkpoint_path and storage.resolve(config.checkpoint_path),
+        export_dir=config.export_dir and storage.resolve(config.export_dir),
+    )
+    dataset = shards.open_dataset(dataset_dir, config.dataset_name, config.dataset_split_name)
+    num_classes = check_num_classes(dataset, config.labels_offset, dataset_dir)
+    final_export.check(config)
+    eval_dataset = _eval_dataset(config)
+    if config.checkpoint_path:
+        _check_start(config.checkpoint_path, config)
+    if config.restart:
+        return TrainPlan(config, dataset, None, eval_dataset)
+    folder = RunFolder.inspect(config.train_dir)
+    _check_same_model(config, num_classes, folder)
+    return TrainPlan(config, dataset, folder.newest, eval_dataset, _is_exported(config, folder))
+
+
+def settled(plan: TrainPlan, held: lease.Lease, application: str) -> TrainPlan:
+    """Return the plan by what the folder holds now that nobody else writes there; clear it with --restart."""
+    train_dir, former = plan.config.train_dir, held.former
+    if plan.config.restart:
+        is_done = former is not None and former.has_restarted and former.application == application != ""
+        if not is_done:
+            restart.set_aside(train_dir)
+        held.note(has_restarted=True)
+        if not is_done:
+            return dataclasses.replace(plan, found=None)
+        _log.info("--restart is done already: an earlier attempt of %s began %s anew", application, train_dir)
+    elif checkpoint.newest_step(train_dir) == plan.step:
+        return plan
+    folder = RunFolder.inspect(train_dir)
+    return dataclasses.replace(plan, found=folder.newest, is_exported=_is_exported(plan.config, folder))
+
+
+def sized(config: Sized, spark: Any) -> Sized:
+    """Settle the number of roles: as asked, else by --worker_replicas, else the executors submitted."""
+    size = config.cluster_size
+    if size is None and config.worker_replicas == 1:
+        submitted = session.submitted_executors(spark)
+        size = submitted if submitted is not None else config.num_roles
+    if size is None:
+        size = config.num_roles
+    return dataclasses.replace(config, cluster_size=size)
+
+
+def describe(plan: TrainPlan) -> RunDescription:
+    """Return what is to be known of the run later: what ran, on what, with which versions."""
+    config, dataset = plan.config, plan.dataset
+    return RunDescription(
+        model_name=config.model_name,
+        num_classes=dataset.num_classes - config.labels_offset,
+        labels=tuple(dataset.labels[config.labels_offset :]),
+        num_records=dataset.num_records,
+        dataset_digest=dataset.digest,
+        resumed_from_step=plan.step,
+        started=time.time(),
+        sparkcv=sparkcv.__version__,
+        versions=versions(),
+        config=configs.to_dict(config),
+    )
+
+
+def _is_exported(config: TrainConfig, folder: RunFolder) -> bool:
+    """Tell whether nothing is left to export; a model may lie there that never scored, which only the status tells."""
+    return config.export_dir is None or (final_export.is_whole(config, folder.newest) and folder.is_finished)
+
+
+def _eval_dataset(config: TrainConfig) -> shards.Dataset | None:
+    """Open the split that the evaluator reads; None without an evaluator."""
+    if not config.num_evaluators:
+        return None
+    try:
+        return shards.open_dataset(str(config.dataset_dir), config.dataset_name, config.eval_split_name)
+    except ShardError as err:
+        raise ShardError(f"--eval_split_name {config.eval_split_name}, which the evaluator reads: {err}") from err
+
+
+def _check_start(url: str, config: TrainConfig) -> None:
+    """Refuse a warm start from nowhere; whether the variables fit is seen when the graph is built."""
+    if config.restart and f"{url}/".startswith(f"{config.train_dir}/"):
+        raise UsageError(
+            f"--checkpoint_path {url} lies in --train_dir {config.train_dir}, which --restart clears; wanted a copy of"
+            " it elsewhere"
+        )
+    if not storage.exists(url) and not storage.exists(f"{url}.index"):
+        raise CheckpointError(f"--checkpoint_path {url}: got neither a folder nor a file there, nor {url}.index")
+
+
+def _check_same_model(config: TrainConfig, num_classes: int, folder: RunFolder) -> None:
+    """Refuse to resume into the folder of another net or another number of classes."""
+    former = folder.description or RunDescription()
+    for key, got, value in (
+        ("model_name", former.model_name, config.model_name),
+        ("num_classes", former.num_classes, num_classes),
+    ):
+        if got not in (None, value):
+            raise CheckpointError(
+                f"{config.train_dir} holds a run with {key} {got!r}, this one has {value!r}; wanted another"
+                " --train_dir or the same net and classes"
+            )
+
+
+def _explain_unused(config: TrainConfig) -> None:
+    if config.master:
+        _log.warning(
+            "--master %s is unused: Spark places the roles and each worker opens its own session", config.master
+        )
+    if config.task:
+        _log.warning("--task %d is unused: each Spark task gets its own index", config.task)

@@ -1,0 +1,1 @@
+"""A run's folder: its description, status, lease and checkpoints, and how it is started anew."""

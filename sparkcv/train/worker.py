@@ -1,0 +1,142 @@
+"""One worker of a training run, from its start to its result.
+
+Without ps it is one ordinary TensorFlow process with the same graph, input and checkpoints.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+
+from sparkcv import logs, nets, preprocess, storage
+from sparkcv.config import TrainConfig
+from sparkcv.inputs.batches import TrainBatches, train_batches
+from sparkcv.inputs.filename_queue import share
+from sparkcv.inputs.quarantine import Quarantine
+from sparkcv.inputs.spool import Spool
+from sparkcv.inputs.undecodable import TrialDecoder, UndecodableCheck
+from sparkcv.inputs.validate import ImageCheck
+from sparkcv.records.assignment import Assignment, assign
+from sparkcv.records.shards import Dataset
+from sparkcv.roles import NodeContext
+from sparkcv.rundir import checkpoint, checkpoint_publication, lease, restart
+from sparkcv.train import saver, sessions, step, warmstart
+from sparkcv.train.loop import InputParts, Restored, TrainingLoop
+from sparkcv.train.replicas import Topology
+
+__all__ = ["Worker"]
+
+_log = logs.get(__name__)
+
+
+class Worker:
+    """A worker, or the chief, of a training run; whatever it opens it closes."""
+
+    def __init__(self, ctx: NodeContext, config: TrainConfig, dataset: Dataset) -> None:
+        self._ctx, self._config, self._dataset = ctx, config, dataset
+        self._topology = Topology(
+            num_ps=len(ctx.cluster.get("ps", [])),
+            num_workers=len(ctx.cluster.get("worker", [""])),
+            task=ctx.role.index,
+        )
+        self._fence = lease.fence(config.train_dir, ctx.params.get("lease"))
+        net = nets.get(config.model_name)
+        self._image_size = config.train_image_size or net.default_image_size
+        self._preprocessing = preprocess.get(config.preprocessing_name or net.preprocessing)
+
+    def run(self) -> dict[str, Any]:
+        """Train from the newest valid checkpoint, or from the start, to the target.
+
+        Return ``step``, ``checkpoint`` (URL of the last one; None but for the chief), ``images`` and ``seconds`` (this
+        worker's), ``num_rejected`` and the first 20 ``rejected``.
+        """
+        restored = self._restore() if self._topology.is_chief else None
+        target = ""
+        if self._topology.num_ps:
+            sessions.await_ps(self._ctx.cluster["ps"], self._config.start_timeout_s)
+            target = sessions.server(self._ctx, sessions.config_of(self._ctx, self._config)).target
+        assignments = assign(self._dataset.shards, self._topology.task, self._topology.num_workers)
+        with tf.Graph().as_default(), self._spool(assignments) as spool:
+            batches = self._batches(spool, assignments)
+            graph = self._graph(batches, restored)
+            with contextlib.closing(UndecodableCheck(spool, self._decoder, batches.in_flight())) as undecodable:
+                inputs = InputParts(spool, batches, undecodable)
+                loop = TrainingLoop(self._ctx, self._config, self._topology, self._dataset.digest, self._fence)
+                return loop.run(graph, inputs, restored, target)
+
+    def _restore(self) -> Restored | None:
+        """Clear away what an interrupted save left and fetch the newest valid checkpoint."""
+        url = self._config.train_dir
+        self._fence()
+        for name in checkpoint_publication.clean(url):
+            _log.warning("deleted %s, left by an interrupted save", storage.join(url, name))
+        got = checkpoint.fetch_newest(url, self._ctx.scratch_dir)
+        if got is None:
+            restart.refuse_lost(url)
+            _log.info("no checkpoint in %s: starting at step 0", url)
+            return None
+        for skipped, reason in got[0].skipped:
+            _log.warning("skipped the checkpoint of step %d: %s", skipped, reason)
+        _log.info("resuming from %s", got[0].prefix_url)
+        return Restored(*got)
+
+    def _spool(self, assignments: list[Assignment]) -> Spool:
+        """Open this worker's spool; a resumed run goes on with the order of later epochs."""
+        config, role = self._config, self._ctx.role
+        total = share(assignments) or self._dataset.num_records // self._topology.num_workers
+        url = storage.join(config.train_dir, "quarantine", f"{role.job}-{role.index}.jsonl")
+        return Spool(
+            assignments,
+            self._ctx.scratch_dir,
+            max_bytes=config.spool_bytes,
+            seed=config.seed,
+            check=ImageCheck(self._dataset.num_classes, config.labels_offset, config.max_pixels),
+            first_epoch=self._images_before() // max(1, self._dataset.num_records),
+            num_readers=config.num_readers,
+            parallel=config.num_fetchers,
+            quarantine=Quarantine(total, config.bad_record_budget, url),
+        )
+
+    def _images_before(self) -> int:
+        """Estimate how many images the run has seen already; only the order of shards depends on it."""
+        steps = checkpoint.newest_step(self._config.train_dir)
+        return steps * self._config.batch_size * self._config.num_clones
+
+    def _batches(self, spool: Spool, assignments: list[Assignment]) -> TrainBatches:
+        shard_bytes = sum(part.shard.num_bytes / part.stride for part in assignments)
+        return train_batches(
+            spool,
+            self._config,
+            self._preprocessing,
+            image_size=self._image_size,
+            device=self._topology.host_device,
+            seed=self._config.seed + self._topology.task,
+            record_bytes=shard_bytes / max(1, spool.quarantine.total),
+        )
+
+    def _decoder(self) -> TrialDecoder:
+        return TrialDecoder(self._preprocessing, self._image_size, self._config.use_grayscale)
+
+    def _graph(self, batches: TrainBatches, restored: Restored | None) -> step.TrainGraph:
+        """Build the step; a warm start counts only where there is nothing to resume from."""
+        warm_start = None
+        if self._config.checkpoint_path and self._topology.is_chief:
+            if restored is None:
+                warm_start = warmstart.fetch(self._config.checkpoint_path, self._ctx.scratch_dir)
+            else:
+                _log.info("--checkpoint_path is unused: %s has a checkpoint", self._config.train_dir)
+        graph = step.build(
+            self._config,
+            num_records=self._dataset.num_records,
+            num_classes=self._dataset.num_classes - self._config.labels_offset,
+            next_batch=batches.next_batch,
+            topology=self._topology,
+            warm_start=warm_start,
+        )
+        if restored is not None:
+            saver.check_fits(
+                restored.prefix, restored.found.prefix_url, self._config.model_name, restored.found.manifest
+            )
+        return graph

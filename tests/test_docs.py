@@ -1,0 +1,174 @@
+"""What the pages say is there: links, flags, rooms, and a schedule that can be copied."""
+
+import ast
+import dataclasses
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from sparkcv import config
+from tests.test_layers import ROOMS, ROOT
+
+PAGES = sorted(path for pattern in ("*.md", "docs/*.md", "findings/*.md", "bench/*.md") for path in ROOT.glob(pattern))
+NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
+CONFIGS = {
+    "batch_inference.py": config.ScoreConfig,
+    "convert_images.py": config.ConvertConfig,
+    "demo.py": config.DemoConfig,
+    "doctor.py": config.DoctorConfig,
+    "eval_image_classifier.py": config.EvalConfig,
+    "export_inference_graph.py": config.ExportConfig,
+    "show_run.py": config.TensorBoardConfig,
+    "train_image_classifier.py": config.TrainConfig,
+}
+COMMANDS = {
+    "convert": config.ConvertConfig,
+    "demo": config.DemoConfig,
+    "doctor": config.DoctorConfig,
+    "evaluate": config.EvalConfig,
+    "export": config.ExportConfig,
+    "score": config.ScoreConfig,
+    "tensorboard": config.TensorBoardConfig,
+    "train": config.TrainConfig,
+}
+# Of a fenced block or of words in code: the command, its continued lines, up to what ends it.
+_COMMAND = re.compile(r"(?:\bjobs/(?P<job>[a-z]\w*\.py)|\bsparkcv (?P<command>[a-z]+))(?P<words>(?: |\\\n|[^\n`#])*)")
+_FLAG = re.compile(r"(?<!\S)--(\w+)")
+
+
+def text_of(path: pathlib.Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def prose(text: str) -> str:
+    """Leave out fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(path: pathlib.Path) -> set[str]:
+    """Return the anchors that GitHub gives to a page's headings."""
+    titles = re.findall(r"^#+ (.*)$", prose(text_of(path)), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def broken_links(path: pathlib.Path) -> list[str]:
+    """Return the relative links of a page that lead nowhere."""
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(text_of(path))):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    return broken
+
+
+def unknown_flags(text: str) -> list[str]:
+    """Return the flags shown behind a job that the job does not have; those before it are spark-submit's."""
+    unknown = []
+    for found in _COMMAND.finditer(text):
+        cls = CONFIGS.get(found["job"]) if found["job"] else COMMANDS.get(found["command"])
+        if cls is None:
+            assert not found["job"], f"{found['job']} is no job"
+            continue
+        known = {field.name for field in dataclasses.fields(cls)} | {"recipe", "help"}
+        unknown += [f"{found[0].split()[0]} --{name}" for name in _FLAG.findall(found["words"]) if name not in known]
+    return unknown
+
+
+def block(page: str, language: str) -> str:
+    """Return the one fenced block of that language."""
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", text_of(ROOT / page), re.MULTILINE | re.DOTALL)
+    return found
+
+
+def test_the_page_at_the_door_is_short():
+    assert len(text_of(ROOT / "README.md").splitlines()) <= 200
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_relative_link_leads_somewhere(name):
+    assert broken_links(ROOT / name) == []
+
+
+@pytest.mark.parametrize(
+    ("link", "is_broken"),
+    [
+        ("other.md", False),
+        ("other.md#two-words-c-d", False),
+        ("#here", False),
+        ("https://example.org/x", False),
+        ("missing.md", True),
+        ("other.md#missing", True),
+        ("#missing", True),
+    ],
+)
+def test_a_broken_link_is_found(tmp_path, link, is_broken):
+    (tmp_path / "other.md").write_text("# Title\n\n## Two words: `c-d`\n\n```\n# missing\n```\n")
+    page = tmp_path / "page.md"
+    page.write_text(f"# Here\n\nSee [it]({link}).\n")
+    assert broken_links(page) == ([link] if is_broken else [])
+
+
+@pytest.mark.parametrize("name", [*NAMES, *(f"conf/{path.name}" for path in sorted(ROOT.glob("conf/*")))])
+def test_every_flag_shown_exists(name):
+    text = re.sub(r"^# ?", "", text_of(ROOT / name), flags=re.MULTILINE) if "conf/" in name else text_of(ROOT / name)
+    assert unknown_flags(text) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_flag_named_in_passing_is_of_some_job_or_bench(name):
+    known = {field.name for cls in CONFIGS.values() for field in dataclasses.fields(cls)}
+    known |= {name for path in ROOT.glob("bench/*.py") for name in re.findall(r'"--(\w+)"', text_of(path))}
+    named = set(re.findall(r"--([a-z0-9]+_\w+)", text_of(ROOT / name)))
+    assert sorted(named - known) == []
+
+
+def test_a_flag_that_no_longer_exists_is_found():
+    text = (
+        "```\nspark-submit --queue x jobs/doctor.py --keytab K \\\n  --gone 1\n```\nand `sparkcv train --lost` or more"
+    )
+    assert unknown_flags(text) == ["jobs/doctor.py --gone", "sparkcv --lost"]
+
+
+def test_the_table_of_rooms_has_every_room_in_their_order():
+    table = text_of(ROOT / "README.md").partition("## The rooms")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = [name for cell in cells for name in re.findall(r"`(\w+)/?`", cell)]
+    rooms = [name for name in named if name in ROOMS]
+    assert rooms == list(ROOMS)
+    assert all((ROOT / name).is_dir() for name in named if name not in ROOMS)
+
+
+def test_every_page_of_docs_is_reached_from_the_page_at_the_door():
+    door = text_of(ROOT / "README.md")
+    assert [name for name in NAMES if name.startswith("docs/") and f"({name}" not in door] == []
+
+
+def test_the_airflow_schedule_calls_a_job_with_flags_that_it_has():
+    dag = block("docs/operations.md", "python")
+    words = [node.value for node in ast.walk(ast.parse(dag)) if isinstance(node, ast.Constant) and node.value]
+    flags = {field.name for field in dataclasses.fields(config.ScoreConfig)}
+    shown = [word.removeprefix("--") for word in words if isinstance(word, str) and word.startswith("--")]
+    assert {"input", "model_dir", "output_dir", "date"} <= set(shown)
+    assert [word for word in shown if "_" in word and word not in flags] == []
+    compile(dag, "sparkcv_nightly.py", "exec")
+
+
+def test_the_cron_schedule_is_a_shell_script():
+    done = subprocess.run(["sh", "-n"], input=block("docs/operations.md", "sh"), text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_finding_says_what_it_shows_and_is_in_the_list():
+    table = text_of(ROOT / "findings/README.md")
+    for path in ROOT.glob("findings/*.sh"):
+        text = text_of(path)
+        assert path.stat().st_mode & 0o111, f"{path.name} cannot be run"
+        assert f"({path.name})" in table
+        for word in ("# Behaviour:", "# Seen:", "# Output:", "# Why it matters:", "mktemp -d"):
+            assert word in text, f"{path.name} lacks {word!r}"
+        assert "sparkcv" not in text
