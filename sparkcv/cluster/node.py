@@ -84,7 +84,7 @@ def run_program(role: Role, task: dict[str, Any], uplink: Uplink, stop_requested
     an exception that is not a SparkcvError goes to stderr, which is the role's log.
     """
     try:
-        program = load_program(task["program"])
+        program = load_program(task["program"], role)
         context = NodeContext(
             role=role,
             cluster=task["cluster"],

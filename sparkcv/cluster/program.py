@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sparkcv.errors import ClusterError, UsageError
-from sparkcv.roles import NodeContext
+from sparkcv.errors import ClusterError, SparkcvError, UsageError
+from sparkcv.roles import NodeContext, Role
 
 __all__ = ["Program", "load_program", "split_program"]
 
@@ -24,16 +24,23 @@ def split_program(program: str) -> tuple[str, str]:
     return module, function
 
 
-def load_program(program: str) -> Program:
-    """Return the function that ``"package.module:function"`` names; raises UsageError or ClusterError if none."""
+def load_program(program: str, role: Role | None = None) -> Program:
+    """Return the function that ``"package.module:function"`` names; raises UsageError or ClusterError if none.
+
+    Where that has a method ``for_role``, it is asked for the function of ``role``, and so imports what that one needs.
+    """
     module, function = split_program(program)
     try:
         with _garbage_left():
             found = getattr(importlib.import_module(module), function, None)
+            if role is not None and hasattr(found, "for_role"):
+                found = found.for_role(role)
     except ModuleNotFoundError as err:
         raise ClusterError(
             f"program {program} cannot be imported on {socket.gethostname()}: no module named {err.name!r} there"
         ) from err
+    except SparkcvError:
+        raise
     except Exception as err:  # a module raises what it likes
         traceback.print_exc()
         raise ClusterError(

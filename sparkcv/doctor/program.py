@@ -11,7 +11,7 @@ __all__ = ["load"]
 def load(ctx: NodeContext) -> dict[str, Any]:
     """Import the training program and multiply two matrices: where TensorFlow does not fit the CPU, it dies here."""
     del ctx
-    importlib.import_module("sparkcv.programs.train")
+    importlib.import_module("sparkcv.programs.worker")
     tf = importlib.import_module("sparkcv.nets.slim").tf
     with tf.Graph().as_default(), tf.Session() as session:
         session.run(tf.matmul(tf.ones([256, 256]), tf.ones([256, 256])))

@@ -13,8 +13,12 @@ import logging
 import tempfile
 import threading
 import time
+import warnings
 from typing import Any
 
+from sparkcv.nets.slim import tf  # first: whoever imports TensorFlow without it has pandas come along
+
+# isort: split
 from sparkcv import config as configs
 from sparkcv import logs, nets, storage
 from sparkcv.config import EvalConfig, TrainConfig
@@ -45,6 +49,8 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     Raise DataError, BudgetError and CheckpointError for data, or a net, that cannot be evaluated, and LeaseError in a
     folder that another run took over.
     """
+    tf.logging.set_verbosity(tf.logging.ERROR)
+    warnings.filterwarnings("ignore", message=".* is deprecated and will be removed", category=UserWarning)
     config = configs.from_dict(TrainConfig, ctx.params["config"])
     return _Evaluator(ctx, config, Dataset.from_dict(ctx.params["eval_dataset"])).run()
 

@@ -15,9 +15,8 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
-from sparkcv.config import TrainConfig
 from sparkcv.errors import ClusterError, LaunchTimeoutError
-from sparkcv.roles import NodeContext, share_of_cores
+from sparkcv.train.server import STEP_TIMEOUT_S, config_of, server, session_config
 
 __all__ = ["Awaiting", "Chief", "Once", "await_ps", "config_of", "open_session", "server", "session_config"]
 
@@ -25,36 +24,6 @@ _POLL_S = 0.2
 _CHIEF_POLL_S = 0.5
 _CONNECT_S = 2.0
 _STOP_GRACE_S = 3  # TF's own is 120, which a chief with --sync_replicas waits out to the last second
-_STEP_TIMEOUT_S = 600  # with a dead ps a step waits without a word
-
-
-def session_config(ctx: NodeContext, num_intra_op_threads: int = 0, *, use_gpus: bool = True) -> tf.ConfigProto:
-    """Return threads as asked, or (0) this machine's cores shared with its other workers; filters and time limits.
-
-    The filters keep a worker from waiting for other workers. No operation takes longer than 10 minutes. Without
-    ``use_gpus`` TensorFlow leaves the memory of the host's GPUs to others.
-    """
-    threads = num_intra_op_threads or share_of_cores(ctx, "worker")
-    return tf.ConfigProto(
-        intra_op_parallelism_threads=threads,
-        inter_op_parallelism_threads=max(2, threads),
-        allow_soft_placement=True,
-        device_count={} if use_gpus else {"GPU": 0},
-        operation_timeout_in_ms=_STEP_TIMEOUT_S * 1000,
-        device_filters=["/job:ps", f"/job:worker/task:{ctx.role.index}"] if ctx.cluster.get("ps") else [],
-    )
-
-
-def config_of(ctx: NodeContext, config: TrainConfig) -> tf.ConfigProto:
-    """Return the session's settings for a training run's flags."""
-    return session_config(ctx, config.num_intra_op_threads, use_gpus=config.num_gpus != 0)
-
-
-def server(ctx: NodeContext, config: tf.ConfigProto) -> tf.train.Server:
-    """Start this process's gRPC server; it lives as long as the process, as TF cannot stop one."""
-    jobs = {job: ctx.cluster[job] for job in ("ps", "worker") if job in ctx.cluster}
-    spec = tf.train.ClusterSpec(jobs)
-    return tf.train.Server(spec, job_name=ctx.role.job, task_index=ctx.role.index, config=config, protocol="grpc")
 
 
 def await_ps(addresses: Sequence[str], timeout_s: float) -> None:
@@ -172,6 +141,6 @@ def open_session(creator: Once, every_hook: Sequence[tf.train.SessionRunHook]) -
         with tf.train.MonitoredSession(creator, every_hook, stop_grace_period_secs=_STOP_GRACE_S) as session:
             yield session
     except tf.errors.DeadlineExceededError as err:
-        raise ClusterError(f"a step did not end within {_STEP_TIMEOUT_S} s: a ps or the chief does not answer") from err
+        raise ClusterError(f"a step did not end within {STEP_TIMEOUT_S} s: a ps or the chief does not answer") from err
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as err:
         raise ClusterError(f"the connection to a ps was lost: {err.message.splitlines()[0][:300]}") from err

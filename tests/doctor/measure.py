@@ -28,7 +28,7 @@ def highest_mb(pid: int | str = "self") -> dict[str, int]:
 
 def train(config: TrainConfig, cluster: dict[str, list[str]] | None, ps_pid: int | None) -> dict:
     """Take real steps on random pictures, and return what they took and what the rule says."""
-    importlib.import_module("sparkcv.programs.train")  # all that a role imports
+    importlib.import_module("sparkcv.programs.worker")  # all that a role imports
     from sparkcv.nets.slim import tf
     from sparkcv.train import replicas, step
 
@@ -89,7 +89,7 @@ def free_ports(count: int) -> list[int]:
 def main(words: list[str]) -> None:
     """Serve as a ps, measure one case, or all of them."""
     if words[:1] == ["ps"]:
-        importlib.import_module("sparkcv.programs.train")
+        importlib.import_module("sparkcv.programs.ps")
         server(json.loads(words[1]), "ps")
         sys.stdin.read()
     elif words:

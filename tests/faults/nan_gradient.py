@@ -8,8 +8,6 @@ names a file, until that file is there: the first life makes it.
 import os
 from pathlib import Path
 
-import tensorflow.compat.v1 as tf
-
 from sparkcv.programs import train
 from sparkcv.roles import CHIEF, NodeContext
 
@@ -19,12 +17,16 @@ def main(ctx: NodeContext) -> dict:
     if ctx.role == CHIEF and not (once and Path(once).exists()):
         if once:
             Path(once).touch()
+        from sparkcv.nets.slim import tf
+
         tf.train.GradientDescentOptimizer = faulty(int(os.environ["NAN_AT"]))
     return train.main(ctx)
 
 
-def faulty(at: int) -> type:
+def faulty(at: int):
     """TensorFlow's own optimizer, whose gradients at that step are NaN."""
+
+    from sparkcv.nets.slim import tf
 
     class Faulty(tf.train.GradientDescentOptimizer):
         def compute_gradients(self, *args, **kwargs):

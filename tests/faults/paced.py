@@ -6,20 +6,32 @@ coming back beside it. The soak's runs are not paced.
 
 import time
 
-import tensorflow.compat.v1 as tf
-
 from sparkcv.programs import train
-from sparkcv.roles import NodeContext
+from sparkcv.roles import NodeContext, Role
 
 _REST_S = 0.05
 
 
-class _Paced(tf.train.MonitoredSession):
-    def run(self, *args, **kwargs):
-        time.sleep(_REST_S)  # what a step of a larger net would leave to others
-        return super().run(*args, **kwargs)
+class _Paced:
+    def __call__(self, ctx: NodeContext) -> dict:
+        return self.for_role(ctx.role)(ctx)
+
+    def for_role(self, role: Role):
+        program = train.main.for_role(role)
+        if role.job != "ps":
+            _rest_between_steps()
+        return program
 
 
-def main(ctx: NodeContext) -> dict:
-    tf.train.MonitoredSession = _Paced
-    return train.main(ctx)
+def _rest_between_steps() -> None:
+    import tensorflow.compat.v1 as tf
+
+    class Rested(tf.train.MonitoredSession):
+        def run(self, *args, **kwargs):
+            time.sleep(_REST_S)  # what a step of a larger net would leave to others
+            return super().run(*args, **kwargs)
+
+    tf.train.MonitoredSession = Rested
+
+
+main = _Paced()

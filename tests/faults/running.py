@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MARK = "SPARKCV_RUN_UNDER_TEST"  # in the environment of each process of a run
 PROGRAM = "SPARKCV_PROGRAM_UNDER_TEST"
 PACED = "tests.faults.paced:main"
+KTHREADD = 2  # the parent of the kernel's own
 HANG_S = 300  # the guard against a hang of any wait; no test asserts a time
 _POLL_S = 0.05
 _PROGRAMS = ("train: ", "train_image_classifier.py: ")
@@ -81,6 +82,7 @@ class Run:
         self.url = str(self.flags["train_dir"])
         self._log = folder / f"run-{len(list(folder.iterdir()))}.log"
         self._mark = uuid.uuid4().hex
+        self._others: set[tuple[int, int]] = set()
         self.tmp = Path((env or {}).get("TMPDIR") or self._log.with_suffix(".tmp"))
         self.tmp.mkdir(exist_ok=True)
         env = {**os.environ, **(env or {}), "TMPDIR": str(self.tmp), MARK: self._mark, PROGRAM: program}
@@ -125,7 +127,20 @@ class Run:
 
     def processes(self) -> list[psutil.Process]:
         """All processes of the run: driver, agents, roles, guards, Spark's."""
-        return [process for process in psutil.process_iter() if _environment(process).get(MARK) == self._mark]
+        found = []
+        for pid in psutil.pids():
+            # Others' stay others': to read of all at each look, 20 times a second, takes a third of a core.
+            key = pid, _inode(pid)
+            if key in self._others:
+                continue
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                environment = _environment(process)
+                if environment.get(MARK) == self._mark:
+                    found.append(process)
+                elif environment or process.ppid() == KTHREADD:  # none is told of one that is being executed, either
+                    self._others.add(key)
+        return found
 
     def roles(self) -> dict[str, psutil.Process]:
         """The node process of each role that has one now."""
@@ -219,6 +234,14 @@ def _nodes(processes):
             words = process.cmdline()
             if "sparkcv.cluster.node" in words and process.parent().cmdline() != words:  # not what a role forked
                 yield words[words.index("--role") + 1], process
+
+
+def _inode(pid: int) -> int:
+    """Of a process's folder in /proc: another once the number of the process is given anew."""
+    try:
+        return os.stat(f"/proc/{pid}").st_ino
+    except OSError:
+        return 0
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:

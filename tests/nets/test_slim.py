@@ -18,7 +18,7 @@ def test_the_legacy_layers_are_found_under_the_name_that_tensorflow_asks_for(nam
     assert os.environ["TF_USE_LEGACY_KERAS"] == "1"
 
 
-PROGRAMS = "sparkcv.programs.train, sparkcv.programs.evaluate, sparkcv.programs.export"
+PROGRAMS = "sparkcv.programs.worker, sparkcv.programs.evaluator, sparkcv.programs.evaluate, sparkcv.programs.export"
 
 
 def test_no_role_pays_for_pandas_and_who_wants_it_has_it():
