@@ -111,18 +111,18 @@ def wait(ready, driver, bound_s: float) -> bool:
 
 
 def own_words(log: pathlib.Path, since: int) -> str:
-    """What was said behind the first ``since`` bytes, without what TensorFlow chats."""
+    """Return what was said behind the first ``since`` bytes, without what TensorFlow chats."""
     lines = log.read_bytes()[since:].decode(errors="replace").splitlines()
     return "\n".join(line for line in lines if "cuda" not in line.lower() and "absl" not in line)
 
 
 def last_line(log: pathlib.Path) -> str:
-    """The last line that was said."""
+    """Return the last line that was said."""
     return (own_words(log, 0).strip().splitlines() or [""])[-1]
 
 
 def relatives(pid: int) -> set[psutil.Process]:
-    """A process and all below it; they are remembered, as a killed parent loses its children."""
+    """Return a process and all below it; they are remembered, as a killed parent loses its children."""
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
         return {process, *process.children(recursive=True)}

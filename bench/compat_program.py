@@ -24,7 +24,7 @@ STEP_S = 0.1
 
 
 def main_fun(args: argparse.Namespace, ctx: Any) -> None:
-    """The user's function."""
+    """Run as the user's function."""
     import os
     import time
     from pathlib import Path

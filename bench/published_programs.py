@@ -157,7 +157,7 @@ def run(
 
 
 def left(out: pathlib.Path) -> str:
-    """What stands in the program's folder: its checkpoint, SavedModel, predictions."""
+    """Return what stands in the program's folder: its checkpoint, SavedModel, predictions."""
     found = []
     if list(out.rglob("*.index")):
         found.append("checkpoint")

@@ -51,7 +51,7 @@ def ours(folder: pathlib.Path) -> dict[str, float]:
 
 
 def restarted_by_hand(folder: pathlib.Path) -> dict[str, float]:
-    """The same program in plain processes; seconds by fault."""
+    """Run the same program in plain processes; return seconds by fault."""
     told = params(folder, **{name: FLAGS[name] for name in FLAGS if name != "dataset_name"})
     with ByHand(told, folder, num_workers=2) as hand:
 

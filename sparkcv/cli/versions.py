@@ -53,7 +53,7 @@ def _package(name: str) -> str:
 
 
 def _spark() -> list[tuple[str, str, str]]:
-    """The Spark that ``sparkcv submit`` starts, which may be another than this Python's, and its Hadoop client."""
+    """Return the Spark that ``sparkcv submit`` starts, maybe another than this Python's, and its Hadoop client."""
     try:
         home = spark_home.find()
     except UsageError:
@@ -68,7 +68,7 @@ def _jar(home: Path, name: str) -> str:
 
 
 def _java() -> tuple[str, str, str]:
-    """The Java that Spark's own scripts take."""
+    """Return the version and path of the Java that Spark's own scripts take."""
     home = os.environ.get("JAVA_HOME")
     program = os.path.join(home, "bin", "java") if home else shutil.which("java")
     if program is None or not os.path.exists(program):

@@ -143,12 +143,12 @@ def _active_session() -> "SparkSession | None":
 
 
 @contextlib.contextmanager
-def _submitted(app_name: str, conf: Mapping[str, str], role_bytes: float, num_seats: int) -> Iterator["SparkSession"]:
+def _submitted(app_name: str, conf: Mapping[str, str], role_bytes: float, num_slots: int) -> Iterator["SparkSession"]:
     found = _active_session()
     if found is not None:
         yield found
         return
-    spark = _create(app_name, _room(role_bytes, num_seats) | dict(conf))
+    spark = _create(app_name, _room(role_bytes, num_slots) | dict(conf))
     yarn.fail_unless_stopped(spark)
     exit_code = EXIT_FAILED
     try:
@@ -161,7 +161,7 @@ def _submitted(app_name: str, conf: Mapping[str, str], role_bytes: float, num_se
         yarn.stop(spark, exit_code)
 
 
-def _room(role_bytes: float, num_seats: int) -> dict[str, str]:
+def _room(role_bytes: float, num_slots: int) -> dict[str, str]:
     """Return the memoryOverhead that holds the tasks' processes, where the user left it to us; {} where he did not.
 
     Spark's own default, a tenth of the heap, holds no TensorFlow. The executors are asked for only once the session is
@@ -181,16 +181,16 @@ def _room(role_bytes: float, num_seats: int) -> dict[str, str]:
         return {}
     cores, cpus = int(conf.get("spark.executor.cores", "1")), int(conf.get("spark.task.cpus", "1"))
     instances = int(conf.get("spark.executor.instances", "2"))  # Spark's default on YARN
-    seats = max(1, min(cores // cpus, math.ceil(num_seats / instances)))
+    slots = max(1, min(cores // cpus, math.ceil(num_slots / instances)))
     given = executor_memory(dict(conf.getAll()))
-    wanted_mb = overhead_for(seats * role_bytes, given.heap_mb)
+    wanted_mb = overhead_for(slots * role_bytes, given.heap_mb)
     if wanted_mb <= given.overhead_mb:  # Spark's own share of the heap
         return {}
     _log.info(
         "asking for executors with %s=%dm, as it is not set: %d of about %.1f GiB beside Java",
         overhead,
         wanted_mb,
-        seats,
+        slots,
         role_bytes / 2**30,
     )
     return {overhead: f"{wanted_mb}m"}

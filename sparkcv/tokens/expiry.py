@@ -111,7 +111,7 @@ def stopped_at_the_end(stop: Callable[[], None]) -> Iterator[Callable[[], str]]:
 
 
 def _lately() -> float | None:
-    """What ``ends_s`` said within the last second: it reads files, and is asked at every word of a role."""
+    """Return what ``ends_s`` gave within the last second: it reads files, and every status of a role asks."""
     global _looked_s, _seen_end_s
     if time.monotonic() > _looked_s + _POLL_S:
         _seen_end_s, _looked_s = ends_s(), time.monotonic()

@@ -131,7 +131,7 @@ def _is_old(held: Sequence[Token]) -> bool:
 
 
 def _cause(err: Exception) -> str:
-    """The last cause in Java's trace, which says what is wrong with the keytab or the KDC."""
+    """Return the last cause in Java's trace, which says what is wrong with the keytab or the KDC."""
     lines = str(err).splitlines()
     causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
     return (causes or [line for line in lines if line.strip()] or [type(err).__name__])[-1 if causes else 0][:300]

@@ -35,7 +35,7 @@ class InputFiles:
                 yield entry
 
     def name(self, entry: Entry) -> str:
-        """The file's path relative to the input, as text: bytes that are no UTF-8 become escapes."""
+        """Return the file's path relative to the input, as text: bytes that are no UTF-8 become escapes."""
         relative = entry.url[len(self.root.rstrip("/")) + 1 :]
         return relative.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
