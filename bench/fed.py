@@ -24,7 +24,7 @@ def take_all(args, ctx):  # noqa: D103 - a user's map_fun; by value, as it is in
 
 
 def rows(sc, count):
-    """Return an RDD of pictures as stock's MNIST example has them: a list of 784 numbers and a label, made where they are."""
+    """Return an RDD of pictures as stock's MNIST example has them: 784 numbers and a label, made where they are."""
     row = ([at % 256 for at in range(784)], 3)
     return sc.parallelize(range(PARTITIONS), PARTITIONS).flatMap(
         lambda part: itertools.repeat(row, count // PARTITIONS)
