@@ -62,6 +62,7 @@ import functools, json, sys
 from pyspark.sql import SparkSession
 from sparkcv import doctor
 from sparkcv.cluster import supervisor
+from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.compat import TFCluster, TFParallel
 from sparkcv.config import ConvertConfig, DoctorConfig
 from sparkcv.driver import convert
@@ -83,7 +84,7 @@ def score():
         map_pieces(spark, 2, functools.partial(tasks.piece_ids, folder), "id string").collect()
 
 def train():
-    supervisor.supervise(BarrierLauncher(spark), "tests.no_program:main", [Role("worker", 0)], {}, start_timeout_s=60)
+    supervisor.supervise(BarrierLauncher(spark), RunSpec("tests.no_program:main", [Role("worker", 0)], {}))
 
 def examine():
     config = DoctorConfig(train_dir=folder + "/run", model_name="cifarnet", cluster_size=1, load_tensorflow=False)
@@ -93,8 +94,8 @@ def examine():
 doors = {
     "train": train,
     "score": score,
-    "convert": lambda: convert.convert(
-        spark, ConvertConfig(images_dir=folder + "/pictures", dataset_dir=folder + "/data"), lambda: None
+    "convert": lambda: convert.run(
+        spark, convert.prepare(ConvertConfig(images_dir=folder + "/pictures", dataset_dir=folder + "/data"))
     ),
     "doctor": examine,
     "TFParallel": lambda: TFParallel.run(spark.sparkContext, main_fun, None, 2),
