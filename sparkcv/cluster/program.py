@@ -33,7 +33,7 @@ def load_program(program: str, role: Role | None = None) -> Program:
     try:
         with _garbage_left():
             found = getattr(importlib.import_module(module), function, None)
-            if role is not None and hasattr(found, "for_role"):
+            if role is not None and found is not None and hasattr(found, "for_role"):
                 found = found.for_role(role)
     except ModuleNotFoundError as err:
         raise ClusterError(
