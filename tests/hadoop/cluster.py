@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.hadoop import secured, settings
+from tests.hadoop import class_data, secured, settings
 from tests.hadoop.daemons import START_TIMEOUT_S, Daemon, Warden, wait_until
 from tests.hadoop.formatted import Formatted
-from tests.hadoop.jars import jars_dir
 from tests.hadoop.kdc import PEOPLE, Kdc
 
 _HDFS = "org.apache.hadoop.hdfs."
@@ -27,15 +26,6 @@ _MAIN = {
     "dfsadmin": _HDFS + "tools.DFSAdmin",
     "haadmin": _HDFS + "tools.DFSHAAdmin",
 }
-_OPENS = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in ("java.lang", "java.util", "java.lang.reflect")]
-# Short-lived or idle daemons on few cores: the quick compiler and the simple collector halve their CPU time. A
-# NodeManager without Hadoop's native library runs a chmod for each file of an archive, by VFORK in 3.6 ms, not 5.
-_JAVA = (
-    *("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true"),
-    # A tenth each of a start: no garbage is collected while classes come in, and Hadoop's own jars are taken on trust.
-    *("-XX:MetaspaceSize=96m", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote"),
-    "-Djdk.lang.Process.launchMechanism=VFORK",
-)
 _ADMIN_TIMEOUT_S = 60
 # In a process of its own, as the ticket of HDFS's superuser is an environment variable; Hadoop's shell is three Javas a
 # folder.
@@ -260,12 +250,13 @@ class Hadoop:
         settings.write(self._server_dir, files)
         for name in ("hdfs", "datanode", "journal"):  # the jars lack the web pages, the daemons want the folders
             (self._server_dir / "webapps" / name).mkdir(parents=True)
-        return os.pathsep.join([str(self._server_dir), f"{jars_dir()}/*"])
+        return class_data.class_path(self._server_dir)
 
     def _argv(self, kind: str, *words: str) -> list[str]:
         temporary = f"-Djava.io.tmpdir={self.root}"
         kerberos = self.kdc.java if self.kdc is not None else []
-        return ["java", *_JAVA, *_OPENS, *kerberos, temporary, "-cp", self._classpath, _MAIN[kind], *words]
+        options = [*class_data.JAVA, *class_data.java_options(), *kerberos, temporary]
+        return ["java", *options, "-cp", self._classpath, _MAIN[kind], *words]
 
     @property
     def _env(self) -> dict[str, str]:
@@ -292,7 +283,7 @@ class Hadoop:
         return self.daemons[name]
 
     def _start_hdfs(self) -> None:
-        formatted = Formatted(self._format)
+        formatted = Formatted()
         if len(self._rpc) > 1:
             formatted.write_journal(self.root / "journal")
             words = [
@@ -314,13 +305,6 @@ class Hadoop:
             daemon.wait(lambda: self._has_datanodes(self._num_datanodes), "being live")
         for name in self._rpc:
             self.daemons[name].wait(lambda name=name: self._is_out_of_safe_mode(name), "leaving safe mode")
-
-    def _format(self, folder: Path) -> None:
-        """Format as a single NameNode without Kerberos would: its image holds nothing of the cluster's settings."""
-        conf = self.root / "conf-format"
-        settings.write(conf, {"hdfs-site.xml": {"dfs.namenode.name.dir": folder.as_uri()}})
-        argv = ["java", *_JAVA, *_OPENS, "-cp", f"{conf}{os.pathsep}{jars_dir()}/*", _MAIN["nn"]]
-        self._done([*argv, "-format", "-nonInteractive"], "nn -format")
 
     def _of_namenode(self, name: str) -> list[str]:
         return [f"-Ddfs.ha.namenode.id={name}", f"-Ddfs.namenode.name.dir=file://{self.root}/name-{name}"]
