@@ -48,9 +48,10 @@ $(VENV)/.done: pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# A hundred embedded Sparks start in two thirds of the time; without it they start all the same.
+# A hundred embedded Sparks and Hadoop's daemons start in two thirds of the time; without it they start all the same.
 $(VENV)/.classes: $(VENV)/.done
 	$(PY) -m sparkcv.spark.class_data || echo "make: the tests take longer without it" >&2
+	$(PY) -m tests.hadoop.make_class_data || echo "make: the tests take longer without it" >&2
 	@touch $@
 
 clean:

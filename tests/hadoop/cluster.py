@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.hadoop import secured, settings
+from tests.hadoop import class_data, secured, settings
 from tests.hadoop.daemons import START_TIMEOUT_S, Daemon, Warden, wait_until
-from tests.hadoop.jars import jars_dir
+from tests.hadoop.formatted import Formatted
 from tests.hadoop.kdc import PEOPLE, Kdc
 
 _HDFS = "org.apache.hadoop.hdfs."
@@ -24,19 +24,21 @@ _MAIN = {
     "rm": "org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
     "nm": "org.apache.hadoop.yarn.server.nodemanager.NodeManager",
     "dfsadmin": _HDFS + "tools.DFSAdmin",
-    "dfs": "org.apache.hadoop.fs.FsShell",
     "haadmin": _HDFS + "tools.DFSHAAdmin",
 }
-_OPENS = ("java.lang", "java.util", "java.lang.reflect")
-# Short-lived or idle daemons on few cores: the quick compiler and the simple collector halve their CPU time. A
-# NodeManager without Hadoop's native library runs a chmod for each file of an archive, by VFORK in 3.6 ms, not 5.
-_JAVA = (
-    *("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true"),
-    # A tenth each of a start: no garbage is collected while classes come in, and Hadoop's own jars are taken on trust.
-    *("-XX:MetaspaceSize=96m", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote"),
-    "-Djdk.lang.Process.launchMechanism=VFORK",
-)
 _ADMIN_TIMEOUT_S = 60
+# In a process of its own, as the ticket of HDFS's superuser is an environment variable; Hadoop's shell is three Javas a
+# folder.
+_MAKE_HOMES = """
+import os, sys
+import hdfs_native
+os.environ["HADOOP_CONF_DIR"] = sys.argv[1]
+client = hdfs_native.Client()
+for name in sys.argv[2:]:
+    client.mkdirs(f"/user/{name}", create_parent=True)
+    client.set_owner(f"/user/{name}", name)
+    client.set_permission(f"/user/{name}", 0o700)
+"""
 
 
 @contextlib.contextmanager
@@ -158,10 +160,7 @@ class Hadoop:
 
     def make_homes(self) -> None:
         """Give each person of the KDC a folder that only he can read, as administrators do."""
-        for name in PEOPLE:
-            self._run("dfs", "-mkdir", "-p", f"/user/{name}")
-            self._run("dfs", "-chown", name, f"/user/{name}")
-            self._run("dfs", "-chmod", "700", f"/user/{name}")
+        self._done([sys.executable, "-c", _MAKE_HOMES, str(self.conf_dir), *PEOPLE], "making the homes")
 
     def set_quota(self, path: str, num_bytes: int | None) -> None:
         """Bound the bytes, replicas included, below a folder; None lifts the bound."""
@@ -251,13 +250,13 @@ class Hadoop:
         settings.write(self._server_dir, files)
         for name in ("hdfs", "datanode", "journal"):  # the jars lack the web pages, the daemons want the folders
             (self._server_dir / "webapps" / name).mkdir(parents=True)
-        return os.pathsep.join([str(self._server_dir), f"{jars_dir()}/*"])
+        return class_data.class_path(self._server_dir)
 
     def _argv(self, kind: str, *words: str) -> list[str]:
-        opens = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in _OPENS]
         temporary = f"-Djava.io.tmpdir={self.root}"
         kerberos = self.kdc.java if self.kdc is not None else []
-        return ["java", *_JAVA, *opens, *kerberos, temporary, "-cp", self._classpath, _MAIN[kind], *words]
+        options = [*class_data.JAVA, *class_data.java_options(), *kerberos, temporary]
+        return ["java", *options, "-cp", self._classpath, _MAIN[kind], *words]
 
     @property
     def _env(self) -> dict[str, str]:
@@ -266,13 +265,15 @@ class Hadoop:
         return kept | self.env | ticket | {"HADOOP_CONF_DIR": str(self._server_dir), "USER": getpass.getuser()}
 
     def _run(self, kind: str, *words: str, timeout_s: float = _ADMIN_TIMEOUT_S) -> str:
+        return self._done(self._argv(kind, *words), f"{kind} {' '.join(words)}", timeout_s=timeout_s)
+
+    def _done(self, argv: list[str], what: str, timeout_s: float = _ADMIN_TIMEOUT_S) -> str:
+        """Run a program with the daemons' environment and return its output; RuntimeError says ``what`` failed."""
         done = subprocess.run(
-            self._argv(kind, *words), env=self._env, cwd=self.root, capture_output=True, text=True, timeout=timeout_s
+            argv, env=self._env, cwd=self.root, capture_output=True, text=True, timeout=timeout_s, check=False
         )
         if done.returncode:
-            raise RuntimeError(
-                f"{kind} {' '.join(words)} failed ({done.returncode}): {(done.stdout + done.stderr)[-2000:]}"
-            )
+            raise RuntimeError(f"{what} failed ({done.returncode}): {(done.stdout + done.stderr)[-2000:]}")
         return done.stdout
 
     def _add(self, name: str, kind: str, web: str, *words: str) -> Daemon:
@@ -282,7 +283,9 @@ class Hadoop:
         return self.daemons[name]
 
     def _start_hdfs(self) -> None:
+        formatted = Formatted()
         if len(self._rpc) > 1:
+            formatted.write_journal(self.root / "journal")
             words = [
                 f"-Ddfs.journalnode.rpc-address={self._journal['rpc']}",
                 f"-Ddfs.journalnode.http-address={self._journal['web']}",
@@ -290,14 +293,13 @@ class Hadoop:
             ]
             journal = self._add("jn", "jn", self._journal["web"], *words)
             journal.wait(lambda: bool(journal.bean("java.lang:type=Runtime")), "answering")
-        self._run("nn", *self._of_namenode("nn1"), "-format", "-nonInteractive")
-        self._add("nn1", "nn", self._web["nn1"], *self._of_namenode("nn1"))
+        for name in self._rpc:
+            formatted.copy_to(self.root / f"name-{name}")
+            self._add(name, "nn", self._web[name], *self._of_namenode(name))
         self._add_datanodes()
-        self.daemons["nn1"].wait(lambda: self.state("nn1") != "", "answering")
+        for name in self._rpc:
+            self.daemons[name].wait(lambda name=name: self.state(name) != "", "answering")
         if len(self._rpc) > 1:
-            self._run("nn", *self._of_namenode("nn2"), "-bootstrapStandby", "-nonInteractive")
-            self._add("nn2", "nn", self._web["nn2"], *self._of_namenode("nn2"))
-            self.daemons["nn2"].wait(lambda: self.state("nn2") == "standby", "answering")
             self.make_active("nn1")
         for daemon in self.datanodes:
             daemon.wait(lambda: self._has_datanodes(self._num_datanodes), "being live")

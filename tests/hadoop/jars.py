@@ -38,12 +38,17 @@ _SETTINGS = """<ivysettings><settings defaultResolver="central"/><caches default
 _CENTRAL = "https://repo1.maven.org/maven2/"
 
 
+def jars_home() -> Path:
+    """Return the folder of this user that holds what is fetched or made once a machine."""
+    return Path(os.environ.get("SPARKCV_HADOOP_DIR") or Path.home() / ".cache" / "sparkcv")
+
+
 def jars_dir(which: str = "hadoop") -> Path:
     """Return the folder that holds the jars of the daemons, or of the ``"minikdc"``, fetching them if need be.
 
     Raises RuntimeError if that fails.
     """
-    home = Path(os.environ.get("SPARKCV_HADOOP_DIR") or Path.home() / ".cache" / "sparkcv")
+    home = jars_home()
     target = home / f"{which}-{VERSION}"
     if target.is_dir():
         return target
