@@ -68,7 +68,7 @@ def compare(name: str, reference: Build, mode: str, all_points: bool) -> tuple[s
     missing = names - set(left.points)
     more = set(left.points) - set(right.points) - _OURS_ALONE if all_points else set()
     worst = 0.0, "-"
-    for point in sorted(names - missing) + ["(result)"]:
+    for point in [*sorted(names - missing), "(result)"]:
         a, b = (left.result, right.result) if point == "(result)" else (left.points[point], right.points[point])
         if a.shape != b.shape:
             if not all_points:
@@ -91,21 +91,20 @@ def observe(build: Build, size: int, mode: str) -> types.SimpleNamespace:
     images = np.random.RandomState(99).uniform(-1, 1, [BATCH, size, size, 3]).astype(np.float32)
     with tf.Graph().as_default(), quiet(), quick(), without_dropout():
         result, points = build(tf.constant(images), mode == "train")
-        variables = sorted(
-            f"{v.op.name} {v.shape.as_list()} {v in set(tf.trainable_variables())}" for v in tf.global_variables()
-        )
+        trained = {variable.op.name for variable in tf.trainable_variables()}
+        variables = sorted(f"{v.op.name} {v.shape.as_list()} {v.op.name in trained}" for v in tf.global_variables())
         counts = [len(tf.get_collection(tf.GraphKeys.UPDATE_OPS))]
         losses = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
         counts.append(len(losses))
         with tf.Session() as session:
-            session.run(tf.global_variables_initializer())
-            assign_by_name(session, model_variables())
+            start(session, model_variables())
             found, result = session.run([dict(points), result])
     return types.SimpleNamespace(points=found, result=result, variables=variables, counts=counts)
 
 
-def assign_by_name(session: Any, variables: list[Any]) -> None:
-    """Fill the variables with noise of the size that keeps activations alive."""
+def start(session: Any, variables: list[Any]) -> None:
+    """Initialize all variables, those of the model with noise of the size that keeps activations alive."""
+    values = {}
     for variable in variables:
         shape = variable.shape.as_list()
         noise = np.random.default_rng(zlib.crc32(variable.op.name.encode())).standard_normal(shape, dtype=np.float32)
@@ -113,7 +112,8 @@ def assign_by_name(session: Any, variables: list[Any]) -> None:
         value = noise * np.float32(np.sqrt(2.0 / fan_in))
         if variable.op.name.endswith(("moving_variance", "gamma")):
             value = np.abs(value) + np.float32(1.0)
-        variable.load(value, session)
+        values[variable.initializer.inputs[1]] = value
+    session.run([variable.initializer for variable in tf.global_variables()], values)
 
 
 @contextlib.contextmanager
@@ -128,7 +128,7 @@ def without_dropout() -> Iterator[None]:
 
 
 def published(folder: str, mode: str) -> dict[str, Build]:
-    """Return the builders of ``nets_factory`` in a checkout, which asks for what TensorFlow and NumPy no longer have."""
+    """Return the builders of a checkout's factory, which asks for what TensorFlow and NumPy no longer have."""
     contrib = types.ModuleType("tensorflow.contrib")
     contrib.training = types.SimpleNamespace(HParams=_HParams)  # type: ignore[attr-defined]
     sys.modules["tensorflow.contrib"] = contrib

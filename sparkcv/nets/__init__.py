@@ -13,7 +13,7 @@ from sparkcv.errors import UsageError
 from sparkcv.logs import get as get_logger
 from sparkcv.nets.options import BatchNorm, Options
 
-__all__ = ["Net", "get", "names", "refuse_quantization"]
+__all__ = ["BatchNorm", "Net", "get", "names", "refuse_quantization"]
 
 _NO_BATCH_NORM = BatchNorm(decay=0.0, epsilon=0.0)
 
@@ -93,7 +93,7 @@ class Net:
         )
         family = importlib.import_module(f"{__name__}.{self.family}")
         slim = importlib.import_module(f"{__name__}.slim")
-        with slim.quiet(), slim.quick():
+        with slim.quiet(), slim.quick(), slim.uncollected():
             logits, end_points = family.build(images, options)
         return logits, end_points
 
@@ -145,7 +145,7 @@ _ALL = (
     _mobilenet("mobilenet_v3_large_minimalistic"),
     _mobilenet("mobilenet_v3_small"),
     _mobilenet("mobilenet_v3_small_minimalistic"),
-    Net("nasnet_cifar", "nasnet", 32, 5, None, "cifarnet", 0.0005, BatchNorm(0.9, 0.00001), has_aux=True),
+    Net("nasnet_cifar", "nasnet", 32, 3, None, "cifarnet", 0.0005, BatchNorm(0.9, 0.00001), has_aux=True),
     _nasnet("nasnet_large", 331, 0.00005),
     _nasnet("nasnet_mobile", 224, 0.00004),
     _early("overfeat", 231, 231, 262),

@@ -76,11 +76,11 @@ def _block(net: Any, block: Block, design: Design, scope: str) -> tuple[Any, dic
     ):
         before = net = tf.identity(net, "input")
         channels = before.shape.as_list()[3]
-        expanded = rounded(channels * block.expansion, design.divisor if block.expansion != 1 else 1)
+        expanded = rounded(channels * block.expansion)
         if expanded > channels:
             # A fused block convolves where it expands.
-            size, stride = (block.kernel, block.stride) if block.fused else (1, 1)
-            net = slim.conv2d(net, expanded, [size] * 2, stride=stride, scope="expand")
+            kernel, stride = (block.kernel, block.stride) if block.fused else (1, 1)
+            net = slim.conv2d(net, expanded, [kernel] * 2, stride=stride, scope="expand")
             net = points["expansion_output"] = tf.identity(net, "expansion_output")
         if not block.fused:
             size = [block.kernel] * 2

@@ -47,13 +47,12 @@ class Design(NamedTuple):
     layers: tuple[Convolution | Block | Pool, ...]
     activation: str = "relu"
     width: float = 1.0
-    divisor: int = 8
 
 
-def rounded(filters: float, divisor: int = 8) -> int:
-    """Return the multiple of ``divisor`` nearest to ``filters`` that is at least nine tenths of it, and no 0."""
-    nearest = max(divisor, int(filters + divisor / 2) // divisor * divisor)
-    return nearest + divisor if nearest < 0.9 * filters else nearest
+def rounded(filters: float) -> int:
+    """Return the multiple of 8 nearest to ``filters`` that is at least nine tenths of it, and no 0."""
+    nearest = max(8, int(filters + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * filters else nearest
 
 
 def _v2(width: float) -> Design:

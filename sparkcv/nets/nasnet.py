@@ -7,7 +7,7 @@ operations add up two earlier states each, and what no pair took is concatenated
 from typing import Any, NamedTuple
 
 from sparkcv.nets.heads import window
-from sparkcv.nets.nasnet_cells import NASNET_NORMAL, NASNET_REDUCTION, PNASNET, Cell, DropPath, add_cell
+from sparkcv.nets.nasnet_cells import NASNET_NORMAL, NASNET_REDUCTION, PNASNET, Cell, add_cell
 from sparkcv.nets.options import Options
 from sparkcv.nets.slim import slim, tf
 
@@ -20,6 +20,7 @@ _REDUCTIONS = 2
 class _Design(NamedTuple):
     """One net: ``cells`` after the stem, ``filters`` of its first cells, which double at each of two reductions.
 
+    ``keep_path`` is the share of paths that is kept in the last cell at the last of ``steps`` of a training.
     ``stem`` is the filters of the first convolution; ``small`` is a stem for small pictures, without cells that halve
     them. ``skips`` has the cell after a reduction see what was before it, and not what the reduction saw.
     """
@@ -76,15 +77,21 @@ class _Row:
         self.net = net
         self.outputs = [None, net]
         self._design = design
-        self._keep = design.keep_path if options.is_training else 1.0
         stems = 0 if design.small else _STEM_CELLS
         # slim counts two cells for reductions; and the stem's, which are reductions, once more where it has others.
         self._total = design.cells + _REDUCTIONS + (stems if design.reduction else 0)
+        self._progress = None
+        if options.is_training and design.keep_path < 1:
+            step = tf.cast(tf.train.get_or_create_global_step(), tf.float32)
+            self._progress = tf.minimum(1.0, step / design.steps)
 
     def add(self, scope: str, cell: Cell, scaling: float, stride: int, before: Any, number: int) -> Any:
         """Add one cell, ``number`` from 0 among all, with ``scaling`` times the filters of the design."""
-        drop = DropPath(self._keep, (number + 1) / self._total, self._design.steps)
-        self.net = add_cell(self.net, before, scope, cell, int(self._design.filters * scaling), stride, drop)
+        keep = None
+        if self._progress is not None:
+            depth = (number + 1) / self._total
+            keep = 1 - self._progress * (depth * (1 - self._design.keep_path))
+        self.net = add_cell(self.net, before, scope, cell, int(self._design.filters * scaling), stride, keep)
         return self.net
 
 

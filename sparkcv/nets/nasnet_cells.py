@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from sparkcv.nets.slim import slim, tf
 
-__all__ = ["NASNET_NORMAL", "NASNET_REDUCTION", "PNASNET", "Cell", "DropPath", "add_cell"]
+__all__ = ["NASNET_NORMAL", "NASNET_REDUCTION", "PNASNET", "Cell", "add_cell", "drop_path"]
 
 
 class Cell(NamedTuple):
@@ -16,17 +16,6 @@ class Cell(NamedTuple):
 
     pairs: tuple[tuple[tuple[int, str], tuple[int, str]], ...]
     unused: tuple[int, ...]
-
-
-class DropPath(NamedTuple):
-    """How paths are left out in training: all but ``keep`` of them, in the last cell and at the last of ``steps``.
-
-    ``depth`` is the cell's place, from 0 for none to 1 for the last. ``keep`` 1 leaves nothing out.
-    """
-
-    keep: float
-    depth: float
-    steps: int
 
 
 NASNET_NORMAL = Cell(
@@ -61,8 +50,11 @@ PNASNET = Cell(
 )
 
 
-def add_cell(net: Any, before: Any, scope: str, cell: Cell, filters: int, stride: int, drop: DropPath) -> Any:
-    """Add a cell on ``net`` and on what was ``before`` it (None at the start); return ``[batch, h, w, channels]``."""
+def add_cell(net: Any, before: Any, scope: str, cell: Cell, filters: int, stride: int, keep: Any) -> Any:
+    """Add a cell on ``net`` and on what was ``before`` it (None at the start); return ``[batch, h, w, channels]``.
+
+    ``keep`` is the probability, a scalar tensor, that a path of the cell is kept; None leaves nothing out.
+    """
     with tf.variable_scope(scope):
         before = _fit(before, net, filters)
         states = [_normalised(tf.nn.relu(net), filters, "1x1", "beginning_bn"), before]
@@ -73,7 +65,7 @@ def add_cell(net: Any, before: Any, scope: str, cell: Cell, filters: int, stride
                     # Only the cell's inputs still have their full size.
                     with tf.variable_scope(side):
                         step = stride if state < 2 else 1
-                        terms.append(_operate(states[state], operation, filters, step, drop))
+                        terms.append(_operate(states[state], operation, filters, step, keep))
                 with tf.variable_scope("combine"):
                     states.append(terms[0] + terms[1])
         with tf.variable_scope("cell_output"):
@@ -107,7 +99,7 @@ def _same_size(states: list[Any], unused: tuple[int, ...]) -> list[Any]:
     return found
 
 
-def _operate(net: Any, operation: str, filters: int, stride: int, drop: DropPath) -> Any:
+def _operate(net: Any, operation: str, filters: int, stride: int, keep: Any) -> Any:
     if not operation:
         if stride == 1 and net.shape[3] == filters:
             return net
@@ -119,7 +111,7 @@ def _operate(net: Any, operation: str, filters: int, stride: int, drop: DropPath
             net = _normalised(net, filters, "1x1", "bn_1")
     else:
         net = _separable(net, operation, filters, stride)
-    return _drop_path(net, drop)
+    return net if keep is None else drop_path(net, keep)
 
 
 def _separable(net: Any, kernel: str, filters: int, stride: int) -> Any:
@@ -150,11 +142,7 @@ def _every_other(net: Any) -> Any:
     return tf.nn.avg_pool2d(net, [1, 1, 1, 1], [1, 2, 2, 1], "VALID")
 
 
-def _drop_path(net: Any, drop: DropPath) -> Any:
+def drop_path(net: Any, keep: Any) -> Any:
     """Zero this path of some pictures at random, and scale up the others'."""
-    if drop.keep == 1:
-        return net
-    progress = tf.minimum(1.0, tf.cast(tf.train.get_or_create_global_step(), tf.float32) / drop.steps)
-    keep = 1 - progress * (drop.depth * (1 - drop.keep))
     kept = tf.floor(keep + tf.random.uniform([tf.shape(net)[0], 1, 1, 1]))
     return net * (1 / keep) * kept
