@@ -12,7 +12,7 @@ What is wrong without this file, and what it does about it:
 * tf_keras makes a set of all variables for each variable that it adds, and TensorFlow's variables find out at each
   hash whether they are in a graph: two fifths of what building Inception v3 takes. ``quick`` lets them know.
 * TensorFlow's import makes half a million objects, none of them garbage, that Python's collector looks through again
-  and again: a tenth of it. ``_uncollected`` lets the collector rest.
+  and again: a tenth of it. ``uncollected`` lets the collector rest.
 * ``tf.compat.v1`` takes its legacy layers from tf_keras (Keras 2) only when ``TF_USE_LEGACY_KERAS=1`` is set before
   TensorFlow is imported; Keras 3 has none of them. Node processes get it from their launcher; this module sets it for
   everybody who imports a net first.
@@ -63,7 +63,7 @@ def _hidden(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Let Python's garbage collector rest."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -74,14 +74,14 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-with _uncollected():
+with uncollected():
     _alias_legacy_layers()
 
     import tensorflow.compat.v1 as tf  # (the environment above must come first)
     import tf_slim as slim
     from tf_slim import nets as slim_nets
 
-__all__ = ["model_variables", "quick", "quiet", "slim", "slim_nets", "tf"]
+__all__ = ["model_variables", "quick", "quiet", "slim", "slim_nets", "tf", "uncollected"]
 
 
 def model_variables() -> list[Any]:

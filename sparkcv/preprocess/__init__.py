@@ -12,10 +12,35 @@ from sparkcv.errors import UsageError
 
 __all__ = ["Preprocessing", "get", "names"]
 
-# slim has no entry for alexnet_v2 and overfeat; both were published with pictures prepared as VGG's are.
+# slim has no entry for alexnet_v2 and overfeat, both published with pictures prepared as VGG's are; nor for the narrow
+# nets of MobileNet v1, which are prepared as the wide one's; nor for nasnet_cifar, which learned from CIFAR's.
 _FAMILIES = {
-    "cifarnet": ("cifarnet",),
-    "inception": ("inception", "inception_v1", "inception_v2", "inception_v3"),
+    "cifarnet": ("cifarnet", "nasnet_cifar"),
+    "inception": (
+        "inception",
+        "inception_resnet_v2",
+        "inception_v1",
+        "inception_v2",
+        "inception_v3",
+        "inception_v4",
+        "mobilenet_edgetpu",
+        "mobilenet_edgetpu_075",
+        "mobilenet_v1",
+        "mobilenet_v1_025",
+        "mobilenet_v1_050",
+        "mobilenet_v1_075",
+        "mobilenet_v2",
+        "mobilenet_v2_035",
+        "mobilenet_v2_140",
+        "mobilenet_v3_large",
+        "mobilenet_v3_large_minimalistic",
+        "mobilenet_v3_small",
+        "mobilenet_v3_small_minimalistic",
+        "nasnet_large",
+        "nasnet_mobile",
+        "pnasnet_large",
+        "pnasnet_mobile",
+    ),
     "lenet": ("lenet",),
     "vgg": (
         "vgg",
@@ -27,9 +52,11 @@ _FAMILIES = {
         "resnet_v1_50",
         "resnet_v1_101",
         "resnet_v1_152",
+        "resnet_v1_200",
         "resnet_v2_50",
         "resnet_v2_101",
         "resnet_v2_152",
+        "resnet_v2_200",
     ),
 }
 _FAMILY_OF = {name: family for family, members in _FAMILIES.items() for name in members}

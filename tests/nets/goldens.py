@@ -8,14 +8,17 @@ import pathlib
 from sparkcv import nets
 
 PATH = pathlib.Path(__file__).with_name("goldens.json")
+# What TF-Slim's own files give for a net of 1001 classes at its default size.
+PUBLISHED = json.loads(pathlib.Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
 NUM_CLASSES = 10
 _SMALL = 32
-_KEPT = ("inception_v3", "resnet_v1_50")  # other tests look at them, too
+_KEPT = ("inception_v3", "resnet_v1_50")  # other tests look at them, too, and run them
 
 
 def image_size(name: str) -> int:
-    """The smallest side, down to 32 pixels, at which the net works: graphs of small pictures are built no slower."""
-    return max(nets.get(name).min_image_size, _SMALL)
+    """The net's own size, to which the shapes of some variables belong; a small one for nets that are run."""
+    net = nets.get(name)
+    return max(net.min_image_size, _SMALL) if name in _KEPT else net.default_image_size
 
 
 def build(name: str):
@@ -28,7 +31,8 @@ def _build(name: str):
 
     size = image_size(name)
     with tf.Graph().as_default() as graph:
-        logits, end_points = nets.get(name).build(tf.zeros([2, size, size, 3]), NUM_CLASSES, is_training=True)
+        # The weight decay is not the net's own, which is 0 for LeNet and then counts no losses.
+        logits, end_points = nets.get(name).build(tf.zeros([2, size, size, 3]), NUM_CLASSES, True, weight_decay=0.00004)
     return graph, logits, end_points
 
 
@@ -40,13 +44,23 @@ def variables(name: str) -> tuple[str, ...]:
     return _observe(name)[1]
 
 
+def facts(name: str) -> dict:
+    """What ``PUBLISHED`` has of the net, counted in our graph."""
+    return _observe(name)[2]
+
+
+def end_points(name: str) -> dict[str, list[int]]:
+    """The shape of each end point, in their order."""
+    return _observe(name)[3]
+
+
 def describe(name: str) -> dict:
     """Shapes, types, names and counts of the net's graph."""
     return _observe(name)[0]
 
 
 @functools.cache
-def _observe(name: str) -> tuple[dict, tuple[str, ...]]:
+def _observe(name: str) -> tuple[dict, tuple[str, ...], dict, dict]:
     from sparkcv.nets.slim import model_variables, tf
 
     graph, logits, end_points = build(name)
@@ -57,15 +71,37 @@ def _observe(name: str) -> tuple[dict, tuple[str, ...]]:
             "logits": f"{logits.dtype.name} {logits.shape.as_list()}",
             "aux": f"{end_points['AuxLogits'].shape.as_list()}" if "AuxLogits" in end_points else None,
             "end_points": len(end_points),
+            "end_points_digest": _digest(f"{key} {point.shape.as_list()}" for key, point in end_points.items()),
             "variables": len(lines),
             "trainable_values": sum(v.shape.num_elements() for v in tf.trainable_variables()),
             "update_ops": len(tf.get_collection(tf.GraphKeys.UPDATE_OPS)),
             "regularized": len(tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)),
             "first": lines[0],
             "last": lines[-1],
-            "digest": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+            "digest": _digest(lines),
         }
-        return description, tuple(lines)
+        points = {key: point.shape.as_list() for key, point in end_points.items()}
+        return description, tuple(lines), _facts(description), points
+
+
+def _facts(description: dict) -> dict:
+    from sparkcv.nets.slim import tf
+
+    # Weights and biases of the last layers, which are those that know the number of classes.
+    shapes = [variable.shape.as_list() for variable in tf.trainable_variables()]
+    classes = [shape for shape in shapes if shape[-1] == NUM_CLASSES]
+    more = sum(functools.reduce(int.__mul__, shape) for shape in classes) * (1001 - NUM_CLASSES) // NUM_CLASSES
+    return {
+        "variables": len(tf.global_variables()),
+        "trainable_variables": len(shapes),
+        "parameters": description["trainable_values"] + more,
+        "update_ops": description["update_ops"],
+        "regularized": description["regularized"],
+    }
+
+
+def _digest(lines) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 if __name__ == "__main__":

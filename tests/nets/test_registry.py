@@ -1,5 +1,6 @@
 """The registry of networks: names, sizes, and what it refuses."""
 
+import pathlib
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 
 from sparkcv import nets, preprocess
 from sparkcv.errors import UsageError
+from tests.nets import goldens
 
 BOUNDED = ("alexnet_v2", "overfeat", "vgg_a")
 
@@ -28,9 +30,16 @@ def test_names_are_slims_and_sorted():
     assert {"resnet_v1_50", "resnet_v1_152", "resnet_v2_101", "vgg_16", "vgg_19", "vgg_a"} < set(nets.names())
 
 
+def test_the_documentation_has_every_net():
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "data-and-pictures.md").read_text(encoding="utf-8")
+    assert [name for name in nets.names() if f"`{name}`" not in text] == []
+
+
 def test_an_unknown_net_names_the_nearest():
     with pytest.raises(UsageError, match=r"unknown network 'inception_v33', did you mean 'inception_v3'\?.*alexnet_v2"):
         nets.get("inception_v33")
+    with pytest.raises(UsageError, match="unknown network 'mobilenetv1_025', did you mean 'mobilenet_v1_025'"):
+        nets.get("mobilenetv1_025")
 
 
 def test_a_name_like_no_other_still_lists_what_there_is():
@@ -47,9 +56,39 @@ def test_each_net_has_a_preprocessing_that_makes_pictures_of_its_default_size(na
     assert preprocessing.check_image_size(net.default_image_size)
 
 
+@pytest.mark.parametrize("name", sorted(goldens.PUBLISHED))
+def test_size_preprocessing_and_auxiliary_head_are_slims(name):
+    net, published = nets.get(name), goldens.PUBLISHED[name]
+    assert net.default_image_size == published["default_image_size"]
+    assert net.preprocessing == published.get("preprocessing", net.preprocessing)
+    assert net.has_aux == ("aux" in published)
+
+
+@pytest.mark.parametrize(
+    ("name", "weight_decay", "norm"),
+    [
+        ("inception_v4", 0.00004, (0.9997, 0.001)),
+        ("lenet", 0.0, None),
+        ("mobilenet_v1_025", 0.00004, (0.9997, 0.001)),
+        ("mobilenet_v3_small", 0.00004, (0.997, 0.001)),
+        ("nasnet_cifar", 0.0005, (0.9, 0.00001)),
+        ("nasnet_large", 0.00005, (0.9997, 0.001)),
+        ("resnet_v2_200", 0.0001, (0.997, 0.00001)),
+        ("vgg_a", 0.0005, None),
+    ],
+)
+def test_weight_decay_and_batch_normalisation_are_those_of_slims_arg_scopes(name, weight_decay, norm):
+    net = nets.get(name)
+    assert net.weight_decay == weight_decay
+    assert net.batch_norm == (norm and nets.BatchNorm(*norm))
+
+
 @pytest.mark.parametrize(
     ("name", "size", "message"),
     [
+        ("inception_v4", 74, "image size 74 does not fit inception_v4: it works at 75 pixels or more .its default"),
+        ("mobilenet_v1_050", 257, "image size 257 does not fit mobilenet_v1_050: .* at most 256"),
+        ("nasnet_mobile", 18, "nasnet_mobile: it works at 19 pixels or more .its default is 224"),
         ("inception_v3", 74, "image size 74 does not fit inception_v3: it works at 75 pixels or more and at most 346"),
         ("inception_v3", 347, "image size 347 does not fit"),
         ("vgg_16", 256, "at 224 pixels or more and at most 255 .its default is 224"),
