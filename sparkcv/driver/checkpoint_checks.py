@@ -23,6 +23,7 @@ __all__ = ["TrainedClasses", "check_head", "check_net", "check_same_classes", "c
 
 # The biases of the layers that give a number a class, by slim's names; they have one value a class.
 _HEAD = re.compile(r"(.*/)?(logits|aux_?logits|fc8|final_layer)/(.*/)?biases|LeNet/fc4/biases", re.IGNORECASE)
+_OF_NASNET = re.compile(r"cell_|aux_[0-9]|final_layer")  # slim's NASNet and PNASNet have no scope of their own
 _AUXILIARY = re.compile(r"(^|/)aux", re.IGNORECASE)
 
 
@@ -90,7 +91,7 @@ def check_net(model_name: str, index: CheckpointIndex) -> None:
     tops = {name.partition("/")[0] for name in index.tensors if "/" in name}
     if any(_flat(model_name).startswith(_flat(top)) for top in tops):
         return
-    if "nasnet" in model_name and any(top.startswith("cell_") for top in tops):  # has no scope of its own
+    if "nasnet" in model_name and any(_OF_NASNET.match(top) for top in tops):
         return
     held = ", ".join(sorted(tops)[:3]) or "none"
     raise CheckpointError(

@@ -10,14 +10,13 @@ from sparkcv import logs, storage
 from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.driver import checkpoint_checks, final_export
-from sparkcv.driver.checkpoint_checks import TrainedClasses
+from sparkcv.driver import final_export, train_start
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.driver.versions import versions
-from sparkcv.errors import CheckpointError, ShardError, UsageError
+from sparkcv.errors import ShardError, UsageError
 from sparkcv.records import shards
 from sparkcv.records.labels import FILE_NAME as LABELS
-from sparkcv.rundir import checkpoint, checkpoint_foreign, checkpoint_listing, checkpoint_named, lease, restart
+from sparkcv.rundir import checkpoint, checkpoint_foreign, lease, restart
 from sparkcv.rundir.description import RunDescription
 from sparkcv.rundir.folder import RunFolder
 from sparkcv.spark import session
@@ -121,16 +120,18 @@ def check_data(config: TrainConfig) -> TrainPlan:
     eval_dataset = _eval_dataset(config)
     where = storage.join(dataset_dir, LABELS)
     if config.checkpoint_path:
-        prefix_url = _check_start(config.checkpoint_path, config, labels, where)
+        prefix_url = train_start.check_start(config.checkpoint_path, config, labels, where)
         config = dataclasses.replace(config, checkpoint_path=prefix_url)
     if config.restart:
         return TrainPlan(config, dataset, None, eval_dataset)
     folder = RunFolder.inspect(config.train_dir)
-    found = _resumed(config, folder)
-    _check_same_run(config, labels, where, folder, found)
+    found = train_start.resumed(config, folder)
+    train_start.check_same_run(config, labels, where, folder, found)
     adopts = found is not None and not found.manifest
     is_exported = config.export_dir is None if adopts else _is_exported(config, folder)
-    return TrainPlan(config, dataset, found, eval_dataset, is_exported, _data_change(folder, dataset), adopts)
+    return TrainPlan(
+        config, dataset, found, eval_dataset, is_exported, train_start.data_change(folder, dataset), adopts
+    )
 
 
 def settled(plan: TrainPlan, held: lease.Lease, application: str) -> TrainPlan:
@@ -150,12 +151,12 @@ def settled(plan: TrainPlan, held: lease.Lease, application: str) -> TrainPlan:
         return plan
     folder, dataset = RunFolder.inspect(train_dir), plan.dataset
     where = storage.join(dataset.dir, LABELS)
-    _check_same_run(plan.config, dataset.labels[plan.config.labels_offset :], where, folder, folder.newest)
+    train_start.check_same_run(plan.config, dataset.labels[plan.config.labels_offset :], where, folder, folder.newest)
     return dataclasses.replace(
         plan,
         found=folder.newest,
         is_exported=_is_exported(plan.config, folder),
-        data_change=_data_change(folder, dataset),
+        data_change=train_start.data_change(folder, dataset),
         adopts=False,
     )
 
@@ -201,86 +202,6 @@ def _eval_dataset(config: TrainConfig) -> shards.Dataset | None:
         return shards.open_dataset(str(config.dataset_dir), config.dataset_name, config.eval_split_name)
     except ShardError as err:
         raise ShardError(f"--eval_split_name {config.eval_split_name}, which the evaluator reads: {err}") from err
-
-
-def _check_start(url: str, config: TrainConfig, labels: tuple[str, ...], where: str) -> str:
-    """Return the prefix of the checkpoint to start from, of a folder the one that TensorFlow's pointer names.
-
-    Refuse what its files tell to be unfit; whether each variable fits is seen when the graph is built.
-    """
-    if config.restart and f"{url}/".startswith(f"{config.train_dir}/"):
-        raise UsageError(
-            f"--checkpoint_path {url} lies in --train_dir {config.train_dir}, which --restart clears; wanted a copy of"
-            " it elsewhere"
-        )
-    if storage.is_dir(url) and storage.exists(storage.join(url, checkpoint_listing.POINTER)):
-        url = checkpoint_named.pointed(url)
-    found = checkpoint.locate(url)
-    told = RunDescription.read(storage.parent(found.prefix_url), pass_over_foreign=True) or RunDescription()
-    trained_as = found.manifest.get("model_name", told.model_name)
-    if trained_as not in (None, config.model_name):
-        raise CheckpointError(
-            f"--checkpoint_path {found.prefix_url} is of {trained_as!r}, --model_name is {config.model_name!r}; wanted"
-            " the same net"
-        )
-    index = checkpoint_checks.index_of(found)
-    if index is not None:
-        checkpoint_checks.check_net(config.model_name, index)
-        checkpoint_checks.check_scopes(config, index)
-        checkpoint_checks.check_head(config, index, TrainedClasses.of(found, told), labels, where)
-    return found.prefix_url
-
-
-def _resumed(config: TrainConfig, folder: RunFolder) -> checkpoint.Found | None:
-    """Return the checkpoint to go on from, None for a new run; of a folder that is not ours only with the flag."""
-    foreign = checkpoint_foreign.newest(config.train_dir)
-    if foreign is None:
-        return folder.newest
-    if not config.adopt_checkpoint:
-        raise CheckpointError(
-            f"{config.train_dir!r} holds checkpoints without manifests, as TF-Slim writes them, the newest that reads"
-            f" at step {foreign.step}: the run does not resume from it unasked, and will not start again from step 0;"
-            " say --adopt_checkpoint to resume from it, name another --train_dir, or say --restart to move them aside"
-            " and begin anew"
-        )
-    index = checkpoint_checks.index_of(foreign)
-    if index is not None:
-        checkpoint_checks.check_net(config.model_name, index)
-    return foreign
-
-
-def _check_same_run(
-    config: TrainConfig, labels: tuple[str, ...], where: str, folder: RunFolder, found: checkpoint.Found | None
-) -> None:
-    """Refuse to resume into the folder of another net or other classes."""
-    former = folder.description
-    trained = [TrainedClasses.of_run(former, config.train_dir)]
-    if found is not None:  # where run.json is gone its checkpoints still tell
-        trained.append(TrainedClasses.of(found, former))
-    for key, got, value in (
-        ("model_name", former and former.model_name, config.model_name),
-        *(("num_classes", each.number, len(labels)) for each in trained),
-    ):
-        if got not in (None, value):
-            raise CheckpointError(
-                f"{config.train_dir} holds a run with {key} {got!r}, this one has {value!r}; wanted another"
-                " --train_dir or the same net and classes"
-            )
-    for each in trained:
-        what = f"the run in {config.train_dir}"
-        checkpoint_checks.check_same_classes(each, what, labels, where, ", or another --train_dir")
-
-
-def _data_change(folder: RunFolder, dataset: shards.Dataset) -> str:
-    """Return how the data differs from what a run was last started on, "" where it does not or nobody knows."""
-    former = folder.description
-    if former is None or former.dataset_digest in (None, dataset.digest):
-        return ""
-    about = "about " if dataset.is_estimated else ""
-    return (
-        f"its data has changed since: {former.num_records} records before (digest {str(former.dataset_digest)[:12]}),"
-        f" {about}{dataset.num_records} in {dataset.dir} now (digest {dataset.digest[:12]})"
-    )
 
 
 def _explain_unused(config: TrainConfig) -> None:

@@ -31,9 +31,10 @@ def newest(run_url: str) -> Found | None:
     return next(_whole(run_url), None)
 
 
-def adopt(run_url: str, fence: Callable[[], None] = lambda: None) -> Found:
+def adopt(run_url: str, fence: Callable[[], None] = lambda: None) -> Found | None:
     """Write a manifest for each checkpoint of a foreign folder that reads; return the newest. Only for its owner.
 
+    None where it is foreign no more, or no checkpoint reads: nothing is written then.
     The newest comes first: whoever is stopped in between goes on from it. What net it is of is not said there, as
     only the graph tells. ``fence`` raises what is to be raised if the folder is another run's by now.
     """
@@ -52,8 +53,6 @@ def adopt(run_url: str, fence: Callable[[], None] = lambda: None) -> Found:
         storage.write_json(f"{found.prefix_url}.json", manifest)
         _log.info("--adopt_checkpoint: %s reads, and has a manifest now", found.prefix_url)
         first = first or dataclasses.replace(found, manifest=manifest)
-    if first is None:
-        raise CheckpointError(f"--adopt_checkpoint: {run_url!r} holds no checkpoint that reads and has no manifest")
     return first
 
 

@@ -45,6 +45,13 @@ def test_every_net_is_known_by_the_scope_of_its_variables(tmp_path, name):
             checkpoint_checks.check_net(other, saved)
 
 
+def test_a_net_without_a_scope_of_its_own_is_known_by_its_cells(tmp_path):
+    saved = checkpoint_index.read(bundles.write(tmp_path, {"conv0/weights": (3,), "cell_0/beginning_bn/beta": (3,)}))
+    checkpoint_checks.check_net("nasnet_mobile", saved)
+    with pytest.raises(CheckpointError, match="its variables lie in cell_0, conv0, --model_name is inception_v3"):
+        checkpoint_checks.check_net("inception_v3", saved)
+
+
 def test_a_checkpoint_that_is_half_deleted_or_none_is_told(tmp_path):
     prefix = bundles.write(tmp_path, INCEPTION)
     found = checkpoint.locate(prefix)

@@ -381,6 +381,16 @@ def test_a_folder_of_slim_resumes_only_once_it_is_adopted(config, run_url):
     assert train.prepare(config()).step == 20
 
 
+def test_a_folder_that_was_adopted_while_one_waited_goes_on_from_there(config, run_url, tmp_path):
+    bundles.write(run_url, LENET, "model.ckpt-20")
+    first, second = (train.prepare(config(adopt_checkpoint=True)) for _ in range(2))
+    start(first, lambda: publish(tmp_path, run_url, 30))
+    seen = []
+    start(second, lambda: seen.append(checkpoint.newest_valid(run_url).step))
+    assert seen == [30]
+    assert train.prepare(config(adopt_checkpoint=True)).step == 30
+
+
 def test_a_folder_of_slim_that_is_at_its_target_is_adopted_without_spark(config, run_url):
     bundles.write(run_url, LENET, "model.ckpt-50")
     report = train.run(None, train.prepare(config(adopt_checkpoint=True)))
