@@ -9,7 +9,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-from sparkcv import storage
+from sparkcv import logs, storage
 from sparkcv.config import TrainConfig
 from sparkcv.errors import CheckpointError, LabelError, MissingFileError
 from sparkcv.rundir import checkpoint_index, description
@@ -20,6 +20,8 @@ from sparkcv.rundir.description import RunDescription
 from sparkcv.train import scopes
 
 __all__ = ["TrainedClasses", "check_head", "check_net", "check_same_classes", "check_scopes", "index_of"]
+
+_log = logs.get(__name__)
 
 # The biases of the layers that give a number a class, by slim's names; they have one value a class.
 _HEAD = re.compile(r"(.*/)?(logits|aux_?logits|fc8|final_layer)/(.*/)?biases|LeNet/fc4/biases", re.IGNORECASE)
@@ -77,6 +79,7 @@ def index_of(found: Found) -> CheckpointIndex | None:
                 f"{found.prefix_url!r} is no checkpoint: it is one file, and not one of variables as TF-Slim published"
                 " them, or cut short"
             )
+        _log.info("%s is a checkpoint of the first version: its variables are looked at by the role", found.prefix_url)
         return None
     try:
         index = checkpoint_index.read(found.prefix_url)

@@ -24,7 +24,7 @@ __all__ = ["CheckpointIndex", "SavedTensor", "is_table", "read"]
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES, _TRAILER_BYTES = 48, 5
-_MAX_BYTES, _MAX_NAME_BYTES = 256 << 20, 1 << 16
+_MAX_BYTES = 64 << 20  # of a file, and of all names in it together: a shared beginning costs a file nothing
 _BLOCK_BYTES = 1 << 20
 _NEWEST = 1  # kTensorBundleVersion
 _STRING = 7  # DT_STRING, whose CRC is not that of its bytes alone
@@ -145,13 +145,17 @@ def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise ValueError(f"it does not end as a table of variables does, at {len(data)} bytes")
     _, _, at = _handle(footer, 0)
     offset, size, _ = _handle(footer, at)
-    before = -1
+    before, named = -1, 0
     for _, value in _entries(_block(data, offset, size)):
         offset, size, _ = _handle(value, 0)
         if offset <= before:  # each block once, so that a small file cannot name one a million times
             raise ValueError("its blocks are not in order")
         before = offset
-        yield from _entries(_block(data, offset, size))
+        for key, entry in _entries(_block(data, offset, size)):
+            named += len(key)
+            if named > _MAX_BYTES:
+                raise ValueError(f"its names have more than {_MAX_BYTES} bytes")
+            yield key, entry
 
 
 def _block(data: bytes, offset: int, size: int) -> bytes:
@@ -173,7 +177,7 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         shared, at = _varint(block, at)
         rest, at = _varint(block, at)
         size, at = _varint(block, at)
-        if shared > len(key) or at + rest + size > end or shared + rest > _MAX_NAME_BYTES:
+        if shared > len(key) or at + rest + size > end:
             raise ValueError("a name or a value runs over its block")
         key = key[:shared] + block[at : at + rest]
         yield key, block[at + rest : at + rest + size]

@@ -82,6 +82,17 @@ def test_a_table_that_names_one_block_for_ever_is_refused(tmp_path):
         checkpoint_index.read(str(tmp_path / "x"))
 
 
+def test_a_small_file_of_names_without_end_is_refused(tmp_path):
+    """Each name shares its beginning with the one before, and so costs the file a few bytes."""
+    prefix = bundles.write(tmp_path, {"a": ()})
+    entry = bundles.varint(60_000) + bundles.varint(1) + bundles.varint(0) + b"x"
+    header = bundles.varint(0) * 2 + bundles.varint(2) + bundles.field(1, 1)
+    body = header + bundles.varint(0) + bundles.varint(60_000) + bundles.varint(0) + b"y" * 60_000 + entry * 2000
+    pathlib.Path(f"{prefix}.index").write_bytes(bundles.table([], body))
+    with pytest.raises(CheckpointError, match="its names have more than"):
+        checkpoint_index.read(prefix)
+
+
 def test_a_newer_format_is_told_and_a_missing_index_too(tmp_path):
     with pytest.raises(CheckpointError, match="is of format 2, which a newer TensorFlow wrote; wanted at most 1"):
         checkpoint_index.read(bundles.write(tmp_path, SHAPES, min_consumer=2))
