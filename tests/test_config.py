@@ -45,6 +45,7 @@ SLIM_TRAIN_DEFAULTS = {
     "label_smoothing": 0.0,
     "learning_rate_decay_factor": 0.94,
     "num_epochs_per_decay": 2.0,
+    "warmup_epochs": 0.0,
     "sync_replicas": False,
     "replicas_to_aggregate": 1,
     "moving_average_decay": None,
@@ -80,6 +81,23 @@ SLIM_EVAL_DEFAULTS = {
     "quantize": False,
     "use_grayscale": False,
 }
+# Read off export_inference_graph.py and download_and_convert_data.py of the same folder.
+SLIM_EXPORT_DEFAULTS = {
+    "model_name": "inception_v3",
+    "is_training": False,
+    "image_size": None,
+    "batch_size": None,
+    "dataset_name": "imagenet",
+    "labels_offset": 0,
+    "output_file": "",
+    "dataset_dir": "",
+    "quantize": False,
+    "is_video_model": False,
+    "num_frames": None,
+    "write_text_graphdef": False,
+    "use_grayscale": False,
+}
+SLIM_CONVERT_FLAGS = ("dataset_name", "dataset_dir", "small_object_area_threshold", "foreground_class_of_interest")
 
 
 def train(*argv):
@@ -93,6 +111,34 @@ def test_training_has_every_flag_of_slim_with_its_default():
 def test_evaluation_has_every_flag_of_slim_with_its_default():
     parsed = config.parse(EvalConfig, ["--dataset_dir", "/d"], "eval")
     assert {name: getattr(parsed, name) for name in SLIM_EVAL_DEFAULTS} == SLIM_EVAL_DEFAULTS
+
+
+def test_export_has_every_flag_of_slim_with_its_default():
+    parsed = config.parse(ExportConfig, ["--checkpoint_path", "/c", "--model_dir", "/m"], "export")
+    assert {name: getattr(parsed, name) for name in SLIM_EXPORT_DEFAULTS} == SLIM_EXPORT_DEFAULTS
+
+
+def test_conversion_has_every_flag_of_slim():
+    assert set(SLIM_CONVERT_FLAGS) <= {each.name for each in dataclasses.fields(ConvertConfig)}
+
+
+@pytest.mark.parametrize(
+    ("cls", "words", "said"),
+    [
+        (ExportConfig, ["--is_video_model"], "--is_video_model true: slim's video nets .* are none of the nets here"),
+        (ExportConfig, ["--num_frames=64"], "--num_frames 64: slim's video nets"),
+        (ExportConfig, ["--write_text_graphdef"], "--write_text_graphdef true without --output_file"),
+        (ConvertConfig, ["--small_object_area_threshold=0.005"], "--small_object_area_threshold 0.005: .*COCO"),
+        (ConvertConfig, ["--foreground_class_of_interest=person"], "--foreground_class_of_interest person: .*COCO"),
+        (ConvertConfig, ["--dataset_name=flowers"], "; flowers, which slim's script downloads, is to be given as pic"),
+        (TrainConfig, ["--warmup_epochs=-1"], "--warmup_epochs: got -1"),
+        (TrainConfig, ["--adopt_checkpoint", "--restart"], "--adopt_checkpoint with --restart: got both"),
+    ],
+)
+def test_what_slim_has_and_is_not_here_is_refused_with_the_reason(cls, words, said):
+    needed = {ExportConfig: ["--checkpoint_path=/c", "--model_dir=/m"], ConvertConfig: ["--dataset_dir=/d"]}
+    with pytest.raises(UsageError, match=said):
+        config.parse(cls, [*needed.get(cls, []), *words], "job")
 
 
 @pytest.mark.parametrize(

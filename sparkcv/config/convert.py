@@ -6,6 +6,7 @@ from sparkcv.config.flags import Flags, flag
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
+_DOWNLOADED = ("cifar10", "flowers", "mnist", "visualwakewords")
 _IN, _OUT, _CARE, _CLUSTER = "input", "output", "care", "cluster"
 
 
@@ -24,6 +25,12 @@ class ConvertConfig(Flags):
     num_shards: int = flag(5, "shards a split", group=_OUT, least=1)
     seed: int = flag(0, "seed of the order of the records", group=_OUT, least=0)
     overwrite: bool = flag(False, "replace a split of this name", group=_OUT)
+    small_object_area_threshold: float | None = flag(
+        None, "only unset: slim's visualwakewords is made from COCO's boxes, which are not read here", group=_IN
+    )
+    foreground_class_of_interest: str | None = flag(
+        None, "only unset: slim's visualwakewords is made from COCO's boxes, which are not read here", group=_IN
+    )
     max_pixels: int = flag(2**26, "pixels above which a picture is refused", group=_CARE, least=1)
     bad_image_budget: float = flag(1.0, "share of unusable pictures that fails the conversion", group=_CARE, share=True)
     cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_CLUSTER, least=1)
@@ -35,9 +42,18 @@ class ConvertConfig(Flags):
         """Refuse what can never work, before anything starts."""
         super().__post_init__()
         PortRange.parse(self.port_range)
+        for name in ("small_object_area_threshold", "foreground_class_of_interest"):
+            if getattr(self, name) is not None:
+                raise UsageError(
+                    f"--{name} {getattr(self, name)}: it chooses among COCO's boxes for slim's visualwakewords, and"
+                    " boxes are not read here; wanted pictures by class, --images_dir or --labels_csv"
+                )
         if (self.images_dir is None) == (self.labels_csv is None):
             got = "neither" if self.images_dir is None else "both"
-            raise UsageError(f"got {got} of --images_dir and --labels_csv, wanted one of them")
+            hint = ""
+            if self.images_dir is None and self.dataset_name in _DOWNLOADED:
+                hint = f"; {self.dataset_name}, which slim's script downloads, is to be given as pictures here"
+            raise UsageError(f"got {got} of --images_dir and --labels_csv, wanted one of them{hint}")
         for name in ("dataset_name", "dataset_split_name"):
             value = getattr(self, name)
             if not value.replace("-", "_").replace(".", "_").isidentifier() or ".." in value:

@@ -30,6 +30,11 @@ class ExportConfig(Flags):
     batch_size: int | None = flag(None, "fixed batch size of the graph; not set: any", group=_NET, least=1)
     is_training: bool = flag(False, "only false: a graph in training mode is no model to score with", group=_NET)
     quantize: bool = flag(False, "only false: it needs tf.contrib, gone since TensorFlow 2", group=_NET)
+    is_video_model: bool = flag(False, "only false: the nets here take pictures", group=_NET)
+    num_frames: int | None = flag(None, "only unset: the nets here take pictures", group=_NET)
+    write_text_graphdef: bool = flag(
+        False, "write --output_file in protobuf's text form (.pbtxt), some times larger", group=_RUN
+    )
     moving_average_decay: float | None = flag(
         None, "set: export the moving averages of the weights", group=_RUN, share=True
     )
@@ -45,6 +50,14 @@ class ExportConfig(Flags):
         PortRange.parse(self.port_range)
         if self.is_training:
             raise UsageError("--is_training true: a graph in training mode gives no stable scores; wanted false")
+        if self.is_video_model or self.num_frames is not None:
+            given = "--is_video_model true" if self.is_video_model else f"--num_frames {self.num_frames}"
+            raise UsageError(
+                f"{given}: slim's video nets (i3d, s3dg) are none of the nets here, which take pictures; wanted neither"
+                " --is_video_model nor --num_frames"
+            )
+        if self.write_text_graphdef and not self.output_file:
+            raise UsageError("--write_text_graphdef true without --output_file, which it is the form of; wanted both")
         if self.quantize:
             raise UsageError(
                 "--quantize true: it needs tf.contrib.quantize, which TensorFlow 2 does not have; wanted false"

@@ -91,11 +91,17 @@ class TrainConfig(Flags):
     end_learning_rate: float = flag(0.0001, "lowest learning rate of polynomial decay", group=_LR)
     learning_rate_decay_factor: float = flag(0.94, "factor of exponential decay", group=_LR)
     num_epochs_per_decay: float = flag(2.0, "epochs after which the learning rate decays", group=_LR, above=0)
+    warmup_epochs: float = flag(
+        0.0, "epochs in which the learning rate rises from 0 in a line; 0: none", group=_LR, least=0
+    )
 
     checkpoint_path: str | None = flag(None, "checkpoint to start from: a folder or a prefix", group=_TUNE)
     checkpoint_exclude_scopes: str | None = flag(None, "comma-separated scopes not to restore", group=_TUNE)
     trainable_scopes: str | None = flag(None, "comma-separated scopes to train; not set: all", group=_TUNE)
     ignore_missing_vars: bool = flag(False, "variables missing in the checkpoint keep their first values", group=_TUNE)
+    ignore_missing_scopes: bool = flag(
+        False, "scopes to exclude or to train that match no variable are warned of, not refused", group=_TUNE
+    )
 
     cluster_size: int | None = flag(
         None, "roles in all, ps, workers and evaluator; not set: the executors submitted", group=_CLUSTER, least=1
@@ -151,6 +157,12 @@ class TrainConfig(Flags):
         "start at step 0 also where a run was: what it left is moved to TRAIN_DIR/before-restart-<UTC time>/",
         group=_CARE,
     )
+    adopt_checkpoint: bool = flag(
+        False,
+        "resume in a folder that TF-Slim trained, which has no manifests: they are written for the checkpoints that"
+        " read",
+        group=_CARE,
+    )
     save_interval_steps: int | None = flag(
         None, "steps between two checkpoints, beside --save_interval_secs", group=_CARE, least=1
     )
@@ -191,6 +203,8 @@ class TrainConfig(Flags):
                 f"--quantize_delay {self.quantize_delay}: quantized training needs tf.contrib.quantize, which"
                 " TensorFlow 2 does not have; wanted -1"
             )
+        if self.adopt_checkpoint and self.restart:
+            raise UsageError("--adopt_checkpoint with --restart: got both, which resume and begin anew; wanted one")
         self._settle_gpus()
         self._check_roles()
 

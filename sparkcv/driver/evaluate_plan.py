@@ -6,8 +6,10 @@ from sparkcv import logs, storage
 from sparkcv.config import EvalConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
+from sparkcv.driver import checkpoint_checks
+from sparkcv.driver.checkpoint_checks import TrainedClasses
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
-from sparkcv.errors import CheckpointError, LabelError, UsageError
+from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.records import shards
 from sparkcv.rundir import checkpoint
 from sparkcv.rundir.description import RunDescription
@@ -81,19 +83,19 @@ def _check_same_run(plan: EvalPlan, told: RunDescription) -> None:
             f"the checkpoint {found.prefix_url!r} is of {trained!r}, --model_name is {config.model_name!r}; "
             "wanted the same net"
         )
-    labels = list(dataset.labels[config.labels_offset :])
+    labels = dataset.labels[config.labels_offset :]
     where = f"{config.dataset_name}/{config.dataset_split_name} in {config.dataset_dir!r}"
-    if told.num_classes not in (None, len(labels)):
+    classes = TrainedClasses.of(found, told)
+    if classes.number not in (None, len(labels)):
         raise CheckpointError(
-            f"the checkpoint {found.prefix_url!r} was trained on {told.num_classes} classes, the dataset {where} has "
+            f"the checkpoint {found.prefix_url!r} was trained on {classes.number} classes, the dataset {where} has "
             f"{len(labels)} less --labels_offset {config.labels_offset}; wanted the same number"
         )
-    for index, (ours, theirs) in enumerate(zip(labels, told.labels or labels, strict=False)):
-        if ours != theirs:
-            raise LabelError(
-                f"class {index} is {theirs!r} to the checkpoint {found.prefix_url!r} and {ours!r} in the dataset "
-                f"{where}; wanted the same classes in the same order"
-            )
+    checkpoint_checks.check_same_classes(
+        classes, f"the checkpoint {found.prefix_url!r}", labels, f"the dataset {where}", ""
+    )
+    if not found.manifest and (index := checkpoint_checks.index_of(found)) is not None:
+        checkpoint_checks.check_net(config.model_name, index)
     size = told.train_image_size
     if size not in (None, plan.image_size):
         _log.warning(

@@ -13,6 +13,8 @@ from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import ExportConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
+from sparkcv.driver import checkpoint_checks
+from sparkcv.driver.checkpoint_checks import TrainedClasses
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
 from sparkcv.launchers import Launcher
@@ -22,7 +24,7 @@ from sparkcv.predict.export.target import check_target
 from sparkcv.predict.export.task import ExportTask
 from sparkcv.records import labels
 from sparkcv.roles import Role
-from sparkcv.rundir import checkpoint, description
+from sparkcv.rundir import checkpoint
 from sparkcv.rundir.description import RunDescription
 from sparkcv.spark.session import SessionSpec
 
@@ -92,6 +94,7 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
         UsageError: an unknown net or preprocessing, a size that does not fit the net, no labels to be found.
         ShardError: labels.txt is missing or bad.
         CheckpointError, MissingFileError: no valid checkpoint, or one of another net or number of classes.
+        LabelError: labels.txt names other classes than the checkpoint was trained on, or in another order.
         FileExistsAlreadyError: ``model_dir`` holds something already that the export may not replace.
     """
     net = nets.get(config.model_name)
@@ -106,18 +109,32 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
         check_target(str(config.model_dir))
     found = checkpoint.locate(str(config.checkpoint_path))
     told = RunDescription.read(storage.parent(found.prefix_url)) or RunDescription()
-    if told.model_name not in (None, config.model_name):
-        raise CheckpointError(
-            f"the checkpoint {found.prefix_url!r} is of {told.model_name}, --model_name is {config.model_name}"
-        )
+    for trained_as in (found.manifest.get("model_name"), told.model_name):
+        if trained_as not in (None, config.model_name):
+            raise CheckpointError(
+                f"the checkpoint {found.prefix_url!r} is of {trained_as}, --model_name is {config.model_name}: it is of"
+                " another net"
+            )
+    if not found.manifest and (index := checkpoint_checks.index_of(found)) is not None:
+        checkpoint_checks.check_net(config.model_name, index)
+    for step, reason in found.skipped:
+        _log.warning("the checkpoint of step %d is passed over: %s", step, reason)
     preprocessing = config.preprocessing_name or told.preprocessing_name or net.preprocessing
     image_size = check_image_size(config.model_name, config.image_size or told.train_image_size, preprocessing)
-    names, where = _labels(config, told, found.prefix_url)
-    if told.num_classes not in (None, len(names)):
+    trained = TrainedClasses.of(found, told)
+    names, where = _labels(config, trained, found.prefix_url)
+    if trained.number not in (None, len(names)):
         raise CheckpointError(
-            f"the checkpoint {found.prefix_url!r} was trained on {told.num_classes} classes, {where} names"
+            f"the checkpoint {found.prefix_url!r} was trained on {trained.number} classes, {where} names"
             f" {len(names)} with --labels_offset {config.labels_offset}; wanted the same number"
         )
+    checkpoint_checks.check_same_classes(
+        trained,
+        f"the checkpoint {found.prefix_url!r}",
+        names,
+        where,
+        ", or no --dataset_dir, to take those of training",
+    )
     if told.train_image_size not in (None, image_size):
         _log.warning("--image_size %d: the net was trained at %d pixels", image_size, told.train_image_size)
     storage.check_writable(storage.parent(str(config.model_dir)))
@@ -209,14 +226,14 @@ class _Tell(RunObserver):
         _log.info("%s: %s", role, status.get("doing", ""))
 
 
-def _labels(config: ExportConfig, told: RunDescription, prefix_url: str) -> tuple[tuple[str, ...], str]:
+def _labels(config: ExportConfig, trained: TrainedClasses, prefix_url: str) -> tuple[tuple[str, ...], str]:
     """Return the model's class names, offset taken off, and where they were read."""
     if config.dataset_dir:
         where = storage.join(config.dataset_dir, labels.FILE_NAME)
         names = check_labels_offset(labels.read_labels(config.dataset_dir), config.labels_offset, where)
-    elif told.labels:
-        where = storage.join(storage.parent(prefix_url), description.FILE_NAME)
-        names = check_labels_offset(told.labels, 0, where)  # training took its offset off
+    elif trained.names:
+        where = trained.where
+        names = check_labels_offset(trained.names, 0, where)  # training took its offset off
     else:
         raise UsageError(
             f"--dataset_dir is missing: {storage.parent(prefix_url)!r} has no run.json that tells the labels; wanted"

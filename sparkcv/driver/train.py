@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from sparkcv import config as configs
-from sparkcv import doctor, storage
+from sparkcv import doctor, logs, storage
 from sparkcv.cluster import recovery, supervisor
 from sparkcv.cluster.observer import RunObserver
 from sparkcv.cluster.run_spec import RunSpec
@@ -33,6 +33,7 @@ __all__ = ["TrainPlan", "TrainReport", "prepare", "run", "run_on"]
 PROGRAM = "sparkcv.programs.train:main"
 
 _LAST_WORD_S = 10.0
+_log = logs.get(__name__)
 
 
 def run(spark: Any, plan: TrainPlan) -> TrainReport:
@@ -88,6 +89,8 @@ def _run(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object],
             report = _finished_before(plan)
         else:
             check_start()
+            if plan.data_change and plan.step:
+                _log.warning("%s is resumed, and %s", config.train_dir, plan.data_change)
             describe(plan).write(config.train_dir)
             status.start(plan.step)
             report = _run_roles(launcher, plan, status, held)
@@ -182,6 +185,8 @@ def _already_finished(plan: TrainPlan) -> TrainReport:
 
 def _nothing_to_do(plan: TrainPlan, held: lease.Lease) -> TrainReport:
     """Say of a folder that is ours that its run is finished."""
+    if plan.adopts:
+        plan = settled(plan, held, "")
     if not RunFolder.inspect(plan.config.train_dir).is_finished:
         StatusFile(plan.config.train_dir, plan.config.max_number_of_steps, fence=held.fence).finish(plan.step)
     return _finished_before(plan)
@@ -189,4 +194,4 @@ def _nothing_to_do(plan: TrainPlan, held: lease.Lease) -> TrainReport:
 
 def _finished_before(plan: TrainPlan) -> TrainReport:
     prefix = plan.found.prefix_url if plan.found else ""
-    return TrainReport(plan.config.train_dir, prefix, plan.step, 0, 0.0, 0, is_new=False)
+    return TrainReport(plan.config.train_dir, prefix, plan.step, 0, 0.0, 0, is_new=False, data_change=plan.data_change)

@@ -10,12 +10,13 @@ from sparkcv import logs, storage
 from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.driver import final_export
+from sparkcv.driver import final_export, train_start
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.driver.versions import versions
-from sparkcv.errors import CheckpointError, ShardError, UsageError
+from sparkcv.errors import ShardError, UsageError
 from sparkcv.records import shards
-from sparkcv.rundir import checkpoint, lease, restart
+from sparkcv.records.labels import FILE_NAME as LABELS
+from sparkcv.rundir import checkpoint, checkpoint_foreign, lease, restart
 from sparkcv.rundir.description import RunDescription
 from sparkcv.rundir.folder import RunFolder
 from sparkcv.spark import session
@@ -32,7 +33,8 @@ class TrainPlan:
     """A run that can start: its flags with full URLs, its datasets, and what its folder already holds.
 
     ``eval_dataset`` is the split of ``--num_evaluators``; ``is_exported`` tells whether ``--export_dir``, if there is
-    one, has the model of ``found``.
+    one, has the model of ``found``; ``data_change`` says how the data differs from what the run was started on;
+    ``adopts`` that ``found`` has no manifest yet.
     """
 
     config: TrainConfig
@@ -40,6 +42,8 @@ class TrainPlan:
     found: checkpoint.Found | None
     eval_dataset: shards.Dataset | None = None
     is_exported: bool = True
+    data_change: str = ""
+    adopts: bool = False
 
     @property
     def step(self) -> int:
@@ -76,7 +80,9 @@ def prepare(config: TrainConfig) -> TrainPlan:
     Raises:
         UsageError: a flag that can never work here, such as an unknown net.
         DataError, StorageError: a dataset, or a split of it, that is missing, empty or not what its manifest says.
-        CheckpointError: a run folder of another model, or one whose checkpoints are all damaged or gone.
+        CheckpointError: a run folder of another model, or one whose checkpoints are all damaged, gone, or not ours;
+            a checkpoint to start from that is of another net, or not whole.
+        LabelError: a run folder, or a head to start from, of other classes.
         LeaseError: a run folder that another run is seen to hold.
         FileExistsAlreadyError: ``--export_dir`` holds something that is not an export of this run.
     """
@@ -112,13 +118,20 @@ def check_data(config: TrainConfig) -> TrainPlan:
     labels = check_labels_offset(dataset.labels, config.labels_offset, dataset_dir)
     final_export.check(config)
     eval_dataset = _eval_dataset(config)
+    where = storage.join(dataset_dir, LABELS)
     if config.checkpoint_path:
-        _check_start(config.checkpoint_path, config)
+        prefix_url = train_start.check_start(config.checkpoint_path, config, labels, where)
+        config = dataclasses.replace(config, checkpoint_path=prefix_url)
     if config.restart:
         return TrainPlan(config, dataset, None, eval_dataset)
     folder = RunFolder.inspect(config.train_dir)
-    _check_same_model(config, len(labels), folder)
-    return TrainPlan(config, dataset, folder.newest, eval_dataset, _is_exported(config, folder))
+    found = train_start.resumed(config, folder)
+    train_start.check_same_run(config, labels, where, folder, found)
+    adopts = found is not None and not found.manifest
+    is_exported = config.export_dir is None if adopts else _is_exported(config, folder)
+    return TrainPlan(
+        config, dataset, found, eval_dataset, is_exported, train_start.data_change(folder, dataset), adopts
+    )
 
 
 def settled(plan: TrainPlan, held: lease.Lease, application: str) -> TrainPlan:
@@ -132,10 +145,20 @@ def settled(plan: TrainPlan, held: lease.Lease, application: str) -> TrainPlan:
         if not is_done:
             return dataclasses.replace(plan, found=None)
         _log.info("--restart is done already: an earlier attempt of %s began %s anew", application, train_dir)
+    elif plan.adopts:
+        checkpoint_foreign.adopt(train_dir, held.fence)
     elif checkpoint.newest_step(train_dir) == plan.step:
         return plan
-    folder = RunFolder.inspect(train_dir)
-    return dataclasses.replace(plan, found=folder.newest, is_exported=_is_exported(plan.config, folder))
+    folder, dataset = RunFolder.inspect(train_dir), plan.dataset
+    where = storage.join(dataset.dir, LABELS)
+    train_start.check_same_run(plan.config, dataset.labels[plan.config.labels_offset :], where, folder, folder.newest)
+    return dataclasses.replace(
+        plan,
+        found=folder.newest,
+        is_exported=_is_exported(plan.config, folder),
+        data_change=train_start.data_change(folder, dataset),
+        adopts=False,
+    )
 
 
 def sized(config: Sized, spark: Any) -> Sized:
@@ -179,31 +202,6 @@ def _eval_dataset(config: TrainConfig) -> shards.Dataset | None:
         return shards.open_dataset(str(config.dataset_dir), config.dataset_name, config.eval_split_name)
     except ShardError as err:
         raise ShardError(f"--eval_split_name {config.eval_split_name}, which the evaluator reads: {err}") from err
-
-
-def _check_start(url: str, config: TrainConfig) -> None:
-    """Refuse a warm start from nowhere; whether the variables fit is seen when the graph is built."""
-    if config.restart and f"{url}/".startswith(f"{config.train_dir}/"):
-        raise UsageError(
-            f"--checkpoint_path {url} lies in --train_dir {config.train_dir}, which --restart clears; wanted a copy of"
-            " it elsewhere"
-        )
-    if not storage.exists(url) and not storage.exists(f"{url}.index"):
-        raise CheckpointError(f"--checkpoint_path {url}: got neither a folder nor a file there, nor {url}.index")
-
-
-def _check_same_model(config: TrainConfig, num_classes: int, folder: RunFolder) -> None:
-    """Refuse to resume into the folder of another net or another number of classes."""
-    former = folder.description or RunDescription()
-    for key, got, value in (
-        ("model_name", former.model_name, config.model_name),
-        ("num_classes", former.num_classes, num_classes),
-    ):
-        if got not in (None, value):
-            raise CheckpointError(
-                f"{config.train_dir} holds a run with {key} {got!r}, this one has {value!r}; wanted another"
-                " --train_dir or the same net and classes"
-            )
 
 
 def _explain_unused(config: TrainConfig) -> None:

@@ -14,7 +14,7 @@ __all__ = ["TrainReport", "report_of"]
 
 @dataclasses.dataclass(frozen=True)
 class TrainReport:
-    """What a run did, for the person who started it; ``evaluation`` and ``export`` are words for them, or ""."""
+    """What a run did, for the person who started it; the last three are words for them, or ""."""
 
     train_dir: str
     checkpoint: str
@@ -25,6 +25,7 @@ class TrainReport:
     is_new: bool = True
     evaluation: str = ""
     export: str = ""
+    data_change: str = ""
 
     @property
     def images_per_s(self) -> float:
@@ -35,7 +36,8 @@ class TrainReport:
         exported = f"; {self.export}" if self.export else ""
         if not self.is_new:
             done = exported or "; nothing was done"
-            return f"already finished: step {self.step}, checkpoint {self.checkpoint}{done}"
+            changed = f"; {self.data_change}: a larger --max_number_of_steps trains on it" if self.data_change else ""
+            return f"already finished: step {self.step}, checkpoint {self.checkpoint}{done}{changed}"
         evaluated = f"; {self.evaluation}" if self.evaluation else ""
         rejected = f", {self.num_rejected} bad records left out" if self.num_rejected else ""
         return (

@@ -22,6 +22,10 @@ SAVED_MODEL = "saved_model"
 SCHEMA = 1
 _BLOCK_BYTES = 1 << 20
 _MAX_JSON_BYTES = 1 << 20
+_WANTED = (
+    f"wanted a folder with {FILE_NAME} that says what the graph takes and gives, which `sparkcv export"
+    " --checkpoint_path CHECKPOINT --model_dir FOLDER` writes of the checkpoint that it was made of"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,14 +91,16 @@ def read_manifest(model_url: str) -> ModelManifest:
 
     Raises:
         MissingFileError: no such folder, or no ``model.json`` in it.
-        ModelError: it is not byte for byte what an export wrote.
+        ModelError: it is not byte for byte what an export wrote, or a file such as a frozen graph.
     """
     url = storage.join(model_url, FILE_NAME)
     try:
         data = storage.read_bytes(url, 0, _MAX_JSON_BYTES)
     except MissingFileError as err:
         if storage.is_dir(model_url):
-            raise MissingFileError(f"{model_url!r} is no exported model: it holds no {FILE_NAME}") from err
+            raise MissingFileError(f"{model_url!r} is no exported model: it holds no {FILE_NAME}; {_WANTED}") from err
+        if storage.exists(model_url):
+            raise ModelError(f"{model_url!r} is one file, and no exported model; {_WANTED}") from err
         raise MissingFileError(f"no exported model at {model_url!r}: no such folder") from err
     return parse_manifest(data, url)
 

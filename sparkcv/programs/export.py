@@ -7,6 +7,8 @@ import datetime
 import os
 from typing import Any
 
+from google.protobuf import text_format
+
 from sparkcv.nets.slim import tf  # first: whoever imports TensorFlow without it has pandas come along
 
 # isort: split
@@ -48,7 +50,9 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     ctx.report({"doing": "publishing"})
     manifest = manifests.read_manifest(folder)
     publish_model(folder, str(task.config.model_dir), may_replace=task.may_replace)
-    if task.config.output_file:
+    if task.config.write_text_graphdef:
+        storage.write_text(task.config.output_file, text_format.MessageToString(frozen))
+    elif task.config.output_file:
         storage.publish(os.path.join(folder, manifests.FROZEN_GRAPH), task.config.output_file)
     return {"digest": manifest.digest, "step": manifest.step, "proof": difference}
 

@@ -49,7 +49,11 @@ class BadRecord:
 
 def masked_crc32c(data: bytes) -> int:
     """Return the CRC-32C of ``data``, rotated and offset as TFRecord stores it."""
-    crc = google_crc32c.value(data)
+    return mask(google_crc32c.value(data))
+
+
+def mask(crc: int) -> int:
+    """Return a CRC-32C rotated and offset, as TensorFlow stores the CRC of data that may hold CRCs itself."""
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 

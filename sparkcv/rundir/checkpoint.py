@@ -18,10 +18,10 @@ import re
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
-from sparkcv import storage
+from sparkcv import logs, storage
 from sparkcv.errors import CheckpointError, MissingFileError
+from sparkcv.rundir import checkpoint_foreign, checkpoint_manifest, checkpoint_named
 from sparkcv.rundir import checkpoint_listing as listing
-from sparkcv.rundir import checkpoint_manifest
 from sparkcv.rundir.checkpoint_listing import Found
 from sparkcv.rundir.checkpoint_manifest import prefix_name
 
@@ -38,6 +38,14 @@ __all__ = [
     "verify",
 ]
 
+# What an error says where no checkpoint is whole: what comes of it, and what to do.
+_RESUMING = (
+    ", so the run cannot resume and will not start again from step 0",
+    "name another --train_dir, or say --restart to move aside what is left and begin anew",
+)
+_LOOKING = ("", "or name another --checkpoint_path")
+_log = logs.get(__name__)
+
 
 def newest_valid(run_url: str) -> Found | None:
     """Return the newest checkpoint whose every byte is as its manifest says; None if the run never saved one.
@@ -45,8 +53,7 @@ def newest_valid(run_url: str) -> Found | None:
     Raises CheckpointError if there are checkpoints, or traces of them, and none is valid; StorageError if the file
     system does not answer, which says nothing about the checkpoints.
     """
-    found = _newest(run_url, verify)
-    return found[0] if found else None
+    return _newest_valid(run_url, _RESUMING)
 
 
 def fetch_newest(run_url: str, scratch_dir: str) -> tuple[Found, str] | None:
@@ -77,18 +84,29 @@ def at_step(run_url: str, step: int) -> Found:
 
 
 def locate(url: str) -> Found:
-    """Find the checkpoint that a user names: a run's folder (its newest valid one) or a prefix.
+    """Find the checkpoint that a user names: a folder (its newest valid one) or a prefix.
 
-    A prefix may be a foreign checkpoint (``.index`` and ``.data`` files, or one file as slim published them), which
-    has no manifest to be checked against. Raises CheckpointError or MissingFileError if there is none.
+    Either may be foreign (``.index`` and ``.data`` files, or one file as slim published them), without a manifest to
+    be checked against: of a folder that has none at all the newest is taken that reads.
+
+    Raises:
+        UsageError: it is one file of a checkpoint, or a model, and no checkpoint.
+        CheckpointError, MissingFileError: there is none, or none that is whole.
     """
     if storage.is_dir(url):
-        found = newest_valid(url)
+        found = checkpoint_foreign.newest(url) or _newest_valid(url, _LOOKING)
         if found is None:
-            raise CheckpointError(f"no checkpoint in {url!r}, wanted model.ckpt-N.index, .data-* and .json")
+            checkpoint_named.refuse_model_folder(url)
+            others = checkpoint_named.others_in(url)
+            raise CheckpointError(f"no checkpoint in {url!r}, wanted model.ckpt-N.index, .data-* and .json{others}")
+        if not found.manifest:
+            _log.warning(
+                "%s has no manifest: it is taken as it is, the newest in its folder that reads", found.prefix_url
+            )
         return found
     folder, name = storage.parent(url), storage.basename(url)
     sizes = listing.sizes_in(folder)
+    checkpoint_named.refuse_file(url, sizes)
     names = [other for other in sizes if other == name or re.fullmatch(re.escape(name) + r"\.(index|data-.*)", other)]
     if not names:
         raise MissingFileError(f"no checkpoint {url!r}: neither a folder nor the prefix of checkpoint files")
@@ -125,8 +143,19 @@ def verify(found: Found) -> None:
             checkpoint_manifest.compare(url, checkpoint_manifest.digest(cast(BinaryIO, source)), wanted)
 
 
-def _newest(run_url: str, prove: Callable[[Found], Any]) -> tuple[Found, Any] | None:
-    """Return the newest checkpoint that ``prove`` raises no error for, and what it returned."""
+def _newest_valid(run_url: str, words: tuple[str, str]) -> Found | None:
+    found = _newest(run_url, verify, words)
+    return found[0] if found else None
+
+
+def _newest(
+    run_url: str, prove: Callable[[Found], Any], words: tuple[str, str] = _RESUMING
+) -> tuple[Found, Any] | None:
+    """Return the newest checkpoint that ``prove`` raises no error for, and what it returned.
+
+    ``words`` say what comes of it where there is none, and what to do then.
+    """
+    consequence, remedy = words
     sizes = listing.sizes_in(run_url)
     interrupted = listing.interrupted_in(sizes)
     skipped: list[tuple[int, str]] = []
@@ -143,14 +172,11 @@ def _newest(run_url: str, prove: Callable[[Found], Any]) -> tuple[Found, Any] | 
     if lost:
         told = "; ".join(f"step {step}: {reason}" for step, reason in lost[:3])
         raise CheckpointError(
-            f"none of the {len(lost)} checkpoints in {run_url!r} is valid, so the run cannot resume and will not start"
-            f" again from step 0 ({told}); mend them, name another --train_dir, or say --restart to move them aside and"
-            " begin anew"
+            f"none of the {len(lost)} checkpoints in {run_url!r} is valid{consequence} ({told}); mend them, {remedy}"
         )
     if listing.POINTER in sizes:
         raise CheckpointError(
-            f"{run_url!r} has the pointer file 'checkpoint' and no checkpoint, so the run cannot resume and will not"
-            " start again from step 0; bring the checkpoints back, name another --train_dir, or say --restart to move"
-            " aside what is left and begin anew"
+            f"{run_url!r} has the pointer file 'checkpoint' and no checkpoint{consequence}; bring the checkpoints back,"
+            f" {remedy}"
         )
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow.compat.v1 as tf
@@ -52,7 +52,7 @@ class TrainingLoop:
         ctx: the process's context.
         config: the run's flags.
         topology: this worker's place in the cluster.
-        dataset_digest: kept in each checkpoint's manifest.
+        data: what each checkpoint's manifest keeps of the data: its digest, and the names of the classes.
         fence: raises if the run's folder is another run's by now; called before each publication.
     """
 
@@ -61,11 +61,11 @@ class TrainingLoop:
         ctx: NodeContext,
         config: TrainConfig,
         topology: Topology,
-        dataset_digest: str,
+        data: Mapping[str, Any],
         fence: Callable[[], None],
     ) -> None:
         self._ctx, self._config, self._topology = ctx, config, topology
-        self._dataset_digest, self._fence = dataset_digest, fence
+        self._data, self._fence = data, fence
         self._device = topology.host_device
 
     def run(self, graph: step.TrainGraph, inputs: InputParts, restored: Restored | None, target: str) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class TrainingLoop:
                 config.train_dir,
                 model_name=config.model_name,
                 keep=config.keep_checkpoints,
-                extra={"dataset_digest": self._dataset_digest},
+                extra=self._data,
                 fence=self._fence,
             )
 

@@ -20,14 +20,28 @@ def decay_steps(config: TrainConfig, num_records: int) -> int:
     data that often, whereas with ``--sync_replicas`` a step counts ``--replicas_to_aggregate`` batches. slim gets 0
     for a dataset smaller than a step, and a learning rate of NaN from it.
     """
-    steps_per_epoch = num_records / config.batch_size
-    if config.sync_replicas:
-        steps_per_epoch /= config.replicas_to_aggregate
-    return max(1, int(steps_per_epoch * config.num_epochs_per_decay))
+    return max(1, int(_steps_per_epoch(config, num_records) * config.num_epochs_per_decay))
+
+
+def _steps_per_epoch(config: TrainConfig, num_records: int) -> float:
+    steps = num_records / config.batch_size
+    return steps / config.replicas_to_aggregate if config.sync_replicas else steps
 
 
 def learning_rate(config: TrainConfig, num_records: int, global_step: Any) -> Any:
-    """Return the scalar float32 rate at ``global_step``; exponential decay is a staircase, polynomial linear."""
+    """Return the scalar float32 rate at ``global_step``; exponential decay is a staircase, polynomial linear.
+
+    With ``--warmup_epochs`` it is no more than a line from 0 at step 0 to ``--learning_rate`` after so many epochs. As
+    in slim the decay goes on below the line: its steps are counted from 0 too.
+    """
+    decayed = _decayed(config, num_records, global_step)
+    if not config.warmup_epochs:
+        return decayed
+    warmup_steps = _steps_per_epoch(config, num_records) * config.warmup_epochs
+    return tf.minimum(config.learning_rate * tf.cast(global_step, tf.float32) / warmup_steps, decayed)
+
+
+def _decayed(config: TrainConfig, num_records: int, global_step: Any) -> Any:
     steps = decay_steps(config, num_records)
     kind = config.learning_rate_decay_type
     if kind == "fixed":

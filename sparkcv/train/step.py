@@ -81,7 +81,7 @@ def build(
         rate = optimizers.learning_rate(config, num_records, global_step)
         optimizer = optimizers.optimizer(config, rate)
         optimizer, average_op = _averaging(config, optimizer, global_step, topology)
-        total_loss, gradients = _gradients(optimizer, towers, regularization, config.trainable_scopes)
+        total_loss, gradients = _gradients(optimizer, towers, regularization, _trained(config))
         updates = [*update_ops, *average_op, optimizer.apply_gradients(gradients, global_step=global_step)]
         with tf.control_dependencies([tf.group(*updates)]):
             train_op = tf.identity(total_loss, name="train_op")
@@ -92,6 +92,7 @@ def build(
                 model_variables(),
                 exclude_scopes=config.checkpoint_exclude_scopes,
                 ignore_missing_vars=config.ignore_missing_vars,
+                ignore_missing_scopes=config.ignore_missing_scopes,
                 device=topology.host_device,
             )
         summary_op = _summaries(towers[0], regularization, total_loss, rate) if topology.is_chief else None
@@ -117,7 +118,7 @@ def _places(config: TrainConfig, num_classes: int, topology: replicas.Topology) 
     with tf.Graph().as_default():
         images = tf.zeros([1, size, size, 1 if config.use_grayscale else 3])
         net.build(images, num_classes, is_training=True)
-        trained = {variable.op.name for variable in warmstart.variables_to_train(config.trainable_scopes)}
+        trained = {variable.op.name for variable in _trained(config)}
         averaged = 1 if config.moving_average_decay else 0
         num_bytes = {}
         for variable in model_variables():
@@ -125,6 +126,10 @@ def _places(config: TrainConfig, num_classes: int, topology: replicas.Topology) 
             values = variable.shape.num_elements() * (1 + slots + averaged)
             num_bytes[variable.op.name] = values * variable.dtype.base_dtype.size
     return replicas.place(num_bytes, topology.num_ps)
+
+
+def _trained(config: TrainConfig) -> list[Any]:
+    return warmstart.variables_to_train(config.trainable_scopes, ignore_missing_scopes=config.ignore_missing_scopes)
 
 
 def _build_towers(
@@ -183,10 +188,9 @@ def _averaging(
 
 
 def _gradients(
-    optimizer: Any, towers: list[_Tower], regularization: list[Any], trainable_scopes: str | None
+    optimizer: Any, towers: list[_Tower], regularization: list[Any], variables: list[Any]
 ) -> tuple[Any, list[tuple[Any, Any]]]:
     """Return total loss and summed gradients; each tower counts 1/towers, and weight decay is in the first one's."""
-    variables = warmstart.variables_to_train(trainable_scopes)
     tower_losses, tower_gradients = [], []
     for index, tower in enumerate(towers):
         with tf.name_scope(tower.scope) if tower.scope else contextlib.nullcontext(), tf.device(tower.device):

@@ -14,51 +14,59 @@ import tensorflow.compat.v1 as tf
 from sparkcv import storage
 from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.logs import get as get_logger
+from sparkcv.rundir import checkpoint_named
+from sparkcv.train import scopes
+from sparkcv.train.scopes import split_scopes
 
 __all__ = ["fetch", "init_fn", "split_scopes", "variables_to_restore", "variables_to_train"]
 
-_POINTER = "checkpoint"
 _NAMES_SHOWN = 3
 
 
-def split_scopes(scopes: str | None) -> list[str]:
-    """Return the scopes in a comma-separated flag without blank ones (slim lets a blank one match every variable)."""
-    return [scope.strip() for scope in (scopes or "").split(",") if scope.strip()]
-
-
-def variables_to_train(trainable_scopes: str | None) -> list[Any]:
+def variables_to_train(trainable_scopes: str | None, *, ignore_missing_scopes: bool = False) -> list[Any]:
     """Return the default graph's trainable variables whose names begin with one of the scopes; all for None.
 
     A scope is a regular expression that must match at the beginning, as in ``tf.get_collection``. A variable that
-    several scopes match counts once. Raise UsageError for a scope that matches nothing.
+    several scopes match counts once. Raise UsageError for a scope that matches nothing, unless
+    ``ignore_missing_scopes``, and where nothing is left to train.
     """
     trainable = tf.trainable_variables()
     if trainable_scopes is None:
         return list(trainable)
+    names = [variable.op.name for variable in trainable]
+    for scope in scopes.missing(trainable_scopes, names, scopes.trains):
+        refusal = scopes.refusal("trainable_scopes", scope, names, "trainable variables")
+        if not ignore_missing_scopes:
+            raise refusal
+        get_logger(__name__).warning("%s", refusal)
     chosen: dict[str, Any] = {}
     for scope in split_scopes(trainable_scopes):
-        try:
-            matching = [variable for variable in trainable if re.match(scope, variable.op.name)]
-        except re.error as err:
-            raise UsageError(f"--trainable_scopes has {scope!r}, which is no regular expression: {err}") from err
-        if not matching:
-            raise UsageError(
-                f"--trainable_scopes has {scope!r}, which matches none of the {len(trainable)} trainable variables "
-                f"(such as {trainable[0].op.name})"
-            )
-        chosen.update((variable.op.name, variable) for variable in matching)
+        chosen.update((name, each) for name, each in zip(names, trainable, strict=True) if scopes.trains(scope, name))
     if not chosen:
-        raise UsageError(f"--trainable_scopes {trainable_scopes!r} names no scope, so nothing would be trained")
+        what = "matches no variable" if split_scopes(trainable_scopes) else "names no scope"
+        raise UsageError(f"--trainable_scopes {trainable_scopes!r} {what}, so nothing would be trained")
     return list(chosen.values())
 
 
-def variables_to_restore(model_variables: Sequence[Any], exclude_scopes: str | None) -> list[Any]:
-    """Return the model's variables less those whose names begin with an excluded scope (plain text, as in slim)."""
-    excluded = split_scopes(exclude_scopes)
-    for scope in excluded:
-        if not any(variable.op.name.startswith(scope) for variable in model_variables):
-            get_logger(__name__).warning("--checkpoint_exclude_scopes has %r, which matches no variable", scope)
-    kept = [variable for variable in model_variables if not variable.op.name.startswith(tuple(excluded))]
+def variables_to_restore(
+    model_variables: Sequence[Any],
+    exclude_scopes: str | None,
+    *,
+    saved: Sequence[str] = (),
+    ignore_missing_scopes: bool = False,
+) -> list[Any]:
+    """Return the model's variables less those whose names begin with an excluded scope (plain text, as in slim).
+
+    Raise UsageError for a scope that matches none of them and none of those ``saved`` in the checkpoint, unless
+    ``ignore_missing_scopes``, and where nothing is left to restore.
+    """
+    names = [variable.op.name for variable in model_variables]
+    for scope in scopes.missing(exclude_scopes, [*names, *saved], scopes.begins):
+        refusal = scopes.refusal("checkpoint_exclude_scopes", scope, names, "variables of the net")
+        if not ignore_missing_scopes:
+            raise refusal
+        get_logger(__name__).warning("%s", refusal)
+    kept = [each for each in model_variables if not each.op.name.startswith(tuple(split_scopes(exclude_scopes)))]
     if not kept:
         raise UsageError(f"--checkpoint_exclude_scopes {exclude_scopes!r} leaves no variable to restore")
     return kept
@@ -72,7 +80,7 @@ def fetch(url: str, scratch_dir: str) -> str:
     there is none.
     """
     if storage.is_dir(url):
-        url = _newest(url)
+        url = checkpoint_named.pointed(url)
     folder, name = storage.parent(url), storage.basename(url)
     wanted = re.compile(re.escape(name) + r"(\.index|\.data-\d+-of-\d+)?$")
     found = [entry for entry in storage.list_dir(folder) if wanted.match(entry.name) and not entry.is_dir]
@@ -83,23 +91,13 @@ def fetch(url: str, scratch_dir: str) -> str:
     return os.path.join(scratch_dir, name)
 
 
-def _newest(folder: str) -> str:
-    pointer = storage.join(folder, _POINTER)
-    if not storage.exists(pointer):
-        raise CheckpointError(f"folder {folder} has no file '{_POINTER}' that names its newest checkpoint")
-    match = re.search(r'^model_checkpoint_path:\s*"([^"]+)"', storage.read_text(pointer), re.MULTILINE)
-    if match is None:
-        raise CheckpointError(f"{pointer} does not name a checkpoint")
-    # Whatever folder it was written in: the files lie beside the pointer now.
-    return storage.join(folder, match[1].rstrip("/").rsplit("/", 1)[-1])
-
-
 def init_fn(
     prefix: str,
     model_variables: Sequence[Any],
     *,
     exclude_scopes: str | None = None,
     ignore_missing_vars: bool = False,
+    ignore_missing_scopes: bool = False,
     device: str = "",
 ) -> Callable[[Any], None]:
     """Add restore operations to the default graph; return a function that restores the variables in a session.
@@ -107,8 +105,10 @@ def init_fn(
     ``prefix`` is a local checkpoint of either format, ``device`` where its files are. Raise CheckpointError, before
     anything runs, when the file cannot be read, lacks variables (unless ``ignore_missing_vars``) or has other shapes.
     """
-    wanted = variables_to_restore(model_variables, exclude_scopes)
     shapes = _shapes(prefix)
+    wanted = variables_to_restore(
+        model_variables, exclude_scopes, saved=list(shapes), ignore_missing_scopes=ignore_missing_scopes
+    )
     missing = [variable.op.name for variable in wanted if variable.op.name not in shapes]
     if missing and not ignore_missing_vars:
         raise CheckpointError(

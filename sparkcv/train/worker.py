@@ -63,7 +63,9 @@ class Worker:
             graph = self._graph(batches, restored)
             with contextlib.closing(UndecodableCheck(spool, self._decoder, batches.in_flight())) as undecodable:
                 inputs = InputParts(spool, batches, undecodable)
-                loop = TrainingLoop(self._ctx, self._config, self._topology, self._dataset.digest, self._fence)
+                labels = list(self._dataset.labels[self._config.labels_offset :])
+                data = {"dataset_digest": self._dataset.digest, "labels": labels}
+                loop = TrainingLoop(self._ctx, self._config, self._topology, data, self._fence)
                 return loop.run(graph, inputs, restored, target)
 
     def _restore(self) -> Restored | None:

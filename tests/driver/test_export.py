@@ -7,7 +7,16 @@ import pytest
 from sparkcv import storage
 from sparkcv.config import ExportConfig
 from sparkcv.driver import export
-from sparkcv.errors import CheckpointError, FileExistsAlreadyError, MissingFileError, ShardError, UsageError
+from sparkcv.errors import (
+    CheckpointError,
+    FileExistsAlreadyError,
+    LabelError,
+    MissingFileError,
+    ShardError,
+    UsageError,
+)
+from sparkcv.rundir import checkpoint_publication
+from tests.fixtures import bundles
 from tests.predict.checkpoints import NAMES, write_labels, write_run
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated and will:UserWarning")  # the layers that TF-Slim uses
@@ -117,6 +126,50 @@ def test_a_model_that_is_there_is_not_replaced(tmp_path, dataset):
     (tmp_path / "model" / "x").write_text("x")
     with pytest.raises(FileExistsAlreadyError, match=r"--model_dir: .* is there already; wanted a new or an empty"):
         prepare(tmp_path, "/run", dataset_dir=dataset)
+
+
+CIFARNET = {"CifarNet/conv1/weights": (5, 5, 3, 64), "CifarNet/logits/biases": (4,), "global_step": ()}
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """A folder as TF-Slim leaves it, without manifests or run.json."""
+    bundles.write(tmp_path / "slim", CIFARNET, "model.ckpt-5")
+    bundles.write(tmp_path / "slim", CIFARNET, "model.ckpt-15")
+    return str(tmp_path / "slim")
+
+
+@pytest.mark.parametrize("names", [(*NAMES[:2], NAMES[3], NAMES[2]), ("circle", "square", "moon", "stripes")])
+def test_labels_of_another_order_or_other_names_than_the_runs_are_refused(tmp_path, foreign, names):
+    storage.write_json(f"{foreign}/run.json", {"model_name": "cifarnet", "num_classes": 4, "labels": list(NAMES)})
+    other = write_labels(tmp_path / "other", names)
+    said = rf"class 2 is 'star' to the checkpoint .*run\.json\) and '{names[2]}' in .*other/labels\.txt"
+    with pytest.raises(LabelError, match=said):
+        prepare(tmp_path, foreign, dataset_dir=other)
+    background = write_labels(tmp_path / "background", ("background", *NAMES))
+    assert prepare(tmp_path, foreign, dataset_dir=background, labels_offset=1).labels == NAMES
+
+
+def test_a_manifest_tells_the_classes_where_there_is_no_run_json(tmp_path, dataset):
+    prefix = bundles.write(tmp_path / "local", CIFARNET, "model.ckpt-5")
+    run_url = str(tmp_path / "alone")
+    checkpoint_publication.publish(prefix, 5, run_url, model_name="cifarnet", extra={"labels": list(NAMES)})
+    assert prepare(tmp_path, run_url).labels == NAMES
+    with pytest.raises(LabelError, match=r"class 0 is 'circle' .*model\.ckpt-5\.json"):
+        prepare(tmp_path, run_url, dataset_dir=write_labels(tmp_path / "other", NAMES[::-1]))
+
+
+def test_a_folder_of_slim_is_exported_at_its_newest(tmp_path, foreign, dataset, caplog):
+    assert prepare(tmp_path, foreign, dataset_dir=dataset).found.step == 15
+    assert "has no manifest: it is taken as it is" in caplog.text
+    with pytest.raises(CheckpointError, match="is of another net: its variables lie in CifarNet"):
+        prepare(tmp_path, foreign, dataset_dir=dataset, model_name="lenet")
+
+
+def test_a_frozen_graph_is_told_at_once(tmp_path, dataset):
+    (tmp_path / "frozen.pb").write_bytes(b"\n\x0c\n\x05input")
+    with pytest.raises(UsageError, match=r"frozen\.pb is a graph .*and no checkpoint; wanted the checkpoint"):
+        prepare(tmp_path, str(tmp_path / "frozen.pb"), dataset_dir=dataset)
 
 
 def test_neither_driver_nor_scoring_loads_tensorflow():

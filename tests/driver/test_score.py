@@ -255,3 +255,15 @@ def test_output_inside_the_input_is_refused(tmp_path, color_model):
 
 def test_the_date_is_today_unless_told(tmp_path, color_model, tree):
     assert len(score.prepare(config(tmp_path, tree, color_model, date=None)).date) == len("2026-01-02")
+
+
+def test_a_frozen_graph_with_its_labels_is_told_what_is_wanted(tmp_path, tree):
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    (folder / "frozen.pb").write_bytes(b"\n\x0c\n\x05input")
+    (folder / "labels.txt").write_text("0:a\n1:b\n")
+    made = r"wanted a folder with model\.json .*`sparkcv export --checkpoint_path CHECKPOINT --model_dir FOLDER`"
+    with pytest.raises(MissingFileError, match=rf"bare' is no exported model: it holds no model\.json; {made}"):
+        score.prepare(config(tmp_path, tree, folder))
+    with pytest.raises(ModelError, match=rf"frozen\.pb' is one file, and no exported model; {made}"):
+        score.prepare(config(tmp_path, tree, folder / "frozen.pb"))

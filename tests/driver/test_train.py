@@ -2,19 +2,22 @@
 
 import dataclasses
 import os
+import shutil
 
 import pytest
 
 from sparkcv import storage
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
-from sparkcv.errors import CheckpointError, ClusterError, LeaseError, UsageError
+from sparkcv.driver.train_plan import describe
+from sparkcv.errors import CheckpointError, ClusterError, LabelError, LeaseError, MissingFileError, UsageError
 from sparkcv.rundir import checkpoint, checkpoint_publication, lease, lease_file
 from sparkcv.rundir.lease_file import Holder
 from sparkcv.rundir.process import this_process
 from sparkcv.rundir.status import StatusFile
 from tests.contracts.local_launcher import LocalLauncher
 from tests.driver.unheld import Unheld
+from tests.fixtures import bundles
 from tests.inputs import data
 
 
@@ -45,11 +48,11 @@ def config(dataset, run_url):
     return make
 
 
-def publish(folder, run_url, step):
+def publish(folder, run_url, step, **extra):
     prefix = folder / f"model.ckpt-{step}"
     for kind in ("index", "data-00000-of-00001"):
         (folder / f"{prefix.name}.{kind}").write_bytes(b"%d" % step * 100)
-    checkpoint_publication.publish(str(prefix), step, run_url, model_name="lenet")
+    checkpoint_publication.publish(str(prefix), step, run_url, model_name="lenet", extra=extra)
 
 
 class Seen(ClusterError):
@@ -65,6 +68,13 @@ def start(plan, look=lambda: None, **more):
 
     with pytest.raises(Seen):
         train.run_on(LocalLauncher(1, []), plan, check_start, **more)
+
+
+def launch(plan):
+    """Start a run that ends where its roles would start, for want of a slot."""
+    plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, start_timeout_s=0.2))
+    with pytest.raises(ClusterError, match="slot"):
+        train.run_on(LocalLauncher(0, []), plan)
 
 
 def status(run_url):
@@ -243,3 +253,152 @@ def test_without_the_lease_both_runs_start(config):
     """The mechanism off, by its own parameter."""
     plan = train.prepare(config())
     start(plan, lambda: start(plan, hold=Unheld), hold=Unheld)
+
+
+# Classes are known by their names in order.
+
+
+def relabel(dataset, folder, names):
+    """A copy of the dataset whose classes have other names."""
+    shutil.copytree(dataset, folder)
+    (folder / "labels.txt").write_text("".join(f"{index}:{name}\n" for index, name in enumerate(names)))
+    told = storage.read_json(f"{folder}/manifest.json")
+    storage.write_json(f"{folder}/manifest.json", told | {"labels": list(names)})
+    return str(folder)
+
+
+REORDERED = (data.CLASSES[0], data.CLASSES[2], data.CLASSES[1])
+
+
+@pytest.mark.parametrize("steps", [50, 90])  # a run that is finished, and one that resumes
+@pytest.mark.parametrize("names", [REORDERED, ("cat", "dog", "cow")])
+def test_other_classes_are_refused_by_the_first_that_differs_and_the_record_stays(
+    config, run_url, dataset, tmp_path, steps, names
+):
+    publish(tmp_path, run_url, 50)
+    describe(train.prepare(config())).write(run_url)
+    before = storage.read_bytes(f"{run_url}/run.json")
+    other = relabel(dataset, tmp_path / "other", names)
+    at = next(i for i in range(3) if names[i] != data.CLASSES[i])
+    said = rf"class {at} is '{data.CLASSES[at]}' to the run .*\(by .*run\.json\) and '{names[at]}' in .*labels\.txt"
+    with pytest.raises(LabelError, match=said):
+        train.prepare(dataclasses.replace(config(max_number_of_steps=steps), dataset_dir=other))
+    assert storage.read_bytes(f"{run_url}/run.json") == before
+
+
+def test_checkpoints_tell_their_classes_where_run_json_is_gone(config, run_url, dataset, tmp_path):
+    publish(tmp_path, run_url, 25, labels=list(data.CLASSES))
+    assert train.prepare(config()).step == 25
+    other = relabel(dataset, tmp_path / "other", REORDERED)
+    with pytest.raises(LabelError, match=r"class 1 is .*model\.ckpt-25\.json"):
+        train.prepare(dataclasses.replace(config(), dataset_dir=other))
+
+
+def test_classes_that_another_run_wrote_while_one_waited_are_refused_too(config, run_url, dataset, tmp_path):
+    other = relabel(dataset, tmp_path / "other", REORDERED)
+    waiting = train.prepare(dataclasses.replace(config(), dataset_dir=other))
+    publish(tmp_path, run_url, 25)
+    describe(train.prepare(config())).write(run_url)
+    with pytest.raises(LabelError, match="class 1 is"):
+        train.run_on(LocalLauncher(1, []), waiting)
+    assert storage.read_json(f"{run_url}/run.json")["labels"] == list(data.CLASSES)
+
+
+def test_grown_data_of_the_same_classes_resumes_and_a_finished_run_says_that_it_has_changed(
+    config, run_url, tmp_path, caplog
+):
+    publish(tmp_path, run_url, 50)
+    before = describe(train.prepare(config()))
+    before.write(run_url)
+    data.write_dataset(tmp_path / "grown", data.drawn_shards(3, 4, 32))
+    grown = dataclasses.replace(config(), dataset_dir=str(tmp_path / "grown"))
+    plan = train.prepare(grown)
+    told = str(train.run(None, plan))
+    assert "nothing was done; its data has changed since: 8 records before" in told
+    assert (
+        f"(digest {before.dataset_digest[:12]}), 12 in {tmp_path}/grown now (digest {plan.dataset.digest[:12]})" in told
+    )
+    assert "changed" not in str(train.run(None, train.prepare(config())))
+    launch(train.prepare(dataclasses.replace(grown, max_number_of_steps=60)))
+    assert "is resumed, and its data has changed since: 8 records before" in caplog.text
+    assert storage.read_json(f"{run_url}/run.json")["num_records"] == 12
+
+
+# Checkpoints to start from.
+
+LENET = {"LeNet/conv1/weights": (5, 5, 3, 32), "LeNet/fc4/biases": (3,), "global_step": ()}
+
+
+def test_a_checkpoint_to_start_from_is_looked_at_before_spark(config, tmp_path):
+    prefix = bundles.write(tmp_path / "from", LENET)
+    assert train.prepare(config(checkpoint_path=prefix)).config.checkpoint_path == prefix
+    for flags, kind, said in [
+        ({"checkpoint_path": f"{prefix}.index"}, UsageError, "is one file of the checkpoint model.ckpt-7; name that"),
+        ({"checkpoint_exclude_scopes": "LeNet/fc5"}, UsageError, "has 'LeNet/fc5', .*did you mean 'LeNet/fc4'"),
+        ({"trainable_scopes": "lenet/fc4"}, UsageError, "--trainable_scopes has 'lenet/fc4'"),
+        ({"model_name": "cifarnet"}, CheckpointError, "is of another net: its variables lie in LeNet"),
+        ({"checkpoint_path": str(tmp_path / "none")}, MissingFileError, "no checkpoint"),
+    ]:
+        with pytest.raises(kind, match=said):
+            train.prepare(config(**{"checkpoint_path": prefix, **flags}))
+
+
+def test_a_folder_to_start_from_is_settled_to_the_checkpoint_that_its_pointer_names(config, tmp_path):
+    bundles.write(tmp_path / "from", LENET, "model.ckpt-9")
+    prefix = bundles.write(tmp_path / "from", LENET, "model.ckpt-7")
+    assert train.prepare(config(checkpoint_path=str(tmp_path / "from"))).config.checkpoint_path.endswith("model.ckpt-9")
+    (tmp_path / "from" / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-7"\n')
+    assert train.prepare(config(checkpoint_path=str(tmp_path / "from"))).config.checkpoint_path == prefix
+
+
+def test_a_frozen_graph_to_start_from_is_told_at_once(config, tmp_path):
+    (tmp_path / "frozen.pb").write_bytes(b"\n\x0c\n\x05input")
+    with pytest.raises(UsageError, match=r"frozen\.pb is a graph .*and no checkpoint"):
+        train.prepare(config(checkpoint_path=str(tmp_path / "frozen.pb")))
+
+
+def test_an_equal_head_is_of_the_same_classes_or_made_anew(config, tmp_path):
+    prefix = bundles.write(tmp_path / "from", LENET)
+    storage.write_json(f"{tmp_path}/from/run.json", {"model_name": "lenet", "labels": list(REORDERED)})
+    with pytest.raises(LabelError, match=r"class 1 is 'dots' .*--checkpoint_exclude_scopes LeNet/fc4"):
+        train.prepare(config(checkpoint_path=prefix))
+    assert train.prepare(config(checkpoint_path=prefix, checkpoint_exclude_scopes="LeNet/fc4")).step == 0
+
+
+# A folder that TF-Slim trained.
+
+
+def test_a_folder_of_slim_resumes_only_once_it_is_adopted(config, run_url):
+    bundles.write(run_url, LENET, "model.ckpt-20")
+    with pytest.raises(CheckpointError, match=r"without manifests, .*at step 20: .*; say --adopt_checkpoint to resume"):
+        train.prepare(config())
+    plan = train.prepare(config(adopt_checkpoint=True))
+    assert plan.step == 20
+    assert checkpoint.steps(run_url) == []  # nothing is written before the folder is ours
+    launch(plan)
+    assert checkpoint.newest_valid(run_url).step == 20
+    assert storage.read_json(f"{run_url}/run.json")["resumed_from_step"] == 20
+    assert train.prepare(config()).step == 20
+
+
+def test_a_folder_that_was_adopted_while_one_waited_goes_on_from_there(config, run_url, tmp_path):
+    bundles.write(run_url, LENET, "model.ckpt-20")
+    first, second = (train.prepare(config(adopt_checkpoint=True)) for _ in range(2))
+    start(first, lambda: publish(tmp_path, run_url, 30))
+    seen = []
+    start(second, lambda: seen.append(checkpoint.newest_valid(run_url).step))
+    assert seen == [30]
+    assert train.prepare(config(adopt_checkpoint=True)).step == 30
+
+
+def test_a_folder_of_slim_that_is_at_its_target_is_adopted_without_spark(config, run_url):
+    bundles.write(run_url, LENET, "model.ckpt-50")
+    report = train.run(None, train.prepare(config(adopt_checkpoint=True)))
+    assert (report.step, report.is_new) == (50, False)
+    assert checkpoint.newest_valid(run_url).step == 50
+
+
+def test_a_folder_of_slim_of_another_net_is_not_adopted(config, run_url):
+    bundles.write(run_url, LENET, "model.ckpt-20")
+    with pytest.raises(CheckpointError, match="is of another net: its variables lie in LeNet"):
+        train.prepare(config(adopt_checkpoint=True, model_name="cifarnet"))

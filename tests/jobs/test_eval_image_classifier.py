@@ -13,6 +13,7 @@ from sparkcv.config import EvalConfig
 from sparkcv.driver import evaluate
 from sparkcv.records import example, labels, manifest, shards, tfrecord
 from sparkcv.rundir import checkpoint_publication
+from tests.fixtures import bundles
 
 SIZE = 24
 STEP = 7
@@ -175,6 +176,18 @@ def test_a_run_of_another_picture_size_is_only_warned_of(flags, capsys, tmp_path
 def test_a_run_json_of_another_kind_is_passed_over(flags, tmp_path):
     storage.write_json(str(tmp_path / "run" / "run.json"), ["no", "object"])
     assert evaluate.prepare(EvalConfig(**flags)).found.step == STEP
+
+
+def test_a_folder_that_slim_trained_is_evaluated_at_its_newest_that_reads(flags, capsys, tmp_path):
+    shapes = {"CifarNet/logits/biases": (8,), "global_step": ()}
+    for step in (20, 40):
+        bundles.write(tmp_path / "slim", shapes, f"model.ckpt-{step}")
+    (tmp_path / "slim" / "model.ckpt-40.index").write_bytes(b"half writ")
+    asked = {**flags, "checkpoint_path": str(tmp_path / "slim")}
+    assert evaluate.prepare(EvalConfig(**asked)).found.step == 20
+    refused({**asked, "model_name": "lenet"}, capsys, 1, "is of another net: its variables lie in CifarNet")
+    prefix = f"{tmp_path}/slim/model.ckpt-20"
+    refused({**asked, "checkpoint_path": f"{prefix}.index"}, capsys, 2, f"name that: --checkpoint_path {prefix}")
 
 
 # On executors.

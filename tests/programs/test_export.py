@@ -208,3 +208,37 @@ def test_the_proof_finds_two_forms_that_disagree(export, run, dataset, tmp_path)
     storage.write_bytes(f"{one}/model.json", mixed.to_bytes())
     with pytest.raises(ModelError, match="frozen graph and SavedModel differ by"):
         prove(one)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "node"),
+    [
+        ("cifarnet", 32, "CifarNet/Predictions/Reshape_1"),
+        ("lenet", 28, "Predictions/Reshape_1"),
+        ("resnet_v1_50", 32, "resnet_v1_50/predictions/Reshape_1"),
+        ("inception_v2", 32, "InceptionV2/Predictions/Reshape_1"),
+    ],
+)
+def test_the_frozen_graph_has_slims_output_by_its_name_and_equal_to_ours(export, tmp_path, name, size, node):
+    import tensorflow.compat.v1 as tf
+
+    url = write_run(tmp_path / "of", model_name=name, size=size)
+    _, model_dir, _ = export(url, model_name=name, image_size=size)
+    graph = tf.GraphDef.FromString(storage.read_bytes(f"{model_dir}/frozen_inference_graph.pb"))
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(graph, name="")
+        images = np.random.default_rng(0).normal(size=(3, size, size, 3))
+        ours, slims = session.run(["probabilities:0", f"{node}:0"], {"input:0": images})
+    assert ours.shape == slims.shape == (3, 4)
+    np.testing.assert_array_equal(ours, slims)
+    np.testing.assert_allclose(slims.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_a_text_graph_is_the_frozen_one(export, run, tmp_path):
+    import tensorflow.compat.v1 as tf
+    from google.protobuf import text_format
+
+    path = tmp_path / "graph.pbtxt"
+    _, model_dir, _ = export(run, output_file=str(path), write_text_graphdef=True)
+    frozen = tf.GraphDef.FromString(storage.read_bytes(f"{model_dir}/frozen_inference_graph.pb"))
+    assert text_format.Parse(path.read_text(), tf.GraphDef()) == frozen

@@ -23,7 +23,7 @@ from sparkcv.errors import (
 from sparkcv.programs import train
 from sparkcv.records.shards import open_dataset
 from sparkcv.roles import NodeContext, Role
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint, checkpoint_foreign
 from sparkcv.train import saver
 from tests.inputs import data
 
@@ -99,6 +99,7 @@ def test_a_run_reaches_its_target_and_leaves_a_valid_checkpoint(run):
     found = checkpoint.newest_valid(run.url)
     assert found.manifest["model_name"] == "cifarnet"
     assert len(found.manifest["dataset_digest"]) == 64
+    assert tuple(found.manifest["labels"]) == data.CLASSES
     rows = [json.loads(line) for line in storage.read_text(f"{run.url}/metrics.jsonl").splitlines()]
     assert [row["step"] for row in rows] == [1, 2, 4, 6]
     assert all(row["loss"] > 0 and row["learning_rate"] == pytest.approx(0.01) for row in rows)
@@ -282,6 +283,20 @@ def test_a_warm_start_counts_only_at_the_start(run, tmp_path):
     warm = tf.train.load_checkpoint(f"{run.url}/model.ckpt-1").get_tensor("CifarNet/conv1/weights")
     assert warm == pytest.approx(weights, abs=1e-6)
     assert run.train(checkpoint_path="/nowhere/at/all", max_number_of_steps=2)["step"] == 2
+
+
+def test_a_folder_without_manifests_goes_on_once_it_is_adopted(run, tmp_path):
+    run.train()
+    weights = tf.train.load_checkpoint(f"{run.url}/model.ckpt-6").get_tensor("CifarNet/conv1/weights")
+    for entry in storage.list_dir(run.url):
+        if entry.name.endswith(".json"):
+            storage.delete(entry.url)
+    with pytest.raises(CheckpointError, match="will not start again from step 0"):
+        run.train(max_number_of_steps=8)
+    assert checkpoint_foreign.adopt(run.url).step == 6
+    assert run.train(max_number_of_steps=7, learning_rate=1e-12)["step"] == 7
+    after = tf.train.load_checkpoint(f"{run.url}/model.ckpt-7").get_tensor("CifarNet/conv1/weights")
+    assert after == pytest.approx(weights, abs=1e-6)
 
 
 def free_port():

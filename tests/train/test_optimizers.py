@@ -169,3 +169,22 @@ def test_updates_follow_the_formula_with_the_flags_values_and_slots_are_counted(
             session.run(update, {gradient: value})
             weights.append(session.run(weight)[0])
     np.testing.assert_allclose(weights, list(FORMULAS[name]()), rtol=1e-5)
+
+
+def test_a_warm_up_is_a_line_from_0_under_which_the_decay_goes_on():
+    """1000 records in batches of 32 are 31.25 steps an epoch, not rounded in the warm-up, as in slim."""
+    fixed = TrainConfig(learning_rate_decay_type="fixed", learning_rate=0.3, warmup_epochs=4)
+    assert rates(fixed, 1000, [0, 1, 50, 124, 125, 126, 9999]) == pytest.approx(
+        [0, 0.3 / 125, 0.12, 0.3 * 124 / 125, 0.3, 0.3, 0.3]
+    )
+    falling = TrainConfig(learning_rate=0.01, warmup_epochs=4)
+    assert rates(falling, 1000, [0, 62, 118, 124, 620]) == pytest.approx(
+        [0, 0.01 * 62 / 125, 0.0094, 0.01 * 0.94**2, 0.01 * 0.94**10]
+    )
+
+
+def test_a_synchronous_warm_up_counts_the_batches_that_a_step_aggregates():
+    config = TrainConfig(
+        learning_rate_decay_type="fixed", batch_size=10, warmup_epochs=0.5, sync_replicas=True, replicas_to_aggregate=5
+    )
+    assert rates(config, 1000, [0, 5, 10, 20]) == pytest.approx([0, 0.005, 0.01, 0.01])

@@ -41,14 +41,26 @@ def test_both_formats_restore_all_variables(tmp_path, version):
 
 def test_excluded_scopes_keep_their_first_values(tmp_path):
     prefix = write(tmp_path, SAVED)
-    got = start(prefix, SAVED | {"net/logits/weights": [3, 9]}, exclude_scopes=" net/logits , net/aux,")
-    assert got == {"net/conv/weights": 7.0, "net/conv/biases": 7.0, "net/logits/weights": 0.0}
+    got = start(prefix, SAVED | {"net/logits/weights": [3, 9]}, exclude_scopes=" net/logits , net/conv/b,")
+    assert got == {"net/conv/weights": 7.0, "net/conv/biases": 0.0, "net/logits/weights": 0.0}
 
 
-def test_an_excluded_scope_that_matches_nothing_is_said(tmp_path, caplog):
+def test_an_excluded_scope_that_matches_nothing_ends_it_with_the_nearest_unless_told_to_go_on(tmp_path, caplog):
+    prefix = write(tmp_path, SAVED)
+    said = r"--checkpoint_exclude_scopes has 'net/logit/', which matches none of the 3 variables .*'net/logits'\?"
+    with pytest.raises(UsageError, match=said):
+        start(prefix, SAVED, exclude_scopes="net/logit/")
     with caplog.at_level("WARNING", logger="sparkcv"):
-        start(write(tmp_path, SAVED), SAVED, exclude_scopes="net/typo")
-    assert "--checkpoint_exclude_scopes has 'net/typo', which matches no variable" in caplog.text
+        got = start(prefix, SAVED, exclude_scopes="net/logit/", ignore_missing_scopes=True)
+    assert got == dict.fromkeys(SAVED, 7.0)
+    assert "--checkpoint_exclude_scopes has 'net/logit/', which matches none" in caplog.text
+
+
+@pytest.mark.parametrize("scope", ["net/aux", "net/old"])
+def test_a_scope_that_only_the_net_or_only_the_checkpoint_has_matches(tmp_path, scope):
+    prefix = write(tmp_path, SAVED | {"net/old/weights": [1]})
+    got = start(prefix, SAVED | {"net/aux/weights": [1]}, exclude_scopes=scope, ignore_missing_vars=True)
+    assert got == dict.fromkeys(SAVED, 7.0) | {"net/aux/weights": 0.0}
 
 
 def test_excluding_everything_is_refused(tmp_path):
@@ -104,12 +116,12 @@ def test_restore_operations_are_where_the_files_are(tmp_path):
     assert restores == {"/job:worker/task:0/device:CPU:0"}
 
 
-def trainable(scopes):
+def trainable(scopes, **options):
     with tf.Graph().as_default():
         for name, shape in SAVED.items():
             tf.get_variable(name, shape)
         tf.get_variable("net/frozen", [1], trainable=False)
-        return [variable.op.name for variable in warmstart.variables_to_train(scopes)]
+        return [variable.op.name for variable in warmstart.variables_to_train(scopes, **options)]
 
 
 def test_all_trainable_variables_are_trained_by_default():
@@ -134,6 +146,12 @@ def test_trainable_scopes_choose_each_variable_once():
 def test_scopes_that_train_nothing_are_refused(scopes, message):
     with pytest.raises(UsageError, match=f"--trainable_scopes .*{message}"):
         trainable(scopes)
+
+
+def test_a_scope_that_trains_nothing_may_be_ignored_as_long_as_another_trains_something():
+    assert trainable("typo,net/logits", ignore_missing_scopes=True) == ["net/logits/weights"]
+    with pytest.raises(UsageError, match="--trainable_scopes 'typo' matches no variable, so nothing would be trained"):
+        trainable("typo", ignore_missing_scopes=True)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The two forms of a model: a frozen graph from pixels, and a SavedModel round it that takes the pictures' bytes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,16 @@ def freeze(task: ExportTask, prefix: str) -> Any:
     """Build the evaluation graph, restore the local checkpoint ``prefix``, and return it as one GraphDef of constants.
 
     With ``moving_average_decay`` the variables are restored under the names of their moving averages, as slim's
-    evaluation does. Raises CheckpointError if a variable is missing, has another shape or is not finite.
+    evaluation does. Beside our output it has slim's, by slim's name and equal. Raises CheckpointError if a variable is
+    missing, has another shape or is not finite.
     """
     config, num_classes = task.config, len(task.labels)
     channels = 1 if config.use_grayscale else 3
     with tf.Graph().as_default():
         images = tf.placeholder(tf.float32, [config.batch_size, task.image_size, task.image_size, channels], name=INPUT)
-        logits, _ = nets.get(config.model_name).build(images, num_classes, is_training=False)
+        logits, end_points = nets.get(config.model_name).build(images, num_classes, is_training=False)
         tf.nn.softmax(logits, name=OUTPUT)
+        slims = slims_output(end_points)
         wanted = restore.wanted_variables(config.moving_average_decay)
         restore.check(
             prefix, task.found.prefix_url, wanted, num_classes=num_classes, dataset=f"labels.txt ({task.labels_url})"
@@ -40,7 +42,23 @@ def freeze(task: ExportTask, prefix: str) -> Any:
             frozen = tf.graph_util.convert_variables_to_constants(session, definition, [OUTPUT])
     for node in frozen.node:
         node.device = ""
+    if slims and all(node.name != slims for node in frozen.node):
+        frozen.node.add(name=slims, op="Identity", input=[OUTPUT]).attr["T"].type = tf.float32.as_datatype_enum
     return frozen
+
+
+def slims_output(end_points: Mapping[str, Any]) -> str | None:
+    """Return the name of the node of probabilities in slim's own graph of a net, which tools of users ask for.
+
+    None for the nets whose graph has none there: slim's VGG, AlexNet and OverFeat end at their logits.
+    """
+    for name in ("predictions", "Predictions"):
+        operation = end_points[name].op if name in end_points else None
+        while operation is not None and operation.type == "Squeeze":  # ours, of a ResNet's maps of one pixel
+            operation = operation.inputs[0].op
+        if operation is not None and "/" in operation.name:
+            return str(operation.name)
+    return None
 
 
 def write_saved_model(task: ExportTask, frozen: Any, folder: str) -> None:

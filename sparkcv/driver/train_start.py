@@ -1,0 +1,93 @@
+"""What a training run starts from: a checkpoint that is named, or what its folder holds of the same net and classes."""
+
+from sparkcv import storage
+from sparkcv.config import TrainConfig
+from sparkcv.driver import checkpoint_checks
+from sparkcv.driver.checkpoint_checks import TrainedClasses
+from sparkcv.errors import CheckpointError, UsageError
+from sparkcv.records import shards
+from sparkcv.rundir import checkpoint, checkpoint_foreign, checkpoint_listing, checkpoint_named
+from sparkcv.rundir.description import RunDescription
+from sparkcv.rundir.folder import RunFolder
+
+__all__ = ["check_same_run", "check_start", "data_change", "resumed"]
+
+
+def check_start(url: str, config: TrainConfig, labels: tuple[str, ...], where: str) -> str:
+    """Return the prefix of the checkpoint to start from, of a folder the one that TensorFlow's pointer names.
+
+    Refuse what its files tell to be unfit; whether each variable fits is seen when the graph is built.
+    """
+    if config.restart and f"{url}/".startswith(f"{config.train_dir}/"):
+        raise UsageError(
+            f"--checkpoint_path {url} lies in --train_dir {config.train_dir}, which --restart clears; wanted a copy of"
+            " it elsewhere"
+        )
+    if storage.is_dir(url) and storage.exists(storage.join(url, checkpoint_listing.POINTER)):
+        url = checkpoint_named.pointed(url)
+    found = checkpoint.locate(url)
+    told = RunDescription.read(storage.parent(found.prefix_url), pass_over_foreign=True) or RunDescription()
+    trained_as = found.manifest.get("model_name", told.model_name)
+    if trained_as not in (None, config.model_name):
+        raise CheckpointError(
+            f"--checkpoint_path {found.prefix_url} is of {trained_as!r}, --model_name is {config.model_name!r}; wanted"
+            " the same net"
+        )
+    index = checkpoint_checks.index_of(found)
+    if index is not None:
+        checkpoint_checks.check_net(config.model_name, index)
+        checkpoint_checks.check_scopes(config, index)
+        checkpoint_checks.check_head(config, index, TrainedClasses.of(found, told), labels, where)
+    return found.prefix_url
+
+
+def resumed(config: TrainConfig, folder: RunFolder) -> checkpoint.Found | None:
+    """Return the checkpoint to go on from, None for a new run; of a folder that is not ours only with the flag."""
+    foreign = checkpoint_foreign.newest(config.train_dir)
+    if foreign is None:
+        return folder.newest
+    if not config.adopt_checkpoint:
+        raise CheckpointError(
+            f"{config.train_dir!r} holds checkpoints without manifests, as TF-Slim writes them, the newest that reads"
+            f" at step {foreign.step}: the run does not resume from it unasked, and will not start again from step 0;"
+            " say --adopt_checkpoint to resume from it, name another --train_dir, or say --restart to move them aside"
+            " and begin anew"
+        )
+    index = checkpoint_checks.index_of(foreign)
+    if index is not None:
+        checkpoint_checks.check_net(config.model_name, index)
+    return foreign
+
+
+def check_same_run(
+    config: TrainConfig, labels: tuple[str, ...], where: str, folder: RunFolder, found: checkpoint.Found | None
+) -> None:
+    """Refuse to resume into the folder of another net or other classes."""
+    former = folder.description
+    trained = [TrainedClasses.of_run(former, config.train_dir)]
+    if found is not None:  # where run.json is gone its checkpoints still tell
+        trained.append(TrainedClasses.of(found, former))
+    for key, got, value in (
+        ("model_name", former and former.model_name, config.model_name),
+        *(("num_classes", each.number, len(labels)) for each in trained),
+    ):
+        if got not in (None, value):
+            raise CheckpointError(
+                f"{config.train_dir} holds a run with {key} {got!r}, this one has {value!r}; wanted another"
+                " --train_dir or the same net and classes"
+            )
+    for each in trained:
+        what = f"the run in {config.train_dir}"
+        checkpoint_checks.check_same_classes(each, what, labels, where, ", or another --train_dir")
+
+
+def data_change(folder: RunFolder, dataset: shards.Dataset) -> str:
+    """Return how the data differs from what a run was last started on, "" where it does not or nobody knows."""
+    former = folder.description
+    if former is None or former.dataset_digest in (None, dataset.digest):
+        return ""
+    about = "about " if dataset.is_estimated else ""
+    return (
+        f"its data has changed since: {former.num_records} records before (digest {str(former.dataset_digest)[:12]}),"
+        f" {about}{dataset.num_records} in {dataset.dir} now (digest {dataset.digest[:12]})"
+    )
