@@ -1,4 +1,4 @@
-"""The losses of a classifier: softmax cross entropy as slim has it, and focal loss, of the main and auxiliary logits."""
+"""The losses of a classifier, of main and auxiliary logits: softmax cross entropy as slim has it, and focal loss."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -142,7 +142,6 @@ def scale_rates(optimizer: Any, scales: Mapping[str, float]) -> Any:
     """
     if not scales:
         return optimizer
-    attribute = next(name for name in ("_lr_t", "_learning_rate_tensor") if hasattr(optimizer, name))
     update = optimizer._resource_apply_dense
     of_factor: dict[tuple[Any, float], Any] = {}
 
@@ -150,6 +149,7 @@ def scale_rates(optimizer: Any, scales: Mapping[str, float]) -> Any:
         factor = scales.get(variable.op.name, 1.0)
         if factor == 1.0:
             return update(gradient, variable)
+        attribute = "_lr_t" if hasattr(optimizer, "_lr_t") else "_learning_rate_tensor"  # there since its _prepare()
         rate = getattr(optimizer, attribute)
         key = (rate.ref(), factor)
         if key not in of_factor:
