@@ -341,3 +341,50 @@ def test_a_bad_recipe_is_told_in_one_sentence(tmp_path, text, sentence):
 def test_each_job_refuses_what_can_never_work(cls, argv, sentence):
     with pytest.raises(UsageError, match=sentence):
         config.parse(cls, argv, "job")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--loss hinge", "invalid choice: 'hinge'"),
+        ("--focal_gamma 3", "--focal_gamma 3 with --loss softmax: it has no effect; wanted --loss focal"),
+        ("--loss focal --focal_gamma -1", "--focal_gamma: got -1.0, wanted at least 0"),
+        ("--loss focal --focal_alpha 0", "--focal_alpha: got 0.0, wanted"),
+        ("--class_weights 1,-1", "--class_weights: got -1 for class 1"),
+        ("--class_weights=", "--class_weights: got nothing"),
+        ("--clip_gradient_norm 0", "--clip_gradient_norm: got 0.0, wanted"),
+        ("--learning_rate_scales Net", "--learning_rate_scales: got 'Net', wanted SCOPE=NUMBER"),
+        ("--learning_rate_scales Net=a", "--learning_rate_scales: got 'Net=a', wanted SCOPE=NUMBER"),
+        ("--learning_rate_scales Net=1,", "--learning_rate_scales: got '', wanted SCOPE=NUMBER"),
+        ("--learning_rate_scales =1", "--learning_rate_scales: got '=1', wanted SCOPE=NUMBER"),
+        ("--learning_rate_scales Net=-1", "--learning_rate_scales Net: got -1, wanted a finite number"),
+        ("--learning_rate_scales Net=1,Net/=2", "--learning_rate_scales: got 'Net' twice"),
+        ("--learning_rate_decay_type cosine --learning_rate 1e-5", "--end_learning_rate 0.0001: got more than"),
+        (
+            "--early_stopping_evaluations 3",
+            "--early_stopping_evaluations without an evaluator: wanted --num_evaluators",
+        ),
+        ("--early_stopping_evaluations 0 --num_evaluators 1", "--early_stopping_evaluations: got 0, wanted at least 1"),
+        ("--keep_best", "--keep_best without an evaluator: wanted --num_evaluators 1"),
+        (
+            "--early_stopping_evaluations 3 --num_evaluators 1 --sync_replicas",
+            "--early_stopping_evaluations with --sync_replicas: got both",
+        ),
+    ],
+)
+def test_a_way_of_training_that_cannot_work_is_one_sentence(words, message):
+    with pytest.raises(UsageError) as caught:
+        train(*words.split())
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_ways_of_training_are_flags_and_survive_json():
+    words = (
+        "--loss focal --focal_alpha 1 --focal_gamma 0.5 --class_weights 1,2 --clip_gradient_norm 2"
+        " --learning_rate_scales Net/Logits=1,Net=0.1 --learning_rate_decay_type cosine --num_evaluators 1"
+        " --early_stopping_evaluations 3 --keep_best"
+    )
+    config_ = train(*words.split())
+    assert config.from_dict(TrainConfig, config.to_dict(config_)) == config_
+    assert (config_.keep_best, config_.early_stopping_evaluations, config_.class_weights) == (True, 3, "1,2")

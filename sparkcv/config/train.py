@@ -6,15 +6,17 @@ Names, defaults and meaning of the first kind are those of tensorflow/models, re
 import dataclasses
 
 from sparkcv.config.flags import Flags, flag
+from sparkcv.config.number_lists import BALANCED, check_weights, numbers_in, parse_scales
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
 OPTIMIZERS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
-DECAYS = ("fixed", "exponential", "polynomial")
+DECAYS = ("fixed", "exponential", "polynomial", "cosine")
+LOSSES = ("softmax", "focal")
 STOCK_LAUNCHER = "tensorflowonspark"
 LAUNCHERS = ("barrier", STOCK_LAUNCHER)
 
-_RUN, _OPT, _LR = "run", "optimizer", "learning rate"
+_RUN, _LOSS, _OPT, _LR = "run", "loss", "optimizer", "learning rate"
 _DATA, _TUNE, _CLUSTER, _CARE = "dataset and net", "fine-tuning", "cluster", "care"
 _EVAL, _EXPORT = "evaluation while training", "export"
 
@@ -56,6 +58,23 @@ class TrainConfig(Flags):
     )
     num_preprocessing_threads: int = flag(4, "threads that decode and augment", group=_DATA, least=1)
 
+    loss: str = flag(
+        "softmax",
+        "cross entropy of the softmax, or focal loss, which counts easy examples less",
+        group=_LOSS,
+        choices=LOSSES,
+    )
+    focal_alpha: float = flag(0.25, "factor of focal loss, one for all classes", group=_LOSS, above=0)
+    focal_gamma: float = flag(
+        2.0, "power by which focal loss counts easy examples less; 0: none is", group=_LOSS, least=0
+    )
+    class_weights: str | None = flag(
+        None,
+        "weight of each class's examples: a comma-separated list in the order of the labels, a file of it, or"
+        f" {BALANCED!r}: the inverse of the class's share of the records",
+        group=_LOSS,
+    )
+
     weight_decay: float = flag(0.00004, "L2 weight on the net's weights", group=_OPT, least=0)
     optimizer: str = flag("rmsprop", "update rule", group=_OPT, choices=OPTIMIZERS)
     adadelta_rho: float = flag(0.95, "decay of adadelta", group=_OPT)
@@ -79,6 +98,9 @@ class TrainConfig(Flags):
     replicas_to_aggregate: int = flag(
         1, "gradients collected before an update, with --sync_replicas", group=_OPT, least=1
     )
+    clip_gradient_norm: float | None = flag(
+        None, "largest norm of all gradients together, to which they are scaled down; not set: any", group=_OPT, above=0
+    )
     batch_norm_decay: float | None = flag(
         None,
         "decay of batch norm's averages; not set: the net's own, 0.9997 for Inception: short runs want 0.9",
@@ -88,11 +110,17 @@ class TrainConfig(Flags):
 
     learning_rate_decay_type: str = flag("exponential", "how the learning rate falls", group=_LR, choices=DECAYS)
     learning_rate: float = flag(0.01, "initial learning rate", group=_LR, above=0)
-    end_learning_rate: float = flag(0.0001, "lowest learning rate of polynomial decay", group=_LR)
+    end_learning_rate: float = flag(0.0001, "lowest learning rate of polynomial and cosine decay", group=_LR)
     learning_rate_decay_factor: float = flag(0.94, "factor of exponential decay", group=_LR)
     num_epochs_per_decay: float = flag(2.0, "epochs after which the learning rate decays", group=_LR, above=0)
     warmup_epochs: float = flag(
         0.0, "epochs in which the learning rate rises from 0 in a line; 0: none", group=_LR, least=0
+    )
+    learning_rate_scales: str | None = flag(
+        None,
+        "SCOPE=FACTOR,...: the learning rate of the variables under a scope, as a factor of the others'; the longest"
+        " scope wins",
+        group=_LR,
     )
 
     checkpoint_path: str | None = flag(None, "checkpoint to start from: a folder or a prefix", group=_TUNE)
@@ -146,6 +174,15 @@ class TrainConfig(Flags):
     eval_num_threads: int = flag(1, "threads that it computes with, on the CPU", group=_EVAL, least=1)
     eval_last_s: float = flag(
         120.0, "seconds that it has for the last checkpoint when training is done", group=_EVAL, above=0
+    )
+    early_stopping_evaluations: int | None = flag(
+        None,
+        "evaluations in a row without a better accuracy after which the run ends, as a success; not set: never",
+        group=_EVAL,
+        least=1,
+    )
+    keep_best: bool = flag(
+        False, "keep the checkpoint of the best accuracy, whatever --keep_checkpoints says", group=_EVAL
     )
 
     export_dir: str | None = flag(
@@ -205,8 +242,35 @@ class TrainConfig(Flags):
             )
         if self.adopt_checkpoint and self.restart:
             raise UsageError("--adopt_checkpoint with --restart: got both, which resume and begin anew; wanted one")
+        self._check_ways()
         self._settle_gpus()
         self._check_roles()
+
+    def _check_ways(self) -> None:
+        """Refuse flags of the loss, the optimizer and the evaluator that cannot work, or have no effect."""
+        for name in ("focal_alpha", "focal_gamma"):
+            value = getattr(self, name)
+            if self.loss != "focal" and value != type(self).__dataclass_fields__[name].default:
+                raise UsageError(f"--{name} {value:g} with --loss {self.loss}: it has no effect; wanted --loss focal")
+        if self.class_weights == "":
+            raise UsageError(f"--class_weights: got nothing, wanted a list of numbers, a file or {BALANCED!r}")
+        weights = numbers_in(self.class_weights or "")
+        if weights is not None:
+            check_weights(weights)
+        parse_scales(self.learning_rate_scales)
+        if self.learning_rate_decay_type == "cosine" and self.end_learning_rate > self.learning_rate:
+            raise UsageError(
+                f"--end_learning_rate {self.end_learning_rate:g}: got more than --learning_rate {self.learning_rate:g},"
+                " from which cosine decay falls to it"
+            )
+        for name in ("early_stopping_evaluations", "keep_best"):
+            if getattr(self, name) and not self.num_evaluators:
+                raise UsageError(f"--{name} without an evaluator: wanted --num_evaluators 1, which finds the accuracy")
+        if self.early_stopping_evaluations and self.sync_replicas:
+            raise UsageError(
+                "--early_stopping_evaluations with --sync_replicas: got both, but workers that step together can only"
+                " end at a step that is known before; wanted one of them"
+            )
 
     def _settle_gpus(self) -> None:
         """Translate ``num_gpus`` into slim's own two flags, which is what all else reads."""

@@ -32,7 +32,9 @@ def prove(config: TrainConfig, roles: Sequence[Role], results: Mapping[str, Mapp
         if role.job == CHIEF.job and type(results[str(role)].get("step")) is not int:
             raise RoleFailedError(f"{role} ended without telling its last step: got {dict(results[str(role)])!r}")
     chief = results[str(CHIEF)]
-    target = config.max_number_of_steps if config.max_number_of_steps is not None else chief["step"]
+    target = config.max_number_of_steps
+    if target is None or (config.early_stopping_evaluations is not None and chief.get("stopped_early")):
+        target = chief["step"]
     found = checkpoint.newest_valid(config.train_dir)
     if found is None:
         raise CheckpointError(f"{config.train_dir} holds no valid checkpoint, though every role reported its end")

@@ -11,6 +11,7 @@ from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
 from sparkcv.driver import final_export, train_start
+from sparkcv.driver.class_weights import settled_weights
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.driver.versions import versions
 from sparkcv.errors import ShardError, UsageError
@@ -116,6 +117,8 @@ def check_data(config: TrainConfig) -> TrainPlan:
     )
     dataset = shards.open_dataset(dataset_dir, config.dataset_name, config.dataset_split_name)
     labels = check_labels_offset(dataset.labels, config.labels_offset, dataset_dir)
+    weights = settled_weights(config.class_weights, dataset, config.labels_offset)
+    config = dataclasses.replace(config, class_weights=weights)
     final_export.check(config)
     eval_dataset = _eval_dataset(config)
     where = storage.join(dataset_dir, LABELS)

@@ -14,7 +14,7 @@ __all__ = ["TrainReport", "report_of"]
 
 @dataclasses.dataclass(frozen=True)
 class TrainReport:
-    """What a run did, for the person who started it; the last three are words for them, or ""."""
+    """What a run did, for who started it; ``stopped_early``, ``evaluation`` and ``export`` are words to show, or ""."""
 
     train_dir: str
     checkpoint: str
@@ -23,6 +23,7 @@ class TrainReport:
     elapsed_s: float
     num_rejected: int
     is_new: bool = True
+    stopped_early: str = ""
     evaluation: str = ""
     export: str = ""
     data_change: str = ""
@@ -39,11 +40,12 @@ class TrainReport:
             changed = f"; {self.data_change}: a larger --max_number_of_steps trains on it" if self.data_change else ""
             return f"already finished: step {self.step}, checkpoint {self.checkpoint}{done}{changed}"
         evaluated = f"; {self.evaluation}" if self.evaluation else ""
+        why = f"; {self.stopped_early}" if self.stopped_early else ""
         rejected = f", {self.num_rejected} bad records left out" if self.num_rejected else ""
         return (
             f"trained to step {self.step}: {self.num_images} images in {logs.duration(self.elapsed_s)}"
             f" ({self.images_per_s:.1f} images/s){rejected}; checkpoint {self.checkpoint}, read back and whole"
-            f"{evaluated}{exported}"
+            f"{why}{evaluated}{exported}"
         )
 
 
@@ -58,6 +60,7 @@ def report_of(train_dir: str, found: Found, results: Mapping[str, Mapping[str, A
         num_images=sum(result.get("images", 0) for result in workers),
         elapsed_s=seconds if seconds > 0 and math.isfinite(seconds) else elapsed_s,
         num_rejected=sum(result.get("num_rejected", 0) for result in workers),
+        stopped_early=str(results.get("worker:0", {}).get("stopped_early", "")),
         evaluation=_evaluation_text(results.get("evaluator:0", {})),
     )
 

@@ -18,6 +18,7 @@ from sparkcv import logs, storage
 from sparkcv.errors import MissingFileError, StorageError
 from sparkcv.evaluate.outcome import Outcome
 from sparkcv.rundir.checkpoint import Found
+from sparkcv.rundir.selection import Selection
 
 __all__ = ["BEST", "DIR", "FILE_NAME", "History", "HistoryRow", "METRIC", "identity", "read"]
 
@@ -102,12 +103,20 @@ class History:
         row = self.rows.get(found.step)
         return row is not None and row.checkpoint == identity(found)
 
-    def add(self, row: HistoryRow, found: Found) -> None:
-        """Keep a row, and its checkpoint as the best if it is; raise StorageError."""
+    @property
+    def selection(self) -> Selection:
+        """What those who train are told: the best, and how many later checkpoints were not better."""
+        if self.best is None:
+            return Selection()
+        step = self.best["step"]
+        return Selection(step, self.best["value"], sum(other > step for other in self.rows))
+
+    def add(self, row: HistoryRow, found: Found, *, is_kept: bool = True) -> None:
+        """Keep a row, and its checkpoint as the best if it is and ``is_kept``; raise StorageError."""
         self.rows = dict(sorted({**self.rows, row.step: row}.items()))
         text = "".join(json.dumps(dataclasses.asdict(one)) + "\n" for one in self.rows.values())
         storage.write_text(storage.join(self._train_dir, DIR, FILE_NAME), text)
-        if self.best is not None and row.accuracy <= self.best["value"]:
+        if not is_kept or (self.best is not None and row.accuracy <= self.best["value"]):
             return
         best = {
             "schema": SCHEMA,

@@ -22,7 +22,7 @@ from sparkcv.nets.slim import tf  # first: whoever imports TensorFlow without it
 from sparkcv import config as configs
 from sparkcv import logs, nets, storage
 from sparkcv.config import EvalConfig, TrainConfig
-from sparkcv.errors import CheckpointError, ClusterError, StorageError, UnavailableError
+from sparkcv.errors import CheckpointError, ClusterError, MissingFileError, StorageError, UnavailableError
 from sparkcv.evaluate import events
 from sparkcv.evaluate.history import DIR, History, HistoryRow
 from sparkcv.evaluate.merge import merge
@@ -97,6 +97,8 @@ class _Evaluator:
         of = {"split": dataset.split, "dataset_digest": dataset.digest, "max_images": config.eval_max_images}
         self._history = History(config.train_dir, of)
         self._fence = lease.fence(config.train_dir, ctx.params.get("lease"))
+        self._keeps_best = config.keep_best
+        self._is_heard = config.keep_best or config.early_stopping_evaluations is not None
         self._seen: set[int] = set()
         self._is_late = False
         self._deadline_s: float | None = None
@@ -124,6 +126,7 @@ class _Evaluator:
         """Evaluate the checkpoint of ``step``, unless that was done or it is gone."""
         with tempfile.TemporaryDirectory(prefix="evaluating-", dir=self._ctx.scratch_dir) as folder:
             try:
+                self._tell(evaluating=step)  # first: from now on nobody deletes it
                 found = checkpoint.at_step(self._train_dir, step)
                 local = None if self._history.has(found) else checkpoint.fetch(found, folder)
             except UnavailableError as err:
@@ -182,10 +185,28 @@ class _Evaluator:
         self._fence()  # nothing is written into a folder that is another run's by now
         try:
             events.write_scalars(storage.join(self._train_dir, DIR), row.step, scalars, wall_time_s=time.time())
-            self._history.add(row, found)
+            self._history.add(row, found, is_kept=not self._keeps_best or self._is_there(found))
+            self._tell()
         except StorageError as err:
             _log.warning("the evaluation at step %d was not written: %s", row.step, err)
         self._ctx.report(self._status())
+
+    def _tell(self, evaluating: int | None = None) -> None:
+        """Tell those who train, if they listen, of the best checkpoint and of the one that is evaluated now."""
+        if not self._is_heard:
+            return
+        self._fence()
+        try:
+            dataclasses.replace(self._history.selection, evaluating=evaluating).write(self._train_dir)
+        except StorageError as err:
+            _log.warning("the selection of checkpoints was not written: %s", err)
+
+    def _is_there(self, found: checkpoint.Found) -> bool:
+        """Return whether a checkpoint was spared: it may have been about to be deleted when its evaluation began."""
+        try:
+            return checkpoint.at_step(self._train_dir, found.step).manifest == found.manifest
+        except (CheckpointError, MissingFileError):
+            return False
 
     def _status(self) -> dict[str, Any]:
         """Return the newest accuracy and the best; no "step", from which the driver computes the rate of training."""

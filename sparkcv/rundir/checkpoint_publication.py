@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from sparkcv import storage
@@ -31,12 +31,14 @@ def publish(
     extra: Mapping[str, Any] | None = None,
     keep: int = 5,
     fence: Callable[[], None] = lambda: None,
+    spared: Callable[[], Collection[int] | None] = frozenset,
 ) -> Found:
     """Put a local checkpoint into the run's folder: files, then manifest, then pointer; older ones than ``keep`` go.
 
     ``local_prefix`` has the published name (``.../model.ckpt-<step>``). ``extra`` is added to the manifest. A valid
     checkpoint of that step that is there already stays. Nothing older goes before the new one was read back. ``fence``
     raises what is to be raised if the folder is another run's by now: it is called before each thing that counts.
+    ``spared`` returns the steps of older checkpoints that stay, or None if that is not known, and then all stay.
 
     Raises StorageError if it does not get there, whole; as far as the storage lets us, nothing half is left then.
     """
@@ -71,7 +73,8 @@ def publish(
     kept = [whole for whole in steps(run_url) if whole <= step][-max(1, keep) :]
     fence()
     storage.write_text(storage.join(run_url, listing.POINTER), _pointer_text(kept))
-    _prune(run_url, kept[0])  # not before the pointer has let go of them
+    if (others := spared()) is not None:
+        _prune(run_url, kept[0], others)  # not before the pointer has let go of them
     return found
 
 
@@ -116,12 +119,12 @@ def _put(found: Found, local_dir: str, run_url: str, fence: Callable[[], None]) 
     storage.delete(marker)
 
 
-def _prune(run_url: str, oldest_kept: int) -> None:
-    """Delete the checkpoints that are older than ``oldest_kept``."""
+def _prune(run_url: str, oldest_kept: int, spared: Collection[int]) -> None:
+    """Delete the checkpoints that are older than ``oldest_kept``, but for those of the steps ``spared``."""
     old = [
         name
         for name in listing.sizes_in(run_url)
-        if (at := checkpoint_manifest.FILE.fullmatch(name)) and int(at[1]) < oldest_kept
+        if (at := checkpoint_manifest.FILE.fullmatch(name)) and int(at[1]) < oldest_kept and int(at[1]) not in spared
     ]
     for name in sorted(old, key=lambda name: not name.endswith(".json")):  # what vouches for them goes first
         storage.delete(storage.join(run_url, name))

@@ -10,14 +10,16 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
+from sparkcv import logs
 from sparkcv.config import TrainConfig
-from sparkcv.errors import DataError, PreemptedError
+from sparkcv.errors import DataError, PreemptedError, StorageError
 from sparkcv.inputs.batches import TrainBatches
 from sparkcv.inputs.meter import Meter
 from sparkcv.inputs.spool import Spool
 from sparkcv.inputs.undecodable import UndecodableCheck
 from sparkcv.roles import NodeContext
 from sparkcv.rundir import checkpoint
+from sparkcv.rundir.selection import Selection
 from sparkcv.train import hooks, saver, sessions, step
 from sparkcv.train.record import RunRecord
 from sparkcv.train.replicas import Topology
@@ -26,6 +28,8 @@ __all__ = ["InputParts", "Restored", "TrainingLoop"]
 
 _DRAIN_S = 10.0
 _NOTE_CHARS = 500
+
+_log = logs.get(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +103,10 @@ class TrainingLoop:
         report = hooks.ReportProgress(fetches, describe, self._ctx.report)
         saving = self._saving(tf_saver, step_after, restored, report.report_saving) if is_chief else None
         every = [hooks.FiniteLoss(graph.train_op, step_after), gauges, report]
+        early = None
+        if config.early_stopping_evaluations is not None:
+            early = hooks.EarlyStopping(self._stop_reason)
+            every.append(early)
         if graph.sync_hook is not None:
             every += [graph.sync_hook, hooks.QuietSync(graph.sync_hook)]
         record = None
@@ -126,7 +134,8 @@ class TrainingLoop:
         elif restored is not None:
             found = restored.found
         last_step = found.step if found is not None else stop.step  # others went on while the chief saved
-        if is_chief and stop.was_requested:
+        stopped_early = early.reason if early is not None else ""
+        if is_chief and stop.was_requested and not stopped_early:
             raise PreemptedError(
                 f"told to stop at step {last_step}; {f'saved {found.prefix_url}' if found else 'nothing to save yet'};"
                 f" the same command{' without --restart' if config.restart else ''} resumes"
@@ -140,7 +149,26 @@ class TrainingLoop:
             "seconds": round(meter.seconds, 3),
             "rejected": rejects,
             "num_rejected": gauges.num_rejected,
+            **({"stopped_early": stopped_early} if stopped_early else {}),
         }
+
+    def _stop_reason(self) -> str:
+        """Return why the evaluations end the run, or "". What cannot be read now is looked at again later."""
+        try:
+            return Selection.read(self._config.train_dir).stop_reason(self._config.early_stopping_evaluations or 0)
+        except StorageError as err:
+            _log.warning("whether to stop early is looked for again: %s", err)
+            return ""
+
+    def _spared(self) -> frozenset[int] | None:
+        """Return the steps of the older checkpoints that stay with ``--keep_best``; None while that is not known."""
+        if not self._config.keep_best:
+            return frozenset()
+        try:
+            return Selection.read(self._config.train_dir).spared
+        except StorageError as err:
+            _log.warning("no older checkpoint is deleted, for the best of them is not known: %s", err)
+            return None
 
     def _saving(
         self, tf_saver: tf.train.Saver, step_after: Any, restored: Restored | None, before_save: Callable[[], None]
@@ -157,6 +185,7 @@ class TrainingLoop:
                 keep=config.keep_checkpoints,
                 extra=self._data,
                 fence=self._fence,
+                spared=self._spared,
             )
 
         return hooks.SaveCheckpoints(

@@ -1,6 +1,7 @@
 """The learning rate and the update rule that the flags ask for, with slim's values for what has no flag."""
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow.compat.v1 as tf
@@ -8,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from sparkcv.config import TrainConfig
 from sparkcv.errors import UsageError
 
-__all__ = ["decay_steps", "learning_rate", "num_slots", "optimizer"]
+__all__ = ["clipped", "decay_steps", "learning_rate", "num_slots", "optimizer", "scale_rates", "scales_of"]
 
 _SLOTS = {"adadelta": 2, "adagrad": 1, "adam": 2, "ftrl": 2, "momentum": 1, "rmsprop": 2, "sgd": 0}
 
@@ -30,6 +31,9 @@ def _steps_per_epoch(config: TrainConfig, num_records: int) -> float:
 
 def learning_rate(config: TrainConfig, num_records: int, global_step: Any) -> Any:
     """Return the scalar float32 rate at ``global_step``; exponential decay is a staircase, polynomial linear.
+
+    Cosine decay (https://arxiv.org/abs/1608.03983, without restarts) falls over ``decay_steps`` from
+    ``--learning_rate`` to ``--end_learning_rate``, and stays there, as polynomial does.
 
     With ``--warmup_epochs`` it is no more than a line from 0 at step 0 to ``--learning_rate`` after so many epochs. As
     in slim the decay goes on below the line: its steps are counted from 0 too.
@@ -65,7 +69,17 @@ def _decayed(config: TrainConfig, num_records: int, global_step: Any) -> Any:
             cycle=False,
             name="polynomial_decay_learning_rate",
         )
-    raise UsageError(f"unknown --learning_rate_decay_type {kind!r}, wanted 'fixed', 'exponential' or 'polynomial'")
+    if kind == "cosine":
+        return tf.train.cosine_decay(
+            config.learning_rate,
+            global_step,
+            steps,
+            alpha=config.end_learning_rate / config.learning_rate,
+            name="cosine_decay_learning_rate",
+        )
+    raise UsageError(
+        f"unknown --learning_rate_decay_type {kind!r}, wanted 'fixed', 'exponential', 'polynomial' or 'cosine'"
+    )
 
 
 def optimizer(config: TrainConfig, rate: Any) -> Any:
@@ -99,3 +113,66 @@ def optimizer(config: TrainConfig, rate: Any) -> Any:
 def num_slots(config: TrainConfig) -> int:
     """Return how many variables of its own shape the optimizer keeps beside each trained variable."""
     return _SLOTS[config.optimizer]
+
+
+def clipped(gradients: Sequence[tuple[Any, Any]], norm: float | None) -> list[tuple[Any, Any]]:
+    """Scale (gradient, variable) pairs down so that the norm of all gradients together is at most ``norm``.
+
+    Unlike slim's own ``clip_gradient_norm``, which clips each gradient for itself and so turns the step's direction.
+    None leaves them as they are; so do gradients whose norm is smaller. A norm that is not finite makes all NaN.
+    """
+    if norm is None:
+        return list(gradients)
+    values, _ = tf.clip_by_global_norm([gradient for gradient, _ in gradients], norm, name="clip_gradient_norm")
+    return [(value, variable) for value, (_, variable) in zip(values, gradients, strict=True)]
+
+
+def scales_of(scales: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """Return the factor of each variable in ``names`` that has one: that of the longest scope that it is under.
+
+    A scope is a variable's name or the beginning of it up to a slash. Raise UsageError for a scope that is none of
+    any variable that is trained; the nearest is named.
+    """
+    under = {scope: [name for name in names if f"{name}/".startswith(f"{scope}/")] for scope in scales}
+    for scope, found in under.items():
+        if not found:
+            parts = [name.split("/") for name in names]
+            known = sorted({"/".join(words[:end]) for words in parts for end in range(1, len(words) + 1)})
+            near = difflib.get_close_matches(scope, known, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else f" (such as {names[0]})" if names else ""
+            raise UsageError(
+                f"--learning_rate_scales has {scope!r}, which matches none of the {len(names)} variables that are"
+                f" trained{hint}"
+            )
+    return {name: scales[scope] for scope in sorted(scales, key=len) for name in under[scope]}
+
+
+def scale_rates(optimizer: Any, scales: Mapping[str, float]) -> Any:
+    """Have an optimizer of this module update the variables named in ``scales`` by their factor of its learning rate.
+
+    Each update is scaled, not the gradient: Adam, RMSProp, Adagrad and Adadelta divide by the gradient's size, and so
+    undo any factor of it. Slots, their names and what a checkpoint holds are as without factors. Return the optimizer.
+    """
+    if not scales:
+        return optimizer
+    update = optimizer._resource_apply_dense
+    of_factor: dict[tuple[Any, float], Any] = {}
+
+    def scaled(gradient: Any, variable: Any) -> Any:
+        factor = scales.get(variable.op.name, 1.0)
+        if factor == 1.0:
+            return update(gradient, variable)
+        attribute = "_lr_t" if hasattr(optimizer, "_lr_t") else "_learning_rate_tensor"  # there since its _prepare()
+        rate = getattr(optimizer, attribute)
+        key = (rate.ref(), factor)
+        if key not in of_factor:
+            with tf.device(rate.device):  # one product for all variables, not one beside each
+                of_factor[key] = tf.multiply(rate, tf.constant(factor, rate.dtype), name="scaled_learning_rate")
+        setattr(optimizer, attribute, of_factor[key])
+        try:
+            return update(gradient, variable)
+        finally:
+            setattr(optimizer, attribute, rate)
+
+    optimizer._resource_apply_dense = scaled
+    return optimizer

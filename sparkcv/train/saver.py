@@ -11,7 +11,7 @@ import glob
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,12 +51,14 @@ def save(
     keep: int,
     extra: Mapping[str, Any] | None = None,
     fence: Callable[[], None] = lambda: None,
+    spared: Callable[[], Collection[int] | None] = frozenset,
 ) -> checkpoint.Found:
     """Save a raw session's variables, read them back, publish them; return the published checkpoint.
 
     Its step is the global step *in the file*: other workers go on while the chief writes. Raise DataError if a saved
     tensor holds NaN or infinity (nothing is published then), StorageError if this machine's disk or the run's storage
-    does not take it, FullError among them; and what ``fence`` raises, see ``checkpoint_publication.publish``.
+    does not take it, FullError among them; and what ``fence`` raises. That, ``keep`` and ``spared`` are as
+    ``checkpoint_publication.publish`` says.
     """
     local_dir = os.path.join(scratch_dir, "saving")
     shutil.rmtree(local_dir, ignore_errors=True)
@@ -64,7 +66,7 @@ def save(
         prefix, step, variables = _write(session, saver, scratch_dir, local_dir)
         details = {**(extra or {}), "variables": variables}
         return checkpoint_publication.publish(
-            prefix, step, run_url, model_name=model_name, extra=details, keep=keep, fence=fence
+            prefix, step, run_url, model_name=model_name, extra=details, keep=keep, fence=fence, spared=spared
         )
     finally:
         shutil.rmtree(local_dir, ignore_errors=True)  # a save that failed must not hold this disk's room

@@ -10,6 +10,7 @@ from typing import Any
 
 from sparkcv import nets
 from sparkcv.config import TrainConfig
+from sparkcv.config.number_lists import parse_scales
 from sparkcv.nets.slim import model_variables, tf
 from sparkcv.train import losses, optimizers, replicas, warmstart
 
@@ -79,11 +80,14 @@ def build(
             towers, update_ops, regularization = _build_towers(config, num_classes, next_batch)
     with tf.device(f"{topology.worker_device}/device:CPU:0"):
         rate = optimizers.learning_rate(config, num_records, global_step)
-        optimizer = optimizers.optimizer(config, rate)
-        optimizer, average_op = _averaging(config, optimizer, global_step, topology)
+        optimizer = optimizers.scale_rates(optimizers.optimizer(config, rate), _rate_scales(config))
+        optimizer, average_op = _averaging(config, optimizer, global_step, topology, update_ops)
         total_loss, gradients = _gradients(optimizer, towers, regularization, _trained(config))
-        updates = [*update_ops, *average_op, optimizer.apply_gradients(gradients, global_step=global_step)]
-        with tf.control_dependencies([tf.group(*updates)]):
+        gradients = optimizers.clipped(gradients, config.clip_gradient_norm)
+        # The averages are of the values before the step's gradients, as slim has them wherever they are quick enough.
+        with tf.control_dependencies(average_op):
+            applied = optimizer.apply_gradients(gradients, global_step=global_step)
+        with tf.control_dependencies([tf.group(*update_ops, *average_op, applied)]):
             train_op = tf.identity(total_loss, name="train_op")
         init_fn = None
         if warm_start is not None and topology.is_chief:
@@ -107,6 +111,12 @@ def build(
         init_fn=init_fn,
         summary_op=summary_op,
     )
+
+
+def _rate_scales(config: TrainConfig) -> dict[str, float]:
+    """Return the factor of the learning rate of each trained variable that ``--learning_rate_scales`` gives one."""
+    names = [variable.op.name for variable in warmstart.variables_to_train(config.trainable_scopes)]
+    return optimizers.scales_of(parse_scales(config.learning_rate_scales), names)
 
 
 def _places(config: TrainConfig, num_classes: int, topology: replicas.Topology) -> dict[str, int]:
@@ -157,7 +167,7 @@ def _build_towers(
                 batch_norm_decay=config.batch_norm_decay,
                 reuse=True if index else None,
             )
-            tower_losses = losses.softmax_losses(logits, end_points, labels, num_classes, config.label_smoothing)
+            tower_losses = losses.classifier_losses(config, logits, end_points, labels, num_classes)
         towers.append(_Tower(tower_losses, end_points, scope, device))
         if index == 0:
             update_ops = list(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
@@ -166,11 +176,13 @@ def _build_towers(
 
 
 def _averaging(
-    config: TrainConfig, optimizer: Any, global_step: Any, topology: replicas.Topology
+    config: TrainConfig, optimizer: Any, global_step: Any, topology: replicas.Topology, update_ops: list[Any]
 ) -> tuple[Any, list[Any]]:
     """Wrap the optimizer for synchronous training; return it and the update of the moving averages, if any.
 
-    With ``--sync_replicas`` the chief's queue runner updates the averages, once an aggregated step.
+    The averages are taken after ``update_ops``: without an order the average of batch normalisation's statistics is
+    of their old values in one step and of their new ones in the next, as the threads happen to run. With
+    ``--sync_replicas`` the chief's queue runner updates the averages, once an aggregated step.
     """
     averages = None
     if config.moving_average_decay:
@@ -184,7 +196,10 @@ def _averaging(
             variables_to_average=model_variables() if averages else None,
         )
         return synchronous, []
-    return optimizer, [averages.apply(model_variables())] if averages else []
+    if averages is None:
+        return optimizer, []
+    with tf.control_dependencies([tf.group(*update_ops, name="before_moving_averages")]):
+        return optimizer, [averages.apply(model_variables())]
 
 
 def _gradients(

@@ -50,7 +50,8 @@ class Worker:
         """Train from the newest valid checkpoint, or from the start, to the target.
 
         Return ``step``, ``checkpoint`` (URL of the last one; None but for the chief), ``images`` and ``seconds`` (this
-        worker's), ``num_rejected`` and the first 20 ``rejected``.
+        worker's), ``num_rejected`` and the first 20 ``rejected``; if --early_stopping_evaluations ended it, why:
+        ``stopped_early``.
         """
         restored = self._restore() if self._topology.is_chief else None
         target = ""

@@ -4,7 +4,7 @@ import pytest
 
 from sparkcv import storage
 from sparkcv.config import TrainConfig
-from sparkcv.driver import completion
+from sparkcv.driver import completion, train_report
 from sparkcv.errors import CheckpointError, RoleFailedError
 from sparkcv.roles import roles
 from sparkcv.rundir import checkpoint_publication
@@ -70,6 +70,22 @@ def test_without_a_target_the_chief_says_how_far_it_came(run_dir, ended):
     ended["worker:0"]["step"] = 25
     with pytest.raises(CheckpointError, match=r"model\.ckpt-20 is at step 20, wanted 25"):
         prove(run_dir, ended, max_number_of_steps=None)
+
+
+def test_a_run_that_stopped_early_is_complete_short_of_its_target_if_that_was_asked_for(run_dir, ended):
+    ended["worker:0"]["stopped_early"] = "nothing got better"
+    flags = {"max_number_of_steps": 30, "num_evaluators": 1}
+    assert prove(run_dir, ended, early_stopping_evaluations=3, **flags).step == 20
+    with pytest.raises(CheckpointError, match=r"model\.ckpt-20 is at step 20, wanted 30"):
+        prove(run_dir, ended, **flags)
+
+
+def test_the_report_says_why_a_run_stopped_early(run_dir, ended):
+    found = prove(run_dir, ended)
+    assert "stopped" not in str(train_report.report_of(run_dir, found, ended, 1.0))
+    ended["worker:0"]["stopped_early"] = "stopped early: nothing got better"
+    text = str(train_report.report_of(run_dir, found, ended, 1.0))
+    assert "read back and whole; stopped early: nothing got better" in text
 
 
 def test_a_last_checkpoint_that_does_not_read_back_is_no_success(tmp_path, run_dir, ended):

@@ -15,6 +15,7 @@ from sparkcv.evaluate import history
 from sparkcv.records.shards import open_dataset
 from sparkcv.roles import NodeContext, Role
 from sparkcv.rundir import checkpoint, checkpoint_publication
+from sparkcv.rundir.selection import Selection
 from tests.inputs import data
 
 pytestmark = pytest.mark.tensorflow
@@ -131,6 +132,40 @@ def test_the_numbers_are_those_of_the_evaluation_job(run, publish, tmp_path):
     row = history.read(run.url)[10]
     assert (row.accuracy, row.recall_5, row.mean_recall) == (found.accuracy, found.recall_at_k, found.mean_recall)
     assert row.loss == pytest.approx(found.loss)
+
+
+def test_those_who_train_hear_of_the_best_and_of_what_is_evaluated_now(run, publish):
+    publish(run.url, {10: 1, 20: 0, 30: 2, 40: 0})
+    heard = set()
+
+    def stop():
+        heard.add(Selection.read(run.url).evaluating)
+        return {10, 20, 30, 40} <= {*history.read(run.url)}
+
+    run.evaluate(stop, keep_best=True)
+    found = Selection.read(run.url)
+    assert (found.best_step, found.num_since_best, found.evaluating) == (20, 2, None)
+    assert found.best_accuracy == pytest.approx(SHARES[0])
+    assert {10, 20, 30, 40} <= heard
+
+
+def test_nobody_is_told_where_nobody_listens(run, publish):
+    publish(run.url, {10: 1})
+    run.evaluate()
+    assert not storage.exists(f"{run.url}/eval/selection.json")
+
+
+def test_a_checkpoint_that_was_deleted_while_it_was_evaluated_is_not_the_best_that_is_kept(run, publish):
+    publish(run.url, {10: 1, 20: 0})
+
+    def stop():
+        if any(status.get("evaluating", {}).get("at") == 20 for status in run.statuses):
+            storage.delete(f"{run.url}/model.ckpt-20.json")
+        return {10, 20} <= {*history.read(run.url)}
+
+    run.evaluate(stop, keep_best=True)
+    assert run.accuracies() == pytest.approx({10: SHARES[1], 20: SHARES[0]})
+    assert (run.best()["step"], Selection.read(run.url).best_step) == (10, 10)
 
 
 def test_tensorboard_reads_its_scalars(run, publish):

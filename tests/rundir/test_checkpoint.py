@@ -28,7 +28,7 @@ def run_url(request, tmp_path):
         storage.delete(url, recursive=True)
 
 
-def publish(tmp_path, run_url, step, *, keep=5, content=None):
+def publish(tmp_path, run_url, step, *, keep=5, content=None, **more):
     """Publish files that look like a checkpoint's."""
     folder = tmp_path / f"local-{step}"
     folder.mkdir(exist_ok=True)
@@ -36,7 +36,7 @@ def publish(tmp_path, run_url, step, *, keep=5, content=None):
     pathlib.Path(f"{prefix}.index").write_bytes(b"index %d" % step * 9)
     pathlib.Path(f"{prefix}.data-00000-of-00001").write_bytes(content or b"data %d" % step * 99)
     return checkpoint_publication.publish(
-        str(prefix), step, run_url, model_name="cifarnet", extra={"run": "r"}, keep=keep
+        str(prefix), step, run_url, model_name="cifarnet", extra={"run": "r"}, keep=keep, **more
     )
 
 
@@ -270,6 +270,20 @@ def test_only_the_newest_are_kept_and_the_pointer_names_them(tmp_path, run_url):
         'all_model_checkpoint_paths: "model.ckpt-10"\n'
         'all_model_checkpoint_paths: "model.ckpt-11"\n'
     )
+
+
+def test_spared_checkpoints_stay_however_old_and_all_do_where_that_is_not_known(tmp_path, run_url):
+    def steps_after(step, spared):
+        publish(tmp_path, run_url, step, keep=1, spared=lambda: spared)
+        return checkpoint.steps(run_url)
+
+    for step in (1, 2, 3):
+        publish(tmp_path, run_url, step)
+    assert steps_after(10, {2}) == [2, 10]
+    assert steps_after(11, None) == [2, 10, 11]
+    assert steps_after(12, {2, 7}) == [2, 12]
+    assert checkpoint.newest_valid(run_url).step == 12
+    assert steps_after(13, set()) == [13]
 
 
 def test_a_damaged_checkpoint_ahead_is_replaced_when_its_step_is_saved_again(tmp_path, run_url):

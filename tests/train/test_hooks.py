@@ -278,3 +278,24 @@ def test_a_record_that_cannot_be_stored_at_the_end_does_not_hide_the_error(graph
     (tmp_path / "run").write_text("a file in the way")
     hook._line(5, 1.0, 1.0)
     hook.close()
+
+
+def test_early_stopping_ends_the_loop_with_its_reason_and_asks_no_more(graph):
+    answers = iter(["", "", "no evaluation was better"])
+    early = hooks.EarlyStopping(lambda: next(answers), every_s=0)
+    assert graph.run(early) == 2
+    assert early.reason == "no evaluation was better"
+
+
+def test_early_stopping_looks_every_so_often_only(graph):
+    asked = []
+    early = hooks.EarlyStopping(lambda: asked.append(1) or "", every_s=1000)
+    assert graph.run(early, steps=5) == 5
+    assert (early.reason, len(asked)) == ("", 1)
+
+
+def test_a_run_that_would_have_stopped_early_takes_no_step(graph):
+    saves, hook = saving(graph)
+    early = hooks.EarlyStopping(lambda: "nothing got better")
+    assert graph.run(early, hook) == 0
+    assert saves.steps == []

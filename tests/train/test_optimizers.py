@@ -40,6 +40,12 @@ def test_a_fixed_rate_stays():
     assert rates(config, 1000, [0, 10_000]) == pytest.approx([0.3, 0.3])
 
 
+def test_cosine_decay_is_half_a_wave_to_the_end_rate():
+    config = TrainConfig(learning_rate_decay_type="cosine", learning_rate=0.1, end_learning_rate=0.02)
+    half = 0.02 + 0.08 * (1 + np.cos(np.pi * 0.25)) / 2
+    assert rates(config, 1600, [0, 25, 50, 100, 500]) == pytest.approx([0.1, half, 0.06, 0.02, 0.02])
+
+
 def test_a_synchronous_step_counts_the_batches_that_it_aggregates():
     asynchronous = TrainConfig(batch_size=10, num_epochs_per_decay=1.5, replicas_to_aggregate=4)
     assert optimizers.decay_steps(asynchronous, 1000) == 150
@@ -54,9 +60,9 @@ def test_a_dataset_smaller_than_a_step_decays_every_step_instead_of_becoming_nan
 
 def test_an_unknown_decay_or_optimizer_is_refused():
     config = dataclasses.replace(TrainConfig())
-    object.__setattr__(config, "learning_rate_decay_type", "cosine")
+    object.__setattr__(config, "learning_rate_decay_type", "linear")
     object.__setattr__(config, "optimizer", "lion")
-    with pytest.raises(UsageError, match="unknown --learning_rate_decay_type 'cosine', wanted 'fixed', 'exponential'"):
+    with pytest.raises(UsageError, match="unknown --learning_rate_decay_type 'linear', wanted 'fixed', 'exponential'"):
         optimizers.learning_rate(config, 10, tf.constant(0))
     with pytest.raises(UsageError, match="unknown --optimizer 'lion', wanted one of adadelta, adagrad, adam, ftrl"):
         optimizers.optimizer(config, 0.1)
@@ -188,3 +194,56 @@ def test_a_synchronous_warm_up_counts_the_batches_that_a_step_aggregates():
         learning_rate_decay_type="fixed", batch_size=10, warmup_epochs=0.5, sync_replicas=True, replicas_to_aggregate=5
     )
     assert rates(config, 1000, [0, 5, 10, 20]) == pytest.approx([0, 0.005, 0.01, 0.01])
+
+
+def trained(name, rate, scales):
+    """Two variables after three equal gradients each, and the names of all variables."""
+    config = TrainConfig(optimizer=name, **VALUES)
+    with tf.Graph().as_default(), tf.Session() as session:
+        pair = [
+            tf.get_variable(f"net/{w}", initializer=np.full([2], START, np.float32), use_resource=True) for w in "ab"
+        ]
+        gradient = tf.placeholder(tf.float32, [])
+        optimizer = optimizers.scale_rates(optimizers.optimizer(config, tf.constant(rate)), scales)
+        update = optimizer.apply_gradients([(tf.fill([2], gradient), weight) for weight in pair])
+        session.run(tf.global_variables_initializer())
+        for value in GRADIENTS:
+            session.run(update, {gradient: value})
+        return *session.run(pair), sorted(variable.op.name for variable in tf.global_variables())
+
+
+@pytest.mark.parametrize("name", sorted(FORMULAS))
+def test_a_scaled_learning_rate_is_that_of_a_run_with_the_smaller_rate_under_every_optimizer(name):
+    first, second, names = trained(name, RATE, {"net/b": 0.25})
+    plain, other, plain_names = trained(name, RATE, {})
+    slower, _, _ = trained(name, np.float32(RATE) * np.float32(0.25), {})
+    np.testing.assert_array_equal(first, plain)
+    np.testing.assert_array_equal(second, slower)
+    assert np.abs(second - other).max() > 0.01  # as a scaled gradient would not show under adam
+    assert names == plain_names  # a checkpoint goes with or without scales
+
+
+def test_the_longest_scope_wins_and_a_scope_ends_at_a_slash():
+    names = ["Net/Logits/weights", "Net/Logits2/weights", "Net/Conv/weights", "Other/weights"]
+    scales = {"Net/Logits": 1.0, "Net": 0.1, "Other/weights": 0.0}
+    assert optimizers.scales_of(scales, names) == {
+        "Net/Logits/weights": 1.0,
+        "Net/Logits2/weights": 0.1,
+        "Net/Conv/weights": 0.1,
+        "Other/weights": 0.0,
+    }
+    assert optimizers.scales_of({}, names) == {}
+
+
+def test_a_scope_that_matches_nothing_is_refused_with_the_nearest_name():
+    with pytest.raises(UsageError, match=r"has 'Net/Logit', which matches none of the 1 .* did you mean 'Net/Logits'"):
+        optimizers.scales_of({"Net/Logit": 1.0}, ["Net/Logits/weights"])
+
+
+@pytest.mark.parametrize(("norm", "factor"), [(None, 1.0), (5.0, 1.0), (2.5, 0.5), (0.05, 0.01)])
+def test_gradients_are_clipped_by_their_norm_together(norm, factor):
+    with tf.Graph().as_default(), tf.Session() as session:
+        pairs = optimizers.clipped([(tf.constant([3.0, 0.0]), "a"), (tf.constant([4.0]), "b")], norm)
+        assert [variable for _, variable in pairs] == ["a", "b"]
+        first, second = session.run([gradient for gradient, _ in pairs])
+    np.testing.assert_allclose([*first, *second], [3 * factor, 0, 4 * factor], rtol=1e-6)

@@ -337,6 +337,91 @@ def test_the_step_waits_for_every_update_of_batch_normalisation(inception):
     assert {update.name for update in updates} <= ancestors(built.train_op.op)
 
 
+def test_moving_averages_are_taken_after_batch_normalisations_updates_and_before_the_gradients(inception):
+    """Without an order the average of a moving mean is of its old or its new value as the threads happen to run."""
+    graph, built = inception
+    run = ancestors(built.train_op.op)
+    with graph.as_default():
+        updates = {update.name for update in tf.get_collection(tf.GraphKeys.UPDATE_OPS)}
+    moves = [
+        op
+        for op in graph.get_operations()
+        if op.name in run
+        and op.type == "AssignSubVariableOp"
+        and op.inputs[0].op.name.endswith("/ExponentialMovingAverage")
+    ]
+    assert len(moves) == 388
+    differences = [move.inputs[1].op.inputs[0].op for move in moves]
+    reads = [tensor.op for difference in differences for tensor in difference.inputs]
+    assert {read.type for read in reads} == {"ReadVariableOp"}
+    barriers = {tuple(before.name for before in read.control_inputs) for read in reads}
+    for names in barriers:
+        assert updates <= set().union(*(ancestors(graph.get_operation_by_name(name)) for name in names))
+    applied = [op for op in graph.get_operations() if op.type.startswith("ResourceApply")]
+    assert len(applied) == 196
+    barriers = {tuple(before.name for before in op.control_inputs) for op in applied}
+    for names in barriers:
+        before = set().union(*(ancestors(graph.get_operation_by_name(name)) for name in names))
+        assert {move.name for move in moves} <= before
+
+
+def test_towers_move_the_weights_as_one_device_with_the_whole_batch():
+    """To 1e-5. The pictures of both halves are the same, since each tower normalises by its own; the labels are not."""
+    random = np.random.RandomState(0)
+    pictures, labels = random.normal(size=[4, 8, 8, 3]).astype(np.float32), [[0, 1, 2, 3], [3, 3, 0, 1]]
+
+    def trained(num_clones):
+        halves = iter(labels)
+        flags = {"num_clones": num_clones, "clone_on_cpu": True, "learning_rate": 0.01, "weight_decay": 1e-5}
+
+        def next_batch():
+            if num_clones == 2:
+                return tf.constant(pictures), tf.constant(next(halves), tf.int64)
+            return tf.constant(np.concatenate([pictures] * 2)), tf.constant(labels[0] + labels[1], tf.int64)
+
+        with tf.Graph().as_default():
+            graph = build(lenet(model_name="resnet_v1_50", **flags), next_batch=next_batch)
+            fill = [
+                tf.assign(variable, np.random.RandomState(index).normal(0, 0.05, variable.shape.as_list()))
+                for index, variable in enumerate(tf.trainable_variables())
+                if variable.op.name.endswith("/weights")
+            ]
+            with opened() as session:
+                session.run(fill)
+                loss = session.run(graph.train_op)
+                return loss, session.run(tf.trainable_variables())
+
+    (one, whole), (two, halved) = trained(1), trained(2)
+    assert one == pytest.approx(two, rel=1e-5)
+    for a, b in zip(whole, halved, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_the_learning_rate_of_a_scope_and_the_norm_of_the_gradients_are_the_flags():
+    def moved(**flags):
+        with tf.Graph().as_default():
+            images = np.random.RandomState(0).normal(size=[BATCH, 8, 8, 3]).astype(np.float32)
+            batch = lambda: (tf.constant(images), tf.constant([0, 1, 2, 3, 0, 1], tf.int64))  # noqa: E731
+            graph = build(lenet(optimizer="adam", opt_epsilon=1e-8, weight_decay=0.0, **flags), next_batch=batch)
+            names = [variable.op.name for variable in tf.trainable_variables()]
+            with opened() as session:
+                before = session.run(tf.trainable_variables())
+                session.run(graph.train_op)
+                after = session.run(tf.trainable_variables())
+            return {name: np.abs(b - a).max() for name, a, b in zip(names, before, after, strict=True)}
+
+    got = moved(learning_rate_scales="LeNet=0.01, LeNet/fc4=1,LeNet/conv1/biases=0", clip_gradient_norm=0.1)
+    # Adam's first step is the learning rate in each weight whatever the gradient: a scaled gradient would not show.
+    assert got["LeNet/fc4/weights"] == pytest.approx(0.01, rel=1e-2)
+    assert got["LeNet/conv2/weights"] == pytest.approx(0.0001, rel=1e-2)
+    assert got["LeNet/conv1/biases"] == 0
+
+
+def test_a_scope_with_a_learning_rate_that_matches_nothing_is_refused():
+    with tf.Graph().as_default(), pytest.raises(UsageError, match=r"'LeNet/fc5'.* did you mean 'LeNet/fc[34]'"):
+        build(lenet(learning_rate_scales="LeNet/fc5=0.1"))
+
+
 def test_only_the_first_tower_updates_batch_normalisation():
     config = TrainConfig(model_name="resnet_v1_50", num_clones=2, clone_on_cpu=True, optimizer="sgd")
     with tf.Graph().as_default():
