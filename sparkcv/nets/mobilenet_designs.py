@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-__all__ = ["DESIGNS", "Block", "Convolution", "Design", "Pool", "rounded"]
+__all__ = ["Block", "Convolution", "DESIGNS", "Design", "Pool", "rounded"]
 
 
 class Convolution(NamedTuple):

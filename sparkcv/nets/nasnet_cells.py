@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from sparkcv.nets.slim import slim, tf
 
-__all__ = ["NASNET_NORMAL", "NASNET_REDUCTION", "PNASNET", "Cell", "add_cell", "drop_path"]
+__all__ = ["Cell", "NASNET_NORMAL", "NASNET_REDUCTION", "PNASNET", "add_cell", "drop_path"]
 
 
 class Cell(NamedTuple):
