@@ -75,7 +75,8 @@ class Flags:
         fields = dataclasses.fields(typing.cast(Any, self))
         for field in fields:
             if field.metadata["required"] and getattr(self, field.name) in (None, ""):
-                raise UsageError(f"--{field.name} is missing")
+                got = "empty" if field.default else "missing"  # one that has a default was emptied by who gave it
+                raise UsageError(f"--{field.name} is {got}")
         for field in fields:
             value, bounds, choices = getattr(self, field.name), field.metadata["range"], field.metadata["choices"]
             if value is None:

@@ -47,7 +47,7 @@ METHODS = {  # the number of arguments of each
     },
     f"{_YARN}YarnAllocator": {"getNumExecutorsRunning": 0, "getNumExecutorsStarting": 0},
     f"{_YARN}YarnRMClient": {"getMaxRegAttempts": 2},
-    "org.apache.spark.network.util.JavaUtils": {"byteStringAsMb": 1, "timeStringAsMs": 1},
+    "org.apache.spark.network.util.JavaUtils": {"timeStringAsMs": 1},
     "org.apache.spark.resource.ResourceProfileManager": {"defaultResourceProfile": 0},
     "org.apache.spark.status.AppStatusStore": {"executorList": 1, "taskList": 3},
     f"{_V1}ExecutorSummary": {"hostPort": 0, "id": 0, "isActive": 0, "removeReason": 0},
