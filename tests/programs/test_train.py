@@ -24,6 +24,7 @@ from sparkcv.programs import train
 from sparkcv.records.shards import open_dataset
 from sparkcv.roles import NodeContext, Role
 from sparkcv.rundir import checkpoint, checkpoint_foreign
+from sparkcv.rundir.selection import Selection
 from sparkcv.train import saver
 from tests.inputs import data
 
@@ -216,6 +217,32 @@ def test_a_chief_that_is_told_to_stop_before_its_first_step_has_nothing_to_save(
     with pytest.raises(PreemptedError, match="nothing to save yet"):
         run.train(stop=lambda: True)
     assert checkpoint.newest_valid(run.url) is None
+
+
+def test_the_best_checkpoint_and_the_one_that_is_evaluated_outlive_those_that_are_kept(run):
+    Selection(best_step=2, best_accuracy=0.9, num_since_best=1, evaluating=3).write(run.url)
+    flags = {"save_interval_steps": 1, "keep_checkpoints": 1, "num_evaluators": 1}
+    run.train(keep_best=True, **flags)
+    assert run.steps() == [2, 3, 6]
+    run.train(max_number_of_steps=7, **flags)
+    assert run.steps() == [7]
+
+
+def test_nothing_is_deleted_while_the_best_is_not_known(run, caplog):
+    storage.make_dirs(f"{run.url}/eval")
+    storage.write_text(f"{run.url}/eval/selection.json", "{")
+    run.train(save_interval_steps=2, keep_checkpoints=1, keep_best=True, num_evaluators=1)
+    assert run.steps() == [2, 4, 6]
+    assert "no older checkpoint is deleted" in caplog.text
+
+
+def test_a_run_that_nothing_makes_better_ends_well_and_says_why(run):
+    flags = {"early_stopping_evaluations": 2, "num_evaluators": 1}
+    assert "stopped_early" not in run.train(**flags)
+    Selection(best_step=2, best_accuracy=0.9, num_since_best=2).write(run.url)
+    result = run.train(max_number_of_steps=50, **flags)
+    assert (result["step"], result["checkpoint"]) == (6, f"{run.url}/model.ckpt-6")
+    assert result["stopped_early"].startswith("stopped early: none of the 2 evaluations since step 2 was better")
 
 
 def test_a_record_that_only_the_decoder_refuses_is_counted_and_listed(run):
