@@ -17,6 +17,7 @@ JAVA = (
     *("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true"),
     # A tenth each of a start: no garbage is collected while classes come in, and Hadoop's own jars are taken on trust.
     *("-XX:MetaspaceSize=96m", "-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote"),
+    "-XX:-UsePerfData",  # figures for tools that nobody runs, 20 times a second
     "-Djdk.lang.Process.launchMechanism=VFORK",
     *(f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in ("java.lang", "java.util", "java.lang.reflect")),
 )
