@@ -13,6 +13,7 @@ What is wrong without this file, and what it does about it:
   hash whether they are in a graph: two fifths of what building Inception v3 takes. ``quick`` lets them know.
 * TensorFlow's import makes half a million objects, none of them garbage, that Python's collector looks through again
   and again: a tenth of it. ``_uncollected`` lets the collector rest.
+* TensorFlow imports all of itself, of which a role uses the half: ``lazy`` has the rest wait until it is asked for.
 * ``tf.compat.v1`` takes its legacy layers from tf_keras (Keras 2) only when ``TF_USE_LEGACY_KERAS=1`` is set before
   TensorFlow is imported; Keras 3 has none of them. Node processes get it from their launcher; this module sets it for
   everybody who imports a net first.
@@ -22,7 +23,6 @@ TensorFlow mends its imports the aliases are harmless: a module that exists unde
 """
 
 import contextlib
-import gc
 import importlib
 import importlib.util
 import os
@@ -30,6 +30,8 @@ import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
+
+from sparkcv.nets import lazy
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
@@ -40,8 +42,6 @@ _SUBMODULES = ("base", "convolutional", "core", "normalization", "pooling")
 
 def _alias_legacy_layers() -> None:
     """Register tf_keras' legacy layers under the name by which TensorFlow 2.21 looks for them."""
-    with _hidden("pandas"):
-        importlib.import_module("tf_keras")
     if importlib.util.find_spec(_OLD) is not None:
         return
     sys.modules[_OLD] = importlib.import_module(_NEW)
@@ -49,35 +49,11 @@ def _alias_legacy_layers() -> None:
         sys.modules[f"{_OLD}.{name}"] = importlib.import_module(f"{_NEW}.{name}")
 
 
-@contextlib.contextmanager
-def _hidden(name: str) -> Iterator[None]:
-    """Let an ``import`` of a package that is not imported yet fail as if it were not installed."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]  # Python's own way to say so
-    try:
-        yield
-    finally:
-        del sys.modules[name]
+with lazy.imports(without=("pandas",)):
+    import tensorflow.compat.v1 as tf  # (the environment above must come first)
 
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Let Python's garbage collector rest."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-with _uncollected():
     _alias_legacy_layers()
 
-    import tensorflow.compat.v1 as tf  # (the environment above must come first)
     import tf_slim as slim
     from tf_slim import nets as slim_nets
 
