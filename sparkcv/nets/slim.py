@@ -11,9 +11,8 @@ What is wrong without this file, and what it does about it:
   what a role's start takes, for what no role does. It is told that pandas is not there.
 * tf_keras makes a set of all variables for each variable that it adds, and TensorFlow's variables find out at each
   hash whether they are in a graph: two fifths of what building Inception v3 takes. ``quick`` lets them know.
-* TensorFlow's import makes half a million objects, none of them garbage, that Python's collector looks through again
-  and again: a tenth of it. ``_uncollected`` lets the collector rest.
-* TensorFlow imports all of itself, of which a role uses the half: ``lazy`` has the rest wait until it is asked for.
+* TensorFlow imports all of itself, of which a role uses the half, and Python's collector looks through all of that
+  again and again: ``lazy`` has what is unused wait until it is asked for, and keeps the collector away.
 * ``tf.compat.v1`` takes its legacy layers from tf_keras (Keras 2) only when ``TF_USE_LEGACY_KERAS=1`` is set before
   TensorFlow is imported; Keras 3 has none of them. Node processes get it from their launcher; this module sets it for
   everybody who imports a net first.
@@ -50,7 +49,7 @@ def _alias_legacy_layers() -> None:
 
 
 with lazy.imports(without=("pandas",)):
-    import tensorflow.compat.v1 as tf  # (the environment above must come first)
+    import tensorflow.compat.v1 as tf  # first of all, as tf_keras expects it, and after the environment above
 
     _alias_legacy_layers()
 
