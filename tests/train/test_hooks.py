@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 
 import pytest
 import tensorflow.compat.v1 as tf
@@ -214,6 +215,14 @@ def record(graph, tmp_path, run_url, **more):
     return RunRecord(fetches, meter, str(tmp_path / "scratch"), run_url, **settings)
 
 
+def await_stored(local, stored):
+    """Wait until the record's thread has nothing to copy: it would lay files into a folder that is being deleted."""
+    give_up_s = time.monotonic() + 60
+    while not (stored.exists() and stored.read_bytes() == local.read_bytes()):  # the last file that it copies
+        assert time.monotonic() < give_up_s
+        time.sleep(0.005)
+
+
 def events(run_url, tmp_path):
     """Tags and values of the event files in a run's folder."""
     found = []
@@ -274,6 +283,7 @@ def test_a_record_that_cannot_be_stored_at_the_end_does_not_hide_the_error(graph
     run_url = str(tmp_path / "run")
     hook = record(graph, tmp_path, run_url)
     graph.run(hook, steps=1)
+    await_stored(tmp_path / "scratch" / "metrics.jsonl", tmp_path / "run" / "metrics.jsonl")
     storage.delete(run_url, recursive=True)
     (tmp_path / "run").write_text("a file in the way")
     hook._line(5, 1.0, 1.0)
