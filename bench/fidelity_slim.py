@@ -166,8 +166,8 @@ def both(reference: Reference, flags: dict[str, Any], steps: int) -> tuple[Train
             session.run(tf.global_variables_initializer())
             variables = {variable.op.name: variable for variable in tf.global_variables()}
             start = start or session.run(variables)
-            for name, variable in variables.items():
-                variable.load(start[name], session)
+            filled = {variable.initializer.inputs[1]: start[name] for name, variable in variables.items()}
+            session.run([variable.initializer for variable in variables.values()], filled)
             losses, rates = [], []
             for images, labels in batches:
                 feed = {}
