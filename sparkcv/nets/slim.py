@@ -11,8 +11,8 @@ What is wrong without this file, and what it does about it:
   what a role's start takes, for what no role does. It is told that pandas is not there.
 * tf_keras makes a set of all variables for each variable that it adds, and TensorFlow's variables find out at each
   hash whether they are in a graph: two fifths of what building Inception v3 takes. ``quick`` lets them know.
-* TensorFlow imports all of itself, of which a role uses the half, and Python's collector looks through all of that
-  again and again: ``lazy`` has what is unused wait until it is asked for, and keeps the collector away.
+* TensorFlow's import makes half a million objects, none of them garbage, that Python's collector looks through again
+  and again: a tenth of it. ``uncollected`` lets the collector rest.
 * ``tf.compat.v1`` takes its legacy layers from tf_keras (Keras 2) only when ``TF_USE_LEGACY_KERAS=1`` is set before
   TensorFlow is imported; Keras 3 has none of them. Node processes get it from their launcher; this module sets it for
   everybody who imports a net first.
@@ -31,8 +31,6 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from sparkcv.nets import lazy
-
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 _OLD = "tf_keras.legacy_tf_layers"
@@ -42,6 +40,8 @@ _SUBMODULES = ("base", "convolutional", "core", "normalization", "pooling")
 
 def _alias_legacy_layers() -> None:
     """Register tf_keras' legacy layers under the name by which TensorFlow 2.21 looks for them."""
+    with _hidden("pandas"):
+        importlib.import_module("tf_keras")
     if importlib.util.find_spec(_OLD) is not None:
         return
     sys.modules[_OLD] = importlib.import_module(_NEW)
@@ -49,20 +49,22 @@ def _alias_legacy_layers() -> None:
         sys.modules[f"{_OLD}.{name}"] = importlib.import_module(f"{_NEW}.{name}")
 
 
-with lazy.imports(without=("pandas",)):
-    import tensorflow.compat.v1 as tf  # first of all, as tf_keras expects it, and after the environment above
-
-    _alias_legacy_layers()
-
-    import tf_slim as slim
-    from tf_slim import nets as slim_nets
-
-__all__ = ["model_variables", "quick", "quiet", "slim", "slim_nets", "tf", "uncollected"]
+@contextlib.contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """Let an ``import`` of a package that is not imported yet fail as if it were not installed."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # Python's own way to say so
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """Let Python's garbage collector rest while a graph is built: none of its objects is garbage."""
+    """Let Python's garbage collector rest."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -70,6 +72,16 @@ def uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+with uncollected():
+    _alias_legacy_layers()
+
+    import tensorflow.compat.v1 as tf  # (the environment above must come first)
+    import tf_slim as slim
+    from tf_slim import nets as slim_nets
+
+__all__ = ["model_variables", "quick", "quiet", "slim", "slim_nets", "tf", "uncollected"]
 
 
 def model_variables() -> list[Any]:

@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 from numpy.typing import NDArray
 
 from sparkcv import preprocess
 from sparkcv.errors import ImageError
-from sparkcv.predict.engines.tf import session_config, tf
+from sparkcv.predict.engines.tf import session_config
 
 __all__ = ["TFDecoder"]
 

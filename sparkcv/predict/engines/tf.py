@@ -3,15 +3,12 @@
 from typing import Any
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 from numpy.typing import NDArray
 
 from sparkcv.errors import ModelError
-from sparkcv.nets import lazy
 
-with lazy.imports(without=("keras", "tf_keras", "pandas")):  # a frozen graph needs none of them: half of the import
-    import tensorflow.compat.v1 as tf
-
-__all__ = ["INPUT", "OUTPUT", "TFEngine", "session_config", "tf"]
+__all__ = ["INPUT", "OUTPUT", "TFEngine", "session_config"]
 
 INPUT = "input"
 OUTPUT = "probabilities"
