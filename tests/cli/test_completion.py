@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from sparkcv import nets
 from sparkcv.cli import completion, main
 from sparkcv.config import TrainConfig
 from sparkcv.driver.jobs import JOBS
@@ -13,7 +14,7 @@ CASES = [
     ("sparkcv tr", ["train"]),
     ("sparkcv train --dataset_n", ["--dataset_name"]),
     ("sparkcv train --optimizer ad", ["adadelta", "adagrad", "adam"]),
-    ("sparkcv train --model_name incep", ["inception_v1", "inception_v2", "inception_v3"]),
+    ("sparkcv train --model_name incep", [name for name in nets.names() if name.startswith("incep")]),
     ("sparkcv evaluate --eval_d", ["--eval_dir"]),
     ("sparkcv submit --que", ["--queue"]),
     ("sparkcv submit --deploy_mode cl", ["client", "cluster"]),
