@@ -51,7 +51,12 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     """Serve variables until the driver says that all workers are done; ``ctx.params`` holds ``config``."""
     serving = server.server(ctx, server.config_of(ctx, configs.from_dict(TrainConfig, ctx.params["config"])))
     _log.info("serving at %s", serving.target)
+    _serve(ctx)
+    return {}
+
+
+def _serve(ctx: NodeContext) -> None:
+    """Wait until the driver says so; TensorFlow's own threads serve."""
     pause = threading.Event()
     while not ctx.stop_requested():
         pause.wait(_POLL_S)
-    return {}

@@ -14,7 +14,8 @@ def fixed_weights(session, variables):
     from sparkcv.nets.slim import tf
 
     values = {}
-    for index, variable in enumerate(variables):
+    in_order = sorted(variables, key=lambda variable: "/AuxLogits/" in variable.op.name)  # whenever its head was built
+    for index, variable in enumerate(in_order):
         shape = variable.shape.as_list()
         noise = np.random.RandomState(index).standard_normal(shape)
         fan_in = np.prod(shape[:-1]) if len(shape) > 1 else 100.0
