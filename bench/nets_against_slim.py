@@ -36,15 +36,16 @@ def main(argv: list[str]) -> int:
     """Compare the nets named, or all; return 1 when one differs."""
     parser = argparse.ArgumentParser(description="our nets against TF-Slim's")
     parser.add_argument("--slim", help="research/slim of a checkout; without it, tf_slim's own nets")
-    parser.add_argument("--mode", choices=("train", "eval", "features"), default="train")
+    parser.add_argument("--mode", choices=("train", "eval", "features"))
     parser.add_argument("nets", nargs="*")
     flags = parser.parse_args(argv)
-    references = published(flags.slim, flags.mode) if flags.slim else installed()
+    mode = flags.mode or ("train" if flags.slim else "eval")  # tf_slim's own nets cannot be kept from dropping out
+    references = published(flags.slim, mode) if flags.slim else installed()
     print("net | size | end points | largest difference | of | variables | updates | losses | s", flush=True)
     different = False
     for name in flags.nets or [name for name in nets.names() if name in references]:
         started = time.process_time()
-        row, equal = compare(name, references[name], flags.mode, all_points=bool(flags.slim))
+        row, equal = compare(name, references[name], mode, all_points=bool(flags.slim))
         different |= not equal
         print(row, "|", f"{time.process_time() - started:.0f}", "" if equal else "  <-- differs", flush=True)
     return int(different)
@@ -90,9 +91,11 @@ def observe(build: Build, size: int, mode: str) -> types.SimpleNamespace:
     """Build a net, give its variables weights that follow from their names, and run it on fixed pictures."""
     images = np.random.RandomState(99).uniform(-1, 1, [BATCH, size, size, 3]).astype(np.float32)
     with tf.Graph().as_default(), quiet(), quick(), without_dropout():
+        step = tf.train.get_or_create_global_step()  # before the net, as training does: NASNet's paths depend on it
         result, points = build(tf.constant(images), mode == "train")
         trained = {variable.op.name for variable in tf.trainable_variables()}
-        variables = sorted(f"{v.op.name} {v.shape.as_list()} {v.op.name in trained}" for v in tf.global_variables())
+        made = [variable for variable in tf.global_variables() if variable is not step]
+        variables = sorted(f"{v.op.name} {v.shape.as_list()} {v.op.name in trained}" for v in made)
         counts = [len(tf.get_collection(tf.GraphKeys.UPDATE_OPS))]
         losses = tf.get_collection(tf.GraphKeys.REGULARIZATION_LOSSES)
         counts.append(len(losses))
