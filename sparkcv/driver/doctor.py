@@ -8,8 +8,6 @@ from typing import Any
 from sparkcv import config as configs
 from sparkcv import doctor, storage
 from sparkcv.config import DoctorConfig, TrainConfig
-from sparkcv.config.port_range import PortRange
-from sparkcv.doctor import estimate
 from sparkcv.driver import train_plan
 from sparkcv.errors import SparkcvError, UnavailableError, UsageError
 from sparkcv.records.shards import Dataset
@@ -34,13 +32,7 @@ class DoctorPlan:
 
     def session(self) -> SessionSpec:
         """Return what training would need of Spark."""
-        return SessionSpec(
-            "sparkcv doctor",
-            num_executors=self.config.num_roles,
-            memory_mb=self.config.executor_memory_mb,
-            role_bytes=estimate.largest(self.config, self.dataset)[1].likely,
-            ports=PortRange.parse(self.config.port_range),
-        )
+        return train_plan.session_of("sparkcv doctor", self.config, self.dataset)
 
 
 def prepare(config: DoctorConfig) -> DoctorPlan:

@@ -22,7 +22,7 @@ from sparkcv.rundir.description import RunDescription
 from sparkcv.rundir.folder import RunFolder
 from sparkcv.spark import session
 
-__all__ = ["TrainPlan", "check_data", "check_net", "describe", "prepare", "settled", "sized"]
+__all__ = ["TrainPlan", "check_data", "check_net", "describe", "prepare", "session_of", "settled", "sized"]
 
 Sized = TypeVar("Sized", bound=TrainConfig)
 
@@ -66,13 +66,18 @@ class TrainPlan:
         """Return what the run needs of Spark, an executor a role; None where nothing is left to do."""
         if self.is_finished:
             return None
-        return session.SessionSpec(
-            "sparkcv train",
-            num_executors=self.config.num_roles,
-            memory_mb=self.config.executor_memory_mb,
-            role_bytes=estimate.largest(self.config, self.dataset)[1].likely,
-            ports=PortRange.parse(self.config.port_range),
-        )
+        return session_of("sparkcv train", self.config, self.dataset)
+
+
+def session_of(app_name: str, config: TrainConfig, dataset: shards.Dataset | None) -> session.SessionSpec:
+    """Return what a training run needs of Spark, an executor a role; ``dataset`` is None where it is not known."""
+    return session.SessionSpec(
+        app_name,
+        num_executors=config.num_roles,
+        memory_mb=config.executor_memory_mb,
+        role_bytes=estimate.largest(config, dataset)[1].likely,
+        ports=PortRange.parse(config.port_range),
+    )
 
 
 def prepare(config: TrainConfig) -> TrainPlan:

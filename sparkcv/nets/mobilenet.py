@@ -9,7 +9,7 @@ from sparkcv.nets.mobilenet_designs import DESIGNS, Block, Convolution, Design, 
 from sparkcv.nets.options import Options
 from sparkcv.nets.slim import slim, tf
 
-__all__ = ["build"]
+__all__ = ["arg_scope", "build"]
 
 _KEEP_PROBABILITY = 0.8
 _SQUEEZE = 4  # of a block's expanded channels, one in so many is left to decide on the gates
@@ -19,7 +19,7 @@ def build(images: Any, options: Options) -> tuple[Any, dict[str, Any]]:
     """Add MobileNet v2 (https://arxiv.org/abs/1801.04381) or v3 (1905.02244); see ``nets.Net.build``."""
     design = DESIGNS[options.name]
     with (
-        slim.arg_scope(_arg_scope(options, _ACTIVATIONS[design.activation])),
+        slim.arg_scope(arg_scope(options, _ACTIVATIONS[design.activation])),
         tf.variable_scope(design.scope, reuse=options.reuse),
     ):
         net, points = _layers(tf.identity(images, "input"), design)
@@ -117,8 +117,8 @@ def _hard_swish(net: Any) -> Any:
 _ACTIVATIONS = {"relu": tf.nn.relu, "relu6": tf.nn.relu6, "hard_swish": _hard_swish}
 
 
-def _arg_scope(options: Options, activation: Any) -> Any:
-    """Return slim's arg scope: depthwise weights do not decay."""
+def arg_scope(options: Options, activation: Any) -> Any:
+    """Return slim's arg scope, of MobileNet v1 too: depthwise weights do not decay."""
     norm = {"decay": options.batch_norm.decay, "epsilon": options.batch_norm.epsilon, "center": True, "scale": True}
     layers = {
         "weights_initializer": tf.truncated_normal_initializer(stddev=0.09),

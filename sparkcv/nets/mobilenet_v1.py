@@ -3,6 +3,7 @@
 from typing import Any
 
 from sparkcv.nets.heads import Head, pool_and_classify
+from sparkcv.nets.mobilenet import arg_scope
 from sparkcv.nets.options import Options
 from sparkcv.nets.slim import slim, tf
 
@@ -30,7 +31,7 @@ def build(images: Any, options: Options) -> tuple[Any, dict[str, Any]]:
     """Add MobileNet v1 (https://arxiv.org/abs/1704.04861); see ``nets.Net.build``."""
     width = _WIDTHS[options.name]
     with (
-        slim.arg_scope(_arg_scope(options)),
+        slim.arg_scope(arg_scope(options, tf.nn.relu6)),
         tf.variable_scope("MobilenetV1", reuse=options.reuse) as scope,
         slim.arg_scope([slim.dropout], is_training=options.is_training),
     ):
@@ -50,20 +51,3 @@ def build(images: Any, options: Options) -> tuple[Any, dict[str, Any]]:
 
 def _filters(filters: int, width: float) -> int:
     return max(int(filters * width), _MIN_FILTERS)
-
-
-def _arg_scope(options: Options) -> Any:
-    """Return slim's arg scope: depthwise weights do not decay."""
-    norm = {"decay": options.batch_norm.decay, "epsilon": options.batch_norm.epsilon, "center": True, "scale": True}
-    layers = {
-        "weights_initializer": tf.truncated_normal_initializer(stddev=0.09),
-        "activation_fn": tf.nn.relu6,
-        "normalizer_fn": slim.batch_norm,
-        "padding": "SAME",
-    }
-    with (
-        slim.arg_scope([slim.conv2d, slim.separable_conv2d], **layers),
-        slim.arg_scope([slim.batch_norm], is_training=options.is_training, **norm),
-        slim.arg_scope([slim.conv2d], weights_regularizer=slim.l2_regularizer(options.weight_decay)) as scope,
-    ):
-        return scope
