@@ -6,6 +6,7 @@ stand below a scope of their own, such as ``net/``.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -92,7 +93,7 @@ def _readers(reader: Any) -> dict[str, Callable[[], Any]]:
         objects.ParseFromString(reader.get_tensor(_OBJECTS))
         values = [each for node in objects.nodes for each in node.attributes if each.name == _VALUE]
         keys = {each.full_name: each.checkpoint_key for each in values if each.full_name}
-    return {name: lambda key=key: reader.get_tensor(key) for name, key in keys.items()}
+    return {name: functools.partial(reader.get_tensor, key) for name, key in keys.items()}
 
 
 def _of_nodes(nodes: Iterable[Any], where: str, model_name: str) -> _Weights:
@@ -106,18 +107,13 @@ def _of_nodes(nodes: Iterable[Any], where: str, model_name: str) -> _Weights:
         except (TypeError, ValueError) as err:
             raise CheckpointError(f"{where!r} has a constant that is damaged: {err}") from err
 
-    return _of_names({name: lambda each=each: read(each) for name, each in constants.items()}, where, model_name)
+    return _of_names({name: functools.partial(read, each) for name, each in constants.items()}, where, model_name)
 
 
 def _of_names(readers: Mapping[str, Callable[[], Any]], where: str, model_name: str) -> _Weights:
     """Return the values under the net's names, whatever scope all of them stand below."""
     wanted = _names_of(model_name)
-    ends = Counter(
-        name[: -len(each)]
-        for name in readers
-        for each in _tails(name)
-        if each in wanted
-    )
+    ends = Counter(name[: -len(each)] for name in readers for each in _tails(name) if each in wanted)
     if not ends:
         held = sorted({name.partition("/")[0] for name in readers if name.endswith(_ENDS)} or readers)[:3]
         raise CheckpointError(

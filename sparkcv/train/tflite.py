@@ -1,9 +1,10 @@
 """The weights of a quantized TensorFlow Lite classifier, as the variables of the net that it was made of.
 
-A converted classifier has each layer's batch normalisation folded into its weights and bias, and both as whole numbers
-with a scale (Jacob et al. 2018, https://arxiv.org/abs/1712.05877). They become numbers again, and the bias the beta of a
-batch normalisation that changes nothing else: gamma 1, mean 0, variance 1 - epsilon. Inference is that of the folded
-layers; the statistics are of no data, so a net that goes on from them trains with ``--freeze_batch_norm``.
+A converted classifier has each layer's batch normalisation folded into its weights and bias, and both as whole
+numbers with a scale (Jacob et al. 2018, https://arxiv.org/abs/1712.05877). They become numbers again, and the bias
+the beta of a batch normalisation that changes nothing else: gamma 1, mean 0, variance 1 - epsilon. Inference is that
+of the folded layers; the statistics are of no data, so a net that goes on from them trains with
+``--freeze_batch_norm``.
 
 The layers are told by their order, so only nets whose layers stand in one row are read.
 """
@@ -148,8 +149,12 @@ def _layer(model: Any, operator: Any, operation: str, where: str) -> _Layer:
     if len(operator.inputs) < 3 or operator.inputs[2] < 0:
         raise CheckpointError(f"{where!r} has a {operation} without bias; wanted batch normalisation folded into one")
     if (options.dilationHFactor, options.dilationWFactor) != (1, 1) or options.strideH != options.strideW:
-        raise CheckpointError(f"{where!r} has a {operation} that is dilated or of unequal strides, which no net here is")
-    weights, bias = (_numbers(model, tensors[operator.inputs[at]], kind, where) for at, kind in ((1, "uint8"), (2, "int32")))
+        raise CheckpointError(
+            f"{where!r} has a {operation} that is dilated or of unequal strides, which no net here is"
+        )
+    weights, bias = (
+        _numbers(model, tensors[operator.inputs[at]], kind, where) for at, kind in ((1, "uint8"), (2, "int32"))
+    )
     if weights.ndim != 4 or bias.shape != (weights.shape[3 if operation != "Conv2D" else 0],):
         raise CheckpointError(f"{where!r} has weights of shape {list(weights.shape)} and {list(bias.shape)} biases")
     # The file has [out, height, width, in], and of a depthwise layer [1, height, width, in].
