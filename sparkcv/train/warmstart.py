@@ -12,13 +12,12 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 
 from sparkcv import storage
-from sparkcv.errors import CheckpointError, UsageError
+from sparkcv.errors import CheckpointError
 from sparkcv.logs import get as get_logger
 from sparkcv.rundir import checkpoint_named
 from sparkcv.train import scopes
-from sparkcv.train.scopes import split_scopes
 
-__all__ = ["fetch", "init_fn", "split_scopes", "variables_to_restore", "variables_to_train"]
+__all__ = ["fetch", "init_fn", "variables_to_restore", "variables_to_train"]
 
 _NAMES_SHOWN = 3
 
@@ -30,22 +29,9 @@ def variables_to_train(trainable_scopes: str | None, *, ignore_missing_scopes: b
     several scopes match counts once. Raise UsageError for a scope that matches nothing, unless
     ``ignore_missing_scopes``, and where nothing is left to train.
     """
-    trainable = tf.trainable_variables()
-    if trainable_scopes is None:
-        return list(trainable)
-    names = [variable.op.name for variable in trainable]
-    for scope in scopes.missing(trainable_scopes, names, scopes.trains):
-        refusal = scopes.refusal("trainable_scopes", scope, names, "trainable variables")
-        if not ignore_missing_scopes:
-            raise refusal
-        get_logger(__name__).warning("%s", refusal)
-    chosen: dict[str, Any] = {}
-    for scope in split_scopes(trainable_scopes):
-        chosen.update((name, each) for name, each in zip(names, trainable, strict=True) if scopes.trains(scope, name))
-    if not chosen:
-        what = "matches no variable" if split_scopes(trainable_scopes) else "names no scope"
-        raise UsageError(f"--trainable_scopes {trainable_scopes!r} {what}, so nothing would be trained")
-    return list(chosen.values())
+    trainable = {variable.op.name: variable for variable in tf.trainable_variables()}
+    chosen = scopes.to_train(trainable_scopes, list(trainable), ignore_missing_scopes=ignore_missing_scopes)
+    return [trainable[name] for name in chosen]
 
 
 def variables_to_restore(
@@ -60,16 +46,9 @@ def variables_to_restore(
     Raise UsageError for a scope that matches none of them and none of those ``saved`` in the checkpoint, unless
     ``ignore_missing_scopes``, and where nothing is left to restore.
     """
-    names = [variable.op.name for variable in model_variables]
-    for scope in scopes.missing(exclude_scopes, [*names, *saved], scopes.begins):
-        refusal = scopes.refusal("checkpoint_exclude_scopes", scope, names, "variables of the net")
-        if not ignore_missing_scopes:
-            raise refusal
-        get_logger(__name__).warning("%s", refusal)
-    kept = [each for each in model_variables if not each.op.name.startswith(tuple(split_scopes(exclude_scopes)))]
-    if not kept:
-        raise UsageError(f"--checkpoint_exclude_scopes {exclude_scopes!r} leaves no variable to restore")
-    return kept
+    named = {variable.op.name: variable for variable in model_variables}
+    kept = scopes.to_restore(exclude_scopes, list(named), saved=saved, ignore_missing_scopes=ignore_missing_scopes)
+    return [named[name] for name in kept]
 
 
 def fetch(url: str, scratch_dir: str) -> str:
