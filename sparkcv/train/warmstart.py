@@ -11,14 +11,13 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 
 from sparkcv import storage
-from sparkcv.errors import CheckpointError, UsageError
+from sparkcv.errors import CheckpointError
 from sparkcv.logs import get as get_logger
 from sparkcv.rundir import checkpoint, checkpoint_listing, checkpoint_named
 from sparkcv.train import imported, scopes, warmstart_plan
-from sparkcv.train.scopes import split_scopes
 from sparkcv.train.warmstart_plan import WarmStart
 
-__all__ = ["Source", "fetch", "init_fn", "split_scopes", "variables_to_train"]
+__all__ = ["Source", "fetch", "init_fn", "variables_to_train"]
 
 
 @dataclass(frozen=True)
@@ -36,22 +35,9 @@ def variables_to_train(trainable_scopes: str | None, *, ignore_missing_scopes: b
     several scopes match counts once. Raise UsageError for a scope that matches nothing, unless
     ``ignore_missing_scopes``, and where nothing is left to train.
     """
-    trainable = tf.trainable_variables()
-    if trainable_scopes is None:
-        return list(trainable)
-    names = [variable.op.name for variable in trainable]
-    for scope in scopes.missing(trainable_scopes, names, scopes.trains):
-        refusal = scopes.refusal("trainable_scopes", scope, names, "trainable variables")
-        if not ignore_missing_scopes:
-            raise refusal
-        get_logger(__name__).warning("%s", refusal)
-    chosen: dict[str, Any] = {}
-    for scope in split_scopes(trainable_scopes):
-        chosen.update((name, each) for name, each in zip(names, trainable, strict=True) if scopes.trains(scope, name))
-    if not chosen:
-        what = "matches no variable" if split_scopes(trainable_scopes) else "names no scope"
-        raise UsageError(f"--trainable_scopes {trainable_scopes!r} {what}, so nothing would be trained")
-    return list(chosen.values())
+    trainable = {variable.op.name: variable for variable in tf.trainable_variables()}
+    chosen = scopes.to_train(trainable_scopes, list(trainable), ignore_missing_scopes=ignore_missing_scopes)
+    return [trainable[name] for name in chosen]
 
 
 def fetch(url: str, scratch_dir: str, model_name: str) -> Source:
