@@ -4,6 +4,8 @@ A start from the wrong checkpoint costs a whole run, so everything is checked ag
 exists: what slim restores silently in part, or reports as a stack trace of Saver, is one sentence here.
 """
 
+import os
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +15,7 @@ import tensorflow.compat.v1 as tf
 from sparkcv import storage
 from sparkcv.errors import CheckpointError
 from sparkcv.logs import get as get_logger
-from sparkcv.rundir import checkpoint, checkpoint_listing, checkpoint_named
+from sparkcv.rundir import checkpoint_model, checkpoint_named
 from sparkcv.train import imported, scopes, warmstart_plan
 from sparkcv.train.warmstart_plan import WarmStart
 
@@ -45,12 +47,21 @@ def fetch(url: str, scratch_dir: str, model_name: str) -> Source:
 
     ``url`` is a prefix (``.../model.ckpt-100``), one file of the old format (``.../inception_v3.ckpt``), a folder, of
     which the newest is taken: the one that its ``checkpoint`` file names, or a model of the net ``model_name``, see
-    :mod:`sparkcv.rundir.checkpoint_model`. Raise CheckpointError, MissingFileError or UsageError where there is none.
+    :mod:`sparkcv.rundir.checkpoint_model`. Raise CheckpointError when there is none.
     """
-    if storage.is_dir(url) and storage.exists(storage.join(url, checkpoint_listing.POINTER)):
+    model = checkpoint_model.locate(url)
+    if model is not None:
+        return Source(imported.fetch(model, scratch_dir, model_name), model.prefix_url)
+    if storage.is_dir(url):
         url = checkpoint_named.pointed(url)
-    found = checkpoint.locate(url)
-    return Source(imported.fetch(found, scratch_dir, model_name), found.prefix_url)
+    folder, name = storage.parent(url), storage.basename(url)
+    wanted = re.compile(re.escape(name) + r"(\.index|\.data-\d+-of-\d+)?$")
+    found = [entry for entry in storage.list_dir(folder) if wanted.match(entry.name) and not entry.is_dir]
+    if not any(entry.name in (name, f"{name}.index") for entry in found):
+        raise CheckpointError(f"there is no checkpoint {url}: neither {name}.index nor a file {name} in {folder}")
+    for entry in found:
+        storage.fetch(entry.url, os.path.join(scratch_dir, entry.name))
+    return Source(os.path.join(scratch_dir, name), url)
 
 
 def init_fn(
