@@ -80,6 +80,7 @@ def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, me
         "spark.executorEnv.PYTHONPATH": _python_path(),
         "spark.executorEnv.TMPDIR": str(temporary),
         "spark.dynamicAllocation.enabled": "false",
+        "spark.python.daemon.module": "sparkcv.spark.python_daemon",
         **class_data.conf(java_options),
     }
 

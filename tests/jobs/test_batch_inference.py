@@ -15,6 +15,7 @@ from tests.predict.models import color_graph, write_folder
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATE = "2026-01-02"
 LIMIT_S = 240
+DAEMON = "sparkcv.spark.python_daemon"
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +142,7 @@ def scoring_workers(process):
     found = []
     for child in family(process):
         try:
-            if "pyspark.daemon" in child.cmdline() and "pyspark.daemon" in child.parent().cmdline():
+            if DAEMON in child.cmdline() and DAEMON in child.parent().cmdline():
                 found.append(child)
         except psutil.NoSuchProcess:
             continue
