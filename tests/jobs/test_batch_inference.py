@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import batch_inference
+from sparkcv.spark import python_daemon
 from tests.predict.models import color_graph, write_folder
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATE = "2026-01-02"
 LIMIT_S = 240
-DAEMON = "sparkcv.spark.python_daemon"
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def scoring_workers(process):
     found = []
     for child in family(process):
         try:
-            if DAEMON in child.cmdline() and DAEMON in child.parent().cmdline():
+            if python_daemon.MODULE in child.cmdline() and python_daemon.MODULE in child.parent().cmdline():
                 found.append(child)
         except psutil.NoSuchProcess:
             continue
