@@ -31,8 +31,11 @@ def class_path(conf_dir: Path) -> str:
 
 def java_options() -> list[str]:
     """Return Java's options that name the archive; [] where there is none for this Java."""
-    # What Java does not like about an archive it would say on standard output, where others' words are waited for.
-    return ["-Xlog:disable", f"-XX:SharedArchiveFile={archive()}"] if archive().is_file() else []
+    if not archive().is_file():
+        return []
+    # What Java does not like about an archive it would say on standard output, where others' words are waited for. And
+    # it would move each to an address by chance, and read and write all of it for that.
+    return ["-Xlog:disable", "-XX:ArchiveRelocationMode=0", f"-XX:SharedArchiveFile={archive()}"]
 
 
 def archive() -> Path:
