@@ -123,9 +123,17 @@ class TrainConfig(Flags):
         group=_LR,
     )
 
-    checkpoint_path: str | None = flag(None, "checkpoint to start from: a folder or a prefix", group=_TUNE)
+    checkpoint_path: str | None = flag(
+        None,
+        "weights to start from: a checkpoint's folder or prefix, a frozen graph, a SavedModel's folder, or the uint8"
+        " .tflite files of a net, comma-separated",
+        group=_TUNE,
+    )
     checkpoint_exclude_scopes: str | None = flag(None, "comma-separated scopes not to restore", group=_TUNE)
     trainable_scopes: str | None = flag(None, "comma-separated scopes to train; not set: all", group=_TUNE)
+    freeze_batch_norm: bool = flag(
+        False, "batch normalisation keeps its statistics, and uses them in training too", group=_TUNE
+    )
     ignore_missing_vars: bool = flag(False, "variables missing in the checkpoint keep their first values", group=_TUNE)
     ignore_missing_scopes: bool = flag(
         False, "scopes to exclude or to train that match no variable are warned of, not refused", group=_TUNE
