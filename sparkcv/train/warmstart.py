@@ -16,6 +16,7 @@ from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.logs import get as get_logger
 from sparkcv.rundir import checkpoint_named
 from sparkcv.train import scopes
+from sparkcv.train.placement import whole_name, whole_shape
 from sparkcv.train.scopes import split_scopes
 
 __all__ = ["fetch", "init_fn", "split_scopes", "variables_to_restore", "variables_to_train"]
@@ -109,23 +110,24 @@ def init_fn(
     wanted = variables_to_restore(
         model_variables, exclude_scopes, saved=list(shapes), ignore_missing_scopes=ignore_missing_scopes
     )
-    missing = [variable.op.name for variable in wanted if variable.op.name not in shapes]
+    names = {whole_name(variable) for variable in wanted}  # the parts of a partitioned variable are one in the file
+    missing = sorted(names - set(shapes))
     if missing and not ignore_missing_vars:
         raise CheckpointError(
-            f"checkpoint {prefix} lacks {len(missing)} of {len(wanted)} variables: {_some(missing)}; name them in "
+            f"checkpoint {prefix} lacks {len(missing)} of {len(names)} variables: {_some(missing)}; name them in "
             "--checkpoint_exclude_scopes or give --ignore_missing_vars"
         )
-    present = [variable for variable in wanted if variable.op.name in shapes]
+    present = [variable for variable in wanted if whole_name(variable) in shapes]
     if not present:
         raise CheckpointError(
-            f"checkpoint {prefix} has none of the {len(wanted)} variables wanted ({_some(missing)}): "
+            f"checkpoint {prefix} has none of the {len(names)} variables wanted ({_some(missing)}): "
             "it is of another net"
         )
     for variable in present:
-        got, want = shapes[variable.op.name], variable.shape.as_list()
+        got, want = shapes[whole_name(variable)], whole_shape(variable)
         if got != want:
             raise CheckpointError(
-                f"variable {variable.op.name} has shape {got} in checkpoint {prefix} and {want} in the net; "
+                f"variable {whole_name(variable)} has shape {got} in checkpoint {prefix} and {want} in the net; "
                 "--checkpoint_exclude_scopes leaves it out"
             )
     if missing:
@@ -138,7 +140,7 @@ def init_fn(
             saver.restore(session, prefix)
         except (tf.errors.OpError, ValueError) as err:
             raise CheckpointError(f"checkpoint {prefix} cannot be restored: {_first_line(err)}") from err
-        get_logger(__name__).info("%d variables restored from %s", len(present), prefix)
+        get_logger(__name__).info("%d variables restored from %s", len(names) - len(missing), prefix)
 
     return restore
 
