@@ -13,6 +13,7 @@ from sparkcv.errors import UsageError
 OPTIMIZERS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
 DECAYS = ("fixed", "exponential", "polynomial", "cosine")
 LOSSES = ("softmax", "focal")
+WIRE_DTYPES = ("float32", "bfloat16")
 STOCK_LAUNCHER = "tensorflowonspark"
 LAUNCHERS = ("barrier", STOCK_LAUNCHER)
 
@@ -143,6 +144,13 @@ class TrainConfig(Flags):
         None, "roles in all, ps, workers and evaluator; not set: the executors submitted", group=_CLUSTER, least=1
     )
     num_ps_tasks: int = flag(0, "parameter servers; 0: one worker keeps the parameters itself", group=_CLUSTER, least=0)
+    wire_dtype: str = flag(
+        "float32",
+        "type in which weights and gradients travel between workers and ps: bfloat16 halves the bytes, the ps keep"
+        " float32 weights all the same",
+        group=_CLUSTER,
+        choices=WIRE_DTYPES,
+    )
     worker_replicas: int = flag(1, "workers, where --cluster_size is not given", group=_CLUSTER, least=1)
     num_clones: int = flag(1, "towers in each worker, one a GPU", group=_CLUSTER, least=1)
     clone_on_cpu: bool = flag(False, "put the towers on the CPU", group=_CLUSTER)
@@ -296,6 +304,11 @@ class TrainConfig(Flags):
             object.__setattr__(self, "num_clones", self.num_gpus)
 
     def _check_roles(self) -> None:
+        if self.wire_dtype != "float32" and self.num_ps_tasks == 0:
+            raise UsageError(
+                f"--wire_dtype {self.wire_dtype} with --num_ps_tasks 0: got both, but without a ps nothing travels;"
+                " wanted at least one ps"
+            )
         if self.cluster_size is None:
             return
         workers = self.num_workers

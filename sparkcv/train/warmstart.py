@@ -15,6 +15,7 @@ from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.logs import get as get_logger
 from sparkcv.rundir import checkpoint, checkpoint_listing, checkpoint_named
 from sparkcv.train import imported, scopes, warmstart_plan
+from sparkcv.train.placement import whole_name, whole_shape
 from sparkcv.train.scopes import split_scopes
 from sparkcv.train.warmstart_plan import WarmStart
 
@@ -86,7 +87,9 @@ def init_fn(
     done = warmstart_plan.plan(
         source.url,
         _shapes(source),
-        {variable.op.name: variable.shape.as_list() for variable in model_variables},
+        {
+            whole_name(variable): whole_shape(variable) for variable in model_variables
+        },  # parts of one are one in the file
         exclude_scopes=exclude_scopes,
         ignore_missing_vars=ignore_missing_vars,
         ignore_missing_scopes=ignore_missing_scopes,
@@ -94,7 +97,7 @@ def init_fn(
     )
     taken = set(done.restored)
     with tf.device(device):
-        saver = tf.train.Saver([each for each in model_variables if each.op.name in taken], name="warm_start")
+        saver = tf.train.Saver([each for each in model_variables if whole_name(each) in taken], name="warm_start")
 
     def restore(session: Any) -> None:
         try:
