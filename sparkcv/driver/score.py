@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv import logs, storage
 from sparkcv.config import ScoreConfig
+from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
 from sparkcv.errors import DataError, FileExistsAlreadyError, UsageError
@@ -31,6 +32,7 @@ from sparkcv.predict.report import ScoreReport
 from sparkcv.predict.rows import InputFiles, InputPart
 from sparkcv.predict.staging import Staging, day_url
 from sparkcv.predict.tasks import ScoreTask
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.errors import translated
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.python_daemon import imported_first
@@ -158,7 +160,12 @@ def _freeze(
     """Write down what is scored; return the numbers of pieces and rows."""
     config, slots = plan.config, spark.sparkContext.defaultParallelism
     parts = rows.list_parts(
-        plan.files, staging.join(_LISTS), input_column=config.input_column, id_column=config.id_column
+        plan.files,
+        staging.join(_LISTS),
+        input_column=config.input_column,
+        id_column=config.id_column,
+        image_feature=config.image_feature,
+        use_exif=bool(config.exif_orientation),
     )
     parts = _counted(spark, parts, staging, place)
     num_rows = rows.count_rows(parts)
@@ -210,7 +217,13 @@ def _task(spark: SparkSession, plan: ScorePlan, staging: Staging, local: str) ->
         model_digest=plan.manifest.digest,
         batch_size=config.batch_size,
         top_k=config.top_k,
-        max_pixels=config.max_pixels,
+        rules=PictureRules(
+            config.max_pixels,
+            parse_formats(config.formats),
+            parse_background(config.background),
+            use_orientation=config.exif_orientation is not False,
+            compress_level=0,  # decoded at once, and kept nowhere
+        ),
         num_threads=config.num_intra_op_threads or _threads(spark),
         cache_host=socket.gethostname(),
         cache_dir=local,
