@@ -185,7 +185,8 @@ def _is_fixed(config: TrainConfig, layer: str) -> bool:
 
 def _frozen(config: TrainConfig) -> set[str]:
     """Return the names of the model's variables that no step changes."""
-    names = {variable.op.name for variable in model_variables()} - {each.op.name for each in _trained(config)}
+    names = {placement.whole_name(each) for each in model_variables()}
+    names -= {placement.whole_name(each) for each in _trained(config)}
     return {
         name
         for name in names
