@@ -11,6 +11,7 @@ from sparkcv.cluster import supervisor
 from sparkcv.cluster.observer import RunObserver
 from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import ExportConfig
+from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
 from sparkcv.driver import checkpoint_checks, model_weights
@@ -109,6 +110,8 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
         check_target(str(config.model_dir))
     found = checkpoint.locate(str(config.checkpoint_path))
     told = RunDescription.read(storage.parent(found.prefix_url)) or RunDescription()
+    arithmetic = config.jpeg_arithmetic or told.jpeg_arithmetic or JPEG_ARITHMETIC[0]
+    config = dataclasses.replace(config, jpeg_arithmetic=arithmetic)
     for trained_as in (found.manifest.get("model_name"), told.model_name):
         if trained_as not in (None, config.model_name):
             raise CheckpointError(

@@ -13,10 +13,10 @@ from sparkcv import nets
 from sparkcv.config import TrainConfig
 from sparkcv.config.number_lists import parse_scales
 from sparkcv.nets.slim import fixed_batch_norm, model_variables, tf
-from sparkcv.train import losses, optimizers, replicas, scopes, warmstart
+from sparkcv.train import losses, optimizers, placement, replicas, scopes, warmstart, wire
 from sparkcv.train.warmstart_plan import WarmStart
 
-__all__ = ["TrainGraph", "build"]
+__all__ = ["TrainGraph", "build", "variable_sizes"]
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,20 @@ def build(
     topology = topology or replicas.Topology()
     # The chief's seed makes the initial weights; the others' differ so that their dropout does.
     tf.set_random_seed(config.seed + topology.task)
-    setter = replicas.device_setter(topology, _places(config, num_classes, topology))
+    placed = _placement(config, num_classes, topology)
+    setter = replicas.device_setter(topology, placed.places)
     # Each use of a variable that is on a ps would fetch it anew: convolution and weight decay are two. Cached, the
     # value is fetched once a step.
     cache = topology.worker_device if topology.num_ps else None
     with tf.device(setter):
         global_step = tf.train.get_or_create_global_step()
-        with tf.variable_scope(tf.get_variable_scope(), use_resource=True, caching_device=cache):
+        root = tf.get_variable_scope()
+        with (
+            tf.variable_scope(
+                root, use_resource=True, caching_device=cache, custom_getter=placement.custom_getter(placed)
+            ),
+            _wire_scope(config, topology),
+        ):
             towers, update_ops, regularization = _build_towers(config, num_classes, next_batch)
     with tf.device(f"{topology.worker_device}/device:CPU:0"):
         rate = optimizers.learning_rate(config, num_records, global_step)
@@ -87,6 +94,8 @@ def build(
         optimizer, average_op = _averaging(config, optimizer, global_step, topology, update_ops)
         total_loss, gradients = _gradients(optimizer, towers, regularization, _trained(config))
         gradients = optimizers.clipped(gradients, config.clip_gradient_norm)
+        if _is_halved(config, topology):
+            gradients = wire.push(gradients, topology.host_device)
         # The averages are of the values before the step's gradients, as slim has them wherever they are quick enough.
         with tf.control_dependencies(average_op):
             applied = optimizer.apply_gradients(gradients, global_step=global_step)
@@ -124,23 +133,42 @@ def _rate_scales(config: TrainConfig) -> dict[str, float]:
     return scopes.rate_scales(parse_scales(config.learning_rate_scales), names)
 
 
-def _places(config: TrainConfig, num_classes: int, topology: replicas.Topology) -> dict[str, int]:
+def _is_halved(config: TrainConfig, topology: replicas.Topology) -> bool:
+    return bool(topology.num_ps) and config.wire_dtype == "bfloat16"
+
+
+def _wire_scope(config: TrainConfig, topology: replicas.Topology) -> Any:
+    """Return the scope in which variables are fetched as ``--wire_dtype`` says."""
+    if not _is_halved(config, topology):
+        return contextlib.nullcontext()
+    return tf.variable_scope(tf.get_variable_scope(), custom_getter=wire.custom_getter(topology.worker_device))
+
+
+def _placement(config: TrainConfig, num_classes: int, topology: replicas.Topology) -> placement.Placement:
     """Return the ps of each variable. Sizes come from a temporary graph, which a single ps does not need."""
     if topology.num_ps < 2:
-        return {}
+        return placement.Placement({}, {}, ())
+    return placement.plan(variable_sizes(config, num_classes), topology.num_ps)
+
+
+def variable_sizes(config: TrainConfig, num_classes: int) -> dict[str, placement.Size]:
+    """Return the size of each variable of the net, and of its slots and average, by building it in a graph of its own.
+
+    ``num_classes`` is without the classes that ``--labels_offset`` drops.
+    """
     net = nets.get(config.model_name)
     size = config.train_image_size or net.default_image_size
+    averaged = 1 if config.moving_average_decay else 0
     with tf.Graph().as_default():
         images = tf.zeros([1, size, size, 1 if config.use_grayscale else 3])
         net.build(images, num_classes, is_training=True)
         trained = {variable.op.name for variable in _trained(config)}
-        averaged = 1 if config.moving_average_decay else 0
-        num_bytes = {}
+        sizes = {}
         for variable in model_variables():
-            slots = optimizers.num_slots(config) if variable.op.name in trained else 0
-            values = variable.shape.num_elements() * (1 + slots + averaged)
-            num_bytes[variable.op.name] = values * variable.dtype.base_dtype.size
-    return replicas.place(num_bytes, topology.num_ps)
+            beside = averaged + (optimizers.num_slots(config) if variable.op.name in trained else 0)
+            num_bytes = variable.shape.num_elements() * variable.dtype.base_dtype.size
+            sizes[variable.op.name] = placement.Size(tuple(variable.shape.as_list()), num_bytes, num_bytes * beside)
+    return sizes
 
 
 def _trained(config: TrainConfig) -> list[Any]:
@@ -157,7 +185,8 @@ def _is_fixed(config: TrainConfig, layer: str) -> bool:
 
 def _frozen(config: TrainConfig) -> set[str]:
     """Return the names of the model's variables that no step changes."""
-    names = {variable.op.name for variable in model_variables()} - {each.op.name for each in _trained(config)}
+    names = {placement.whole_name(each) for each in model_variables()}
+    names -= {placement.whole_name(each) for each in _trained(config)}
     return {
         name
         for name in names

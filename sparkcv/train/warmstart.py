@@ -17,6 +17,7 @@ from sparkcv.errors import CheckpointError
 from sparkcv.logs import get as get_logger
 from sparkcv.rundir import checkpoint_model, checkpoint_named
 from sparkcv.train import imported, scopes, warmstart_plan
+from sparkcv.train.placement import whole_name, whole_shape
 from sparkcv.train.warmstart_plan import WarmStart
 
 __all__ = ["Source", "fetch", "init_fn", "variables_to_train"]
@@ -80,10 +81,11 @@ def init_fn(
     that training leaves as they are. Raise CheckpointError, before anything runs, when the file cannot be read, lacks
     variables (unless ``ignore_missing_vars``) or has other shapes.
     """
+    net = {whole_name(variable): whole_shape(variable) for variable in model_variables}  # parts of one are one there
     done = warmstart_plan.plan(
         source.url,
         _shapes(source),
-        {variable.op.name: variable.shape.as_list() for variable in model_variables},
+        net,
         exclude_scopes=exclude_scopes,
         ignore_missing_vars=ignore_missing_vars,
         ignore_missing_scopes=ignore_missing_scopes,
@@ -91,7 +93,7 @@ def init_fn(
     )
     taken = set(done.restored)
     with tf.device(device):
-        saver = tf.train.Saver([each for each in model_variables if each.op.name in taken], name="warm_start")
+        saver = tf.train.Saver([each for each in model_variables if whole_name(each) in taken], name="warm_start")
 
     def restore(session: Any) -> None:
         try:

@@ -62,7 +62,8 @@ class Worker:
         with tf.Graph().as_default(), self._spool(assignments) as spool:
             batches = self._batches(spool, assignments)
             graph = self._graph(batches, restored)
-            with contextlib.closing(UndecodableCheck(spool, self._decoder, batches.in_flight())) as undecodable:
+            check = UndecodableCheck(spool, self._decoder, batches.in_flight(), self._dataset.features)
+            with contextlib.closing(check) as undecodable:
                 inputs = InputParts(spool, batches, undecodable)
                 labels = list(self._dataset.labels[self._config.labels_offset :])
                 data = {"dataset_digest": self._dataset.digest, "labels": labels}
@@ -96,7 +97,9 @@ class Worker:
             self._ctx.scratch_dir,
             max_bytes=config.spool_bytes,
             seed=config.seed,
-            check=ImageCheck(self._dataset.num_classes, config.labels_offset, config.max_pixels),
+            check=ImageCheck(
+                self._dataset.num_classes, config.labels_offset, config.max_pixels, self._dataset.features
+            ),
             first_epoch=self._images_before() // max(1, self._dataset.num_records),
             num_readers=config.num_readers,
             parallel=config.num_fetchers,
@@ -118,6 +121,7 @@ class Worker:
             device=self._topology.host_device,
             seed=self._config.seed + self._topology.task,
             record_bytes=shard_bytes / max(1, spool.quarantine.total),
+            names=self._dataset.features,
         )
 
     def _decoder(self) -> TrialDecoder:
