@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from sparkcv.config import TrainConfig
-from sparkcv.driver import train_plan
+from sparkcv.config import EvalConfig, ExportConfig, TrainConfig
+from sparkcv.driver import evaluate_plan, export, train_plan
 from sparkcv.errors import CheckpointError
 from tests.inputs import data
 
@@ -51,6 +51,23 @@ def test_a_head_of_another_number_of_classes_and_a_missing_one_are_told_with_wha
     said = r"trunk\.tflite lacks 2 of 137 variables: MobilenetV1/Logits/Conv2d_1c_1x1/weights.*--ignore_missing_vars"
     with pytest.raises(CheckpointError, match=said):
         prepare(trunk)
+
+
+def test_features_alone_are_neither_exported_nor_evaluated(lite, dataset, tmp_path):
+    flags = {"checkpoint_path": lite[1], "model_name": NET, "dataset_dir": str(dataset)}
+    said = r"trunk\.tflite' lacks 2 of 137 variables: MobilenetV1/Logits/.*wanted a whole net"
+    with pytest.raises(CheckpointError, match=said):
+        export.prepare(ExportConfig(model_dir=str(tmp_path / "model"), image_size=32, **flags))
+    with pytest.raises(CheckpointError, match=said):
+        evaluate_plan.prepare(
+            EvalConfig(
+                eval_dir=str(tmp_path / "eval"),
+                eval_image_size=32,
+                dataset_name="shapes",
+                dataset_split_name="train",
+                **flags,
+            )
+        )
 
 
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
