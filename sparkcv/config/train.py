@@ -362,6 +362,13 @@ class TrainConfig(Flags):
         return self.cluster_size - self.num_ps_tasks - self.num_evaluators
 
     @property
+    def num_gpu_towers(self) -> int:
+        """Towers in each worker that want a GPU of their own; one tower alone takes what there is."""
+        if self.clone_on_cpu:
+            return 0
+        return self.num_gpus or (self.num_clones if self.num_clones > 1 else 0)
+
+    @property
     def num_roles(self) -> int:
         """Processes in all, a Spark task each: ps, workers, evaluator."""
         return self.num_ps_tasks + self.num_workers + self.num_evaluators

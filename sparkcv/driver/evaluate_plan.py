@@ -87,7 +87,9 @@ def _check_same_run(plan: EvalPlan, told: RunDescription) -> None:
     where = f"{config.dataset_name}/{config.dataset_split_name} in {config.dataset_dir!r}"
     if found.kind:
         net = model_weights.AskedNet(config.model_name, len(labels), plan.image_size, config.use_grayscale)
-        classes = model_weights.look(found, net).trained
+        weights = model_weights.look(found, net)
+        weights.check_whole()
+        classes = weights.trained
     else:
         classes = TrainedClasses.of(found, told)
     if classes.number not in (None, len(labels)):

@@ -9,8 +9,9 @@ from sparkcv import config as configs
 from sparkcv import logs, storage
 from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
-from sparkcv.doctor import estimate
-from sparkcv.driver import final_export, train_start
+from sparkcv.doctor import estimate, machine, quick
+from sparkcv.doctor.checks import gpus
+from sparkcv.driver import final_export, scope_checks, train_start
 from sparkcv.driver.class_weights import settled_weights
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.driver.versions import versions
@@ -112,6 +113,8 @@ def check_data(config: TrainConfig) -> TrainPlan:
         raise UsageError("--dataset_dir is missing")
     _explain_unused(config)
     check_net(config)
+    if not session.is_submitted():  # the workers run on this machine
+        quick.refuse(gpus.lacking(config, machine.gpu_devices(), "this machine has"))
     dataset_dir = storage.resolve(config.dataset_dir)
     config = dataclasses.replace(
         config,
@@ -131,15 +134,19 @@ def check_data(config: TrainConfig) -> TrainPlan:
         prefix_url = train_start.check_start(config.checkpoint_path, config, labels, where)
         config = dataclasses.replace(config, checkpoint_path=prefix_url)
     if config.restart:
+        scope_checks.check(config, len(labels))
         return TrainPlan(config, dataset, None, eval_dataset)
     folder = RunFolder.inspect(config.train_dir)
     found = train_start.resumed(config, folder)
     train_start.check_same_run(config, labels, where, folder, found)
     adopts = found is not None and not found.manifest
     is_exported = config.export_dir is None if adopts else _is_exported(config, folder)
-    return TrainPlan(
+    plan = TrainPlan(
         config, dataset, found, eval_dataset, is_exported, train_start.data_change(folder, dataset), adopts
     )
+    if not plan.is_trained:
+        scope_checks.check(config, len(labels))
+    return plan
 
 
 def settled(plan: TrainPlan, held: lease.Lease, application: str) -> TrainPlan:

@@ -129,8 +129,8 @@ def build(
 
 def _rate_scales(config: TrainConfig) -> dict[str, float]:
     """Return the factor of the learning rate of each trained variable that ``--learning_rate_scales`` gives one."""
-    names = [variable.op.name for variable in warmstart.variables_to_train(config.trainable_scopes)]
-    return optimizers.scales_of(parse_scales(config.learning_rate_scales), names)
+    names = [variable.op.name for variable in _trained(config)]
+    return scopes.rate_scales(parse_scales(config.learning_rate_scales), names)
 
 
 def _is_halved(config: TrainConfig, topology: replicas.Topology) -> bool:

@@ -4,6 +4,8 @@ A start from the wrong checkpoint costs a whole run, so everything is checked ag
 exists: what slim restores silently in part, or reports as a stack trace of Saver, is one sentence here.
 """
 
+import os
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +13,14 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 
 from sparkcv import storage
-from sparkcv.errors import CheckpointError, UsageError
+from sparkcv.errors import CheckpointError
 from sparkcv.logs import get as get_logger
-from sparkcv.rundir import checkpoint, checkpoint_listing, checkpoint_named
+from sparkcv.rundir import checkpoint_model, checkpoint_named
 from sparkcv.train import imported, scopes, warmstart_plan
 from sparkcv.train.placement import whole_name, whole_shape
-from sparkcv.train.scopes import split_scopes
 from sparkcv.train.warmstart_plan import WarmStart
 
-__all__ = ["Source", "fetch", "init_fn", "split_scopes", "variables_to_train"]
+__all__ = ["Source", "fetch", "init_fn", "variables_to_train"]
 
 
 @dataclass(frozen=True)
@@ -37,22 +38,9 @@ def variables_to_train(trainable_scopes: str | None, *, ignore_missing_scopes: b
     several scopes match counts once. Raise UsageError for a scope that matches nothing, unless
     ``ignore_missing_scopes``, and where nothing is left to train.
     """
-    trainable = tf.trainable_variables()
-    if trainable_scopes is None:
-        return list(trainable)
-    names = [variable.op.name for variable in trainable]
-    for scope in scopes.missing(trainable_scopes, names, scopes.trains):
-        refusal = scopes.refusal("trainable_scopes", scope, names, "trainable variables")
-        if not ignore_missing_scopes:
-            raise refusal
-        get_logger(__name__).warning("%s", refusal)
-    chosen: dict[str, Any] = {}
-    for scope in split_scopes(trainable_scopes):
-        chosen.update((name, each) for name, each in zip(names, trainable, strict=True) if scopes.trains(scope, name))
-    if not chosen:
-        what = "matches no variable" if split_scopes(trainable_scopes) else "names no scope"
-        raise UsageError(f"--trainable_scopes {trainable_scopes!r} {what}, so nothing would be trained")
-    return list(chosen.values())
+    trainable = {variable.op.name: variable for variable in tf.trainable_variables()}
+    chosen = scopes.to_train(trainable_scopes, list(trainable), ignore_missing_scopes=ignore_missing_scopes)
+    return [trainable[name] for name in chosen]
 
 
 def fetch(url: str, scratch_dir: str, model_name: str) -> Source:
@@ -60,12 +48,21 @@ def fetch(url: str, scratch_dir: str, model_name: str) -> Source:
 
     ``url`` is a prefix (``.../model.ckpt-100``), one file of the old format (``.../inception_v3.ckpt``), a folder, of
     which the newest is taken: the one that its ``checkpoint`` file names, or a model of the net ``model_name``, see
-    :mod:`sparkcv.rundir.checkpoint_model`. Raise CheckpointError, MissingFileError or UsageError where there is none.
+    :mod:`sparkcv.rundir.checkpoint_model`. Raise CheckpointError when there is none.
     """
-    if storage.is_dir(url) and storage.exists(storage.join(url, checkpoint_listing.POINTER)):
+    model = checkpoint_model.locate(url)
+    if model is not None:
+        return Source(imported.fetch(model, scratch_dir, model_name), model.prefix_url)
+    if storage.is_dir(url):
         url = checkpoint_named.pointed(url)
-    found = checkpoint.locate(url)
-    return Source(imported.fetch(found, scratch_dir, model_name), found.prefix_url)
+    folder, name = storage.parent(url), storage.basename(url)
+    wanted = re.compile(re.escape(name) + r"(\.index|\.data-\d+-of-\d+)?$")
+    found = [entry for entry in storage.list_dir(folder) if wanted.match(entry.name) and not entry.is_dir]
+    if not any(entry.name in (name, f"{name}.index") for entry in found):
+        raise CheckpointError(f"there is no checkpoint {url}: neither {name}.index nor a file {name} in {folder}")
+    for entry in found:
+        storage.fetch(entry.url, os.path.join(scratch_dir, entry.name))
+    return Source(os.path.join(scratch_dir, name), url)
 
 
 def init_fn(
@@ -84,12 +81,11 @@ def init_fn(
     that training leaves as they are. Raise CheckpointError, before anything runs, when the file cannot be read, lacks
     variables (unless ``ignore_missing_vars``) or has other shapes.
     """
+    net = {whole_name(variable): whole_shape(variable) for variable in model_variables}  # parts of one are one there
     done = warmstart_plan.plan(
         source.url,
         _shapes(source),
-        {
-            whole_name(variable): whole_shape(variable) for variable in model_variables
-        },  # parts of one are one in the file
+        net,
         exclude_scopes=exclude_scopes,
         ignore_missing_vars=ignore_missing_vars,
         ignore_missing_scopes=ignore_missing_scopes,

@@ -71,6 +71,8 @@ def one_sentence(capsys):
         ({"num_ps_tasks": 3}, 2, "leaves no worker"),
         ({"cluster_size": 9}, 1, "9"),
         ({"trainable_scopes": "NoSuchScope"}, 2, "NoSuchScope"),
+        ({"learning_rate_scales": "CifarNet/logit=2"}, 2, "did you mean 'CifarNet/logits'"),
+        ({"num_clones": 99}, 2, "--num_clones 99 wants a GPU for each tower of a worker"),
         ({"checkpoint_path": "/no/such.ckpt"}, 1, "/no/such.ckpt"),
     ],
 )

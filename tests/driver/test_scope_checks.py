@@ -1,0 +1,86 @@
+"""Scopes are compared with the net's variables before Spark starts: a process of its own knows them."""
+
+import pytest
+
+from sparkcv import logs
+from sparkcv.config import TrainConfig
+from sparkcv.driver import scope_checks
+from sparkcv.driver.scope_checks import NetVariables
+from sparkcv.errors import UsageError
+from tests.fixtures import bundles
+
+KNOWN = NetVariables(
+    trainable=("LeNet/conv1/weights", "LeNet/fc4/weights", "LeNet/fc4/biases"),
+    model=("LeNet/conv1/weights", "LeNet/conv1/moving_mean", "LeNet/fc4/weights", "LeNet/fc4/biases"),
+)
+
+
+def config(**flags):
+    return TrainConfig(model_name="lenet", train_image_size=28, **flags)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """A checkpoint to start from, with a head of its own."""
+    return bundles.write(tmp_path, {"LeNet/conv1/weights": (3,), "LeNet/old_head/weights": (3,)})
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"learning_rate_scales": "LeNet/conv=0.1"}, "--learning_rate_scales has 'LeNet/conv', .* mean 'LeNet/conv1'"),
+        ({"learning_rate_scales": "LeNet=0"}, "gives each of the 3 variables .* factor 0, so nothing would be trained"),
+        (
+            {"learning_rate_scales": "LeNet/conv1=0.1", "trainable_scopes": "LeNet/fc4"},
+            "'LeNet/conv1', which matches none of the 2 variables that are trained",
+        ),
+        ({"trainable_scopes": "LeNet/fc5"}, "--trainable_scopes has 'LeNet/fc5', .* did you mean 'LeNet/fc4'"),
+        ({"trainable_scopes": "LeNet/conv1/moving_mean"}, "matches none of the 3 trainable variables"),
+        ({"trainable_scopes": "LeNet/f["}, "no regular expression"),
+        ({"trainable_scopes": " , "}, "names no scope, so nothing would be trained"),
+        ({"trainable_scopes": "Lenet", "ignore_missing_scopes": True}, "matches no variable, so nothing"),
+    ],
+)
+def test_a_scope_that_cannot_work_is_refused(flags, said):
+    with pytest.raises(UsageError, match=said):
+        scope_checks.check_names(config(**flags), KNOWN)
+
+
+def test_scopes_that_are_there_pass():
+    flags = {"learning_rate_scales": "LeNet/fc4=1,LeNet=0.1,LeNet/conv1=0", "trainable_scopes": "LeNet/fc4,LeNet/conv"}
+    scope_checks.check_names(config(**flags), KNOWN)
+    lenient = {"trainable_scopes": "LeNet/fc4,LeNet/none", "learning_rate_scales": "LeNet/fc4=2"}
+    scope_checks.check_names(config(**lenient, ignore_missing_scopes=True), KNOWN)
+
+
+def test_excluded_scopes_are_of_the_net_or_of_the_checkpoint_and_leave_something(start):
+    saved = ("LeNet/conv1/weights", "LeNet/old_head/weights")
+
+    def check(scopes, **more):
+        flags = config(checkpoint_path=start, checkpoint_exclude_scopes=scopes, **more)
+        scope_checks.check_names(flags, KNOWN, saved)
+
+    check("LeNet/old_head,LeNet/fc4")
+    with pytest.raises(UsageError, match=r"has 'LeNet/fc5', .* did you mean 'LeNet/fc4'"):
+        check("LeNet/fc5")
+    check("LeNet/fc5", ignore_missing_scopes=True)
+    with pytest.raises(UsageError, match="'LeNet' leaves no variable to restore"):
+        check("LeNet")
+
+
+@pytest.mark.tensorflow
+def test_the_process_knows_the_net_and_this_one_loads_no_tensorflow(start):
+    known = scope_checks.ask(config(), 5)
+    assert len(known.trainable) == len(known.model) == 8
+    assert known.model[-1] == "LeNet/fc4/biases"
+    with pytest.raises(UsageError, match=r"--learning_rate_scales has 'LeNet/fc44', .* did you mean 'LeNet/fc4'"):
+        scope_checks.check(config(learning_rate_scales="LeNet/fc44=2"), 5)
+
+
+def test_where_the_process_cannot_tell_the_workers_look(monkeypatch, capsys):
+    logs.setup("driver")
+    monkeypatch.setattr(scope_checks, "_PROGRAM", "sparkcv.no_such_program")
+    scope_checks.check(config(), 5)
+    assert capsys.readouterr().err == ""  # without a scope nothing is asked
+    scope_checks.check(config(trainable_scopes="Typo"), 5)
+    assert "by the workers, not before: " in capsys.readouterr().err
