@@ -17,7 +17,6 @@ SLIM_TRAIN_DEFAULTS = {
     "num_clones": 1,
     "clone_on_cpu": False,
     "worker_replicas": 1,
-    "num_ps_tasks": 0,
     "num_readers": 4,
     "num_preprocessing_threads": 4,
     "log_every_n_steps": 10,
@@ -106,6 +105,7 @@ def train(*argv):
 
 def test_training_has_every_flag_of_slim_with_its_default():
     assert {name: getattr(train(), name) for name in SLIM_TRAIN_DEFAULTS} == SLIM_TRAIN_DEFAULTS
+    assert train().num_ps == 0  # --num_ps_tasks is 0 in slim; here more roles than one settle it where it is not given
 
 
 def test_evaluation_has_every_flag_of_slim_with_its_default():

@@ -134,7 +134,13 @@ class TrainConfig(Flags):
     cluster_size: int | None = flag(
         None, "roles in all, ps, workers and evaluator; not set: the executors submitted", group=_CLUSTER, least=1
     )
-    num_ps_tasks: int = flag(0, "parameter servers; 0: one worker keeps the parameters itself", group=_CLUSTER, least=0)
+    num_ps_tasks: int | None = flag(
+        None,
+        "parameter servers; 0: one worker keeps the parameters itself; not set: by the size of the net where several"
+        " roles are to share it, else 0",
+        group=_CLUSTER,
+        least=0,
+    )
     worker_replicas: int = flag(1, "workers, where --cluster_size is not given", group=_CLUSTER, least=1)
     num_clones: int = flag(1, "towers in each worker, one a GPU", group=_CLUSTER, least=1)
     clone_on_cpu: bool = flag(False, "put the towers on the CPU", group=_CLUSTER)
@@ -291,7 +297,7 @@ class TrainConfig(Flags):
         if self.cluster_size is None:
             return
         workers = self.num_workers
-        others = f"--num_ps_tasks {self.num_ps_tasks}"
+        others = f"--num_ps_tasks {self.num_ps}"
         if self.num_evaluators:
             others += f" and --num_evaluators {self.num_evaluators}"
         if workers < 1:
@@ -299,22 +305,27 @@ class TrainConfig(Flags):
                 f"{others} {'leave' if self.num_evaluators else 'leaves'} no worker in --cluster_size"
                 f" {self.cluster_size}; wanted at least one role more than {'these' if self.num_evaluators else 'ps'}"
             )
-        if workers > 1 and self.num_ps_tasks == 0:
+        if workers > 1 and self.num_ps_tasks == 0:  # one that is not set yet follows from the net's size
             raise UsageError(
                 f"--cluster_size {self.cluster_size} with --num_ps_tasks 0 gives {workers} workers and nothing that"
                 " they share; wanted at least one ps"
             )
-        if self.worker_replicas not in (1, workers):
+        if self.num_ps_tasks is not None and self.worker_replicas not in (1, workers):
             raise UsageError(
                 f"--worker_replicas {self.worker_replicas} is not --cluster_size {self.cluster_size} less {others}"
             )
+
+    @property
+    def num_ps(self) -> int:
+        """Parameter servers; 0 as long as their number is neither given nor settled."""
+        return self.num_ps_tasks or 0
 
     @property
     def num_workers(self) -> int:
         """Workers in all, the chief among them."""
         if self.cluster_size is None:
             return self.worker_replicas
-        return self.cluster_size - self.num_ps_tasks - self.num_evaluators
+        return self.cluster_size - self.num_ps - self.num_evaluators
 
     @property
     def num_gpu_towers(self) -> int:
@@ -326,4 +337,4 @@ class TrainConfig(Flags):
     @property
     def num_roles(self) -> int:
         """Processes in all, a Spark task each: ps, workers, evaluator."""
-        return self.num_ps_tasks + self.num_workers + self.num_evaluators
+        return self.num_ps + self.num_workers + self.num_evaluators

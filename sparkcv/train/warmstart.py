@@ -12,12 +12,13 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 
 from sparkcv import storage
-from sparkcv.errors import CheckpointError
+from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.logs import get as get_logger
 from sparkcv.rundir import checkpoint_named
 from sparkcv.train import scopes
+from sparkcv.train.scopes import split_scopes
 
-__all__ = ["fetch", "init_fn", "variables_to_restore", "variables_to_train"]
+__all__ = ["fetch", "init_fn", "split_scopes", "variables_to_restore", "variables_to_train"]
 
 _NAMES_SHOWN = 3
 
@@ -46,9 +47,16 @@ def variables_to_restore(
     Raise UsageError for a scope that matches none of them and none of those ``saved`` in the checkpoint, unless
     ``ignore_missing_scopes``, and where nothing is left to restore.
     """
-    named = {variable.op.name: variable for variable in model_variables}
-    kept = scopes.to_restore(exclude_scopes, list(named), saved=saved, ignore_missing_scopes=ignore_missing_scopes)
-    return [named[name] for name in kept]
+    names = [variable.op.name for variable in model_variables]
+    for scope in scopes.missing(exclude_scopes, [*names, *saved], scopes.begins):
+        refusal = scopes.refusal("checkpoint_exclude_scopes", scope, names, "variables of the net")
+        if not ignore_missing_scopes:
+            raise refusal
+        get_logger(__name__).warning("%s", refusal)
+    kept = [each for each in model_variables if not each.op.name.startswith(tuple(split_scopes(exclude_scopes)))]
+    if not kept:
+        raise UsageError(f"--checkpoint_exclude_scopes {exclude_scopes!r} leaves no variable to restore")
+    return kept
 
 
 def fetch(url: str, scratch_dir: str) -> str:

@@ -72,6 +72,7 @@ def one_sentence(capsys):
         ({"cluster_size": 9}, 1, "9"),
         ({"trainable_scopes": "NoSuchScope"}, 2, "NoSuchScope"),
         ({"learning_rate_scales": "CifarNet/logit=2"}, 2, "did you mean 'CifarNet/logits'"),
+        ({"checkpoint_exclude_scopes": "CifarNet/logits"}, 2, "without --checkpoint_path: got nothing to restore"),
         ({"num_clones": 99}, 2, "--num_clones 99 wants a GPU for each tower of a worker"),
         ({"checkpoint_path": "/no/such.ckpt"}, 1, "/no/such.ckpt"),
     ],

@@ -5,7 +5,7 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv import storage
 from sparkcv.errors import CheckpointError, UsageError
-from sparkcv.train import scopes, warmstart
+from sparkcv.train import warmstart
 
 pytestmark = pytest.mark.tensorflow
 
@@ -209,5 +209,5 @@ def test_a_path_where_nothing_is_is_refused(tmp_path):
 
 
 def test_blank_scopes_count_for_nothing():
-    assert scopes.split_scopes(None) == []
-    assert scopes.split_scopes(" a/b , ,c,") == ["a/b", "c"]
+    assert warmstart.split_scopes(None) == []
+    assert warmstart.split_scopes(" a/b , ,c,") == ["a/b", "c"]
