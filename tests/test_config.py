@@ -366,10 +366,6 @@ def test_each_job_refuses_what_can_never_work(cls, argv, sentence):
         ),
         ("--early_stopping_evaluations 0 --num_evaluators 1", "--early_stopping_evaluations: got 0, wanted at least 1"),
         ("--keep_best", "--keep_best without an evaluator: wanted --num_evaluators 1"),
-        (
-            "--early_stopping_evaluations 3 --num_evaluators 1 --sync_replicas",
-            "--early_stopping_evaluations with --sync_replicas: got both",
-        ),
     ],
 )
 def test_a_way_of_training_that_cannot_work_is_one_sentence(words, message):
@@ -383,7 +379,7 @@ def test_ways_of_training_are_flags_and_survive_json():
     words = (
         "--loss focal --focal_alpha 1 --focal_gamma 0.5 --class_weights 1,2 --clip_gradient_norm 2"
         " --learning_rate_scales Net/Logits=1,Net=0.1 --learning_rate_decay_type cosine --num_evaluators 1"
-        " --early_stopping_evaluations 3 --keep_best"
+        " --early_stopping_evaluations 3 --keep_best --sync_replicas"
     )
     config_ = train(*words.split())
     assert config.from_dict(TrainConfig, config.to_dict(config_)) == config_

@@ -272,11 +272,6 @@ class TrainConfig(Flags):
         for name in ("early_stopping_evaluations", "keep_best"):
             if getattr(self, name) and not self.num_evaluators:
                 raise UsageError(f"--{name} without an evaluator: wanted --num_evaluators 1, which finds the accuracy")
-        if self.early_stopping_evaluations and self.sync_replicas:
-            raise UsageError(
-                "--early_stopping_evaluations with --sync_replicas: got both, but workers that step together can only"
-                " end at a step that is known before; wanted one of them"
-            )
 
     def _settle_gpus(self) -> None:
         """Translate ``num_gpus`` into slim's own two flags, which is what all else reads."""
