@@ -1,10 +1,11 @@
 """Flags: slim's names and defaults, both spellings of a boolean, recipes, and a sentence for what is wrong."""
 
 import dataclasses
+import pathlib
 
 import pytest
 
-from sparkcv import config
+from sparkcv import config, nets
 from sparkcv.config import ConvertConfig, DoctorConfig, EvalConfig, ExportConfig, ScoreConfig, TrainConfig
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.port_range import PortRange
@@ -384,3 +385,16 @@ def test_ways_of_training_are_flags_and_survive_json():
     config_ = train(*words.split())
     assert config.from_dict(TrainConfig, config.to_dict(config_)) == config_
     assert (config_.keep_best, config_.early_stopping_evaluations, config_.class_weights) == (True, 3, "1,2")
+
+
+RECIPES = sorted((pathlib.Path(__file__).parents[1] / "conf").glob("*.toml"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_is_one_that_training_takes_and_says_what_it_costs_and_gives(recipe):
+    net = nets.get(train("--recipe", str(recipe)).model_name)
+    assert net.check_image_size(train("--recipe", str(recipe)).train_image_size or net.default_image_size)
+    head = recipe.read_text().partition("\n\n")[0].splitlines()
+    comments = [line for line in head if line.startswith("#")]
+    for word in ("# Command:", "# Cost:", "# Expected:"):
+        assert any(line.startswith(word) for line in comments), word

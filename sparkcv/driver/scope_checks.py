@@ -13,11 +13,10 @@ from sparkcv import logs, nets
 from sparkcv.config import TrainConfig
 from sparkcv.config.number_lists import parse_scales
 from sparkcv.driver import checkpoint_checks
-from sparkcv.errors import CheckpointError
 from sparkcv.launchers.python_module import start_module
 from sparkcv.rundir import checkpoint
 from sparkcv.rundir.checkpoint_index import CheckpointIndex
-from sparkcv.train import scopes
+from sparkcv.train import scopes, warmstart_plan
 
 __all__ = ["NetVariables", "ask", "check", "check_restored", "check_scopes"]
 
@@ -51,7 +50,8 @@ def check(config: TrainConfig, num_classes: int) -> None:
         return
     check_scopes(config, known)
     if config.checkpoint_path:
-        index = checkpoint_checks.index_of(checkpoint.locate(config.checkpoint_path))
+        found = checkpoint.locate(config.checkpoint_path)
+        index = None if found.kind else checkpoint_checks.index_of(found)  # a model was compared when it was read
         if index is not None:
             check_restored(config, known, index)
 
@@ -65,26 +65,14 @@ def check_scopes(config: TrainConfig, known: NetVariables) -> None:
 
 def check_restored(config: TrainConfig, known: NetVariables, index: CheckpointIndex) -> None:
     """Raise UsageError or CheckpointError where the variables to restore are not those of the checkpoint."""
-    wanted = scopes.to_restore(
-        config.checkpoint_exclude_scopes,
-        list(known.model),
-        saved=list(index.tensors),
+    warmstart_plan.plan(
+        index.prefix_url,
+        {name: tensor.shape for name, tensor in index.tensors.items()},
+        known.model,
+        exclude_scopes=config.checkpoint_exclude_scopes,
+        ignore_missing_vars=config.ignore_missing_vars,
         ignore_missing_scopes=config.ignore_missing_scopes,
     )
-    missing = [name for name in wanted if name not in index.tensors]
-    if missing and (not config.ignore_missing_vars or len(missing) == len(wanted)):
-        raise CheckpointError(
-            f"the checkpoint {index.prefix_url!r} lacks {len(missing)} of the {len(wanted)} variables of"
-            f" {config.model_name} that are restored, such as {missing[0]}; --checkpoint_exclude_scopes or"
-            " --ignore_missing_vars leaves them out"
-        )
-    for name in wanted:
-        if name in index.tensors and list(index.tensors[name].shape) != list(known.model[name]):
-            raise CheckpointError(
-                f"{name} has shape {list(index.tensors[name].shape)} in the checkpoint {index.prefix_url!r} and"
-                f" {list(known.model[name])} in {config.model_name} at these flags; --checkpoint_exclude_scopes leaves"
-                " it out"
-            )
 
 
 def ask(config: TrainConfig, num_classes: int) -> NetVariables | None:

@@ -335,7 +335,7 @@ def test_a_checkpoint_to_start_from_is_looked_at_before_spark(config, tmp_path):
     assert train.prepare(config(checkpoint_path=prefix, **LENIENT)).config.checkpoint_path == prefix
     for flags, kind, said in [
         ({"checkpoint_path": f"{prefix}.index"}, UsageError, "is one file of the checkpoint model.ckpt-7; name that"),
-        ({}, CheckpointError, "lacks 6 of the 8 variables of lenet that are restored, such as LeNet/conv1/biases"),
+        ({}, CheckpointError, "lacks 6 of 8 variables: LeNet/conv1/biases, "),
         (
             {"train_image_size": 32, **LENIENT, "use_grayscale": True},
             CheckpointError,

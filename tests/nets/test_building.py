@@ -83,6 +83,7 @@ def test_a_second_tower_shares_all_variables(name):
 @pytest.mark.parametrize(
     ("name", "size"),
     [
+        ("alexnet_flowers", 32),
         ("cifarnet", 32),
         ("inception_resnet_v2", 75),
         ("inception_v4", 75),

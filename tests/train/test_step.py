@@ -11,7 +11,8 @@ from sparkcv.config import TrainConfig
 from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.nets.slim import model_variables, slim
 from sparkcv.train import hooks, step
-from sparkcv.train.replicas import Topology, place
+from sparkcv.train.placement import place
+from sparkcv.train.replicas import Topology
 
 pytestmark = pytest.mark.tensorflow
 
