@@ -20,6 +20,7 @@ CONFIGS = {
     "doctor.py": config.DoctorConfig,
     "eval_image_classifier.py": config.EvalConfig,
     "export_inference_graph.py": config.ExportConfig,
+    "reproduce.py": config.ReproduceConfig,
     "show_run.py": config.TensorBoardConfig,
     "train_image_classifier.py": config.TrainConfig,
 }
@@ -29,6 +30,7 @@ COMMANDS = {
     "doctor": config.DoctorConfig,
     "evaluate": config.EvalConfig,
     "export": config.ExportConfig,
+    "reproduce": config.ReproduceConfig,
     "score": config.ScoreConfig,
     "tensorboard": config.TensorBoardConfig,
     "train": config.TrainConfig,
