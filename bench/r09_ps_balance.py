@@ -5,8 +5,8 @@ Command (about 12 minutes on 2 cores, most of it building nets)::
     python bench/r09_ps_balance.py
 
 Every net is built at its own picture size for 1,001 classes, with RMSProp's two slots, and placed on 2 to 8 ps. The
-second row counts the bytes of real processes, a ps and a worker that train Inception v3 at 75 pixels, by proxies between
-them; the third compares how well equal trainings end that way: real processes again, LeNet on drawn shapes, the mean
+second row counts the bytes of real processes, a ps and a worker that train Inception v3 at 75 pixels, by proxies
+between them; the third compares how well equal trainings end that way: real processes again, LeNet on drawn shapes, the mean
 loss of the last tenth of the steps.
 """
 
@@ -43,7 +43,9 @@ def balance(names: list[str]) -> str:
     for name in names:
         found[name] = worst(name)
         ratio, num_ps, num_cut = found[name]
-        print(f"R9 {name}: {ratio:.4f} at worst, with {num_ps} ps; with 8 {num_cut} are cut", file=sys.stderr, flush=True)
+        print(
+            f"R9 {name}: {ratio:.4f} at worst, with {num_ps} ps; with 8 {num_cut} are cut", file=sys.stderr, flush=True
+        )
     ratios = sorted(each[0] for each in found.values())
     above = {name: f"{each[0]:.3f}" for name, each in found.items() if each[0] > placement.TOLERANCE}
     spread = f"{statistics.median(ratios):.4f} ({ratios[0]:.4f} to {ratios[-1]:.4f})"
@@ -82,7 +84,8 @@ def accuracy(num_seeds: int) -> str:
     gap = statistics.fmean(halves) - statistics.fmean(fulls)
     noise = statistics.stdev(fulls)
     means = f"{statistics.fmean(halves):.4f} / {statistics.fmean(fulls):.4f}"
-    return f"| R9 loss after {ACCURACY_STEPS} steps, bfloat16 less float32 | within {noise:.4f} (1 sd of seeds) | {gap:+.4f} | - | {means} |"
+    what, goal = f"R9 loss after {ACCURACY_STEPS} steps, bfloat16 less float32", f"within {noise:.4f}, 1 sd of seeds"
+    return f"| {what} | {goal} | {gap:+.4f} | - | {means} |"
 
 
 def main() -> int:

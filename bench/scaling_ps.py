@@ -83,9 +83,7 @@ def inception(
     """Bugliarello 2017, in images a second."""
     compute_s, found = BATCH / table[1][1], []
     for workers, (num_ps, published) in table.items():
-        setting = Setting(
-            workers, shares(num_ps), compute_s, link, jitter=JITTER, is_lockstep=True, is_colocated=True
-        )
+        setting = Setting(workers, shares(num_ps), compute_s, link, jitter=JITTER, is_lockstep=True, is_colocated=True)
         rate = simulate(setting).steps_s * BATCH
         what = f"Inception v3, {name}, {workers} worker{'s' if workers > 1 else ''}, {num_ps} ps, images/s"
         found.append(Comparison(what, published, rate, workers in (1, 128)))

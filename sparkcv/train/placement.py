@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
-__all__ = ["TOLERANCE", "Placement", "Size", "custom_getter", "imbalance", "place", "plan", "whole_name", "whole_shape"]
+__all__ = ["PsPlan", "Size", "TOLERANCE", "custom_getter", "imbalance", "place", "plan", "whole_name", "whole_shape"]
 
 TOLERANCE = 1.01  # the largest load over the mean one with which nobody waits for one server alone
 _LEAST_PART_BYTES = 256 << 10  # as in tf.min_max_variable_partitioner: below it a message's own costs count for more
@@ -29,7 +29,7 @@ class Size:
     slot_bytes: int = 0
 
     def parts(self, count: int) -> list["Size"]:
-        """Cut along the longest axis, as TensorFlow does: the first parts are one longer if it does not come out even."""
+        """Cut along the longest axis as TensorFlow does: the first parts are one longer where it is not even."""
         axis = self.axis
         length = self.shape[axis]
         found = []
@@ -50,7 +50,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Placement:
+class PsPlan:
     """Server of each variable, or of each of its parts (``NAME/part_0``), and the number of parts of those cut."""
 
     places: Mapping[str, int]
@@ -78,7 +78,7 @@ def imbalance(loads: Iterable[int]) -> float:
     return max(values) * len(values) / total if (total := sum(values)) else 1.0
 
 
-def plan(sizes: Mapping[str, Size], num_ps: int) -> Placement:
+def plan(sizes: Mapping[str, Size], num_ps: int) -> PsPlan:
     """Place variables on ``num_ps`` servers, and cut as few as it takes, the largest first.
 
     Nothing is cut where whole variables spread evenly enough, to within ``TOLERANCE``. Where nothing does, as with
@@ -97,7 +97,7 @@ def plan(sizes: Mapping[str, Size], num_ps: int) -> Placement:
     return best
 
 
-def _placed(sizes: Mapping[str, Size], parts: Mapping[str, int], num_ps: int) -> Placement:
+def _placed(sizes: Mapping[str, Size], parts: Mapping[str, int], num_ps: int) -> PsPlan:
     num_bytes = {}
     for name, size in sizes.items():
         pieces = {name: size}
@@ -108,10 +108,10 @@ def _placed(sizes: Mapping[str, Size], parts: Mapping[str, int], num_ps: int) ->
     loads = [0] * num_ps
     for piece, index in places.items():
         loads[index] += num_bytes[piece]
-    return Placement(places, dict(parts), tuple(loads))
+    return PsPlan(places, dict(parts), tuple(loads))
 
 
-def custom_getter(placement: Placement) -> Callable[..., Any]:
+def custom_getter(placement: PsPlan) -> Callable[..., Any]:
     """Return a ``custom_getter`` of a variable scope that makes variables in the parts that ``placement`` has."""
 
     def get(getter: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
