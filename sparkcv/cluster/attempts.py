@@ -13,6 +13,7 @@ from sparkcv.cluster.agent_task import AgentTask
 from sparkcv.cluster.child import Child, Placement
 from sparkcv.cluster.node_status import NodeStatus
 from sparkcv.cluster.role_log import RoleLog
+from sparkcv.cluster.standby import Standby
 from sparkcv.errors import ChannelError
 from sparkcv.launchers import TaskSlot
 from sparkcv.roles import Role
@@ -30,7 +31,7 @@ _TOLD = "its agent was told to end by SIGTERM"
 
 @dataclasses.dataclass(frozen=True)
 class AgentContext:
-    """What all node processes of an agent have in common; whatever carries ``mark`` ends with the agent."""
+    """What all node processes of an agent have in common; whatever carries the standby's mark ends with the agent."""
 
     task: AgentTask
     role: Role
@@ -38,7 +39,7 @@ class AgentContext:
     slot: TaskSlot
     heartbeat: Heartbeat
     status: NodeStatus
-    mark: str
+    standby: Standby
 
 
 def run_attempts(agent: AgentContext) -> None:
@@ -75,7 +76,7 @@ def _run_attempt(agent: AgentContext, attempt: int) -> None:
             os.mkdir(temporary)
             params = json.loads(task.params)
             place = Placement(task.program, agent.cluster, params, task.generation, attempt, task.payload)
-            child = stack.enter_context(Child(agent.role, place, scratch, temporary, slot.gpus, agent.mark))
+            child = stack.enter_context(Child(agent.role, place, scratch, temporary, slot.gpus, agent.standby))
         except OSError as err:
             status.end()
             agent.heartbeat.tell(_end_without_process(err, attempt))

@@ -7,6 +7,7 @@ from sparkcv.channel.messages import Beat
 from sparkcv.cluster.child import Child
 from sparkcv.cluster.role_log import LogUploader, RoleLog, fitting
 from sparkcv.cluster.sigterm import Sigterm
+from sparkcv.cluster.standby import Standby
 
 __all__ = ["NodeStatus"]
 
@@ -17,6 +18,7 @@ class NodeStatus:
     Attributes:
         sigterm: whether the agent itself was told to end.
         uploader: of the role's whole log; None where none is kept.
+        standby: what waits beside the node process.
         attempt: number of the node process.
         child, log: the process, None if it could not be started, and the log that it writes.
         is_ready: whether it has started its program.
@@ -27,6 +29,7 @@ class NodeStatus:
     def __init__(self, sigterm: Sigterm) -> None:
         self._lock = threading.Lock()
         self.uploader: LogUploader | None = None
+        self.standby = Standby()
         self.sigterm = sigterm
         self.tail: list[str] = []
         self._unsent: tuple[list[str], int] = ([], 0)
@@ -75,7 +78,7 @@ class NodeStatus:
         return Beat(
             state=state,
             pid=child.pid if child is not None else 0,
-            rss_bytes=child.rss_bytes() if child is not None else 0,
+            rss_bytes=child.rss_bytes() + self.standby.rss_bytes() if child is not None else 0,
             status=status,
             lines=lines,
             num_dropped=num_dropped,

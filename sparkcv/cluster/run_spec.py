@@ -36,6 +36,7 @@ class RunSpec:
         log_url: storage folder for each role's whole log; "" keeps none.
         ports: those that driver and roles may listen on.
         payload: bytes that go to every program by the launcher's own way.
+        standby: whether a process with the program imported waits beside each role, from which it starts again.
 
     Raises UsageError for what can never run: no roles, gaps among them, a program or params of the wrong form.
     """
@@ -51,6 +52,7 @@ class RunSpec:
     log_url: str = ""
     ports: PortRange = ANY_PORT
     payload: bytes = dataclasses.field(default=b"", repr=False)
+    standby: bool = False
 
     def __post_init__(self) -> None:
         if not self.roles:

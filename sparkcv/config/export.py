@@ -3,6 +3,7 @@
 import dataclasses
 
 from sparkcv.config.flags import Flags, flag
+from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
@@ -27,6 +28,9 @@ class ExportConfig(Flags):
         None, "side of the square input in pixels; not set: the net's own", group=_NET, least=1
     )
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_NET)
+    jpeg_arithmetic: str | None = flag(
+        None, "how JPEG is decoded, said in model.json; not set: as in training", group=_NET, choices=JPEG_ARITHMETIC
+    )
     batch_size: int | None = flag(None, "fixed batch size of the graph; not set: any", group=_NET, least=1)
     is_training: bool = flag(False, "only false: a graph in training mode is no model to score with", group=_NET)
     quantize: bool = flag(False, "only false: it needs tf.contrib, gone since TensorFlow 2", group=_NET)

@@ -7,6 +7,7 @@ import dataclasses
 
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.number_lists import BALANCED, check_weights, numbers_in, parse_scales
+from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
@@ -53,6 +54,23 @@ class TrainConfig(Flags):
         None, "smallest share of a picture that a random crop keeps; not set: slim's 0.05", group=_DATA, share=True
     )
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_DATA)
+    jpeg_arithmetic: str = flag(
+        "accurate",
+        "how JPEG is decoded: as every other reader does, or fast, as TensorFlow's default and slim's scripts",
+        group=_DATA,
+        choices=JPEG_ARITHMETIC,
+    )
+    exif_orientation: bool = flag(
+        False,
+        "turn pictures as their EXIF or XMP says also in shards that have no image/orientation, such as slim's",
+        group=_DATA,
+    )
+    image_feature: str = flag("image/encoded", "feature of the records that holds the picture", group=_DATA)
+    label_feature: str = flag(
+        "image/class/label",
+        "feature of the records that holds the label, a number or a name of labels.txt",
+        group=_DATA,
+    )
     num_readers: int = flag(4, "shards read at the same time", group=_DATA, least=1)
     num_fetchers: int = flag(
         4, "shards fetched from storage at the same time, ahead of their readers", group=_DATA, least=1
@@ -124,9 +142,17 @@ class TrainConfig(Flags):
         group=_LR,
     )
 
-    checkpoint_path: str | None = flag(None, "checkpoint to start from: a folder or a prefix", group=_TUNE)
+    checkpoint_path: str | None = flag(
+        None,
+        "weights to start from: a checkpoint's folder or prefix, a frozen graph, a SavedModel's folder, or the uint8"
+        " .tflite files of a net, comma-separated",
+        group=_TUNE,
+    )
     checkpoint_exclude_scopes: str | None = flag(None, "comma-separated scopes not to restore", group=_TUNE)
     trainable_scopes: str | None = flag(None, "comma-separated scopes to train; not set: all", group=_TUNE)
+    freeze_batch_norm: bool = flag(
+        False, "batch normalisation keeps its statistics, and uses them in training too", group=_TUNE
+    )
     ignore_missing_vars: bool = flag(False, "variables missing in the checkpoint keep their first values", group=_TUNE)
     ignore_missing_scopes: bool = flag(
         False, "scopes to exclude or to train that match no variable are warned of, not refused", group=_TUNE
@@ -220,6 +246,12 @@ class TrainConfig(Flags):
         "restarts in place of crashed or stalled roles within an hour, after which the run ends",
         group=_CARE,
         least=0,
+    )
+    standby: bool = flag(
+        True,
+        "keep a process with TensorFlow imported beside each role, from which it starts again in place at once; idle,"
+        " with 40 MB of its own and 160 MB that it shares with the role",
+        group=_CARE,
     )
     max_generations: int = flag(
         5, "new launches of all roles, after a lost executor or host, within an hour", group=_CARE, least=0

@@ -12,7 +12,9 @@ import google_crc32c
 from sparkcv import storage
 from sparkcv.convert.sources import NO_CLASS, locate
 from sparkcv.errors import AccessError, ImageError, MissingFileError, StorageError
-from sparkcv.records import example, image_header, tfrecord
+from sparkcv.preprocess import picture_file
+from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.records import example, tfrecord
 from sparkcv.records.example import ImageExample
 from sparkcv.records.manifest import ShardEntry
 
@@ -39,7 +41,7 @@ class ShardTarget:
     quarantine_url: str
     root: str
     labels: tuple[str, ...]
-    max_pixels: int
+    rules: PictureRules
 
 
 @dataclass
@@ -87,19 +89,20 @@ def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | Missing
         return ImageError(NO_CLASS)
     try:
         data = _read(locate(name, target.root), row.size)
-        header = image_header.probe(data, max_pixels=target.max_pixels)
+        seen = picture_file.read(data, target.rules)
     except (ImageError, MissingFileError) as err:
         return err
     return tfrecord.frame(
         example.encode(
             ImageExample(
-                encoded=data,
-                format=header.format,
+                encoded=seen.encoded,
+                format=seen.format,
                 label=row.label,
                 text=target.labels[row.label],
-                height=header.height,
-                width=header.width,
+                height=seen.height,
+                width=seen.width,
                 filename=name,
+                orientation=seen.orientation,
             )
         )
     )

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv import logs, storage
 from sparkcv.config import ConvertConfig
+from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.convert import publication
 from sparkcv.convert.listing import PictureSource, check_classes, find_source, listed
@@ -20,6 +21,7 @@ from sparkcv.convert.plan import ConversionPlan, Split, draw_splits, rank, write
 from sparkcv.convert.report import ConvertReport, SplitReport
 from sparkcv.convert.shard_writer import ShardSummary
 from sparkcv.errors import BudgetError, DataError, ShardError, SparkcvError
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records.manifest import SplitEntry
 from sparkcv.records.shards import open_dataset
 from sparkcv.spark.errors import translated
@@ -120,8 +122,17 @@ def _plan(
         splits.append(Split(name, min(job.config.num_shards, total), total))
         _log.info("%s: %d pictures of %d classes into %d shards", name, total, len(labels), splits[-1].num_shards)
     return ConversionPlan(
-        job.config.dataset_name, staging, job.source.root, labels, tuple(splits), job.config.max_pixels
+        job.config.dataset_name, staging, job.source.root, labels, tuple(splits), _rules(job.config)
     ), ranked
+
+
+def _rules(config: ConvertConfig) -> PictureRules:
+    return PictureRules(
+        config.max_pixels,
+        parse_formats(config.formats),
+        parse_background(config.background),
+        use_orientation=config.exif_orientation,
+    )
 
 
 @contextlib.contextmanager
@@ -173,7 +184,9 @@ def _publish(
     entries = {}
     for split in report.splits:
         summaries = written[split.split]
-        entries[split.split] = SplitEntry(job.config.seed, tuple(summary.entry for summary in summaries))
+        entries[split.split] = SplitEntry(
+            job.config.seed, tuple(summary.entry for summary in summaries), plan.rules.describe()
+        )
         url = publication.quarantine_url(job.dataset_dir, plan.name, split.split)
         storage.delete(url)
         if split.num_rejected:

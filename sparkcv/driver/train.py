@@ -158,6 +158,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
         log_url=storage.join(config.train_dir, "logs"),
         ports=PortRange.parse(config.port_range),
         optional_grace_s=config.eval_last_s + _LAST_WORD_S,
+        standby=config.standby and config.max_restarts > 0,
     )
     try:
         results = supervisor.supervise(launcher, spec, _Observer(progress, status, held))

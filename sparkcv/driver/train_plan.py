@@ -17,7 +17,7 @@ from sparkcv.driver.versions import versions
 from sparkcv.errors import ShardError, UsageError
 from sparkcv.records import shards
 from sparkcv.records.labels import FILE_NAME as LABELS
-from sparkcv.rundir import checkpoint, checkpoint_foreign, lease, restart
+from sparkcv.rundir import checkpoint, checkpoint_foreign, checkpoint_model, lease, restart
 from sparkcv.rundir.description import RunDescription
 from sparkcv.rundir.folder import RunFolder
 from sparkcv.spark import session
@@ -117,7 +117,7 @@ def check_data(config: TrainConfig) -> TrainPlan:
         config,
         dataset_dir=dataset_dir,
         train_dir=storage.resolve(config.train_dir),
-        checkpoint_path=config.checkpoint_path and storage.resolve(config.checkpoint_path),
+        checkpoint_path=config.checkpoint_path and checkpoint_model.resolve(config.checkpoint_path),
         export_dir=config.export_dir and storage.resolve(config.export_dir),
     )
     dataset = shards.open_dataset(dataset_dir, config.dataset_name, config.dataset_split_name)

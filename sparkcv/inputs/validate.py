@@ -17,6 +17,8 @@ from sparkcv.errors import ImageError, RecordError
 from sparkcv.inputs.quarantine import RejectedRecord
 from sparkcv.records import example, image_header, tfrecord
 from sparkcv.records.assignment import Assignment
+from sparkcv.records.example import SLIM_FEATURES, FeatureNames
+from sparkcv.records.image_header import NOT_NATIVE
 
 __all__ = ["ImageCheck", "RecordCheck", "Validated", "map_file", "validate_shard"]
 
@@ -34,17 +36,21 @@ class ImageCheck:
         num_classes: classes in ``labels.txt``; a label as stored is below it.
         labels_offset: slim's ``--labels_offset``; a label as stored is not below it.
         max_pixels: most pixels that are decoded.
+        names: the features that hold picture and label.
     """
 
     num_classes: int
     labels_offset: int = 0
     max_pixels: int = 2**26
+    names: FeatureNames = SLIM_FEATURES
 
     def __call__(self, payload: bytes) -> str | None:
         """Return why the payload cannot be trained on, or None."""
         try:
-            found = example.decode(payload)
-            image_header.probe(found.encoded, max_pixels=self.max_pixels)
+            found = example.decode(payload, names=self.names)
+            header = image_header.probe(found.encoded, max_pixels=self.max_pixels, formats=image_header.NATIVE_FORMATS)
+            if not header.is_native:
+                raise ImageError(NOT_NATIVE.format(header.format))
         except (RecordError, ImageError) as err:
             return str(err)
         if not self.labels_offset <= found.label < self.num_classes:

@@ -16,6 +16,7 @@ from sparkcv import logs, storage
 from sparkcv.errors import ShardError
 from sparkcv.records import tfrecord
 from sparkcv.records.assignment import Assignment, assign
+from sparkcv.records.example import SLIM_FEATURES, FeatureNames
 from sparkcv.records.labels import read_labels
 from sparkcv.records.manifest import FILE_NAME as MANIFEST
 from sparkcv.records.manifest import SplitEntry, read_manifest
@@ -49,6 +50,7 @@ class Dataset:
     num_records: int
     is_estimated: bool
     digest: str
+    features: FeatureNames = SLIM_FEATURES
 
     @property
     def num_classes(self) -> int:
@@ -63,7 +65,9 @@ class Dataset:
     def from_dict(cls, value: Mapping[str, Any]) -> "Dataset":
         """Make a Dataset from what :meth:`to_dict` gave, also after a way through JSON."""
         shards = tuple(Shard(**shard) for shard in value["shards"])
-        return cls(**{**value, "shards": shards, "labels": tuple(value["labels"])})
+        features = value.get("features", {})
+        names = FeatureNames(**{**features, "texts": tuple(features.get("texts", ()))})
+        return cls(**{**value, "shards": shards, "labels": tuple(value["labels"]), "features": names})
 
 
 def shard_name(name: str, split: str, index: int, num_shards: int) -> str:

@@ -58,6 +58,11 @@ class RunDescription:
         """The preprocessing that the run was told to use."""
         return self.config.get("preprocessing_name")
 
+    @property
+    def jpeg_arithmetic(self) -> str | None:
+        """How the run was told to decode JPEG."""
+        return self.config.get("jpeg_arithmetic")
+
     @classmethod
     def read(cls, run_url: str, *, pass_over_foreign: bool = False) -> RunDescription | None:
         """Read the description of a run's folder; None if there is none.
@@ -104,6 +109,7 @@ def _parse(value: Mapping[str, Any], url: str) -> RunDescription:
     config = take("config", dict, "an object of flags") or {}
     take("train_image_size", int, "a number of pixels", config)
     take("preprocessing_name", str, "a name", config)
+    take("jpeg_arithmetic", str, "a name", config)
     return RunDescription(
         model_name=take("model_name", str, "a name"),
         num_classes=take("num_classes", int, "a whole number"),

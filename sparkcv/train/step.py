@@ -4,6 +4,7 @@ Building it runs nothing. Who feeds it (inputs), saves it (checkpoint) and drive
 """
 
 import contextlib
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 from sparkcv import nets
 from sparkcv.config import TrainConfig
 from sparkcv.config.number_lists import parse_scales
-from sparkcv.nets.slim import model_variables, tf
-from sparkcv.train import losses, optimizers, placement, replicas, warmstart, wire
+from sparkcv.nets.slim import fixed_batch_norm, model_variables, tf
+from sparkcv.train import losses, optimizers, placement, replicas, scopes, warmstart, wire
+from sparkcv.train.warmstart_plan import WarmStart
 
 __all__ = ["TrainGraph", "build", "variable_sizes"]
 
@@ -21,11 +23,11 @@ __all__ = ["TrainGraph", "build", "variable_sizes"]
 class TrainGraph:
     """What a training loop needs of the graph; tensors and operations belong to the graph that was default then.
 
-    ``train_op`` runs one step and returns its total loss (float32 scalar). ``loss`` is that loss without a step:
-    the sum of the towers' losses and the regularization. ``init_fn(session)`` fills the variables from
-    ``--checkpoint_path``; it must run after initialization, on the chief, and only when there is no checkpoint to
-    resume from. ``sync_hook`` must be among the session's hooks with ``--sync_replicas``. ``summary_op`` is None on
-    workers other than the chief.
+    ``train_op`` runs one step and returns its total loss (float32 scalar). ``loss`` is that loss without a step: the
+    sum of the towers' losses and the regularization. ``init_fn(session)`` fills the variables from
+    ``--checkpoint_path``, as ``warm_start`` says; it must run after initialization, on the chief, and only when there
+    is no checkpoint to resume from. ``sync_hook`` must be among the session's hooks with ``--sync_replicas``.
+    ``summary_op`` is None on workers other than the chief.
     """
 
     train_op: Any
@@ -36,6 +38,7 @@ class TrainGraph:
     images_per_step: int
     sync_hook: Any | None = None
     init_fn: Callable[[Any], None] | None = None
+    warm_start: WarmStart | None = None
     summary_op: Any | None = None
 
 
@@ -54,13 +57,13 @@ def build(
     num_classes: int,
     next_batch: Callable[[], tuple[Any, Any]],
     topology: replicas.Topology | None = None,
-    warm_start: str | None = None,
+    warm_start: warmstart.Source | None = None,
 ) -> TrainGraph:
     """Add the training step of ``config`` to the default graph.
 
     ``num_classes`` is without the classes that ``--labels_offset`` drops. ``next_batch`` is called once a tower and
     adds what takes one batch: images float32 ``[batch, size, size, channels]`` (static but for the batch), labels
-    int64 ``[batch]`` in ``[0, num_classes)``. ``warm_start`` is the local prefix of a checkpoint to start from.
+    int64 ``[batch]`` in ``[0, num_classes)``. ``warm_start`` is a checkpoint to start from.
     Summaries that are in the graph already are merged into ``summary_op``.
 
     Raise UsageError for flags that cannot work together and CheckpointError for a ``warm_start`` that does not fit.
@@ -98,14 +101,15 @@ def build(
             applied = optimizer.apply_gradients(gradients, global_step=global_step)
         with tf.control_dependencies([tf.group(*update_ops, *average_op, applied)]):
             train_op = tf.identity(total_loss, name="train_op")
-        init_fn = None
+        init_fn = done = None
         if warm_start is not None and topology.is_chief:
-            init_fn = warmstart.init_fn(
+            init_fn, done = warmstart.init_fn(
                 warm_start,
                 model_variables(),
                 exclude_scopes=config.checkpoint_exclude_scopes,
                 ignore_missing_vars=config.ignore_missing_vars,
                 ignore_missing_scopes=config.ignore_missing_scopes,
+                frozen=_frozen(config),
                 device=topology.host_device,
             )
         summary_op = _summaries(towers[0], regularization, total_loss, rate) if topology.is_chief else None
@@ -118,6 +122,7 @@ def build(
         images_per_step=config.batch_size * config.num_clones,
         sync_hook=optimizer.make_session_run_hook(topology.is_chief) if config.sync_replicas else None,
         init_fn=init_fn,
+        warm_start=done,
         summary_op=summary_op,
     )
 
@@ -170,6 +175,25 @@ def _trained(config: TrainConfig) -> list[Any]:
     return warmstart.variables_to_train(config.trainable_scopes, ignore_missing_scopes=config.ignore_missing_scopes)
 
 
+def _is_fixed(config: TrainConfig, layer: str) -> bool:
+    """Tell whether a layer of batch normalisation keeps its statistics: told so, or nothing of it is trained."""
+    if config.freeze_batch_norm or config.trainable_scopes is None:
+        return config.freeze_batch_norm
+    chosen = scopes.split_scopes(config.trainable_scopes)
+    return not any(scopes.trains(scope, f"{layer}/{name}") for scope in chosen for name in ("beta", "gamma"))
+
+
+def _frozen(config: TrainConfig) -> set[str]:
+    """Return the names of the model's variables that no step changes."""
+    names = {placement.whole_name(each) for each in model_variables()}
+    names -= {placement.whole_name(each) for each in _trained(config)}
+    return {
+        name
+        for name in names
+        if not name.endswith(("/moving_mean", "/moving_variance")) or _is_fixed(config, name.rpartition("/")[0])
+    }
+
+
 def _build_towers(
     config: TrainConfig, num_classes: int, next_batch: Callable[[], tuple[Any, Any]]
 ) -> tuple[list[_Tower], list[Any], list[Any]]:
@@ -187,14 +211,15 @@ def _build_towers(
         with tf.name_scope(scope) if scope else contextlib.nullcontext(), tf.device(device):
             with tf.device("/device:CPU:0"):
                 images, labels = next_batch()
-            logits, end_points = net.build(
-                images,
-                num_classes,
-                is_training=True,
-                weight_decay=config.weight_decay,
-                batch_norm_decay=config.batch_norm_decay,
-                reuse=True if index else None,
-            )
+            with fixed_batch_norm(functools.partial(_is_fixed, config)):
+                logits, end_points = net.build(
+                    images,
+                    num_classes,
+                    is_training=True,
+                    weight_decay=config.weight_decay,
+                    batch_norm_decay=config.batch_norm_decay,
+                    reuse=True if index else None,
+                )
             tower_losses = losses.classifier_losses(config, logits, end_points, labels, num_classes)
         towers.append(_Tower(tower_losses, end_points, scope, device))
         if index == 0:

@@ -12,11 +12,18 @@ from fsspec.implementations.memory import MemoryFileSystem
 from sparkcv import storage, synthetic
 from sparkcv.convert.shard_writer import ShardRow, ShardTarget, write_shard
 from sparkcv.errors import StorageError
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records import example, tfrecord
 
 
 def target(root: str, out: str, **changes) -> ShardTarget:
-    values = {"url": f"{out}/s", "quarantine_url": f"{out}/q", "root": root, "labels": ("a", "b"), "max_pixels": 2**26}
+    values = {
+        "url": f"{out}/s",
+        "quarantine_url": f"{out}/q",
+        "root": root,
+        "labels": ("a", "b"),
+        "rules": PictureRules(),
+    }
     return ShardTarget(**{**values, **changes})
 
 

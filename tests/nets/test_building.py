@@ -80,7 +80,7 @@ def test_a_second_tower_shares_all_variables(name):
             nets.get(name).build(images, 5, is_training=True)
 
 
-@pytest.mark.parametrize("name", ["cifarnet", "mobilenet_v1_025", "mobilenet_v3_small"])
+@pytest.mark.parametrize("name", ["alexnet_flowers", "cifarnet", "mobilenet_v1_025", "mobilenet_v3_small"])
 def test_a_training_step_changes_every_variable(name):
     from sparkcv.nets.slim import model_variables, tf
 

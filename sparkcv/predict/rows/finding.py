@@ -15,7 +15,7 @@ _PEEK = 1000
 
 _SHARD = re.compile(r".*\.tfrecords?$|.*[-_]\d{5}-of-\d{5}$")
 _PARQUET = re.compile(r".*\.(parquet|parq|pq)$", re.IGNORECASE)
-_PICTURE = re.compile(r".*\.(jpe?g|png)$", re.IGNORECASE)
+_PICTURE = re.compile(r".*\.(jpe?g|png|gif|bmp|webp|tiff?|avif|jp2|j2k)$", re.IGNORECASE)
 _KINDS = {"table": "Parquet", "records": "TFRecord shards", "pictures": "pictures"}
 
 

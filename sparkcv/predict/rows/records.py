@@ -19,10 +19,10 @@ from sparkcv.records.tfrecord import BadRecord, Record
 
 KIND = "records"
 
-_ENCODED, _FILENAME = "image/encoded", "image/filename"
+_FILENAME, _ORIENTATION = "image/filename", "image/orientation"
 
 
-def freeze(files: InputFiles) -> Iterator[InputPart]:
+def freeze(files: InputFiles, image_feature: str, use_exif: bool) -> Iterator[InputPart]:
     """Yield one part a shard: counted where a ``manifest.json`` lies beside it, else with ``stop`` None.
 
     Raises ShardError for a shard whose size is not as its manifest says.
@@ -34,7 +34,11 @@ def freeze(files: InputFiles) -> Iterator[InputPart]:
             manifests[folder] = read_manifest(folder)
         count = _count(manifests[folder], entry.name, entry.size, entry.url)
         if count != 0:
-            yield InputPart(KIND, entry.url, files.name(entry), 0, count, entry.size)
+            yield InputPart(
+                *(KIND, entry.url, files.name(entry), 0, count, entry.size),
+                image_feature=image_feature,
+                use_exif=use_exif,
+            )
 
 
 def count(part: InputPart) -> int:
@@ -64,20 +68,23 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
             elif isinstance(item, BadRecord):
                 yield InputRow(name, reason=f"damaged record: {item.reason.removeprefix('record: ')}")
             else:
-                yield _row(name, bytes(item.payload))
+                yield _row(part, name, bytes(item.payload))
 
 
-def _row(name: str, payload: bytes) -> InputRow:
+def _row(part: InputPart, name: str, payload: bytes) -> InputRow:
     try:
         features = parse_features(payload)
     except ValueError as err:
         return InputRow(name, reason=f"no tf.train.Example: {err}")
     filename = _one(features.get(_FILENAME))
-    encoded = _one(features.get(_ENCODED))
+    encoded = _one(features.get(part.image_feature))
     text = None if filename is None else filename.decode("utf-8", "backslashreplace")
     if encoded is None:
-        return InputRow(name, reason=f"no picture: the Example has no {_ENCODED}", filename=text)
-    return InputRow(name, data=encoded, filename=text)
+        return InputRow(name, reason=f"no picture: the Example has no {part.image_feature}", filename=text)
+    stored = features.get(_ORIENTATION)
+    turned = stored.items[0] if stored and stored.kind is int and len(stored.items) == 1 else None
+    orientation = int(turned) if turned is not None else (None if part.use_exif else 1)
+    return InputRow(name, data=encoded, filename=text, is_record=True, orientation=orientation)
 
 
 def _one(value: object) -> bytes | None:
