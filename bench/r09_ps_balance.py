@@ -6,8 +6,8 @@ Command (about 12 minutes on 2 cores, most of it building nets)::
 
 Every net is built at its own picture size for 1,001 classes, with RMSProp's two slots, and placed on 2 to 8 ps. The
 second row counts the bytes of real processes, a ps and a worker that train Inception v3 at 75 pixels, by proxies
-between them; the third compares how well equal trainings end that way: real processes again, LeNet on drawn shapes, the mean
-loss of the last tenth of the steps.
+between them; the third compares how well equal trainings end that way, real processes again: LeNet on drawn shapes, the
+mean loss of the last tenth of the steps.
 """
 
 import argparse

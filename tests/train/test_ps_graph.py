@@ -8,6 +8,7 @@ from sparkcv.config import TrainConfig
 from sparkcv.nets.slim import model_variables, slim
 from sparkcv.train import saver, step
 from sparkcv.train.replicas import Topology
+from sparkcv.train.warmstart import Source
 from tests.contracts.free_ports import free_ports
 
 pytestmark = pytest.mark.tensorflow
@@ -135,7 +136,7 @@ def test_a_warm_start_fills_the_parts_of_a_variable_that_the_checkpoint_has_as_a
     with Life(0, target) as whole:
         prefix = whole.save(tmp_path / "whole")
         wanted = whole.session.run(next(v for v in model_variables_of(whole.graph) if v.op.name == "LeNet/fc3/weights"))
-    with Life(NUM_PS, target, warm_start=prefix, learning_rate_scales="LeNet/fc3=0.5,LeNet=1") as cut:
+    with Life(NUM_PS, target, warm_start=Source(prefix, prefix), learning_rate_scales="LeNet/fc3=0.5,LeNet=1") as cut:
         with cut.graph.as_default():
             cut.built.init_fn(cut.session)
         parts = [v for v in model_variables_of(cut.graph) if v.op.name.startswith("LeNet/fc3/weights/part_")]
