@@ -44,9 +44,9 @@ class Size:
         """The first of the longest axes, along which it is cut."""
         return self.shape.index(max(self.shape))
 
-    def most_parts(self, num_ps: int) -> int:
-        """Return into how many parts it can be cut, no more than one a server and none of fewer than 256 KiB."""
-        return min(num_ps, max(self.shape, default=1), max(1, self.num_bytes // _LEAST_PART_BYTES))
+    def most_parts(self, most: int) -> int:
+        """Return into how many parts it can be cut: at most so many, and none of fewer than 256 KiB."""
+        return min(most, max(self.shape, default=1), max(1, self.num_bytes // _LEAST_PART_BYTES))
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,24 @@ def imbalance(loads: Iterable[int]) -> float:
 def plan(sizes: Mapping[str, Size], num_ps: int) -> PsPlan:
     """Place variables on ``num_ps`` servers, and cut as few as it takes, the largest first.
 
-    Nothing is cut where whole variables spread evenly enough, to within ``TOLERANCE``. Where nothing does, as with
-    nets of a few hundred kB, the most even way is taken.
+    Nothing is cut where whole variables spread evenly enough, to within ``TOLERANCE``. What is cut has a part for each
+    server, or some more if that is not even enough. Where nothing is, as with nets of a few MB, whose parts would be too
+    small, the most even way is taken.
     """
+    best = _placed(sizes, {}, num_ps)
+    for times in (1, 2, 4):
+        if imbalance(best.loads) <= TOLERANCE:
+            break
+        best = min(best, _cut(sizes, num_ps, times * num_ps), key=lambda found: max(found.loads))
+    return best
+
+
+def _cut(sizes: Mapping[str, Size], num_ps: int, most: int) -> PsPlan:
+    """Cut one variable more until they are even, the largest first, each into ``most`` parts if it has so much."""
     best = _placed(sizes, {}, num_ps)
     parts: dict[str, int] = {}
     for name in sorted(sizes, key=lambda name: (-sizes[name].num_bytes, name)):
-        count = sizes[name].most_parts(num_ps)
+        count = sizes[name].most_parts(most)
         if imbalance(best.loads) <= TOLERANCE or count < 2:
             break
         parts[name] = count
