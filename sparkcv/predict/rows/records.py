@@ -36,6 +36,7 @@ def freeze(files: InputFiles, image_feature: str, use_exif: bool) -> Iterator[In
         if count != 0:
             yield InputPart(
                 *(KIND, entry.url, files.name(entry), 0, count, entry.size),
+                num_records=count,
                 image_feature=image_feature,
                 use_exif=use_exif,
             )
@@ -60,7 +61,9 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
     """
     with _mapped(part) as data:
         good, bad = tfrecord.scan(data, "record")
-        items: list[Record | BadRecord] = sorted([*good, *bad], key=lambda item: item.offset)
+        # A part may be some of a shard's rows: the shard's own number of records came with the listing.
+        counted = tfrecord.counted(good, bad, part.num_records)
+        items: list[Record | BadRecord] = [item for item, count in counted for _ in range(count)]
         for ordinal, name in zip(range(part.start, part.stop or 0), read_ids(part), strict=True):
             item = items[ordinal] if ordinal < len(items) else None
             if item is None:
