@@ -123,7 +123,7 @@ def _items(data: memoryview) -> Iterator[Record | BadRecord]:
             yield BadRecord(offset, f"cut inside a length header, {left} bytes lost", left, True)
             return
         (length,) = _LENGTH.unpack_from(data, offset)
-        if not _is_length(data, offset):
+        if not is_length(data, offset):
             following = _following(data, offset)
             if following is None:
                 yield BadRecord(offset, f"wrong CRC of the length, the last {left} bytes lost", left, True)
@@ -146,7 +146,8 @@ def _items(data: memoryview) -> Iterator[Record | BadRecord]:
         offset += frame_bytes
 
 
-def _is_length(data: memoryview, offset: int) -> bool:
+def is_length(data: memoryview, offset: int) -> bool:
+    """Return whether a frame's length stands at ``offset``, by its CRC; 12 bytes must be there."""
     return masked_crc32c(bytes(data[offset : offset + 8])) == _CRC.unpack_from(data, offset + 8)[0]
 
 
@@ -179,7 +180,7 @@ def _candidates(data: memoryview, behind: int) -> Iterator[int]:
     """Yield each offset where the length of a frame could stand, by its CRC."""
     for found in _MAYBE_LENGTH.finditer(data, behind + _LENGTH.size):
         offset = found.start() - _LENGTH.size // 2
-        if offset + HEADER_BYTES <= data.nbytes and _is_length(data, offset):
+        if offset + HEADER_BYTES <= data.nbytes and is_length(data, offset):
             yield offset
 
 
@@ -192,7 +193,7 @@ def _closes(data: memoryview, damaged: int, end: int) -> bool:
 def _chain(data: memoryview, offset: int) -> tuple[list[int], int]:
     """Return where the frames from here on begin, by their lengths alone, and where the last of them ends."""
     chain = []
-    while offset + HEADER_BYTES <= data.nbytes and _is_length(data, offset):
+    while offset + HEADER_BYTES <= data.nbytes and is_length(data, offset):
         end = offset + HEADER_BYTES + _LENGTH.unpack_from(data, offset)[0] + FOOTER_BYTES
         if end > data.nbytes:
             break

@@ -103,7 +103,6 @@ def test_a_folder_that_is_not_there_is_free_and_stays_away(folder):
 @pytest.mark.parametrize(
     ("labels", "sentence"),
     [
-        (("a",), "missing 'b'$"),
         (("a", "b", "c"), "extra 'c'$"),
         (("a", "c"), "missing 'b', extra 'c'$"),
         (("b", "a"), "the order is another$"),
@@ -114,6 +113,12 @@ def test_other_classes_than_those_there_are_refused_with_the_difference(folder, 
     publish(folder, "train", 1)
     with pytest.raises(LabelError, match=r"the classes differ from those of .*/data': " + sentence):
         publication.check_labels(folder, labels, ["test"])
+
+
+def test_a_split_may_lack_classes_that_the_others_have_and_keeps_their_labels(folder):
+    publish(folder, "train", 1)
+    assert publication.check_labels(folder, ["b"], ["test"]) == ("a", "b")
+    assert publication.check_labels(folder, ["b"], ["train"]) == ("b",)
 
 
 def test_a_dataset_may_change_its_classes_when_all_of_it_is_replaced(folder):
