@@ -3,6 +3,7 @@
 A name is no help: ``TFRecordOptions("GZIP")`` adds no ``.gz``, and Spark's writers do.
 """
 
+import contextlib
 import os
 import zlib
 
@@ -28,10 +29,13 @@ def is_compressed(head: bytes) -> bool:
 
 def expand_start(data: bytes, limit: int) -> bytes:
     """Return the first bytes, at most ``limit``, of the shard whose stored bytes begin with ``data``."""
-    try:
-        return zlib.decompressobj(_ANY_HEADER).decompress(data, limit)
-    except zlib.error:
-        return b""
+    found = b""
+    with contextlib.suppress(zlib.error):
+        while data and len(found) < limit:
+            stream = zlib.decompressobj(_ANY_HEADER)
+            found += stream.decompress(data, limit - len(found))
+            data = stream.unused_data
+    return found
 
 
 def expand(path: str, where: str) -> tuple[int, bool]:

@@ -136,10 +136,7 @@ def _find(entries: list[Entry], name: str, split: str, dataset_dir: str) -> list
     hint = ""
     if any(_PART.fullmatch(entry.name) for entry in entries):
         hint = f"; part files name no split: wanted them in a folder {split!r} of it"
-    raise ShardError(
-        f"no shards {name}_{split}-*.tfrecord, nor any of the names that other tools give, in {dataset_dir!r}: it has"
-        f" {has}{more}{hint}"
-    )
+    raise ShardError(f"no shards {name}_{split}-*.tfrecord in {dataset_dir!r}: it has {has}{more}{hint}")
 
 
 def _files(url: str) -> list[Entry]:

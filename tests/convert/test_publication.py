@@ -130,8 +130,9 @@ def test_a_dataset_may_change_its_classes_when_all_of_it_is_replaced(folder):
 
 def test_labels_of_a_dataset_without_a_manifest_count_too(folder):
     labels_txt.write_labels(folder, ["a", "b"])
-    with pytest.raises(LabelError, match="missing 'b'"):
-        publication.check_labels(folder, ["a"], ["test"])
+    with pytest.raises(LabelError, match="missing 'b', extra 'c'"):
+        publication.check_labels(folder, ["a", "c"], ["test"])
+    assert publication.check_labels(folder, ["a"], ["test"]) == ("a", "b")
     publication.check_labels(folder, ["a", "b"], ["test"])
 
 

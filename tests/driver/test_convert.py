@@ -117,7 +117,7 @@ def test_unusable_pictures_are_quarantined_and_counted(spark, pictures, tmp_path
         (pictures / "stray.txt").unlink()
     assert report.num_records == 96
     assert report.num_rejected == 6
-    assert report.reasons == {"empty": 1, "no class": 1, "not JPEG or PNG": 2, "too large": 1, "truncated": 1}
+    assert report.reasons == {"empty": 1, "format not read": 2, "no class": 1, "too large": 1, "truncated": 1}
     lines = (tmp_path / "data/quarantine/pictures_train.jsonl").read_text().splitlines()
     listed = {json.loads(line)["path"]: json.loads(line)["reason"] for line in lines}
     assert len(listed) == 6
