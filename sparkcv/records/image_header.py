@@ -18,7 +18,7 @@ from sparkcv.errors import ImageError
 from sparkcv.records import orientation, other_headers
 from sparkcv.records.header import MAX_SIDE, ImageHeader, check_size
 
-__all__ = ["FORMATS", "MAX_SIDE", "NATIVE_FORMATS", "NOT_NATIVE", "ImageHeader", "probe"]
+__all__ = ["FORMATS", "ImageHeader", "MAX_SIDE", "NATIVE_FORMATS", "NOT_NATIVE", "probe"]
 
 NATIVE_FORMATS = ("jpeg", "png", "gif", "bmp", "webp")
 """Formats that TensorFlow decodes, so that shards may hold them."""

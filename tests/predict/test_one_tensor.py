@@ -28,7 +28,7 @@ SIZE = 24
 
 def odd_files():
     """A file of each format, of each orientation, see-through and of 16 bits."""
-    picture = Image.fromarray(synthetic.draw(0, seed=3, size=48)).resize((60, 40))
+    picture = synthetic.draw(0, seed=3, size=48).resize((60, 40))
     made = {}
 
     def add(name, image, file_format, **options):
