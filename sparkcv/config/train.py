@@ -161,7 +161,13 @@ class TrainConfig(Flags):
     cluster_size: int | None = flag(
         None, "roles in all, ps, workers and evaluator; not set: the executors submitted", group=_CLUSTER, least=1
     )
-    num_ps_tasks: int = flag(0, "parameter servers; 0: one worker keeps the parameters itself", group=_CLUSTER, least=0)
+    num_ps_tasks: int | None = flag(
+        None,
+        "parameter servers; 0: one worker keeps the parameters itself; not set: by the size of the net where several"
+        " roles are to share it, else 0",
+        group=_CLUSTER,
+        least=0,
+    )
     wire_dtype: str = flag(
         "float32",
         "type in which weights and gradients travel between workers and ps: bfloat16 halves the bytes, the ps keep"
@@ -306,11 +312,6 @@ class TrainConfig(Flags):
         for name in ("early_stopping_evaluations", "keep_best"):
             if getattr(self, name) and not self.num_evaluators:
                 raise UsageError(f"--{name} without an evaluator: wanted --num_evaluators 1, which finds the accuracy")
-        if self.early_stopping_evaluations and self.sync_replicas:
-            raise UsageError(
-                "--early_stopping_evaluations with --sync_replicas: got both, but workers that step together can only"
-                " end at a step that is known before; wanted one of them"
-            )
 
     def _settle_gpus(self) -> None:
         """Translate ``num_gpus`` into slim's own two flags, which is what all else reads."""
@@ -336,7 +337,7 @@ class TrainConfig(Flags):
         if self.cluster_size is None:
             return
         workers = self.num_workers
-        others = f"--num_ps_tasks {self.num_ps_tasks}"
+        others = f"--num_ps_tasks {self.num_ps}"
         if self.num_evaluators:
             others += f" and --num_evaluators {self.num_evaluators}"
         if workers < 1:
@@ -344,22 +345,27 @@ class TrainConfig(Flags):
                 f"{others} {'leave' if self.num_evaluators else 'leaves'} no worker in --cluster_size"
                 f" {self.cluster_size}; wanted at least one role more than {'these' if self.num_evaluators else 'ps'}"
             )
-        if workers > 1 and self.num_ps_tasks == 0:
+        if workers > 1 and self.num_ps_tasks == 0:  # one that is not set yet follows from the net's size
             raise UsageError(
                 f"--cluster_size {self.cluster_size} with --num_ps_tasks 0 gives {workers} workers and nothing that"
                 " they share; wanted at least one ps"
             )
-        if self.worker_replicas not in (1, workers):
+        if self.num_ps_tasks is not None and self.worker_replicas not in (1, workers):
             raise UsageError(
                 f"--worker_replicas {self.worker_replicas} is not --cluster_size {self.cluster_size} less {others}"
             )
+
+    @property
+    def num_ps(self) -> int:
+        """Parameter servers; 0 as long as their number is neither given nor settled."""
+        return self.num_ps_tasks or 0
 
     @property
     def num_workers(self) -> int:
         """Workers in all, the chief among them."""
         if self.cluster_size is None:
             return self.worker_replicas
-        return self.cluster_size - self.num_ps_tasks - self.num_evaluators
+        return self.cluster_size - self.num_ps - self.num_evaluators
 
     @property
     def num_gpu_towers(self) -> int:
@@ -371,4 +377,4 @@ class TrainConfig(Flags):
     @property
     def num_roles(self) -> int:
         """Processes in all, a Spark task each: ps, workers, evaluator."""
-        return self.num_ps_tasks + self.num_workers + self.num_evaluators
+        return self.num_ps + self.num_workers + self.num_evaluators

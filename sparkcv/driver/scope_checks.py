@@ -1,13 +1,13 @@
-"""The scopes of fine-tuning and of learning rates against the net's variables, before anything starts.
+"""The scopes of fine-tuning and of learning rates, and a checkpoint to start from, against the net's variables.
 
-The names are asked of a process that builds the net, which takes some seconds, where there is a scope to look at.
+These are asked of a process that builds the net, which takes some seconds, before anything starts.
 """
 
 import dataclasses
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sparkcv import logs, nets
 from sparkcv.config import TrainConfig
@@ -15,9 +15,10 @@ from sparkcv.config.number_lists import parse_scales
 from sparkcv.driver import checkpoint_checks
 from sparkcv.launchers.python_module import start_module
 from sparkcv.rundir import checkpoint
-from sparkcv.train import scopes
+from sparkcv.rundir.checkpoint_index import CheckpointIndex
+from sparkcv.train import scopes, warmstart_plan
 
-__all__ = ["NetVariables", "ask", "check", "check_names"]
+__all__ = ["NetVariables", "ask", "check", "check_restored", "check_scopes"]
 
 _PROGRAM = "sparkcv.programs.net_variables"
 _TIMEOUT_S = 180.0
@@ -26,39 +27,56 @@ _log = logs.get(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class NetVariables:
-    """Names of a net's variables as it is trained: those that an optimizer moves, and all that a checkpoint holds."""
+    """A net's variables as it is trained: names of those that an optimizer moves, and the shapes of all, by name."""
 
     trainable: Sequence[str]
-    model: Sequence[str]
+    model: Mapping[str, Sequence[int]]
 
 
 def check(config: TrainConfig, num_classes: int) -> None:
-    """Raise UsageError for a scope that matches no variable of the net, or where nothing is left to train or restore.
+    """Refuse a scope that matches no variable of the net, one that leaves nothing, and a checkpoint that does not fit.
 
-    Where the process that knows the net cannot run, as without TensorFlow, that is left to the workers.
+    Where the process that knows the net cannot run, as without TensorFlow, that is left to the workers. A checkpoint of
+    the first version is compared by them, too.
+
+    Raises:
+        UsageError: a scope that matches nothing, or nothing is left to train, or to restore.
+        CheckpointError: the checkpoint lacks variables that are to be restored, or has other shapes of them.
     """
-    is_restored = config.checkpoint_path is not None and bool(config.checkpoint_exclude_scopes)
-    if not (is_restored or config.trainable_scopes or config.learning_rate_scales):
+    if not (config.checkpoint_path or config.trainable_scopes or config.learning_rate_scales):
         return
     known = ask(config, num_classes)
-    if known is not None:
-        index = checkpoint_checks.index_of(checkpoint.locate(str(config.checkpoint_path))) if is_restored else None
-        check_names(config, known, list(index.tensors) if index is not None else None)
+    if known is None:
+        return
+    check_scopes(config, known)
+    if config.checkpoint_path:
+        found = checkpoint.locate(config.checkpoint_path)
+        index = None if found.kind else checkpoint_checks.index_of(found)  # a model was compared when it was read
+        if index is not None:
+            check_restored(config, known, index)
 
 
-def check_names(config: TrainConfig, known: NetVariables, saved: Sequence[str] | None = None) -> None:
-    """Do what :func:`check` does, with the names of the net's variables, and of those ``saved`` if they are known."""
+def check_scopes(config: TrainConfig, known: NetVariables) -> None:
+    """Raise UsageError for a scope to train, or with a learning rate, that matches nothing, or leaves nothing."""
     is_lenient = config.ignore_missing_scopes
     trained = scopes.to_train(config.trainable_scopes, known.trainable, ignore_missing_scopes=is_lenient)
     scopes.rate_scales(parse_scales(config.learning_rate_scales), trained)
-    if config.checkpoint_path:
-        is_lenient = is_lenient or saved is None  # a scope may be of the checkpoint alone, such as an old head's
-        excluded = config.checkpoint_exclude_scopes
-        scopes.to_restore(excluded, known.model, saved=saved or (), ignore_missing_scopes=is_lenient)
+
+
+def check_restored(config: TrainConfig, known: NetVariables, index: CheckpointIndex) -> None:
+    """Raise UsageError or CheckpointError where the variables to restore are not those of the checkpoint."""
+    warmstart_plan.plan(
+        index.prefix_url,
+        {name: tensor.shape for name, tensor in index.tensors.items()},
+        known.model,
+        exclude_scopes=config.checkpoint_exclude_scopes,
+        ignore_missing_vars=config.ignore_missing_vars,
+        ignore_missing_scopes=config.ignore_missing_scopes,
+    )
 
 
 def ask(config: TrainConfig, num_classes: int) -> NetVariables | None:
-    """Return the names of the variables of the net that ``config`` trains; None if the process cannot tell."""
+    """Return the variables of the net that ``config`` trains; None if the process cannot tell."""
     net = nets.get(config.model_name)
     asked = {
         "model_name": net.name,
@@ -82,6 +100,6 @@ def ask(config: TrainConfig, num_classes: int) -> NetVariables | None:
     except (ValueError, IndexError, TypeError):
         reason = (complaint.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
     _log.warning(
-        "scopes are compared with the net's variables by the workers, not before: %s", logs.clean(reason)[:300]
+        "scopes and checkpoint are compared with the net by the workers, not before: %s", logs.clean(reason)[:300]
     )
     return None

@@ -6,23 +6,23 @@ from sparkcv import logs
 from sparkcv.config import TrainConfig
 from sparkcv.driver import scope_checks
 from sparkcv.driver.scope_checks import NetVariables
-from sparkcv.errors import UsageError
+from sparkcv.errors import CheckpointError, UsageError
+from sparkcv.rundir import checkpoint_index
 from tests.fixtures import bundles
 
 KNOWN = NetVariables(
     trainable=("LeNet/conv1/weights", "LeNet/fc4/weights", "LeNet/fc4/biases"),
-    model=("LeNet/conv1/weights", "LeNet/conv1/moving_mean", "LeNet/fc4/weights", "LeNet/fc4/biases"),
+    model={
+        "LeNet/conv1/weights": (3,),
+        "LeNet/conv1/moving_mean": (3,),
+        "LeNet/fc4/weights": (3,),
+        "LeNet/fc4/biases": (3,),
+    },
 )
 
 
 def config(**flags):
     return TrainConfig(model_name="lenet", train_image_size=28, **flags)
-
-
-@pytest.fixture
-def start(tmp_path):
-    """A checkpoint to start from, with a head of its own."""
-    return bundles.write(tmp_path, {"LeNet/conv1/weights": (3,), "LeNet/old_head/weights": (3,)})
 
 
 @pytest.mark.parametrize(
@@ -43,36 +43,56 @@ def start(tmp_path):
 )
 def test_a_scope_that_cannot_work_is_refused(flags, said):
     with pytest.raises(UsageError, match=said):
-        scope_checks.check_names(config(**flags), KNOWN)
+        scope_checks.check_scopes(config(**flags), KNOWN)
 
 
 def test_scopes_that_are_there_pass():
     flags = {"learning_rate_scales": "LeNet/fc4=1,LeNet=0.1,LeNet/conv1=0", "trainable_scopes": "LeNet/fc4,LeNet/conv"}
-    scope_checks.check_names(config(**flags), KNOWN)
+    scope_checks.check_scopes(config(**flags), KNOWN)
     lenient = {"trainable_scopes": "LeNet/fc4,LeNet/none", "learning_rate_scales": "LeNet/fc4=2"}
-    scope_checks.check_names(config(**lenient, ignore_missing_scopes=True), KNOWN)
+    scope_checks.check_scopes(config(**lenient, ignore_missing_scopes=True), KNOWN)
 
 
-def test_excluded_scopes_are_of_the_net_or_of_the_checkpoint_and_leave_something(start):
-    saved = ("LeNet/conv1/weights", "LeNet/old_head/weights")
+@pytest.fixture
+def restored(tmp_path):
+    """A function that compares a checkpoint of these variables with the net, under some flags."""
 
-    def check(scopes, **more):
-        flags = config(checkpoint_path=start, checkpoint_exclude_scopes=scopes, **more)
-        scope_checks.check_names(flags, KNOWN, saved)
+    def check(exclude=None, saved=(), **flags):
+        shapes = {"LeNet/conv1/weights": (3,), "LeNet/old_head/weights": (3,), **dict(saved)}
+        index = checkpoint_index.read(bundles.write(tmp_path, shapes))
+        scope_checks.check_restored(
+            config(checkpoint_path="/x", checkpoint_exclude_scopes=exclude, **flags), KNOWN, index
+        )
 
-    check("LeNet/old_head,LeNet/fc4")
+    return check
+
+
+def test_excluded_scopes_are_of_the_net_or_of_the_checkpoint_and_leave_something(restored):
+    restored("LeNet/old_head,LeNet/fc4,LeNet/conv1/mov")
     with pytest.raises(UsageError, match=r"has 'LeNet/fc5', .* did you mean 'LeNet/fc4'"):
-        check("LeNet/fc5")
-    check("LeNet/fc5", ignore_missing_scopes=True)
+        restored("LeNet/fc5")
+    restored("LeNet/fc4,LeNet/conv1/mov,LeNet/fc5", ignore_missing_scopes=True)
     with pytest.raises(UsageError, match="'LeNet' leaves no variable to restore"):
-        check("LeNet")
+        restored("LeNet")
+
+
+def test_a_checkpoint_of_other_variables_or_shapes_is_refused(restored):
+    with pytest.raises(CheckpointError, match=r"lacks 1 of 2 variables: LeNet/conv1/moving_mean;"):
+        restored("LeNet/fc4")
+    restored("LeNet/fc4", ignore_missing_vars=True)
+    with pytest.raises(CheckpointError, match="has none of the 2 variables wanted"):
+        restored("LeNet/conv1", ignore_missing_vars=True)
+    other = {"LeNet/conv1/moving_mean": (3, 1)}
+    with pytest.raises(CheckpointError, match=r"moving_mean has shape \[3, 1\] in checkpoint .* and \[3\] in the net"):
+        restored("LeNet/fc4", saved=other)
+    restored("LeNet/fc4,LeNet/conv1/moving_mean", saved=other)
 
 
 @pytest.mark.tensorflow
-def test_the_process_knows_the_net_and_this_one_loads_no_tensorflow(start):
+def test_the_process_knows_the_net_and_this_one_loads_no_tensorflow():
     known = scope_checks.ask(config(), 5)
-    assert len(known.trainable) == len(known.model) == 8
-    assert known.model[-1] == "LeNet/fc4/biases"
+    assert list(known.model) == known.trainable
+    assert (len(known.model), known.model["LeNet/fc4/biases"]) == (8, [5])
     with pytest.raises(UsageError, match=r"--learning_rate_scales has 'LeNet/fc44', .* did you mean 'LeNet/fc4'"):
         scope_checks.check(config(learning_rate_scales="LeNet/fc44=2"), 5)
 
