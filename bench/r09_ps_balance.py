@@ -5,9 +5,9 @@ Command (about 12 minutes on 2 cores, most of it building nets)::
     python bench/r09_ps_balance.py
 
 Every net is built at its own picture size for 1,001 classes, with RMSProp's two slots, and placed on 2 to 8 ps. The
-second row counts the bytes of real processes, a ps and a worker that train Inception v3 at 75 pixels, by proxies between
-them; the third compares how well equal trainings end that way: real processes again, LeNet on drawn shapes, the mean
-loss of the last tenth of the steps.
+second row counts the bytes of real processes, a ps and a worker that train Inception v3 at 75 pixels, by proxies
+between them; the third compares how well equal trainings end that way, real processes again: LeNet on drawn shapes, the
+mean loss of the last tenth of the steps.
 """
 
 import argparse
@@ -84,7 +84,8 @@ def accuracy(num_seeds: int) -> str:
     gap = statistics.fmean(halves) - statistics.fmean(fulls)
     noise = statistics.stdev(fulls)
     means = f"{statistics.fmean(halves):.4f} / {statistics.fmean(fulls):.4f}"
-    return f"| R9 loss after {ACCURACY_STEPS} steps, bfloat16 less float32 | within {noise:.4f} (1 sd of seeds) | {gap:+.4f} | - | {means} |"
+    what, goal = f"R9 loss after {ACCURACY_STEPS} steps, bfloat16 less float32", f"within {noise:.4f}, 1 sd of seeds"
+    return f"| {what} | {goal} | {gap:+.4f} | - | {means} |"
 
 
 def main() -> int:

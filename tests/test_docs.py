@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from sparkcv import config
+from tests import flag_table
 from tests.test_layers import ROOMS, ROOT
 
 PAGES = sorted(path for pattern in ("*.md", "docs/*.md", "findings/*.md", "bench/*.md") for path in ROOT.glob(pattern))
@@ -134,6 +135,11 @@ def test_a_flag_that_no_longer_exists_is_found():
         "```\nspark-submit --queue x jobs/doctor.py --keytab K \\\n  --gone 1\n```\nand `sparkcv train --lost` or more"
     )
     assert unknown_flags(text) == ["jobs/doctor.py --gone", "sparkcv --lost"]
+
+
+def test_the_page_of_training_has_every_flag_as_it_is():
+    page = text_of(flag_table.PAGE)
+    assert page == flag_table.with_table(page), "python -m tests.flag_table writes it again"
 
 
 def test_the_table_of_rooms_has_every_room_in_their_order():

@@ -23,6 +23,7 @@ class AgentTask:
         payload: of every role's ``NodeContext``.
         standby: whether a standby waits beside each role's process; never beside a function of the user's, which may
             start threads when it is imported.
+        servers: jobs whose roles are gRPC servers, which the others are to reach.
     """
 
     driver: tuple[str, int]
@@ -35,3 +36,4 @@ class AgentTask:
     ports: PortRange = ANY_PORT
     payload: bytes = dataclasses.field(default=b"", repr=False)
     standby: bool = False
+    servers: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from typing import Any
 
 from sparkcv.channel.messages import Beat
 from sparkcv.cluster.child import Child
+from sparkcv.cluster.link_check import LinkCheck
 from sparkcv.cluster.role_log import LogUploader, RoleLog, fitting
 from sparkcv.cluster.sigterm import Sigterm
 from sparkcv.cluster.standby import Standby
@@ -22,6 +23,7 @@ class NodeStatus:
         attempt: number of the node process.
         child, log: the process, None if it could not be started, and the log that it writes.
         is_ready: whether it has started its program.
+        links: the look at its links, if there was one.
         outcome: its last message, of its result or its error; {} before that.
         tail: the last lines of its log, once it has ended.
     """
@@ -39,6 +41,7 @@ class NodeStatus:
         """Turn to the next node process; without one it could not be started yet."""
         with self._lock:
             self.attempt, self.child, self.log = attempt, child, log
+            self.links: LinkCheck | None = None
             self.is_ready = self._has_ended = self._is_told_to_end = False
             self.outcome: dict[str, Any] = {}
             self._status: dict[str, Any] | None = None
@@ -75,6 +78,7 @@ class NodeStatus:
             kept = fitting([error, *reversed(lines)])
             num_dropped += len(lines) + 1 - len(kept)
             lines = kept
+        links = self.links
         return Beat(
             state=state,
             pid=child.pid if child is not None else 0,
@@ -85,4 +89,5 @@ class NodeStatus:
             attempt=self.attempt,
             process=child.state() if child is not None else "",
             told_to_end="agent" if self.sigterm.has_come else "process" if self._is_told_to_end else "",
+            links=links.found if links is not None else "",
         )

@@ -73,6 +73,7 @@ def supervise(launcher: Launcher, spec: RunSpec, observer: RunObserver | None = 
                 ports=spec.ports,
                 payload=spec.payload,
                 standby=spec.standby,
+                servers=tuple(spec.servers),
             )
             try:
                 return _run_generation(launcher, spec, task, recovery, watch)

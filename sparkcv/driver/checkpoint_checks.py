@@ -76,10 +76,12 @@ def check_same_classes(trained: TrainedClasses, what: str, names: Sequence[str],
 
 
 def index_of(found: Found) -> CheckpointIndex | None:
-    """Return the index of a checkpoint, None for one of the first version, which is one file.
+    """Return the index of a checkpoint; None for one of the first version, which is one file, and for a model.
 
     Raises CheckpointError for one that is half deleted, damaged, or of a newer format.
     """
+    if found.kind:
+        return None
     folder, name = storage.parent(found.prefix_url), storage.basename(found.prefix_url)
     if found.names == (name,):
         if not checkpoint_index.is_table(found.prefix_url):

@@ -127,7 +127,9 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     if found.kind:
         # Two classes only to ask: how many there are is said by what is found.
         asked = model_weights.AskedNet(config.model_name, 2, image_size, config.use_grayscale)
-        trained = model_weights.look(found, asked).trained
+        weights = model_weights.look(found, asked)
+        weights.check_whole()
+        trained = weights.trained
     else:
         trained = TrainedClasses.of(found, told)
     names, where = _labels(config, trained, found.prefix_url)

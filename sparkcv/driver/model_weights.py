@@ -18,6 +18,7 @@ from sparkcv.records import labels
 from sparkcv.rundir import checkpoint_model
 from sparkcv.rundir.checkpoint import Found
 from sparkcv.rundir.checkpoint_index import CheckpointIndex, SavedTensor
+from sparkcv.train.warmstart_plan import some
 
 __all__ = ["AskedNet", "Weights", "look"]
 
@@ -50,6 +51,16 @@ class Weights:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the variables that the model holds."""
         return {name: tensor.shape for name, tensor in self.index.tensors.items()}
+
+    def check_whole(self) -> None:
+        """Raise CheckpointError where a variable of the net is not among them: to infer it takes all."""
+        missing = [name for name in self.wanted if name not in self.index.tensors]
+        if missing:
+            raise CheckpointError(
+                f"{self.index.prefix_url!r} lacks {len(missing)} of {len(self.wanted)} variables:"
+                f" {some(missing)}; wanted a whole net (the parts of one in TensorFlow Lite are named one behind the"
+                " other, between commas)"
+            )
 
 
 def look(found: Found, net: AskedNet) -> Weights:

@@ -159,6 +159,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
         ports=PortRange.parse(config.port_range),
         optional_grace_s=config.eval_last_s + _LAST_WORD_S,
         standby=config.standby and config.max_restarts > 0,
+        servers=("ps",),
     )
     try:
         results = supervisor.supervise(launcher, spec, _Observer(progress, status, held))

@@ -50,7 +50,6 @@ def _check_model(found: checkpoint.Found, config: TrainConfig, labels: tuple[str
     """Refuse a model whose weights are not those that the flags want of the net."""
     net = AskedNet(config.model_name, len(labels), config.train_image_size, config.use_grayscale, is_training=True)
     weights = model_weights.look(found, net)
-    checkpoint_checks.check_scopes(config, weights.index)
     checkpoint_checks.check_head(config, weights.index, weights.trained, labels, where)
     started = warmstart_plan.plan(
         found.prefix_url,

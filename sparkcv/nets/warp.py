@@ -54,6 +54,10 @@ def sample(images: Any, points: Any, border: str = "zeros") -> Any:
     """
     _check_images(images, "sample")
     _check_flow(points, "sample", "points")
+    if not images.shape.dims[0].is_compatible_with(points.shape.dims[0]):
+        raise UsageError(
+            f"sample: got images of shape {_shape(images)} and points of shape {_shape(points)}; wanted the same batch"
+        )
     if border not in BORDERS:
         near = difflib.get_close_matches(str(border), BORDERS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
-__all__ = ["TOLERANCE", "Placement", "Size", "custom_getter", "imbalance", "place", "plan", "whole_name", "whole_shape"]
+__all__ = ["PsPlan", "Size", "TOLERANCE", "custom_getter", "imbalance", "place", "plan", "whole_name", "whole_shape"]
 
 TOLERANCE = 1.01  # the largest load over the mean one with which nobody waits for one server alone
 _LEAST_PART_BYTES = 256 << 10  # as in tf.min_max_variable_partitioner: below it a message's own costs count for more
@@ -29,7 +29,7 @@ class Size:
     slot_bytes: int = 0
 
     def parts(self, count: int) -> list["Size"]:
-        """Cut along the longest axis, as TensorFlow does: the first parts are one longer if it does not come out even."""
+        """Cut along the longest axis as TensorFlow does: the first parts are one longer where it is not even."""
         axis = self.axis
         length = self.shape[axis]
         found = []
@@ -44,13 +44,13 @@ class Size:
         """The first of the longest axes, along which it is cut."""
         return self.shape.index(max(self.shape))
 
-    def most_parts(self, num_ps: int) -> int:
-        """Return into how many parts it can be cut, no more than one a server and none of fewer than 256 KiB."""
-        return min(num_ps, max(self.shape, default=1), max(1, self.num_bytes // _LEAST_PART_BYTES))
+    def most_parts(self, most: int) -> int:
+        """Return into how many parts it can be cut: at most so many, and none of fewer than 256 KiB."""
+        return min(most, max(self.shape, default=1), max(1, self.num_bytes // _LEAST_PART_BYTES))
 
 
 @dataclass(frozen=True)
-class Placement:
+class PsPlan:
     """Server of each variable, or of each of its parts (``NAME/part_0``), and the number of parts of those cut."""
 
     places: Mapping[str, int]
@@ -78,16 +78,27 @@ def imbalance(loads: Iterable[int]) -> float:
     return max(values) * len(values) / total if (total := sum(values)) else 1.0
 
 
-def plan(sizes: Mapping[str, Size], num_ps: int) -> Placement:
+def plan(sizes: Mapping[str, Size], num_ps: int) -> PsPlan:
     """Place variables on ``num_ps`` servers, and cut as few as it takes, the largest first.
 
-    Nothing is cut where whole variables spread evenly enough, to within ``TOLERANCE``. Where nothing does, as with
-    nets of a few hundred kB, the most even way is taken.
+    Nothing is cut where whole variables spread evenly enough, to within ``TOLERANCE``. What is cut has a part for each
+    server, or some more if that is not even enough. Where nothing is, as with nets of a few MB whose parts would be too
+    small, the most even way is taken.
     """
+    best = _placed(sizes, {}, num_ps)
+    for times in (1, 2, 4):
+        if imbalance(best.loads) <= TOLERANCE:
+            break
+        best = min(best, _cut(sizes, num_ps, times * num_ps), key=lambda found: max(found.loads))
+    return best
+
+
+def _cut(sizes: Mapping[str, Size], num_ps: int, most: int) -> PsPlan:
+    """Cut one variable more until they are even, the largest first, each into ``most`` parts if it has so much."""
     best = _placed(sizes, {}, num_ps)
     parts: dict[str, int] = {}
     for name in sorted(sizes, key=lambda name: (-sizes[name].num_bytes, name)):
-        count = sizes[name].most_parts(num_ps)
+        count = sizes[name].most_parts(most)
         if imbalance(best.loads) <= TOLERANCE or count < 2:
             break
         parts[name] = count
@@ -97,7 +108,7 @@ def plan(sizes: Mapping[str, Size], num_ps: int) -> Placement:
     return best
 
 
-def _placed(sizes: Mapping[str, Size], parts: Mapping[str, int], num_ps: int) -> Placement:
+def _placed(sizes: Mapping[str, Size], parts: Mapping[str, int], num_ps: int) -> PsPlan:
     num_bytes = {}
     for name, size in sizes.items():
         pieces = {name: size}
@@ -108,10 +119,10 @@ def _placed(sizes: Mapping[str, Size], parts: Mapping[str, int], num_ps: int) ->
     loads = [0] * num_ps
     for piece, index in places.items():
         loads[index] += num_bytes[piece]
-    return Placement(places, dict(parts), tuple(loads))
+    return PsPlan(places, dict(parts), tuple(loads))
 
 
-def custom_getter(placement: Placement) -> Callable[..., Any]:
+def custom_getter(placement: PsPlan) -> Callable[..., Any]:
     """Return a ``custom_getter`` of a variable scope that makes variables in the parts that ``placement`` has."""
 
     def get(getter: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:

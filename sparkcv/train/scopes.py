@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sparkcv.errors import UsageError
 from sparkcv.logs import get as get_logger
 
-__all__ = ["begins", "missing", "rate_scales", "refusal", "split_scopes", "to_train", "trains"]
+__all__ = ["begins", "missing", "rate_scales", "refusal", "split_scopes", "to_restore", "to_train", "trains"]
 
 
 def split_scopes(scopes: str | None) -> list[str]:
@@ -69,6 +69,27 @@ def to_train(trainable_scopes: str | None, names: Sequence[str], *, ignore_missi
         what = "matches no variable" if scopes else "names no scope"
         raise UsageError(f"--trainable_scopes {trainable_scopes!r} {what}, so nothing would be trained")
     return list(chosen)
+
+
+def to_restore(
+    exclude_scopes: str | None,
+    names: Sequence[str],
+    *,
+    saved: Sequence[str] = (),
+    ignore_missing_scopes: bool = False,
+) -> list[str]:
+    """Return ``names``, the net's variables, less those that begin with an excluded scope (plain text, as in slim).
+
+    Raise UsageError for a scope that matches none of them and none of those ``saved`` in the checkpoint, unless
+    ``ignore_missing_scopes``, and where nothing is left to restore.
+    """
+    unmatched = missing(exclude_scopes, [*names, *saved], begins)
+    refusals = [refusal("checkpoint_exclude_scopes", scope, names, "variables of the net") for scope in unmatched]
+    _raise_first(refusals, is_ignored=ignore_missing_scopes)
+    kept = [name for name in names if not name.startswith(tuple(split_scopes(exclude_scopes)))]
+    if not kept:
+        raise UsageError(f"--checkpoint_exclude_scopes {exclude_scopes!r} leaves no variable to restore")
+    return kept
 
 
 def rate_scales(scales: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:

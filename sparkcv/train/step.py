@@ -144,10 +144,10 @@ def _wire_scope(config: TrainConfig, topology: replicas.Topology) -> Any:
     return tf.variable_scope(tf.get_variable_scope(), custom_getter=wire.custom_getter(topology.worker_device))
 
 
-def _placement(config: TrainConfig, num_classes: int, topology: replicas.Topology) -> placement.Placement:
+def _placement(config: TrainConfig, num_classes: int, topology: replicas.Topology) -> placement.PsPlan:
     """Return the ps of each variable. Sizes come from a temporary graph, which a single ps does not need."""
     if topology.num_ps < 2:
-        return placement.Placement({}, {}, ())
+        return placement.PsPlan({}, {}, ())
     return placement.plan(variable_sizes(config, num_classes), topology.num_ps)
 
 

@@ -4,6 +4,8 @@ A start from the wrong checkpoint costs a whole run, so everything is checked ag
 exists: what slim restores silently in part, or reports as a stack trace of Saver, is one sentence here.
 """
 
+import os
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +15,12 @@ import tensorflow.compat.v1 as tf
 from sparkcv import storage
 from sparkcv.errors import CheckpointError
 from sparkcv.logs import get as get_logger
-from sparkcv.rundir import checkpoint, checkpoint_listing, checkpoint_named
+from sparkcv.rundir import checkpoint_model, checkpoint_named
 from sparkcv.train import imported, scopes, warmstart_plan
 from sparkcv.train.placement import whole_name, whole_shape
-from sparkcv.train.scopes import split_scopes
 from sparkcv.train.warmstart_plan import WarmStart
 
-__all__ = ["Source", "fetch", "init_fn", "split_scopes", "variables_to_train"]
+__all__ = ["Source", "fetch", "init_fn", "variables_to_train"]
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,21 @@ def fetch(url: str, scratch_dir: str, model_name: str) -> Source:
 
     ``url`` is a prefix (``.../model.ckpt-100``), one file of the old format (``.../inception_v3.ckpt``), a folder, of
     which the newest is taken: the one that its ``checkpoint`` file names, or a model of the net ``model_name``, see
-    :mod:`sparkcv.rundir.checkpoint_model`. Raise CheckpointError, MissingFileError or UsageError where there is none.
+    :mod:`sparkcv.rundir.checkpoint_model`. Raise CheckpointError when there is none.
     """
-    if storage.is_dir(url) and storage.exists(storage.join(url, checkpoint_listing.POINTER)):
+    model = checkpoint_model.locate(url)
+    if model is not None:
+        return Source(imported.fetch(model, scratch_dir, model_name), model.prefix_url)
+    if storage.is_dir(url):
         url = checkpoint_named.pointed(url)
-    found = checkpoint.locate(url)
-    return Source(imported.fetch(found, scratch_dir, model_name), found.prefix_url)
+    folder, name = storage.parent(url), storage.basename(url)
+    wanted = re.compile(re.escape(name) + r"(\.index|\.data-\d+-of-\d+)?$")
+    found = [entry for entry in storage.list_dir(folder) if wanted.match(entry.name) and not entry.is_dir]
+    if not any(entry.name in (name, f"{name}.index") for entry in found):
+        raise CheckpointError(f"there is no checkpoint {url}: neither {name}.index nor a file {name} in {folder}")
+    for entry in found:
+        storage.fetch(entry.url, os.path.join(scratch_dir, entry.name))
+    return Source(os.path.join(scratch_dir, name), url)
 
 
 def init_fn(
@@ -71,12 +81,11 @@ def init_fn(
     that training leaves as they are. Raise CheckpointError, before anything runs, when the file cannot be read, lacks
     variables (unless ``ignore_missing_vars``) or has other shapes.
     """
+    net = {whole_name(variable): whole_shape(variable) for variable in model_variables}  # parts of one are one there
     done = warmstart_plan.plan(
         source.url,
         _shapes(source),
-        {
-            whole_name(variable): whole_shape(variable) for variable in model_variables
-        },  # parts of one are one in the file
+        net,
         exclude_scopes=exclude_scopes,
         ignore_missing_vars=ignore_missing_vars,
         ignore_missing_scopes=ignore_missing_scopes,

@@ -9,11 +9,11 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sparkcv.errors import CheckpointError, UsageError
+from sparkcv.errors import CheckpointError
 from sparkcv.logs import get as get_logger
 from sparkcv.train import scopes
 
-__all__ = ["FILE_NAME", "WarmStart", "kept", "plan"]
+__all__ = ["FILE_NAME", "WarmStart", "plan", "some"]
 
 FILE_NAME = "warm_start.json"
 _NAMES_SHOWN = 3
@@ -55,29 +55,6 @@ class WarmStart:
         return list(groups.items())
 
 
-def kept(
-    names: Sequence[str],
-    exclude_scopes: str | None,
-    *,
-    saved: Sequence[str] = (),
-    ignore_missing_scopes: bool = False,
-) -> list[str]:
-    """Return ``names`` less those that begin with an excluded scope (plain text, as in slim).
-
-    Raise UsageError for a scope that matches none of them and none of those ``saved`` in the checkpoint, unless
-    ``ignore_missing_scopes``, and where nothing is left to restore.
-    """
-    for scope in scopes.missing(exclude_scopes, [*names, *saved], scopes.begins):
-        refusal = scopes.refusal("checkpoint_exclude_scopes", scope, names, "variables of the net")
-        if not ignore_missing_scopes:
-            raise refusal
-        get_logger(__name__).warning("%s", refusal)
-    left = [name for name in names if not name.startswith(tuple(scopes.split_scopes(exclude_scopes)))]
-    if not left:
-        raise UsageError(f"--checkpoint_exclude_scopes {exclude_scopes!r} leaves no variable to restore")
-    return left
-
-
 def plan(
     source: str,
     saved: Mapping[str, Sequence[int]],
@@ -91,9 +68,11 @@ def plan(
     """Return what is restored of the shapes ``saved`` in ``source``, by name, into those of the ``net``.
 
     Raise CheckpointError for a source that lacks variables (unless ``ignore_missing_vars``), has none, or has other
-    shapes; UsageError as :func:`kept`.
+    shapes; UsageError as :func:`scopes.to_restore`.
     """
-    wanted = kept(list(net), exclude_scopes, saved=list(saved), ignore_missing_scopes=ignore_missing_scopes)
+    wanted = scopes.to_restore(
+        exclude_scopes, list(net), saved=list(saved), ignore_missing_scopes=ignore_missing_scopes
+    )
     missing = [name for name in wanted if name not in saved]
     if missing and not ignore_missing_vars:
         raise CheckpointError(

@@ -18,9 +18,12 @@ def custom_getter(worker_device: str) -> Callable[..., Any]:
     """Return a ``custom_getter`` whose trained float32 variables are read on ``worker_device`` as bfloat16 was sent."""
 
     def get(getter: Callable[..., Any], name: str, *args: Any, **kwargs: Any) -> Any:
+        is_sent = kwargs.get("trainable", True) and tf.as_dtype(kwargs.get("dtype") or tf.float32) == tf.float32
+        if is_sent:
+            kwargs["caching_device"] = None  # or each read_value() goes by way of the worker, as float32
         variable = getter(name, *args, **kwargs)
         for part in variable if _is_partitioned(variable) else [variable]:
-            if part.trainable and part.dtype.base_dtype == tf.float32:
+            if is_sent and part._cached_value is None:  # or another tower has it already
                 _send_rounded(part, worker_device)
         return variable
 
@@ -49,9 +52,6 @@ def _send_rounded(variable: Any, worker_device: str) -> None:
 
     It is what ``caching_device`` makes of a variable, but for the two casts; TensorFlow has no public way to give it.
     """
-    cached = variable.value()
-    if cached.op.type == "Cast":  # another tower has it already
-        return
     with tf.name_scope(None), tf.control_dependencies(None):
         with tf.device(variable.device):
             rounded = tf.cast(variable.read_value(), tf.bfloat16, name=f"{variable.op.name}/to_wire")

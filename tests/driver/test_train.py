@@ -359,9 +359,9 @@ def test_a_folder_to_start_from_is_settled_to_the_checkpoint_that_its_pointer_na
     assert train.prepare(folder).config.checkpoint_path == prefix
 
 
-def test_a_frozen_graph_to_start_from_is_told_at_once(config, tmp_path):
+def test_a_damaged_frozen_graph_to_start_from_is_told_before_spark(config, tmp_path):
     (tmp_path / "frozen.pb").write_bytes(b"\n\x0c\n\x05input")
-    with pytest.raises(UsageError, match=r"frozen\.pb is a graph .*and no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"frozen\.pb' is no frozen graph, or damaged"):
         train.prepare(config(checkpoint_path=str(tmp_path / "frozen.pb")))
 
 

@@ -188,7 +188,7 @@ def test_what_does_not_fit_is_told_when_the_graph_is_built(images, flow, message
 
 
 def test_an_unknown_border_is_told_with_the_nearest():
-    with pytest.raises(UsageError, match="border 'reflekt' is unknown; wanted one of zeros, .* mean 'reflect'"):
+    with pytest.raises(UsageError, match=r"border 'reflekt' is unknown; wanted one of zeros, .* mean 'reflect'"):
         warp.backward_warp(tf.zeros(IMAGE[0]), tf.zeros(WAY[0]), "reflekt")
 
 
@@ -200,3 +200,8 @@ def test_helpers_refuse_what_they_cannot_use():
     for function in (warp.inside, lambda flow: warp.compose(flow, flow), lambda flow: warp.resize_flow(flow, 2, 2)):
         with pytest.raises(UsageError, match=r"got a flow of float32\[4, 5, 2\]"):
             function(tf.zeros([4, 5, 2]))
+
+
+def test_points_of_another_batch_are_told():
+    with pytest.raises(UsageError, match=r"sample: got images .* and points .*; wanted the same batch"):
+        warp.sample(tf.zeros(IMAGE[0]), tf.zeros([3, 1, 1, 2]))

@@ -5,9 +5,10 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from sparkcv.config import TrainConfig
-from sparkcv.nets.slim import model_variables
+from sparkcv.nets.slim import model_variables, slim
 from sparkcv.train import saver, step
 from sparkcv.train.replicas import Topology
+from sparkcv.train.warmstart import Source
 from tests.contracts.free_ports import free_ports
 
 pytestmark = pytest.mark.tensorflow
@@ -20,23 +21,22 @@ LABELS = np.array([0, 1, 2, 3, 0, 1], np.int64)
 @pytest.fixture(scope="module")
 def target():
     """The address of a worker with three ps; TensorFlow's servers live as long as the process."""
-    ports = list(range(*(lambda found: (found.low, found.high + 1))(free_ports(NUM_PS + 1))))
-    addresses = [f"127.0.0.1:{port}" for port in ports]
+    found = free_ports(NUM_PS + 1)
+    addresses = [f"127.0.0.1:{port}" for port in range(found.low, found.high + 1)]
     cluster = {"ps": addresses[:NUM_PS], "worker": addresses[NUM_PS:]}
     servers = [tf.train.Server(cluster, "ps", index) for index in range(NUM_PS)]
     servers.append(tf.train.Server(cluster, "worker", 0))
     return servers[-1].target
 
 
-@pytest.fixture(autouse=True)
-def _no_dropout(monkeypatch):
-    from sparkcv.nets.slim import slim
-
+@pytest.fixture
+def no_dropout(monkeypatch):
     monkeypatch.setattr(slim, "dropout", lambda inputs, *_, **__: inputs)
 
 
 def build(num_ps, **flags):
     """LeNet, whose first fully connected layer has more than half of its bytes, with two slots and an average."""
+    warm_start = flags.pop("warm_start", None)
     settings = {
         "model_name": "lenet",
         "batch_size": BATCH,
@@ -54,7 +54,7 @@ def build(num_ps, **flags):
         num_classes=CLASSES,
         next_batch=lambda: (tf.constant(IMAGES), tf.constant(LABELS)),
         topology=Topology(num_ps),
-        **({"warm_start": settings.pop("warm_start")} if "warm_start" in settings else {}),
+        warm_start=warm_start,
     )
 
 
@@ -80,12 +80,13 @@ class Life:
         return [float(self.session.run(self.built.train_op)) for _ in range(count)]
 
     def save(self, path):
-        return self.saver.save(self.session, str(path), write_meta_graph=False)
+        with self.graph.as_default():
+            return self.saver.save(self.session, str(path), write_meta_graph=False)
 
     def restore(self, prefix):
         with self.graph.as_default():
             saver.check_fits(prefix, prefix, "lenet", {})
-        self.saver.restore(self.session, prefix)
+            self.saver.restore(self.session, prefix)
 
 
 def tensors(prefix):
@@ -93,7 +94,9 @@ def tensors(prefix):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-def test_what_three_servers_saved_in_parts_one_process_reads_as_a_whole_and_the_other_way_round(target, tmp_path):
+def test_what_three_servers_saved_in_parts_one_process_reads_as_a_whole_and_the_other_way_round(
+    target, tmp_path, no_dropout
+):
     with Life(NUM_PS, target) as cut:
         parts = [v for v in model_variables_of(cut.graph) if v.op.name.startswith("LeNet/fc3/weights/part_")]
         assert sorted(v.device for v in parts) == [f"/job:ps/task:{index}/device:CPU:0" for index in range(NUM_PS)]
@@ -133,14 +136,15 @@ def test_a_warm_start_fills_the_parts_of_a_variable_that_the_checkpoint_has_as_a
     with Life(0, target) as whole:
         prefix = whole.save(tmp_path / "whole")
         wanted = whole.session.run(next(v for v in model_variables_of(whole.graph) if v.op.name == "LeNet/fc3/weights"))
-    with Life(NUM_PS, target, warm_start=prefix, learning_rate_scales="LeNet/fc3=0.5,LeNet=1") as cut:
-        cut.built.init_fn(cut.session)
+    with Life(NUM_PS, target, warm_start=Source(prefix, prefix), learning_rate_scales="LeNet/fc3=0.5,LeNet=1") as cut:
+        with cut.graph.as_default():
+            cut.built.init_fn(cut.session)
         parts = [v for v in model_variables_of(cut.graph) if v.op.name.startswith("LeNet/fc3/weights/part_")]
         got = np.concatenate(cut.session.run(parts), axis=1)
     np.testing.assert_array_equal(got, wanted)
 
 
-def test_weights_are_computed_with_as_bfloat16_and_kept_as_float32(target, tmp_path):
+def test_weights_are_computed_with_as_bfloat16_and_kept_as_float32(target, tmp_path, no_dropout):
     with Life(0, target) as whole:
         prefix = whole.save(tmp_path / "whole")
         exact = whole.steps(4)
@@ -158,7 +162,6 @@ def test_weights_are_computed_with_as_bfloat16_and_kept_as_float32(target, tmp_p
         after = tensors(halved.save(tmp_path / "halved"))["LeNet/fc3/weights"]
     assert got == pytest.approx(exact, rel=0.02)
     assert got != exact
-    assert np.mean(after == np.float32(tf.constant(after).dtype.as_numpy_dtype(0)) + after.astype(np.float32)) == 1
     assert np.mean(after.view(np.uint32) & 0xFFFF != 0) > 0.9  # not themselves rounded
 
 
