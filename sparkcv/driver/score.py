@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv import logs, storage
 from sparkcv.config import ScoreConfig
+from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
 from sparkcv.errors import DataError, FileExistsAlreadyError, UsageError
@@ -31,8 +32,10 @@ from sparkcv.predict.report import ScoreReport
 from sparkcv.predict.rows import InputFiles, InputPart
 from sparkcv.predict.staging import Staging, day_url
 from sparkcv.predict.tasks import ScoreTask
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.errors import translated
 from sparkcv.spark.job_group import job_group
+from sparkcv.spark.python_daemon import imported_first
 from sparkcv.spark.session import SessionSpec
 from sparkcv.spark.stage_progress import StageProgress
 from sparkcv.spark.stages import map_pieces, num_done_tasks
@@ -123,6 +126,7 @@ def run(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
         tempfile.TemporaryDirectory(prefix="model-", dir=SparkFiles.getRootDirectory()) as local,
         Staging(str(config.output_dir), plan.date, overwrite=config.overwrite) as staging,
         job_group(spark, f"score {config.input}"),
+        imported_first(spark, "sparkcv.predict.engines.decoding"),
         let_in(spark, config.port_range, "nothing was published, the same command scores it anew") as place,
     ):
         # The run's own copy: whoever replaces the model meanwhile does not change what this run scores with.
@@ -156,7 +160,12 @@ def _freeze(
     """Write down what is scored; return the numbers of pieces and rows."""
     config, slots = plan.config, spark.sparkContext.defaultParallelism
     parts = rows.list_parts(
-        plan.files, staging.join(_LISTS), input_column=config.input_column, id_column=config.id_column
+        plan.files,
+        staging.join(_LISTS),
+        input_column=config.input_column,
+        id_column=config.id_column,
+        image_feature=config.image_feature,
+        use_exif=bool(config.exif_orientation),
     )
     parts = _counted(spark, parts, staging, place)
     num_rows = rows.count_rows(parts)
@@ -208,7 +217,13 @@ def _task(spark: SparkSession, plan: ScorePlan, staging: Staging, local: str) ->
         model_digest=plan.manifest.digest,
         batch_size=config.batch_size,
         top_k=config.top_k,
-        max_pixels=config.max_pixels,
+        rules=PictureRules(
+            config.max_pixels,
+            parse_formats(config.formats),
+            parse_background(config.background),
+            use_orientation=config.exif_orientation is not False,
+            compress_level=0,  # decoded at once, and kept nowhere
+        ),
         num_threads=config.num_intra_op_threads or _threads(spark),
         cache_host=socket.gethostname(),
         cache_dir=local,

@@ -134,7 +134,7 @@ class _Observer(RunObserver):
 def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: lease.Lease) -> TrainReport:
     """Run the roles to their end and prove it."""
     config, started_s = plan.config, time.monotonic()
-    asked = roles(config.num_ps_tasks, config.num_workers, config.num_evaluators)
+    asked = roles(config.num_ps, config.num_workers, config.num_evaluators)
     progress = TrainProgress(config.max_number_of_steps)
 
     def params(generation: int) -> dict[str, Any]:

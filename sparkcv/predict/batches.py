@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from sparkcv import logs
 from sparkcv.errors import StorageError
-from sparkcv.predict.predictor import Prediction, Reject
+from sparkcv.predict.predictor import Prediction, RecordPicture, Reject
 from sparkcv.predict.rows import InputRow, load
 from sparkcv.predict.schema import SCORED
 
-Predict = Callable[[Sequence[bytes], int], list[Prediction | Reject]]
+Predict = Callable[[Sequence[bytes | RecordPicture], int], list[Prediction | Reject]]
 
 _READERS = 4
 _READ_TIMEOUT_S = 600.0
@@ -48,7 +48,11 @@ def _score(
     rows: list[InputRow], reads: list["Future[bytes | str]"], predict: Predict, digest: str, top_k: int
 ) -> pa.RecordBatch:
     loaded = [_result(read, row) for row, read in zip(rows, reads, strict=True)]
-    pictures = [data for data in loaded if isinstance(data, bytes)]
+    pictures = [
+        RecordPicture(data, row.orientation) if row.is_record else data
+        for data, row in zip(loaded, rows, strict=True)
+        if isinstance(data, bytes)
+    ]
     answers = iter(predict(pictures, top_k))
     results = [Reject(data) if isinstance(data, str) else next(answers) for data in loaded]
     return _to_arrow(rows, results, digest)

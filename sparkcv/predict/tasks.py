@@ -12,13 +12,14 @@ from sparkcv.predict import rows
 from sparkcv.predict.batches import score_rows
 from sparkcv.predict.predictor import Predictor
 from sparkcv.predict.rows import InputPart
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.local_dirs import application_dir
 
 _PIECES_A_FILE = 512
 IDS_SCHEMA = pa.schema([pa.field("id", pa.string())])
 
 # Spark keeps a Python worker for the next task (spark.python.worker.reuse): it finds its model here.
-_loaded: dict[tuple[str, int, int], Predictor] = {}
+_loaded: dict[tuple[str, int, PictureRules], Predictor] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ class ScoreTask:
         model_digest: the only model that may score this run.
         batch_size: pictures a batch.
         top_k: classes kept a picture.
-        max_pixels: pictures with more are rejected undecoded.
+        rules: how files of pictures are read, and what is rejected undecoded.
         num_threads: threads of one TensorFlow operation.
         cache_host: the host on which ``cache_dir`` holds the model already.
         cache_dir: a folder of the driver.
@@ -42,7 +43,7 @@ class ScoreTask:
     model_digest: str
     batch_size: int
     top_k: int
-    max_pixels: int
+    rules: PictureRules
     num_threads: int
     cache_host: str
     cache_dir: str
@@ -96,7 +97,7 @@ def _pieces_file(url: str, index: int) -> str:
 
 
 def _predictor(task: ScoreTask) -> Predictor:
-    key = (task.model_digest, task.num_threads, task.max_pixels)
+    key = (task.model_digest, task.num_threads, task.rules)
     if key not in _loaded:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # oneDNN's and CUDA's news, once a worker
         unload()  # a worker that served another run gives its memory back first
@@ -105,7 +106,7 @@ def _predictor(task: ScoreTask) -> Predictor:
             _cache_dir(task),
             digest=task.model_digest,
             num_threads=task.num_threads,
-            max_pixels=task.max_pixels,
+            rules=task.rules,
         )
     return _loaded[key]
 

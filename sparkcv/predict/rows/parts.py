@@ -24,6 +24,9 @@ class InputPart:
         data_column: Parquet column of paths or bytes.
         id_column: Parquet column of ids.
         base: folder that relative paths of a Parquet file are taken from.
+        num_records: of a TFRecord shard, the records that its manifest counts; None without one.
+        image_feature: of a TFRecord shard, the feature that holds the picture.
+        use_exif: of a TFRecord shard, turn pictures as their own EXIF says where the record has no orientation.
     """
 
     kind: str
@@ -36,6 +39,9 @@ class InputPart:
     data_column: str = ""
     id_column: str = ""
     base: str = ""
+    num_records: int | None = None
+    image_feature: str = "image/encoded"
+    use_exif: bool = False
 
     @property
     def num_rows(self) -> int:
@@ -62,6 +68,8 @@ class InputRow:
         url: the file that holds them.
         reason: why there are none.
         filename: the name that a TFRecord's example gives its picture, else None.
+        is_record: the picture is a TFRecord's, to be decoded as training would, and no file's.
+        orientation: of a record's picture, 1 to 8 as EXIF counts; None for the picture's own.
     """
 
     id: str
@@ -69,6 +77,8 @@ class InputRow:
     url: str | None = None
     reason: str | None = None
     filename: str | None = None
+    is_record: bool = False
+    orientation: int | None = 1
 
 
 def count_rows(parts: Iterable[InputPart]) -> int:

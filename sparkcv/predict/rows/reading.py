@@ -8,7 +8,13 @@ from sparkcv.predict.rows.parts import InputPart, InputRow
 
 
 def list_parts(
-    files: InputFiles, list_url: str, *, input_column: str | None = None, id_column: str | None = None
+    files: InputFiles,
+    list_url: str,
+    *,
+    input_column: str | None = None,
+    id_column: str | None = None,
+    image_feature: str = "image/encoded",
+    use_exif: bool = False,
 ) -> list[InputPart]:
     """Freeze an input into parts; shards without a manifest come uncounted, see :func:`count_part`.
 
@@ -17,11 +23,13 @@ def list_parts(
         list_url: folder for what must be written down (the list of pictures).
         input_column: Parquet column of paths or bytes; None: by name.
         id_column: Parquet column of ids; None: by name.
+        image_feature: feature of shards that holds the picture.
+        use_exif: turn pictures of shards as their own EXIF says where the record has no orientation.
     """
     if files.kind == pictures.KIND:
         return list(pictures.freeze(files, list_url))
     if files.kind == records.KIND:
-        return list(records.freeze(files))
+        return list(records.freeze(files, image_feature, use_exif))
     return list(table.freeze(files, input_column, id_column))
 
 

@@ -4,7 +4,6 @@ Where a manifest or a count vouches for the number of records, every one of them
 swallowed is rejected one by one. Labels are not looked at: pictures to score need none.
 """
 
-import contextlib
 from collections.abc import Iterator
 
 from sparkcv import storage
@@ -19,10 +18,10 @@ from sparkcv.records.tfrecord import BadRecord, Record
 
 KIND = "records"
 
-_ENCODED, _FILENAME = "image/encoded", "image/filename"
+_FILENAME, _ORIENTATION = "image/filename", "image/orientation"
 
 
-def freeze(files: InputFiles) -> Iterator[InputPart]:
+def freeze(files: InputFiles, image_feature: str, use_exif: bool) -> Iterator[InputPart]:
     """Yield one part a shard: counted where a ``manifest.json`` lies beside it, else with ``stop`` None.
 
     Raises ShardError for a shard whose size is not as its manifest says.
@@ -34,12 +33,17 @@ def freeze(files: InputFiles) -> Iterator[InputPart]:
             manifests[folder] = read_manifest(folder)
         count = _count(manifests[folder], entry.name, entry.size, entry.url)
         if count != 0:
-            yield InputPart(KIND, entry.url, files.name(entry), 0, count, entry.size)
+            yield InputPart(
+                *(KIND, entry.url, files.name(entry), 0, count, entry.size),
+                num_records=count,
+                image_feature=image_feature,
+                use_exif=use_exif,
+            )
 
 
 def count(part: InputPart) -> int:
     """Read a whole shard and count its records; a damaged place is one."""
-    with _mapped(part) as data:
+    with mapped(part.url, num_bytes=part.num_bytes) as data:
         good, bad = tfrecord.scan(data, part.name)
     return len(good) + len(bad)
 
@@ -54,9 +58,11 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
 
     Raises ShardError if the shard is not as large as when it was listed.
     """
-    with _mapped(part) as data:
+    with mapped(part.url, num_bytes=part.num_bytes) as data:
         good, bad = tfrecord.scan(data, "record")
-        items: list[Record | BadRecord] = sorted([*good, *bad], key=lambda item: item.offset)
+        # A part may be some of a shard's rows: the shard's own number of records came with the listing.
+        counted = tfrecord.counted(good, bad, part.num_records)
+        items: list[Record | BadRecord] = [item for item, count in counted for _ in range(count)]
         for ordinal, name in zip(range(part.start, part.stop or 0), read_ids(part), strict=True):
             item = items[ordinal] if ordinal < len(items) else None
             if item is None:
@@ -64,20 +70,23 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
             elif isinstance(item, BadRecord):
                 yield InputRow(name, reason=f"damaged record: {item.reason.removeprefix('record: ')}")
             else:
-                yield _row(name, bytes(item.payload))
+                yield _row(part, name, bytes(item.payload))
 
 
-def _row(name: str, payload: bytes) -> InputRow:
+def _row(part: InputPart, name: str, payload: bytes) -> InputRow:
     try:
         features = parse_features(payload)
     except ValueError as err:
         return InputRow(name, reason=f"no tf.train.Example: {err}")
     filename = _one(features.get(_FILENAME))
-    encoded = _one(features.get(_ENCODED))
+    encoded = _one(features.get(part.image_feature))
     text = None if filename is None else filename.decode("utf-8", "backslashreplace")
     if encoded is None:
-        return InputRow(name, reason=f"no picture: the Example has no {_ENCODED}", filename=text)
-    return InputRow(name, data=encoded, filename=text)
+        return InputRow(name, reason=f"no picture: the Example has no {part.image_feature}", filename=text)
+    stored = features.get(_ORIENTATION)
+    turned = stored.items[0] if stored and stored.kind is int and len(stored.items) == 1 else None
+    orientation = int(turned) if turned is not None else (None if part.use_exif else 1)
+    return InputRow(name, data=encoded, filename=text, is_record=True, orientation=orientation)
 
 
 def _one(value: object) -> bytes | None:
@@ -94,11 +103,3 @@ def _count(manifest: Manifest | None, name: str, size: int, url: str) -> int | N
                 raise ShardError(f"{url!r} has {size} bytes, manifest.json says {shard.bytes}")
             return shard.records
     return None if size else 0
-
-
-@contextlib.contextmanager
-def _mapped(part: InputPart) -> Iterator[memoryview]:
-    with mapped(part.url) as data:
-        if data.nbytes != part.num_bytes:
-            raise ShardError(f"{part.url!r} changed since it was listed: {data.nbytes} bytes, {part.num_bytes} then")
-        yield data
