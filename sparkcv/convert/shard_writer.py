@@ -48,13 +48,11 @@ class ShardTarget:
 class ShardSummary:
     """What became of a shard: small, whatever the shard's size.
 
-    ``reasons`` counts rejects by the head of their reason. ``missing`` is the first line of a CSV whose picture is
-    not there, and its name.
+    ``reasons`` counts rejects by the head of their reason.
     """
 
     entry: ShardEntry
     reasons: dict[str, int] = field(default_factory=dict)
-    missing: tuple[int, str] | None = None
 
 
 def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
@@ -62,7 +60,6 @@ def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
     crc = num_bytes = num_records = 0
     labels: collections.Counter[str] = collections.Counter()
     reasons: collections.Counter[str] = collections.Counter()
-    missing: tuple[int, str] | None = None
     with storage.open_write(target.url) as sink, storage.open_write(target.quarantine_url) as rejects:
         for row, outcome in _read_ahead(rows, lambda row: _convert(row, target), _readers(target.root)):
             if isinstance(outcome, bytes):
@@ -73,13 +70,14 @@ def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
                 labels[str(row.label)] += 1
                 continue
             name = row.name.decode("utf-8", "surrogateescape")
-            if isinstance(outcome, MissingFileError) and row.line:
-                missing = min(missing or (row.line, name), (row.line, name))
-            reason = "missing: gone since it was listed" if isinstance(outcome, MissingFileError) else str(outcome)
+            reason = str(outcome)
+            if isinstance(outcome, MissingFileError):
+                named = f"line {row.line} of the CSV names it, and it is not there"
+                reason = f"missing: {named if row.line else 'gone since it was listed'}"
             reasons[reason.partition(":")[0]] += 1
             rejects.write(json.dumps({"path": name, "reason": reason}).encode() + b"\n")
     entry = ShardEntry(storage.basename(target.url), num_records, num_bytes, f"{crc:08x}", dict(sorted(labels.items())))
-    return ShardSummary(entry, dict(reasons), missing)
+    return ShardSummary(entry, dict(reasons))
 
 
 def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | MissingFileError:

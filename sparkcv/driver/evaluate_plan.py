@@ -11,6 +11,7 @@ from sparkcv.driver.checkpoint_checks import TrainedClasses
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.records import shards
+from sparkcv.records.example import FeatureNames
 from sparkcv.rundir import checkpoint, checkpoint_model
 from sparkcv.rundir.description import RunDescription
 from sparkcv.spark.session import SessionSpec
@@ -62,7 +63,12 @@ def prepare(config: EvalConfig) -> EvalPlan:
         checkpoint_path=checkpoint_model.resolve(config.checkpoint_path),
         train_dir=config.train_dir and storage.resolve(config.train_dir),
     )
-    dataset = shards.open_dataset(str(config.dataset_dir), config.dataset_name, config.dataset_split_name)
+    dataset = shards.open_dataset(
+        str(config.dataset_dir),
+        config.dataset_name,
+        config.dataset_split_name,
+        FeatureNames(config.image_feature, config.label_feature),
+    )
     check_labels_offset(dataset.labels, config.labels_offset, str(config.dataset_dir))
     found = checkpoint.locate(config.checkpoint_path)
     for step, reason in found.skipped:

@@ -17,6 +17,7 @@ from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.driver.versions import versions
 from sparkcv.errors import ShardError, UsageError
 from sparkcv.records import shards
+from sparkcv.records.example import FeatureNames
 from sparkcv.records.labels import FILE_NAME as LABELS
 from sparkcv.rundir import checkpoint, checkpoint_foreign, checkpoint_model, lease, restart
 from sparkcv.rundir.description import RunDescription
@@ -130,7 +131,12 @@ def check_data(config: TrainConfig) -> TrainPlan:
         checkpoint_path=config.checkpoint_path and checkpoint_model.resolve(config.checkpoint_path),
         export_dir=config.export_dir and storage.resolve(config.export_dir),
     )
-    dataset = shards.open_dataset(dataset_dir, config.dataset_name, config.dataset_split_name)
+    dataset = shards.open_dataset(
+        dataset_dir,
+        config.dataset_name,
+        config.dataset_split_name,
+        FeatureNames(config.image_feature, config.label_feature),
+    )
     labels = check_labels_offset(dataset.labels, config.labels_offset, dataset_dir)
     weights = settled_weights(config.class_weights, dataset, config.labels_offset)
     config = dataclasses.replace(config, class_weights=weights)
@@ -231,7 +237,12 @@ def _eval_dataset(config: TrainConfig) -> shards.Dataset | None:
     if not config.num_evaluators:
         return None
     try:
-        return shards.open_dataset(str(config.dataset_dir), config.dataset_name, config.eval_split_name)
+        return shards.open_dataset(
+            str(config.dataset_dir),
+            config.dataset_name,
+            config.eval_split_name,
+            FeatureNames(config.image_feature, config.label_feature),
+        )
     except ShardError as err:
         raise ShardError(f"--eval_split_name {config.eval_split_name}, which the evaluator reads: {err}") from err
 

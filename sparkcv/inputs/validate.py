@@ -107,22 +107,21 @@ def _sort_out(
     kept: list[tuple[int, int]] = []
     rejects: list[RejectedRecord] = []
     ordinal = 0
-    items: list[tfrecord.Record | tfrecord.BadRecord] = [*good, *bad]
-    for item in sorted(items, key=lambda item: item.offset):
+    for item, count in tfrecord.counted(good, bad, total):
         if isinstance(item, tfrecord.BadRecord) and item.ends_shard:
             lost = _count(assignment, ordinal, ordinal + 1 if total is None else total)
             if lost or (total is not None and ordinal >= total and assignment.start == 0):
                 rejects.append(RejectedRecord(url, item.offset, _bare(item.reason, url), lost))
             return kept, rejects, True
-        mine = ordinal % assignment.stride == assignment.start
+        mine = _count(assignment, ordinal, ordinal + count)
         beyond = total is not None and ordinal >= total
-        ordinal += 1
+        ordinal += count
         if not mine or item.offset in dropped:
             continue
         if beyond:
             rejects.append(RejectedRecord(url, item.offset, f"it is beyond the {total} records of the manifest", 0))
         elif isinstance(item, tfrecord.BadRecord):
-            rejects.append(RejectedRecord(url, item.offset, _bare(item.reason, url)))
+            rejects.append(RejectedRecord(url, item.offset, _bare(item.reason, url), mine))
         elif (reason := check(bytes(item.payload))) is not None:
             rejects.append(RejectedRecord(url, item.offset, reason))
         else:

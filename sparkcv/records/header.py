@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sparkcv.errors import ImageError
 
-__all__ = ["MAX_SIDE", "ImageHeader", "check_size"]
+__all__ = ["ImageHeader", "MAX_SIDE", "check_size"]
 
 MAX_SIDE = 65535  # JPEG's own limit, held for every format
 

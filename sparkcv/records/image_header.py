@@ -18,7 +18,7 @@ from sparkcv.errors import ImageError
 from sparkcv.records import orientation, other_headers
 from sparkcv.records.header import MAX_SIDE, ImageHeader, check_size
 
-__all__ = ["FORMATS", "MAX_SIDE", "NATIVE_FORMATS", "NOT_NATIVE", "ImageHeader", "probe"]
+__all__ = ["FORMATS", "ImageHeader", "MAX_SIDE", "NATIVE_FORMATS", "NOT_NATIVE", "probe"]
 
 NATIVE_FORMATS = ("jpeg", "png", "gif", "bmp", "webp")
 """Formats that TensorFlow decodes, so that shards may hold them."""
@@ -84,7 +84,7 @@ def probe(data: bytes, *, max_pixels: int = 2**26, formats: Sequence[str] = ("jp
     else:
         found = other_headers.format_of(data) or ""
     if found not in formats:
-        raise ImageError(f"not {_wanted(formats)}: {_NAMES[found] if found in _NAMES else _name_format(data)}")
+        raise ImageError(f"{_unwanted(formats)}: {_NAMES[found] if found in _NAMES else _name_format(data)}")
     if found == "jpeg":
         return _probe_jpeg(data, max_pixels)
     if found == "png":
@@ -92,9 +92,11 @@ def probe(data: bytes, *, max_pixels: int = 2**26, formats: Sequence[str] = ("jp
     return other_headers.PROBES[found](data, max_pixels)
 
 
-def _wanted(formats: Sequence[str]) -> str:
+def _unwanted(formats: Sequence[str]) -> str:
+    if set(formats) == set(FORMATS):
+        return "format not read"
     names = [_NAMES.get(name, "JPEG 2000") for name in formats]
-    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+    return "not " + " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _name_format(data: bytes) -> str:

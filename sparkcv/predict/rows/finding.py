@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from sparkcv import storage
 from sparkcv.errors import DataError, MissingFileError, UsageError
 from sparkcv.storage import Entry
+from sparkcv.storage.clutter import is_clutter
 
 # So many files tell what a folder holds; a folder of 10^8 pictures is not listed twice to learn it.
 _PEEK = 1000
@@ -70,7 +71,7 @@ def _listed(url: str, root: str) -> Iterator[Entry]:
     if url == root:
         prefix = len(root.rstrip("/")) + 1
         for entry in storage.walk(url):
-            if not any(name[0] in "._" for name in entry.url[prefix:].split("/")):
+            if not any(name[0] in "._" or is_clutter(name) for name in entry.url[prefix:].split("/")):
                 yield entry
         return
     wanted = storage.basename(url)

@@ -24,6 +24,7 @@ class InputPart:
         data_column: Parquet column of paths or bytes.
         id_column: Parquet column of ids.
         base: folder that relative paths of a Parquet file are taken from.
+        num_records: of a TFRecord shard, the records that its manifest counts; None without one.
         image_feature: of a TFRecord shard, the feature that holds the picture.
         use_exif: of a TFRecord shard, turn pictures as their own EXIF says where the record has no orientation.
     """
@@ -38,6 +39,7 @@ class InputPart:
     data_column: str = ""
     id_column: str = ""
     base: str = ""
+    num_records: int | None = None
     image_feature: str = "image/encoded"
     use_exif: bool = False
 

@@ -4,7 +4,6 @@ Where a manifest or a count vouches for the number of records, every one of them
 swallowed is rejected one by one. Labels are not looked at: pictures to score need none.
 """
 
-import contextlib
 from collections.abc import Iterator
 
 from sparkcv import storage
@@ -36,6 +35,7 @@ def freeze(files: InputFiles, image_feature: str, use_exif: bool) -> Iterator[In
         if count != 0:
             yield InputPart(
                 *(KIND, entry.url, files.name(entry), 0, count, entry.size),
+                num_records=count,
                 image_feature=image_feature,
                 use_exif=use_exif,
             )
@@ -43,7 +43,7 @@ def freeze(files: InputFiles, image_feature: str, use_exif: bool) -> Iterator[In
 
 def count(part: InputPart) -> int:
     """Read a whole shard and count its records; a damaged place is one."""
-    with _mapped(part) as data:
+    with mapped(part.url, num_bytes=part.num_bytes) as data:
         good, bad = tfrecord.scan(data, part.name)
     return len(good) + len(bad)
 
@@ -58,9 +58,11 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
 
     Raises ShardError if the shard is not as large as when it was listed.
     """
-    with _mapped(part) as data:
+    with mapped(part.url, num_bytes=part.num_bytes) as data:
         good, bad = tfrecord.scan(data, "record")
-        items: list[Record | BadRecord] = sorted([*good, *bad], key=lambda item: item.offset)
+        # A part may be some of a shard's rows: the shard's own number of records came with the listing.
+        counted = tfrecord.counted(good, bad, part.num_records)
+        items: list[Record | BadRecord] = [item for item, count in counted for _ in range(count)]
         for ordinal, name in zip(range(part.start, part.stop or 0), read_ids(part), strict=True):
             item = items[ordinal] if ordinal < len(items) else None
             if item is None:
@@ -101,11 +103,3 @@ def _count(manifest: Manifest | None, name: str, size: int, url: str) -> int | N
                 raise ShardError(f"{url!r} has {size} bytes, manifest.json says {shard.bytes}")
             return shard.records
     return None if size else 0
-
-
-@contextlib.contextmanager
-def _mapped(part: InputPart) -> Iterator[memoryview]:
-    with mapped(part.url) as data:
-        if data.nbytes != part.num_bytes:
-            raise ShardError(f"{part.url!r} changed since it was listed: {data.nbytes} bytes, {part.num_bytes} then")
-        yield data
