@@ -15,7 +15,10 @@ class EvalConfig(Flags):
     """Evaluate a checkpoint on a split, on Spark executors, and write a report."""
 
     checkpoint_path: str = flag(
-        "/tmp/tfmodel/", "folder of checkpoints (the newest valid one) or a prefix", group=_RUN, required=True
+        "/tmp/tfmodel/",
+        "folder of checkpoints (the newest valid one), a prefix, or a model of the net as training takes",
+        group=_RUN,
+        required=True,
     )
     eval_dir: str = flag(
         "/tmp/tfmodel/", "folder for the results and report.html, any storage URL", group=_RUN, required=True

@@ -15,7 +15,10 @@ class ExportConfig(Flags):
     """Export a checkpoint as SavedModel and frozen graph, load both again, and score one picture with each."""
 
     checkpoint_path: str = flag(
-        None, "folder of checkpoints (the newest valid one) or a prefix", group=_RUN, required=True
+        None,
+        "folder of checkpoints (the newest valid one), a prefix, or a model of the net as training takes",
+        group=_RUN,
+        required=True,
     )
     model_dir: str = flag(None, "folder for the model, any storage URL", group=_RUN, required=True)
     output_file: str = flag("", "a second place for the frozen .pb, as slim's flag", group=_RUN)

@@ -35,6 +35,7 @@ from sparkcv.predict.tasks import ScoreTask
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.errors import translated
 from sparkcv.spark.job_group import job_group
+from sparkcv.spark.python_daemon import imported_first
 from sparkcv.spark.session import SessionSpec
 from sparkcv.spark.stage_progress import StageProgress
 from sparkcv.spark.stages import map_pieces, num_done_tasks
@@ -125,6 +126,7 @@ def run(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
         tempfile.TemporaryDirectory(prefix="model-", dir=SparkFiles.getRootDirectory()) as local,
         Staging(str(config.output_dir), plan.date, overwrite=config.overwrite) as staging,
         job_group(spark, f"score {config.input}"),
+        imported_first(spark, "sparkcv.predict.engines.decoding"),
         let_in(spark, config.port_range, "nothing was published, the same command scores it anew") as place,
     ):
         # The run's own copy: whoever replaces the model meanwhile does not change what this run scores with.

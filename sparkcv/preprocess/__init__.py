@@ -48,6 +48,7 @@ _FAMILIES = {
         "vgg_16",
         "vgg_19",
         "vgg_a",
+        "alexnet_flowers",
         "alexnet_v2",
         "overfeat",
         "resnet_v1_50",

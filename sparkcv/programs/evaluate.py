@@ -31,7 +31,7 @@ from sparkcv.inputs.validate import ImageCheck
 from sparkcv.records import example, tfrecord
 from sparkcv.records.shards import Assignment, assign
 from sparkcv.roles import NodeContext, share_of_cores
-from sparkcv.rundir import checkpoint
+from sparkcv.train import imported
 
 REPORT_S = 2.0
 _SPOOL_BYTES = 4 << 30
@@ -47,7 +47,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     """
     task = Task.from_params(ctx.params)
     started_s = time.monotonic()
-    local = checkpoint.fetch(task.found, ctx.scratch_dir)
+    local = imported.fetch(task.found, ctx.scratch_dir, task.config.model_name)
     result = evaluate(ctx, task, local)
     result.seconds = time.monotonic() - started_s
     parts.write(storage.join(task.parts_url, part_name(ctx.role.index)), result)

@@ -33,6 +33,8 @@ class RunDescription:
         resumed_from_step: the step of the checkpoint that the run started from, 0 for a new run.
         started: Unix seconds.
         sparkcv: version of sparkcv.
+        source: digest of sparkcv's Python files.
+        reproduces: folder of the run that this one starts again.
         versions: version by name of Python and of the packages that matter.
         config: the flags of the run, by name.
     """
@@ -45,6 +47,8 @@ class RunDescription:
     resumed_from_step: int | None = None
     started: float | None = None
     sparkcv: str | None = None
+    source: str | None = None
+    reproduces: str | None = None
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -119,6 +123,8 @@ def _parse(value: Mapping[str, Any], url: str) -> RunDescription:
         resumed_from_step=take("resumed_from_step", int, "a step"),
         started=take("started", (int, float), "Unix seconds"),
         sparkcv=take("sparkcv", str, "a version"),
+        source=take("source", str, "a digest"),
+        reproduces=take("reproduces", str, "a folder"),
         versions=take("versions", dict, "versions by name") or {},
         config=config,
     )

@@ -82,8 +82,10 @@ def test_the_private_names_of_pyspark_are_there(spark):
     assert "_jvm" in inspect.signature(pyspark.SparkConf).parameters
     assert "gateway" in inspect.signature(pyspark.SparkContext).parameters
     assert {"conf", "popen_kwargs"} <= set(inspect.signature(launch_gateway).parameters)
+    from pyspark.daemon import manager
     from pyspark.find_spark_home import _find_spark_home
 
+    assert not inspect.signature(manager).parameters
     assert pathlib.Path(_find_spark_home(), "jars").is_dir()
 
 
