@@ -52,7 +52,7 @@ def test_a_dry_run_prints_the_whole_command_and_touches_nothing(yarn, python_zip
         == f"""\
 # job        train, on YARN, cluster mode
 # executors  3 for 1 ps and 2 workers
-# memory     1g of Java heap and 5376m beside it (a worker of inception_v3, batch 32, takes about 4.8 GiB)
+# memory     1g of Java heap and 5632m beside it (a worker of inception_v3, batch 32, takes about 5.0 GiB)
 # package    {ROOT}/dist/sparkcv.zip, made anew where it is not current
 # archive    {python_zip} (0 MB), uploaded unless it is there already
 SPARK_HOME='{yarn}' \\
@@ -64,7 +64,7 @@ SPARK_HOME='{yarn}' \\
   --executor-memory 1g \\
   --archives 'hdfs:///user/ann/.sparkcv/Python-{digits}.zip#Python' \\
   --py-files {ROOT}/dist/sparkcv.zip \\
-  --conf spark.executor.memoryOverhead=5376m \\
+  --conf spark.executor.memoryOverhead=5632m \\
   --conf spark.pyspark.python=Python/bin/python3 \\
   --conf spark.executorEnv.LD_LIBRARY_PATH=Python/lib \\
   --conf spark.yarn.appMasterEnv.LD_LIBRARY_PATH=Python/lib \\
