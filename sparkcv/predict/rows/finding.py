@@ -14,7 +14,7 @@ from sparkcv.storage.clutter import is_clutter
 # So many files tell what a folder holds; a folder of 10^8 pictures is not listed twice to learn it.
 _PEEK = 1000
 
-_SHARD = re.compile(r".*\.tfrecords?$|.*[-_]\d{5}-of-\d{5}$")
+_SHARD = re.compile(r".*\.(tfrecords?|tfrec|record)(\.gz)?$|.*[-_]\d{5}-of-\d{5}(\.gz)?$|part-([rm]-)?\d{5}(\.gz)?$")
 _PARQUET = re.compile(r".*\.(parquet|parq|pq)$", re.IGNORECASE)
 _PICTURE = re.compile(r".*\.(jpe?g|png|gif|bmp|webp|tiff?|avif|jp2|j2k)$", re.IGNORECASE)
 _KINDS = {"table": "Parquet", "records": "TFRecord shards", "pictures": "pictures"}
