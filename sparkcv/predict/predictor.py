@@ -21,11 +21,16 @@ __all__ = ["Prediction", "Predictor", "Reject", "check_top_k"]
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What the model says of one picture: ``top_k`` is ``((label, score), ...)``, best first, scores in [0, 1]."""
+    """What the model says of one picture: ``top_k`` is ``((label, score), ...)``, best first, scores in [0, 1].
+
+    ``label_id`` is the label's line in labels.txt, from 0; ``is_damaged`` whether the decoder had to guess pixels.
+    """
 
     label: str
     score: float
     top_k: tuple[tuple[str, float], ...]
+    label_id: int = -1
+    is_damaged: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +141,7 @@ class Predictor:
             return Reject("not scored: the model's output is not a number")
         best = np.argsort(-scores, kind="stable")[:top_k]  # stable: equal scores keep the order of the classes
         ranked = tuple((self._names[index], float(scores[index])) for index in best)
-        return Prediction(ranked[0][0], ranked[0][1], ranked)
+        return Prediction(ranked[0][0], ranked[0][1], ranked, int(best[0]))
 
 
 def check_top_k(top_k: int, manifest: ModelManifest) -> None:

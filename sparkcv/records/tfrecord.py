@@ -63,6 +63,17 @@ def frame(payload: bytes) -> bytes:
     return b"".join((length, _CRC.pack(masked_crc32c(length)), payload, _CRC.pack(masked_crc32c(payload))))
 
 
+def header_length(data: bytes | memoryview, offset: int) -> int | None:
+    """Return the length of the payload that a frame at ``offset`` announces; None if its CRC is wrong.
+
+    The frame's 12 bytes must be there.
+    """
+    length = bytes(data[offset : offset + 8])
+    if masked_crc32c(length) != _CRC.unpack_from(data, offset + 8)[0]:
+        return None
+    return int(_LENGTH.unpack(length)[0])
+
+
 def read_records(data: bytes | memoryview, where: str) -> Iterator[Record]:
     """Yield every record of a shard's bytes.
 
@@ -98,8 +109,8 @@ def _items(data: memoryview) -> Iterator[Record | BadRecord]:
         if left < HEADER_BYTES:
             yield BadRecord(offset, f"cut inside a length header, {left} bytes lost", left, True)
             return
-        (length,) = _LENGTH.unpack_from(data, offset)
-        if masked_crc32c(bytes(data[offset : offset + 8])) != _CRC.unpack_from(data, offset + 8)[0]:
+        length = header_length(data, offset)
+        if length is None:
             yield BadRecord(offset, f"wrong CRC of the length, the last {left} bytes lost", left, True)
             return
         frame_bytes = HEADER_BYTES + length + FOOTER_BYTES

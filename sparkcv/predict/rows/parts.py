@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 # A task of this many pictures runs for a minute or so: little is lost with one, and the progress line moves.
 _MOST_ROWS_A_PIECE = 2048
@@ -23,6 +24,10 @@ class InputPart:
         row_group: of a Parquet file; rows count from 0 in each.
         data_column: Parquet column of paths or bytes.
         id_column: Parquet column of ids.
+        data_field: field of ``data_column`` that holds them, where that is a column of structs.
+        id_field: likewise of ``id_column``.
+        spare_field: field of ``data_column`` with a path for the rows whose ``data_field`` is null.
+        num_records: of a whole shard, where its manifest says so.
         base: folder that relative paths of a Parquet file are taken from.
     """
 
@@ -36,6 +41,10 @@ class InputPart:
     data_column: str = ""
     id_column: str = ""
     base: str = ""
+    data_field: str = ""
+    id_field: str = ""
+    spare_field: str = ""
+    num_records: int | None = None
 
     @property
     def num_rows(self) -> int:
@@ -61,7 +70,10 @@ class InputRow:
         data: the picture's bytes.
         url: the file that holds them.
         reason: why there are none.
-        filename: the name that a TFRecord's example gives its picture, else None.
+        filename: what the input calls the picture's file: its path in the tree or in the table, or the name that a
+            TFRecord's example gives it; None where nothing does.
+        where: the stored file that the row is of, for messages.
+        kept: the columns of a table that the scores keep, by their names there.
     """
 
     id: str
@@ -69,6 +81,13 @@ class InputRow:
     url: str | None = None
     reason: str | None = None
     filename: str | None = None
+    where: str | None = None
+    kept: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def as_text(name: str) -> str:
+    r"""Return a file's name as text: bytes that are no UTF-8 become escapes such as ``\xff``."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def count_rows(parts: Iterable[InputPart]) -> int:

@@ -1,7 +1,8 @@
 """TFRecord shards: ids are ``<shard>:<ordinal>``, so a damaged record still has one.
 
-Where a manifest or a count vouches for the number of records, every one of them is a row: what a damaged length
-swallowed is rejected one by one. Labels are not looked at: pictures to score need none.
+Where a manifest or a count vouches for the number of records, every one of them is a row, and what a damaged length
+swallowed is rejected one by one. A shard may be packed by gzip or zlib, whatever its name. Labels are not looked at:
+pictures to score need none.
 """
 
 import contextlib
@@ -9,12 +10,15 @@ from collections.abc import Iterator
 
 from sparkcv import storage
 from sparkcv.errors import ShardError
+from sparkcv.predict.rows import content
 from sparkcv.predict.rows.finding import InputFiles
+from sparkcv.predict.rows.left_out import LeftOut
 from sparkcv.predict.rows.parts import InputPart, InputRow
-from sparkcv.records import tfrecord
+from sparkcv.records.compressed import inflate
 from sparkcv.records.features import parse_features
 from sparkcv.records.manifest import Manifest, read_manifest
 from sparkcv.records.mapped import mapped
+from sparkcv.records.resync import read_all
 from sparkcv.records.tfrecord import BadRecord, Record
 
 KIND = "records"
@@ -22,26 +26,25 @@ KIND = "records"
 _ENCODED, _FILENAME = "image/encoded", "image/filename"
 
 
-def freeze(files: InputFiles) -> Iterator[InputPart]:
+def freeze(files: InputFiles, left_out: LeftOut | None = None) -> Iterator[InputPart]:
     """Yield one part a shard: counted where a ``manifest.json`` lies beside it, else with ``stop`` None.
 
     Raises ShardError for a shard whose size is not as its manifest says.
     """
     manifests: dict[str, Manifest | None] = {}
-    for entry in files.entries():
+    for entry in files.entries(left_out):
         folder = storage.parent(entry.url)
         if folder not in manifests:
             manifests[folder] = read_manifest(folder)
         count = _count(manifests[folder], entry.name, entry.size, entry.url)
         if count != 0:
-            yield InputPart(KIND, entry.url, files.name(entry), 0, count, entry.size)
+            yield InputPart(KIND, entry.url, files.name(entry), 0, count, entry.size, num_records=count)
 
 
 def count(part: InputPart) -> int:
     """Read a whole shard and count its records; a damaged place is one."""
-    with _mapped(part) as data:
-        good, bad = tfrecord.scan(data, part.name)
-    return len(good) + len(bad)
+    with _items(part) as items:
+        return len(items)
 
 
 def read_ids(part: InputPart) -> Iterator[str]:
@@ -54,15 +57,14 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
 
     Raises ShardError if the shard is not as large as when it was listed.
     """
-    with _mapped(part) as data:
-        good, bad = tfrecord.scan(data, "record")
-        items: list[Record | BadRecord] = sorted([*good, *bad], key=lambda item: item.offset)
+    with _items(part) as items:
         for ordinal, name in zip(range(part.start, part.stop or 0), read_ids(part), strict=True):
             item = items[ordinal] if ordinal < len(items) else None
             if item is None:
                 yield InputRow(name, reason=f"lost: the shard gives {len(items)} records, wanted more")
             elif isinstance(item, BadRecord):
-                yield InputRow(name, reason=f"damaged record: {item.reason.removeprefix('record: ')}")
+                head = "damaged record" if item.lost_bytes else "lost"
+                yield InputRow(name, reason=f"{head}: {item.reason}")
             else:
                 yield _row(name, bytes(item.payload))
 
@@ -97,8 +99,15 @@ def _count(manifest: Manifest | None, name: str, size: int, url: str) -> int | N
 
 
 @contextlib.contextmanager
-def _mapped(part: InputPart) -> Iterator[memoryview]:
+def _items(part: InputPart) -> Iterator[list[Record | BadRecord]]:
+    """Yield the records of a part's shard; raise ShardError if it is not as large as when it was listed."""
     with mapped(part.url) as data:
         if data.nbytes != part.num_bytes:
             raise ShardError(f"{part.url!r} changed since it was listed: {data.nbytes} bytes, {part.num_bytes} then")
-        yield data
+        head, fault = bytes(data[: content.HEAD_BYTES]), ""
+        if not content.is_record(head) and content.inflated(head) is not None:
+            data, fault = inflate(data, part.url)
+        items = read_all(data, part.num_records)
+        if fault and part.num_records is None and not (items and isinstance(items[-1], BadRecord)):
+            items.append(BadRecord(data.nbytes, f"the packed shard is damaged: {fault}", 0, True))
+        yield items
