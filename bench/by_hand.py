@@ -54,7 +54,7 @@ class ByHand:
     def start(self, role: str, attempt: int) -> None:
         """Start one role, also again."""
         command = [sys.executable, str(pathlib.Path(__file__)), "--role", role, "--attempt", str(attempt)]
-        command += ["--cluster", json.dumps(self._cluster), "--params", str(self._folder / "params.json")]
+        command += ["--cluster", json.dumps(self.cluster_of(role)), "--params", str(self._folder / "params.json")]
         scratch = self._folder / f"{role}.{attempt}.{len(self._readers)}"
         scratch.mkdir()
         process = subprocess.Popen(
@@ -68,6 +68,10 @@ class ByHand:
         reader = threading.Thread(target=self._read, args=(role, process))
         self._readers.append(reader)
         reader.start()
+
+    def cluster_of(self, role: str) -> dict[str, list[str]]:
+        """Return the addresses that a role is told."""
+        return self._cluster
 
     def _read(self, role: str, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFilter
 CLASSES = ("checkerboard", "circle", "dots", "rings", "square", "star", "stripes", "triangle")
 """Names of the classes, in the order of their label (sorted, as conversion sorts a folder a class)."""
 
-BROKEN = ("empty.jpg", "truncated.jpg", "text.jpg", "gif.jpg", "bomb.png")
+BROKEN = ("empty.jpg", "truncated.jpg", "text.jpg", "eps.jpg", "bomb.png")
 """File names of the kinds of broken picture that :func:`write_pictures` cycles through."""
 
 _HUE_SPREAD = 0.06  # standard deviation as a share of the circle; classes are 1/8 apart
@@ -96,7 +96,7 @@ def write_pictures(
 
 
 def broken_file(kind: str, size: int = 96) -> bytes:
-    """Return the bytes of one of :data:`BROKEN`: nothing, a part of a JPEG, a text, a GIF, or a PNG of 20000x20000."""
+    """Return the bytes of one of :data:`BROKEN`: nothing, a part of a JPEG, a text, an EPS, or a PNG of 20000x20000."""
     if kind == "empty.jpg":
         return b""
     if kind == "truncated.jpg":
@@ -104,10 +104,8 @@ def broken_file(kind: str, size: int = 96) -> bytes:
         return whole[: len(whole) * 3 // 4]
     if kind == "text.jpg":
         return b"this is no picture, whatever its name says\n"
-    if kind == "gif.jpg":
-        buffer = io.BytesIO()
-        draw(0, 0, size).save(buffer, "GIF")
-        return buffer.getvalue()
+    if kind == "eps.jpg":
+        return b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 96 96\n0 0 96 96 rectfill\n%%EOF\n"
     if kind == "bomb.png":
         return png_header(20000, 20000)
     raise ValueError(f"got the broken kind {kind!r}, wanted one of {BROKEN}")

@@ -1,10 +1,11 @@
 """Flags: slim's names and defaults, both spellings of a boolean, recipes, and a sentence for what is wrong."""
 
 import dataclasses
+import pathlib
 
 import pytest
 
-from sparkcv import config
+from sparkcv import config, nets
 from sparkcv.config import ConvertConfig, DoctorConfig, EvalConfig, ExportConfig, ScoreConfig, TrainConfig
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.port_range import PortRange
@@ -17,7 +18,6 @@ SLIM_TRAIN_DEFAULTS = {
     "num_clones": 1,
     "clone_on_cpu": False,
     "worker_replicas": 1,
-    "num_ps_tasks": 0,
     "num_readers": 4,
     "num_preprocessing_threads": 4,
     "log_every_n_steps": 10,
@@ -106,6 +106,7 @@ def train(*argv):
 
 def test_training_has_every_flag_of_slim_with_its_default():
     assert {name: getattr(train(), name) for name in SLIM_TRAIN_DEFAULTS} == SLIM_TRAIN_DEFAULTS
+    assert train().num_ps == 0  # --num_ps_tasks is 0 in slim; here more roles than one settle it where it is not given
 
 
 def test_evaluation_has_every_flag_of_slim_with_its_default():
@@ -366,10 +367,6 @@ def test_each_job_refuses_what_can_never_work(cls, argv, sentence):
         ),
         ("--early_stopping_evaluations 0 --num_evaluators 1", "--early_stopping_evaluations: got 0, wanted at least 1"),
         ("--keep_best", "--keep_best without an evaluator: wanted --num_evaluators 1"),
-        (
-            "--early_stopping_evaluations 3 --num_evaluators 1 --sync_replicas",
-            "--early_stopping_evaluations with --sync_replicas: got both",
-        ),
     ],
 )
 def test_a_way_of_training_that_cannot_work_is_one_sentence(words, message):
@@ -383,8 +380,21 @@ def test_ways_of_training_are_flags_and_survive_json():
     words = (
         "--loss focal --focal_alpha 1 --focal_gamma 0.5 --class_weights 1,2 --clip_gradient_norm 2"
         " --learning_rate_scales Net/Logits=1,Net=0.1 --learning_rate_decay_type cosine --num_evaluators 1"
-        " --early_stopping_evaluations 3 --keep_best"
+        " --early_stopping_evaluations 3 --keep_best --sync_replicas"
     )
     config_ = train(*words.split())
     assert config.from_dict(TrainConfig, config.to_dict(config_)) == config_
     assert (config_.keep_best, config_.early_stopping_evaluations, config_.class_weights) == (True, 3, "1,2")
+
+
+RECIPES = sorted((pathlib.Path(__file__).parents[1] / "conf").glob("*.toml"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_is_one_that_training_takes_and_says_what_it_costs_and_gives(recipe):
+    net = nets.get(train("--recipe", str(recipe)).model_name)
+    assert net.check_image_size(train("--recipe", str(recipe)).train_image_size or net.default_image_size)
+    head = recipe.read_text().partition("\n\n")[0].splitlines()
+    comments = [line for line in head if line.startswith("#")]
+    for word in ("# Command:", "# Cost:", "# Expected:"):
+        assert any(line.startswith(word) for line in comments), word

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from sparkcv import config
+from tests import flag_table
 from tests.test_layers import ROOMS, ROOT
 
 PAGES = sorted(path for pattern in ("*.md", "docs/*.md", "findings/*.md", "bench/*.md") for path in ROOT.glob(pattern))
@@ -20,6 +21,7 @@ CONFIGS = {
     "doctor.py": config.DoctorConfig,
     "eval_image_classifier.py": config.EvalConfig,
     "export_inference_graph.py": config.ExportConfig,
+    "reproduce.py": config.ReproduceConfig,
     "show_run.py": config.TensorBoardConfig,
     "train_image_classifier.py": config.TrainConfig,
 }
@@ -29,6 +31,7 @@ COMMANDS = {
     "doctor": config.DoctorConfig,
     "evaluate": config.EvalConfig,
     "export": config.ExportConfig,
+    "reproduce": config.ReproduceConfig,
     "score": config.ScoreConfig,
     "tensorboard": config.TensorBoardConfig,
     "train": config.TrainConfig,
@@ -132,6 +135,11 @@ def test_a_flag_that_no_longer_exists_is_found():
         "```\nspark-submit --queue x jobs/doctor.py --keytab K \\\n  --gone 1\n```\nand `sparkcv train --lost` or more"
     )
     assert unknown_flags(text) == ["jobs/doctor.py --gone", "sparkcv --lost"]
+
+
+def test_the_page_of_training_has_every_flag_as_it_is():
+    page = text_of(flag_table.PAGE)
+    assert page == flag_table.with_table(page), "python -m tests.flag_table writes it again"
 
 
 def test_the_table_of_rooms_has_every_room_in_their_order():

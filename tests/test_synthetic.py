@@ -80,7 +80,7 @@ def test_broken_files_are_broken_each_in_its_way_and_no_others(tmp_path):
         "empty: 0 bytes",
         "truncated: no end-of-image marker",
         "not JPEG or PNG: text",
-        "not JPEG or PNG: GIF",
+        "not JPEG or PNG: EPS",
         "too large: 20000x20000 pixels",
     }
 

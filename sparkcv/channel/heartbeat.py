@@ -18,6 +18,8 @@ UNREACHABLE_S = 10.0  # nobody listens at the driver's port, or it hangs up: the
 SILENCE_S = 30.0  # no answer at all: rather the network, and a cut cable of 20 s should cost nothing
 _BEAT_S = 1.0
 _RETRY_S = 0.5
+_ENDED_BEAT_S = 0.1  # while it waits for what the driver says to an end: a restart should begin at once
+_MAX_ENDED_BEATS = 100
 _REQUEST_TIMEOUT_S = 5.0
 _END_TIMEOUT_S = 15.0
 
@@ -52,9 +54,12 @@ class Heartbeat:
         self._beating = threading.Lock()
         self._unsent: Beat | None = None  # is sent again after a reconnection: its log lines would be lost otherwise
         self._num_beats = 0
+        self._state = ""
         self._contact_s = time.monotonic()
         self._client: Client | None = self._connect()
         self._closing = threading.Event()
+        self._wake = threading.Event()
+        self._num_ended_beats = 0
         self._thread = threading.Thread(target=self._run, name="sparkcv-link", daemon=True)
         self._thread.start()
 
@@ -72,20 +77,33 @@ class Heartbeat:
             if self.lost or time.monotonic() > deadline_s:
                 raise ChannelError(f"{self._hello.role} could not tell the driver how it ended: {self.lost}")
             pause.wait(_RETRY_S)
+        self._num_ended_beats = 0
+        self._wake.set()
 
     def close(self) -> None:
         """Stop the heartbeats and close the connection; closing twice is fine."""
         self._closing.set()
+        self._wake.set()
         self._thread.join(3 * _REQUEST_TIMEOUT_S)
         if self._client is not None:
             self._client.close()
 
     def _run(self) -> None:
         pause_s = _BEAT_S
-        while not self._closing.wait(pause_s) and not self.lost:
-            pause_s = _BEAT_S if self._beat() else _RETRY_S
+        while not self._is_closed_within(pause_s) and not self.lost:
+            pause_s = self._pause_s() if self._beat() else _RETRY_S
         if self._unsent is not None and not self.lost:
             self._beat()
+
+    def _is_closed_within(self, pause_s: float) -> bool:
+        self._wake.wait(pause_s)
+        self._wake.clear()
+        return self._closing.is_set()
+
+    def _pause_s(self) -> float:
+        """Return the time to the next beat; it is short for some seconds after a node process has ended."""
+        self._num_ended_beats = self._num_ended_beats + 1 if self._state == "ended" else 0
+        return _ENDED_BEAT_S if 0 < self._num_ended_beats <= _MAX_ENDED_BEATS else _BEAT_S
 
     def _beat(self) -> bool:
         """Send what is new, after the beat that could not be sent before; return whether the driver has all."""
@@ -94,6 +112,7 @@ class Heartbeat:
                 return False
             self._num_beats += 1
             self._unsent = dataclasses.replace(self._snapshot(), number=self._num_beats)
+            self._state = self._unsent.state
             if self._send(self._unsent):
                 self._unsent = None
             return self._unsent is None

@@ -87,6 +87,8 @@ class Beat(Request["Reply"]):
         tokens_held: as in :class:`Hello`.
         number: counts the agent's beats from 1: one whose answer was lost is said again, and is no news if it had come;
             0 in a beat that is never said again.
+        links: of a role that was asked for its stacks: ``"whole"``, or which servers do not answer it, such as
+            ``"ps:0"``; "" before that is known.
     """
 
     state: str
@@ -100,6 +102,7 @@ class Beat(Request["Reply"]):
     told_to_end: str = ""
     tokens_held: int = 0
     number: int = 0
+    links: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,7 +69,7 @@ def _check(cls: type, name: str, value: object) -> None:
 
 def _is_valid(name: str, value: object) -> bool:
     match name:
-        case "role" | "agent" | "host" | "task" | "error_kind" | "process":
+        case "role" | "agent" | "host" | "task" | "error_kind" | "process" | "links":
             return isinstance(value, str) and len(value) <= _MAX_NAME_CHARS
         case "error" | "reason" | "refusal":
             return isinstance(value, str) and len(value) <= _MAX_SENTENCE_CHARS

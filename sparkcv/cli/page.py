@@ -8,7 +8,7 @@ __all__ = ["completion", "main", "submit"]
 
 _GROUPS = {
     "From pictures to predictions": ("convert", "train", "evaluate", "export", "score"),
-    "Around a run": ("doctor", "tensorboard", "demo"),
+    "Around a run": ("doctor", "tensorboard", "reproduce", "demo"),
 }
 _SUBMIT = "write the spark-submit command of a job, print it and run it"
 _COMPLETION = "print a script by which bash, zsh or fish completes all this"

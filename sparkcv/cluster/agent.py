@@ -18,6 +18,7 @@ from sparkcv.cluster.node_status import NodeStatus
 from sparkcv.cluster.reaper import running_reaper
 from sparkcv.cluster.role_log import LogUploader
 from sparkcv.cluster.sigterm import sigterm_noted
+from sparkcv.cluster.standby import Standby, adopting
 from sparkcv.launchers import TaskSlot
 from sparkcv.roles import Role, cluster_of
 from sparkcv.spark.scratch import scratch_dir
@@ -63,4 +64,8 @@ def run_agent(task: AgentTask, slot: TaskSlot) -> None:
             status.uploader = uploader = LogUploader(storage.join(task.log_url, log_name(role)))
             stack.callback(lambda: uploader.close(status.tail, _LOG_UPLOAD_TIMEOUT_S))
         mark = stack.enter_context(running_reaper(slot.scratch_root))
-        run_attempts(AgentContext(task, role, cluster, slot, heartbeat, status, mark))
+        status.standby = standby = Standby(mark, is_wanted=task.standby and not task.payload)
+        if standby.is_wanted:
+            stack.enter_context(adopting())
+        stack.enter_context(standby)
+        run_attempts(AgentContext(task, role, cluster, slot, heartbeat, status, standby))

@@ -21,6 +21,9 @@ class AgentTask:
         log_url: storage folder for the roles' whole logs, or "" to keep none.
         ports: those that the roles' processes may listen on.
         payload: of every role's ``NodeContext``.
+        standby: whether a standby waits beside each role's process; never beside a function of the user's, which may
+            start threads when it is imported.
+        servers: jobs whose roles are gRPC servers, which the others are to reach.
     """
 
     driver: tuple[str, int]
@@ -32,3 +35,5 @@ class AgentTask:
     log_url: str
     ports: PortRange = ANY_PORT
     payload: bytes = dataclasses.field(default=b"", repr=False)
+    standby: bool = False
+    servers: tuple[str, ...] = ()

@@ -11,8 +11,10 @@ from sparkcv.channel.heartbeat import Heartbeat
 from sparkcv.channel.messages import End
 from sparkcv.cluster.agent_task import AgentTask
 from sparkcv.cluster.child import Child, Placement
+from sparkcv.cluster.link_check import LinkCheck
 from sparkcv.cluster.node_status import NodeStatus
 from sparkcv.cluster.role_log import RoleLog
+from sparkcv.cluster.standby import Standby
 from sparkcv.errors import ChannelError
 from sparkcv.launchers import TaskSlot
 from sparkcv.roles import Role
@@ -30,7 +32,7 @@ _TOLD = "its agent was told to end by SIGTERM"
 
 @dataclasses.dataclass(frozen=True)
 class AgentContext:
-    """What all node processes of an agent have in common; whatever carries ``mark`` ends with the agent."""
+    """What all node processes of an agent have in common; whatever carries the standby's mark ends with the agent."""
 
     task: AgentTask
     role: Role
@@ -38,7 +40,7 @@ class AgentContext:
     slot: TaskSlot
     heartbeat: Heartbeat
     status: NodeStatus
-    mark: str
+    standby: Standby
 
 
 def run_attempts(agent: AgentContext) -> None:
@@ -75,7 +77,7 @@ def _run_attempt(agent: AgentContext, attempt: int) -> None:
             os.mkdir(temporary)
             params = json.loads(task.params)
             place = Placement(task.program, agent.cluster, params, task.generation, attempt, task.payload)
-            child = stack.enter_context(Child(agent.role, place, scratch, temporary, slot.gpus, agent.mark))
+            child = stack.enter_context(Child(agent.role, place, scratch, temporary, slot.gpus, agent.standby))
         except OSError as err:
             status.end()
             agent.heartbeat.tell(_end_without_process(err, attempt))
@@ -83,7 +85,7 @@ def _run_attempt(agent: AgentContext, attempt: int) -> None:
         log = RoleLog(child.take_log_fd(), status.uploader)
         stack.callback(log.close, _LOG_DRAIN_TIMEOUT_S)
         status.begin(attempt, child, log)
-        why_ended = _watch_node(child, agent.heartbeat, status)
+        why_ended = _watch_node(child, agent)
         child.kill()  # what the program started and left behind goes too
         log.close(_LOG_DRAIN_TIMEOUT_S)
         status.end()
@@ -91,8 +93,9 @@ def _run_attempt(agent: AgentContext, attempt: int) -> None:
             agent.heartbeat.tell(_end_of(child, status, why_ended))  # before the cleaning up, which can take its time
 
 
-def _watch_node(child: Child, heartbeat: Heartbeat, status: NodeStatus) -> str | None:
+def _watch_node(child: Child, agent: AgentContext) -> str | None:
     """Wait until the process is gone; return "" if it ended itself, else why it was ended, None if it is replaced."""
+    heartbeat, status = agent.heartbeat, agent.status
     why, grace_s, deadline_s, is_asked, has_stacks = "", 0.0, float("inf"), False, False
     while True:
         is_running = child.is_running  # first, so that the last messages of an ended process are heard
@@ -108,6 +111,7 @@ def _watch_node(child: Child, heartbeat: Heartbeat, status: NodeStatus) -> str |
             return None
         if order.order == "stacks" and order.attempt == status.attempt and not has_stacks:
             child.ask_for_stacks()
+            status.links = LinkCheck(agent.cluster, [] if agent.role.job in agent.task.servers else agent.task.servers)
             has_stacks = True
         if order.order == "stop" and why != _ORDERED:
             why, grace_s = _ORDERED, order.grace_s

@@ -19,6 +19,7 @@ import psutil
 from sparkcv.cluster import process_tree
 from sparkcv.cluster.node import ORDER_SIGNAL, STACKS_SIGNAL
 from sparkcv.cluster.node_environment import devices, environment
+from sparkcv.cluster.standby import Standby
 from sparkcv.launchers.python_module import start_module
 from sparkcv.roles import Role
 
@@ -57,13 +58,13 @@ class Child:
         scratch_dir: str,
         temporary_dir: str,
         gpus: Sequence[str] = (),
-        mark: str = "",
+        standby: Standby | None = None,
     ):
-        """Start the process; raises OSError if the system refuses.
+        """Start the process, by ``standby`` if that can; raises OSError if the system refuses.
 
         ``temporary_dir`` becomes its TMPDIR: what libraries mean to remove when Python exits stays where a node
         process is killed, or leaves at once, and must go with the agent's folder. ``gpus`` are the task slot's.
-        What carries ``mark`` is ended with it.
+        What carries the standby's mark, but not itself, is ended with it.
         """
         task = {**dataclasses.asdict(place), "scratch_dir": scratch_dir}
         del task["payload"]
@@ -72,24 +73,18 @@ class Child:
         self._has_hung_up = False
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.setblocking(False)
-        words = ["--role", str(role), "--status_fd", str(theirs.fileno()), "--parent", str(os.getpid())]
+        self._standby = standby or Standby()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_fd, log = os.pipe()
         # A file, not a pipe: parameters of any size, and no moment in which the two wait for each other.
-        with theirs, tempfile.TemporaryFile(dir=temporary_dir) as stdin:
+        with theirs, open(log, "wb") as output, tempfile.TemporaryFile(dir=temporary_dir) as stdin:
             stdin.write(json.dumps(task).encode() + b"\n")
             stdin.write(place.payload)
             stdin.seek(0)
-            self._process = start_module(
-                "sparkcv.cluster.node",
-                words,
-                environment(temporary_dir, is_ours=not place.payload)
-                | devices(role, gpus)
-                | ({process_tree.MARK: mark} if mark else {}),
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=[theirs.fileno()],
-            )
-        self.pid, self._mark = self._process.pid, mark
+            self.pid = self._standby.fork(stdin.fileno(), log, theirs.fileno(), temporary_dir)
+            if not self.pid:
+                variables = environment(temporary_dir, is_ours=not place.payload) | devices(role, gpus)
+                self._start(role, variables, {"stdin": stdin, "stdout": output}, theirs.fileno())
 
     def __enter__(self) -> "Child":
         return self
@@ -97,6 +92,8 @@ class Child:
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None) -> None:
         self.kill()
         self._socket.close()
+        if self._log_fd >= 0:
+            os.close(self.take_log_fd())
 
     @property
     def is_running(self) -> bool:
@@ -108,10 +105,8 @@ class Child:
         return self.returncode is None
 
     def take_log_fd(self) -> int:
-        """Return the reading end of the process's stdout and stderr; the caller closes it."""
-        assert self._process.stdout is not None  # noqa: S101 - Popen was told to make one
-        fd = os.dup(self._process.stdout.fileno())
-        self._process.stdout.close()
+        """Return the reading end of the process's stdout and stderr, once; the caller closes it."""
+        fd, self._log_fd = self._log_fd, -1
         return fd
 
     def messages(self) -> list[dict[str, Any]]:
@@ -176,6 +171,21 @@ class Child:
             self._send(signal.SIGCONT)
         return True
 
+    def _start(self, role: Role, variables: dict[str, str], streams: dict[str, Any], status_fd: int) -> None:
+        """Start the process from nothing."""
+        words = ["--role", str(role), "--status_fd", str(status_fd), "--parent", str(os.getpid())]
+        passed = [status_fd]
+        with contextlib.ExitStack() as stack:
+            if self._standby.is_wanted:
+                passed.append(stack.enter_context(self._standby.socket()).fileno())
+                words += ["--standby_fd", str(passed[-1])]
+            if self._standby.mark:
+                variables[process_tree.MARK] = self._standby.mark
+            self._process = start_module(
+                "sparkcv.cluster.node", words, variables, stderr=subprocess.STDOUT, pass_fds=passed, **streams
+            )
+        self.pid = self._process.pid
+
     def _send(self, number: int) -> None:
         if self.is_running:
             os.kill(self.pid, number)  # ours until reaped, so the number cannot have passed to another
@@ -184,15 +194,16 @@ class Child:
         """SIGKILL the whole group and all else that it started, also when only that is left; reap the process."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        if self._mark:
-            process_tree.kill_tree(self._mark)
+        if self._standby.mark:
+            process_tree.kill_tree(self._standby.mark, spared=self._standby.pid)
         deadline_s = time.monotonic() + _REAP_TIMEOUT_S
         while self.is_running and time.monotonic() < deadline_s:
             time.sleep(_REAP_POLL_S)  # a process that hangs in the kernel must not hang its agent
 
     def _reaped(self, status: int, max_rss_kb: int) -> None:
         self.returncode = os.waitstatus_to_exitcode(status)
-        self._process.returncode = self.returncode  # we reap for the memory figure, so Popen must not wait again
+        if self._process is not None:
+            self._process.returncode = self.returncode  # we reap for the memory figure, so Popen must not wait again
         self.peak_rss_bytes = max(self.peak_rss_bytes, max_rss_kb * 1024)
 
 

@@ -63,6 +63,7 @@ class Monitor:
 
     def _recover(self) -> None:
         """Answer failures: restart in place what can be, or raise what ends this generation or the run."""
+        noticed_s = time.monotonic()
         run, states = self._generation, self._updates.settle()
         failed = [one for one in states if run.has_failed(one)]
         needed = [one for one in failed if not run.is_optional(one.role)]
@@ -78,7 +79,8 @@ class Monitor:
         if any(one.end is None for one in needed) or self._stalls.is_place_in_doubt(needed):
             raise GenerationLostError(error)
         roles = who_restarts(needed, run.needed(states), run.spec.policy, run.services)
-        self._restart(roles, run.recovery.in_place(error, roles))
+        pause_s = run.recovery.in_place(error, roles)
+        self._restart(roles, pause_s - (time.monotonic() - noticed_s))
 
     def _recover_optional(self, one: RoleState) -> None:
         """Start an optional role again, or give it up: its failure never ends the run."""

@@ -6,7 +6,6 @@ the Spark task beside it. ``python -m sparkcv.cluster.node ...`` is no command f
 
 import argparse
 import contextlib
-import ctypes
 import faulthandler
 import functools
 import json
@@ -24,6 +23,7 @@ from sparkcv import errors, logs
 from sparkcv.channel import messages
 from sparkcv.cluster.fork_exit import children_ending_here
 from sparkcv.cluster.program import load_program
+from sparkcv.cluster.standby import die_with, leave_standby
 from sparkcv.cluster.uplink import Uplink, jsonable
 from sparkcv.errors import ClusterError, SparkcvError
 from sparkcv.roles import NodeContext, Role
@@ -34,7 +34,6 @@ __all__ = ["ORDER_SIGNAL", "STACKS_SIGNAL", "main", "run_program"]
 # left at once would take along what the chief has to save.
 ORDER_SIGNAL = signal.SIGUSR2
 STACKS_SIGNAL = signal.SIGUSR1
-_PR_SET_PDEATHSIG = 1
 
 _log = logs.get(__name__)
 
@@ -45,21 +44,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--role", required=True, help="such as worker:1; here, so that ps and top show it")
     parser.add_argument("--status_fd", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--standby_fd", type=int, help="of a socket, if a standby is to be left")
     args = parser.parse_args(argv)
-    _die_with(args.parent)
-    os.set_inheritable(args.status_fd, False)  # what the program starts must not hold it open
+    die_with(args.parent)
+    leave = None
+    if args.standby_fd is not None:
+        os.set_inheritable(args.standby_fd, False)
+        leave = functools.partial(
+            leave_standby, args.standby_fd, args.parent, lambda status_fd: _leave(_serve(args.role, status_fd))
+        )
+    return _serve(args.role, args.status_fd, leave)
+
+
+def _serve(name: str, status_fd: int, loaded: Callable[[], None] | None = None) -> int:
+    os.set_inheritable(status_fd, False)  # what the program starts must not hold it open
     stop = threading.Event()
     faulthandler.register(STACKS_SIGNAL, all_threads=True, chain=False)
     signal.signal(ORDER_SIGNAL, lambda number, frame: stop.set())
-    with socket.socket(fileno=args.status_fd) as status_socket:
+    with socket.socket(fileno=status_fd) as status_socket:
         uplink = Uplink(status_socket)
         signal.signal(signal.SIGTERM, lambda number, frame: uplink.send_told_to_end())
         os.register_at_fork(after_in_child=functools.partial(_forget_handlers, _handlers()))
-        logs.setup(args.role)
+        logs.setup(name)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its deprecations are of no use to a user
         task = json.loads(sys.stdin.buffer.readline())
         task["payload"] = sys.stdin.buffer.read()
-        outcome = run_program(Role.parse(args.role), task, uplink, stop.is_set)
+        outcome = run_program(Role.parse(name), task, uplink, stop.is_set, loaded)
         uplink.send_last(outcome)
     return 0 if "result" in outcome else errors.EXIT_FAILED
 
@@ -77,14 +87,23 @@ def _forget_handlers(ours: dict[int, Any]) -> None:
                 signal.signal(number, signal.SIG_DFL)
 
 
-def run_program(role: Role, task: dict[str, Any], uplink: Uplink, stop_requested: Callable[[], bool]) -> dict[str, Any]:
+def run_program(
+    role: Role,
+    task: dict[str, Any],
+    uplink: Uplink,
+    stop_requested: Callable[[], bool],
+    loaded: Callable[[], None] | None = None,
+) -> dict[str, Any]:
     """Return the last message of a role: ``{"result": dict}`` or ``{"error": sentence, "error_kind": class name}``.
 
     ``task`` holds cluster, params, scratch_dir, payload and program, as NodeContext describes them. The traceback of
-    an exception that is not a SparkcvError goes to stderr, which is the role's log.
+    an exception that is not a SparkcvError goes to stderr, which is the role's log. ``loaded`` is called when the
+    program is imported, before it runs.
     """
     try:
         program = load_program(task["program"], role)
+        if loaded is not None:
+            loaded()
         context = NodeContext(
             role=role,
             cluster=task["cluster"],
@@ -131,17 +150,6 @@ def _checked(result: object, program: str) -> dict[str, Any]:
 
 def _error(sentence: str, err: BaseException) -> dict[str, str]:
     return {"error": sentence[: messages.MAX_SENTENCE_CHARS], "error_kind": type(err).__name__[:100]}
-
-
-def _die_with(parent: int) -> None:
-    """Ask Linux to kill this process when its agent dies; end it if that has happened already.
-
-    The process asks for itself, since code between fork and exec in a threaded agent can deadlock.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(errors.EXIT_FAILED)
 
 
 def _leave_with(uplink: Uplink, result: dict[str, Any]) -> None:

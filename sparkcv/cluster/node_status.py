@@ -5,8 +5,10 @@ from typing import Any
 
 from sparkcv.channel.messages import Beat
 from sparkcv.cluster.child import Child
+from sparkcv.cluster.link_check import LinkCheck
 from sparkcv.cluster.role_log import LogUploader, RoleLog, fitting
 from sparkcv.cluster.sigterm import Sigterm
+from sparkcv.cluster.standby import Standby
 
 __all__ = ["NodeStatus"]
 
@@ -17,9 +19,11 @@ class NodeStatus:
     Attributes:
         sigterm: whether the agent itself was told to end.
         uploader: of the role's whole log; None where none is kept.
+        standby: what waits beside the node process.
         attempt: number of the node process.
         child, log: the process, None if it could not be started, and the log that it writes.
         is_ready: whether it has started its program.
+        links: the look at its links, if there was one.
         outcome: its last message, of its result or its error; {} before that.
         tail: the last lines of its log, once it has ended.
     """
@@ -27,6 +31,7 @@ class NodeStatus:
     def __init__(self, sigterm: Sigterm) -> None:
         self._lock = threading.Lock()
         self.uploader: LogUploader | None = None
+        self.standby = Standby()
         self.sigterm = sigterm
         self.tail: list[str] = []
         self._unsent: tuple[list[str], int] = ([], 0)
@@ -36,6 +41,7 @@ class NodeStatus:
         """Turn to the next node process; without one it could not be started yet."""
         with self._lock:
             self.attempt, self.child, self.log = attempt, child, log
+            self.links: LinkCheck | None = None
             self.is_ready = self._has_ended = self._is_told_to_end = False
             self.outcome: dict[str, Any] = {}
             self._status: dict[str, Any] | None = None
@@ -72,14 +78,16 @@ class NodeStatus:
             kept = fitting([error, *reversed(lines)])
             num_dropped += len(lines) + 1 - len(kept)
             lines = kept
+        links = self.links
         return Beat(
             state=state,
             pid=child.pid if child is not None else 0,
-            rss_bytes=child.rss_bytes() if child is not None else 0,
+            rss_bytes=child.rss_bytes() + self.standby.rss_bytes() if child is not None else 0,
             status=status,
             lines=lines,
             num_dropped=num_dropped,
             attempt=self.attempt,
             process=child.state() if child is not None else "",
             told_to_end="agent" if self.sigterm.has_come else "process" if self._is_told_to_end else "",
+            links=links.found if links is not None else "",
         )

@@ -26,17 +26,27 @@ def has_mark(pid: int, mark: str) -> bool:
         return False
 
 
-def kill_tree(mark: str) -> bool:
-    """SIGKILL all processes that carry ``mark``, but this one; return true once none is left.
+def kill_tree(mark: str, spared: int = 0) -> bool:
+    """SIGKILL all processes that carry ``mark``, but this one and ``spared``; return true once none is left.
 
     They may be forking meanwhile, so it looks again until it finds none.
     """
+    killed: set[int] = set()
     for _ in range(_ROUNDS):
-        found = [pid for pid in psutil.pids() if pid != os.getpid() and has_mark(pid, mark)]
+        found = [pid for pid in psutil.pids() if pid not in (os.getpid(), spared) and has_mark(pid, mark)]
         if not found:
+            _reap(killed)
             return True
+        killed.update(found)
         for pid in found:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_PAUSE_S)  # they are being taken down
     return False
+
+
+def _reap(pids: set[int]) -> None:
+    """Let those that were orphans, and so became children of this process, be gone for good."""
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)

@@ -36,6 +36,9 @@ class RunSpec:
         log_url: storage folder for each role's whole log; "" keeps none.
         ports: those that driver and roles may listen on.
         payload: bytes that go to every program by the launcher's own way.
+        standby: whether a process with the program imported waits beside each role, from which it starts again.
+        servers: jobs whose roles are gRPC servers: where a role that is stalled cannot reach one, all roles are
+            launched anew, as a restart in place would meet the same link.
 
     Raises UsageError for what can never run: no roles, gaps among them, a program or params of the wrong form.
     """
@@ -51,6 +54,8 @@ class RunSpec:
     log_url: str = ""
     ports: PortRange = ANY_PORT
     payload: bytes = dataclasses.field(default=b"", repr=False)
+    standby: bool = False
+    servers: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.roles:

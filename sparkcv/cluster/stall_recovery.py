@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from sparkcv import logs
 from sparkcv.cluster.first_failure import stall_error
 from sparkcv.cluster.generation import Generation
+from sparkcv.cluster.link_check import WHOLE
 from sparkcv.cluster.observer import RunObserver
 from sparkcv.cluster.recovery import who_restarts
 from sparkcv.cluster.stall_detector import StallDetector
@@ -67,8 +68,12 @@ class StallRecovery:
         self._suspects = self._suspects | set(roles) if is_for_stall else self._suspects - set(roles)
 
     def is_place_in_doubt(self, failed: Sequence[RoleState]) -> bool:
-        """Return whether one that was stalled took no step after its restart either: its host or a link is at fault."""
+        """Return whether a host or a link is at fault, of which a restart in place would mend nothing.
+
+        It is so if one does not reach its servers, or was stalled and took no step after its restart either.
+        """
         again = [one.role for one in failed if one.role in self._suspects and not self._detector.has_stepped(one.role)]
+        again += [one.role for one in failed if one.end is None and one.links not in ("", WHOLE)]
         return bool(again) and self._generation.spec.policy.max_generations > 0
 
     def _tell_slow(self, now_s: float) -> None:
@@ -96,6 +101,9 @@ class StallRecovery:
         if not stalled or any(self._generation.has_failed(one) for one in states):
             return None
         first = dataclasses.replace(stalled[0], process=processes[stalled[0].role])
+        for one in stalled:
+            if one.links not in ("", WHOLE):
+                _log.warning("%s: %s does not answer from there: the link between the two is cut", one.role, one.links)
         error = stall_error(first, silences[first.role], stacks[first.role], self._generation.launch)
         everybody, services = self._generation.needed(states), self._generation.services
         workers = [role for role in everybody if role.job not in services]
@@ -110,8 +118,10 @@ class StallRecovery:
         self._updates.captured = stacks
         self._generation.state.order_stacks(roles)
         begin_s = now_s = time.monotonic()
-        while now_s - begin_s < (_STACKS_S if all(stacks.values()) else _STACKS_MOST_S):
+        is_answered = False
+        while now_s - begin_s < (_STACKS_S if is_answered else _STACKS_MOST_S):
             states = self._updates.look()
+            is_answered = all(stacks.values()) and all(one.links for one in states if one.role in stacks)
             now_s = time.monotonic()
         self._updates.captured = {}
         return states, stacks

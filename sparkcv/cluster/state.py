@@ -31,6 +31,7 @@ class RoleState:
         rss_bytes: resident memory at the last beat; ``peak_rss_bytes`` the highest of all beats.
         attempt: number of the node process that is meant; all that follows is of that one.
         process: what the kernel says of it, such as ``"stopped"``.
+        links: which servers do not answer it, as in ``messages.Beat``.
         told_to_end: who was sent a SIGTERM from outside, as in ``messages.Beat``.
         end: how it ended; ``end_s`` when that came.
         tail: last log lines that came with beats.
@@ -47,6 +48,7 @@ class RoleState:
     peak_rss_bytes: int = 0
     attempt: int = 0
     process: str = ""
+    links: str = ""
     told_to_end: str = ""
     end: End | None = None
     end_s: float | None = None
@@ -186,6 +188,7 @@ class RunState:
             seen.is_running = seen.is_running or beat.state == "running"
             seen.pid = beat.pid or seen.pid
             seen.process = beat.process
+            seen.links = beat.links
             seen.rss_bytes = beat.rss_bytes
             seen.peak_rss_bytes = max(seen.peak_rss_bytes, beat.rss_bytes)
             self._tails[seen.role].extend(beat.lines)

@@ -72,6 +72,8 @@ def supervise(launcher: Launcher, spec: RunSpec, observer: RunObserver | None = 
                 log_url=storage.resolve(spec.log_url) if spec.log_url else "",
                 ports=spec.ports,
                 payload=spec.payload,
+                standby=spec.standby,
+                servers=tuple(spec.servers),
             )
             try:
                 return _run_generation(launcher, spec, task, recovery, watch)

@@ -29,7 +29,7 @@ _SIZED_TEXT = re.compile(r"(var)?char\(\d+\)|string collate \w+")
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """How a feature is read: ``kind`` None where no record has a value of it."""
+    """How a feature is read: ``kind`` None where no record states one."""
 
     name: str
     kind: type | None
@@ -43,11 +43,13 @@ class SeenFeature:
 
     Attributes:
         places: where a value of each kind was first seen.
+        stated: where a list of each kind without values was first seen.
         is_array: whether a list of none or of several was seen, which only an array can be.
         no_text: where bytes that are no UTF-8 were first seen; "" if nowhere.
     """
 
     places: dict[type, str] = dataclasses.field(default_factory=dict)
+    stated: dict[type, str] = dataclasses.field(default_factory=dict)
     is_array: bool = False
     no_text: str = ""
 
@@ -60,6 +62,7 @@ def look_at(seen: dict[str, SeenFeature], features: Mapping[str, Value], binary:
             continue
         one.is_array = one.is_array or len(value.items) != 1
         if not value.items:
+            one.stated.setdefault(value.kind, where)
             continue
         one.places.setdefault(value.kind, where)
         if value.kind is bytes and name not in binary and not one.no_text and not all(map(_is_text, value.items)):
@@ -72,6 +75,8 @@ def merge(all_seen: dict[str, SeenFeature], seen: Mapping[str, SeenFeature]) -> 
         one = all_seen.setdefault(name, SeenFeature())
         for kind, place in other.places.items():
             one.places.setdefault(kind, place)
+        for kind, place in other.stated.items():
+            one.stated.setdefault(kind, place)
         one.is_array = one.is_array or other.is_array
         one.no_text = one.no_text or other.no_text
 
@@ -89,10 +94,11 @@ def columns_of(seen: Mapping[str, SeenFeature], binary: Collection[str], arrays:
 
 
 def _column(name: str, seen: SeenFeature, binary: Collection[str], arrays: Collection[str]) -> Column:
-    if len(seen.places) > 1:
-        kinds = " and ".join(f"{_NAMES[kind]} ({place})" for kind, place in seen.places.items())
+    places = seen.places or seen.stated  # an empty list states its type too, where no record has a value
+    if len(places) > 1:
+        kinds = " and ".join(f"{_NAMES[kind]} ({place})" for kind, place in places.items())
         raise DataError(f"the feature {name!r} is {kinds}; wanted one type in all records")
-    kind = next(iter(seen.places), None)
+    kind = next(iter(places), None)
     if seen.no_text:
         raise DataError(
             f"the feature {name!r} has bytes that are no UTF-8 text ({seen.no_text}); wanted its name in"
@@ -100,7 +106,7 @@ def _column(name: str, seen: SeenFeature, binary: Collection[str], arrays: Colle
         )
     if name in binary and kind not in (None, bytes):
         raise DataError(
-            f"the feature {name!r} named in binary_features is {_NAMES[kind]} ({seen.places[kind]}); wanted bytes"
+            f"the feature {name!r} named in binary_features is {_NAMES[kind]} ({places[kind]}); wanted bytes"
         )
     return Column(name, kind, name in arrays or seen.is_array, name not in binary)
 

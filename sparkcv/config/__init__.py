@@ -6,6 +6,7 @@ from sparkcv.config.doctor import DoctorConfig
 from sparkcv.config.evaluate import EvalConfig
 from sparkcv.config.export import ExportConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
+from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
 from sparkcv.config.submit import SubmitConfig
 from sparkcv.config.tensorboard import TensorBoardConfig
@@ -17,6 +18,7 @@ __all__ = [
     "DoctorConfig",
     "EvalConfig",
     "ExportConfig",
+    "ReproduceConfig",
     "ScoreConfig",
     "SubmitConfig",
     "TensorBoardConfig",

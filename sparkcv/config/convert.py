@@ -3,6 +3,7 @@
 import dataclasses
 
 from sparkcv.config.flags import Flags, flag
+from sparkcv.config.pictures import FORMATS, parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
@@ -16,6 +17,13 @@ class ConvertConfig(Flags):
 
     images_dir: str | None = flag(None, "folder with one folder of pictures a class, any storage URL", group=_IN)
     labels_csv: str | None = flag(None, "CSV with the columns path,label, instead of --images_dir", group=_IN)
+    formats: str = flag(
+        ",".join(FORMATS), "formats of picture files that are read, told by their first bytes", group=_IN
+    )
+    background: str = flag("ffffff", "RRGGBB, the colour that see-through pixels of picture files stand on", group=_IN)
+    exif_orientation: bool = flag(
+        True, "note how EXIF or XMP says that a picture is turned, as image/orientation of its record", group=_IN
+    )
     dataset_dir: str = flag(None, "folder for the shards, any storage URL", group=_OUT, required=True)
     dataset_name: str = flag("pictures", "name in the shards' file names", group=_OUT, required=True)
     dataset_split_name: str = flag("train", "split in the shards' file names", group=_OUT, required=True)
@@ -42,6 +50,8 @@ class ConvertConfig(Flags):
         """Refuse what can never work, before anything starts."""
         super().__post_init__()
         PortRange.parse(self.port_range)
+        parse_formats(self.formats)
+        parse_background(self.background)
         for name in ("small_object_area_threshold", "foreground_class_of_interest"):
             if getattr(self, name) is not None:
                 raise UsageError(

@@ -3,6 +3,7 @@
 import dataclasses
 
 from sparkcv.config.flags import Flags, flag
+from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
@@ -14,7 +15,10 @@ class ExportConfig(Flags):
     """Export a checkpoint as SavedModel and frozen graph, load both again, and score one picture with each."""
 
     checkpoint_path: str = flag(
-        None, "folder of checkpoints (the newest valid one) or a prefix", group=_RUN, required=True
+        None,
+        "folder of checkpoints (the newest valid one), a prefix, or a model of the net as training takes",
+        group=_RUN,
+        required=True,
     )
     model_dir: str = flag(None, "folder for the model, any storage URL", group=_RUN, required=True)
     output_file: str = flag("", "a second place for the frozen .pb, as slim's flag", group=_RUN)
@@ -27,6 +31,9 @@ class ExportConfig(Flags):
         None, "side of the square input in pixels; not set: the net's own", group=_NET, least=1
     )
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_NET)
+    jpeg_arithmetic: str | None = flag(
+        None, "how JPEG is decoded, said in model.json; not set: as in training", group=_NET, choices=JPEG_ARITHMETIC
+    )
     batch_size: int | None = flag(None, "fixed batch size of the graph; not set: any", group=_NET, least=1)
     is_training: bool = flag(False, "only false: a graph in training mode is no model to score with", group=_NET)
     quantize: bool = flag(False, "only false: it needs tf.contrib, gone since TensorFlow 2", group=_NET)

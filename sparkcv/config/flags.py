@@ -35,6 +35,7 @@ def flag(
     below: float | None = None,
     share: bool = False,
     required: bool = False,
+    first: bool = False,
 ) -> Any:
     """Declare a dataclass field that is also a flag.
 
@@ -51,6 +52,7 @@ def flag(
         below: A number that the value is to stay under.
         share: Whether the value is a share, from 0 to 1.
         required: Whether None and "" are refused. Give a required flag the type that it has once it is set.
+        first: Whether the value may stand without the flag's name, as the first word of the command line.
     """
     if share:
         least, most = 0, 1
@@ -63,6 +65,7 @@ def flag(
             "choices": choices and tuple(choices),
             "range": bounds if bounds != Range() else None,
             "required": required,
+            "first": first,
         },
     )
 
@@ -100,7 +103,7 @@ def parse(cls: type[Config], argv: Sequence[str], prog: str) -> Config:
             the dataclass refuses.
     """
     parser = _parser(cls, prog)
-    known, unknown = parser.parse_known_args(list(argv))
+    known, unknown = parser.parse_known_args(_first_named(cls, argv))
     given = {name: value for name, value in vars(known).items() if value is not None}
     if unknown:
         raise UsageError(_unknown_flag(unknown[0], cls))
@@ -174,6 +177,15 @@ def _parser(cls: type, prog: str) -> argparse.ArgumentParser:
             meta = "{" + ",".join(choices) + "}" if choices else kind.__name__.upper()
             group.add_argument(f"--{field.name}", type=kind, choices=choices, metavar=meta, help=text)
     return parser
+
+
+def _first_named(cls: type, argv: Sequence[str]) -> list[str]:
+    """Return the words with the flag's name before the first one, where that may stand without it."""
+    words = list(argv)
+    for field in dataclasses.fields(cls):
+        if field.metadata["first"] and words and not words[0].startswith("-"):
+            words[0] = f"--{field.name}={words[0]}"
+    return words
 
 
 def _help(field: "dataclasses.Field[Any]") -> str:

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 
 from sparkcv.config.flags import Flags, flag
+from sparkcv.config.pictures import FORMATS, parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
@@ -32,6 +33,17 @@ class ScoreConfig(Flags):
     output_dir: str = flag(None, "folder under which dt=DATE/ is published", group=_OUT, required=True)
     date: str | None = flag(None, "the day scored, YYYY-MM-DD; not set: today, UTC", group=_OUT)
     overwrite: bool = flag(False, "replace what is already there for this date", group=_OUT)
+    formats: str = flag(
+        ",".join(FORMATS), "formats of picture files that are read, told by their first bytes", group=_IN
+    )
+    background: str = flag("ffffff", "RRGGBB, the colour that see-through pixels of picture files stand on", group=_IN)
+    exif_orientation: bool | None = flag(
+        None,
+        "turn pictures as their EXIF or XMP says; not set: those of files, and of shards only what image/orientation"
+        " says",
+        group=_IN,
+    )
+    image_feature: str = flag("image/encoded", "feature of TFRecord shards that holds the picture", group=_IN)
     top_k: int = flag(5, "best classes kept a picture", group=_OUT, least=1)
     batch_size: int = flag(32, "pictures a batch", group=_CLUSTER, least=1)
     num_partitions: int | None = flag(None, "Spark tasks; not set: by input size", group=_CLUSTER, least=1)
@@ -55,6 +67,8 @@ class ScoreConfig(Flags):
         """Refuse what can never work, before anything starts."""
         super().__post_init__()
         PortRange.parse(self.port_range)
+        parse_formats(self.formats)
+        parse_background(self.background)
         if self.date is not None:
             try:
                 parsed = datetime.date.fromisoformat(self.date)

@@ -7,12 +7,14 @@ import dataclasses
 
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.number_lists import BALANCED, check_weights, numbers_in, parse_scales
+from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
 OPTIMIZERS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd")
 DECAYS = ("fixed", "exponential", "polynomial", "cosine")
 LOSSES = ("softmax", "focal")
+WIRE_DTYPES = ("float32", "bfloat16")
 STOCK_LAUNCHER = "tensorflowonspark"
 LAUNCHERS = ("barrier", STOCK_LAUNCHER)
 
@@ -52,6 +54,23 @@ class TrainConfig(Flags):
         None, "smallest share of a picture that a random crop keeps; not set: slim's 0.05", group=_DATA, share=True
     )
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_DATA)
+    jpeg_arithmetic: str = flag(
+        "accurate",
+        "how JPEG is decoded: as every other reader does, or fast, as TensorFlow's default and slim's scripts",
+        group=_DATA,
+        choices=JPEG_ARITHMETIC,
+    )
+    exif_orientation: bool = flag(
+        False,
+        "turn pictures as their EXIF or XMP says also in shards that have no image/orientation, such as slim's",
+        group=_DATA,
+    )
+    image_feature: str = flag("image/encoded", "feature of the records that holds the picture", group=_DATA)
+    label_feature: str = flag(
+        "image/class/label",
+        "feature of the records that holds the label, a number or a name of labels.txt",
+        group=_DATA,
+    )
     num_readers: int = flag(4, "shards read at the same time", group=_DATA, least=1)
     num_fetchers: int = flag(
         4, "shards fetched from storage at the same time, ahead of their readers", group=_DATA, least=1
@@ -123,9 +142,17 @@ class TrainConfig(Flags):
         group=_LR,
     )
 
-    checkpoint_path: str | None = flag(None, "checkpoint to start from: a folder or a prefix", group=_TUNE)
+    checkpoint_path: str | None = flag(
+        None,
+        "weights to start from: a checkpoint's folder or prefix, a frozen graph, a SavedModel's folder, or the uint8"
+        " .tflite files of a net, comma-separated",
+        group=_TUNE,
+    )
     checkpoint_exclude_scopes: str | None = flag(None, "comma-separated scopes not to restore", group=_TUNE)
     trainable_scopes: str | None = flag(None, "comma-separated scopes to train; not set: all", group=_TUNE)
+    freeze_batch_norm: bool = flag(
+        False, "batch normalisation keeps its statistics, and uses them in training too", group=_TUNE
+    )
     ignore_missing_vars: bool = flag(False, "variables missing in the checkpoint keep their first values", group=_TUNE)
     ignore_missing_scopes: bool = flag(
         False, "scopes to exclude or to train that match no variable are warned of, not refused", group=_TUNE
@@ -134,7 +161,20 @@ class TrainConfig(Flags):
     cluster_size: int | None = flag(
         None, "roles in all, ps, workers and evaluator; not set: the executors submitted", group=_CLUSTER, least=1
     )
-    num_ps_tasks: int = flag(0, "parameter servers; 0: one worker keeps the parameters itself", group=_CLUSTER, least=0)
+    num_ps_tasks: int | None = flag(
+        None,
+        "parameter servers; 0: one worker keeps the parameters itself; not set: by the size of the net where several"
+        " roles are to share it, else 0",
+        group=_CLUSTER,
+        least=0,
+    )
+    wire_dtype: str = flag(
+        "float32",
+        "type in which weights and gradients travel between workers and ps: bfloat16 halves the bytes, the ps keep"
+        " float32 weights all the same",
+        group=_CLUSTER,
+        choices=WIRE_DTYPES,
+    )
     worker_replicas: int = flag(1, "workers, where --cluster_size is not given", group=_CLUSTER, least=1)
     num_clones: int = flag(1, "towers in each worker, one a GPU", group=_CLUSTER, least=1)
     clone_on_cpu: bool = flag(False, "put the towers on the CPU", group=_CLUSTER)
@@ -213,6 +253,12 @@ class TrainConfig(Flags):
         group=_CARE,
         least=0,
     )
+    standby: bool = flag(
+        True,
+        "keep a process with TensorFlow imported beside each role, from which it starts again in place at once; idle,"
+        " with 40 MB of its own and 160 MB that it shares with the role",
+        group=_CARE,
+    )
     max_generations: int = flag(
         5, "new launches of all roles, after a lost executor or host, within an hour", group=_CARE, least=0
     )
@@ -266,11 +312,6 @@ class TrainConfig(Flags):
         for name in ("early_stopping_evaluations", "keep_best"):
             if getattr(self, name) and not self.num_evaluators:
                 raise UsageError(f"--{name} without an evaluator: wanted --num_evaluators 1, which finds the accuracy")
-        if self.early_stopping_evaluations and self.sync_replicas:
-            raise UsageError(
-                "--early_stopping_evaluations with --sync_replicas: got both, but workers that step together can only"
-                " end at a step that is known before; wanted one of them"
-            )
 
     def _settle_gpus(self) -> None:
         """Translate ``num_gpus`` into slim's own two flags, which is what all else reads."""
@@ -288,10 +329,15 @@ class TrainConfig(Flags):
             object.__setattr__(self, "num_clones", self.num_gpus)
 
     def _check_roles(self) -> None:
+        if self.wire_dtype != "float32" and self.num_ps_tasks == 0:
+            raise UsageError(
+                f"--wire_dtype {self.wire_dtype} with --num_ps_tasks 0: got both, but without a ps nothing travels;"
+                " wanted at least one ps"
+            )
         if self.cluster_size is None:
             return
         workers = self.num_workers
-        others = f"--num_ps_tasks {self.num_ps_tasks}"
+        others = f"--num_ps_tasks {self.num_ps}"
         if self.num_evaluators:
             others += f" and --num_evaluators {self.num_evaluators}"
         if workers < 1:
@@ -299,24 +345,36 @@ class TrainConfig(Flags):
                 f"{others} {'leave' if self.num_evaluators else 'leaves'} no worker in --cluster_size"
                 f" {self.cluster_size}; wanted at least one role more than {'these' if self.num_evaluators else 'ps'}"
             )
-        if workers > 1 and self.num_ps_tasks == 0:
+        if workers > 1 and self.num_ps_tasks == 0:  # one that is not set yet follows from the net's size
             raise UsageError(
                 f"--cluster_size {self.cluster_size} with --num_ps_tasks 0 gives {workers} workers and nothing that"
                 " they share; wanted at least one ps"
             )
-        if self.worker_replicas not in (1, workers):
+        if self.num_ps_tasks is not None and self.worker_replicas not in (1, workers):
             raise UsageError(
                 f"--worker_replicas {self.worker_replicas} is not --cluster_size {self.cluster_size} less {others}"
             )
+
+    @property
+    def num_ps(self) -> int:
+        """Parameter servers; 0 as long as their number is neither given nor settled."""
+        return self.num_ps_tasks or 0
 
     @property
     def num_workers(self) -> int:
         """Workers in all, the chief among them."""
         if self.cluster_size is None:
             return self.worker_replicas
-        return self.cluster_size - self.num_ps_tasks - self.num_evaluators
+        return self.cluster_size - self.num_ps - self.num_evaluators
+
+    @property
+    def num_gpu_towers(self) -> int:
+        """Towers in each worker that want a GPU of their own; one tower alone takes what there is."""
+        if self.clone_on_cpu:
+            return 0
+        return self.num_gpus or (self.num_clones if self.num_clones > 1 else 0)
 
     @property
     def num_roles(self) -> int:
         """Processes in all, a Spark task each: ps, workers, evaluator."""
-        return self.num_ps_tasks + self.num_workers + self.num_evaluators
+        return self.num_ps + self.num_workers + self.num_evaluators

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from pyspark import RDD
@@ -15,7 +15,7 @@ from sparkcv.convert import sources
 from sparkcv.convert.sources import Picture
 from sparkcv.errors import DataError, UsageError
 
-_SCHEMA = "name binary, label string, line int, size long, position long, draw long"
+_SCHEMA = "name binary, label string, line int, size long, position long, draw long, place binary"
 _MAX_TASKS = 1000
 
 
@@ -67,8 +67,10 @@ def listed(spark: SparkSession, source: PictureSource, seed: int, enter: Callabl
         pictures.unpersist()
 
 
-def check_classes(pictures: DataFrame, source: PictureSource) -> tuple[str, ...]:
+def check_classes(pictures: DataFrame, source: PictureSource, known: Collection[str] = ()) -> tuple[str, ...]:
     """Count the pictures of each class; returns the names of the classes in the order of their labels.
+
+    ``known`` are the classes of the splits that are there already, of which this one need not have every one.
 
     Raises:
         DataError: no pictures, an empty class folder, one class only, or a picture that a CSV names twice.
@@ -79,6 +81,8 @@ def check_classes(pictures: DataFrame, source: PictureSource) -> tuple[str, ...]
     if source.labels_csv:
         _refuse_duplicates(pictures, source.labels_csv)
     labels = source.classes or tuple(sorted(counts))
+    if set(labels) <= set(known):
+        return labels
     empty = [label for label in labels if label not in counts]
     if empty:
         more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
@@ -111,7 +115,15 @@ def _list_item(root: str, seed: int, enter: Callable[[], None], item: tuple[str,
 
 
 def _refuse_duplicates(pictures: DataFrame, labels_csv: str) -> None:
-    named = pictures.groupBy("name").agg(F.min("line").alias("first"), F.max("line").alias("last"))
+    named = pictures.groupBy("place").agg(
+        F.min("line").alias("first"),
+        F.max("line").alias("last"),
+        F.min_by("name", "line").alias("first_name"),
+        F.max_by("name", "line").alias("last_name"),
+    )
     for row in named.filter("first < last").orderBy("last").limit(1).collect():
-        name = bytes(row["name"]).decode("utf-8", "surrogateescape")
-        raise DataError(f"{labels_csv!r} line {row['last']} names {name!r}, which line {row['first']} named already")
+        first, last = (bytes(row[key]).decode("utf-8", "surrogateescape") for key in ("first_name", "last_name"))
+        spelled = "" if first == last else f" as {first!r}"
+        raise DataError(
+            f"{labels_csv!r} line {row['last']} names {last!r}, which line {row['first']} named already{spelled}"
+        )

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from sparkcv import storage
 from sparkcv.convert.shard_writer import ShardRow, ShardSummary, ShardTarget, write_shard
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records.shards import shard_name
 
 _BUCKET_BITS = 12
@@ -39,7 +40,7 @@ class ConversionPlan:
     root: str
     labels: tuple[str, ...]
     splits: tuple[Split, ...]
-    max_pixels: int
+    rules: PictureRules
 
     def partition(self, key: tuple[int, int]) -> int:
         """Return the shard, counted over all splits, of the picture of this split and rank."""
@@ -59,7 +60,7 @@ class ConversionPlan:
     def target(self, index: int) -> ShardTarget:
         """Return what partition ``index`` writes."""
         url = storage.join(self.staging, self.shards()[index][1])
-        return ShardTarget(url, f"{url}.jsonl", self.root, self.labels, self.max_pixels)
+        return ShardTarget(url, f"{url}.jsonl", self.root, self.labels, self.rules)
 
 
 def draw_splits(pictures: DataFrame, validation_fraction: float | None) -> DataFrame:

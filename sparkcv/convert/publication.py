@@ -7,12 +7,14 @@ was killed there is put right by running it again with ``overwrite``.
 import dataclasses
 from collections.abc import Sequence
 
-from sparkcv import storage
+from sparkcv import logs, storage
 from sparkcv.errors import FileExistsAlreadyError, LabelError, ShardError
 from sparkcv.records.labels import FILE_NAME as LABELS
 from sparkcv.records.labels import read_labels, write_labels
 from sparkcv.records.manifest import Manifest, SplitEntry, read_manifest, write_manifest
 from sparkcv.records.shards import shard_pattern
+
+_log = logs.get(__name__)
 
 
 def staging_dir(dataset_dir: str, name: str, splits: Sequence[str]) -> str:
@@ -43,27 +45,34 @@ def check_free(dataset_dir: str, name: str, splits: Sequence[str], overwrite: bo
             )
 
 
-def check_labels(dataset_dir: str, labels: Sequence[str], replaced: Sequence[str]) -> None:
-    """Refuse classes other than those of the splits that stay.
-
-    Raises:
-        LabelError: names the classes missing and those too many.
-    """
+def known_labels(dataset_dir: str, replaced: Sequence[str]) -> tuple[str, ...]:
+    """Return the classes of the splits that stay, none if there are none."""
     manifest = read_manifest(dataset_dir)
     if manifest is not None:
-        if not set(manifest.splits) - set(replaced):
-            return
-        there = manifest.labels
-    elif storage.exists(storage.join(dataset_dir, LABELS)):
-        there = read_labels(dataset_dir)  # a dataset of TF-Slim's own tools
-    else:
-        return
-    if tuple(labels) != there:
+        return manifest.labels if set(manifest.splits) - set(replaced) else ()
+    if storage.exists(storage.join(dataset_dir, LABELS)):
+        return read_labels(dataset_dir)  # a dataset of TF-Slim's own tools
+    return ()
+
+
+def check_labels(dataset_dir: str, labels: Sequence[str], replaced: Sequence[str]) -> tuple[str, ...]:
+    """Return the dataset's classes in order: those of the splits that stay, of which ``labels`` may lack some.
+
+    Raises:
+        LabelError: classes that the splits that stay do not have, or all of them in another order; names them.
+    """
+    there = known_labels(dataset_dir, replaced)
+    if there and set(labels) < set(there):
+        without = _some(sorted(set(there) - set(labels)))
+        _log.warning("%s has also the classes %s, of which no picture comes", logs.clean(dataset_dir), without)
+        return there
+    if there and tuple(labels) != there:
         missing, extra = sorted(set(there) - set(labels)), sorted(set(labels) - set(there))
         parts = [f"{what} {_some(names)}" for what, names in (("missing", missing), ("extra", extra)) if names]
         raise LabelError(
             f"the classes differ from those of {dataset_dir!r}: {', '.join(parts) or 'the order is another'}"
         )
+    return tuple(labels)
 
 
 def publish(dataset_dir: str, name: str, labels: Sequence[str], splits: dict[str, SplitEntry], staging: str) -> None:

@@ -12,7 +12,9 @@ import google_crc32c
 from sparkcv import storage
 from sparkcv.convert.sources import NO_CLASS, locate
 from sparkcv.errors import AccessError, ImageError, MissingFileError, StorageError
-from sparkcv.records import example, image_header, tfrecord
+from sparkcv.preprocess import picture_file
+from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.records import example, tfrecord
 from sparkcv.records.example import ImageExample
 from sparkcv.records.manifest import ShardEntry
 
@@ -39,20 +41,18 @@ class ShardTarget:
     quarantine_url: str
     root: str
     labels: tuple[str, ...]
-    max_pixels: int
+    rules: PictureRules
 
 
 @dataclass
 class ShardSummary:
     """What became of a shard: small, whatever the shard's size.
 
-    ``reasons`` counts rejects by the head of their reason. ``missing`` is the first line of a CSV whose picture is
-    not there, and its name.
+    ``reasons`` counts rejects by the head of their reason.
     """
 
     entry: ShardEntry
     reasons: dict[str, int] = field(default_factory=dict)
-    missing: tuple[int, str] | None = None
 
 
 def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
@@ -60,7 +60,6 @@ def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
     crc = num_bytes = num_records = 0
     labels: collections.Counter[str] = collections.Counter()
     reasons: collections.Counter[str] = collections.Counter()
-    missing: tuple[int, str] | None = None
     with storage.open_write(target.url) as sink, storage.open_write(target.quarantine_url) as rejects:
         for row, outcome in _read_ahead(rows, lambda row: _convert(row, target), _readers(target.root)):
             if isinstance(outcome, bytes):
@@ -71,13 +70,14 @@ def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
                 labels[str(row.label)] += 1
                 continue
             name = row.name.decode("utf-8", "surrogateescape")
-            if isinstance(outcome, MissingFileError) and row.line:
-                missing = min(missing or (row.line, name), (row.line, name))
-            reason = "missing: gone since it was listed" if isinstance(outcome, MissingFileError) else str(outcome)
+            reason = str(outcome)
+            if isinstance(outcome, MissingFileError):
+                named = f"line {row.line} of the CSV names it, and it is not there"
+                reason = f"missing: {named if row.line else 'gone since it was listed'}"
             reasons[reason.partition(":")[0]] += 1
             rejects.write(json.dumps({"path": name, "reason": reason}).encode() + b"\n")
     entry = ShardEntry(storage.basename(target.url), num_records, num_bytes, f"{crc:08x}", dict(sorted(labels.items())))
-    return ShardSummary(entry, dict(reasons), missing)
+    return ShardSummary(entry, dict(reasons))
 
 
 def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | MissingFileError:
@@ -87,19 +87,20 @@ def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | Missing
         return ImageError(NO_CLASS)
     try:
         data = _read(locate(name, target.root), row.size)
-        header = image_header.probe(data, max_pixels=target.max_pixels)
+        seen = picture_file.read(data, target.rules)
     except (ImageError, MissingFileError) as err:
         return err
     return tfrecord.frame(
         example.encode(
             ImageExample(
-                encoded=data,
-                format=header.format,
+                encoded=seen.encoded,
+                format=seen.format,
                 label=row.label,
                 text=target.labels[row.label],
-                height=header.height,
-                width=header.width,
+                height=seen.height,
+                width=seen.width,
                 filename=name,
+                orientation=seen.orientation,
             )
         )
     )

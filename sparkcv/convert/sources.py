@@ -10,8 +10,11 @@ import posixpath
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sparkcv import storage
+from sparkcv import logs, storage
 from sparkcv.errors import DataError, LabelError, UsageError
+from sparkcv.storage.clutter import is_clutter
+
+_log = logs.get(__name__)
 
 NO_CLASS = "no class: lies beside the class folders"
 
@@ -22,7 +25,7 @@ class Picture(NamedTuple):
     ``name`` is relative to the source and unique in it; ``label`` is the class's name, None for a file outside of
     every class; ``line`` is the CSV's line, 0 for a folder; ``size`` is in bytes, -1 where the listing did not say;
     ``position`` and ``draw`` are seeded 63-bit hashes of the name: the first orders the records, the second draws
-    the validation split.
+    the validation split; ``place`` is a hash of where a CSV's picture lies, however its path is spelled, else None.
     """
 
     name: bytes
@@ -31,6 +34,7 @@ class Picture(NamedTuple):
     size: int
     position: int
     draw: int
+    place: bytes | None = None
 
 
 def list_classes(images_dir: str) -> tuple[list[str], list[str]]:
@@ -40,7 +44,12 @@ def list_classes(images_dir: str) -> tuple[list[str], list[str]]:
         DataError: no folder is there.
         LabelError: a folder's name cannot be a line of labels.txt.
     """
-    entries = [entry for entry in storage.list_dir(images_dir) if not _is_hidden(entry.name)]
+    entries = []
+    for entry in storage.list_dir(images_dir):
+        if not is_clutter(entry.name):
+            entries.append(entry)
+        elif not entry.name.startswith("."):
+            _log.warning("passed over %s in %s, which a system left there", entry.name, logs.clean(images_dir))
     classes = [check_label(entry.name, f"folder in {images_dir!r}") for entry in entries if entry.is_dir]
     if not classes:
         held = f"{len(entries)} files" if entries else "nothing"
@@ -52,7 +61,7 @@ def list_class(images_dir: str, label: str, seed: int) -> Iterator[Picture]:
     """Yield the files of one class's folder, at any depth; hidden files and folders are passed over."""
     for entry in storage.walk(storage.join(images_dir, label)):
         name = entry.url[len(images_dir.rstrip("/")) + 1 :]
-        if not any(_is_hidden(part) for part in name.split("/")[1:]):
+        if not any(is_clutter(part) for part in name.split("/")[1:]):
             yield make_picture(name, label, seed, size=entry.size)
 
 
@@ -74,7 +83,8 @@ def list_csv(labels_csv: str, seed: int) -> Iterator[Picture]:
                     if len(row) <= max(path_column, label_column):
                         raise DataError(f"{where} has {len(row)} values, wanted a path and a label")
                     label = check_label(row[label_column].strip(), where)
-                    yield make_picture(_normalize(row[path_column], where), label, seed, line=rows.line_num)
+                    picture = make_picture(_normalize(row[path_column], where), label, seed, line=rows.line_num)
+                    yield picture._replace(place=_place(picture.name, storage.parent(labels_csv)))
         except csv.Error as err:
             raise DataError(f"{labels_csv!r} line {rows.line_num} is no CSV: {err}") from err
 
@@ -103,6 +113,18 @@ def make_picture(name: str, label: str | None, seed: int, *, line: int = 0, size
     return Picture(data, label, line, size, position, draw)
 
 
+def _place(name: bytes, root: str) -> bytes:
+    """Return a hash of where a picture lies, the same for each spelling of its path."""
+    url = locate(name.decode("utf-8", "surrogateescape"), root)
+    local = storage.local_path(url)
+    if local is not None:
+        url = posixpath.normpath(local)
+    else:
+        scheme, _, path = url.partition("://")
+        url = f"{scheme.lower()}://{posixpath.normpath(path)}"
+    return hashlib.blake2b(url.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
 def _columns(header: list[str], labels_csv: str) -> tuple[int, int]:
     names = [name.strip() for name in header]
     for wanted in ("path", "label"):
@@ -118,7 +140,3 @@ def _normalize(path: str, where: str) -> str:
         return storage.resolve(path) if "://" in path else posixpath.normpath(path)
     except UsageError as err:
         raise DataError(f"{where}: {err}") from err
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".")

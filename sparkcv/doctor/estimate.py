@@ -27,6 +27,7 @@ __all__ = [
     "evaluator",
     "exporter",
     "largest",
+    "net_bytes",
     "ps",
     "scorer",
     "worker",
@@ -55,6 +56,7 @@ class NetSize:
 # Nets that were not measured count 0.55 of their layers' outputs a picture, which is Inception v3's share; those of a
 # ResNet of 200 layers follow from that of 152.
 NETS: Mapping[str, NetSize] = {
+    "alexnet_flowers": NetSize(87.8, 7.0),
     "alexnet_v2": NetSize(46.2, 3.1),
     "cifarnet": NetSize(1.8, 3.4),
     "inception_resnet_v2": NetSize(56.9, 395.0),
@@ -119,15 +121,15 @@ def worker(config: TrainConfig, dataset: Dataset | None = None) -> Memory:
     net, size = nets.get(config.model_name), NETS[config.model_name]
     side = config.train_image_size or net.default_image_size
     weights, slots = _weights(config), _slots(config)
-    times = 5.0 if config.num_ps_tasks else 3.25 + 2 * slots
+    times = 5.0 if config.num_ps else 3.25 + 2 * slots
     pictures = config.batch_size * config.num_clones * size.picture_mb * _MB * (side / net.default_image_size) ** 2
-    least = _IMPORTED + (2 if config.num_ps_tasks else 2 + slots) * weights
+    least = _IMPORTED + (2 if config.num_ps else 2 + slots) * weights
     return Memory(least, _IMPORTED + times * weights + pictures + _inputs(config, dataset, side))
 
 
 def ps(config: TrainConfig) -> Memory:
     """Return the memory of one ps: its share of weights and slots, and gradients on their way in."""
-    share, slots = _weights(config) / max(1, config.num_ps_tasks), _slots(config)
+    share, slots = _weights(config) / max(1, config.num_ps), _slots(config)
     another = config.num_workers - 1  # whose gradients may come at the same time
     return Memory(_SERVING + (1 + slots) * share, _SERVING + (2.5 + 2 * slots + another / 2) * share)
 
@@ -135,7 +137,7 @@ def ps(config: TrainConfig) -> Memory:
 def largest(config: TrainConfig, dataset: Dataset | None = None) -> tuple[str, Memory]:
     """Return the role that takes the most, which any executor may get; the exporter comes when the others are gone."""
     roles = [("worker", worker(config, dataset))]
-    if config.num_ps_tasks:
+    if config.num_ps:
         roles.append(("ps", ps(config)))
     if config.num_evaluators:
         forward = _forward(config.model_name, config.train_image_size, config.batch_size)
@@ -166,6 +168,11 @@ def disk(config: TrainConfig, dataset: Dataset | None = None) -> float:
     if dataset is not None:
         shards = min(shards, float(sum(shard.num_bytes for shard in dataset.shards)))
     return shards + _NUM_SAVED * (1 + _slots(config)) * _weights(config)
+
+
+def net_bytes(model_name: str) -> float:
+    """Return the bytes of a net's trainable weights in float32."""
+    return NETS[model_name].trainable * 4e6
 
 
 def address_space(config: TrainConfig) -> float:

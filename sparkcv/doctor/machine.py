@@ -61,8 +61,13 @@ def describe() -> dict[str, Any]:
         "memory_free": _memory_free(),
         "address_space": _address_space(),
         "shm_free": shutil.disk_usage("/dev/shm").free if os.path.isdir("/dev/shm") else None,  # noqa: S108
-        "gpu_devices": len(glob.glob("/dev/nvidia[0-9]*")),
+        "gpu_devices": gpu_devices(),
     }
+
+
+def gpu_devices() -> int:
+    """Return the number of GPU devices of this machine."""
+    return len(glob.glob("/dev/nvidia[0-9]*"))
 
 
 def scratch(root: str) -> dict[str, Any]:

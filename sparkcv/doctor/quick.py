@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["check_start", "refuse"]
 
 _STORAGE = ("train_dir", "dataset_dir", "token")
-_USAGE = ("grpc", "launcher")
+_USAGE = ("grpc", "launcher", "gpus")
 
 _log = logs.get(__name__)
 

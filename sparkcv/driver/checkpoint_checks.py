@@ -19,7 +19,15 @@ from sparkcv.rundir.checkpoint_index import CheckpointIndex
 from sparkcv.rundir.description import RunDescription
 from sparkcv.train import scopes
 
-__all__ = ["TrainedClasses", "check_head", "check_net", "check_same_classes", "check_scopes", "index_of"]
+__all__ = [
+    "TrainedClasses",
+    "check_head",
+    "check_net",
+    "check_same_classes",
+    "check_scopes",
+    "index_of",
+    "num_classes_of",
+]
 
 _log = logs.get(__name__)
 
@@ -68,10 +76,12 @@ def check_same_classes(trained: TrainedClasses, what: str, names: Sequence[str],
 
 
 def index_of(found: Found) -> CheckpointIndex | None:
-    """Return the index of a checkpoint, None for one of the first version, which is one file.
+    """Return the index of a checkpoint; None for one of the first version, which is one file, and for a model.
 
     Raises CheckpointError for one that is half deleted, damaged, or of a newer format.
     """
+    if found.kind:
+        return None
     folder, name = storage.parent(found.prefix_url), storage.basename(found.prefix_url)
     if found.names == (name,):
         if not checkpoint_index.is_table(found.prefix_url):
@@ -119,6 +129,12 @@ def check_scopes(config: TrainConfig, index: CheckpointIndex) -> None:
         for scope in scopes.missing(value, names, matches):
             if not _AUXILIARY.search(scope):
                 raise scopes.refusal(flag, scope, names, f"variables of the checkpoint {index.prefix_url}")
+
+
+def num_classes_of(index: CheckpointIndex) -> int | None:
+    """Return how many classes the head of a net tells apart, None where there is none."""
+    numbers = [tensor.shape[0] for name, tensor in index.tensors.items() if _HEAD.fullmatch(name) and tensor.shape]
+    return numbers[0] if numbers else None
 
 
 def check_head(

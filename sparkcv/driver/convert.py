@@ -6,13 +6,14 @@ headers). The driver checks before and after, and publishes; it holds no row of 
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv import logs, storage
 from sparkcv.config import ConvertConfig
+from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.convert import publication
 from sparkcv.convert.listing import PictureSource, check_classes, find_source, listed
@@ -20,6 +21,7 @@ from sparkcv.convert.plan import ConversionPlan, Split, draw_splits, rank, write
 from sparkcv.convert.report import ConvertReport, SplitReport
 from sparkcv.convert.shard_writer import ShardSummary
 from sparkcv.errors import BudgetError, DataError, ShardError, SparkcvError
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records.manifest import SplitEntry
 from sparkcv.records.shards import open_dataset
 from sparkcv.spark.errors import translated
@@ -95,13 +97,14 @@ def run_with(spark: SparkSession, job: ConvertPlan, enter: Callable[[], None]) -
     config = job.config
     staging = publication.staging_dir(job.dataset_dir, config.dataset_name, job.splits)
     with translated("the conversion's Spark job"), listed(spark, job.source, config.seed, enter) as pictures:
-        labels = check_classes(pictures, job.source)
-        publication.check_labels(job.dataset_dir, labels, job.splits)
+        known = publication.known_labels(job.dataset_dir, job.splits)
+        labels = check_classes(pictures, job.source, known)
+        labels = publication.check_labels(job.dataset_dir, labels, job.splits)
         with _staging(job.dataset_dir, staging):
             plan, ranked = _plan(spark, job, pictures, labels, staging)
             written = write_planned(ranked, plan, enter)
             report = _report(job, plan, written)
-            _check_written(job, plan, written, report)
+            _check_written(job, plan, written, report, known)
             _publish(job, plan, written, report)
     return report
 
@@ -120,8 +123,17 @@ def _plan(
         splits.append(Split(name, min(job.config.num_shards, total), total))
         _log.info("%s: %d pictures of %d classes into %d shards", name, total, len(labels), splits[-1].num_shards)
     return ConversionPlan(
-        job.config.dataset_name, staging, job.source.root, labels, tuple(splits), job.config.max_pixels
+        job.config.dataset_name, staging, job.source.root, labels, tuple(splits), _rules(job.config)
     ), ranked
+
+
+def _rules(config: ConvertConfig) -> PictureRules:
+    return PictureRules(
+        config.max_pixels,
+        parse_formats(config.formats),
+        parse_background(config.background),
+        use_orientation=config.exif_orientation,
+    )
 
 
 @contextlib.contextmanager
@@ -142,13 +154,14 @@ def _staging(dataset_dir: str, staging: str) -> Iterator[None]:
 
 
 def _check_written(
-    job: ConvertPlan, plan: ConversionPlan, written: dict[str, list[ShardSummary]], report: ConvertReport
+    job: ConvertPlan,
+    plan: ConversionPlan,
+    written: dict[str, list[ShardSummary]],
+    report: ConvertReport,
+    known: Collection[str],
 ) -> None:
-    """Refuse what must not be published."""
+    """Refuse what must not be published; ``known`` are the classes of the splits that stay."""
     summaries = [summary for split in written.values() for summary in split]
-    missing = min((summary.missing for summary in summaries if summary.missing), default=None)
-    if missing:
-        raise DataError(f"{job.source.where!r} line {missing[0]} names {missing[1]!r}, which is not there")
     staged = {entry.name: entry.size for entry in storage.list_dir(plan.staging)}
     for entry in (summary.entry for summary in summaries):
         if staged.get(entry.name) != entry.bytes:
@@ -161,9 +174,11 @@ def _check_written(
             f"--bad_image_budget allows a share of {budget}"
         )
     first = plan.splits[0].name
+    if not report.num_records:
+        raise DataError(f"{job.source.where!r} has no usable picture for the split {first!r}")
     seen = {label for summary in written[first] for label in summary.entry.labels}
     void = [label for index, label in enumerate(plan.labels) if str(index) not in seen]
-    if void:
+    if void and not known:
         raise DataError(f"the class {void[0]!r} of {job.source.where!r} has no usable picture for the split {first!r}")
 
 
@@ -173,7 +188,9 @@ def _publish(
     entries = {}
     for split in report.splits:
         summaries = written[split.split]
-        entries[split.split] = SplitEntry(job.config.seed, tuple(summary.entry for summary in summaries))
+        entries[split.split] = SplitEntry(
+            job.config.seed, tuple(summary.entry for summary in summaries), plan.rules.describe()
+        )
         url = publication.quarantine_url(job.dataset_dir, plan.name, split.split)
         storage.delete(url)
         if split.num_rejected:

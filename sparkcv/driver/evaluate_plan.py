@@ -6,12 +6,13 @@ from sparkcv import logs, storage
 from sparkcv.config import EvalConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.driver import checkpoint_checks
+from sparkcv.driver import checkpoint_checks, model_weights
 from sparkcv.driver.checkpoint_checks import TrainedClasses
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.records import shards
-from sparkcv.rundir import checkpoint
+from sparkcv.records.example import FeatureNames
+from sparkcv.rundir import checkpoint, checkpoint_model
 from sparkcv.rundir.description import RunDescription
 from sparkcv.spark.session import SessionSpec
 
@@ -59,10 +60,15 @@ def prepare(config: EvalConfig) -> EvalPlan:
         config,
         dataset_dir=storage.resolve(config.dataset_dir),
         eval_dir=storage.resolve(config.eval_dir),
-        checkpoint_path=storage.resolve(config.checkpoint_path),
+        checkpoint_path=checkpoint_model.resolve(config.checkpoint_path),
         train_dir=config.train_dir and storage.resolve(config.train_dir),
     )
-    dataset = shards.open_dataset(str(config.dataset_dir), config.dataset_name, config.dataset_split_name)
+    dataset = shards.open_dataset(
+        str(config.dataset_dir),
+        config.dataset_name,
+        config.dataset_split_name,
+        FeatureNames(config.image_feature, config.label_feature),
+    )
     check_labels_offset(dataset.labels, config.labels_offset, str(config.dataset_dir))
     found = checkpoint.locate(config.checkpoint_path)
     for step, reason in found.skipped:
@@ -85,7 +91,13 @@ def _check_same_run(plan: EvalPlan, told: RunDescription) -> None:
         )
     labels = dataset.labels[config.labels_offset :]
     where = f"{config.dataset_name}/{config.dataset_split_name} in {config.dataset_dir!r}"
-    classes = TrainedClasses.of(found, told)
+    if found.kind:
+        net = model_weights.AskedNet(config.model_name, len(labels), plan.image_size, config.use_grayscale)
+        weights = model_weights.look(found, net)
+        weights.check_whole()
+        classes = weights.trained
+    else:
+        classes = TrainedClasses.of(found, told)
     if classes.number not in (None, len(labels)):
         raise CheckpointError(
             f"the checkpoint {found.prefix_url!r} was trained on {classes.number} classes, the dataset {where} has "
@@ -94,7 +106,7 @@ def _check_same_run(plan: EvalPlan, told: RunDescription) -> None:
     checkpoint_checks.check_same_classes(
         classes, f"the checkpoint {found.prefix_url!r}", labels, f"the dataset {where}", ""
     )
-    if not found.manifest and (index := checkpoint_checks.index_of(found)) is not None:
+    if not found.manifest and not found.kind and (index := checkpoint_checks.index_of(found)) is not None:
         checkpoint_checks.check_net(config.model_name, index)
     size = told.train_image_size
     if size not in (None, plan.image_size):

@@ -11,9 +11,10 @@ from sparkcv.cluster import supervisor
 from sparkcv.cluster.observer import RunObserver
 from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import ExportConfig
+from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.driver import checkpoint_checks
+from sparkcv.driver import checkpoint_checks, model_weights
 from sparkcv.driver.checkpoint_checks import TrainedClasses
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
@@ -24,7 +25,7 @@ from sparkcv.predict.export.target import check_target
 from sparkcv.predict.export.task import ExportTask
 from sparkcv.records import labels
 from sparkcv.roles import Role
-from sparkcv.rundir import checkpoint
+from sparkcv.rundir import checkpoint, checkpoint_model
 from sparkcv.rundir.description import RunDescription
 from sparkcv.spark.session import SessionSpec
 
@@ -100,7 +101,7 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     net = nets.get(config.model_name)
     config = dataclasses.replace(
         config,
-        checkpoint_path=storage.resolve(config.checkpoint_path or ""),
+        checkpoint_path=checkpoint_model.resolve(config.checkpoint_path or ""),
         model_dir=storage.resolve(config.model_dir or ""),
         dataset_dir=config.dataset_dir and storage.resolve(config.dataset_dir),
         output_file=config.output_file and storage.resolve(config.output_file),
@@ -109,19 +110,28 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
         check_target(str(config.model_dir))
     found = checkpoint.locate(str(config.checkpoint_path))
     told = RunDescription.read(storage.parent(found.prefix_url)) or RunDescription()
+    arithmetic = config.jpeg_arithmetic or told.jpeg_arithmetic or JPEG_ARITHMETIC[0]
+    config = dataclasses.replace(config, jpeg_arithmetic=arithmetic)
     for trained_as in (found.manifest.get("model_name"), told.model_name):
         if trained_as not in (None, config.model_name):
             raise CheckpointError(
                 f"the checkpoint {found.prefix_url!r} is of {trained_as}, --model_name is {config.model_name}: it is of"
                 " another net"
             )
-    if not found.manifest and (index := checkpoint_checks.index_of(found)) is not None:
+    if not found.manifest and not found.kind and (index := checkpoint_checks.index_of(found)) is not None:
         checkpoint_checks.check_net(config.model_name, index)
     for step, reason in found.skipped:
         _log.warning("the checkpoint of step %d is passed over: %s", step, reason)
     preprocessing = config.preprocessing_name or told.preprocessing_name or net.preprocessing
     image_size = check_image_size(config.model_name, config.image_size or told.train_image_size, preprocessing)
-    trained = TrainedClasses.of(found, told)
+    if found.kind:
+        # Two classes only to ask: how many there are is said by what is found.
+        asked = model_weights.AskedNet(config.model_name, 2, image_size, config.use_grayscale)
+        weights = model_weights.look(found, asked)
+        weights.check_whole()
+        trained = weights.trained
+    else:
+        trained = TrainedClasses.of(found, told)
     names, where = _labels(config, trained, found.prefix_url)
     if trained.number not in (None, len(names)):
         raise CheckpointError(

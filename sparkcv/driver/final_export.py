@@ -94,6 +94,7 @@ def _flags(config: TrainConfig, found: Found) -> ExportConfig:
         preprocessing_name=config.preprocessing_name,
         image_size=config.train_image_size,
         use_grayscale=config.use_grayscale,
+        jpeg_arithmetic=config.jpeg_arithmetic,
         moving_average_decay=config.moving_average_decay,
         start_timeout_s=config.start_timeout_s,
         port_range=config.port_range,

@@ -72,6 +72,13 @@ _ALL = (
         "sparkcv.driver.train",
     ),
     Job(
+        "reproduce",
+        "reproduce.py",
+        configs.ReproduceConfig,
+        "start a run again in a new folder, and say what differs",
+        "sparkcv.driver.reproduce",
+    ),
+    Job(
         "evaluate",
         "eval_image_classifier.py",
         configs.EvalConfig,

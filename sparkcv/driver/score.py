@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 
 from sparkcv import logs, storage
 from sparkcv.config import ScoreConfig
+from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
 from sparkcv.driver import score_day, score_input
@@ -35,8 +36,10 @@ from sparkcv.predict.schema import ddl, scored_schema
 from sparkcv.predict.staging import DAY, Staging, clean_up, day_url
 from sparkcv.predict.task_progress import num_running_rows
 from sparkcv.predict.tasks import ScoreTask
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.errors import translated
 from sparkcv.spark.job_group import job_group
+from sparkcv.spark.python_daemon import imported_first
 from sparkcv.spark.session import SessionSpec
 from sparkcv.spark.stage_losses import StageLosses
 from sparkcv.spark.stage_progress import StageProgress
@@ -145,6 +148,7 @@ def run(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
             tempfile.TemporaryDirectory(prefix="model-", dir=SparkFiles.getRootDirectory()) as local,
             Staging(str(config.output_dir), plan.date, overwrite=overwrite) as staging,
             job_group(spark, f"score {config.input}"),
+            imported_first(spark, "sparkcv.predict.engines.decoding"),
             let_in(spark, config.port_range, _THEN) as place,
         ):
             return _run(_Run(spark, plan, staging, local, place, started))
@@ -229,7 +233,13 @@ def _run_stage(run: _Run, frozen: FrozenInput, todo: Todo) -> tuple[str, ...]:
         model_digest=run.plan.manifest.digest,
         batch_size=config.batch_size,
         top_k=config.top_k,
-        max_pixels=config.max_pixels,
+        rules=PictureRules(
+            config.max_pixels,
+            parse_formats(config.formats),
+            parse_background(config.background),
+            use_orientation=config.exif_orientation is not False,
+            compress_level=0,  # decoded at once, and kept nowhere
+        ),
         num_threads=config.num_intra_op_threads or _threads(spark),
         cache_host=socket.gethostname(),
         cache_dir=run.local,

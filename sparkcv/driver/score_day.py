@@ -123,6 +123,10 @@ def settings(config: ScoreConfig, manifest: ModelManifest) -> dict[str, Any]:
     return {
         "top_k": config.top_k,
         "max_pixels": config.max_pixels,
+        "formats": config.formats,
+        "background": config.background,
+        "exif_orientation": config.exif_orientation,
+        "image_feature": config.image_feature,
         "input_column": config.input_column,
         "id_column": config.id_column,
         "keep_columns": config.keep_columns,

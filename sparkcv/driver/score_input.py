@@ -47,7 +47,14 @@ def freeze(
     kind = files.kind
     if kind == query.KIND:
         files = _run_query(spark, files.input, staging)
-    listing = rows.list_parts(files, staging.join(_LISTS), input_column=config.input_column, id_column=config.id_column)
+    listing = rows.list_parts(
+        files,
+        staging.join(_LISTS),
+        input_column=config.input_column,
+        id_column=config.id_column,
+        image_feature=config.image_feature,
+        use_exif=bool(config.exif_orientation),
+    )
     if listing.left_out.count:
         _log.warning("left out of %s, as no input: %s", config.input, listing.left_out)
     kept = rows.name_columns(rows.choose(listing.columns, config.keep_columns), OF_SCORES)

@@ -134,7 +134,7 @@ class _Observer(RunObserver):
 def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: lease.Lease) -> TrainReport:
     """Run the roles to their end and prove it."""
     config, started_s = plan.config, time.monotonic()
-    asked = roles(config.num_ps_tasks, config.num_workers, config.num_evaluators)
+    asked = roles(config.num_ps, config.num_workers, config.num_evaluators)
     progress = TrainProgress(config.max_number_of_steps)
 
     def params(generation: int) -> dict[str, Any]:
@@ -158,6 +158,8 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
         log_url=storage.join(config.train_dir, "logs"),
         ports=PortRange.parse(config.port_range),
         optional_grace_s=config.eval_last_s + _LAST_WORD_S,
+        standby=config.standby and config.max_restarts > 0,
+        servers=("ps",),
     )
     try:
         results = supervisor.supervise(launcher, spec, _Observer(progress, status, held))

@@ -9,15 +9,17 @@ from sparkcv import config as configs
 from sparkcv import logs, storage
 from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
-from sparkcv.doctor import estimate
-from sparkcv.driver import final_export, train_start
+from sparkcv.doctor import estimate, machine, num_ps, quick
+from sparkcv.doctor.checks import gpus
+from sparkcv.driver import final_export, scope_checks, train_start
 from sparkcv.driver.class_weights import settled_weights
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.driver.versions import versions
 from sparkcv.errors import ShardError, UsageError
 from sparkcv.records import shards
+from sparkcv.records.example import FeatureNames
 from sparkcv.records.labels import FILE_NAME as LABELS
-from sparkcv.rundir import checkpoint, checkpoint_foreign, lease, restart
+from sparkcv.rundir import checkpoint, checkpoint_foreign, checkpoint_model, lease, restart
 from sparkcv.rundir.description import RunDescription
 from sparkcv.rundir.folder import RunFolder
 from sparkcv.spark import session
@@ -35,7 +37,7 @@ class TrainPlan:
 
     ``eval_dataset`` is the split of ``--num_evaluators``; ``is_exported`` tells whether ``--export_dir``, if there is
     one, has the model of ``found``; ``data_change`` says how the data differs from what the run was started on;
-    ``adopts`` that ``found`` has no manifest yet.
+    ``adopts`` that ``found`` has no manifest yet; ``reproduces`` is the folder of a run that this one starts again.
     """
 
     config: TrainConfig
@@ -45,6 +47,7 @@ class TrainPlan:
     is_exported: bool = True
     data_change: str = ""
     adopts: bool = False
+    reproduces: str | None = None
 
     @property
     def step(self) -> int:
@@ -110,17 +113,30 @@ def check_data(config: TrainConfig) -> TrainPlan:
     """Do what :func:`prepare` does, and raise what it raises, without writing anything."""
     if not config.dataset_dir:
         raise UsageError("--dataset_dir is missing")
+    if config.checkpoint_exclude_scopes and not config.checkpoint_path:
+        raise UsageError(
+            f"--checkpoint_exclude_scopes {config.checkpoint_exclude_scopes} without --checkpoint_path: got nothing to"
+            " restore from; wanted the checkpoint to start from"
+        )
     _explain_unused(config)
     check_net(config)
-    dataset_dir = storage.resolve(config.dataset_dir)
+    config = with_ps(config)
+    if not session.is_submitted():  # the workers run on this machine
+        quick.refuse(gpus.lacking(config, machine.gpu_devices(), "this machine has"))
+    dataset_dir = storage.resolve(str(config.dataset_dir))
     config = dataclasses.replace(
         config,
         dataset_dir=dataset_dir,
         train_dir=storage.resolve(config.train_dir),
-        checkpoint_path=config.checkpoint_path and storage.resolve(config.checkpoint_path),
+        checkpoint_path=config.checkpoint_path and checkpoint_model.resolve(config.checkpoint_path),
         export_dir=config.export_dir and storage.resolve(config.export_dir),
     )
-    dataset = shards.open_dataset(dataset_dir, config.dataset_name, config.dataset_split_name)
+    dataset = shards.open_dataset(
+        dataset_dir,
+        config.dataset_name,
+        config.dataset_split_name,
+        FeatureNames(config.image_feature, config.label_feature),
+    )
     labels = check_labels_offset(dataset.labels, config.labels_offset, dataset_dir)
     weights = settled_weights(config.class_weights, dataset, config.labels_offset)
     config = dataclasses.replace(config, class_weights=weights)
@@ -131,15 +147,19 @@ def check_data(config: TrainConfig) -> TrainPlan:
         prefix_url = train_start.check_start(config.checkpoint_path, config, labels, where)
         config = dataclasses.replace(config, checkpoint_path=prefix_url)
     if config.restart:
+        scope_checks.check(config, len(labels))
         return TrainPlan(config, dataset, None, eval_dataset)
     folder = RunFolder.inspect(config.train_dir)
     found = train_start.resumed(config, folder)
     train_start.check_same_run(config, labels, where, folder, found)
     adopts = found is not None and not found.manifest
     is_exported = config.export_dir is None if adopts else _is_exported(config, folder)
-    return TrainPlan(
+    plan = TrainPlan(
         config, dataset, found, eval_dataset, is_exported, train_start.data_change(folder, dataset), adopts
     )
+    if not plan.is_trained:
+        scope_checks.check(config, len(labels))
+    return plan
 
 
 def settled(plan: TrainPlan, held: lease.Lease, application: str) -> TrainPlan:
@@ -177,7 +197,15 @@ def sized(config: Sized, spark: Any) -> Sized:
         size = submitted if submitted is not None else config.num_roles
     if size is None:
         size = config.num_roles
-    return dataclasses.replace(config, cluster_size=size)
+    return with_ps(dataclasses.replace(config, cluster_size=size))
+
+
+def with_ps(config: Sized) -> Sized:
+    """Settle the number of parameter servers where it is not given and the roles are known; say which, and why."""
+    settled = num_ps.settled(config)
+    if settled.num_ps_tasks != config.num_ps_tasks and settled.num_roles > 1:
+        _log.info("%s", num_ps.why(settled))
+    return settled
 
 
 def describe(plan: TrainPlan) -> RunDescription:
@@ -192,6 +220,8 @@ def describe(plan: TrainPlan) -> RunDescription:
         resumed_from_step=plan.step,
         started=time.time(),
         sparkcv=sparkcv.__version__,
+        source=machine.source_digest(),
+        reproduces=plan.reproduces,
         versions=versions(),
         config=configs.to_dict(config),
     )
@@ -207,7 +237,12 @@ def _eval_dataset(config: TrainConfig) -> shards.Dataset | None:
     if not config.num_evaluators:
         return None
     try:
-        return shards.open_dataset(str(config.dataset_dir), config.dataset_name, config.eval_split_name)
+        return shards.open_dataset(
+            str(config.dataset_dir),
+            config.dataset_name,
+            config.eval_split_name,
+            FeatureNames(config.image_feature, config.label_feature),
+        )
     except ShardError as err:
         raise ShardError(f"--eval_split_name {config.eval_split_name}, which the evaluator reads: {err}") from err
 

@@ -14,7 +14,7 @@ __all__ = ["TrainReport", "report_of"]
 
 @dataclasses.dataclass(frozen=True)
 class TrainReport:
-    """What a run did, for who started it; ``stopped_early``, ``evaluation`` and ``export`` are words to show, or ""."""
+    """What a run did, for who started it; its fields of text are words to show, or "" where there are none."""
 
     train_dir: str
     checkpoint: str
@@ -27,6 +27,7 @@ class TrainReport:
     evaluation: str = ""
     export: str = ""
     data_change: str = ""
+    warm_start: str = ""
 
     @property
     def images_per_s(self) -> float:
@@ -39,13 +40,14 @@ class TrainReport:
             done = exported or "; nothing was done"
             changed = f"; {self.data_change}: a larger --max_number_of_steps trains on it" if self.data_change else ""
             return f"already finished: step {self.step}, checkpoint {self.checkpoint}{done}{changed}"
+        started = f"; it began from other weights: {self.warm_start}" if self.warm_start else ""
         evaluated = f"; {self.evaluation}" if self.evaluation else ""
         why = f"; {self.stopped_early}" if self.stopped_early else ""
         rejected = f", {self.num_rejected} bad records left out" if self.num_rejected else ""
         return (
             f"trained to step {self.step}: {self.num_images} images in {logs.duration(self.elapsed_s)}"
             f" ({self.images_per_s:.1f} images/s){rejected}; checkpoint {self.checkpoint}, read back and whole"
-            f"{why}{evaluated}{exported}"
+            f"{started}{why}{evaluated}{exported}"
         )
 
 
@@ -61,6 +63,7 @@ def report_of(train_dir: str, found: Found, results: Mapping[str, Mapping[str, A
         elapsed_s=seconds if seconds > 0 and math.isfinite(seconds) else elapsed_s,
         num_rejected=sum(result.get("num_rejected", 0) for result in workers),
         stopped_early=str(results.get("worker:0", {}).get("stopped_early", "")),
+        warm_start=str(results.get("worker:0", {}).get("warm_start", "")),
         evaluation=_evaluation_text(results.get("evaluator:0", {})),
     )
 

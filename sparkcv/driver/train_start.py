@@ -1,16 +1,20 @@
 """What a training run starts from: a checkpoint that is named, or what its folder holds of the same net and classes."""
 
-from sparkcv import storage
+from sparkcv import logs, storage
 from sparkcv.config import TrainConfig
-from sparkcv.driver import checkpoint_checks
+from sparkcv.driver import checkpoint_checks, model_weights
 from sparkcv.driver.checkpoint_checks import TrainedClasses
+from sparkcv.driver.model_weights import AskedNet
 from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.records import shards
-from sparkcv.rundir import checkpoint, checkpoint_foreign, checkpoint_listing, checkpoint_named
+from sparkcv.rundir import checkpoint, checkpoint_foreign, checkpoint_listing, checkpoint_model, checkpoint_named
 from sparkcv.rundir.description import RunDescription
 from sparkcv.rundir.folder import RunFolder
+from sparkcv.train import warmstart_plan
 
 __all__ = ["check_same_run", "check_start", "data_change", "resumed"]
+
+_log = logs.get(__name__)
 
 
 def check_start(url: str, config: TrainConfig, labels: tuple[str, ...], where: str) -> str:
@@ -33,12 +37,35 @@ def check_start(url: str, config: TrainConfig, labels: tuple[str, ...], where: s
             f"--checkpoint_path {found.prefix_url} is of {trained_as!r}, --model_name is {config.model_name!r}; wanted"
             " the same net"
         )
-    index = checkpoint_checks.index_of(found)
-    if index is not None:
+    if found.kind:
+        _check_model(found, config, labels, where)
+    elif (index := checkpoint_checks.index_of(found)) is not None:
         checkpoint_checks.check_net(config.model_name, index)
         checkpoint_checks.check_scopes(config, index)
         checkpoint_checks.check_head(config, index, TrainedClasses.of(found, told), labels, where)
     return found.prefix_url
+
+
+def _check_model(found: checkpoint.Found, config: TrainConfig, labels: tuple[str, ...], where: str) -> None:
+    """Refuse a model whose weights are not those that the flags want of the net."""
+    net = AskedNet(config.model_name, len(labels), config.train_image_size, config.use_grayscale, is_training=True)
+    weights = model_weights.look(found, net)
+    checkpoint_checks.check_head(config, weights.index, weights.trained, labels, where)
+    started = warmstart_plan.plan(
+        found.prefix_url,
+        weights.shapes,
+        weights.wanted,
+        exclude_scopes=config.checkpoint_exclude_scopes,
+        ignore_missing_vars=config.ignore_missing_vars,
+        ignore_missing_scopes=config.ignore_missing_scopes,
+    )
+    _log.info("the run begins from the %s %s: %s", found.kind, found.prefix_url, started.counts())
+    if found.kind == checkpoint_model.TFLITE and config.trainable_scopes is None and not config.freeze_batch_norm:
+        _log.warning(
+            "the batch normalisation of %s was folded into its weights, so its statistics are of no data: training all"
+            " layers on goes astray at first; --freeze_batch_norm keeps them",
+            found.prefix_url,
+        )
 
 
 def resumed(config: TrainConfig, folder: RunFolder) -> checkpoint.Found | None:

@@ -50,6 +50,7 @@ class Task:
                 "prefix_url": self.found.prefix_url,
                 "manifest": dict(self.found.manifest),
                 "names": list(self.found.names),
+                "kind": self.found.kind,
             },
             "image_size": self.image_size,
             "num_evaluators": self.num_evaluators,

@@ -12,26 +12,40 @@ SIDE = 144
 
 QUALITY = 82
 
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
-def thumbnail(encoded: bytes, *, side: int = SIDE, max_pixels: int = 2**26) -> bytes:
+
+def thumbnail(encoded: bytes, *, side: int = SIDE, max_pixels: int = 2**26, orientation: int = 1) -> bytes:
     """Return a JPEG of at most ``side`` x ``side`` pixels of an encoded picture; empty if it cannot be drawn.
 
-    The picture is shown as the net saw it, so an EXIF orientation is not applied. Small pictures are enlarged by a
+    The picture is shown as the net saw it, so its own EXIF orientation is not applied. Small pictures are enlarged by a
     whole factor without smoothing: a page that blurs 32 pixels hides what the net had to go by.
 
     Args:
-        encoded: bytes of a JPEG or PNG file.
+        encoded: bytes of a picture of a format that TensorFlow decodes.
         side: longest side of the result in pixels.
         max_pixels: a larger picture is not decoded.
+        orientation: how the net's input was turned, 1 to 8 as EXIF counts.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd metadata and large pictures
-            with Image.open(io.BytesIO(encoded), formats=("JPEG", "PNG")) as picture:
+            with Image.open(io.BytesIO(encoded), formats=_FORMATS) as picture:
                 if picture.width * picture.height > max_pixels:
                     return b""
                 picture.draft("RGB", (2 * side, 2 * side))
-                return _jpeg(_fit(_rgb(picture), side))
+                turned = _TURNS.get(orientation)
+                small = _fit(_rgb(picture), side)
+                return _jpeg(small if turned is None else small.transpose(turned))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return b""  # a thumbnail is a help, never a reason to fail
 

@@ -26,6 +26,7 @@ from sparkcv.inputs import pipeline
 from sparkcv.inputs.one_pass import EvalBatches, ExampleId, eval_batches
 from sparkcv.inputs.spool import Spool
 from sparkcv.preprocess import Preprocessing
+from sparkcv.records.example import SLIM_FEATURES, FeatureNames
 
 __all__ = ["Counts", "EvalBatches", "ExampleId", "TrainBatches", "eval_batches", "train_batches"]
 
@@ -111,22 +112,25 @@ def train_batches(
     device: str = "/cpu:0",
     seed: int = 0,
     record_bytes: float = 0.0,
+    names: FeatureNames = SLIM_FEATURES,
 ) -> TrainBatches:
     """Add the training input to the default graph; the caller opens and closes the spool.
 
     ``device`` is this worker's CPU, such as ``/job:worker/task:1/cpu:0``: a queue on another role's machine would send
     each picture over the network. ``record_bytes``, the mean size of a record, keeps the common queue within 512 MB.
+    ``names`` are the features of picture and label.
     The prefetch queue is filled by a queue runner, which a MonitoredSession starts.
     """
     common_capacity = COMMON_QUEUE_BATCHES * config.batch_size
     if record_bytes > 0:
         common_capacity = min(common_capacity, max(2 * config.batch_size, int(_COMMON_QUEUE_BYTES / record_bytes)))
     prefetch_capacity = max(2, 2 * config.num_clones)
+    reading = pipeline.Reading(names, config.labels_offset, config.jpeg_arithmetic, config.exif_orientation)
 
     def decode(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        encoded, label, _ = pipeline.parse(serialized, config.labels_offset)
+        picture, label, _ = pipeline.parse(serialized, reading)
         image = preprocessing.for_train(
-            encoded, image_size, use_grayscale=config.use_grayscale, min_crop_area=config.min_crop_area
+            picture, image_size, use_grayscale=config.use_grayscale, min_crop_area=config.min_crop_area
         )
         return image, label
 

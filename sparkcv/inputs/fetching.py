@@ -6,13 +6,16 @@ may come from another. Only what stays wrong is taken as it is.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 
 import google_crc32c
 
 from sparkcv import logs, storage
 from sparkcv.errors import AccessError, FullError, MissingFileError, StorageError, UnavailableError
+from sparkcv.inputs.quarantine import RejectedRecord
 from sparkcv.inputs.validate import RecordCheck, Validated, validate_shard
+from sparkcv.records import compression
 from sparkcv.records.assignment import Assignment
 
 __all__ = ["Fetcher"]
@@ -38,7 +41,8 @@ class Fetcher:
         """Bring an assignment's usable records to the local file ``path``; see ``validate_shard`` for ``dropped``.
 
         Without a manifest, and so without a CRC of the shard, the records' own CRCs tell whether it arrived whole.
-        Raises StorageError that names the shard if it cannot be read.
+        A compressed shard is expanded; offsets are those in its content.
+        Raises StorageError that names the shard if it cannot be read, and ShardError if it is a bomb.
         """
         url, wanted = assignment.shard.url, assignment.shard.crc32c
         attempt = 0
@@ -58,7 +62,11 @@ class Fetcher:
             got = _crc32c(path)
             is_trusted = got in (wanted, self._known.get(url))
             if wanted is None or is_trusted or is_last:
+                num_bytes, is_whole = compression.expand(path, url)
                 validated = validate_shard(path, assignment, self._check, dropped)
+                if not is_whole:
+                    cut = RejectedRecord(url, num_bytes, "the compressed shard breaks off there", 0)
+                    validated = dataclasses.replace(validated, rejects=[*validated.rejects, cut], is_damaged=True)
                 if is_trusted or is_last or not validated.is_damaged:
                     break
             _log.warning("%s arrived with CRC %s, wanted %s: fetching it again", url, got, wanted or "whole records")

@@ -41,7 +41,7 @@ class EvalBatches:
 
     Attributes:
         images: float32 ``[n, size, size, channels]``; ``n`` is ``batch_size``, less in the last batch.
-        labels: int64 ``[n]``, with ``labels_offset`` taken off.
+        labels: int64 ``[n]``, with ``reading.labels_offset`` taken off.
         key: ``source`` (int64), ``ordinal`` (int64) and ``filename`` (string), each ``[n]``.
         initializer: operation that starts the pass.
     """
@@ -85,7 +85,7 @@ def eval_batches(
     *,
     image_size: int,
     batch_size: int,
-    labels_offset: int = 0,
+    reading: pipeline.Reading = pipeline.AS_SLIM,
     use_grayscale: bool = False,
     num_threads: int = 4,
 ) -> EvalBatches:
@@ -95,8 +95,8 @@ def eval_batches(
     """
 
     def decode(source: tf.Tensor, ordinal: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        encoded, label, filename = pipeline.parse(serialized, labels_offset)
-        image = preprocessing.for_eval(encoded, image_size, use_grayscale=use_grayscale)
+        picture, label, filename = pipeline.parse(serialized, reading)
+        image = preprocessing.for_eval(picture, image_size, use_grayscale=use_grayscale)
         return image, label, source, ordinal, filename
 
     def numbered(path: tf.Tensor, ticket: tf.Tensor, source: tf.Tensor) -> tf.data.Dataset:

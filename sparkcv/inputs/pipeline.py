@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,12 +10,36 @@ from typing import Any
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from sparkcv.errors import DataError, SparkcvError, StorageError
+from sparkcv.errors import DataError, ImageError, SparkcvError, StorageError
 from sparkcv.inputs.spool import Spool
+from sparkcv.preprocess import EncodedPicture
+from sparkcv.records import image_header
+from sparkcv.records.example import SLIM_FEATURES, FeatureNames
 
-__all__ = ["iterate", "parse", "plain", "records", "shards"]
+__all__ = ["AS_SLIM", "Reading", "iterate", "own_orientation", "parse", "plain", "records", "shards"]
 
 _EXTRA_THREADS = 2  # one may wait in Python for the spool, one moves batches
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How records are read.
+
+    Attributes:
+        names: the features that hold picture and label.
+        labels_offset: subtracted from every label.
+        jpeg_arithmetic: see :class:`sparkcv.preprocess.EncodedPicture`.
+        use_exif: turn a picture as its own EXIF or XMP says, where its record has no ``image/orientation``.
+    """
+
+    names: FeatureNames = SLIM_FEATURES
+    labels_offset: int = 0
+    jpeg_arithmetic: str = "accurate"
+    use_exif: bool = False
+
+
+AS_SLIM = Reading()
+"""TF-Slim's features, and labels as they are."""
 
 plain = tf.autograph.experimental.do_not_convert  # our functions are graph code already
 
@@ -59,17 +84,43 @@ def records(spool: Spool) -> Callable[..., tf.data.Dataset]:
     return plain(read)
 
 
-def parse(serialized: tf.Tensor, labels_offset: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def parse(serialized: tf.Tensor, reading: Reading) -> tuple[EncodedPicture, tf.Tensor, tf.Tensor]:
     """Return encoded picture, label less the offset, and file name of one record."""
+    names = reading.names
     features = tf.io.parse_single_example(
         serialized,
         {
-            "image/encoded": tf.io.FixedLenFeature([], tf.string),
-            "image/class/label": tf.io.FixedLenFeature([], tf.int64),
+            names.image: tf.io.FixedLenFeature([], tf.string),
+            names.label: tf.io.FixedLenFeature([], tf.string if names.texts else tf.int64),
             "image/filename": tf.io.FixedLenFeature([], tf.string, default_value=""),
+            "image/orientation": tf.io.FixedLenFeature([], tf.int64, default_value=0),
         },
     )
-    return features["image/encoded"], features["image/class/label"] - labels_offset, features["image/filename"]
+    encoded, label, orientation = features[names.image], features[names.label], features["image/orientation"]
+    if names.texts:
+        texts = [text.encode("utf-8", "surrogateescape") for text in names.texts]
+        label = tf.argmax(tf.cast(tf.equal(tf.constant(texts), label), tf.int64))  # a check let only these through
+    if reading.use_exif:
+        orientation = tf.cond(
+            tf.equal(orientation, 0),
+            lambda: tf.numpy_function(_own_orientation, [encoded], tf.int64),
+            lambda: orientation,
+        )
+        orientation.set_shape([])
+    picture = EncodedPicture(encoded, orientation, reading.jpeg_arithmetic)
+    return picture, label - reading.labels_offset, features["image/filename"]
+
+
+def own_orientation(encoded: bytes) -> int:
+    """Return the orientation, 1 to 8, that a picture's own EXIF or XMP tells; 1 where it tells none."""
+    try:
+        return image_header.probe(encoded, formats=image_header.NATIVE_FORMATS, max_pixels=2**32).orientation
+    except ImageError:
+        return 1  # the decoder will say what is wrong
+
+
+def _own_orientation(encoded: bytes) -> np.int64:
+    return np.int64(own_orientation(encoded))
 
 
 def iterate(dataset: tf.data.Dataset, num_threads: int) -> Any:

@@ -24,6 +24,7 @@ class RecordIndex:
     def __init__(self, assignments: Sequence[Assignment]) -> None:
         self.assignments = list(assignments)
         self._offsets: dict[int, array[int]] = {}
+        self._lost: dict[int, int] = {}
         self._dropped: dict[int, set[int]] = {}
 
     def url(self, source: int) -> str:
@@ -42,9 +43,10 @@ class RecordIndex:
         """Return where a record lies in the stored shard, by its place among the usable ones."""
         return self._offsets[source][ordinal]
 
-    def put(self, source: int, offsets: array[int]) -> None:
-        """Note what a fetch of a source found."""
+    def put(self, source: int, offsets: array[int], lost: int = 0) -> None:
+        """Note what a fetch of a source found: where its usable records are, and how many others there were."""
         self._offsets[source] = offsets
+        self._lost[source] = lost + len(self._dropped.get(source, ()))
 
     def drop(self, source: int, offsets: Iterable[int]) -> None:
         """Let later fetches leave out these records."""
@@ -65,4 +67,5 @@ class RecordIndex:
             return None
         seen_bytes = sum(map(self.num_bytes, self._offsets))
         all_bytes = sum(map(self.num_bytes, range(len(self.assignments))))
-        return round(sum(map(len, self._offsets.values())) * all_bytes / max(1, seen_bytes))
+        seen = sum(map(len, self._offsets.values())) + sum(self._lost.values())
+        return round(seen * all_bytes / max(1, seen_bytes))

@@ -268,7 +268,7 @@ class Spool:
         assignment = self._index.assignments[source]
         found = self._full_disk.fetch(slot, num_bytes, lambda: self._fetcher.bring(assignment, path, dropped))
         with self._changed:
-            self._index.put(source, found.offsets)
+            self._index.put(source, found.offsets, sum(reject.num_records for reject in found.rejects))
             is_useless = self._index.is_useless
             total = self._index.estimated_total()
             if total is not None:

@@ -23,6 +23,7 @@ from sparkcv.inputs.validate import map_file
 from sparkcv.preprocess import Preprocessing
 from sparkcv.preprocess.decode import decode
 from sparkcv.records import example, tfrecord
+from sparkcv.records.example import SLIM_FEATURES, FeatureNames
 
 __all__ = ["Refuses", "TrialDecoder", "UndecodableCheck"]
 
@@ -81,10 +82,18 @@ class UndecodableCheck:
 
     ``make_decoder`` is called in that thread, at the first loss. ``in_flight`` is how many records the pipeline holds
     at most: if the spool gave out more than that beyond what batches told of, those were lost with no batch to tell.
+    ``names`` are the features that hold picture and label.
     """
 
-    def __init__(self, spool: Spool, make_decoder: Callable[[], Refuses], in_flight: int) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        make_decoder: Callable[[], Refuses],
+        in_flight: int,
+        names: FeatureNames = SLIM_FEATURES,
+    ) -> None:
         self._spool = spool
+        self._names = names
         self._make_decoder = make_decoder
         self._in_flight = in_flight
         self._changed = threading.Condition()
@@ -180,7 +189,7 @@ class UndecodableCheck:
             for ordinal, record in enumerate(tfrecord.read_records(memoryview(data), shard.path)):
                 if self._closed:
                     return
-                reason = refuses(example.decode(record.payload).encoded)
+                reason = refuses(example.decode(record.payload, names=self._names).encoded)
                 if reason is not None:
                     reasons[ordinal] = reason
         with self._changed:

@@ -17,6 +17,8 @@ from sparkcv.errors import ImageError, RecordError
 from sparkcv.inputs.quarantine import RejectedRecord
 from sparkcv.records import example, image_header, tfrecord
 from sparkcv.records.assignment import Assignment
+from sparkcv.records.example import SLIM_FEATURES, FeatureNames
+from sparkcv.records.image_header import NOT_NATIVE
 
 __all__ = ["ImageCheck", "RecordCheck", "Validated", "map_file", "validate_shard"]
 
@@ -34,17 +36,21 @@ class ImageCheck:
         num_classes: classes in ``labels.txt``; a label as stored is below it.
         labels_offset: slim's ``--labels_offset``; a label as stored is not below it.
         max_pixels: most pixels that are decoded.
+        names: the features that hold picture and label.
     """
 
     num_classes: int
     labels_offset: int = 0
     max_pixels: int = 2**26
+    names: FeatureNames = SLIM_FEATURES
 
     def __call__(self, payload: bytes) -> str | None:
         """Return why the payload cannot be trained on, or None."""
         try:
-            found = example.decode(payload)
-            image_header.probe(found.encoded, max_pixels=self.max_pixels)
+            found = example.decode(payload, names=self.names)
+            header = image_header.probe(found.encoded, max_pixels=self.max_pixels, formats=image_header.NATIVE_FORMATS)
+            if not header.is_native:
+                raise ImageError(NOT_NATIVE.format(header.format))
         except (RecordError, ImageError) as err:
             return str(err)
         if not self.labels_offset <= found.label < self.num_classes:
@@ -101,22 +107,21 @@ def _sort_out(
     kept: list[tuple[int, int]] = []
     rejects: list[RejectedRecord] = []
     ordinal = 0
-    items: list[tfrecord.Record | tfrecord.BadRecord] = [*good, *bad]
-    for item in sorted(items, key=lambda item: item.offset):
+    for item, count in tfrecord.counted(good, bad, total):
         if isinstance(item, tfrecord.BadRecord) and item.ends_shard:
             lost = _count(assignment, ordinal, ordinal + 1 if total is None else total)
             if lost or (total is not None and ordinal >= total and assignment.start == 0):
                 rejects.append(RejectedRecord(url, item.offset, _bare(item.reason, url), lost))
             return kept, rejects, True
-        mine = ordinal % assignment.stride == assignment.start
+        mine = _count(assignment, ordinal, ordinal + count)
         beyond = total is not None and ordinal >= total
-        ordinal += 1
+        ordinal += count
         if not mine or item.offset in dropped:
             continue
         if beyond:
             rejects.append(RejectedRecord(url, item.offset, f"it is beyond the {total} records of the manifest", 0))
         elif isinstance(item, tfrecord.BadRecord):
-            rejects.append(RejectedRecord(url, item.offset, _bare(item.reason, url)))
+            rejects.append(RejectedRecord(url, item.offset, _bare(item.reason, url), mine))
         elif (reason := check(bytes(item.payload))) is not None:
             rejects.append(RejectedRecord(url, item.offset, reason))
         else:

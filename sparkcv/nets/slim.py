@@ -28,7 +28,7 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -81,7 +81,7 @@ with uncollected():
     import tf_slim as slim
     from tf_slim import nets as slim_nets
 
-__all__ = ["model_variables", "quick", "quiet", "slim", "slim_nets", "tf", "uncollected"]
+__all__ = ["fixed_batch_norm", "model_variables", "quick", "quiet", "slim", "slim_nets", "tf", "uncollected"]
 
 
 def model_variables() -> list[Any]:
@@ -90,6 +90,30 @@ def model_variables() -> list[Any]:
     Weights, biases, betas, gammas and the moving statistics of batch normalisation; no optimizer slots, no step.
     """
     return list(slim.get_model_variables())
+
+
+@contextlib.contextmanager
+def fixed_batch_norm(is_fixed: Callable[[str], bool]) -> Iterator[None]:
+    """Build layers of batch normalisation that keep their statistics, and use them in training too.
+
+    ``is_fixed`` is asked with the name of each layer, such as ``InceptionV3/Conv2d_1a_3x3/BatchNorm``. TF-Slim has a
+    switch for all layers of a net together only.
+    """
+    normal = slim.batch_norm
+
+    def batch_norm(inputs: Any, *args: Any, **options: Any) -> Any:
+        layer = "/".join(filter(None, (tf.get_variable_scope().name, options.get("scope") or "BatchNorm")))
+        return normal(inputs, *args, **({**options, "is_training": False} if is_fixed(layer) else options))
+
+    batch_norm._key_op = normal._key_op  # type: ignore[attr-defined]  # by which arg_scope knows it
+    places = [slim, sys.modules[normal.__module__], importlib.import_module("tf_slim.layers")]
+    for place in places:
+        place.batch_norm = batch_norm
+    try:
+        yield
+    finally:
+        for place in places:
+            place.batch_norm = normal
 
 
 @contextlib.contextmanager

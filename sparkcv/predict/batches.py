@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from sparkcv import logs
 from sparkcv.errors import StorageError
-from sparkcv.predict.predictor import Prediction, Reject
+from sparkcv.predict.predictor import Prediction, RecordPicture, Reject
 from sparkcv.predict.rows import InputRow, load
 from sparkcv.predict.schema import SCORED
 
-Predict = Callable[[Sequence[bytes], int], list[Prediction | Reject]]
+Predict = Callable[[Sequence[bytes | RecordPicture], int], list[Prediction | Reject]]
 
 _READERS = 4
 _READ_TIMEOUT_S = 600.0
@@ -56,7 +56,12 @@ def _score(
     rows: list[InputRow], reads: list["Future[bytes | str]"], predict: Predict, top_k: int
 ) -> tuple[list[InputRow], list[bytes | str], list[Prediction | Reject]]:
     loaded = [_result(read, row) for row, read in zip(rows, reads, strict=True)]
-    answers = iter(predict([data for data in loaded if isinstance(data, bytes)], top_k))
+    pictures = [
+        RecordPicture(data, row.orientation) if row.is_record else data
+        for data, row in zip(loaded, rows, strict=True)
+        if isinstance(data, bytes)
+    ]
+    answers = iter(predict(pictures, top_k))
     return rows, loaded, [Reject(data) if isinstance(data, str) else next(answers) for data in loaded]
 
 
@@ -78,7 +83,6 @@ def _to_arrow(
         if isinstance(result, Prediction):
             top_k = [{"label": label, "score": score} for label, score in result.top_k]
             record |= {"label": result.label, "label_id": result.label_id, "score": result.score, "top_k": top_k}
-            record["damaged"] = result.is_damaged
         else:
             record |= {"reason": result.reason, "where": row.where}
         records.append(record)

@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkcv import storage
+from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.errors import MissingFileError, ModelError
 
 FILE_NAME = "model.json"
 FROZEN_GRAPH = "frozen_inference_graph.pb"
 LABELS = "labels.txt"
 SAVED_MODEL = "saved_model"
+PICTURES = "pictures"
 
 SCHEMA = 1
 _BLOCK_BYTES = 1 << 20
@@ -66,6 +68,12 @@ class ModelManifest:
     def channels(self) -> int:
         """Channels of the input: 3, or 1 with ``use_grayscale``."""
         return 1 if self.use_grayscale else 3
+
+    @property
+    def jpeg_arithmetic(self) -> str:
+        """How JPEG is decoded, which a model exported before this could be chosen does not say: ``fast``."""
+        pictures = self.inputs.get(PICTURES)
+        return str(pictures.get("jpeg_arithmetic", "fast")) if isinstance(pictures, Mapping) else "fast"
 
     @property
     def digest(self) -> str:
@@ -172,6 +180,8 @@ def _check_fields(manifest: ModelManifest, where: str) -> None:
         storage.join("/", name)  # AccessError for a name that leaves the folder
         if sorted(file) != ["bytes", "sha256"]:
             raise ModelError(f"{where!r} has a bad entry for the file {name!r}")
+    if manifest.jpeg_arithmetic not in JPEG_ARITHMETIC:
+        raise ModelError(f"{where!r} has jpeg_arithmetic {manifest.jpeg_arithmetic!r}, wanted accurate or fast")
 
 
 def _describe(url: str) -> dict[str, Any]:

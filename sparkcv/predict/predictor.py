@@ -14,23 +14,38 @@ from sparkcv.predict import manifest as manifests
 from sparkcv.predict.engines import Decoder, Engine
 from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.manifest import ModelManifest
+from sparkcv.preprocess import picture_file
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records import image_header, labels
+from sparkcv.records.image_header import NATIVE_FORMATS, NOT_NATIVE
 
-__all__ = ["Prediction", "Predictor", "Reject", "check_top_k"]
+__all__ = ["Prediction", "Predictor", "RecordPicture", "Reject", "check_top_k"]
+
+_RULES = PictureRules(compress_level=0)  # of a PNG that is decoded at once, and kept nowhere
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
     """What the model says of one picture: ``top_k`` is ``((label, score), ...)``, best first, scores in [0, 1].
 
-    ``label_id`` is the label's line in labels.txt, from 0; ``is_damaged`` whether the decoder had to guess pixels.
+    ``label_id`` is the label's line in labels.txt, from 0.
     """
 
     label: str
     score: float
     top_k: tuple[tuple[str, float], ...]
     label_id: int = -1
-    is_damaged: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordPicture:
+    """A picture out of a record, which is decoded as training decodes it, not looked at as a file is.
+
+    ``orientation`` is the record's, 1 to 8 as EXIF counts; None for the picture's own.
+    """
+
+    encoded: bytes
+    orientation: int | None = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,13 +59,13 @@ class Predictor:
     """A loaded model. Use :meth:`load`; it is a context manager, and one thread at a time may use it."""
 
     def __init__(
-        self, manifest: ModelManifest, names: Sequence[str], engine: Engine, decoder: Decoder, *, max_pixels: int
+        self, manifest: ModelManifest, names: Sequence[str], engine: Engine, decoder: Decoder, *, rules: PictureRules
     ) -> None:
         self.manifest = manifest
         self._names = tuple(names)
         self._engine = engine
         self._decoder = decoder
-        self._max_pixels = max_pixels
+        self._rules = rules
 
     @classmethod
     def load(
@@ -60,7 +75,7 @@ class Predictor:
         *,
         digest: str | None = None,
         num_threads: int = 1,
-        max_pixels: int = 2**26,
+        rules: PictureRules = _RULES,
     ) -> Predictor:
         """Load an exported model, every byte of it checked against its ``model.json``.
 
@@ -69,17 +84,19 @@ class Predictor:
             cache_dir: local folder that keeps the model, for the next process to find.
             digest: the only model that will do; None: whichever lies there.
             num_threads: threads of one operation, and pictures decoded at once; 0 counts as 1.
-            max_pixels: pictures with more are rejected before they are decoded.
+            rules: how files of pictures are read; what they do not allow is rejected before it is decoded.
 
         Raises:
             MissingFileError: there is no model.
             ModelError: naming the file that is not as exported, or the digest that is not the one wanted.
         """
         manifest, folder = fetch_model(model_url, cache_dir, digest=digest)
-        return cls.open(folder, manifest, num_threads=num_threads, max_pixels=max_pixels)
+        return cls.open(folder, manifest, num_threads=num_threads, rules=rules)
 
     @classmethod
-    def open(cls, folder: str, manifest: ModelManifest, *, num_threads: int = 1, max_pixels: int = 2**26) -> Predictor:
+    def open(
+        cls, folder: str, manifest: ModelManifest, *, num_threads: int = 1, rules: PictureRules = _RULES
+    ) -> Predictor:
         """Load a model that lies in a local folder; raises as :meth:`load`."""
         # TensorFlow takes seconds to import, and a process that only reads manifests must not pay for it.
         from sparkcv.predict.engines.decoding import TFDecoder
@@ -90,21 +107,29 @@ class Predictor:
         threads = max(1, num_threads)
         engine = TFEngine(graph, f"{folder}/{manifests.FROZEN_GRAPH}", num_threads=threads)
         decoder = TFDecoder(
-            manifest.preprocessing, manifest.image_size, use_grayscale=manifest.use_grayscale, num_threads=threads
+            manifest.preprocessing,
+            manifest.image_size,
+            use_grayscale=manifest.use_grayscale,
+            jpeg_arithmetic=manifest.jpeg_arithmetic,
+            num_threads=threads,
         )
-        return cls(manifest, names, engine, decoder, max_pixels=max_pixels)
+        return cls(manifest, names, engine, decoder, rules=rules)
 
-    def predict(self, pictures: Sequence[bytes], top_k: int = 5) -> list[Prediction | Reject]:
-        """Score pictures (the bytes of JPEG or PNG files) as one batch; one answer each, in their order.
+    def predict(self, pictures: Sequence[bytes | RecordPicture], top_k: int = 5) -> list[Prediction | Reject]:
+        """Score pictures (the bytes of files, or records' pictures) as one batch; one answer each, in their order.
 
         A picture that cannot be used costs itself only. Raises UsageError for a ``top_k`` that the model has not.
         """
         check_top_k(top_k, self.manifest)
-        answers: list[Prediction | Reject | None] = [self._refuse(picture) for picture in pictures]
-        usable = [index for index, answer in enumerate(answers) if answer is None]
+        answers: list[Prediction | Reject | None] = [None] * len(pictures)
+        usable: dict[int, tuple[bytes, int]] = {}
+        for index, picture in enumerate(pictures):
+            try:
+                usable[index] = self._read(picture)
+            except ImageError as err:
+                answers[index] = Reject(str(err))
         images: dict[int, NDArray[np.float32]] = {}
-        decoded = self._decoder.decode([pictures[index] for index in usable])
-        for index, image in zip(usable, decoded, strict=True):
+        for index, image in zip(usable, self._decoder.decode(list(usable.values())), strict=True):
             if isinstance(image, ImageError):
                 answers[index] = Reject(str(image))
             else:
@@ -128,13 +153,15 @@ class Predictor:
     ) -> None:
         self.close()
 
-    def _refuse(self, picture: bytes) -> Reject | None:
-        """Look at the header only: TensorFlow would decode 48 kB into a gigabyte."""
-        try:
-            image_header.probe(picture, max_pixels=self._max_pixels)
-        except ImageError as err:
-            return Reject(str(err))
-        return None
+    def _read(self, picture: bytes | RecordPicture) -> tuple[bytes, int]:
+        """Return what the decoder takes; raises ImageError. TensorFlow would decode 48 kB into a gigabyte unasked."""
+        if isinstance(picture, bytes):
+            seen = picture_file.read(picture, self._rules)
+            return seen.encoded, seen.orientation
+        header = image_header.probe(picture.encoded, max_pixels=self._rules.max_pixels, formats=NATIVE_FORMATS)
+        if not header.is_native:
+            raise ImageError(NOT_NATIVE.format(header.format))
+        return picture.encoded, header.orientation if picture.orientation is None else picture.orientation
 
     def _rank(self, scores: NDArray[np.float32], top_k: int) -> Prediction | Reject:
         if not np.isfinite(scores).all():

@@ -86,7 +86,7 @@ def split_scored(
     when = F.coalesce(F.col("scored_at"), F.lit("1970-01-01").cast("timestamp")).alias("scored_at")
     predictions = rows.where("reason IS NULL").select(
         *(ident, "filename", _required("label", ""), _required("label_id", -1), _score(), _top_k()),
-        *(_required("damaged", False), *others, name, step, digest, run, when),
+        *(*others, name, step, digest, run, when),
     )
     head = F.substring_index(_required("reason", ""), ":", 1).alias("reason_class")
     rejects = rows.where("reason IS NOT NULL").select(

@@ -15,13 +15,14 @@ from sparkcv.predict.predictor import Predictor
 from sparkcv.predict.rows import InputPart, KeptColumn
 from sparkcv.predict.schema import scored_schema
 from sparkcv.predict.task_progress import TaskProgress
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.local_dirs import application_dir
 
 _PIECES_A_FILE = 512
 IDS_SCHEMA = pa.schema([pa.field("id", pa.string()), pa.field("piece", pa.int32())])
 
 # Spark keeps a Python worker for the next task (spark.python.worker.reuse): it finds its model here.
-_loaded: dict[tuple[str, int, int], Predictor] = {}
+_loaded: dict[tuple[str, int, PictureRules], Predictor] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ScoreTask:
         model_digest: the only model that may score this run.
         batch_size: pictures a batch.
         top_k: classes kept a picture.
-        max_pixels: pictures with more are rejected undecoded.
+        rules: how files of pictures are read, and what is rejected undecoded.
         num_threads: threads of one TensorFlow operation.
         kept: columns of the input that the scores keep.
         only_url: folder of the ids to score, by piece; None: all of a piece.
@@ -48,7 +49,7 @@ class ScoreTask:
     model_digest: str
     batch_size: int
     top_k: int
-    max_pixels: int
+    rules: PictureRules
     num_threads: int
     cache_host: str
     cache_dir: str
@@ -129,7 +130,7 @@ def _pieces_file(url: str, index: int) -> str:
 
 
 def _predictor(task: ScoreTask) -> Predictor:
-    key = (task.model_digest, task.num_threads, task.max_pixels)
+    key = (task.model_digest, task.num_threads, task.rules)
     if key not in _loaded:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # oneDNN's and CUDA's news, once a worker
         unload()  # a worker that served another run gives its memory back first
@@ -138,7 +139,7 @@ def _predictor(task: ScoreTask) -> Predictor:
             _cache_dir(task),
             digest=task.model_digest,
             num_threads=task.num_threads,
-            max_pixels=task.max_pixels,
+            rules=task.rules,
         )
     return _loaded[key]
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from sparkcv.errors import UsageError
 
-__all__ = ["Preprocessing", "get", "names"]
+__all__ = ["EncodedPicture", "Preprocessing", "get", "names"]
+
 
 # slim has no entry for alexnet_v2 and overfeat, both published with pictures prepared as VGG's are; nor for the narrow
 # nets of MobileNet v1, which are prepared as the wide one's; nor for nasnet_cifar, which learned from CIFAR's.
@@ -47,6 +48,7 @@ _FAMILIES = {
         "vgg_16",
         "vgg_19",
         "vgg_a",
+        "alexnet_flowers",
         "alexnet_v2",
         "overfeat",
         "resnet_v1_50",
@@ -60,6 +62,26 @@ _FAMILIES = {
     ),
 }
 _FAMILY_OF = {name: family for family, members in _FAMILIES.items() for name in members}
+
+
+@dataclass(frozen=True)
+class EncodedPicture:
+    """One picture's bytes in a graph, with what else the decoder is told.
+
+    Attributes:
+        encoded: scalar string tensor.
+        orientation: 1 to 8 as EXIF counts, a number or a scalar int64 tensor; 1 turns nothing.
+        jpeg_arithmetic: one of :data:`sparkcv.config.pictures.JPEG_ARITHMETIC`.
+    """
+
+    encoded: Any
+    orientation: Any = 1
+    jpeg_arithmetic: str = "accurate"
+
+    @classmethod
+    def of(cls, picture: Any) -> "EncodedPicture":
+        """Return the picture; a string tensor alone is one that stands upright."""
+        return picture if isinstance(picture, cls) else cls(picture)
 
 
 @dataclass(frozen=True)
@@ -96,10 +118,10 @@ class Preprocessing:
     ) -> Any:
         """Decode, distort at random and scale one picture.
 
-        ``encoded`` is a scalar string tensor with the bytes of a JPEG or PNG. Returns float32 ``[size, size, 3]``,
-        or ``[size, size, 1]`` with ``use_grayscale``, as in slim. A fixed ``seed`` gives the same sequence of
-        distortions to the same sequence of pictures when they are mapped one at a time. ``min_crop_area`` is the
-        smallest share of the picture that a random window keeps, for the families that cut one (None: slim's).
+        ``encoded`` is an EncodedPicture, or a scalar string tensor with the bytes of one. Returns float32
+        ``[size, size, 3]``, or ``[size, size, 1]`` with ``use_grayscale``, as in slim. A fixed ``seed`` gives the same
+        sequence of distortions to the same sequence of pictures when they are mapped one at a time. ``min_crop_area``
+        is the smallest share of the picture that a random window keeps, for the families that cut one (None: slim's).
         Raises UsageError for a size that cannot work.
         """
         self.check_image_size(size)

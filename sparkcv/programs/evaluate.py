@@ -24,13 +24,14 @@ from sparkcv.evaluate.part import EvaluatedPart, Mistake
 from sparkcv.evaluate.task import Task, part_name
 from sparkcv.evaluate.thumbnail import thumbnail
 from sparkcv.inputs.batches import EvalBatches, ExampleId, eval_batches
+from sparkcv.inputs.pipeline import Reading, own_orientation
 from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.inputs.spool import Spool, share
 from sparkcv.inputs.validate import ImageCheck
 from sparkcv.records import example, tfrecord
 from sparkcv.records.shards import Assignment, assign
 from sparkcv.roles import NodeContext, share_of_cores
-from sparkcv.rundir import checkpoint
+from sparkcv.train import imported
 
 REPORT_S = 2.0
 _SPOOL_BYTES = 4 << 30
@@ -46,7 +47,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     """
     task = Task.from_params(ctx.params)
     started_s = time.monotonic()
-    local = checkpoint.fetch(task.found, ctx.scratch_dir)
+    local = imported.fetch(task.found, ctx.scratch_dir, task.config.model_name)
     result = evaluate(ctx, task, local)
     result.seconds = time.monotonic() - started_s
     parts.write(storage.join(task.parts_url, part_name(ctx.role.index)), result)
@@ -101,7 +102,7 @@ def _evaluate(
     config, dataset = task.config, task.dataset
     # The budget is of the whole split: its bad records may all be this evaluator's.
     quarantine = Quarantine(dataset.num_records, config.bad_record_budget)
-    check = ImageCheck(dataset.num_classes, config.labels_offset, config.max_pixels)
+    check = ImageCheck(dataset.num_classes, config.labels_offset, config.max_pixels, dataset.features)
     largest = max(each.shard.num_bytes for each in assignments)
     spool = Spool(
         assignments,
@@ -117,7 +118,7 @@ def _evaluate(
         with tf.Session(config=settings) as session:
             saver.restore(session, local)
             session.run(batches.initializer)
-            mistakes = _Mistakes(config.num_worst)
+            mistakes = _Mistakes(config.num_worst, _reading(task))
             ended = _run(ctx, task, session, batches, logits, result.tally, mistakes, share(assignments))
         if ended:
             batches.finish()
@@ -138,7 +139,7 @@ def _build(task: Task, spool: Spool, local: str) -> tuple[EvalBatches, Any, Any]
         preprocess.get(config.preprocessing_name or net.preprocessing),
         image_size=task.image_size,
         batch_size=config.batch_size,
-        labels_offset=config.labels_offset,
+        reading=_reading(task),
         use_grayscale=config.use_grayscale,
         num_threads=config.num_preprocessing_threads,
     )
@@ -147,6 +148,11 @@ def _build(task: Task, spool: Spool, local: str) -> tuple[EvalBatches, Any, Any]
     name = f"the dataset {config.dataset_name}/{config.dataset_split_name} in {config.dataset_dir!r}"
     restore.check(local, task.found.prefix_url, wanted, num_classes=task.num_classes, dataset=name)
     return batches, logits, restore.restorer(wanted)
+
+
+def _reading(task: Task) -> Reading:
+    config = task.config
+    return Reading(task.dataset.features, config.labels_offset, config.jpeg_arithmetic, config.exif_orientation)
 
 
 def _session_config(ctx: NodeContext, num_threads: int, use_gpus: bool) -> Any:
@@ -192,8 +198,9 @@ def _run(
 class _Mistakes:
     """The worst mistakes so far, without their pictures: at most a few times ``limit`` are held."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, reading: Reading) -> None:
         self._limit = limit
+        self._reading = reading
         self._held: list[tuple[Mistake, ExampleId]] = []
 
     def add(self, logits: Any, labels: Any, predicted: Any, ids: list[ExampleId]) -> None:
@@ -210,7 +217,7 @@ class _Mistakes:
     def drawn(self, max_pixels: int) -> list[Mistake]:
         """Return the worst with pictures, read again from their shards: keeping them all would cost memory."""
         return [
-            Mistake(**{**vars(mistake), "thumbnail": thumbnail(_picture(identity), max_pixels=max_pixels)})
+            Mistake(**{**vars(mistake), "thumbnail": _thumbnail(identity, self._reading, max_pixels)})
             for mistake, identity in self._worst()
         ]
 
@@ -218,15 +225,17 @@ class _Mistakes:
         return sorted(self._held, key=lambda pair: (-pair[0].score, pair[0].where))[: self._limit]
 
 
-def _picture(identity: ExampleId) -> bytes:
-    """Return the encoded picture of one record; empty, without failing, if it cannot be read again."""
+def _thumbnail(identity: ExampleId, reading: Reading, max_pixels: int) -> bytes:
+    """Draw the picture of one record as the net saw it; empty, without failing, if it cannot be read again."""
     start = identity.offset
     try:
         head = storage.read_bytes(identity.url, start, start + tfrecord.HEADER_BYTES)
         length = int.from_bytes(head[:8], "little")
         end = start + tfrecord.HEADER_BYTES + length + tfrecord.FOOTER_BYTES
         (record,) = tfrecord.read_records(storage.read_bytes(identity.url, start, end), identity.url)
-        return bytes(example.decode(bytes(record.payload), identity.url).encoded)
+        found = example.decode(bytes(record.payload), identity.url, reading.names)
+        turned = own_orientation(found.encoded) if reading.use_exif and found.orientation == 1 else found.orientation
+        return thumbnail(found.encoded, max_pixels=max_pixels, orientation=turned)
     except (StorageError, RecordError, ValueError) as err:
         _log.warning("no picture of the record at byte %d of %s: %s", start, identity.url, err)
         return b""

@@ -21,7 +21,7 @@ from sparkcv.predict.export.task import ExportTask
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.records import labels
 from sparkcv.roles import NodeContext
-from sparkcv.rundir import checkpoint
+from sparkcv.train import imported
 
 __all__ = ["main", "write_model"]
 
@@ -38,7 +38,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     """
     task = ExportTask.from_params(ctx.params)
     ctx.report({"doing": "reading the checkpoint"})
-    prefix = checkpoint.fetch(task.found, ctx.scratch_dir)
+    prefix = imported.fetch(task.found, ctx.scratch_dir, task.config.model_name)
     folder = os.path.join(ctx.scratch_dir, "model")
     os.makedirs(folder)
     ctx.report({"doing": "writing the graphs"})

@@ -1,4 +1,4 @@
-"""One labelled picture as a ``tf.train.Example`` in TF-Slim's features, without TensorFlow.
+"""One labelled picture as a ``tf.train.Example``, in TF-Slim's features or in others, without TensorFlow.
 
 Reading is strict where TensorFlow is not: to TF-Slim a missing label is class 0, here it is a RecordError.
 """
@@ -13,17 +13,35 @@ _FILENAME = "image/filename"
 _FORMAT = "image/format"
 _HEIGHT = "image/height"
 _LABEL = "image/class/label"
+_ORIENTATION = "image/orientation"  # ours: TF-Slim knows none
 _TEXT = "image/class/text"
 _WIDTH = "image/width"
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class FeatureNames:
+    """Where an Example has its picture and its label.
+
+    ``texts`` is empty where the label is a number; else the label is text, and its number is its place in ``texts``.
+    """
+
+    image: str = _ENCODED
+    label: str = _LABEL
+    texts: tuple[str, ...] = ()
+
+
+SLIM_FEATURES = FeatureNames()
+"""TF-Slim's own."""
 
 
 @dataclass(frozen=True)
 class ImageExample:
     """One labelled picture.
 
-    ``encoded`` is the picture's file as it was; ``format`` is ``jpeg`` or ``png``; ``label`` is as stored (no
-    offset taken off); ``height`` and ``width`` are pixels, 0 where unknown; ``filename`` is relative to the folder
-    that was converted.
+    ``encoded`` is the picture's file; ``format`` is ``jpeg``, ``png`` or another that TensorFlow decodes; ``label`` is
+    as stored (no offset taken off); ``height`` and ``width`` are pixels of ``encoded``, 0 where unknown; ``filename``
+    is relative to the folder that was converted; ``orientation`` is 1 to 8 as EXIF counts, 1 where it is not stored.
     """
 
     encoded: bytes
@@ -33,12 +51,15 @@ class ImageExample:
     height: int = 0
     width: int = 0
     filename: str = ""
+    orientation: int = 1
 
 
 def encode(example: ImageExample) -> bytes:
     """Return the Example's bytes: equal examples give equal bytes (features in order of name)."""
+    turned = {} if example.orientation == 1 else {_ORIENTATION: example.orientation}
     return encode_features(
         {
+            **turned,
             _LABEL: example.label,
             _TEXT: _to_bytes(example.text),
             _ENCODED: bytes(example.encoded),
@@ -50,12 +71,13 @@ def encode(example: ImageExample) -> bytes:
     )
 
 
-def decode(payload: bytes | memoryview, where: str = "") -> ImageExample:
-    """Read an Example; features that are not TF-Slim's are passed over.
+def decode(payload: bytes | memoryview, where: str = "", names: FeatureNames = SLIM_FEATURES) -> ImageExample:
+    """Read an Example; features that are neither TF-Slim's nor named are passed over.
 
     Raises:
-        RecordError: the bytes are no Example, or ``image/encoded`` or ``image/class/label`` is missing or not
-            exactly one value of its type. Nothing here knows the number of classes: a label may be out of range.
+        RecordError: the bytes are no Example, the picture or the label is missing or not exactly one value of its
+            type, or a label's text is none of ``names.texts``. A number may be out of range: nothing here knows the
+            number of classes.
     """
     at = f"{where}: " if where else ""
     try:
@@ -63,13 +85,14 @@ def decode(payload: bytes | memoryview, where: str = "") -> ImageExample:
     except ValueError as err:
         raise RecordError(f"{at}these {len(payload)} bytes are no tf.train.Example: {err}") from err
     return ImageExample(
-        encoded=_bytes(features, _ENCODED, None, at),
+        encoded=_bytes(features, names.image, None, at),
         format=_text(features, _FORMAT, "jpeg", at),  # TF-Slim's default
-        label=_int(features, _LABEL, None, at),
+        label=_label(features, names, at),
         text=_text(features, _TEXT, "", at),
         height=_int(features, _HEIGHT, 0, at),
         width=_int(features, _WIDTH, 0, at),
         filename=_text(features, _FILENAME, "", at),
+        orientation=_int(features, _ORIENTATION, 1, at),
     )
 
 
@@ -81,13 +104,29 @@ def _one(features: dict[str, Value], name: str, kind: type, default: object, at:
     value = features.get(name)
     if value is None or value.kind is None or (not value.items and default is not None):
         if default is None:
-            raise RecordError(f"{at}the Example has no {name}")
+            raise RecordError(f"{at}the Example has no {name}, it has {_listed(features)}")
         return default
     if value.kind is not kind:
         raise RecordError(f"{at}{name} is a list of {value.kind.__name__}, wanted {kind.__name__}")
     if len(value.items) != 1:
         raise RecordError(f"{at}{name} has {len(value.items)} values, wanted 1")
     return value.items[0]
+
+
+def _listed(features: dict[str, Value]) -> str:
+    names = [name for name, value in features.items() if value.kind is not None]
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return (", ".join(names[:_LISTED]) or "no features") + more
+
+
+def _label(features: dict[str, Value], names: FeatureNames, at: str) -> int:
+    if not names.texts:
+        return _int(features, names.label, None, at)
+    text = bytes(_bytes(features, names.label, None, at)).decode("utf-8", "surrogateescape")
+    try:
+        return names.texts.index(text)
+    except ValueError as err:
+        raise RecordError(f"{at}{names.label} is {text[:80]!r}, none of the {len(names.texts)} classes") from err
 
 
 def _bytes(features: dict[str, Value], name: str, default: bytes | None, at: str) -> bytes:

@@ -1,4 +1,8 @@
-"""``labels.txt``: TF-Slim's list of class names, one ``index:name`` a line."""
+"""``labels.txt``: TF-Slim's list of class names, one ``index:name`` a line.
+
+Beside shards of TensorFlow Datasets lies ``label.labels.txt`` instead, one name a line; it is read where the first is
+not there.
+"""
 
 from collections.abc import Sequence
 
@@ -6,6 +10,7 @@ from sparkcv import storage
 from sparkcv.errors import ShardError
 
 FILE_NAME = "labels.txt"
+_OF_DATASETS = "label.labels.txt"
 
 
 def write_labels(dataset_dir: str, labels: Sequence[str]) -> None:
@@ -21,6 +26,10 @@ def read_labels(dataset_dir: str) -> tuple[str, ...]:
     """
     url = storage.join(dataset_dir, FILE_NAME)
     if not storage.exists(url):
+        other = storage.join(dataset_dir, _OF_DATASETS)
+        if storage.exists(other):
+            names = storage.read_text(other).splitlines()
+            return parse_labels("".join(f"{index}:{name}\n" for index, name in enumerate(names)), other)
         raise ShardError(f"{dataset_dir!r} has no {FILE_NAME}, wanted one line 'index:name' a class")
     return parse_labels(storage.read_text(url), url)
 

@@ -3,7 +3,8 @@
 One file a dataset folder, one key a split::
 
     {"schema": 1, "dataset_name": "flowers", "labels": ["daisy", ...],
-     "splits": {"train": {"seed": 0, "shards": [{"name", "records", "bytes", "crc32c", "labels": {"0": 12, ...}}]}}}
+     "splits": {"train": {"seed": 0, "pictures": {"background": "ffffff", ...},
+                          "shards": [{"name", "records", "bytes", "crc32c", "labels": {"0": 12, ...}}]}}}
 
 ``crc32c`` is of the whole shard file, as eight hexadecimal digits; ``labels`` counts the records of each label.
 """
@@ -34,10 +35,11 @@ class ShardEntry:
 
 @dataclass(frozen=True)
 class SplitEntry:
-    """One split: its shards in order, and the seed of the order of their records."""
+    """One split: its shards in order, the seed of the order of their records, and what became of the pictures."""
 
     seed: int
     shards: tuple[ShardEntry, ...]
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -57,7 +59,11 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON value of the file."""
         splits = {
-            name: {"seed": split.seed, "shards": [vars(shard) for shard in split.shards]}
+            name: {
+                "seed": split.seed,
+                "shards": [vars(shard) for shard in split.shards],
+                **({"pictures": dict(split.pictures)} if split.pictures else {}),
+            }
             for name, split in self.splits.items()
         }
         return {
@@ -91,7 +97,11 @@ def parse_manifest(value: Any, where: str) -> Manifest:
         if value["schema"] != SCHEMA:
             raise ShardError(f"{where!r} has schema {value['schema']!r}, this version reads {SCHEMA}")
         splits = {
-            str(name): SplitEntry(_integer(split["seed"]), tuple(_shard(shard) for shard in split["shards"]))
+            str(name): SplitEntry(
+                _integer(split["seed"]),
+                tuple(_shard(shard) for shard in split["shards"]),
+                {str(key): str(said) for key, said in split.get("pictures", {}).items()},
+            )
             for name, split in value["splits"].items()
         }
         return Manifest(str(value["dataset_name"]), tuple(str(label) for label in value["labels"]), splits)

@@ -7,14 +7,22 @@ import tempfile
 from collections.abc import Iterator
 
 from sparkcv import storage
+from sparkcv.errors import ShardError
+from sparkcv.records import compression
 
 
 @contextlib.contextmanager
-def mapped(url: str) -> Iterator[memoryview]:
-    """Yield a file's bytes: a copy on this machine's disk, gone when the block ends."""
+def mapped(url: str, *, num_bytes: int | None = None) -> Iterator[memoryview]:
+    """Yield a shard's bytes, expanded if it is compressed: a copy on this machine's disk, gone when the block ends.
+
+    Raises ShardError if it is not of ``num_bytes``, which the listing told, as it is stored.
+    """
     with tempfile.TemporaryDirectory(prefix="sparkcv-shard-") as folder:
         path = os.path.join(folder, "shard")
-        if not storage.fetch(url, path):
+        stored = storage.fetch(url, path)
+        if num_bytes not in (None, stored):
+            raise ShardError(f"{url!r} changed since it was listed: {stored} bytes, {num_bytes} then")
+        if not stored or not compression.expand(path, url)[0]:
             yield memoryview(b"")  # nothing can be mapped of an empty file
             return
         with open(path, "rb") as source:

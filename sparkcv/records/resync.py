@@ -13,7 +13,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from sparkcv.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, BadRecord, Record, header_length, masked_crc32c
+from sparkcv.records.tfrecord import FOOTER_BYTES, HEADER_BYTES, BadRecord, Record, is_length, masked_crc32c
 
 __all__ = ["read_all"]
 
@@ -91,10 +91,9 @@ def _length(data: memoryview, offset: int) -> int | None:
     """Return the length that a frame announces, one flipped bit of it or of its CRC mended; None if it is lost."""
     if data.nbytes - offset < HEADER_BYTES:
         return None
-    length = header_length(data, offset)
-    if length is not None:
-        return length
     (given,), (crc,) = _LENGTH.unpack_from(data, offset), _CRC.unpack_from(data, offset + 8)
+    if is_length(data, offset):
+        return int(given)
     for bit in range(64):
         if masked_crc32c(_LENGTH.pack(given ^ 1 << bit)) == crc:
             return int(given ^ 1 << bit)
@@ -109,10 +108,9 @@ def _behind(data: memoryview, offset: int) -> tuple[Record | _Gap, int]:
     """Return what lies between a lost length and the next intact record, and where that begins."""
     for candidate in _START.finditer(data, offset + 1):
         at = candidate.start()
-        length = header_length(data, at)
-        if length is None:
+        if not is_length(data, at):
             continue
-        end = at + HEADER_BYTES + length + FOOTER_BYTES
+        end = at + HEADER_BYTES + int(_LENGTH.unpack_from(data, at)[0]) + FOOTER_BYTES
         if end <= data.nbytes and _is_intact(data, at, end):
             break
     else:

@@ -1,10 +1,13 @@
 """The shards of one split: found, checked against the manifest, and known before a run starts.
 
 TF-Slim's datasets train as they are. Beside sparkcv's own ``<name>_<split>-00000-of-00010.tfrecord`` these names are
-known: ``<name>_<split>_00000-of-00010.tfrecord`` (flowers), ``<name>_<split>.tfrecord`` (cifar10, mnist) and
-``<split>-00000-of-00010`` (imagenet). Without a manifest the number of records is estimated, and that is said.
+known: ``<name>_<split>_00000-of-00010.tfrecord`` (flowers), ``<name>_<split>.tfrecord`` (cifar10, mnist),
+``<split>-00000-of-00010`` (imagenet), ``<name>-<split>.tfrecord-00000-of-00010`` (TensorFlow Datasets), the same with
+``.record`` (Object Detection), and a folder ``<split>`` of ``part-r-00000`` (Spark and Hadoop), each also with
+``.gz``. Without a manifest the number of records is estimated, and that is said.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -14,8 +17,10 @@ from typing import Any
 
 from sparkcv import logs, storage
 from sparkcv.errors import ShardError
-from sparkcv.records import tfrecord
+from sparkcv.records import compression, tfrecord
 from sparkcv.records.assignment import Assignment, assign
+from sparkcv.records.example import SLIM_FEATURES, FeatureNames
+from sparkcv.records.features import parse_features
 from sparkcv.records.labels import read_labels
 from sparkcv.records.manifest import FILE_NAME as MANIFEST
 from sparkcv.records.manifest import SplitEntry, read_manifest
@@ -24,7 +29,10 @@ from sparkcv.storage import Entry
 __all__ = ["Assignment", "Dataset", "Shard", "assign", "open_dataset", "shard_name", "shard_pattern"]
 
 _SERIES = r"(?P<index>\d{5,})-of-(?P<count>\d{5,})"
+_PART = re.compile(r"part-([rm]-)?(?P<index>\d{5,})(-[0-9a-f-]{36}(-c\d+)?)?(\.(tfrecords?|tfrec|record))?(\.gz)?")
 _ESTIMATE_BYTES = 16 << 20
+_LISTED = 10
+_LOOKED_AT = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +57,7 @@ class Dataset:
     num_records: int
     is_estimated: bool
     digest: str
+    features: FeatureNames = SLIM_FEATURES
 
     @property
     def num_classes(self) -> int:
@@ -63,7 +72,9 @@ class Dataset:
     def from_dict(cls, value: Mapping[str, Any]) -> "Dataset":
         """Make a Dataset from what :meth:`to_dict` gave, also after a way through JSON."""
         shards = tuple(Shard(**shard) for shard in value["shards"])
-        return cls(**{**value, "shards": shards, "labels": tuple(value["labels"])})
+        features = value.get("features", {})
+        names = FeatureNames(**{**features, "texts": tuple(features.get("texts", ()))})
+        return cls(**{**value, "shards": shards, "labels": tuple(value["labels"]), "features": names})
 
 
 def shard_name(name: str, split: str, index: int, num_shards: int) -> str:
@@ -76,26 +87,28 @@ def shard_pattern(name: str, split: str) -> re.Pattern[str]:
     return re.compile(rf"{re.escape(name)}_{re.escape(split)}([-_]{_SERIES})?\.tfrecord")
 
 
-def open_dataset(dataset_dir: str, name: str, split: str) -> Dataset:
-    """Find and check the shards of a split.
+def open_dataset(dataset_dir: str, name: str, split: str, features: FeatureNames = SLIM_FEATURES) -> Dataset:
+    """Find and check the shards of a split, whose records hold picture and label in ``features``.
 
     Raises:
         MissingFileError: no such folder.
-        ShardError: no shards, a number of the series missing, labels.txt missing or bad, no records, or anything
-            that is not as manifest.json says.
+        ShardError: no shards, a number of the series missing, labels.txt missing or bad, no records, records that do
+            not have the features, or anything that is not as manifest.json says.
     """
     entries = [entry for entry in storage.list_dir(dataset_dir) if not entry.is_dir]
     manifest = read_manifest(dataset_dir) if any(entry.name == MANIFEST for entry in entries) else None
     found = _find(entries, name, split, dataset_dir)
     labels = read_labels(dataset_dir)
     if manifest is None:
-        dataset = _from_listing(dataset_dir, name, split, found, labels)
+        dataset = _from_listing(dataset_dir, name, split, found, labels, features)
     else:
         if manifest.labels != labels:
             raise ShardError(f"{dataset_dir!r}: labels.txt and {MANIFEST} name different classes")
         if split not in manifest.splits:
             raise ShardError(f"{dataset_dir!r}: {MANIFEST} has no split {split!r}, only {sorted(manifest.splits)}")
         dataset = _from_manifest(dataset_dir, name, split, found, labels, manifest.splits[split])
+        if features != SLIM_FEATURES:
+            dataset = dataclasses.replace(dataset, features=_looked_at(found, labels, features)[1])
     if dataset.num_records == 0:
         raise ShardError(f"the split {split!r} of {name!r} in {dataset_dir!r} has no records")
     return dataset
@@ -103,27 +116,51 @@ def open_dataset(dataset_dir: str, name: str, split: str) -> Dataset:
 
 def _find(entries: list[Entry], name: str, split: str, dataset_dir: str) -> list[Entry]:
     """Return the shards of a split in order of their number, complete."""
-    imagenet = re.compile(rf"{re.escape(split)}-{_SERIES}(\.tfrecord)?")
-    for pattern in (shard_pattern(name, split), imagenet):
+    named, part = re.escape(name), re.escape(split)
+    patterns = (
+        shard_pattern(name, split),
+        re.compile(rf"{part}-{_SERIES}(\.tfrecords?)?(\.gz)?"),
+        re.compile(rf"({named}[-_])?{part}\.(tfrecords?|tfrec|record)-{_SERIES}(\.gz)?"),
+        re.compile(rf"{named}[-_]{part}([-_]{_SERIES})?\.(tfrecords?|tfrec|record)(\.gz)?"),
+    )
+    for pattern in patterns:
         matches = [(match, entry) for entry in entries if (match := pattern.fullmatch(entry.name))]
         if matches:
-            break
+            return _complete(matches, f"{name}_{split}", dataset_dir)
+    url = storage.join(dataset_dir, split)
+    parts = [(match, entry) for entry in _files(url) if (match := _PART.fullmatch(entry.name))]
+    if parts:
+        return _complete(parts, "part", url)
+    has = ", ".join(repr(entry.name) for entry in entries[:_LISTED]) or "no file"
+    more = f" and {len(entries) - _LISTED} more" if len(entries) > _LISTED else ""
+    hint = ""
+    if any(_PART.fullmatch(entry.name) for entry in entries):
+        hint = f"; part files name no split: wanted them in a folder {split!r} of it"
+    raise ShardError(f"no shards {name}_{split}-*.tfrecord in {dataset_dir!r}: it has {has}{more}{hint}")
+
+
+def _files(url: str) -> list[Entry]:
+    return [entry for entry in storage.list_dir(url) if not entry.is_dir] if storage.is_dir(url) else []
+
+
+def _complete(matches: list[tuple[re.Match[str], Entry]], what: str, dataset_dir: str) -> list[Entry]:
+    """Return the files of a series in its order; refuse one that lacks a number."""
+    groups = matches[0][0].groupdict()
+    if "count" not in groups:  # part files do not say how many they are
+        of_parts = {int(match["index"]): entry for match, entry in matches}
+        counts = [max(of_parts) + 1]
     else:
-        others = sorted({re.split(r"[-_]\d{5,}-of-", e.name)[0] for e in entries if e.name.endswith(".tfrecord")})
-        has = f"it has {', '.join(map(repr, others[:10]))}" if others else "it has no .tfrecord file"
-        raise ShardError(f"no shards {name}_{split}-*.tfrecord in {dataset_dir!r}: {has}")
-    counts = sorted({int(match["count"] or 0) for match, _ in matches})
+        counts = sorted({int(match["count"] or 0) for match, _ in matches})
     if counts == [0]:
         return [entry for _, entry in matches]
     if len(counts) > 1:
-        raise ShardError(f"{dataset_dir!r} holds shards of {counts} in all for {name}_{split}, wanted one series")
+        raise ShardError(f"{dataset_dir!r} holds shards of {counts} in all for {what}, wanted one series")
     by_index = {int(match["index"]): entry for match, entry in matches}
     missing = [index for index in range(counts[0]) if index not in by_index]
-    if missing or len(by_index) != counts[0]:
+    if missing or len(by_index) != counts[0] or len(by_index) != len(matches):
         first = f", first number {missing[0]:05d}" if missing else ""
         raise ShardError(
-            f"{dataset_dir!r} holds {len(by_index)} shards of {name}_{split}, wanted {counts[0]}: "
-            f"{len(missing)} missing{first}"
+            f"{dataset_dir!r} holds {len(matches)} shards of {what}, wanted {counts[0]}: {len(missing)} missing{first}"
         )
     return [by_index[index] for index in range(counts[0])]
 
@@ -151,8 +188,10 @@ def _from_manifest(
     return Dataset(name, split, dataset_dir, shards, labels, num_records, False, wanted.digest)
 
 
-def _from_listing(dataset_dir: str, name: str, split: str, found: list[Entry], labels: tuple[str, ...]) -> Dataset:
-    num_records = _estimate_records(found)
+def _from_listing(
+    dataset_dir: str, name: str, split: str, found: list[Entry], labels: tuple[str, ...], features: FeatureNames
+) -> Dataset:
+    num_records, names = _looked_at(found, labels, features)
     logs.get(__name__).warning(
         "%s has no %s: about %d records by the size of the first shard, and no CRC of whole shards to check",
         logs.clean(dataset_dir), MANIFEST, num_records,
@@ -160,17 +199,35 @@ def _from_listing(dataset_dir: str, name: str, split: str, found: list[Entry], l
     rows = json.dumps([(entry.name, entry.size) for entry in found])
     shards = tuple(Shard(entry.url, None, entry.size, None) for entry in found)
     digest = hashlib.sha256(rows.encode()).hexdigest()
-    return Dataset(name, split, dataset_dir, shards, labels, num_records, True, digest)
+    return Dataset(name, split, dataset_dir, shards, labels, num_records, True, digest, names)
 
 
-def _estimate_records(found: list[Entry]) -> int:
-    """Scale the records of the first shard that holds any, reading at most 16 MiB of it."""
+def _looked_at(found: list[Entry], labels: tuple[str, ...], features: FeatureNames) -> tuple[int, FeatureNames]:
+    """Scale the records of the first shard that holds any, reading at most 16 MiB of it; see what its features are."""
     sample = next((entry for entry in found if entry.size), None)
     if sample is None:
-        return 0
-    data = storage.read_bytes(sample.url, 0, min(sample.size, _ESTIMATE_BYTES))
+        return 0, features
+    stored = storage.read_bytes(sample.url, 0, min(sample.size, _ESTIMATE_BYTES))
+    data = compression.expand_start(stored, _ESTIMATE_BYTES) if compression.is_compressed(stored) else stored
     records, _ = tfrecord.scan(data, sample.name)
     if not records:
         raise ShardError(f"{sample.url!r} holds no intact record in its first {len(data)} bytes")
     covered = records[-1].offset + tfrecord.HEADER_BYTES + records[-1].payload.nbytes + tfrecord.FOOTER_BYTES
-    return max(1, round(sum(entry.size for entry in found) * len(records) / covered))
+    # Compressed or not, the bytes stored are about as many: pictures are compressed already.
+    num_records = max(1, round(sum(entry.size for entry in found) * len(records) / covered))
+    return num_records, _features_of(records[:_LOOKED_AT], labels, features, sample.url)
+
+
+def _features_of(
+    records: list[tfrecord.Record], labels: tuple[str, ...], wanted: FeatureNames, where: str
+) -> FeatureNames:
+    """Return the features as some of these records have them; raise ShardError if none has picture and label."""
+    seen: dict[str, type | None] = {}
+    for record in records:
+        with contextlib.suppress(ValueError):  # no Example: it will be a reject
+            seen |= {name: value.kind for name, value in parse_features(record.payload).items() if value.items}
+    for name, flag in ((wanted.image, "--image_feature"), (wanted.label, "--label_feature")):
+        if name not in seen and seen:
+            has = ", ".join(f"{other} ({kind.__name__})" for other, kind in sorted(seen.items()) if kind)
+            raise ShardError(f"the records of {where!r} have no {name}, they have {has[:1000]}; name it by {flag}")
+    return dataclasses.replace(wanted, texts=labels if seen.get(wanted.label) is bytes else ())

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, cast
 
 from sparkcv import logs, storage
 from sparkcv.errors import CheckpointError, MissingFileError
-from sparkcv.rundir import checkpoint_foreign, checkpoint_manifest, checkpoint_named
+from sparkcv.rundir import checkpoint_foreign, checkpoint_manifest, checkpoint_model, checkpoint_named
 from sparkcv.rundir import checkpoint_listing as listing
 from sparkcv.rundir.checkpoint_listing import Found
 from sparkcv.rundir.checkpoint_manifest import prefix_name
@@ -89,14 +89,18 @@ def locate(url: str) -> Found:
     Either may be foreign (``.index`` and ``.data`` files, or one file as slim published them), without a manifest to
     be checked against: of a folder that has none at all the newest is taken that reads.
 
+    A model whose weights can be taken is found as well, and has a ``kind``: see :mod:`.checkpoint_model`.
+
     Raises:
-        UsageError: it is one file of a checkpoint, or a model, and no checkpoint.
+        UsageError: it is one file of a checkpoint, or a graph in text form.
         CheckpointError, MissingFileError: there is none, or none that is whole.
     """
+    model = checkpoint_model.locate(url)
+    if model is not None:
+        return model
     if storage.is_dir(url):
         found = checkpoint_foreign.newest(url) or _newest_valid(url, _LOOKING)
         if found is None:
-            checkpoint_named.refuse_model_folder(url)
             others = checkpoint_named.others_in(url)
             raise CheckpointError(f"no checkpoint in {url!r}, wanted model.ckpt-N.index, .data-* and .json{others}")
         if not found.manifest:

@@ -32,6 +32,7 @@ class Found:
         skipped: newer checkpoints that were not usable, as ``(step, reason)``, newest first.
         manifest: the JSON beside it; empty for a foreign checkpoint, which has none.
         names: its files, without folder.
+        kind: "" for a checkpoint, else what :mod:`sparkcv.rundir.checkpoint_model` calls the model in its place.
     """
 
     step: int
@@ -39,6 +40,7 @@ class Found:
     skipped: tuple[tuple[int, str], ...] = ()
     manifest: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     names: tuple[str, ...] = ()
+    kind: str = ""
 
 
 def sizes_in(url: str) -> dict[str, int]:

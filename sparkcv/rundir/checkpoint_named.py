@@ -1,4 +1,4 @@
-"""What a user names as a checkpoint and is none: one of its files, a folder of a model, a graph.
+"""What a user names as a checkpoint and is only near it: one of its files, or its folder.
 
 TensorFlow says of most of them only that they are no table, once a role has started and fetched them.
 """
@@ -10,20 +10,19 @@ from collections.abc import Mapping
 
 from sparkcv import storage
 from sparkcv.errors import CheckpointError, UsageError
-from sparkcv.rundir import checkpoint_index
 from sparkcv.rundir import checkpoint_listing as listing
 
-__all__ = ["others_in", "pointed", "refuse_file", "refuse_model_folder"]
+__all__ = ["others_in", "pointed", "refuse_file"]
 
 _ONE_FILE = re.compile(r"(?P<prefix>.+)\.(index|meta|json|data-[0-9]{5}-of-[0-9]{5})")
-_MODEL_FILES = ("model.json", "saved_model.pb", "frozen_inference_graph.pb")
 _SHOWN = 3
 
 
 def refuse_file(url: str, sizes: Mapping[str, int]) -> None:
-    """Raise UsageError if the file at ``url`` is one of several of a checkpoint, or no checkpoint but a graph.
+    """Raise UsageError if the file at ``url`` is one of several of a checkpoint.
 
-    ``sizes`` is the listing of its folder. A file that is not there, and a checkpoint of one file, pass.
+    ``sizes`` is the listing of its folder. A file that is not there, and a checkpoint of one
+    file, pass.
     """
     folder, name = storage.parent(url), storage.basename(url)
     if name == listing.POINTER and name in sizes:
@@ -38,18 +37,6 @@ def refuse_file(url: str, sizes: Mapping[str, int]) -> None:
             f"--checkpoint_path {url} is one file of the checkpoint {prefix}; name that: --checkpoint_path"
             f" {storage.join(folder, prefix)}"
         )
-    if name not in sizes or f"{name}.index" in sizes:
-        return
-    if name.endswith(".tflite"):
-        raise UsageError(_no_checkpoint(url, "is a model of TensorFlow Lite"))
-    if name.endswith((".pb", ".pbtxt")) and not checkpoint_index.is_table(url):
-        raise UsageError(_no_checkpoint(url, "is a graph (a frozen one holds its weights as constants)"))
-
-
-def refuse_model_folder(url: str) -> None:
-    """Raise UsageError if the folder at ``url`` is a model's: one that an export wrote, or a SavedModel."""
-    for name in sorted(set(_MODEL_FILES) & listing.sizes_in(url).keys(), key=_MODEL_FILES.index):
-        raise UsageError(_no_checkpoint(url, f"is the folder of a model, by its {name}"))
 
 
 def pointed(folder: str) -> str:
@@ -75,11 +62,3 @@ def others_in(url: str) -> str:
     if not found:
         return ""
     return f"; there are, to be named whole: {', '.join(storage.join(url, name) for name in sorted(found)[:_SHOWN])}"
-
-
-def _no_checkpoint(url: str, what: str) -> str:
-    return (
-        f"--checkpoint_path {url} {what}, and no checkpoint; wanted the checkpoint that it was made of, a folder or a"
-        " prefix such as .../model.ckpt-12 (what scores is the folder that `sparkcv export` writes: `sparkcv score"
-        " --model_dir`)"
-    )

@@ -33,6 +33,8 @@ class RunDescription:
         resumed_from_step: the step of the checkpoint that the run started from, 0 for a new run.
         started: Unix seconds.
         sparkcv: version of sparkcv.
+        source: digest of sparkcv's Python files.
+        reproduces: folder of the run that this one starts again.
         versions: version by name of Python and of the packages that matter.
         config: the flags of the run, by name.
     """
@@ -45,6 +47,8 @@ class RunDescription:
     resumed_from_step: int | None = None
     started: float | None = None
     sparkcv: str | None = None
+    source: str | None = None
+    reproduces: str | None = None
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -57,6 +61,11 @@ class RunDescription:
     def preprocessing_name(self) -> str | None:
         """The preprocessing that the run was told to use."""
         return self.config.get("preprocessing_name")
+
+    @property
+    def jpeg_arithmetic(self) -> str | None:
+        """How the run was told to decode JPEG."""
+        return self.config.get("jpeg_arithmetic")
 
     @classmethod
     def read(cls, run_url: str, *, pass_over_foreign: bool = False) -> RunDescription | None:
@@ -104,6 +113,7 @@ def _parse(value: Mapping[str, Any], url: str) -> RunDescription:
     config = take("config", dict, "an object of flags") or {}
     take("train_image_size", int, "a number of pixels", config)
     take("preprocessing_name", str, "a name", config)
+    take("jpeg_arithmetic", str, "a name", config)
     return RunDescription(
         model_name=take("model_name", str, "a name"),
         num_classes=take("num_classes", int, "a whole number"),
@@ -113,6 +123,8 @@ def _parse(value: Mapping[str, Any], url: str) -> RunDescription:
         resumed_from_step=take("resumed_from_step", int, "a step"),
         started=take("started", (int, float), "Unix seconds"),
         sparkcv=take("sparkcv", str, "a version"),
+        source=take("source", str, "a digest"),
+        reproduces=take("reproduces", str, "a folder"),
         versions=take("versions", dict, "versions by name") or {},
         config=config,
     )

@@ -21,7 +21,7 @@ import psutil
 from sparkcv import logs
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ClusterError, UsageError
-from sparkcv.spark import class_data
+from sparkcv.spark import class_data, python_daemon
 from sparkcv.spark.errors import spark_sentence
 from sparkcv.spark.spark_home import LOOPBACK, lay_out
 from sparkcv.storage.kerberos import conf as kerberos
@@ -80,6 +80,7 @@ def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, me
         "spark.executorEnv.PYTHONPATH": _python_path(),
         "spark.executorEnv.TMPDIR": str(temporary),
         "spark.dynamicAllocation.enabled": "false",
+        "spark.python.daemon.module": python_daemon.MODULE,
         **class_data.conf(java_options),
     }
 

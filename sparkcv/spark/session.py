@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-__all__ = ["SessionSpec", "bind_host", "default_fs", "open_session", "spark_session", "submitted_executors"]
+__all__ = [
+    "SessionSpec",
+    "bind_host",
+    "default_fs",
+    "is_submitted",
+    "open_session",
+    "spark_session",
+    "submitted_executors",
+]
 
 # So that YARN records how the job ended, where the driver runs here, in client mode.
 _CLIENT_MODE = {
@@ -76,7 +84,7 @@ def open_session(spec: SessionSpec) -> Iterator["SparkSession"]:
             raise UsageError(f"{name} counts from 1, got {getattr(spec, name)}")
     startup_deadline.lift_storage_wait()
     conf = _passed_on() | dict(spec.conf)
-    if "PYSPARK_GATEWAY_PORT" in os.environ or _active_session() is not None:
+    if is_submitted():
         with _submitted(spec.app_name, conf, spec.role_bytes, spec.num_executors) as spark:
             _tell_ports(spark, spec.ports)
             yield spark
@@ -85,6 +93,11 @@ def open_session(spec: SessionSpec) -> Iterator["SparkSession"]:
         spec.app_name, spec.num_executors, spec.cores_per_executor, spec.memory_mb, conf, spec.ports
     ) as spark:
         yield spark
+
+
+def is_submitted() -> bool:
+    """Tell whether Spark is there already, by ``spark-submit`` or a session of this process; else one is embedded."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ or _active_session() is not None
 
 
 def spark_session(app_name: str, **settings: Any) -> AbstractContextManager["SparkSession"]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sparkcv import config as configs
-from sparkcv.config import SubmitConfig
+from sparkcv.config import ReproduceConfig, SubmitConfig
+from sparkcv.driver import reproduce
 from sparkcv.driver.jobs import Job
 from sparkcv.errors import UsageError
 from sparkcv.storage.hadoop import conf_dir
@@ -54,11 +55,15 @@ class SubmitPlan:
 def prepare(argv: Sequence[str]) -> SubmitPlan:
     """Read the command line and lay the submission out; nothing is written, and no server is asked.
 
-    Raises UsageError for whatever cannot work.
+    Only of a run that is to be started again the run.json is read, wherever it lies. Raises UsageError for whatever
+    cannot work.
     """
     options, job, words = part(argv)
     words = _without_recipe(job, words) if options.is_cluster_mode else words
-    config = sizing.with_executors(configs.parse(job.config, words, f"sparkcv {job.name}"), options)
+    config: Any = configs.parse(job.config, words, f"sparkcv {job.name}")
+    if isinstance(config, ReproduceConfig):  # its roles are those of the run
+        config = reproduce.train_config(config)
+    config = sizing.with_executors(config, options)
     home = spark_home.find()
     environment = {"SPARK_HOME": str(home)}
     if options.is_yarn:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sparkcv.config import EvalConfig, ExportConfig, SubmitConfig, TrainConfig
 from sparkcv.config.submit import megabytes
-from sparkcv.doctor import estimate
+from sparkcv.doctor import estimate, num_ps
 from sparkcv.errors import UsageError
 from sparkcv.spark.memory import overhead_for
 
@@ -42,11 +42,12 @@ def with_executors(config: Any, options: SubmitConfig) -> Any:
 
     Raises UsageError for a number that the job refuses.
     """
-    if options.num_executors is None or not isinstance(config, TrainConfig | EvalConfig):
+    if not isinstance(config, TrainConfig | EvalConfig):
         return config
-    if config.cluster_size is not None or (isinstance(config, TrainConfig) and config.worker_replicas != 1):
-        return config
-    return dataclasses.replace(config, cluster_size=options.num_executors)
+    is_open = config.cluster_size is None and not (isinstance(config, TrainConfig) and config.worker_replicas != 1)
+    if options.num_executors is not None and is_open:
+        config = dataclasses.replace(config, cluster_size=options.num_executors)
+    return num_ps.settled(config) if isinstance(config, TrainConfig) else config
 
 
 def sizes(config: Any, options: SubmitConfig, given: Mapping[str, str], defaults: Mapping[str, str]) -> Sizes:
@@ -83,7 +84,7 @@ def _roles(config: Any) -> tuple[int, str]:
     """Task slots that a job wants at once, and what runs in them."""
     if isinstance(config, TrainConfig):
         counts = (
-            (config.num_ps_tasks, "ps", "ps"),
+            (config.num_ps, "ps", "ps"),
             (config.num_workers, "worker", "workers"),
             (config.num_evaluators, "evaluator", "evaluators"),
         )

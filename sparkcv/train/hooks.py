@@ -20,7 +20,7 @@ from sparkcv.inputs.spool import Spool
 from sparkcv.inputs.undecodable import UndecodableCheck
 from sparkcv.rundir import checkpoint
 
-__all__ = ["EarlyStopping", "FiniteLoss", "Inputs", "QuietSync", "ReportProgress", "SaveCheckpoints", "Stop"]
+__all__ = ["FiniteLoss", "Inputs", "QuietSync", "ReportProgress", "SaveCheckpoints", "Stop"]
 
 _log = logs.get(__name__)
 
@@ -204,34 +204,6 @@ class SaveCheckpoints(tf.train.SessionRunHook):
             _log.info("saves succeed again, after %d that failed", self._num_missed)
         self._num_missed, self.note = 0, None
         _log.info("saved %s in %.1f s", self.found.prefix_url, time.monotonic() - started_s)
-
-
-class EarlyStopping(tf.train.SessionRunHook):
-    """Ends the loop once ``find_reason`` returns a sentence, which ``reason`` keeps; asked every ``every_s`` seconds.
-
-    Each worker asks for itself: with asynchronous updates nobody waits for one that ended a little earlier.
-    """
-
-    def __init__(self, find_reason: Callable[[], str], every_s: float = 10.0) -> None:
-        self._find_reason, self._every_s = find_reason, every_s
-        self._next_s = 0.0
-        self.reason = ""
-
-    def after_create_session(self, session: Any, coord: Any) -> None:  # noqa: D102
-        if self._is_over():
-            coord.request_stop()
-
-    def after_run(self, run_context: Any, run_values: Any) -> None:  # noqa: D102
-        if self._is_over():
-            run_context.request_stop()
-
-    def _is_over(self) -> bool:
-        if not self.reason and time.monotonic() >= self._next_s:
-            self._next_s = time.monotonic() + self._every_s
-            self.reason = self._find_reason()
-            if self.reason:
-                _log.info("%s", self.reason)
-        return bool(self.reason)
 
 
 class Stop(tf.train.SessionRunHook):

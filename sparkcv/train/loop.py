@@ -20,7 +20,7 @@ from sparkcv.inputs.undecodable import UndecodableCheck
 from sparkcv.roles import NodeContext
 from sparkcv.rundir import checkpoint
 from sparkcv.rundir.selection import Selection
-from sparkcv.train import hooks, saver, sessions, step
+from sparkcv.train import early_stopping, hooks, saver, sessions, step
 from sparkcv.train.record import RunRecord
 from sparkcv.train.replicas import Topology
 
@@ -103,9 +103,9 @@ class TrainingLoop:
         report = hooks.ReportProgress(fetches, describe, self._ctx.report)
         saving = self._saving(tf_saver, step_after, restored, report.report_saving) if is_chief else None
         every = [hooks.FiniteLoss(graph.train_op, step_after), gauges, report]
-        early = None
+        early: early_stopping.EarlyStopping | early_stopping.EarlyStoppingTogether | None = None
         if config.early_stopping_evaluations is not None:
-            early = hooks.EarlyStopping(self._stop_reason)
+            early = self._early_stopping(step_after)
             every.append(early)
         if graph.sync_hook is not None:
             every += [graph.sync_hook, hooks.QuietSync(graph.sync_hook)]
@@ -151,6 +151,15 @@ class TrainingLoop:
             "num_rejected": gauges.num_rejected,
             **({"stopped_early": stopped_early} if stopped_early else {}),
         }
+
+    def _early_stopping(self, step_after: Any) -> early_stopping.EarlyStopping | early_stopping.EarlyStoppingTogether:
+        """Return the hook that ends the loop by the evaluations; workers that step together end together."""
+        if not self._config.sync_replicas:
+            return early_stopping.EarlyStopping(self._stop_reason)
+        first_ps = "/job:ps/task:0" if self._topology.num_ps else ""
+        return early_stopping.EarlyStoppingTogether(
+            self._stop_reason, step_after, is_chief=self._topology.is_chief, device=f"{first_ps}/device:CPU:0"
+        )
 
     def _stop_reason(self) -> str:
         """Return why the evaluations end the run, or "". What cannot be read now is looked at again later."""

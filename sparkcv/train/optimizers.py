@@ -1,6 +1,5 @@
 """The learning rate and the update rule that the flags ask for, with slim's values for what has no flag."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import tensorflow.compat.v1 as tf
 from sparkcv.config import TrainConfig
 from sparkcv.errors import UsageError
 
-__all__ = ["clipped", "decay_steps", "learning_rate", "num_slots", "optimizer", "scale_rates", "scales_of"]
+__all__ = ["clipped", "decay_steps", "learning_rate", "num_slots", "optimizer", "scale_rates"]
 
 _SLOTS = {"adadelta": 2, "adagrad": 1, "adam": 2, "ftrl": 2, "momentum": 1, "rmsprop": 2, "sgd": 0}
 
@@ -125,26 +124,6 @@ def clipped(gradients: Sequence[tuple[Any, Any]], norm: float | None) -> list[tu
         return list(gradients)
     values, _ = tf.clip_by_global_norm([gradient for gradient, _ in gradients], norm, name="clip_gradient_norm")
     return [(value, variable) for value, (_, variable) in zip(values, gradients, strict=True)]
-
-
-def scales_of(scales: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
-    """Return the factor of each variable in ``names`` that has one: that of the longest scope that it is under.
-
-    A scope is a variable's name or the beginning of it up to a slash. Raise UsageError for a scope that is none of
-    any variable that is trained; the nearest is named.
-    """
-    under = {scope: [name for name in names if f"{name}/".startswith(f"{scope}/")] for scope in scales}
-    for scope, found in under.items():
-        if not found:
-            parts = [name.split("/") for name in names]
-            known = sorted({"/".join(words[:end]) for words in parts for end in range(1, len(words) + 1)})
-            near = difflib.get_close_matches(scope, known, n=1)
-            hint = f", did you mean {near[0]!r}?" if near else f" (such as {names[0]})" if names else ""
-            raise UsageError(
-                f"--learning_rate_scales has {scope!r}, which matches none of the {len(names)} variables that are"
-                f" trained{hint}"
-            )
-    return {name: scales[scope] for scope in sorted(scales, key=len) for name in under[scope]}
 
 
 def scale_rates(optimizer: Any, scales: Mapping[str, float]) -> Any:

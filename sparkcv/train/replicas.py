@@ -1,11 +1,8 @@
 """Place the parts of a replicated training graph: variables on the parameter servers, towers on the worker.
 
-Round robin, which slim and ``replica_device_setter`` use, puts up to 4 times the mean number of bytes of Inception
-v3 on one of 8 parameter servers, and that one sets the speed. Here the largest variable goes first, each to the
-server that has the least bytes so far; optimizer slots and moving averages lie beside their variable.
+:mod:`sparkcv.train.placement` decides which server; optimizer slots and moving averages lie beside their variable.
 """
 
-import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +11,7 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv.errors import UsageError
 
-__all__ = ["MovingAverages", "Topology", "clone_devices", "device_setter", "place", "sum_gradients"]
+__all__ = ["MovingAverages", "Topology", "clone_devices", "device_setter", "sum_gradients"]
 
 _VARIABLE_OPS = frozenset({"Variable", "VariableV2", "AutoReloadVariable", "VarHandleOp"})
 
@@ -48,20 +45,6 @@ class Topology:
     def worker_device(self) -> str:
         """Device of this worker, without the kind of processor; empty in a local session."""
         return f"/job:worker/task:{self.task}" if self.num_ps else ""
-
-
-def place(num_bytes: Mapping[str, int], num_ps: int) -> dict[str, int]:
-    """Spread named variables over ``num_ps`` servers: name to server index, largest first, to the least loaded.
-
-    Depends on names and sizes only, so every worker finds the same places.
-    """
-    laden = [(0, index) for index in range(num_ps)]
-    places = {}
-    for name in sorted(num_bytes, key=lambda name: (-num_bytes[name], name)):
-        load, index = heapq.heappop(laden)
-        places[name] = index
-        heapq.heappush(laden, (load + num_bytes[name], index))
-    return places
 
 
 def device_setter(topology: Topology, places: Mapping[str, int]) -> Callable[[Any], str]:

@@ -19,6 +19,7 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv.errors import CheckpointError, DataError, FullError, StorageError
 from sparkcv.rundir import checkpoint, checkpoint_publication
+from sparkcv.train import placement
 
 __all__ = ["check_fits", "make_saver", "save"]
 
@@ -141,10 +142,7 @@ def check_fits(local_prefix: str, where: str, model_name: str, manifest: Mapping
 
 def _saved_as(variable: tf.Variable) -> tuple[str, tuple[list[int], tf.DType]]:
     """Return the name, shape and type of a variable in a checkpoint, where the parts of a partitioned one are whole."""
-    whole = getattr(variable, "_save_slice_info", None)
-    if whole is not None:
-        return whole.full_name, (list(whole.full_shape), variable.dtype.base_dtype)
-    return variable.op.name, (variable.shape.as_list(), variable.dtype.base_dtype)
+    return placement.whole_name(variable), (placement.whole_shape(variable), variable.dtype.base_dtype)
 
 
 def _listed(verb: str, names: list[str]) -> list[str]:

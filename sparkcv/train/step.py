@@ -4,6 +4,7 @@ Building it runs nothing. Who feeds it (inputs), saves it (checkpoint) and drive
 """
 
 import contextlib
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,21 +12,22 @@ from typing import Any
 from sparkcv import nets
 from sparkcv.config import TrainConfig
 from sparkcv.config.number_lists import parse_scales
-from sparkcv.nets.slim import model_variables, tf
-from sparkcv.train import losses, optimizers, replicas, warmstart
+from sparkcv.nets.slim import fixed_batch_norm, model_variables, tf
+from sparkcv.train import losses, optimizers, placement, replicas, scopes, warmstart, wire
+from sparkcv.train.warmstart_plan import WarmStart
 
-__all__ = ["TrainGraph", "build"]
+__all__ = ["TrainGraph", "build", "variable_sizes"]
 
 
 @dataclass(frozen=True)
 class TrainGraph:
     """What a training loop needs of the graph; tensors and operations belong to the graph that was default then.
 
-    ``train_op`` runs one step and returns its total loss (float32 scalar). ``loss`` is that loss without a step:
-    the sum of the towers' losses and the regularization. ``init_fn(session)`` fills the variables from
-    ``--checkpoint_path``; it must run after initialization, on the chief, and only when there is no checkpoint to
-    resume from. ``sync_hook`` must be among the session's hooks with ``--sync_replicas``. ``summary_op`` is None on
-    workers other than the chief.
+    ``train_op`` runs one step and returns its total loss (float32 scalar). ``loss`` is that loss without a step: the
+    sum of the towers' losses and the regularization. ``init_fn(session)`` fills the variables from
+    ``--checkpoint_path``, as ``warm_start`` says; it must run after initialization, on the chief, and only when there
+    is no checkpoint to resume from. ``sync_hook`` must be among the session's hooks with ``--sync_replicas``.
+    ``summary_op`` is None on workers other than the chief.
     """
 
     train_op: Any
@@ -36,6 +38,7 @@ class TrainGraph:
     images_per_step: int
     sync_hook: Any | None = None
     init_fn: Callable[[Any], None] | None = None
+    warm_start: WarmStart | None = None
     summary_op: Any | None = None
 
 
@@ -54,13 +57,13 @@ def build(
     num_classes: int,
     next_batch: Callable[[], tuple[Any, Any]],
     topology: replicas.Topology | None = None,
-    warm_start: str | None = None,
+    warm_start: warmstart.Source | None = None,
 ) -> TrainGraph:
     """Add the training step of ``config`` to the default graph.
 
     ``num_classes`` is without the classes that ``--labels_offset`` drops. ``next_batch`` is called once a tower and
     adds what takes one batch: images float32 ``[batch, size, size, channels]`` (static but for the batch), labels
-    int64 ``[batch]`` in ``[0, num_classes)``. ``warm_start`` is the local prefix of a checkpoint to start from.
+    int64 ``[batch]`` in ``[0, num_classes)``. ``warm_start`` is a checkpoint to start from.
     Summaries that are in the graph already are merged into ``summary_op``.
 
     Raise UsageError for flags that cannot work together and CheckpointError for a ``warm_start`` that does not fit.
@@ -70,13 +73,20 @@ def build(
     topology = topology or replicas.Topology()
     # The chief's seed makes the initial weights; the others' differ so that their dropout does.
     tf.set_random_seed(config.seed + topology.task)
-    setter = replicas.device_setter(topology, _places(config, num_classes, topology))
+    placed = _placement(config, num_classes, topology)
+    setter = replicas.device_setter(topology, placed.places)
     # Each use of a variable that is on a ps would fetch it anew: convolution and weight decay are two. Cached, the
     # value is fetched once a step.
     cache = topology.worker_device if topology.num_ps else None
     with tf.device(setter):
         global_step = tf.train.get_or_create_global_step()
-        with tf.variable_scope(tf.get_variable_scope(), use_resource=True, caching_device=cache):
+        root = tf.get_variable_scope()
+        with (
+            tf.variable_scope(
+                root, use_resource=True, caching_device=cache, custom_getter=placement.custom_getter(placed)
+            ),
+            _wire_scope(config, topology),
+        ):
             towers, update_ops, regularization = _build_towers(config, num_classes, next_batch)
     with tf.device(f"{topology.worker_device}/device:CPU:0"):
         rate = optimizers.learning_rate(config, num_records, global_step)
@@ -84,19 +94,22 @@ def build(
         optimizer, average_op = _averaging(config, optimizer, global_step, topology, update_ops)
         total_loss, gradients = _gradients(optimizer, towers, regularization, _trained(config))
         gradients = optimizers.clipped(gradients, config.clip_gradient_norm)
+        if _is_halved(config, topology):
+            gradients = wire.push(gradients, topology.host_device)
         # The averages are of the values before the step's gradients, as slim has them wherever they are quick enough.
         with tf.control_dependencies(average_op):
             applied = optimizer.apply_gradients(gradients, global_step=global_step)
         with tf.control_dependencies([tf.group(*update_ops, *average_op, applied)]):
             train_op = tf.identity(total_loss, name="train_op")
-        init_fn = None
+        init_fn = done = None
         if warm_start is not None and topology.is_chief:
-            init_fn = warmstart.init_fn(
+            init_fn, done = warmstart.init_fn(
                 warm_start,
                 model_variables(),
                 exclude_scopes=config.checkpoint_exclude_scopes,
                 ignore_missing_vars=config.ignore_missing_vars,
                 ignore_missing_scopes=config.ignore_missing_scopes,
+                frozen=_frozen(config),
                 device=topology.host_device,
             )
         summary_op = _summaries(towers[0], regularization, total_loss, rate) if topology.is_chief else None
@@ -109,37 +122,76 @@ def build(
         images_per_step=config.batch_size * config.num_clones,
         sync_hook=optimizer.make_session_run_hook(topology.is_chief) if config.sync_replicas else None,
         init_fn=init_fn,
+        warm_start=done,
         summary_op=summary_op,
     )
 
 
 def _rate_scales(config: TrainConfig) -> dict[str, float]:
     """Return the factor of the learning rate of each trained variable that ``--learning_rate_scales`` gives one."""
-    names = [variable.op.name for variable in warmstart.variables_to_train(config.trainable_scopes)]
-    return optimizers.scales_of(parse_scales(config.learning_rate_scales), names)
+    names = [variable.op.name for variable in _trained(config)]
+    return scopes.rate_scales(parse_scales(config.learning_rate_scales), names)
 
 
-def _places(config: TrainConfig, num_classes: int, topology: replicas.Topology) -> dict[str, int]:
+def _is_halved(config: TrainConfig, topology: replicas.Topology) -> bool:
+    return bool(topology.num_ps) and config.wire_dtype == "bfloat16"
+
+
+def _wire_scope(config: TrainConfig, topology: replicas.Topology) -> Any:
+    """Return the scope in which variables are fetched as ``--wire_dtype`` says."""
+    if not _is_halved(config, topology):
+        return contextlib.nullcontext()
+    return tf.variable_scope(tf.get_variable_scope(), custom_getter=wire.custom_getter(topology.worker_device))
+
+
+def _placement(config: TrainConfig, num_classes: int, topology: replicas.Topology) -> placement.PsPlan:
     """Return the ps of each variable. Sizes come from a temporary graph, which a single ps does not need."""
     if topology.num_ps < 2:
-        return {}
+        return placement.PsPlan({}, {}, ())
+    return placement.plan(variable_sizes(config, num_classes), topology.num_ps)
+
+
+def variable_sizes(config: TrainConfig, num_classes: int) -> dict[str, placement.Size]:
+    """Return the size of each variable of the net, and of its slots and average, by building it in a graph of its own.
+
+    ``num_classes`` is without the classes that ``--labels_offset`` drops.
+    """
     net = nets.get(config.model_name)
     size = config.train_image_size or net.default_image_size
+    averaged = 1 if config.moving_average_decay else 0
     with tf.Graph().as_default():
         images = tf.zeros([1, size, size, 1 if config.use_grayscale else 3])
         net.build(images, num_classes, is_training=True)
         trained = {variable.op.name for variable in _trained(config)}
-        averaged = 1 if config.moving_average_decay else 0
-        num_bytes = {}
+        sizes = {}
         for variable in model_variables():
-            slots = optimizers.num_slots(config) if variable.op.name in trained else 0
-            values = variable.shape.num_elements() * (1 + slots + averaged)
-            num_bytes[variable.op.name] = values * variable.dtype.base_dtype.size
-    return replicas.place(num_bytes, topology.num_ps)
+            beside = averaged + (optimizers.num_slots(config) if variable.op.name in trained else 0)
+            num_bytes = variable.shape.num_elements() * variable.dtype.base_dtype.size
+            sizes[variable.op.name] = placement.Size(tuple(variable.shape.as_list()), num_bytes, num_bytes * beside)
+    return sizes
 
 
 def _trained(config: TrainConfig) -> list[Any]:
     return warmstart.variables_to_train(config.trainable_scopes, ignore_missing_scopes=config.ignore_missing_scopes)
+
+
+def _is_fixed(config: TrainConfig, layer: str) -> bool:
+    """Tell whether a layer of batch normalisation keeps its statistics: told so, or nothing of it is trained."""
+    if config.freeze_batch_norm or config.trainable_scopes is None:
+        return config.freeze_batch_norm
+    chosen = scopes.split_scopes(config.trainable_scopes)
+    return not any(scopes.trains(scope, f"{layer}/{name}") for scope in chosen for name in ("beta", "gamma"))
+
+
+def _frozen(config: TrainConfig) -> set[str]:
+    """Return the names of the model's variables that no step changes."""
+    names = {placement.whole_name(each) for each in model_variables()}
+    names -= {placement.whole_name(each) for each in _trained(config)}
+    return {
+        name
+        for name in names
+        if not name.endswith(("/moving_mean", "/moving_variance")) or _is_fixed(config, name.rpartition("/")[0])
+    }
 
 
 def _build_towers(
@@ -159,14 +211,15 @@ def _build_towers(
         with tf.name_scope(scope) if scope else contextlib.nullcontext(), tf.device(device):
             with tf.device("/device:CPU:0"):
                 images, labels = next_batch()
-            logits, end_points = net.build(
-                images,
-                num_classes,
-                is_training=True,
-                weight_decay=config.weight_decay,
-                batch_norm_decay=config.batch_norm_decay,
-                reuse=True if index else None,
-            )
+            with fixed_batch_norm(functools.partial(_is_fixed, config)):
+                logits, end_points = net.build(
+                    images,
+                    num_classes,
+                    is_training=True,
+                    weight_decay=config.weight_decay,
+                    batch_norm_decay=config.batch_norm_decay,
+                    reuse=True if index else None,
+                )
             tower_losses = losses.classifier_losses(config, logits, end_points, labels, num_classes)
         towers.append(_Tower(tower_losses, end_points, scope, device))
         if index == 0:

@@ -6,21 +6,29 @@ exists: what slim restores silently in part, or reports as a stack trace of Save
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow.compat.v1 as tf
 
 from sparkcv import storage
-from sparkcv.errors import CheckpointError, UsageError
+from sparkcv.errors import CheckpointError
 from sparkcv.logs import get as get_logger
-from sparkcv.rundir import checkpoint_named
-from sparkcv.train import scopes
-from sparkcv.train.scopes import split_scopes
+from sparkcv.rundir import checkpoint_model, checkpoint_named
+from sparkcv.train import imported, scopes, warmstart_plan
+from sparkcv.train.placement import whole_name, whole_shape
+from sparkcv.train.warmstart_plan import WarmStart
 
-__all__ = ["fetch", "init_fn", "split_scopes", "variables_to_restore", "variables_to_train"]
+__all__ = ["Source", "fetch", "init_fn", "variables_to_train"]
 
-_NAMES_SHOWN = 3
+
+@dataclass(frozen=True)
+class Source:
+    """A checkpoint to start from: its prefix on this machine, and what the user calls it."""
+
+    prefix: str
+    url: str
 
 
 def variables_to_train(trainable_scopes: str | None, *, ignore_missing_scopes: bool = False) -> list[Any]:
@@ -30,55 +38,21 @@ def variables_to_train(trainable_scopes: str | None, *, ignore_missing_scopes: b
     several scopes match counts once. Raise UsageError for a scope that matches nothing, unless
     ``ignore_missing_scopes``, and where nothing is left to train.
     """
-    trainable = tf.trainable_variables()
-    if trainable_scopes is None:
-        return list(trainable)
-    names = [variable.op.name for variable in trainable]
-    for scope in scopes.missing(trainable_scopes, names, scopes.trains):
-        refusal = scopes.refusal("trainable_scopes", scope, names, "trainable variables")
-        if not ignore_missing_scopes:
-            raise refusal
-        get_logger(__name__).warning("%s", refusal)
-    chosen: dict[str, Any] = {}
-    for scope in split_scopes(trainable_scopes):
-        chosen.update((name, each) for name, each in zip(names, trainable, strict=True) if scopes.trains(scope, name))
-    if not chosen:
-        what = "matches no variable" if split_scopes(trainable_scopes) else "names no scope"
-        raise UsageError(f"--trainable_scopes {trainable_scopes!r} {what}, so nothing would be trained")
-    return list(chosen.values())
+    trainable = {variable.op.name: variable for variable in tf.trainable_variables()}
+    chosen = scopes.to_train(trainable_scopes, list(trainable), ignore_missing_scopes=ignore_missing_scopes)
+    return [trainable[name] for name in chosen]
 
 
-def variables_to_restore(
-    model_variables: Sequence[Any],
-    exclude_scopes: str | None,
-    *,
-    saved: Sequence[str] = (),
-    ignore_missing_scopes: bool = False,
-) -> list[Any]:
-    """Return the model's variables less those whose names begin with an excluded scope (plain text, as in slim).
+def fetch(url: str, scratch_dir: str, model_name: str) -> Source:
+    """Copy the checkpoint at ``url`` to ``scratch_dir``, or make one there of the weights of a model.
 
-    Raise UsageError for a scope that matches none of them and none of those ``saved`` in the checkpoint, unless
-    ``ignore_missing_scopes``, and where nothing is left to restore.
+    ``url`` is a prefix (``.../model.ckpt-100``), one file of the old format (``.../inception_v3.ckpt``), a folder, of
+    which the newest is taken: the one that its ``checkpoint`` file names, or a model of the net ``model_name``, see
+    :mod:`sparkcv.rundir.checkpoint_model`. Raise CheckpointError when there is none.
     """
-    names = [variable.op.name for variable in model_variables]
-    for scope in scopes.missing(exclude_scopes, [*names, *saved], scopes.begins):
-        refusal = scopes.refusal("checkpoint_exclude_scopes", scope, names, "variables of the net")
-        if not ignore_missing_scopes:
-            raise refusal
-        get_logger(__name__).warning("%s", refusal)
-    kept = [each for each in model_variables if not each.op.name.startswith(tuple(split_scopes(exclude_scopes)))]
-    if not kept:
-        raise UsageError(f"--checkpoint_exclude_scopes {exclude_scopes!r} leaves no variable to restore")
-    return kept
-
-
-def fetch(url: str, scratch_dir: str) -> str:
-    """Copy the checkpoint at ``url`` to ``scratch_dir`` and return its local prefix.
-
-    ``url`` is a prefix (``.../model.ckpt-100``), one file of the old format (``.../inception_v3.ckpt``), or a
-    folder, of which the newest is taken: the one that its ``checkpoint`` file names. Raise CheckpointError when
-    there is none.
-    """
+    model = checkpoint_model.locate(url)
+    if model is not None:
+        return Source(imported.fetch(model, scratch_dir, model_name), model.prefix_url)
     if storage.is_dir(url):
         url = checkpoint_named.pointed(url)
     folder, name = storage.parent(url), storage.basename(url)
@@ -88,72 +62,57 @@ def fetch(url: str, scratch_dir: str) -> str:
         raise CheckpointError(f"there is no checkpoint {url}: neither {name}.index nor a file {name} in {folder}")
     for entry in found:
         storage.fetch(entry.url, os.path.join(scratch_dir, entry.name))
-    return os.path.join(scratch_dir, name)
+    return Source(os.path.join(scratch_dir, name), url)
 
 
 def init_fn(
-    prefix: str,
+    source: Source,
     model_variables: Sequence[Any],
     *,
     exclude_scopes: str | None = None,
     ignore_missing_vars: bool = False,
     ignore_missing_scopes: bool = False,
+    frozen: Collection[str] = (),
     device: str = "",
-) -> Callable[[Any], None]:
-    """Add restore operations to the default graph; return a function that restores the variables in a session.
+) -> tuple[Callable[[Any], None], WarmStart]:
+    """Add restore operations to the default graph; return a function that restores in a session, and what it does.
 
-    ``prefix`` is a local checkpoint of either format, ``device`` where its files are. Raise CheckpointError, before
-    anything runs, when the file cannot be read, lacks variables (unless ``ignore_missing_vars``) or has other shapes.
+    ``source`` is of either format of a checkpoint, ``device`` where its files are, ``frozen`` the names of variables
+    that training leaves as they are. Raise CheckpointError, before anything runs, when the file cannot be read, lacks
+    variables (unless ``ignore_missing_vars``) or has other shapes.
     """
-    shapes = _shapes(prefix)
-    wanted = variables_to_restore(
-        model_variables, exclude_scopes, saved=list(shapes), ignore_missing_scopes=ignore_missing_scopes
+    net = {whole_name(variable): whole_shape(variable) for variable in model_variables}  # parts of one are one there
+    done = warmstart_plan.plan(
+        source.url,
+        _shapes(source),
+        net,
+        exclude_scopes=exclude_scopes,
+        ignore_missing_vars=ignore_missing_vars,
+        ignore_missing_scopes=ignore_missing_scopes,
+        frozen=frozen,
     )
-    missing = [variable.op.name for variable in wanted if variable.op.name not in shapes]
-    if missing and not ignore_missing_vars:
-        raise CheckpointError(
-            f"checkpoint {prefix} lacks {len(missing)} of {len(wanted)} variables: {_some(missing)}; name them in "
-            "--checkpoint_exclude_scopes or give --ignore_missing_vars"
-        )
-    present = [variable for variable in wanted if variable.op.name in shapes]
-    if not present:
-        raise CheckpointError(
-            f"checkpoint {prefix} has none of the {len(wanted)} variables wanted ({_some(missing)}): "
-            "it is of another net"
-        )
-    for variable in present:
-        got, want = shapes[variable.op.name], variable.shape.as_list()
-        if got != want:
-            raise CheckpointError(
-                f"variable {variable.op.name} has shape {got} in checkpoint {prefix} and {want} in the net; "
-                "--checkpoint_exclude_scopes leaves it out"
-            )
-    if missing:
-        get_logger(__name__).warning("%d variables are not in %s: %s", len(missing), prefix, _some(missing))
+    taken = set(done.restored)
     with tf.device(device):
-        saver = tf.train.Saver(present, name="warm_start")
+        saver = tf.train.Saver([each for each in model_variables if whole_name(each) in taken], name="warm_start")
 
     def restore(session: Any) -> None:
         try:
-            saver.restore(session, prefix)
+            saver.restore(session, source.prefix)
         except (tf.errors.OpError, ValueError) as err:
-            raise CheckpointError(f"checkpoint {prefix} cannot be restored: {_first_line(err)}") from err
-        get_logger(__name__).info("%d variables restored from %s", len(present), prefix)
+            raise CheckpointError(f"checkpoint {source.url} cannot be restored: {_first_line(err)}") from err
+        get_logger(__name__).info("started from %s: %s", source.url, done.counts())
+        for line in done.lines():
+            get_logger(__name__).info("%s", line)
 
-    return restore
+    return restore, done
 
 
-def _shapes(prefix: str) -> dict[str, list[int]]:
+def _shapes(source: Source) -> dict[str, list[int]]:
     try:
-        return dict(tf.train.load_checkpoint(prefix).get_variable_to_shape_map())
+        return dict(tf.train.load_checkpoint(source.prefix).get_variable_to_shape_map())
     except (tf.errors.OpError, ValueError, RuntimeError) as err:
-        raise CheckpointError(f"checkpoint {prefix} cannot be read: {_first_line(err)}") from err
+        raise CheckpointError(f"checkpoint {source.url} cannot be read: {_first_line(err)}") from err
 
 
 def _first_line(err: Exception) -> str:
     return str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return shown if len(names) <= _NAMES_SHOWN else f"{shown} and {len(names) - _NAMES_SHOWN} more"

@@ -22,7 +22,7 @@ from sparkcv.records.assignment import Assignment, assign
 from sparkcv.records.shards import Dataset
 from sparkcv.roles import NodeContext
 from sparkcv.rundir import checkpoint, checkpoint_publication, lease, restart
-from sparkcv.train import saver, sessions, step, warmstart
+from sparkcv.train import saver, sessions, step, warmstart, warmstart_plan
 from sparkcv.train.loop import InputParts, Restored, TrainingLoop
 from sparkcv.train.replicas import Topology
 
@@ -51,7 +51,7 @@ class Worker:
 
         Return ``step``, ``checkpoint`` (URL of the last one; None but for the chief), ``images`` and ``seconds`` (this
         worker's), ``num_rejected`` and the first 20 ``rejected``; if --early_stopping_evaluations ended it, why:
-        ``stopped_early``.
+        ``stopped_early``; of a run that began from other weights what became of them: ``warm_start``.
         """
         restored = self._restore() if self._topology.is_chief else None
         target = ""
@@ -62,12 +62,14 @@ class Worker:
         with tf.Graph().as_default(), self._spool(assignments) as spool:
             batches = self._batches(spool, assignments)
             graph = self._graph(batches, restored)
-            with contextlib.closing(UndecodableCheck(spool, self._decoder, batches.in_flight())) as undecodable:
+            check = UndecodableCheck(spool, self._decoder, batches.in_flight(), self._dataset.features)
+            with contextlib.closing(check) as undecodable:
                 inputs = InputParts(spool, batches, undecodable)
                 labels = list(self._dataset.labels[self._config.labels_offset :])
                 data = {"dataset_digest": self._dataset.digest, "labels": labels}
                 loop = TrainingLoop(self._ctx, self._config, self._topology, data, self._fence)
-                return loop.run(graph, inputs, restored, target)
+                result = loop.run(graph, inputs, restored, target)
+                return result | ({"warm_start": graph.warm_start.counts()} if graph.warm_start else {})
 
     def _restore(self) -> Restored | None:
         """Clear away what an interrupted save left and fetch the newest valid checkpoint."""
@@ -95,7 +97,9 @@ class Worker:
             self._ctx.scratch_dir,
             max_bytes=config.spool_bytes,
             seed=config.seed,
-            check=ImageCheck(self._dataset.num_classes, config.labels_offset, config.max_pixels),
+            check=ImageCheck(
+                self._dataset.num_classes, config.labels_offset, config.max_pixels, self._dataset.features
+            ),
             first_epoch=self._images_before() // max(1, self._dataset.num_records),
             num_readers=config.num_readers,
             parallel=config.num_fetchers,
@@ -117,6 +121,7 @@ class Worker:
             device=self._topology.host_device,
             seed=self._config.seed + self._topology.task,
             record_bytes=shard_bytes / max(1, spool.quarantine.total),
+            names=self._dataset.features,
         )
 
     def _decoder(self) -> TrialDecoder:
@@ -127,7 +132,8 @@ class Worker:
         warm_start = None
         if self._config.checkpoint_path and self._topology.is_chief:
             if restored is None:
-                warm_start = warmstart.fetch(self._config.checkpoint_path, self._ctx.scratch_dir)
+                url, net = self._config.checkpoint_path, self._config.model_name
+                warm_start = warmstart.fetch(url, self._ctx.scratch_dir, net)
             else:
                 _log.info("--checkpoint_path is unused: %s has a checkpoint", self._config.train_dir)
         graph = step.build(
@@ -138,6 +144,10 @@ class Worker:
             topology=self._topology,
             warm_start=warm_start,
         )
+        if graph.warm_start is not None:
+            self._fence()
+            url = storage.join(self._config.train_dir, warmstart_plan.FILE_NAME)
+            storage.write_json(url, graph.warm_start.to_dict())
         if restored is not None:
             saver.check_fits(
                 restored.prefix, restored.found.prefix_url, self._config.model_name, restored.found.manifest

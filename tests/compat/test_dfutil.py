@@ -130,6 +130,17 @@ def test_the_schema_is_that_of_all_records_not_of_the_first(spark, tmp_path):
     assert sorted(df.collect()) == [Row(a=[1], late=None, more=None), Row(a=[1, 2], late=0.5, more="x")]
 
 
+def test_a_list_that_is_empty_in_every_record_is_of_the_type_that_the_records_state(spark, tmp_path):
+    empty = {"f": Value(float, []), "i": Value(int, []), "b": Value(bytes, []), "n": Value(None, ())}
+    folder = write(tmp_path / "d", [empty], [empty])
+    df = dfutil.loadTFRecords(spark.sparkContext, folder)
+    assert df.dtypes == [("b", "array<string>"), ("f", "array<double>"), ("i", "array<bigint>"), ("n", "string")]
+    assert df.first() == Row(b=[], f=[], i=[], n=None)
+    mixed = write(tmp_path / "m", [{"x": Value(float, [])}], [{"x": Value(int, [])}])
+    with pytest.raises(DataError, match=r"the feature 'x' is .* and .*; wanted one type in all records"):
+        dfutil.loadTFRecords(spark.sparkContext, mixed)
+
+
 def test_arrays_that_are_all_of_length_one_are_arrays_where_the_caller_says_so(spark, tmp_path):
     folder = write(tmp_path / "d", [{"a": ints(1), "b": ints(2)}])
     df = dfutil.loadTFRecords(spark.sparkContext, folder, array_features=["a"])

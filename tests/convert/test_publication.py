@@ -103,7 +103,6 @@ def test_a_folder_that_is_not_there_is_free_and_stays_away(folder):
 @pytest.mark.parametrize(
     ("labels", "sentence"),
     [
-        (("a",), "missing 'b'$"),
         (("a", "b", "c"), "extra 'c'$"),
         (("a", "c"), "missing 'b', extra 'c'$"),
         (("b", "a"), "the order is another$"),
@@ -116,6 +115,12 @@ def test_other_classes_than_those_there_are_refused_with_the_difference(folder, 
         publication.check_labels(folder, labels, ["test"])
 
 
+def test_a_split_may_lack_classes_that_the_others_have_and_keeps_their_labels(folder):
+    publish(folder, "train", 1)
+    assert publication.check_labels(folder, ["b"], ["test"]) == ("a", "b")
+    assert publication.check_labels(folder, ["b"], ["train"]) == ("b",)
+
+
 def test_a_dataset_may_change_its_classes_when_all_of_it_is_replaced(folder):
     publish(folder, "train", 1)
     publication.check_labels(folder, ["x", "y"], ["train"])
@@ -125,8 +130,9 @@ def test_a_dataset_may_change_its_classes_when_all_of_it_is_replaced(folder):
 
 def test_labels_of_a_dataset_without_a_manifest_count_too(folder):
     labels_txt.write_labels(folder, ["a", "b"])
-    with pytest.raises(LabelError, match="missing 'b'"):
-        publication.check_labels(folder, ["a"], ["test"])
+    with pytest.raises(LabelError, match="missing 'b', extra 'c'"):
+        publication.check_labels(folder, ["a", "c"], ["test"])
+    assert publication.check_labels(folder, ["a"], ["test"]) == ("a", "b")
     publication.check_labels(folder, ["a", "b"], ["test"])
 
 

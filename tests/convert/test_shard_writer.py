@@ -12,11 +12,18 @@ from fsspec.implementations.memory import MemoryFileSystem
 from sparkcv import storage, synthetic
 from sparkcv.convert.shard_writer import ShardRow, ShardTarget, write_shard
 from sparkcv.errors import StorageError
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records import example, tfrecord
 
 
 def target(root: str, out: str, **changes) -> ShardTarget:
-    values = {"url": f"{out}/s", "quarantine_url": f"{out}/q", "root": root, "labels": ("a", "b"), "max_pixels": 2**26}
+    values = {
+        "url": f"{out}/s",
+        "quarantine_url": f"{out}/q",
+        "root": root,
+        "labels": ("a", "b"),
+        "rules": PictureRules(),
+    }
     return ShardTarget(**{**values, **changes})
 
 
@@ -61,27 +68,28 @@ def test_unusable_files_are_rejected_with_their_reason_and_cost_no_other(tree, o
     assert {item["path"]: item["reason"] for item in rejects(out)} == {
         "a/empty.jpg": "empty: 0 bytes",
         "a/truncated.jpg": "truncated: no end-of-image marker",
-        "a/text.jpg": "not JPEG or PNG: text",
-        "a/gif.jpg": "not JPEG or PNG: GIF",
+        "a/text.jpg": "format not read: text",
+        "a/eps.jpg": "format not read: EPS",
         "a/bomb.png": "too large: 20000x20000 pixels, at most 67108864 in all",
         "a/folder.jpg": "unreadable: a folder",
         "a/gone.jpg": "missing: gone since it was listed",
         "readme.txt": "no class: lies beside the class folders",
     }
     assert summary.reasons == {
-        "empty": 1, "truncated": 1, "not JPEG or PNG": 2, "too large": 1, "unreadable": 1, "missing": 1, "no class": 1,
+        "empty": 1, "truncated": 1, "format not read": 2, "too large": 1, "unreadable": 1, "missing": 1, "no class": 1,
     }  # fmt: skip
-    assert summary.missing is None
 
 
-def test_a_file_that_a_csv_names_and_is_missing_is_told_by_its_first_line(tree, out):
+def test_a_file_that_a_csv_names_and_is_missing_costs_itself_and_is_told_by_its_line(tree, out):
     rows = [
         ShardRow(b"a/000.jpg", 0, 2, -1),
         ShardRow(b"x.jpg", 0, 9, -1),
         ShardRow(b"y.jpg", 1, 5, -1),
         ShardRow(b"z.jpg", 1, 7, -1),
     ]
-    assert write_shard(rows, target(str(tree(a=1)), out)).missing == (5, "y.jpg")
+    summary = write_shard(rows, target(str(tree(a=1)), out))
+    assert (summary.entry.records, summary.reasons) == (1, {"missing": 3})
+    assert rejects(out)[1] == {"path": "y.jpg", "reason": "missing: line 5 of the CSV names it, and it is not there"}
 
 
 def test_a_file_of_gigabytes_is_rejected_unread(tree, out):

@@ -8,11 +8,13 @@ from sparkcv.doctor import checks
 from sparkcv.doctor.facts import Silent, Step
 from sparkcv.doctor.finding import APPLICATION, DRIVER, FAIL, OK, WARNING, Location
 from sparkcv.doctor.machine import PACKAGES
+from sparkcv.doctor.quick import refuse
+from sparkcv.errors import UsageError
 from tests.doctor.cases import GB, VERSIONS, dataset, facts, machine
 
 
-def judged(some) -> list:
-    return list(checks.judge(some, checks.ALL))
+def judged(some, which=checks.ALL) -> list:
+    return list(checks.judge(some, which))
 
 
 def without(name: str) -> dict:
@@ -284,6 +286,35 @@ def test_gpus_are_looked_at_only_where_they_are_asked_for(gpus, devices, status,
     assert found in asked[0].found
     (none,) = [one for one in judged(facts(executors=executors, flags={"num_gpus": 0})) if one.check == "gpus"]
     assert none.status == OK
+
+
+@pytest.mark.parametrize(
+    ("flags", "devices", "said"),
+    [
+        (
+            {"num_clones": 2},
+            (0, 0, 1),
+            "--num_clones 2 wants a GPU for each tower of a worker, no executor's machine has more than 1; wanted",
+        ),
+        (
+            {"num_gpus": 4},
+            (0, 2, 0),
+            "--num_gpus 4 wants a GPU for each tower of a worker, no executor's machine has more than 2; wanted",
+        ),
+        ({"num_clones": 2}, (0, 2, 0), None),
+        ({"num_clones": 2, "clone_on_cpu": True}, (0, 0, 0), None),
+        ({"num_gpus": 0, "num_clones": 2}, (0, 0, 0), None),
+        ({}, (0, 0, 0), None),
+    ],
+)
+def test_more_towers_than_devices_are_told_before_a_role_starts(flags, devices, said):
+    executors = tuple(machine(name, gpu_devices=count) for name, count in zip("123", devices, strict=True))
+    surely = [one for one in judged(facts(executors=executors, flags=flags), checks.QUICK) if one.check == "gpus"]
+    if said is None:
+        assert surely == []
+        return
+    with pytest.raises(UsageError, match=said):
+        refuse(surely)
 
 
 def test_every_finding_that_is_not_well_names_a_advice():

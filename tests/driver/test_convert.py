@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+import io
 import json
 import os
 import pathlib
 import tempfile
 
 import pytest
+from PIL import Image
 
 from sparkcv import storage
 from sparkcv.config import ConvertConfig
@@ -115,7 +117,7 @@ def test_unusable_pictures_are_quarantined_and_counted(spark, pictures, tmp_path
         (pictures / "stray.txt").unlink()
     assert report.num_records == 96
     assert report.num_rejected == 6
-    assert report.reasons == {"empty": 1, "no class": 1, "not JPEG or PNG": 2, "too large": 1, "truncated": 1}
+    assert report.reasons == {"empty": 1, "format not read": 2, "no class": 1, "too large": 1, "truncated": 1}
     lines = (tmp_path / "data/quarantine/pictures_train.jsonl").read_text().splitlines()
     listed = {json.loads(line)["path"]: json.loads(line)["reason"] for line in lines}
     assert len(listed) == 6
@@ -150,19 +152,88 @@ def test_a_csv_names_pictures_from_its_own_folder(spark, tree, tmp_path):
             "labels.csv' line 4 names 'pictures/x/000.jpg', which line 2 named already",
         ),
         (
-            ["pictures/x/000.jpg,a", "pictures/x/gone.jpg,b", "pictures/x/001.jpg,b", "nor/this.jpg,b"],
-            "labels.csv' line 3 names 'pictures/x/gone.jpg', which is not there",
+            ["pictures/x/000.jpg,a", "pictures/x/001.jpg,b", "PLACE/x/../x/000.jpg,b"],
+            "labels.csv' line 4 names '.*/pictures/x/000.jpg', which line 2 named already as 'pictures/x/000.jpg'",
         ),
+        (
+            ["pictures/x/000.jpg,a", "pictures/x/001.jpg,b", "file://PLACE/x/000.jpg,b"],
+            "labels.csv' line 4 names 'file:///.*/pictures/x/000.jpg', which line 2 named already as",
+        ),
+        (["pictures/x/gone.jpg,a", "nor/this.jpg,b"], "has no usable picture for the split 'train'"),
         ([], "labels.csv' names no pictures"),
         (["pictures/x/000.jpg,a", "pictures/x/001.jpg,a"], "labels.csv' has the one class 'a', wanted at least two"),
     ],
 )
 def test_a_csv_that_is_wrong_is_refused_by_its_line_and_leaves_nothing(spark, tree, tmp_path, lines, sentence):
     tree(x=2)
-    (tmp_path / "labels.csv").write_text("path,label\n" + "\n".join(lines))
+    text = "path,label\n" + "\n".join(lines)
+    (tmp_path / "labels.csv").write_text(text.replace("PLACE", str(tmp_path / "pictures")))
     with pytest.raises(DataError, match=sentence):
         convert(spark, ConvertConfig(labels_csv=str(tmp_path / "labels.csv"), dataset_dir=str(tmp_path / "data")))
     assert not (tmp_path / "data").exists()
+
+
+def test_a_missing_picture_of_a_csv_costs_itself_as_a_bad_one_of_a_folder_does(spark, tree, tmp_path):
+    tree(x=3)
+    lines = ["pictures/x/000.jpg,a", "pictures/x/gone.jpg,b", "pictures/x/001.jpg,b"]
+    (tmp_path / "labels.csv").write_text("path,label\n" + "\n".join(lines))
+    csv = ConvertConfig(labels_csv=str(tmp_path / "labels.csv"), dataset_dir=str(tmp_path / "data"))
+    with pytest.raises(BudgetError, match=r"1 of 3 pictures are unusable \(missing 1\)"):
+        convert(spark, dataclasses.replace(csv, bad_image_budget=0.1))
+    report = convert(spark, csv)
+    assert (report.num_records, report.reasons) == (2, {"missing": 1})
+    listed = storage.read_text(str(tmp_path / "data/quarantine/pictures_train.jsonl"))
+    assert "line 3 of the CSV names it, and it is not there" in listed
+
+
+def test_a_test_split_may_lack_a_class_that_the_dataset_has(spark, config, tree, tmp_path):
+    convert(spark, config)
+    for name, counts in (("without", {"b": 2}), ("void", {"b": 2, "a": 0})):
+        folder = tree(name, **counts)
+        convert(spark, dataclasses.replace(config, dataset_split_name=name, images_dir=str(folder)))
+        assert [(each.label, each.text) for each in read(tmp_path / "data", name)] == [(1, "b")] * 2
+    assert (tmp_path / "data/labels.txt").read_text() == "0:a\n1:b\n"
+
+
+def test_what_systems_leave_between_pictures_is_no_class_and_no_picture(spark, config, tmp_path):
+    pictures = pathlib.Path(str(config.images_dir))
+    for name in ("__MACOSX/a", "@eaDir/x", "a/@eaDir/y"):
+        (pictures / name).mkdir(parents=True)
+        (pictures / name / "SYNOPHOTO_THUMB_M.jpg").write_bytes((pictures / "a/000.jpg").read_bytes())
+    (pictures / "Thumbs.db").write_bytes(b"x")
+    report = convert(spark, config)
+    assert (report.labels, report.num_records, report.num_rejected) == (("a", "b"), 14, 0)
+
+
+def test_pictures_of_every_format_are_stored_as_people_see_them_and_the_manifest_says_so(spark, tree, tmp_path):
+    pictures = tree(a=2, b=2)
+    picture = Image.open(pictures / "a/000.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture.save(pictures / "a/turned.jpg", exif=exif)
+    for name in ("p.gif", "p.bmp", "p.tif", "p.webp", "p.avif", "p.jp2"):
+        picture.save(pictures / "b" / name)
+    clear = picture.convert("RGBA")
+    clear.putalpha(0)
+    clear.save(pictures / "b/clear.png")
+    config = ConvertConfig(images_dir=str(pictures), dataset_dir=str(tmp_path / "data"), background="0a141e")
+    assert convert(spark, config).num_rejected == 0
+    found = {pathlib.Path(each.filename).name: each for each in read(tmp_path / "data", "train")}
+    assert (found["turned.jpg"].orientation, found["000.jpg"].orientation) == (6, 1)
+    assert found["turned.jpg"].encoded == (pictures / "a/turned.jpg").read_bytes()
+    assert {name: found[name].format for name in ("p.gif", "p.bmp", "p.tif", "p.webp", "p.avif", "p.jp2")} == {
+        **dict.fromkeys(("p.gif", "p.bmp", "p.tif", "p.avif", "p.jp2"), "png"), "p.webp": "webp",
+    }  # fmt: skip
+    assert [colour for _, colour in Image.open(io.BytesIO(found["clear.png"].encoded)).getcolors()] == [(10, 20, 30)]
+    said = storage.read_json(str(tmp_path / "data/manifest.json"))["splits"]["train"]["pictures"]
+    assert said == {
+        "background": "0a141e",
+        "formats": "jpeg,png,gif,bmp,webp,tiff,avif,jpeg2000",
+        "orientation": "image/orientation",
+    }
+    narrow = dataclasses.replace(config, overwrite=True, formats="jpeg", exif_orientation=False)
+    assert convert(spark, narrow).reasons == {"not JPEG": 7}
+    assert {each.orientation for each in read(tmp_path / "data", "train")} == {1}
 
 
 def test_what_must_not_be_published_leaves_the_folder_as_it_was(spark, config, tmp_path):

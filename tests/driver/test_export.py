@@ -166,9 +166,9 @@ def test_a_folder_of_slim_is_exported_at_its_newest(tmp_path, foreign, dataset, 
         prepare(tmp_path, foreign, dataset_dir=dataset, model_name="lenet")
 
 
-def test_a_frozen_graph_is_told_at_once(tmp_path, dataset):
+def test_a_damaged_frozen_graph_is_told_before_spark(tmp_path, dataset):
     (tmp_path / "frozen.pb").write_bytes(b"\n\x0c\n\x05input")
-    with pytest.raises(UsageError, match=r"frozen\.pb is a graph .*and no checkpoint; wanted the checkpoint"):
+    with pytest.raises(CheckpointError, match=r"frozen\.pb' is no frozen graph, or damaged"):
         prepare(tmp_path, str(tmp_path / "frozen.pb"), dataset_dir=dataset)
 
 

@@ -272,7 +272,7 @@ def test_the_table_says_what_a_data_engineer_asks(spark, tmp_path, color_model, 
     schema = {field.name: field for field in pq.ParquetDataset(day(tmp_path)).schema}
     nullable = {name for name, field in schema.items() if field.nullable}
     assert set(schema) - {"dt"} == {
-        *("id", "filename", "label", "label_id", "score", "top_k", "damaged"),
+        *("id", "filename", "label", "label_id", "score", "top_k"),
         *("model_name", "model_step", "model_digest", "run_id", "scored_at"),
     }
     assert nullable - {"dt"} == {"filename"}

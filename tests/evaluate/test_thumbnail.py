@@ -72,13 +72,22 @@ def bomb(side):
         b"not a picture",
         encoded(Image.new("RGB", (64, 64)), "JPEG")[:300],
         encoded(Image.new("RGB", (64, 64)), "PNG")[:40],
-        encoded(Image.new("RGB", (9, 9)), "GIF"),
-        encoded(Image.new("RGB", (9, 9)), "BMP"),
+        encoded(Image.new("RGB", (9, 9)), "TIFF"),
+        encoded(Image.new("RGB", (9, 9)), "PCX"),
         bomb(10_000),
         bomb(30_000),
         bomb(8_000),
     ],
-    ids=["empty", "text", "cut jpeg", "cut png", "gif", "bmp", "100 Mpx", "900 Mpx", "64 Mpx without data"],
+    ids=["empty", "text", "cut jpeg", "cut png", "tiff", "pcx", "100 Mpx", "900 Mpx", "64 Mpx without data"],
 )
 def test_what_cannot_be_drawn_gives_no_thumbnail(data):
     assert thumbnail(data) == b""
+
+
+def test_a_turned_picture_is_drawn_as_the_net_saw_it():
+    picture = Image.new("RGB", (4, 2), "red")
+    picture.putpixel((0, 0), (0, 0, 255))
+    small = opened(thumbnail(encoded(picture), side=8, orientation=6))
+    assert small.size == (4, 8)
+    red, _, blue = small.getpixel((3, 0))  # the stored corner at the left and top is upright's at the right and top
+    assert blue > red

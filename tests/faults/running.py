@@ -17,6 +17,7 @@ from typing import TypeVar
 import psutil
 
 from sparkcv import storage
+from sparkcv.cluster import standby
 from sparkcv.rundir import checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -232,7 +233,8 @@ def _nodes(processes):
     for process in processes:
         with contextlib.suppress(psutil.Error):
             words = process.cmdline()
-            if "sparkcv.cluster.node" in words and process.parent().cmdline() != words:  # not what a role forked
+            is_node = "sparkcv.cluster.node" in words and process.name() != standby.NAME
+            if is_node and process.parent().cmdline() != words:  # not what a role forked
                 yield words[words.index("--role") + 1], process
 
 

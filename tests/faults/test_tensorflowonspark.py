@@ -8,6 +8,7 @@ import pytest
 
 from sparkcv import config as configs
 from sparkcv import storage
+from sparkcv.cluster import standby
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
 from sparkcv.rundir import checkpoint
@@ -22,7 +23,8 @@ def nodes(role):
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             words = process.cmdline()
-            if "sparkcv.cluster.node" in words and words[words.index("--role") + 1] == role:
+            is_node = "sparkcv.cluster.node" in words and process.name() != standby.NAME
+            if is_node and words[words.index("--role") + 1] == role:
                 yield process
 
 

@@ -9,10 +9,11 @@ import os
 import shutil
 from pathlib import Path
 
+from tests.hadoop import local_files
 from tests.hadoop.jars import VERSION, jars_dir, jars_home
 
-# Short-lived or idle daemons on few cores: the quick compiler and the simple collector halve their CPU time. A
-# NodeManager without Hadoop's native library runs a chmod for each file of an archive, by VFORK in 3.6 ms, not 5.
+# Short-lived or idle daemons on few cores: the quick compiler and the simple collector halve their CPU time. What
+# processes they run they start by VFORK in 3.6 ms, not 5.
 JAVA = (
     *("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.net.preferIPv4Stack=true"),
     # A tenth each of a start: no garbage is collected while classes come in, and Hadoop's own jars are taken on trust.
@@ -25,13 +26,16 @@ JAVA = (
 
 def class_path(conf_dir: Path) -> str:
     """Return the class path of a daemon: the archive holds where it begins as it did then, with the jars."""
-    return os.pathsep.join([*jars(), str(conf_dir)])
+    return os.pathsep.join([*jars(), str(conf_dir), str(local_files.folder())])
 
 
 def java_options() -> list[str]:
     """Return Java's options that name the archive; [] where there is none for this Java."""
-    # What Java does not like about an archive it would say on standard output, where others' words are waited for.
-    return ["-Xlog:disable", f"-XX:SharedArchiveFile={archive()}"] if archive().is_file() else []
+    if not archive().is_file():
+        return []
+    # What Java does not like about an archive it would say on standard output, where others' words are waited for. And
+    # it would move each to an address by chance, and read and write all of it for that.
+    return ["-Xlog:disable", "-XX:ArchiveRelocationMode=0", f"-XX:SharedArchiveFile={archive()}"]
 
 
 def archive() -> Path:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.hadoop import class_data, secured, settings
+from tests.hadoop import class_data, local_files, secured, settings
 from tests.hadoop.daemons import START_TIMEOUT_S, Daemon, Warden, wait_until
 from tests.hadoop.formatted import Formatted
 from tests.hadoop.kdc import PEOPLE, Kdc
@@ -242,7 +242,7 @@ class Hadoop:
             servers |= secured.hdfs_daemons(self.kdc, self._token_life_s)
             managers |= secured.yarn_daemons(self.kdc)
         files = {
-            "core-site.xml": core,
+            "core-site.xml": local_files.settings() | core,
             "hdfs-site.xml": servers | hdfs,
             "yarn-site.xml": managers,
             "capacity-scheduler.xml": settings.capacity_scheduler(),

@@ -35,7 +35,7 @@ class Warden:
     def __exit__(self, *_: object) -> None:
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(60)
+        self._process.wait(300)  # it removes what was unpacked: tens of thousands of files
 
     def start(self, argv: Sequence[str], env: dict[str, str], log: Path) -> int:
         """Start a process in the root folder, its output appended to ``log``; returns its pid."""

@@ -1,6 +1,6 @@
-"""``python -m tests.hadoop.make_class_data``: make class_data.py's archive, with 20 CPU seconds, unless it is there.
+"""``python -m tests.hadoop.make_class_data``: make, once a machine, class_data.py's archive and local_files.py's class.
 
-One Java starts the daemons and ends, and writes at its end what it knows of their classes (JEP 350).
+One Java starts the daemons and ends, and writes at its end what it knows of their classes (JEP 350): 20 CPU seconds.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.hadoop import settings
+from tests.hadoop import local_files, settings
 from tests.hadoop.class_data import JAVA, archive, jars, py4j
 from tests.hadoop.formatted import Formatted
 from tests.hadoop.jars import jars_home
@@ -112,6 +112,7 @@ def main() -> int:
     """Make it, or say why it could not be made; return the exit code."""
     try:
         make()
+        local_files.make()
     except (RuntimeError, OSError) as err:
         print(f"make_class_data: {err}", file=sys.stderr)
         return 1

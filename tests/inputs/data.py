@@ -1,6 +1,9 @@
 """Small datasets as bytes and files, for the tests of inputs and training."""
 
+import io
+
 import google_crc32c
+from PIL import Image
 
 from sparkcv import storage, synthetic
 from sparkcv.records import example, tfrecord
@@ -12,6 +15,13 @@ CLASSES = ("checkerboard", "circle", "dots")
 def picture(label, seed, size=32, kind="jpeg"):
     """The bytes of a drawn picture."""
     return synthetic.encode(synthetic.draw(label, seed, size), kind)
+
+
+def palette_bmp():
+    """A BMP of indices into a palette, which TensorFlow takes for colours."""
+    buffer = io.BytesIO()
+    Image.new("P", (8, 8)).save(buffer, "BMP")
+    return buffer.getvalue()
 
 
 def undecodable(seed=0):

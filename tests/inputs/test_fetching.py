@@ -1,5 +1,6 @@
 """Fetching a shard: again while another replica may answer better, and no longer than that."""
 
+import gzip
 import logging
 import threading
 
@@ -115,3 +116,14 @@ def test_no_pause_goes_on_after_the_end(tmp_path, fetch):
     ended.set()
     with pytest.raises(StorageError, match=r"tried 1 times"):
         fetch(Stored(tmp_path, None), fetcher=make_fetcher(50, ended))
+
+
+@pytest.mark.parametrize("cut", [0, 4])
+def test_a_compressed_shard_is_expanded_and_told_where_it_breaks_off(tmp_path, fetch, cut):
+    content = gzip.compress(GOOD)
+    stored = Stored(tmp_path, content[: len(content) - cut], crc32c=None)
+    validated = fetch(stored, attempts=1)
+    assert (len(validated.offsets), (tmp_path / "local").read_bytes()) == (20, GOOD)
+    assert [(one.offset, one.reason) for one in validated.rejects] == (
+        [(len(GOOD), "the compressed shard breaks off there")] if cut else []
+    )

@@ -45,3 +45,11 @@ def test_the_total_is_estimated_by_bytes_unless_a_manifest_tells(index):
     index.put(1, array("Q", range(20)))
     assert index.estimated_total() == 30
     assert RecordIndex([Assignment(Shard("/a", 7, 100, None))]).estimated_total() is None
+
+
+def test_what_could_not_be_used_counts_among_the_records_that_there_are():
+    index = RecordIndex([Assignment(Shard(f"/s{i}", None, 100, None)) for i in range(2)])
+    index.put(0, array("Q"), 12)
+    assert index.estimated_total() == 24
+    index.put(1, array("Q", [0, 8, 16, 24]), 8)
+    assert index.estimated_total() == 24

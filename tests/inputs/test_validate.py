@@ -47,9 +47,33 @@ def test_one_flipped_byte_at_any_offset_costs_exactly_what_the_account_says(tmp_
         validated, payloads = validate(tmp_path, bytes(damaged))
         assert len(payloads) + lost(validated) == 20, offset
         assert len(validated.rejects) == 1, offset
-        if offset % frame_bytes >= 12:  # in the payload or its CRC
-            assert lost(validated) == 1, offset
-            assert validated.rejects[0].offset == offset // frame_bytes * frame_bytes
+        assert lost(validated) == 1, offset
+        assert validated.rejects[0].offset == offset // frame_bytes * frame_bytes
+
+
+def test_wrong_lengths_side_by_side_cost_their_records_whoever_shares_the_shard(tmp_path):
+    damaged = bytearray(GOOD)
+    for hit in (4, 5, 6, 12):
+        damaged[hit * len(GOOD) // 20] ^= 1
+    found, rejected = [], []
+    for start in range(3):
+        validated, payloads = validate(tmp_path, bytes(damaged), start=start, stride=3)
+        assert payloads == [payload for i, payload in enumerate(PAYLOADS) if i % 3 == start and i not in (4, 5, 6, 12)]
+        found += payloads
+        rejected += validated.rejects
+    assert len(found) == 16
+    assert sum(reject.num_records for reject in rejected) == 4
+
+
+@pytest.mark.parametrize("total", [20, None])
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_an_end_that_tensorflow_takes_for_a_clean_one_is_told(tmp_path, total, cut):
+    short, _ = validate(tmp_path, GOOD[: len(GOOD) // 20 * 19 + cut], total=total)
+    assert [reject.num_records for reject in short.rejects] == [1]
+    assert "cut inside a length header" in short.rejects[0].reason
+    long, payloads = validate(tmp_path, GOOD + b"\x01" * cut, total=total)
+    assert payloads == PAYLOADS
+    assert len(long.rejects) == 1
 
 
 def test_a_cut_at_any_offset_loses_no_record_silently(tmp_path):
@@ -130,7 +154,8 @@ PICTURE = data.picture(1, 3)
         (b"nonsense", "no tf.train.Example"),
         (data.payload(b"", 1), "empty: 0 bytes"),
         (data.payload(PICTURE[:-20], 1), "truncated"),
-        (data.payload(b"GIF89a" + b"\0" * 40, 1), "not JPEG or PNG: GIF"),
+        (data.payload(b"II*\0" + b"\0" * 40, 1), "not JPEG, PNG, GIF, BMP or WebP: TIFF"),
+        (data.payload(data.palette_bmp(), 1), "not decodable in a shard: a bmp of a kind that TensorFlow misreads"),
         (data.payload(data.picture(0, 0, size=64), 1), "too large: 64x64 pixels"),
     ],
 )

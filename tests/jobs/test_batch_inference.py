@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs import batch_inference
+from sparkcv.spark import python_daemon
 from tests.predict.models import color_graph, write_folder
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -141,7 +142,7 @@ def scoring_workers(process):
     found = []
     for child in family(process):
         try:
-            if "pyspark.daemon" in child.cmdline() and "pyspark.daemon" in child.parent().cmdline():
+            if python_daemon.MODULE in child.cmdline() and python_daemon.MODULE in child.parent().cmdline():
                 found.append(child)
         except psutil.NoSuchProcess:
             continue

@@ -15,7 +15,7 @@ def test_the_job_converts_and_prints_its_table(spark, pictures, tmp_path, capsys
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"drawn: 8 classes in {tmp_path}/data"
     assert printed[2].split() == ["train", "96", "2", printed[2].split()[3], "5"]
-    assert printed[3].startswith("rejected in train: empty 1, not JPEG or PNG 2, too large 1, truncated 1 (")
+    assert printed[3].startswith("rejected in train: empty 1, format not read 2, too large 1, truncated 1 (")
     assert (tmp_path / "data/drawn_train-00001-of-00002.tfrecord").exists()
     # The same again is refused in one sentence, before Spark is asked.
     assert convert_images.main(arguments) == 1

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from jobs import reproduce
 from jobs import train_image_classifier as job
 from sparkcv import storage
 from sparkcv.config import ConvertConfig
@@ -71,6 +72,9 @@ def one_sentence(capsys):
         ({"num_ps_tasks": 3}, 2, "leaves no worker"),
         ({"cluster_size": 9}, 1, "9"),
         ({"trainable_scopes": "NoSuchScope"}, 2, "NoSuchScope"),
+        ({"learning_rate_scales": "CifarNet/logit=2"}, 2, "did you mean 'CifarNet/logits'"),
+        ({"checkpoint_exclude_scopes": "CifarNet/logits"}, 2, "without --checkpoint_path: got nothing to restore"),
+        ({"num_clones": 99}, 2, "--num_clones 99 wants a GPU for each tower of a worker"),
         ({"checkpoint_path": "/no/such.ckpt"}, 1, "/no/such.ckpt"),
     ],
 )
@@ -117,6 +121,48 @@ def test_a_run_ends_at_its_target_says_so_when_repeated_and_resumes_when_the_tar
     assert min(step for step in steps if step > newest) > newest
     assert run(flags, model_name="lenet", train_image_size=28) == 1
     assert "holds a run with model_name 'cifarnet'" in one_sentence(capsys)
+
+
+@pytest.mark.spark
+def test_a_run_that_gets_no_better_ends_early_keeps_the_best_and_is_started_again_elsewhere(flags, tmp_path, capsys):
+    """With an evaluator, on Spark's executors; the learning rate moves nothing, so that the first one is the best."""
+    early = {
+        "model_name": "lenet",
+        "train_image_size": 28,
+        "max_number_of_steps": 10**6,
+        "num_ps_tasks": None,
+        "cluster_size": 2,
+        "num_evaluators": 1,
+        "eval_split_name": "train",
+        "eval_max_images": 8,
+        "early_stopping_evaluations": 2,
+        "keep_best": "true",
+        "keep_checkpoints": 1,
+        "save_interval_secs": 2,
+        "learning_rate": 1e-12,
+        "learning_rate_decay_type": "fixed",
+        "optimizer": "sgd",
+    }
+    assert run(flags, **early) == 0
+    assert "stopped early: none of the" in capsys.readouterr().out
+    kept = {int(path.name.split("-")[1].split(".")[0]) for path in (tmp_path / "run").glob("model.ckpt-*.index")}
+    best = json.loads((tmp_path / "run" / "best.json").read_text())["step"]
+    last = json.loads((tmp_path / "run" / "status.json").read_text())["step"]
+    assert best < last
+    assert kept >= {best, last}
+    assert len(kept) <= 3  # the last one may have been evaluated meanwhile
+    assert run(flags, **early) == 0  # at once, and no step is made
+
+    words = [str(tmp_path / "run"), f"--train_dir={tmp_path / 'again'}", "--max_number_of_steps=5"]
+    capsys.readouterr()
+    assert reproduce.main(words) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("trained to step 5: ")
+    assert f"differs from the run in {tmp_path / 'run'}:\n  --max_number_of_steps: 1000000 then, 5 now" in said
+    told = json.loads((tmp_path / "again" / "run.json").read_text())
+    assert told["reproduces"] == str(tmp_path / "run")
+    assert reproduce.main(words) == 0
+    assert "already finished: step 5" in capsys.readouterr().out
 
 
 @pytest.mark.spark

@@ -80,15 +80,28 @@ def test_a_second_tower_shares_all_variables(name):
             nets.get(name).build(images, 5, is_training=True)
 
 
-@pytest.mark.parametrize("name", ["cifarnet", "mobilenet_v1_025", "mobilenet_v3_small"])
-def test_a_training_step_changes_every_variable(name):
-    from sparkcv.nets.slim import model_variables, tf
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("alexnet_flowers", 32),
+        ("cifarnet", 32),
+        ("inception_resnet_v2", 75),
+        ("inception_v4", 75),
+        ("mobilenet_v1_025", 32),
+        ("mobilenet_v3_small", 32),
+        ("nasnet_mobile", 32),
+    ],
+)
+def test_a_training_step_changes_every_variable(name, size):
+    from sparkcv.nets.slim import model_variables, quick, tf
 
-    with tf.Graph().as_default(), tf.Session() as session:
+    with tf.Graph().as_default(), tf.Session() as session, quick():
         tf.set_random_seed(1)
-        images = tf.constant(np.random.RandomState(1).uniform(-1, 1, [4, 32, 32, 3]).astype(np.float32))
-        logits, _ = nets.get(name).build(images, 5, is_training=True)
-        loss = tf.losses.sparse_softmax_cross_entropy([0, 1, 2, 3], logits)
+        tf.train.get_or_create_global_step()
+        images = tf.constant(np.random.RandomState(1).uniform(-1, 1, [4, size, size, 3]).astype(np.float32))
+        logits, end_points = nets.get(name).build(images, 5, is_training=True)
+        heads = [logits, end_points["AuxLogits"]] if nets.get(name).has_aux else [logits]
+        loss = tf.add_n([tf.losses.sparse_softmax_cross_entropy([0, 1, 2, 3], head) for head in heads])
         train = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
         updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
         session.run(tf.global_variables_initializer())

@@ -49,7 +49,6 @@ def test_every_row_is_a_prediction_or_a_reject():
         "filename": None,
         "label": "x",
         "label_id": -1,
-        "damaged": False,
         "bytes": 1,
         "where": None,
         "score": 0.5,

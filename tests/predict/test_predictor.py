@@ -4,6 +4,7 @@ import pytest
 from sparkcv.errors import ImageError, ModelError, UsageError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.predictor import Prediction, Predictor, Reject
+from sparkcv.preprocess.picture_file import PictureRules
 from tests.predict.models import COLORS, color_graph, write_folder
 
 
@@ -64,7 +65,7 @@ def test_a_picture_that_only_the_decoder_finds_bad_is_rejected_alone(predictor, 
 
 @pytest.mark.tensorflow
 def test_the_limit_of_pixels_holds_before_decoding(color_model, tmp_path, picture):
-    with Predictor.load(color_model, str(tmp_path), max_pixels=100) as predictor:
+    with Predictor.load(color_model, str(tmp_path), rules=PictureRules(100)) as predictor:
         small, large = predictor.predict([picture("red", size=(10, 10)), picture("red", size=(11, 10))], top_k=1)
     assert small.label == "red"
     assert large.reason.startswith("too large: 11x10 pixels")
@@ -111,7 +112,7 @@ class FakeDecoder:
     """Takes every picture but ``b"bad"``-ended ones."""
 
     def decode(self, pictures):
-        return [ImageError("not decodable: x") if p.endswith(b"bad") else np.zeros((16, 16, 3)) for p in pictures]
+        return [ImageError("not decodable: x") if p[0].endswith(b"bad") else np.zeros((16, 16, 3)) for p in pictures]
 
     def close(self):
         pass
@@ -119,7 +120,7 @@ class FakeDecoder:
 
 def make(scores, tmp_path):
     manifest = write_folder(tmp_path / "m", b"g")
-    return Predictor(manifest, tuple(COLORS), FakeEngine(scores), FakeDecoder(), max_pixels=10**6)
+    return Predictor(manifest, tuple(COLORS), FakeEngine(scores), FakeDecoder(), rules=PictureRules(10**6))
 
 
 def test_scores_that_are_no_numbers_are_a_reject(tmp_path, picture):

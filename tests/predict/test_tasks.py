@@ -8,6 +8,7 @@ from sparkcv.predict import manifest as manifests
 from sparkcv.predict import tasks
 from sparkcv.predict.rows import InputPart, find_input, list_parts
 from sparkcv.predict.tasks import ScoreTask
+from sparkcv.preprocess.picture_file import PictureRules
 from tests.predict.models import COLORS
 
 
@@ -27,7 +28,7 @@ def task(model_copy, tmp_path, picture):
         model_digest=manifests.read_manifest(str(model_copy)).digest,
         batch_size=2,
         top_k=len(COLORS),
-        max_pixels=10**6,
+        rules=PictureRules(10**6),
         num_threads=1,
         cache_host="elsewhere",
         cache_dir="/no/such/cache",

@@ -8,7 +8,7 @@ import pytest
 from sparkcv import storage, synthetic
 from sparkcv.config import ExportConfig
 from sparkcv.driver import export as driver
-from sparkcv.errors import CheckpointError, FileExistsAlreadyError, ModelError
+from sparkcv.errors import CheckpointError, FileExistsAlreadyError, LabelError, ModelError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.export.task import ExportTask
 from sparkcv.predict.predictor import Predictor
@@ -242,3 +242,20 @@ def test_a_text_graph_is_the_frozen_one(export, run, tmp_path):
     _, model_dir, _ = export(run, output_file=str(path), write_text_graphdef=True)
     frozen = tf.GraphDef.FromString(storage.read_bytes(f"{model_dir}/frozen_inference_graph.pb"))
     assert text_format.Parse(path.read_text(), tf.GraphDef()) == frozen
+
+
+def test_an_export_is_exported_again_from_its_graph_or_its_saved_model_with_the_same_classes(export, run, tmp_path):
+    _, model_dir, _ = export(run)
+    picture = [encode("RGB", "PNG")]
+    _, again, _ = export(model_dir, "again", dataset_dir="")
+    np.testing.assert_array_equal(saved_model(model_dir, picture), saved_model(again, picture))
+    assert manifests.read_manifest(again).step == -1
+    other = write_labels(tmp_path / "other", NAMES[::-1])
+    with pytest.raises(LabelError, match=r"class 0 is 'circle' .*labels.txt\) and 'stripes' in"):
+        export(f"{model_dir}/saved_model", "other", dataset_dir=other)
+    with pytest.raises(CheckpointError, match="is of 'cifarnet', --model_name is 'lenet'"):
+        export(model_dir, "lenet", model_name="lenet")
+    path = tmp_path / "model" / "frozen_inference_graph.pb"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match=r"frozen_inference_graph\.pb"):
+        export(model_dir, "changed")

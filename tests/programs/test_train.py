@@ -306,10 +306,18 @@ def test_a_warm_start_counts_only_at_the_start(run, tmp_path):
     weights = tf.train.load_checkpoint(source).get_tensor("CifarNet/conv1/weights")
     run.url = str(tmp_path / "other")
     result = run.train(checkpoint_path=source, learning_rate=1e-12, max_number_of_steps=1)
+    layers = ("conv1", "conv2", "fc3", "fc4", "logits")
+    variables = sorted(f"CifarNet/{layer}/{name}" for layer in layers for name in ("weights", "biases"))
     assert result["step"] == 1
     warm = tf.train.load_checkpoint(f"{run.url}/model.ckpt-1").get_tensor("CifarNet/conv1/weights")
     assert warm == pytest.approx(weights, abs=1e-6)
-    assert run.train(checkpoint_path="/nowhere/at/all", max_number_of_steps=2)["step"] == 2
+    assert result["warm_start"].startswith(f"{len(variables)} restored, ")
+    told = storage.read_json(f"{run.url}/warm_start.json")
+    assert (told["source"], sorted(told["restored"]), told["new"], told["frozen"]) == (source, variables, [], [])
+    assert "global_step" in told["skipped"]
+    resumed = run.train(checkpoint_path="/nowhere/at/all", max_number_of_steps=2)
+    assert (resumed["step"], "warm_start" in resumed) == (2, False)
+    assert storage.read_json(f"{run.url}/warm_start.json") == told
 
 
 def test_a_folder_without_manifests_goes_on_once_it_is_adopted(run, tmp_path):

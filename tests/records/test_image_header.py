@@ -7,10 +7,11 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from sparkcv import synthetic
 from sparkcv.errors import ImageError
-from sparkcv.records.image_header import ImageHeader, probe
+from sparkcv.records.image_header import FORMATS, ImageHeader, probe
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -39,9 +40,9 @@ def with_frame(data: bytes, offset: int, value: bytes) -> bytes:
         ("JPEG", "L", {}, ImageHeader("jpeg", 30, 40, 1, 8)),
         ("JPEG", "CMYK", {}, ImageHeader("jpeg", 30, 40, 4, 8)),
         ("PNG", "RGB", {}, ImageHeader("png", 30, 40, 3, 8)),
-        ("PNG", "RGBA", {}, ImageHeader("png", 30, 40, 4, 8)),
+        ("PNG", "RGBA", {}, ImageHeader("png", 30, 40, 4, 8, is_transparent=True)),
         ("PNG", "L", {}, ImageHeader("png", 30, 40, 1, 8)),
-        ("PNG", "LA", {}, ImageHeader("png", 30, 40, 2, 8)),
+        ("PNG", "LA", {}, ImageHeader("png", 30, 40, 2, 8, is_transparent=True)),
         ("PNG", "P", {}, ImageHeader("png", 30, 40, 3, 8)),
         ("PNG", "1", {}, ImageHeader("png", 30, 40, 1, 1)),
     ],
@@ -62,10 +63,54 @@ def test_one_pixel_is_a_picture(encoded):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_changes_nothing_as_in_tensorflow(encoded, orientation):
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_orientation_is_told_beside_the_size_as_stored(encoded, image_format, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    assert probe(encoded("JPEG", exif=exif)) == ImageHeader("jpeg", 30, 40, 3, 8)
+    header = probe(encoded(image_format, exif=exif), formats=FORMATS)
+    assert (header.height, header.width, header.orientation) == (30, 40, orientation)
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_there_is_not_turns_nothing(encoded, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert probe(encoded("JPEG", exif=exif)).orientation == 1
+
+
+@pytest.mark.parametrize("text", ['<x tiff:Orientation="6"/>', "<tiff:Orientation>6</tiff:Orientation>"])
+def test_xmp_tells_an_orientation_where_exif_does_not(encoded, text):
+    assert probe(encoded("JPEG", xmp=text.encode())).orientation == 6
+    assert probe(encoded("WEBP", xmp=text.encode()), formats=FORMATS).orientation == 6
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    assert probe(encoded("JPEG", xmp=text.encode(), exif=exif)).orientation == 3
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", text, zip=True)
+    assert probe(encoded("PNG", pnginfo=info)).orientation == 6
+
+
+def test_imagemagicks_profile_of_a_png_tells_an_orientation(encoded):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    data = exif.tobytes()
+    for is_zipped in (False, True):
+        info = PngInfo()
+        info.add_text("Raw profile type exif", f"\nexif\n{len(data)}\n{data.hex()}\n", zip=is_zipped)
+        assert probe(encoded("PNG", pnginfo=info)).orientation == 8
+
+
+def test_damaged_exif_costs_nothing(encoded):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    whole = encoded("JPEG", exif=exif)
+    at = whole.index(b"Exif")
+    for offset in range(at, at + 32):
+        for value in (0, 0xFF):
+            changed = whole[:offset] + bytes([value]) + whole[offset + 1 :]
+            header = probe(changed)
+            assert (header.height, header.width) == (30, 40)
+            assert 1 <= header.orientation <= 8
 
 
 def test_the_thumbnails_end_marker_in_exif_is_not_the_pictures(encoded):

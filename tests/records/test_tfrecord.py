@@ -53,7 +53,7 @@ def test_an_empty_payload_is_a_record():
 
 
 @pytest.mark.parametrize("bit", [0x01, 0x80, 0xFF])
-def test_every_flipped_byte_costs_its_record_or_is_told_as_the_rest_of_the_shard(bit):
+def test_every_flipped_byte_costs_its_record_and_no_other(bit):
     for offset in range(len(SHARD)):
         damaged = bytearray(SHARD)
         damaged[offset] ^= bit
@@ -61,14 +61,55 @@ def test_every_flipped_byte_costs_its_record_or_is_told_as_the_rest_of_the_shard
         hit = record_at(offset)
         (fault,) = bad
         assert fault.offset == STARTS[hit]
-        if is_header(offset):
-            assert fault.ends_shard
-            assert fault.lost_bytes == len(SHARD) - STARTS[hit]
-            assert [bytes(record.payload) for record in good] == PAYLOADS[:hit]
-        else:
-            assert not fault.ends_shard
-            assert fault.lost_bytes == len(PAYLOADS[hit]) + 16
-            assert [bytes(record.payload) for record in good] == PAYLOADS[:hit] + PAYLOADS[hit + 1 :]
+        assert fault.lost_bytes == len(PAYLOADS[hit]) + 16
+        assert fault.is_gap == (is_header(offset) and hit < 19)
+        assert fault.ends_shard == (is_header(offset) and hit == 19)  # nothing behind it proves where it ends
+        assert [bytes(record.payload) for record in good] == PAYLOADS[:hit] + PAYLOADS[hit + 1 :]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 9])
+def test_behind_a_wrong_length_two_whole_frames_are_proof_where_the_shard_is_cut_too(cut):
+    damaged = bytearray(SHARD[: len(SHARD) - cut])
+    damaged[STARTS[3]] ^= 4
+    good, bad = tfrecord.scan(bytes(damaged), "shard")
+    last = 20 if not cut else 19
+    assert [bytes(record.payload) for record in good] == PAYLOADS[:3] + PAYLOADS[4:last]
+    assert [fault.is_gap for fault in bad] == [True, False][: 1 + bool(cut)]
+
+
+def test_frames_inside_of_a_record_are_none_of_the_shard():
+    inner = b"".join(tfrecord.frame(b"inner %d" % index) for index in range(5))
+    payloads = [b"first", b"before" + inner + b"behind", b"third", b"fourth"]
+    whole = b"".join(map(tfrecord.frame, payloads))
+    at = 16 + len(payloads[0])
+    damaged = whole[:at] + b"\xff" + whole[at + 1 :]
+    good, (fault,) = tfrecord.scan(damaged, "shard")
+    assert [bytes(record.payload) for record in good] == [payloads[0], *payloads[2:]]
+    assert fault.lost_bytes == 16 + len(payloads[1])
+
+
+def test_one_frame_that_does_not_end_with_the_shard_proves_nothing():
+    good, (fault,) = tfrecord.scan(b"\xff" * 20 + tfrecord.frame(b"one") + b"tail of some bytes", "shard")
+    assert good == []
+    assert fault.ends_shard
+
+
+def test_a_gap_stands_for_all_that_the_manifest_misses():
+    damaged = bytearray(SHARD)
+    for hit in (4, 5, 6, 12):
+        damaged[STARTS[hit]] ^= 1
+    good, bad = tfrecord.scan(bytes(damaged), "shard")
+    assert [fault.offset for fault in bad] == [STARTS[4], STARTS[12]]
+    items = tfrecord.counted(good, bad, 20)
+    assert sum(count for _, count in items) == 20
+    assert [count for item, count in items if isinstance(item, tfrecord.BadRecord)] == [3, 1]
+    assert [count for item, count in tfrecord.counted(good, bad, None)] == [1] * 18
+
+
+def test_zeros_in_their_millions_are_searched_at_once():
+    good, (fault,) = tfrecord.scan(b"\xff" * 12 + bytes(1 << 24) + SHARD, "shard")
+    assert len(good) == 20
+    assert fault.lost_bytes == 12 + (1 << 24)
 
 
 def test_every_cut_delivers_the_records_before_it_and_says_what_is_lost():

@@ -1,5 +1,6 @@
 """The class data archive: real Java maps it where it is, starts without a word where it is no good, or not there."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -42,8 +43,8 @@ def test_one_that_another_java_made_changes_nothing(archive, tmp_path, monkeypat
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "a folder"))
     class_data.archive().parent.mkdir(parents=True)
     class_data.archive().write_bytes(whole)
-    (quiet, quoted) = class_data.options().split(" ", 1)
-    done = subprocess.run(["java", quiet, quoted.strip('"'), "-version"], capture_output=True, text=True, timeout=60)
+    command = ["java", *shlex.split(class_data.options()), "-version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "")
     assert "warn" not in done.stderr.lower()
 

@@ -98,6 +98,8 @@ def test_executors_are_counted_from_the_roles_of_each_job(yarn):
     yarn_none = ["--master", "yarn", "--archive", "none"]
     for job, count in (
         (["train", "--num_ps_tasks", "2", "--worker_replicas", "3", "--num_evaluators", "1"], "6"),
+        (["train", "--worker_replicas", "3"], "4"),
+        (["train", "--model_name", "vgg_16", "--worker_replicas", "8"], "13"),
         (["doctor", "--num_ps_tasks", "1"], "2"),
         (["evaluate", "--dataset_dir", "/d", "--cluster_size", "4"], "4"),
         (["evaluate", "--dataset_dir", "/d"], "1"),

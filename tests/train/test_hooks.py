@@ -11,7 +11,7 @@ from sparkcv import storage
 from sparkcv.errors import DataError, FullError, StorageError, UnavailableError
 from sparkcv.inputs.meter import Meter
 from sparkcv.rundir import checkpoint
-from sparkcv.train import hooks
+from sparkcv.train import early_stopping, hooks
 from sparkcv.train.record import RunRecord
 
 pytestmark = pytest.mark.tensorflow
@@ -292,20 +292,32 @@ def test_a_record_that_cannot_be_stored_at_the_end_does_not_hide_the_error(graph
 
 def test_early_stopping_ends_the_loop_with_its_reason_and_asks_no_more(graph):
     answers = iter(["", "", "no evaluation was better"])
-    early = hooks.EarlyStopping(lambda: next(answers), every_s=0)
+    early = early_stopping.EarlyStopping(lambda: next(answers), every_s=0)
     assert graph.run(early) == 2
     assert early.reason == "no evaluation was better"
 
 
 def test_early_stopping_looks_every_so_often_only(graph):
     asked = []
-    early = hooks.EarlyStopping(lambda: asked.append(1) or "", every_s=1000)
+    early = early_stopping.EarlyStopping(lambda: asked.append(1) or "", every_s=1000)
     assert graph.run(early, steps=5) == 5
     assert (early.reason, len(asked)) == ("", 1)
 
 
 def test_a_run_that_would_have_stopped_early_takes_no_step(graph):
     saves, hook = saving(graph)
-    early = hooks.EarlyStopping(lambda: "nothing got better")
+    early = early_stopping.EarlyStopping(lambda: "nothing got better")
     assert graph.run(early, hook) == 0
     assert saves.steps == []
+
+
+def test_workers_that_step_together_end_at_a_step_that_the_chief_names_ahead(graph):
+    asked, answers = [], ["", "no evaluation was better"]
+    early = early_stopping.EarlyStoppingTogether(
+        lambda: asked.append(1) or answers[len(asked) - 1], graph.step, is_chief=True, device="", every_s=0
+    )
+    saves, hook = saving(graph)
+    assert graph.run(early, hook) == 2 + 10
+    assert (early.reason, len(asked)) == ("no evaluation was better", 2)
+    assert saves.steps == [12]
+    assert "early_stopping/stop_at" not in {variable.op.name for variable in tf.global_variables()}

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from sparkcv.config import TrainConfig
 from sparkcv.config.train import OPTIMIZERS
 from sparkcv.errors import UsageError
-from sparkcv.train import optimizers
+from sparkcv.train import optimizers, scopes
 
 pytestmark = pytest.mark.tensorflow
 
@@ -226,18 +226,18 @@ def test_a_scaled_learning_rate_is_that_of_a_run_with_the_smaller_rate_under_eve
 def test_the_longest_scope_wins_and_a_scope_ends_at_a_slash():
     names = ["Net/Logits/weights", "Net/Logits2/weights", "Net/Conv/weights", "Other/weights"]
     scales = {"Net/Logits": 1.0, "Net": 0.1, "Other/weights": 0.0}
-    assert optimizers.scales_of(scales, names) == {
+    assert scopes.rate_scales(scales, names) == {
         "Net/Logits/weights": 1.0,
         "Net/Logits2/weights": 0.1,
         "Net/Conv/weights": 0.1,
         "Other/weights": 0.0,
     }
-    assert optimizers.scales_of({}, names) == {}
+    assert scopes.rate_scales({}, names) == {}
 
 
 def test_a_scope_that_matches_nothing_is_refused_with_the_nearest_name():
     with pytest.raises(UsageError, match=r"has 'Net/Logit', which matches none of the 1 .* did you mean 'Net/Logits'"):
-        optimizers.scales_of({"Net/Logit": 1.0}, ["Net/Logits/weights"])
+        scopes.rate_scales({"Net/Logit": 1.0}, ["Net/Logits/weights"])
 
 
 @pytest.mark.parametrize(("norm", "factor"), [(None, 1.0), (5.0, 1.0), (2.5, 0.5), (0.05, 0.01)])

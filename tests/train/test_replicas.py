@@ -1,4 +1,4 @@
-"""Placement is balanced and the same everywhere; towers' gradients add up; averages are TensorFlow's own."""
+"""Variables are on their servers and towers on the worker; towers' gradients add up; averages are TensorFlow's own."""
 
 import numpy as np
 import pytest
@@ -9,21 +9,6 @@ from sparkcv.train import replicas
 from sparkcv.train.replicas import Topology
 
 pytestmark = pytest.mark.tensorflow
-
-
-def test_the_largest_goes_first_to_the_least_laden():
-    assert replicas.place({"a": 5, "b": 9, "c": 4, "d": 1}, 2) == {"b": 0, "a": 1, "c": 1, "d": 0}
-
-
-def test_places_do_not_depend_on_the_order_of_the_variables():
-    sizes = {f"v{index}": (index * 37) % 11 for index in range(40)}
-    backwards = dict(reversed(sizes.items()))
-    assert replicas.place(sizes, 3) == replicas.place(backwards, 3)
-
-
-def test_one_server_or_no_variable_is_no_special_case():
-    assert replicas.place({"a": 3, "b": 4}, 1) == {"a": 0, "b": 0}
-    assert replicas.place({}, 4) == {}
 
 
 @pytest.mark.parametrize(("num_ps", "num_workers", "task"), [(-1, 1, 0), (1, 2, 2), (1, 1, -1), (1, 0, 0)])

@@ -1,5 +1,6 @@
 """The training step as a graph: its loss, updates, towers, averages, placement and summaries are slim's."""
 
+import re
 import sys
 
 import numpy as np
@@ -10,8 +11,9 @@ from sparkcv import nets
 from sparkcv.config import TrainConfig
 from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.nets.slim import model_variables, slim
-from sparkcv.train import hooks, step
-from sparkcv.train.replicas import Topology, place
+from sparkcv.train import hooks, step, warmstart
+from sparkcv.train.placement import place
+from sparkcv.train.replicas import Topology
 
 pytestmark = pytest.mark.tensorflow
 
@@ -215,7 +217,7 @@ def test_a_warm_start_fills_the_model_and_leaves_the_step_alone(tmp_path):
             prefix = tf.train.Saver(model_variables()).save(session, str(tmp_path / "lenet.ckpt"))
             wanted = session.run(model_variables())
     with tf.Graph().as_default():
-        graph = build(lenet(seed=9, checkpoint_exclude_scopes="LeNet/fc4"), warm_start=prefix)
+        graph = build(lenet(seed=9, checkpoint_exclude_scopes="LeNet/fc4"), warm_start=warmstart.Source(prefix, prefix))
         with opened() as session:
             graph.init_fn(session)
             got = session.run(model_variables())
@@ -231,12 +233,14 @@ def test_a_warm_start_from_another_number_of_classes_is_refused(tmp_path):
         with opened() as session:
             prefix = tf.train.Saver(model_variables()).save(session, str(tmp_path / "lenet.ckpt"))
     with tf.Graph().as_default(), pytest.raises(CheckpointError, match=r"LeNet/fc4/weights has shape \[1024, 4\]"):
-        build(lenet(), num_classes=5, warm_start=prefix)
+        build(lenet(), num_classes=5, warm_start=warmstart.Source(prefix, prefix))
 
 
 def test_other_workers_neither_start_warm_nor_write_summaries(tmp_path):
     with tf.Graph().as_default():
-        graph = build(lenet(), topology=Topology(1, 2, 1), warm_start=str(tmp_path / "not looked at"))
+        graph = build(
+            lenet(), topology=Topology(1, 2, 1), warm_start=warmstart.Source(str(tmp_path / "not looked at"), "")
+        )
         assert (graph.init_fn, graph.summary_op) == (None, None)
 
 
@@ -446,3 +450,56 @@ def ancestors(op):
                 seen.add(before.name)
                 waiting.append(before)
     return seen
+
+
+MOBILENET = {"model_name": "mobilenet_v1_025", "batch_size": BATCH, "optimizer": "adam", "train_image_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("flags", "changes", "statistics_change"),
+    [
+        ({"trainable_scopes": "MobilenetV1/Logits"}, r"MobilenetV1/Logits/", "nothing"),
+        (
+            {"trainable_scopes": "MobilenetV1/Conv2d_13,MobilenetV1/Logits"},
+            r"MobilenetV1/(Logits|Conv2d_13_)",
+            r"MobilenetV1/Conv2d_13_",
+        ),
+        ({"freeze_batch_norm": True}, "", "nothing"),
+    ],
+)
+def test_a_frozen_layer_keeps_its_bytes_and_those_of_its_statistics(flags, changes, statistics_change):
+    with tf.Graph().as_default():
+        build(TrainConfig(**MOBILENET, **flags), size=32)
+        graph_variables = model_variables()
+        frozen = step._frozen(TrainConfig(**MOBILENET, **flags))
+        train_op = tf.get_default_graph().get_tensor_by_name("train_op:0")
+        with opened() as session:
+            before = session.run(graph_variables)
+            for _ in range(3):
+                session.run(train_op)
+            after = session.run(graph_variables)
+    same = {v.op.name for v, a, b in zip(graph_variables, before, after, strict=True) if a.tobytes() == b.tobytes()}
+    for variable in graph_variables:
+        name = variable.op.name
+        kept = statistics_change if "/moving_" in name else changes
+        assert (name in frozen) == (re.match(kept, name) is None), name
+    assert frozen <= same
+    # ReLUs of what a picture of 32 pixels leaves may be 0 for a whole batch; what is trained mostly moves.
+    assert len(same - frozen) <= 0.2 * (len(graph_variables) - len(frozen)) + 1
+
+
+def test_frozen_layers_are_as_in_inference():
+    """Their statistics, not the batch's, so that a new head learns from the features that it will get."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        images, _ = batches(32)()
+        fixed = tf.constant(session.run(images))
+        build(
+            TrainConfig(**MOBILENET, trainable_scopes="MobilenetV1/Logits"),
+            size=32,
+            next_batch=lambda: (fixed, tf.zeros([BATCH], tf.int64)),
+        )
+        trained = tf.get_default_graph().get_tensor_by_name("MobilenetV1/Logits/AvgPool_1a/AvgPool:0")
+        features, _ = nets.get("mobilenet_v1_025").build(fixed, None, is_training=False, reuse=True)
+        session.run(tf.global_variables_initializer())
+        got, wanted = session.run([trained, features])
+    np.testing.assert_allclose(got, wanted, atol=1e-5)

@@ -5,7 +5,7 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv import storage
 from sparkcv.errors import CheckpointError, UsageError
-from sparkcv.train import warmstart
+from sparkcv.train import scopes, warmstart
 
 pytestmark = pytest.mark.tensorflow
 
@@ -26,7 +26,8 @@ def start(prefix, shapes, **options):
     """Values of the net's variables (initially 0) after the warm start: name to the mean."""
     with tf.Graph().as_default(), tf.Session() as session:
         variables = [tf.get_variable(name, shape, initializer=tf.zeros_initializer()) for name, shape in shapes.items()]
-        restore = warmstart.init_fn(prefix, variables, **options)
+        source = prefix if isinstance(prefix, warmstart.Source) else warmstart.Source(prefix, prefix)
+        restore, _ = warmstart.init_fn(source, variables, **options)
         session.run(tf.global_variables_initializer())
         restore(session)
         return {variable.op.name: session.run(variable).mean() for variable in variables}
@@ -111,7 +112,7 @@ def test_restore_operations_are_where_the_files_are(tmp_path):
     prefix = write(tmp_path, SAVED)
     with tf.Graph().as_default() as graph:
         variables = [tf.get_variable(name, shape) for name, shape in SAVED.items()]
-        warmstart.init_fn(prefix, variables, device="/job:worker/task:0/device:CPU:0")
+        warmstart.init_fn(warmstart.Source(prefix, prefix), variables, device="/job:worker/task:0/device:CPU:0")
         restores = {op.device for op in graph.get_operations() if op.type in ("RestoreV2", "SaveV2")}
     assert restores == {"/job:worker/task:0/device:CPU:0"}
 
@@ -154,6 +155,34 @@ def test_a_scope_that_trains_nothing_may_be_ignored_as_long_as_another_trains_so
         trainable("typo", ignore_missing_scopes=True)
 
 
+def fetch(url, scratch_dir):
+    return warmstart.fetch(url, scratch_dir, "lenet")
+
+
+def test_what_becomes_of_each_variable_is_said_by_count_and_by_name(tmp_path, caplog):
+    prefix = write(tmp_path, SAVED | {"net/old/weights": [1]})
+    with tf.Graph().as_default(), tf.Session() as session, caplog.at_level("INFO", logger="sparkcv"):
+        variables = [tf.get_variable(name, shape) for name, shape in SAVED.items()]
+        restore, done = warmstart.init_fn(
+            warmstart.Source(prefix, "hdfs://host/from"),
+            variables,
+            exclude_scopes="net/logits",
+            frozen={"net/conv/weights", "net/conv/biases"},
+        )
+        session.run(tf.global_variables_initializer())
+        restore(session)
+    assert done.to_dict() == {
+        "schema": 1,
+        "source": "hdfs://host/from",
+        "restored": ["net/conv/weights", "net/conv/biases"],
+        "skipped": ["net/logits/weights", "net/old/weights"],
+        "new": ["net/logits/weights"],
+        "frozen": ["net/conv/weights", "net/conv/biases"],
+    }
+    assert "started from hdfs://host/from: 2 restored, 2 skipped, 2 frozen, 1 newly made variables" in caplog.text
+    assert "1 newly made: net/logits/weights" in caplog.text
+
+
 @pytest.fixture
 def remote(tmp_path):
     """A folder in another file system with the checkpoints of steps 7 and 70, and what else lies about."""
@@ -170,7 +199,7 @@ def remote(tmp_path):
 def test_a_prefix_is_fetched_without_its_namesakes(remote, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    prefix = warmstart.fetch(storage.join(remote, "model.ckpt-7"), str(scratch))
+    prefix = fetch(storage.join(remote, "model.ckpt-7"), str(scratch))
     assert sorted(path.name for path in scratch.iterdir()) == ["model.ckpt-7.data-00000-of-00001", "model.ckpt-7.index"]
     assert start(prefix, SAVED) == dict.fromkeys(SAVED, 7.0)
 
@@ -180,7 +209,9 @@ def test_of_a_folder_the_newest_is_fetched_wherever_it_was_written(remote, tmp_p
     storage.write_text(pointer, 'model_checkpoint_path: "/old/machine/model.ckpt-70"\n')
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    assert warmstart.fetch(remote, str(scratch)) == str(scratch / "model.ckpt-70")
+    assert fetch(remote, str(scratch)) == warmstart.Source(
+        str(scratch / "model.ckpt-70"), storage.join(remote, "model.ckpt-70")
+    )
     assert (scratch / "model.ckpt-70.index").exists()
 
 
@@ -188,26 +219,26 @@ def test_one_file_of_the_old_format_is_fetched(tmp_path):
     written = write(tmp_path, SAVED, "inception_v3.ckpt", tf.train.SaverDef.V1)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    assert start(warmstart.fetch(written, str(scratch)), SAVED) == dict.fromkeys(SAVED, 7.0)
+    assert start(fetch(written, str(scratch)), SAVED) == dict.fromkeys(SAVED, 7.0)
 
 
 def test_a_folder_without_a_checkpoint_is_refused(remote, tmp_path):
     storage.delete(storage.join(remote, "checkpoint"))
     with pytest.raises(CheckpointError, match=r"folder memory://.*run has no file 'checkpoint'"):
-        warmstart.fetch(remote, str(tmp_path))
+        fetch(remote, str(tmp_path))
     storage.write_text(storage.join(remote, "checkpoint"), "half writ")
     with pytest.raises(CheckpointError, match="checkpoint does not name a checkpoint"):
-        warmstart.fetch(remote, str(tmp_path))
+        fetch(remote, str(tmp_path))
     storage.write_text(storage.join(remote, "checkpoint"), 'model_checkpoint_path: "model.ckpt-71"\n')
     with pytest.raises(CheckpointError, match=r"no checkpoint .*model.ckpt-71: neither model.ckpt-71.index nor a file"):
-        warmstart.fetch(remote, str(tmp_path))
+        fetch(remote, str(tmp_path))
 
 
 def test_a_path_where_nothing_is_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"there is no checkpoint .*/none: neither none.index nor a file none in"):
-        warmstart.fetch(str(tmp_path / "none"), str(tmp_path))
+        fetch(str(tmp_path / "none"), str(tmp_path))
 
 
 def test_blank_scopes_count_for_nothing():
-    assert warmstart.split_scopes(None) == []
-    assert warmstart.split_scopes(" a/b , ,c,") == ["a/b", "c"]
+    assert scopes.split_scopes(None) == []
+    assert scopes.split_scopes(" a/b , ,c,") == ["a/b", "c"]

@@ -46,7 +46,14 @@ ALL: tuple[Check, ...] = (
     security.check,
 )
 SETTINGS_FIRST: tuple[Check, ...] = (settings.check, slots.check_asked, memory.check_surely)
-QUICK: tuple[Check, ...] = (exposure.check, launcher.check, slots.check_silent, versions.check, storage.check)
+QUICK: tuple[Check, ...] = (
+    exposure.check,
+    launcher.check,
+    gpus.check_surely,
+    slots.check_silent,
+    versions.check,
+    storage.check,
+)
 
 
 def judge(facts: Facts, checks: Sequence[Check]) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ _OPEN = "gRPC between roles is neither authenticated nor encrypted"
 
 def check(facts: Facts) -> Iterator[Finding]:
     """Refuse it where spark.authenticate says that the network is not trusted, unless the operator allows it."""
-    if not facts.config.num_ps_tasks:
+    if not facts.config.num_ps:
         yield Finding(_CHECK, _ROLES, OK, "one worker without a ps opens no port")
     elif _is_local(facts):
         found = f"{_OPEN}; roles talk over loopback, though TensorFlow listens on every interface"

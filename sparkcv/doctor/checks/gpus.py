@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from sparkcv.config import TrainConfig
 from sparkcv.doctor.facts import Facts
 from sparkcv.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding
 
-__all__ = ["check"]
+__all__ = ["check", "check_surely", "lacking"]
 
 _CHECK = "gpus"
 
@@ -14,7 +15,9 @@ def check(facts: Facts) -> Iterator[Finding]:
     """Compare ``--num_gpus`` with the addresses that each task got and the devices of its machine."""
     wanted = facts.config.num_gpus
     if not wanted:
-        yield Finding(_CHECK, APPLICATION, OK, "none are asked for (--num_gpus)")
+        if not facts.config.num_gpu_towers:
+            yield Finding(_CHECK, APPLICATION, OK, "none are asked for (--num_gpus)")
+        yield from check_surely(facts)
         return
     advice = (
         f"--conf spark.executor.resource.gpu.amount={wanted} --conf spark.task.resource.gpu.amount={wanted}, with a"
@@ -30,3 +33,22 @@ def check(facts: Facts) -> Iterator[Finding]:
             yield Finding(_CHECK, machine.place, status, found, advice)
         else:
             yield Finding(_CHECK, machine.place, OK, f"GPUs {', '.join(machine.gpus)}")
+
+
+def check_surely(facts: Facts) -> Iterator[Finding]:
+    """Find what no worker can have: more towers on GPUs than any of the machines has GPUs."""
+    if facts.executors:
+        most = max(machine.gpu_devices for machine in facts.executors)
+        yield from lacking(facts.config, most, "no executor's machine has more than")
+
+
+def lacking(config: TrainConfig, most: int, who: str) -> Iterator[Finding]:
+    """Find that machines with ``most`` GPUs at most have too few for the towers of a worker; ``who`` says which."""
+    towers = config.num_gpu_towers
+    if most >= towers:
+        return
+    flag, otherwise = ("num_clones", "--clone_on_cpu puts the towers on the CPU")
+    if config.num_gpus is not None:
+        flag, otherwise = "num_gpus", "--num_gpus 0 is the CPU"
+    found = f"--{flag} {towers} wants a GPU for each tower of a worker, {who} {most}"
+    yield Finding(_CHECK, APPLICATION, FAIL, found, f"wanted hosts with GPUs; {otherwise}")

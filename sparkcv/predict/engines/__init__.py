@@ -24,8 +24,11 @@ class Engine(Protocol):
 class Decoder(Protocol):
     """A model's preprocessing."""
 
-    def decode(self, pictures: Sequence[bytes]) -> list[NDArray[Any] | ImageError]:
-        """Turn each picture into float32 ``[size, size, channels]``, or into the reason why not, on its own."""
+    def decode(self, pictures: Sequence[tuple[bytes, int]]) -> list[NDArray[Any] | ImageError]:
+        """Turn each picture, bytes and orientation (1 to 8), into an array or the reason why not, on its own.
+
+        Arrays are float32 ``[size, size, channels]``.
+        """
 
     def close(self) -> None:
         """Give back memory and threads; calling it again does nothing."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sparkcv import preprocess
 from sparkcv.errors import ImageError
 from sparkcv.predict.engines.tf import session_config
+from sparkcv.preprocess import EncodedPicture
 
 __all__ = ["TFDecoder"]
 
@@ -24,20 +25,31 @@ class TFDecoder:
         preprocessing: a name that :func:`sparkcv.preprocess.get` knows.
         size: side of the square that comes out, in pixels.
         use_grayscale: one channel comes out, not three.
+        jpeg_arithmetic: see :class:`sparkcv.preprocess.EncodedPicture`.
         num_threads: pictures decoded at the same time.
     """
 
-    def __init__(self, preprocessing: str, size: int, *, use_grayscale: bool = False, num_threads: int = 1) -> None:
+    def __init__(
+        self,
+        preprocessing: str,
+        size: int,
+        *,
+        use_grayscale: bool = False,
+        jpeg_arithmetic: str = "accurate",
+        num_threads: int = 1,
+    ) -> None:
         graph = tf.Graph()
         with graph.as_default():
             encoded = tf.placeholder(tf.string, [], name="encoded")
-            image = preprocess.get(preprocessing).for_eval(encoded, size, use_grayscale=use_grayscale)
+            orientation = tf.placeholder(tf.int64, [], name="orientation")
+            picture = EncodedPicture(encoded, orientation, jpeg_arithmetic)
+            image = preprocess.get(preprocessing).for_eval(picture, size, use_grayscale=use_grayscale)
         self._session: Any = tf.Session(graph=graph, config=session_config(1))
-        self._run = self._session.make_callable(image, feed_list=[encoded])
+        self._run = self._session.make_callable(image, feed_list=[encoded, orientation])
         self._pool = ThreadPoolExecutor(num_threads, "decode") if num_threads > 1 else None
 
-    def decode(self, pictures: Sequence[bytes]) -> list[NDArray[Any] | ImageError]:
-        """Turn each picture into float32 ``[size, size, channels]``, or into an ImageError."""
+    def decode(self, pictures: Sequence[tuple[bytes, int]]) -> list[NDArray[Any] | ImageError]:
+        """Turn each picture, bytes and orientation, into float32 ``[size, size, channels]``, or into an ImageError."""
         return list(self._pool.map(self._decode, pictures) if self._pool else map(self._decode, pictures))
 
     def close(self) -> None:
@@ -46,9 +58,10 @@ class TFDecoder:
             self._pool.shutdown()
         self._session.close()
 
-    def _decode(self, picture: bytes) -> NDArray[Any] | ImageError:
+    def _decode(self, item: tuple[bytes, int]) -> NDArray[Any] | ImageError:
+        picture, orientation = item
         try:
-            return np.asarray(self._run(np.array(picture, object)), np.float32)
+            return np.asarray(self._run(np.array(picture, object), np.int64(orientation)), np.float32)
         except tf.errors.ResourceExhaustedError as err:
             raise MemoryError(f"decoding a picture of {len(picture)} bytes: {err.message}") from err
         except tf.errors.OpError as err:

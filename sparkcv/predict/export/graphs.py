@@ -9,8 +9,10 @@ import tensorflow.compat.v1 as tf
 from sparkcv import nets, preprocess
 from sparkcv.errors import CheckpointError
 from sparkcv.evaluate import restore
+from sparkcv.predict import manifest as manifests
 from sparkcv.predict.engines.tf import INPUT, OUTPUT, session_config
 from sparkcv.predict.export.task import ExportTask
+from sparkcv.preprocess import EncodedPicture
 
 ENCODED = "encoded"
 _THREADS = 2
@@ -70,8 +72,11 @@ def write_saved_model(task: ExportTask, frozen: Any, folder: str) -> None:
     with tf.Graph().as_default():
         encoded = tf.placeholder(tf.string, [task.config.batch_size], name=ENCODED)
         preprocessing = preprocess.get(task.preprocessing)
+        arithmetic = task.config.jpeg_arithmetic or "accurate"
         images = tf.map_fn(
-            lambda picture: preprocessing.for_eval(picture, task.image_size, use_grayscale=task.config.use_grayscale),
+            lambda picture: preprocessing.for_eval(
+                EncodedPicture(picture, 1, arithmetic), task.image_size, use_grayscale=task.config.use_grayscale
+            ),
             encoded,
             fn_output_signature=tf.float32,
         )
@@ -103,7 +108,13 @@ def describe_inputs(task: ExportTask) -> dict[str, Any]:
             "name": ENCODED,
             "dtype": "string",
             "shape": [task.config.batch_size],
-            "values": "the bytes of JPEG or PNG files; decoded and preprocessed inside",
+            "values": "the bytes of JPEG, PNG, WebP, GIF or 24-bit BMP files that stand upright and are not"
+            " see-through; decoded and preprocessed inside",
+        },
+        manifests.PICTURES: {
+            "jpeg_arithmetic": task.config.jpeg_arithmetic or "accurate",
+            "orientation": "turned as EXIF or XMP says, by sparkcv score; not by the SavedModel",
+            "transparency": "put on a background, by sparkcv score; not by the SavedModel",
         },
     }
 

@@ -49,9 +49,14 @@ def score_frozen(folder: str, picture: bytes) -> NDArray[np.float32]:
     manifest = manifests.read_manifest(folder)
     graph = manifests.read_file(folder, manifest, manifests.FROZEN_GRAPH)
     engine = TFEngine(graph, manifests.FROZEN_GRAPH, num_threads=_THREADS)
-    decoder = TFDecoder(manifest.preprocessing, manifest.image_size, use_grayscale=manifest.use_grayscale)
+    decoder = TFDecoder(
+        manifest.preprocessing,
+        manifest.image_size,
+        use_grayscale=manifest.use_grayscale,
+        jpeg_arithmetic=manifest.jpeg_arithmetic,
+    )
     try:
-        (image,) = decoder.decode([picture])
+        (image,) = decoder.decode([(picture, 1)])
         if isinstance(image, ImageError):
             raise ModelError(f"the preprocessing {manifest.preprocessing!r} does not take a PNG: {image}")
         return engine.probabilities(image[None])[0]

@@ -40,6 +40,7 @@ class ExportTask:
             "prefix_url": self.found.prefix_url,
             "manifest": dict(self.found.manifest),
             "names": list(self.found.names),
+            "kind": self.found.kind,
         }
         fields = {name: getattr(self, name) for name in _PLAIN}
         return {"config": configs.to_dict(self.config), "found": found, "labels": list(self.labels), **fields}

@@ -1,9 +1,8 @@
 """What a file is, told by its first bytes: a name promises, and is often wrong."""
 
-import zlib
 from dataclasses import dataclass
 
-from sparkcv.records import tfrecord
+from sparkcv.records import compression, tfrecord
 
 HEAD_BYTES = 4096
 
@@ -62,7 +61,8 @@ def tell(head: bytes) -> Content:
             return Content("", name)
     if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
         return Content("", "tar")
-    if (inner := inflated(head)) is not None:
+    if compression.is_compressed(head):
+        inner = compression.expand_start(head, HEAD_BYTES)
         if is_record(inner):
             return Content(RECORDS, "TFRecord shards")
         if head.startswith(_GZIP):
@@ -72,19 +72,7 @@ def tell(head: bytes) -> Content:
 
 def is_record(head: bytes) -> bool:
     """Return whether a TFRecord begins here: its length's CRC is right by chance once in four billion times."""
-    return len(head) >= tfrecord.HEADER_BYTES and tfrecord.header_length(head, 0) is not None
-
-
-def inflated(head: bytes) -> bytes | None:
-    """Return the beginning of what gzip or zlib packed, of its first bytes; None if neither did."""
-    if not (
-        head.startswith(_GZIP) or (len(head) > 1 and head[0] == 0x78 and int.from_bytes(head[:2], "big") % 31 == 0)
-    ):
-        return None
-    try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(head, HEAD_BYTES)
-    except zlib.error:
-        return None
+    return len(head) >= tfrecord.HEADER_BYTES and tfrecord.is_length(memoryview(head), 0)
 
 
 def _is_picture(head: bytes) -> bool:

@@ -4,23 +4,21 @@ import collections
 
 from sparkcv import logs
 from sparkcv.predict.rows.parts import as_text
+from sparkcv.storage.clutter import is_clutter
 
 __all__ = ["LeftOut", "is_foreign", "is_hidden_in_tables"]
 
-# What macOS, Windows, NAS systems and Spark write beside the files of people. Not each name with an underscore: cameras
-# write _DSC0001.JPG and _MG_1234.JPG.
-_FOREIGN = frozenset(
-    {"__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", "Icon\r"}
-    | {"thumbs.db", "ehthumbs.db", "desktop.ini", "_SUCCESS", "_metadata", "_common_metadata", "_temporary"}
-)
-_FOREIGN_STARTS = (".", "_committed_", "_started_")
+# What Spark and Windows leave beside the files of people; storage knows what else systems do. Not each name with an
+# underscore: cameras write _DSC0001.JPG and _MG_1234.JPG.
+_FOREIGN = frozenset({"_SUCCESS", "_metadata", "_common_metadata", "_temporary", "Icon\r", "ehthumbs.db", "thumbs.db"})
+_FOREIGN_STARTS = ("_committed_", "_started_")
 _MOST_NAMES = 100
 _MOST_SHOWN = 8
 
 
 def is_foreign(name: str) -> bool:
     """Return whether a file or folder of this name is left out of every kind of input."""
-    return name in _FOREIGN or name.lower() in _FOREIGN or name.startswith(_FOREIGN_STARTS)
+    return is_clutter(name) or name in _FOREIGN or name.startswith(_FOREIGN_STARTS)
 
 
 def is_hidden_in_tables(name: str) -> bool:

@@ -27,8 +27,10 @@ class InputPart:
         data_field: field of ``data_column`` that holds them, where that is a column of structs.
         id_field: likewise of ``id_column``.
         spare_field: field of ``data_column`` with a path for the rows whose ``data_field`` is null.
-        num_records: of a whole shard, where its manifest says so.
         base: folder that relative paths of a Parquet file are taken from.
+        num_records: of a TFRecord shard, the records that its manifest counts; None without one.
+        image_feature: of a TFRecord shard, the feature that holds the picture.
+        use_exif: of a TFRecord shard, turn pictures as their own EXIF says where the record has no orientation.
     """
 
     kind: str
@@ -45,6 +47,8 @@ class InputPart:
     id_field: str = ""
     spare_field: str = ""
     num_records: int | None = None
+    image_feature: str = "image/encoded"
+    use_exif: bool = False
 
     @property
     def num_rows(self) -> int:
@@ -74,6 +78,8 @@ class InputRow:
             TFRecord's example gives it; None where nothing does.
         where: the stored file that the row is of, for messages.
         kept: the columns of a table that the scores keep, by their names there.
+        is_record: the picture is a TFRecord's, to be decoded as training would, and no file's.
+        orientation: of a record's picture, 1 to 8 as EXIF counts; None for the picture's own.
     """
 
     id: str
@@ -83,6 +89,8 @@ class InputRow:
     filename: str | None = None
     where: str | None = None
     kept: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    is_record: bool = False
+    orientation: int | None = 1
 
 
 def as_text(name: str) -> str:

@@ -15,7 +15,7 @@ from sparkcv.predict.rows.left_out import LeftOut, is_foreign
 from sparkcv.storage import Entry
 from sparkcv.storage.names import split_host
 
-__all__ = ["WANTED", "Pattern", "Place", "find", "listed"]
+__all__ = ["Pattern", "Place", "WANTED", "find", "listed"]
 
 Pattern = tuple[str, ...]
 """A pattern for each name below the root; the empty one stands for all that lies below it."""

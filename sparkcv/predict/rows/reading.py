@@ -30,7 +30,13 @@ class Listing:
 
 
 def list_parts(
-    files: InputFiles, list_url: str, *, input_column: str | None = None, id_column: str | None = None
+    files: InputFiles,
+    list_url: str,
+    *,
+    input_column: str | None = None,
+    id_column: str | None = None,
+    image_feature: str = "image/encoded",
+    use_exif: bool = False,
 ) -> Listing:
     """Freeze an input into parts; shards without a manifest come uncounted, see :func:`count_part`.
 
@@ -39,12 +45,14 @@ def list_parts(
         list_url: folder for what must be written down (the list of pictures).
         input_column: Parquet column of paths or bytes; None: by name.
         id_column: Parquet column of ids; None: by name.
+        image_feature: feature of shards that holds the picture.
+        use_exif: turn pictures of shards as their own EXIF says where the record has no orientation.
     """
     left_out = LeftOut()
     if files.kind == pictures.KIND:
         return Listing(list(pictures.freeze(files, list_url, left_out)), {}, left_out)
     if files.kind == records.KIND:
-        return Listing(list(records.freeze(files, left_out)), {}, left_out)
+        return Listing(list(records.freeze(files, image_feature, use_exif, left_out)), {}, left_out)
     if files.kind == LIST:
         tables = lists.freeze(files, list_url, input_column, left_out)
     else:

@@ -5,28 +5,27 @@ swallowed is rejected one by one. A shard may be packed by gzip or zlib, whateve
 pictures to score need none.
 """
 
-import contextlib
 from collections.abc import Iterator
 
 from sparkcv import storage
 from sparkcv.errors import ShardError
-from sparkcv.predict.rows import content
 from sparkcv.predict.rows.finding import InputFiles
 from sparkcv.predict.rows.left_out import LeftOut
 from sparkcv.predict.rows.parts import InputPart, InputRow
-from sparkcv.records.compressed import inflate
 from sparkcv.records.features import parse_features
 from sparkcv.records.manifest import Manifest, read_manifest
 from sparkcv.records.mapped import mapped
 from sparkcv.records.resync import read_all
-from sparkcv.records.tfrecord import BadRecord, Record
+from sparkcv.records.tfrecord import BadRecord
 
 KIND = "records"
 
-_ENCODED, _FILENAME = "image/encoded", "image/filename"
+_FILENAME, _ORIENTATION = "image/filename", "image/orientation"
 
 
-def freeze(files: InputFiles, left_out: LeftOut | None = None) -> Iterator[InputPart]:
+def freeze(
+    files: InputFiles, image_feature: str, use_exif: bool, left_out: LeftOut | None = None
+) -> Iterator[InputPart]:
     """Yield one part a shard: counted where a ``manifest.json`` lies beside it, else with ``stop`` None.
 
     Raises ShardError for a shard whose size is not as its manifest says.
@@ -38,13 +37,18 @@ def freeze(files: InputFiles, left_out: LeftOut | None = None) -> Iterator[Input
             manifests[folder] = read_manifest(folder)
         count = _count(manifests[folder], entry.name, entry.size, entry.url)
         if count != 0:
-            yield InputPart(KIND, entry.url, files.name(entry), 0, count, entry.size, num_records=count)
+            yield InputPart(
+                *(KIND, entry.url, files.name(entry), 0, count, entry.size),
+                num_records=count,
+                image_feature=image_feature,
+                use_exif=use_exif,
+            )
 
 
 def count(part: InputPart) -> int:
     """Read a whole shard and count its records; a damaged place is one."""
-    with _items(part) as items:
-        return len(items)
+    with mapped(part.url, num_bytes=part.num_bytes) as data:
+        return len(read_all(data))
 
 
 def read_ids(part: InputPart) -> Iterator[str]:
@@ -57,7 +61,8 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
 
     Raises ShardError if the shard is not as large as when it was listed.
     """
-    with _items(part) as items:
+    with mapped(part.url, num_bytes=part.num_bytes) as data:
+        items = read_all(data, part.num_records)
         for ordinal, name in zip(range(part.start, part.stop or 0), read_ids(part), strict=True):
             item = items[ordinal] if ordinal < len(items) else None
             if item is None:
@@ -66,20 +71,23 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
                 head = "damaged record" if item.lost_bytes else "lost"
                 yield InputRow(name, reason=f"{head}: {item.reason}")
             else:
-                yield _row(name, bytes(item.payload))
+                yield _row(part, name, bytes(item.payload))
 
 
-def _row(name: str, payload: bytes) -> InputRow:
+def _row(part: InputPart, name: str, payload: bytes) -> InputRow:
     try:
         features = parse_features(payload)
     except ValueError as err:
         return InputRow(name, reason=f"no tf.train.Example: {err}")
     filename = _one(features.get(_FILENAME))
-    encoded = _one(features.get(_ENCODED))
+    encoded = _one(features.get(part.image_feature))
     text = None if filename is None else filename.decode("utf-8", "backslashreplace")
     if encoded is None:
-        return InputRow(name, reason=f"no picture: the Example has no {_ENCODED}", filename=text)
-    return InputRow(name, data=encoded, filename=text)
+        return InputRow(name, reason=f"no picture: the Example has no {part.image_feature}", filename=text)
+    stored = features.get(_ORIENTATION)
+    turned = stored.items[0] if stored and stored.kind is int and len(stored.items) == 1 else None
+    orientation = int(turned) if turned is not None else (None if part.use_exif else 1)
+    return InputRow(name, data=encoded, filename=text, is_record=True, orientation=orientation)
 
 
 def _one(value: object) -> bytes | None:
@@ -96,18 +104,3 @@ def _count(manifest: Manifest | None, name: str, size: int, url: str) -> int | N
                 raise ShardError(f"{url!r} has {size} bytes, manifest.json says {shard.bytes}")
             return shard.records
     return None if size else 0
-
-
-@contextlib.contextmanager
-def _items(part: InputPart) -> Iterator[list[Record | BadRecord]]:
-    """Yield the records of a part's shard; raise ShardError if it is not as large as when it was listed."""
-    with mapped(part.url) as data:
-        if data.nbytes != part.num_bytes:
-            raise ShardError(f"{part.url!r} changed since it was listed: {data.nbytes} bytes, {part.num_bytes} then")
-        head, fault = bytes(data[: content.HEAD_BYTES]), ""
-        if not content.is_record(head) and content.inflated(head) is not None:
-            data, fault = inflate(data, part.url)
-        items = read_all(data, part.num_records)
-        if fault and part.num_records is None and not (items and isinstance(items[-1], BadRecord)):
-            items.append(BadRecord(data.nbytes, f"the packed shard is damaged: {fault}", 0, True))
-        yield items

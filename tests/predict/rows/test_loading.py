@@ -32,7 +32,7 @@ def test_a_denied_file_says_so(tmp_path):
 
 
 def test_a_store_that_does_not_answer_is_no_fault_of_the_row():
-    with pytest.raises(StorageError, match="^the row 'a' cannot be read: cannot open 'nosuchscheme:"):
+    with pytest.raises(StorageError, match=r"^the row 'a' cannot be read: cannot open 'nosuchscheme:"):
         load(InputRow("a", url="nosuchscheme://host/a.jpg"))
 
 

@@ -1,0 +1,15 @@
+"""Start a training run again, and say what differs: ``reproduce.py RUN --train_dir URL``."""
+
+import sys
+from collections.abc import Sequence
+
+from sparkcv.driver.jobs import run_job
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job and return its exit code."""
+    return run_job("reproduce", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""A picture's file as what a person sees of it: bytes that TensorFlow decodes to those pixels, in every job alike.
+
+JPEG, PNG and WebP stay as they are, with the orientation beside them. What is see-through is put on a background, and
+the formats that TensorFlow does not decode, or decodes to other colours, become a PNG of the same pixels: Pillow does
+that, of one format at a time, after our own look at the header. Only the first frame counts.
+"""
+
+import dataclasses
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from sparkcv.errors import ImageError
+from sparkcv.records import image_header
+from sparkcv.records.image_header import FORMATS, ImageHeader
+
+__all__ = ["PictureRules", "SeenPicture", "read"]
+
+_KEPT = ("jpeg", "png", "webp")
+_PLUGINS = {"jpeg2000": "JPEG2000"}
+_WIDE = ("I", "F")
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureRules:
+    """How files of pictures are read.
+
+    Attributes:
+        max_pixels: a picture with more is not decoded.
+        formats: those that are read, of :data:`sparkcv.records.image_header.FORMATS`.
+        background: red, green, blue, 0 to 255 each: what see-through pixels stand on.
+        use_orientation: whether EXIF's and XMP's orientation counts.
+        compress_level: of the PNGs that are written, 0 (fast) to 9 (small).
+    """
+
+    max_pixels: int = 2**26
+    formats: tuple[str, ...] = FORMATS
+    background: tuple[int, int, int] = (255, 255, 255)
+    use_orientation: bool = True
+    compress_level: int = 6
+
+    def describe(self) -> dict[str, str]:
+        """Say for a manifest what became of the pictures."""
+        return {
+            "formats": ",".join(self.formats),
+            "background": bytes(self.background).hex(),
+            "orientation": "image/orientation" if self.use_orientation else "ignored",
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class SeenPicture:
+    """A picture that TensorFlow decodes to what a person sees, once its pixels are turned.
+
+    ``format`` is ``jpeg``, ``png`` or ``webp``; ``height`` and ``width`` are those of ``encoded``, before turning;
+    ``orientation`` is 1 to 8 as EXIF counts.
+    """
+
+    encoded: bytes
+    format: str
+    height: int
+    width: int
+    orientation: int
+
+
+def read(data: bytes, rules: PictureRules) -> SeenPicture:
+    """Read a file's bytes.
+
+    Raises:
+        ImageError: a reason with a fixed head, as :func:`sparkcv.records.image_header.probe`.
+    """
+    header = image_header.probe(data, max_pixels=rules.max_pixels, formats=rules.formats)
+    is_kept = header.format in _KEPT and header.is_native
+    if is_kept and not header.is_transparent:
+        return _as_it_is(data, header, rules)
+    try:
+        pixels = _decode(data, header, rules, only_if_transparent=is_kept)
+        if pixels is None:
+            return _as_it_is(data, header, rules)
+        buffer = io.BytesIO()
+        pixels.save(buffer, "PNG", compress_level=rules.compress_level)
+    except (ImageError, MemoryError):
+        raise
+    except UnidentifiedImageError as err:
+        raise ImageError(f"damaged: no {header.format} that Pillow knows") from err
+    except Exception as err:  # Pillow's decoders raise whatever broke in them
+        words = " ".join(str(err).split())[:120]
+        raise ImageError(f"damaged: Pillow cannot decode the {header.format}: {words or type(err).__name__}") from err
+    return SeenPicture(buffer.getvalue(), "png", pixels.height, pixels.width, 1)
+
+
+def _as_it_is(data: bytes, header: ImageHeader, rules: PictureRules) -> SeenPicture:
+    turned = header.orientation if rules.use_orientation else 1
+    return SeenPicture(data, header.format, header.height, header.width, turned)
+
+
+def _decode(data: bytes, header: ImageHeader, rules: PictureRules, *, only_if_transparent: bool) -> Any:
+    """Return the upright picture on its background, mode RGB; None if ``only_if_transparent`` and no pixel is."""
+    plugin = _PLUGINS.get(header.format, header.format.upper())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata
+        with Image.open(io.BytesIO(_without_animation(data, header)), formats=(plugin,)) as opened:
+            if (side := opened.width * opened.height) > rules.max_pixels:
+                raise ImageError(f"too large: {side} pixels, at most {rules.max_pixels} in all")
+            opened.load()
+            picture: Image.Image = _eight_bits(opened, header)
+            if picture.has_transparency_data:
+                picture = picture.convert("RGBA")
+                if only_if_transparent and picture.getchannel("A").getextrema() == (255, 255):
+                    return None
+                ground = Image.new("RGBA", picture.size, (*rules.background, 255))
+                picture = Image.alpha_composite(ground, picture)
+            elif only_if_transparent:
+                return None
+            picture = picture.convert("RGB")
+            turned = opened.getexif().get(0x0112, 1)
+        if rules.use_orientation and header.format != "tiff":  # a TIFF is upright once it is loaded
+            picture.getexif()[0x0112] = turned if header.format == "avif" else header.orientation
+            picture = ImageOps.exif_transpose(picture)
+    picture.info.clear()
+    return picture
+
+
+def _without_animation(data: bytes, header: ImageHeader) -> bytes:
+    """Return an APNG as the PNG that TensorFlow takes it for: Pillow refuses one whose later frames are damaged."""
+    if header.format != "png" or b"acTL" not in data:
+        return data
+    kept, offset = [data[:8]], 8
+    while offset < len(data):
+        end = offset + 12 + int.from_bytes(data[offset : offset + 4], "big")
+        if data[offset + 4 : offset + 8] not in (b"acTL", b"fcTL", b"fdAT"):
+            kept.append(data[offset:end])
+        offset = end
+    return b"".join(kept)
+
+
+def _eight_bits(picture: Image.Image, header: ImageHeader) -> Image.Image:
+    """Return grey of 16 bits as its upper 8, as TensorFlow reads it; a value that stands for see-through stays one."""
+    if picture.mode in _WIDE:
+        raise ImageError(f"unusable {header.format}: {header.bits} bits a channel, wanted 8, or 16 without a sign")
+    if not picture.mode.startswith("I;16"):
+        clear = picture.info.get("transparency")
+        if header.bits == 16 and isinstance(clear, tuple):
+            picture.info["transparency"] = tuple(value >> 8 for value in clear)
+        return picture
+    values = np.asarray(picture).astype(np.uint16)
+    grey = (values >> 8).astype(np.uint8)
+    clear = picture.info.get("transparency")
+    if clear is None:
+        return Image.fromarray(grey)
+    alpha = np.where(values == clear, 0, 255).astype(np.uint8)
+    return Image.merge("LA", [Image.fromarray(grey), Image.fromarray(alpha)])

@@ -1,0 +1,51 @@
+"""A server that answers is told from one whose link is cut."""
+
+import socket
+import time
+
+import pytest
+
+from sparkcv.cluster.link_check import WHOLE, LinkCheck, silent
+from tests.faults.links import Link
+
+PATIENCE_S = 60
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A real gRPC server of TensorFlow; it lives as long as the process, as TensorFlow cannot stop one."""
+    from tensorflow.python.training.server_lib import Server
+
+    return Server.create_local_server().target.removeprefix("grpc://")
+
+
+@pytest.mark.tensorflow
+def test_which_servers_do_not_answer(server):
+    host, port = server.rsplit(":", 1)
+    with Link(host, int(port)) as link, socket.create_server(("127.0.0.1", 0)) as mute:
+        addresses = {
+            "ps:0": server,
+            "ps:1": f"127.0.0.1:{link.port}",
+            "ps:2": f"127.0.0.1:{mute.getsockname()[1]}",
+            "ps:3": "127.0.0.1:1",
+        }
+        assert silent(addresses, 2.0) == ["ps:2", "ps:3"]
+        link.cut()
+        assert silent(addresses, 2.0) == ["ps:1", "ps:2", "ps:3"]
+        link.mend()
+
+
+def found(cluster, jobs):
+    check = LinkCheck(cluster, jobs)
+    deadline = time.monotonic() + PATIENCE_S
+    while not check.found:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return check.found
+
+
+def test_what_is_told_of_it():
+    assert found({}, ["ps"]) == WHOLE
+    assert found({"ps": ["127.0.0.1:1"]}, []) == WHOLE
+    assert found({"ps": ["127.0.0.1:1"], "worker": ["127.0.0.1:1"]}, ["ps"]) == "ps:0"
+    assert found({"ps": ["127.0.0.1:1"] * 60}, ["ps"]) == "ps:0 and 59 more"

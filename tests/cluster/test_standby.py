@@ -1,0 +1,149 @@
+"""A role starts again from its standby without importing anything; without one it starts from nothing."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from sparkcv.cluster.child import Child, Placement
+from sparkcv.cluster.process_tree import has_mark
+from sparkcv.cluster.role_log import RoleLog
+from sparkcv.cluster.standby import NAME, Standby, adopting
+from sparkcv.roles import Role
+
+PATIENCE_S = 60
+MARK = "mark-of-the-standby-tests"
+ROLE = Role("worker", 0)
+
+
+def wait_until(check):
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := check()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def standby():
+    with adopting(), Standby(MARK, is_wanted=True) as standby:
+        yield standby
+    assert not [pid for pid in psutil.pids() if has_mark(pid, MARK)]
+    assert not [one for one in psutil.Process().children() if one.status() == psutil.STATUS_ZOMBIE]
+
+
+@pytest.fixture
+def start(tmp_path, standby):
+    """Starts the next node process of the standby; gives it, its log and what it reported."""
+    with contextlib.ExitStack() as stack:
+
+        def start_next(attempt, program="standby_programs:main"):
+            folder = tmp_path / str(attempt)
+            folder.mkdir()
+            place = Placement(program, {}, {}, attempt=attempt)
+            child = stack.enter_context(Child(ROLE, place, str(folder), str(folder), standby=standby))
+            log = RoleLog(child.take_log_fd())
+            stack.callback(log.close, PATIENCE_S)
+            said = wait_until(lambda: [one["status"] for one in child.messages() if "status" in one])
+            return child, log, said[0]
+
+        yield start_next
+
+
+def end_by(child, number):
+    os.kill(child.pid, number)
+    wait_until(lambda: not child.is_running)
+    child.kill()
+
+
+def test_the_next_processes_import_nothing_and_are_like_the_first(start, standby, tmp_path):
+    first, _, told = start(0)
+    assert told["imported_by"] == first.pid
+    pid = wait_until(lambda: standby.pid)
+    assert psutil.Process(pid).name() == NAME
+    assert standby.rss_bytes() < psutil.Process(pid).memory_info().rss
+    for attempt in (1, 2):
+        end_by(first, signal.SIGKILL)
+        assert first.returncode == -signal.SIGKILL
+        second, log, said = start(attempt)
+        assert said == {
+            "imported_by": told["imported_by"],
+            "pid": second.pid,
+            "agent": os.getpid(),
+            "attempt": attempt,
+            "tmp": str(tmp_path / str(attempt)),
+            "session": second.pid,
+        }
+        assert psutil.Process(second.pid).name() != NAME
+        assert standby.pid == pid
+        first = second
+    second.ask_to_stop()
+    wait_until(lambda: not second.is_running)
+    assert second.returncode == 0
+    assert {"result": {"was_stopped": True}} in second.messages()
+    assert log.tail() == ["attempt 2 of worker:0"]
+    assert second.peak_rss_bytes > 2**22
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_without_its_standby_a_role_starts_from_nothing_and_leaves_another(start, standby, number):
+    child, _, _ = start(0)
+    lost = wait_until(lambda: standby.pid)
+    os.kill(lost, number)
+    assert child.is_running
+    end_by(child, signal.SIGKILL)
+    child, _, told = start(1)
+    assert told["imported_by"] == child.pid
+    assert wait_until(lambda: standby.pid) != lost
+
+
+def test_a_program_that_has_threads_when_it_is_loaded_leaves_none(start, standby):
+    child, _, _ = start(0, "standby_programs:threaded")
+    wait_until(lambda: standby.pid or standby.has_hung_up)
+    assert not standby.pid
+    end_by(child, signal.SIGKILL)
+    child, _, told = start(1, "standby_programs:threaded")
+    assert told["imported_by"] == child.pid
+
+
+def test_unless_it_is_wanted_there_is_none(tmp_path):
+    standby = Standby(MARK)
+    with Child(
+        ROLE, Placement("standby_programs:main", {}, {}), str(tmp_path), str(tmp_path), standby=standby
+    ) as child:
+        log = RoleLog(child.take_log_fd())
+        wait_until(lambda: any("status" in one for one in child.messages()))
+        assert [pid for pid in psutil.pids() if has_mark(pid, MARK)] == [child.pid]
+        assert not standby.pid
+    log.close(PATIENCE_S)
+
+
+AGENT = """
+import sys, time
+from sparkcv.cluster.child import Child, Placement
+from sparkcv.cluster.standby import Standby, adopting
+from sparkcv.roles import Role
+standby = Standby(is_wanted=True)
+with adopting():
+    child = Child(Role("worker", 0), Placement("standby_programs:main", {}, {}), *sys.argv[1:], standby=standby)
+    while not standby.pid:
+        time.sleep(0.02)
+    print(standby.pid, flush=True)
+    time.sleep(120)
+"""
+
+
+def test_a_killed_agent_takes_its_standby_along(tmp_path):
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    with subprocess.Popen(
+        [sys.executable, "-c", AGENT, str(tmp_path), str(tmp_path)], stdout=subprocess.PIPE, text=True, env=env
+    ) as agent:
+        pid = int(agent.stdout.readline())
+        assert psutil.pid_exists(pid)
+        agent.kill()
+    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)

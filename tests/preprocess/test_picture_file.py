@@ -1,0 +1,266 @@
+"""A file comes to every job as what a person sees of it: upright, on a background, its first frame, in eight bits."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from PIL import Image, ImageOps
+
+from sparkcv.errors import ImageError
+from sparkcv.preprocess import EncodedPicture, decode
+from sparkcv.preprocess.picture_file import PictureRules, read
+from tests.preprocess.conftest import drawn
+
+RULES = PictureRules()
+TAG = 0x0112
+
+
+def saved(picture, file_format, orientation=None, **options):
+    if orientation is not None:
+        exif = Image.Exif()
+        exif[TAG] = orientation
+        options["exif"] = exif
+    buffer = io.BytesIO()
+    picture.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def pixels_of():
+    """What training and scoring decode of a picture."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        encoded, orientation = tf.placeholder(tf.string, []), tf.placeholder(tf.int64, [])
+        whole = decode.decode(EncodedPicture(encoded, orientation))
+        picture = EncodedPicture(encoded, orientation)
+        cropped = decode.decode_crop(picture, lambda shape: tf.concat([[0, 0], shape[:2]], axis=0))
+
+        def run(seen):
+            got, same = session.run([whole, cropped], {encoded: seen.encoded, orientation: seen.orientation})
+            np.testing.assert_array_equal(got, same)
+            return got
+
+        yield run
+
+
+def as_people_see(data, background="white"):
+    """Pillow's own way, with none of our code."""
+    picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, background), picture)
+    return np.asarray(picture.convert("RGB"))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_an_oriented_picture_is_what_a_person_sees(pixels_of, file_format, orientation):
+    data = saved(Image.fromarray(drawn(40, 24)), file_format, orientation)
+    seen = read(data, RULES)
+    np.testing.assert_array_equal(pixels_of(seen), as_people_see(data))
+    if file_format in ("JPEG", "PNG", "WEBP"):
+        assert (seen.encoded, seen.orientation) == (data, orientation)  # not coded anew
+        assert (seen.height, seen.width) == (24, 40)
+    ignored = read(data, PictureRules(use_orientation=False))
+    assert ignored.orientation == 1
+    if file_format != "TIFF":  # Pillow turns a TIFF while it loads it
+        assert pixels_of(ignored).shape == (24, 40, 3)
+
+
+def half_clear(mode):
+    """A green picture whose left half is see-through over red."""
+    colours = np.zeros((8, 10, 4), np.uint8)
+    colours[:, :5] = (255, 0, 0, 0)
+    colours[:, 5:] = (0, 255, 0, 255)
+    picture = Image.fromarray(colours, "RGBA")
+    if mode == "P":
+        palette = Image.new("P", (10, 8), 0)
+        palette.putpalette([255, 0, 0, 0, 255, 0])
+        palette.paste(1, (5, 0, 10, 8))
+        palette.info["transparency"] = 0
+        return palette
+    return picture.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "file_format", "options"),
+    [
+        ("RGBA", "PNG", {}),
+        ("LA", "PNG", {}),
+        ("P", "PNG", {"transparency": 0}),
+        ("RGBA", "WEBP", {"lossless": True, "exact": True}),
+        ("P", "GIF", {"transparency": 0}),
+        ("RGBA", "TIFF", {}),
+        ("RGBA", "JPEG2000", {"irreversible": False}),
+    ],
+)
+def test_what_is_see_through_shows_the_background(pixels_of, mode, file_format, options):
+    data = saved(half_clear(mode), file_format, **options)
+    for background, colour in (((255, 255, 255), "white"), ((10, 20, 30), (10, 20, 30))):
+        seen = read(data, PictureRules(background=background))
+        pixels = pixels_of(seen)
+        assert (pixels[:, :5] == background).all()
+        np.testing.assert_array_equal(pixels, as_people_see(data, colour))
+
+
+def test_half_see_through_is_mixed_as_a_browser_mixes_it(pixels_of):
+    picture = Image.new("RGBA", (4, 4), (200, 100, 0, 128))
+    pixels = pixels_of(read(saved(picture, "PNG"), RULES))
+    np.testing.assert_allclose(pixels[0, 0], [227, 177, 127], atol=1)
+
+
+def test_a_grey_value_of_16_bits_that_stands_for_see_through_is_put_on_the_background(pixels_of):
+    values = np.full((4, 6), 40000, np.uint16)
+    values[:, :2] = 1234
+    data = saved(Image.fromarray(values), "PNG", transparency=1234)
+    pixels = pixels_of(read(data, RULES))
+    assert (pixels[:, :2] == 255).all()
+    assert (pixels[:, 2:] == 40000 >> 8).all()
+
+
+def test_an_alpha_channel_that_hides_nothing_leaves_the_file_as_it_is():
+    data = saved(Image.fromarray(drawn(40, 24)).convert("RGBA"), "PNG")
+    assert read(data, RULES).encoded == data
+
+
+def test_a_palette_bmp_gives_colours_not_indices(pixels_of):
+    picture = Image.fromarray(drawn(40, 24)).convert("P", palette=Image.Palette.ADAPTIVE)
+    data = saved(picture, "BMP")
+    np.testing.assert_array_equal(pixels_of(read(data, RULES)), np.asarray(picture.convert("RGB")))
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "1", "RGBA"])
+def test_tensorflow_is_never_given_a_bmp_that_it_misreads(mode):
+    data = saved(Image.fromarray(drawn(40, 24)).convert(mode), "BMP")
+    with tf.Graph().as_default(), tf.Session() as session, pytest.raises(tf.errors.InvalidArgumentError):
+        session.run(decode.decode(tf.constant(data)))
+
+
+def animated(file_format, count=3):
+    frames = [Image.new("RGB", (6, 4), colour) for colour in ("red", "blue", "green")]
+    frames = [frames[index % 3] for index in range(count)]
+    return saved(frames[0], file_format, save_all=True, append_images=frames[1:], **_EXACT.get(file_format, {}))
+
+
+_EXACT = {"WEBP": {"lossless": True}}
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_of_an_animated_picture_the_first_frame_counts(pixels_of, file_format):
+    assert (pixels_of(read(animated(file_format), RULES)) == (255, 0, 0)).all()
+
+
+def test_later_frames_of_an_apng_that_are_damaged_cost_nothing(pixels_of):
+    frames = [Image.new("RGBA", (6, 4), colour) for colour in ((255, 0, 0, 128), "blue")]
+    whole = saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    at = whole.rindex(b"fcTL") - 4
+    cut = whole[:at] + whole[at + 38 :]  # no control chunk before the second frame's data
+    np.testing.assert_array_equal(pixels_of(read(cut, RULES)), pixels_of(read(whole, RULES)))
+
+
+def test_a_gif_of_many_frames_is_read_by_its_first(pixels_of):
+    data = animated("GIF", 300)
+    rules = PictureRules(max_pixels=6 * 4 * 10)
+    assert (pixels_of(read(data, rules)) == (255, 0, 0)).all()
+
+
+def test_grey_of_16_bits_is_read_by_its_upper_byte_in_every_format(pixels_of):
+    values = (np.arange(24 * 40, dtype=np.uint16) * 64).reshape(24, 40)
+    for file_format in ("PNG", "TIFF"):
+        pixels = pixels_of(read(saved(Image.fromarray(values), file_format), RULES))
+        np.testing.assert_array_equal(pixels[..., 0], values >> 8)
+
+
+def test_a_cmyk_tiff_has_its_colours(pixels_of):
+    picture = Image.fromarray(drawn(40, 24)).convert("CMYK")
+    data = saved(picture, "TIFF")
+    np.testing.assert_array_equal(pixels_of(read(data, RULES)), np.asarray(picture.convert("RGB")))
+
+
+def test_wider_numbers_are_refused_for_nobody_knows_their_range():
+    data = saved(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF")
+    with pytest.raises(ImageError, match=r"^unusable tiff: 32 bits a channel, wanted 8, or 16 without a sign$"):
+        read(data, RULES)
+
+
+FORMATS = {
+    "JPEG": {},
+    "PNG": {},
+    "GIF": {},
+    "BMP": {},
+    "WEBP": {},
+    "TIFF": {},
+    "AVIF": {},
+    "JPEG2000": {},
+}
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_the_limits_hold_before_decoding_for_every_format(file_format):
+    data = saved(Image.fromarray(drawn(40, 24)), file_format)
+    assert read(data, PictureRules(max_pixels=40 * 24)).width == 40
+    with pytest.raises(ImageError, match=r"^too large: 40x24 pixels, at most 959 in all$"):
+        read(data, PictureRules(max_pixels=40 * 24 - 1))
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_format_that_is_not_asked_for_is_refused_by_its_name(file_format):
+    data = saved(Image.fromarray(drawn(40, 24)), file_format)
+    name = {"JPEG2000": "JPEG 2000", "WEBP": "WebP"}.get(file_format, file_format)
+    others = tuple(known for known in RULES.formats if known.upper() != file_format)
+    with pytest.raises(ImageError, match=rf"^not .*: {name}$"):
+        read(data, PictureRules(formats=others))
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_cut_or_changed_file_is_read_or_refused_with_a_reason(file_format):
+    data = saved(Image.fromarray(drawn(40, 24)), file_format)
+    rng = np.random.default_rng(0)
+    for length in rng.integers(0, len(data), 20):
+        with pytest.raises(ImageError):
+            read(data[:length] if length < len(data) - 40 else data[:20], RULES)
+    for offset in rng.integers(0, len(data), 60):
+        changed = bytearray(data)
+        changed[offset] ^= 1 << int(rng.integers(8))
+        reason = ""
+        try:
+            seen = read(bytes(changed), RULES)
+            assert seen.height * seen.width <= RULES.max_pixels
+        except ImageError as err:
+            reason = str(err)
+        assert "\n" not in reason
+        assert "0x7" not in reason  # no address: equal reasons are counted together
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"GIF89a" + b"\xff\xff\xff\xff\0\0\0", "^too large: 65535x65535 pixels"),
+        (b"BM" + bytes(12) + (40).to_bytes(4, "little") + b"\xff\xff\xff\x7f" * 2 + bytes(40), "^too large"),
+        (b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff", "^too large: 16777216x16777216"),
+        (b"\xff\x4f\xff\x51" + bytes(4) + b"\x7f\xff\xff\xff" * 2 + bytes(60), "^too large"),
+        (b"\0\0\0\x14ftypavif\0\0\0\0avif\0\0\0\x14ispe\0\0\0\0\0\1\0\0\0\1\0\0", "^too large: 65536x65536"),
+        (b"II*\0\x08\0\0\0\2\0\0\1\4\0\1\0\0\0\0\0\1\0\1\1\4\0\1\0\0\0\0\0\1\0\0\0\0\0", "^too large: 65536x65536"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", ": EPS$"),
+        (b"SIMPLE  =                    T", ": FITS$"),
+        (b"<svg onload='x()'>", ": SVG$"),
+        (b"gd2\0\0\2", ": GD2$"),
+    ],
+)
+def test_bombs_and_foreign_formats_are_refused_by_their_header(data, reason):
+    with pytest.raises(ImageError, match=reason):
+        read(data, RULES)
+
+
+@pytest.mark.parametrize(("arithmetic", "largest"), [("accurate", 0), ("fast", 20)])
+def test_the_decoders_arithmetic_is_every_other_readers_or_slims(jpeg, arithmetic, largest):
+    with tf.Graph().as_default(), tf.Session() as session:
+        ours, slims = session.run(
+            [
+                decode.decode(EncodedPicture(tf.constant(jpeg), 1, arithmetic)),
+                tf.image.decode_jpeg(jpeg, channels=3),  # as slim's scripts call it
+            ]
+        )
+    difference = np.abs(ours.astype(int) - np.asarray(Image.open(io.BytesIO(jpeg))))
+    assert difference.max() <= largest
+    assert (ours == slims).all() == (arithmetic == "fast")
