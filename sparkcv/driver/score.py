@@ -23,8 +23,8 @@ from sparkcv.doctor import estimate
 from sparkcv.driver import score_day, score_input
 from sparkcv.driver.score_day import PriorDay, Todo
 from sparkcv.driver.score_input import FrozenInput
-from sparkcv.driver.told_to_end import ToldToEnd
-from sparkcv.errors import MissingFileError, PreemptedError, UsageError
+from sparkcv.driver.told_to_end import preempted
+from sparkcv.errors import MissingFileError, UsageError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict import publish, rows, tasks
 from sparkcv.predict.fetching import fetch_model
@@ -142,18 +142,17 @@ def run(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
     """
     config, started = plan.config, _now()
     overwrite = config.overwrite or plan.prior is not None
-    try:
-        with (
-            # In Spark's own folder, which its JVM deletes even after this process was killed.
-            tempfile.TemporaryDirectory(prefix="model-", dir=SparkFiles.getRootDirectory()) as local,
-            Staging(str(config.output_dir), plan.date, overwrite=overwrite) as staging,
-            job_group(spark, f"score {config.input}"),
-            imported_first(spark, "sparkcv.predict.engines.decoding"),
-            let_in(spark, config.port_range, _THEN) as place,
-        ):
-            return _run(_Run(spark, plan, staging, local, place, started))
-    except ToldToEnd as err:
-        raise PreemptedError(f"told to end by SIGTERM: stopped, {_THEN}") from err
+    staging = Staging(str(config.output_dir), plan.date, overwrite=overwrite)
+    with (
+        preempted(lambda: f"and stopped: {'the day is published' if staging.is_published else _THEN}"),
+        # In Spark's own folder, which its JVM deletes even after this process was killed.
+        tempfile.TemporaryDirectory(prefix="model-", dir=SparkFiles.getRootDirectory()) as local,
+        staging,
+        job_group(spark, f"score {config.input}"),
+        imported_first(spark, "sparkcv.predict.engines.decoding"),
+        let_in(spark, config.port_range, _THEN) as place,
+    ):
+        return _run(_Run(spark, plan, staging, local, place, started))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +174,7 @@ def _run(run: _Run) -> ScoreReport:
     frozen = score_input.freeze(run.spark, plan.config, plan.files, staging, run.place)
     todo = score_day.everything(frozen)
     if prior is not None:
+        prior.check_columns(frozen)
         todo = score_day.only_new(run.spark, frozen, prior, staging, run.place)
         if not todo.num_rows:
             return score_day.complete(prior, plan.config, frozen)
@@ -204,6 +204,7 @@ def _run(run: _Run) -> ScoreReport:
             "started": run.started,
             "ended": _now(),
             **score_day.settings(plan.config, plan.manifest),
+            "columns": score_day.columns_of(frozen),
         },
         left_out=frozen.left_out,
         events=events,

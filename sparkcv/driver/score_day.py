@@ -19,7 +19,7 @@ from sparkcv.predict.staging import Staging
 from sparkcv.spark.errors import translated
 from sparkcv.tokens.server import TokenServerAddress
 
-__all__ = ["PriorDay", "REPORT", "Todo", "complete", "everything", "only_new", "read_prior", "settings"]
+__all__ = ["PriorDay", "REPORT", "Todo", "columns_of", "complete", "everything", "only_new", "read_prior", "settings"]
 
 REPORT = "_report.json"
 _NEW = "new"
@@ -37,6 +37,14 @@ class PriorDay:
     def run_id(self) -> str:
         """The run that published it."""
         return str(self.report["run_id"])
+
+    def check_columns(self, frozen: FrozenInput) -> None:
+        """Raise FileExistsAlreadyError if its rows have other columns of the input than new ones would have."""
+        theirs, mine = self.report.get("columns"), columns_of(frozen)
+        if theirs != mine:
+            raise FileExistsAlreadyError(
+                f"{self.url!r} is there already, with the input's columns {theirs}, now they are {mine}; {_REPLACES}"
+            )
 
     def ids(self, spark: SparkSession) -> DataFrame:
         """Return the ids of its predictions and rejects."""
@@ -80,6 +88,11 @@ class Todo:
     num_rows: int
     only_url: str | None = None
     ids: DataFrame | None = None
+
+
+def columns_of(frozen: FrozenInput) -> dict[str, str]:
+    """Return the columns of the input that the scores keep, with their types."""
+    return {column.name: str(column.kind) for column in frozen.kept}
 
 
 def everything(frozen: FrozenInput) -> Todo:

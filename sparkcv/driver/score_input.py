@@ -55,8 +55,9 @@ def freeze(
         image_feature=config.image_feature,
         use_exif=bool(config.exif_orientation),
     )
-    if listing.left_out.count:
-        _log.warning("left out of %s, as no input: %s", config.input, listing.left_out)
+    left_out = LeftOut() if kind == query.KIND else listing.left_out
+    if left_out.count:
+        _log.warning("left out of %s, as no input: %s", config.input, left_out)
     kept = rows.name_columns(rows.choose(listing.columns, config.keep_columns), OF_SCORES)
     parts = _counted(spark, listing.parts, staging, place)
     num_rows = rows.count_rows(parts)
@@ -67,7 +68,7 @@ def freeze(
     url = staging.join(_PIECES)
     tasks.write_pieces(rows.split(parts, num_pieces), url)
     _log.info("%d rows of %s in %d tasks", num_rows, kind, num_pieces)
-    frozen = FrozenInput(url, num_pieces, num_rows, kept, listing.left_out)
+    frozen = FrozenInput(url, num_pieces, num_rows, kept, left_out)
     if parts[0].kind == "table":  # the other kinds make their own ids
         _refuse_duplicates(spark, frozen, str(config.input), place)
     return frozen

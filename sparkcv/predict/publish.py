@@ -1,6 +1,7 @@
 """From what the tasks wrote to a day that readers see: split, reconciled with the input, renamed."""
 
 import dataclasses
+import datetime
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -28,6 +29,7 @@ PREDICTIONS = "day"
 REJECTS = "_rejects"  # inside the day, so that one rename publishes both; the underscore hides it from its readers
 
 _ROWS_A_FILE = 1_000_000
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _GLOB = re.compile(r"([\\*?\[\]{}])")
 _MOST_SENTENCES = 1000
 # What differs between two rejects for the same reason: names in quotes, bytes in hexadecimal, numbers.
@@ -83,7 +85,7 @@ def split_scored(
     others = [F.col("`" + column.name.replace("`", "``") + "`") for column in kept]
     name, step, run = (F.lit(model[key]).alias(key) for key in ("model_name", "model_step", "run_id"))
     ident, digest = _required("id", ""), _required("model_digest", "")
-    when = F.coalesce(F.col("scored_at"), F.lit("1970-01-01").cast("timestamp")).alias("scored_at")
+    when = F.coalesce(F.col("scored_at"), F.lit(_EPOCH)).alias("scored_at")
     predictions = rows.where("reason IS NULL").select(
         *(ident, "filename", _required("label", ""), _required("label_id", -1), _score(), _top_k()),
         *(*others, name, step, digest, run, when),

@@ -67,6 +67,7 @@ class Staging:
         self.run_id = secrets.token_hex(12)
         self.url = storage.join(output_dir, f"{_PREFIX}{self.run_id}")
         self.day = day_url(output_dir, date)
+        self.is_published = False
         self._output_dir = output_dir
         self._overwrite = overwrite
         self._stop = threading.Event()
@@ -91,6 +92,7 @@ class Staging:
             storage.swap(self.join(name), self.day, self.join(_OLD, storage.basename(self.day)))
         else:
             raise FileExistsAlreadyError(f"{self.day!r} was published by another run meanwhile; this one's is dropped")
+        self.is_published = True
 
     def __enter__(self) -> "Staging":
         clean_up(self._output_dir)
