@@ -14,6 +14,8 @@ demo: setup            ## the whole chain on pictures that it draws: convert, tr
 yarn-demo: setup       ## the jobs on a real HDFS and YARN that it starts, by spark-submit; KERBEROS=1 for secured ones
 	$(PY) -m tests.yarn.demo $(if $(KERBEROS),--kerberos)
 
+# Where it is set, each of some thousand processes compiles the sources anew that it imports.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.classes ## every test, in three processes; PYTEST_ARGS="..." for others
 	$(PY) -m pytest $(PYTEST_ARGS)
 

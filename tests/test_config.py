@@ -215,6 +215,8 @@ def test_a_range_of_one_port_is_too_narrow():
         (["--optimizer", "adm"], "argument --optimizer: invalid choice: 'adm'"),
         (["--cluster_size", "2", "--num_ps_tasks", "2"], "leaves no worker"),
         (["--cluster_size", "3", "--num_ps_tasks", "0"], "wanted at least one ps"),
+        (["--wire_dtype", "bfloat16", "--num_ps_tasks", "0"], "without a ps nothing travels; wanted --num_ps_tasks"),
+        (["--wire_dtype", "bfloat"], "invalid choice: 'bfloat'"),
         (["--quantize_delay", "10"], "TensorFlow 2 does not have"),
         (["--num_gpus", "-1"], "--num_gpus: got -1, wanted at least 0"),
         (["--num_gpus", "2", "--num_clones", "3"], "--num_clones 3 is not --num_gpus 2"),

@@ -117,7 +117,8 @@ def _behind(data: memoryview, offset: int) -> tuple[Record | _Gap, int]:
         at = data.nbytes
     if at - offset >= HEADER_BYTES + FOOTER_BYTES and _is_intact(data, offset, at):
         return Record(offset, data[offset + HEADER_BYTES : at - FOOTER_BYTES]), at
-    reason = f"wrong CRC of the length, {at - offset} bytes lost"
+    fault = "wrong CRC of the length" if data.nbytes - offset >= HEADER_BYTES else "cut inside a length header"
+    reason = f"{fault}, {at - offset} bytes lost"
     return _Gap(BadRecord(offset, reason, at - offset, at == data.nbytes)), at
 
 

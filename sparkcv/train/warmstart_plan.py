@@ -44,7 +44,7 @@ class WarmStart:
 
     def counts(self) -> str:
         """Return the numbers in one phrase."""
-        return f"{', '.join(f'{len(names)} {what}' for what, names in self._groups())} variables"
+        return f"{', '.join(f'{len(names)} {what}' for what, names in self._groups() if names)} variables"
 
     def lines(self) -> list[str]:
         """Return a line for each kind of variables: how many, and the first of them."""

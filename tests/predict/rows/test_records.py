@@ -60,7 +60,7 @@ def test_an_empty_shard_has_no_rows(tmp_path):
     assert list_parts(find_input(str(tmp_path / "s")), str(tmp_path)).parts == []
 
 
-def test_a_flipped_byte_at_any_offset_costs_rows_but_never_loses_one(tmp_path):
+def test_a_flipped_byte_at_any_offset_costs_its_row_and_no_other(tmp_path):
     frames = shard()[:3]
     whole = b"".join(frames)
     (part,) = write(tmp_path / "s", whole, records=3)
@@ -74,6 +74,55 @@ def test_a_flipped_byte_at_any_offset_costs_rows_but_never_loses_one(tmp_path):
         assert bad == ([hit] if within >= tfrecord.HEADER_BYTES else [])  # the length's CRC mends one bit of the length
         assert [load(row) for row in rows if not row.reason] == [b"pic%d" % i for i in range(3) if i not in bad]
         assert all(rows[i].reason.startswith("damaged record: wrong CRC of the payload") for i in bad)
+
+
+def test_damaged_lengths_side_by_side_leave_the_other_ids_to_their_pictures(tmp_path):
+    lost = b"\xaa" * tfrecord.HEADER_BYTES  # a bit of a length can be mended, a whole header cannot
+    frames = [lost + frame[len(lost) :] if i in (2, 3) else frame for i, frame in enumerate(shard()[:8])]
+    (part,) = write(tmp_path / "s", b"".join(frames), records=8)
+    rows = list(read_rows(part))
+    assert [row.data for row in rows] == [None if i in (2, 3) else b"pic%d" % i for i in range(8)]
+    (_, piece) = split([part], 2)
+    assert [row.data for row in read_rows(piece[0])] == [b"pic%d" % i for i in range(4, 8)]
+
+
+@pytest.mark.parametrize("cut", [1, 11])
+def test_an_end_that_tensorflow_takes_for_a_clean_one_is_a_row_with_a_reason(tmp_path, cut):
+    (tmp_path / "s").mkdir()
+    for name, data in (
+        ("short", b"".join(shard())[: -len(shard()[-1]) + cut]),
+        ("long", b"".join(shard()) + b"x" * cut),
+    ):
+        (tmp_path / "s" / NAME).write_bytes(data)
+        (part,) = list_parts(find_input(str(tmp_path / "s")), str(tmp_path)).parts
+        counted = dataclasses.replace(part, stop=count_part(part))
+        rows = list(read_rows(counted))
+        assert len(rows) == (COUNT if name == "short" else COUNT + 1)
+        assert [row.reason for row in rows if row.reason] == [rows[-1].reason]
+        assert "cut inside a length header" in rows[-1].reason
+
+
+def test_a_records_own_orientation_and_other_features_are_used(tmp_path):
+    (tmp_path / "s").mkdir()
+    payloads = [
+        encode_features({"image": b"a", "image/orientation": 6}),
+        encode_features({"image": b"b"}),
+    ]
+    (tmp_path / "s" / NAME).write_bytes(b"".join(map(tfrecord.frame, payloads)))
+    for use_exif, told in ((False, 1), (True, None)):
+        (part,) = list_parts(
+            find_input(str(tmp_path / "s")), str(tmp_path), image_feature="image", use_exif=use_exif
+        ).parts
+        rows = list(read_rows(dataclasses.replace(part, stop=2)))
+        assert [(row.data, row.is_record, row.orientation) for row in rows] == [(b"a", True, 6), (b"b", True, told)]
+
+
+def test_a_compressed_shard_is_scored_as_its_content(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / NAME).write_bytes(gzip.compress(b"".join(shard())))
+    (part,) = list_parts(find_input(str(tmp_path / "s")), str(tmp_path)).parts
+    rows = list(read_rows(dataclasses.replace(part, stop=count_part(part))))
+    assert [row.data for row in rows] == [b"pic%d" % i for i in range(COUNT)]
 
 
 def test_a_shard_that_its_manifest_does_not_match_is_refused(tmp_path):
