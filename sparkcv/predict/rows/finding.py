@@ -23,7 +23,7 @@ _OPENED_AN_ENDING = 3
 
 _SHARD = re.compile(r".*\.tfrecords?$|.*[-_]\d{5}-of-\d{5}$")
 _PARQUET = re.compile(r".*\.(parquet|parq|pq)$", re.IGNORECASE)
-_PICTURE = re.compile(r".*\.(jpe?g|png)$", re.IGNORECASE)
+_PICTURE = re.compile(r".*\.(jpe?g|png|gif|bmp|webp|tiff?|avif|jp2|j2k)$", re.IGNORECASE)
 _NAMES = {TABLE: "Parquet", RECORDS: "TFRecord shards", PICTURES: "pictures", LIST: "text"}
 
 
