@@ -1,6 +1,7 @@
 """Fixtures that every room uses, and the check that no test leaves a process, thread or variable behind."""
 
 import contextlib
+import gc
 import logging
 import os
 import subprocess
@@ -70,6 +71,15 @@ def pytest_runtest_teardown(item, nextitem):
         for name in _CLUSTERS:
             for fixture in item.session._fixturemanager._arg2fixturedefs.get(name, ()):
                 fixture.finish(item._request)  # pytest's own way: whoever asks for it after that gets a new one
+
+
+def pytest_collection_finish():
+    """Let the collector pass over the 5,000 tests and their modules, and look at nets' graphs less often.
+
+    They are a hundred thousand objects that live on: without it it takes a twelfth of the time that they are built in.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 class _GroupedItems:

@@ -18,7 +18,8 @@ def table() -> str:
         allowed = ", ".join(f"`{choice}`" for choice in facts["choices"] or ()) or str(facts["range"] or "")
         default = "" if field.default is None else "`''`" if field.default == "" else f"`{field.default}`"
         what = facts["help"].replace("|", "\\|")
-        name = f"`--{field.name}`" + ("" if field.name in SLIM_TRAIN_DEFAULTS else " *ours*")
+        is_slims = field.name in SLIM_TRAIN_DEFAULTS or field.name == "num_ps_tasks"  # slim's, with another default
+        name = f"`--{field.name}`" + ("" if is_slims else " *ours*")
         groups.setdefault(facts["group"], []).append(f"| {name} | {default} | {allowed} | {what} |")
     parts = []
     for name, rows in groups.items():

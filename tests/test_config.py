@@ -18,6 +18,7 @@ SLIM_TRAIN_DEFAULTS = {
     "num_clones": 1,
     "clone_on_cpu": False,
     "worker_replicas": 1,
+    "num_ps_tasks": 0,
     "num_readers": 4,
     "num_preprocessing_threads": 4,
     "log_every_n_steps": 10,
@@ -105,8 +106,9 @@ def train(*argv):
 
 
 def test_training_has_every_flag_of_slim_with_its_default():
-    assert {name: getattr(train(), name) for name in SLIM_TRAIN_DEFAULTS} == SLIM_TRAIN_DEFAULTS
-    assert train().num_ps == 0  # --num_ps_tasks is 0 in slim; here more roles than one settle it where it is not given
+    given = {name: getattr(train(), name) for name in SLIM_TRAIN_DEFAULTS}
+    # Not set is 0, too, as long as nothing asks for more roles than one.
+    assert given | {"num_ps_tasks": train().num_ps} == SLIM_TRAIN_DEFAULTS
 
 
 def test_evaluation_has_every_flag_of_slim_with_its_default():
@@ -215,6 +217,8 @@ def test_a_range_of_one_port_is_too_narrow():
         (["--optimizer", "adm"], "argument --optimizer: invalid choice: 'adm'"),
         (["--cluster_size", "2", "--num_ps_tasks", "2"], "leaves no worker"),
         (["--cluster_size", "3", "--num_ps_tasks", "0"], "wanted at least one ps"),
+        (["--wire_dtype", "bfloat16", "--num_ps_tasks", "0"], "without a ps nothing travels; wanted --num_ps_tasks"),
+        (["--wire_dtype", "bfloat"], "invalid choice: 'bfloat'"),
         (["--quantize_delay", "10"], "TensorFlow 2 does not have"),
         (["--num_gpus", "-1"], "--num_gpus: got -1, wanted at least 0"),
         (["--num_gpus", "2", "--num_clones", "3"], "--num_clones 3 is not --num_gpus 2"),

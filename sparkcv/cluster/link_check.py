@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Mapping, Sequence
 
-__all__ = ["WHOLE", "LinkCheck", "silent"]
+__all__ = ["LinkCheck", "WHOLE", "silent"]
 
 WHOLE = "whole"
 _TIMEOUT_S = 3.0

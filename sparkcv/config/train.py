@@ -331,8 +331,8 @@ class TrainConfig(Flags):
     def _check_roles(self) -> None:
         if self.wire_dtype != "float32" and self.num_ps_tasks == 0:
             raise UsageError(
-                f"--wire_dtype {self.wire_dtype} with --num_ps_tasks 0: got both, but without a ps nothing travels;"
-                " wanted at least one ps"
+                f"--wire_dtype {self.wire_dtype}: got no parameter server, but without a ps nothing travels; wanted"
+                " --num_ps_tasks of at least 1"
             )
         if self.cluster_size is None:
             return

@@ -36,6 +36,8 @@ __all__ = [
 _MB = 2.0**20
 _IMPORTED = 650 * _MB  # TensorFlow, the graph, the session
 _SERVING = 720 * _MB
+# A standby has 40 MiB of its own and shares the rest with its role; YARN counts that twice, cgroups do not.
+_STANDBY, _STANDBY_OF_PS = 200 * _MB, 60 * _MB
 _MAPPED = 2700 * _MB  # address space beyond what is used, with 2 threads
 _COMMON_QUEUE_BYTES = 512 * _MB  # inputs/batches.py
 _COMMON_QUEUE_BATCHES = 20
@@ -135,13 +137,18 @@ def ps(config: TrainConfig) -> Memory:
 
 
 def largest(config: TrainConfig, dataset: Dataset | None = None) -> tuple[str, Memory]:
-    """Return the role that takes the most, which any executor may get; the exporter comes when the others are gone."""
-    roles = [("worker", worker(config, dataset))]
+    """Return the role that takes the most, which any executor may get; the exporter comes when the others are gone.
+
+    A role's standby counts with it.
+    """
+    is_kept = config.standby and config.max_restarts > 0
+    roles = [("worker", _with(worker(config, dataset), _STANDBY if is_kept else 0.0))]
     if config.num_ps:
-        roles.append(("ps", ps(config)))
+        roles.append(("ps", _with(ps(config), _STANDBY_OF_PS if is_kept else 0.0)))
     if config.num_evaluators:
         forward = _forward(config.model_name, config.train_image_size, config.batch_size)
-        roles.append(("evaluator", Memory(_IMPORTED + _weights(config), forward)))
+        evaluating = Memory(_IMPORTED + _weights(config), forward)
+        roles.append(("evaluator", _with(evaluating, _STANDBY if is_kept else 0.0)))
     if config.export_dir:
         roles.append(("exporter", Memory(_IMPORTED + 2 * _weights(config), exporter(config.model_name))))
     return max(roles, key=lambda role: role[1].likely)
@@ -187,6 +194,10 @@ def _forward(model_name: str, image_size: int | None, batch_size: int) -> float:
     side = image_size or default
     layers = batch_size * size.picture_mb * _MB * _FORWARD_SHARE * (side / default) ** 2
     return _IMPORTED + 3 * size.trainable * 4e6 + layers + 4 * batch_size * side * side * 12.0
+
+
+def _with(memory: Memory, more: float) -> Memory:
+    return Memory(memory.least + more, memory.likely + more)
 
 
 def _net(model_name: str) -> NetSize:

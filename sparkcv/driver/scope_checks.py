@@ -43,7 +43,7 @@ def check(config: TrainConfig, num_classes: int) -> None:
         UsageError: a scope that matches nothing, or nothing is left to train, or to restore.
         CheckpointError: the checkpoint lacks variables that are to be restored, or has other shapes of them.
     """
-    if not (config.checkpoint_path or config.trainable_scopes or config.learning_rate_scales):
+    if all(flag is None for flag in (config.checkpoint_path, config.trainable_scopes, config.learning_rate_scales)):
         return
     known = ask(config, num_classes)
     if known is None:
@@ -84,9 +84,10 @@ def ask(config: TrainConfig, num_classes: int) -> NetVariables | None:
         "channels": 1 if config.use_grayscale else 3,
         "num_classes": num_classes,
     }
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     try:
         with start_module(
-            _PROGRAM, [json.dumps(asked)], os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            _PROGRAM, [json.dumps(asked)], env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
             try:
                 said, complaint = process.communicate(timeout=_TIMEOUT_S)

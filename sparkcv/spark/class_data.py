@@ -26,8 +26,9 @@ _QUIET = "-Xlog:disable"
 _IN_PLACE = "-XX:+UnlockDiagnosticVMOptions -XX:ArchiveRelocationMode=0"
 # Several Java processes start on what may be two cores, for a job of minutes whose work is not in Java: the quick
 # compiler and the simple collector alone halve the CPU time until the first job is done (48 s to 24 s here).
-# Metaspace starts at 21 MB, and each step from there to the 90 MB that Spark's classes take collects all garbage.
-QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=128m"
+# Metaspace starts at 21 MB, and each step from there to the 90 MB that Spark's classes take collects all garbage. What
+# jps and jstat read is written 20 times a second, to a file in /tmp that a killed process leaves.
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:MetaspaceSize=128m -XX:-UsePerfData"
 # What `local` has no use for, and executors and a driver on YARN begin with.
 _FURTHER = (
     "org.apache.spark.deploy.master.Master",

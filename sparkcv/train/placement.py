@@ -82,8 +82,8 @@ def plan(sizes: Mapping[str, Size], num_ps: int) -> PsPlan:
     """Place variables on ``num_ps`` servers, and cut as few as it takes, the largest first.
 
     Nothing is cut where whole variables spread evenly enough, to within ``TOLERANCE``. What is cut has a part for each
-    server, or some more if that is not even enough. Where nothing is, as with nets of a few MB whose parts would be too
-    small, the most even way is taken.
+    server, or some more if that is not even enough. Where nothing is, as with nets of a few MB, whose parts would be
+    too small, the most even way is taken.
     """
     best = _placed(sizes, {}, num_ps)
     for times in (1, 2, 4):

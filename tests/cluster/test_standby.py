@@ -10,11 +10,16 @@ import time
 import psutil
 import pytest
 
+from sparkcv import config as configs
 from sparkcv.cluster.child import Child, Placement
 from sparkcv.cluster.process_tree import has_mark
 from sparkcv.cluster.role_log import RoleLog
 from sparkcv.cluster.standby import NAME, Standby, adopting
+from sparkcv.config import TrainConfig
+from sparkcv.driver import train
 from sparkcv.roles import Role
+from tests.faults.running import FLAGS
+from tests.inputs.data import drawn_shards, write_dataset
 
 PATIENCE_S = 60
 MARK = "mark-of-the-standby-tests"
@@ -49,6 +54,7 @@ def start(tmp_path, standby):
             child = stack.enter_context(Child(ROLE, place, str(folder), str(folder), standby=standby))
             log = RoleLog(child.take_log_fd())
             stack.callback(log.close, PATIENCE_S)
+            stack.callback(child.kill)  # first, as the log ends with it
             said = wait_until(lambda: [one["status"] for one in child.messages() if "status" in one])
             return child, log, said[0]
 
@@ -109,6 +115,32 @@ def test_a_program_that_has_threads_when_it_is_loaded_leaves_none(start, standby
     end_by(child, signal.SIGKILL)
     child, _, told = start(1, "standby_programs:threaded")
     assert told["imported_by"] == child.pid
+
+
+@pytest.mark.tensorflow
+def test_a_forked_process_trains_as_the_first_did(standby, tmp_path):
+    write_dataset(tmp_path / "data", drawn_shards(2, 8))
+    results = []
+    for attempt in (0, 1):
+        flags = {**FLAGS, "dataset_dir": tmp_path / "data", "train_dir": tmp_path / f"train{attempt}"}
+        flags |= {"max_number_of_steps": 3, "cluster_size": 1, "num_ps_tasks": 0}
+        plan = train.prepare(configs.parse(TrainConfig, [f"--{name}={value}" for name, value in flags.items()], "t"))
+        told = {"config": configs.to_dict(plan.config), "dataset": plan.dataset.to_dict()}
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        place = Placement(train.PROGRAM, {}, told, attempt=attempt)
+        with Child(ROLE, place, str(folder), str(folder), standby=standby) as child:
+            log = RoleLog(child.take_log_fd())
+            results += wait_until(
+                lambda child=child: [one for one in child.messages() if "result" in one or "error" in one]
+            )
+            wait_until(lambda: not child.is_running)
+            log.close(PATIENCE_S)
+            assert child.returncode == 0, log.tail()
+            assert standby.pid
+    assert [one["result"]["step"] for one in results] == [3, 3]
+    for attempt in (0, 1):
+        assert (tmp_path / f"train{attempt}" / "model.ckpt-3.index").exists()
 
 
 def test_unless_it_is_wanted_there_is_none(tmp_path):

@@ -99,6 +99,9 @@ def test_what_takes_more_is_estimated_at_more():
     assert estimate.ps(config(moving_average_decay=0.9)).likely > estimate.ps(config()).likely
     assert estimate.largest(config(batch_size=64, train_image_size=299))[0] == "worker"
     assert estimate.largest(config(model_name="vgg_16", train_image_size=224, batch_size=1))[0] == "ps"
+    least_of_all = estimate.largest(config(standby=False))[1]
+    assert estimate.largest(config())[1].likely > least_of_all.likely
+    assert estimate.largest(config(max_restarts=0))[1] == least_of_all
     assert estimate.disk(config()) > estimate.disk(config(), dataset(num_bytes=1000))
 
 

@@ -11,7 +11,7 @@ import tempfile
 import pytest
 from PIL import Image
 
-from sparkcv import storage
+from sparkcv import storage, synthetic
 from sparkcv.config import ConvertConfig
 from sparkcv.driver.convert import prepare, run, run_with
 from sparkcv.errors import BudgetError, DataError, FileExistsAlreadyError, LabelError, MissingFileError, UsageError
@@ -207,7 +207,7 @@ def test_what_systems_leave_between_pictures_is_no_class_and_no_picture(spark, c
 
 def test_pictures_of_every_format_are_stored_as_people_see_them_and_the_manifest_says_so(spark, tree, tmp_path):
     pictures = tree(a=2, b=2)
-    picture = Image.open(pictures / "a/000.jpg")
+    picture = synthetic.draw(0, seed=0, size=32)
     exif = Image.Exif()
     exif[0x0112] = 6
     picture.save(pictures / "a/turned.jpg", exif=exif)

@@ -1,5 +1,7 @@
 """Each family computes what slim's preprocessing of that name does, written here a second time in plain operations."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
@@ -12,8 +14,9 @@ pytestmark = pytest.mark.tensorflow
 def evaluated(name, data, size, reference):
     """Our evaluation picture and the reference's from the whole decoded picture (float32, 0 to 255)."""
     with tf.Graph().as_default(), tf.Session() as session:
+        slims = functools.partial(preprocess.EncodedPicture, jpeg_arithmetic="fast")  # as decode_image, and slim, do it
         whole = tf.cast(tf.image.decode_image(data, channels=3, expand_animations=False), tf.float32)
-        return session.run([preprocess.get(name).for_eval(tf.constant(data), size), reference(whole)])
+        return session.run([preprocess.get(name).for_eval(slims(data), size), reference(whole)])
 
 
 def test_inception_evaluates_the_central_seven_eighths_in_minus_one_to_one(kind):

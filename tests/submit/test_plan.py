@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from sparkcv import config as configs
 from sparkcv import submit
 from sparkcv.cli import main
+from sparkcv.config import TrainConfig
+from sparkcv.rundir.description import RunDescription
 from sparkcv.submit import properties
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +52,7 @@ def test_a_dry_run_prints_the_whole_command_and_touches_nothing(yarn, python_zip
         == f"""\
 # job        train, on YARN, cluster mode
 # executors  3 for 1 ps and 2 workers
-# memory     1g of Java heap and 5376m beside it (a worker of inception_v3, batch 32, takes about 4.8 GiB)
+# memory     1g of Java heap and 5632m beside it (a worker of inception_v3, batch 32, takes about 5.0 GiB)
 # package    {ROOT}/dist/sparkcv.zip, made anew where it is not current
 # archive    {python_zip} (0 MB), uploaded unless it is there already
 SPARK_HOME='{yarn}' \\
@@ -61,7 +64,7 @@ SPARK_HOME='{yarn}' \\
   --executor-memory 1g \\
   --archives 'hdfs:///user/ann/.sparkcv/Python-{digits}.zip#Python' \\
   --py-files {ROOT}/dist/sparkcv.zip \\
-  --conf spark.executor.memoryOverhead=5376m \\
+  --conf spark.executor.memoryOverhead=5632m \\
   --conf spark.pyspark.python=Python/bin/python3 \\
   --conf spark.executorEnv.LD_LIBRARY_PATH=Python/lib \\
   --conf spark.yarn.appMasterEnv.LD_LIBRARY_PATH=Python/lib \\
@@ -108,6 +111,14 @@ def test_executors_are_counted_from_the_roles_of_each_job(yarn):
         (["convert", "--images_dir", "/i", "--dataset_dir", "/d", "--cluster_size", "5"], "5"),
     ):
         assert value(words_of(*yarn_none, *job), "--num-executors") == count, job
+
+
+def test_a_run_that_is_started_again_has_its_own_roles(yarn, tmp_path):
+    flags = configs.to_dict(TrainConfig(dataset_dir="/d", cluster_size=4, num_ps_tasks=1, model_name="lenet"))
+    RunDescription(model_name="lenet", config=flags).write(str(tmp_path))
+    words = words_of("--master", "yarn", "--archive", "none", "reproduce", str(tmp_path), "--train_dir", "hdfs:///r")
+    assert value(words, "--num-executors") == "4"
+    assert words[-3:] == [str(tmp_path), "--train_dir", "hdfs:///r"]
 
 
 def test_roles_that_the_job_leaves_open_are_as_many_as_the_executors_given(yarn):
