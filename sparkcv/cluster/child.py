@@ -84,7 +84,12 @@ class Child:
             self.pid = self._standby.fork(stdin.fileno(), log, theirs.fileno(), temporary_dir)
             if not self.pid:
                 variables = environment(temporary_dir, is_ours=not place.payload) | devices(role, gpus)
-                self._start(role, variables, {"stdin": stdin, "stdout": output}, theirs.fileno())
+                try:
+                    self._start(role, variables, {"stdin": stdin, "stdout": output}, theirs.fileno())
+                except OSError:
+                    self._socket.close()
+                    os.close(self.take_log_fd())
+                    raise
 
     def __enter__(self) -> "Child":
         return self

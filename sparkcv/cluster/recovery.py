@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 WINDOW_S = 3600.0
-_FIRST_PAUSE_S = 0.5
+_FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 30.0
 _MAX_OVERRUNS = 1
 _log = logs.get(__name__)

@@ -23,6 +23,7 @@ from types import TracebackType
 import psutil
 
 from sparkcv import errors
+from sparkcv.cluster import process_tree
 
 __all__ = ["NAME", "Standby", "adopting", "die_with", "leave_standby"]
 
@@ -86,6 +87,8 @@ class Standby:
             pid = self._hear("role")
         if not pid:
             self.close()
+            if self.mark:  # one that it forked all the same must not be the role a second time
+                process_tree.kill_tree(self.mark)
         return pid
 
     def rss_bytes(self) -> int:

@@ -192,9 +192,9 @@ def test_a_budget_is_of_an_hour():
 
 def test_pauses_double_until_there_is_progress():
     backoff = Backoff()
-    assert [backoff.next_s() for _ in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert [backoff.next_s() for _ in range(9)] == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
     backoff.progress()
-    assert backoff.next_s() == 0.5
+    assert backoff.next_s() == 0.25
 
 
 def ended(kind, *, is_running=True):

@@ -54,6 +54,7 @@ def start(tmp_path, standby):
             child = stack.enter_context(Child(ROLE, place, str(folder), str(folder), standby=standby))
             log = RoleLog(child.take_log_fd())
             stack.callback(log.close, PATIENCE_S)
+            stack.callback(child.kill)  # first, as the log ends with it
             said = wait_until(lambda: [one["status"] for one in child.messages() if "status" in one])
             return child, log, said[0]
 

@@ -63,7 +63,7 @@ def _cut_for_a_while_then_from_the_driver(bench):
 
 
 def _cut_from_the_ps_for_ever(bench):
-    """A restart in place does not mend that; a new generation, whose links are others, does."""
+    """A restart in place would not mend that; a new generation, whose links are others, does."""
     orders = _orders(bench)
     flags = {"stall_timeout_s": _STALL_TIMEOUT_S, "start_timeout_s": 30, "max_generations": 1}
     with bench.run(_JOB, env={"LINKS": str(orders)}, **flags) as run:

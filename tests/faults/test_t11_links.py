@@ -96,3 +96,33 @@ def test_a_link_that_stays_cut_is_a_stall_of_which_nobody_hears_who_does_not_loo
     assert ("worker:1 is stalled" in caplog.text) is bool(stall_timeout_s)
     assert "worker:0 is stalled" not in caplog.text
     assert (lives[CHIEF], lives[CUT_OFF]) == (0, len(restarts))
+
+
+def test_where_a_link_is_cut_all_start_anew_without_a_restart_in_place(caplog):
+    """The agent of the stalled worker gets no answer from the ps, so nothing is tried that would meet the same link."""
+    steps, restarts = {}, []
+
+    def on_status(role, status):
+        steps[role] = status["own_steps"]
+        if restarts and role == CUT_OFF:
+            raise Enough
+        if len(steps) == 2 and min(steps.values()) > 10 and not restarts:
+            launcher.cut(launcher.data)
+
+    with LinkedLauncher(3, [str(ROOT)], between=(0, 2)) as launcher, pytest.raises(Enough):
+        supervise(
+            launcher,
+            RunSpec(
+                "tests.faults.stepping:main",
+                roles(1, 2),
+                {"pause_s": {"worker:0": 0.02, "worker:1": 0.02}},
+                policy=RestartPolicy(max_restarts=5, max_generations=1, stall_timeout_s=3.0),
+                servers=("ps",),
+            ),
+            Callbacks(on_status=on_status, on_restart=restarts.append),
+        )
+    assert len(restarts) == 1
+    assert "worker:1 is stalled" in restarts[0]
+    assert "worker:1: ps:0 does not answer from there: the link between the two is cut" in caplog.text
+    assert "starting all roles anew" in caplog.text
+    assert "in place" not in caplog.text
