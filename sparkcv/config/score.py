@@ -16,10 +16,19 @@ class ScoreConfig(Flags):
     """Score pictures with an exported model into Parquet, every input id exactly once, rejects beside it."""
 
     input: str = flag(
-        None, "folder of pictures, TFRecord shards, or Parquet with a path or bytes column", group=_IN, required=True
+        None,
+        "folder of pictures, TFRecord shards, or Parquet with a path or bytes column; patterns such as a/{b,c}/*.jpg, "
+        "several with commas; a text or CSV file of paths; a table that Spark knows, or SQL",
+        group=_IN,
+        required=True,
     )
-    input_column: str | None = flag(None, "Parquet column of paths or bytes; not set: found by name", group=_IN)
-    id_column: str | None = flag(None, "Parquet column of ids; not set: the path", group=_IN)
+    input_column: str | None = flag(
+        None, "column of paths or bytes, or a field of one (image.bytes); not set: found by name", group=_IN
+    )
+    id_column: str | None = flag(None, "column of ids; not set: the path", group=_IN)
+    keep_columns: str | None = flag(
+        None, "other columns that the scores keep, with commas, or none; not set: all but binary ones", group=_IN
+    )
     model_dir: str = flag(None, "folder of the exported model", group=_IN, required=True)
     output_dir: str = flag(None, "folder under which dt=DATE/ is published", group=_OUT, required=True)
     date: str | None = flag(None, "the day scored, YYYY-MM-DD; not set: today, UTC", group=_OUT)
@@ -46,7 +55,12 @@ class ScoreConfig(Flags):
     port_range: str | None = flag(
         None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
     )
-    bad_image_budget: float = flag(1.0, "share of rejects that fails the run", group=_CARE, share=True)
+    bad_image_budget: float = flag(
+        0.5,
+        "share of rejects above which the run fails; without any prediction it always does",
+        group=_CARE,
+        share=True,
+    )
     max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE, least=1)
 
     def __post_init__(self) -> None:

@@ -2,14 +2,13 @@
 
 import contextlib
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from sparkcv import config, logs
+from sparkcv.driver.told_to_end import sigterm_raised
 from sparkcv.errors import (
     EXIT_FAILED,
     EXIT_OK,
@@ -41,7 +40,7 @@ def run_main(cls: type[Config], prog: str, work: Callable[[Config], object], arg
     """
     logs.setup("driver")
     try:
-        with _sigterm_raised(), _bugs_told_to_yarn(prog):
+        with sigterm_raised(), _bugs_told_to_yarn(prog):
             startup_deadline.bound_storage_wait()
             settings = config.parse(cls, sys.argv[1:] if argv is None else argv, prog)
             with renewer.kept(), expiry.told():
@@ -54,24 +53,6 @@ def run_main(cls: type[Config], prog: str, work: Callable[[Config], object], arg
         return _failed(f"{prog}: {_safe(str(err))}", err.exit_code, may_retry=isinstance(err, _MAY_GO_AWAY))
     print(report)
     return EXIT_OK
-
-
-@contextlib.contextmanager
-def _sigterm_raised() -> Iterator[None]:
-    """Raise PreemptedError for a SIGTERM outside of a run of roles, which handles its own."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, frame: object) -> None:
-        del number, frame
-        raise PreemptedError("told to end by SIGTERM while no roles ran; the same command does it again, or goes on")
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _failed(message: str, exit_code: int, *, may_retry: bool) -> int:

@@ -11,32 +11,37 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
 
-import pyarrow as pa
 from pyspark import SparkFiles
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from sparkcv import logs, storage
 from sparkcv.config import ScoreConfig
 from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.errors import DataError, FileExistsAlreadyError, UsageError
+from sparkcv.driver import score_day, score_input
+from sparkcv.driver.score_day import PriorDay, Todo
+from sparkcv.driver.score_input import FrozenInput
+from sparkcv.driver.told_to_end import preempted
+from sparkcv.errors import MissingFileError, UsageError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict import publish, rows, tasks
 from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.predict.predictor import check_top_k
 from sparkcv.predict.report import ScoreReport
-from sparkcv.predict.rows import InputFiles, InputPart
-from sparkcv.predict.staging import Staging, day_url
+from sparkcv.predict.rows import InputFiles
+from sparkcv.predict.schema import ddl, scored_schema
+from sparkcv.predict.staging import DAY, Staging, clean_up, day_url
+from sparkcv.predict.task_progress import num_running_rows
 from sparkcv.predict.tasks import ScoreTask
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.errors import translated
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.python_daemon import imported_first
 from sparkcv.spark.session import SessionSpec
+from sparkcv.spark.stage_losses import StageLosses
 from sparkcv.spark.stage_progress import StageProgress
 from sparkcv.spark.stages import map_pieces, num_done_tasks
 from sparkcv.tokens.server import TokenServerAddress, with_tokens
@@ -48,17 +53,22 @@ __all__ = ["ScorePlan", "ScoreReport", "prepare", "run"]
 _SPARK_CONF = {"spark.task.maxFailures": "4", "spark.stage.maxConsecutiveAttempts": "4"}
 _EXECUTORS = 2
 
-_MODEL, _PIECES, _LISTS, _SCORED = "model", "pieces", "lists", "scored"
+_MODEL, _PROGRESS, _SCORED = "model", "progress", "scored"
+_THEN = "nothing was published, the same command scores it anew"
 _log = logs.get(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class ScorePlan:
-    """A run that can start: its flags with full URLs and a date, the kind of its input, and its model."""
+    """A run that can start: its flags with full URLs and a date, the kind of its input, its model.
+
+    ``prior`` is the day that is there already and that this run completes; None where it makes a new one.
+    """
 
     config: ScoreConfig
     files: InputFiles
     manifest: ModelManifest
+    prior: PriorDay | None = None
 
     @property
     def date(self) -> str:
@@ -84,137 +94,144 @@ def prepare(config: ScoreConfig) -> ScorePlan:
         UsageError: flags that can never work together, such as more ``top_k`` than the model has classes.
         MissingFileError, DataError: no input, or none in it; no model.
         ModelError: a ``model.json`` that is not as exported.
-        FileExistsAlreadyError: the day is there, and ``overwrite`` is not set.
+        FileExistsAlreadyError: the day is there, of another model, input or setting, and ``overwrite`` is not set.
     """
     config = dataclasses.replace(
         config,
         date=config.date or datetime.datetime.now(datetime.UTC).date().isoformat(),
-        input=storage.resolve(config.input or ""),
         model_dir=storage.resolve(config.model_dir or ""),
         output_dir=storage.resolve(config.output_dir or ""),
     )
-    source, target = str(config.input), str(config.output_dir)
+    target = str(config.output_dir)
     publish.hadoop_url(target)
-    if f"{target}/".startswith(f"{source}/"):
-        raise UsageError(f"--output_dir: {target!r} lies in --input {source!r}, so output would become input")
-    day = day_url(target, str(config.date))
-    if storage.exists(day) and not config.overwrite:
-        raise FileExistsAlreadyError(f"{day!r} is there already; --overwrite replaces it")
     manifest = manifests.read_manifest(str(config.model_dir))
     check_top_k(config.top_k, manifest)
-    files = rows.find_input(source)
+    files = _find_input(config.input)
+    config = dataclasses.replace(config, input=files.input)
+    if files.holds(target):
+        raise UsageError(f"--output_dir: {target!r} lies in --input {files.input!r}, so output would become input")
+    clean_up(target)  # a day that a dead run had moved aside comes back before anything looks for it
+    prior = None if config.overwrite else score_day.read_prior(day_url(target, str(config.date)), config, manifest)
     storage.check_writable(target)
-    return ScorePlan(config, files, manifest)
+    return ScorePlan(config, files, manifest, prior)
+
+
+def _find_input(given: str) -> InputFiles:
+    try:
+        return rows.find_input(given)
+    except MissingFileError:
+        # It may be a day of scores whose replacement died half way, which nobody has scored into since.
+        if DAY.fullmatch(storage.basename(given)) and clean_up(storage.parent(storage.resolve(given))):
+            return rows.find_input(given)
+        raise
 
 
 def run(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
     """Score the plan's input on the executors of ``spark`` and publish the day.
 
     Until the last rename nothing shows under the day's name; whatever goes wrong, the staging folder is deleted, by
-    this run or by the next.
+    this run or by the next. Of a day that is there already only what is new in the input is scored.
 
     Raises:
         ModelError: a file of the model is not as exported.
         DataError: no row in the input, an id twice, or an output that does not fit the input.
-        BudgetError: more rejects than ``bad_image_budget`` allows.
+        BudgetError: more rejects than ``bad_image_budget`` allows, or no prediction at all.
         FileExistsAlreadyError: another run published the day first.
+        PreemptedError: this process was told to end, or HDFS lets it in no longer.
         ClusterError: the stage failed; the sentence says of what.
     """
-    config = plan.config
+    config, started = plan.config, _now()
+    overwrite = config.overwrite or plan.prior is not None
+    staging = Staging(str(config.output_dir), plan.date, overwrite=overwrite)
     with (
+        preempted(lambda: f"and stopped: {'the day is published' if staging.is_published else _THEN}"),
         # In Spark's own folder, which its JVM deletes even after this process was killed.
         tempfile.TemporaryDirectory(prefix="model-", dir=SparkFiles.getRootDirectory()) as local,
-        Staging(str(config.output_dir), plan.date, overwrite=config.overwrite) as staging,
+        staging,
         job_group(spark, f"score {config.input}"),
         imported_first(spark, "sparkcv.predict.engines.decoding"),
-        let_in(spark, config.port_range, "nothing was published, the same command scores it anew") as place,
+        let_in(spark, config.port_range, _THEN) as place,
     ):
-        # The run's own copy: whoever replaces the model meanwhile does not change what this run scores with.
-        _, folder = fetch_model(str(config.model_dir), local, digest=plan.manifest.digest)
-        storage.publish_dir(folder, staging.join(_MODEL))
-        num_pieces, num_rows = _freeze(spark, plan, staging, place)
-        task = _task(spark, plan, staging, local)
-        started_s = time.monotonic()
-        _run_stage(spark, task, num_pieces, num_rows, staging.join(_SCORED), place)
-        elapsed_s = time.monotonic() - started_s
-        num_predictions, rejects = _finish(spark, staging, num_pieces, num_rows, place)
-        publish.check_budget(num_rows, rejects, config.bad_image_budget)
-        report = ScoreReport(
-            num_predictions=num_predictions,
-            rejects=rejects,
-            elapsed_s=elapsed_s,
-            input=str(config.input),
-            model=str(config.model_dir),
-            model_digest=plan.manifest.digest,
-            predictions_url=staging.day,
-            rejects_url=storage.join(staging.day, publish.REJECTS),
-        )
-        storage.write_json(staging.join(publish.PREDICTIONS, "_report.json"), report.to_dict())
-        staging.publish(publish.PREDICTIONS)
+        return _run(_Run(spark, plan, staging, local, place, started))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """A run at work: its plan, and where it works."""
+
+    spark: SparkSession
+    plan: ScorePlan
+    staging: Staging
+    local: str
+    place: TokenServerAddress | None
+    started: str
+
+
+def _run(run: _Run) -> ScoreReport:
+    plan, staging, prior = run.plan, run.staging, run.plan.prior
+    if prior is None:
+        _fetch_model(run)  # what is wrong with it is told before a long listing
+    frozen = score_input.freeze(run.spark, plan.config, plan.files, staging, run.place)
+    todo = score_day.everything(frozen)
+    if prior is not None:
+        prior.check_columns(frozen)
+        todo = score_day.only_new(run.spark, frozen, prior, staging, run.place)
+        if not todo.num_rows:
+            return score_day.complete(prior, plan.config, frozen)
+        _log.info("%d of %d rows are new since run %s", todo.num_rows, frozen.num_rows, prior.run_id)
+        _fetch_model(run)
+    started_s = time.monotonic()
+    events = _run_stage(run, frozen, todo)
+    elapsed_s = time.monotonic() - started_s
+    tally = _finish(run, frozen, todo)
+    if prior is not None:
+        tally = prior.add(tally)
+        prior.copy_rows(staging.join(publish.PREDICTIONS))
+    num_rows = tally.num_predictions + sum(tally.rejects.values())
+    publish.check_budget(num_rows, tally.rejects, plan.config.bad_image_budget)
+    report = ScoreReport(
+        num_predictions=tally.num_predictions,
+        rejects=tally.rejects,
+        elapsed_s=elapsed_s,
+        input=str(plan.config.input),
+        model=str(plan.config.model_dir),
+        model_digest=plan.manifest.digest,
+        predictions_url=staging.day,
+        rejects_url=storage.join(staging.day, publish.REJECTS),
+        reasons=tally.reasons,
+        run={
+            "run_id": staging.run_id,
+            "started": run.started,
+            "ended": _now(),
+            **score_day.settings(plan.config, plan.manifest),
+            "columns": score_day.columns_of(frozen),
+        },
+        left_out=frozen.left_out,
+        events=events,
+        num_earlier=num_rows - todo.num_rows,
+    )
+    storage.write_json(staging.join(publish.PREDICTIONS, score_day.REPORT), report.to_dict())
+    if prior is not None:
+        prior.check_is_still_there()
+    staging.publish(publish.PREDICTIONS)
     return report
 
 
-def _freeze(
-    spark: SparkSession, plan: ScorePlan, staging: Staging, place: TokenServerAddress | None
-) -> tuple[int, int]:
-    """Write down what is scored; return the numbers of pieces and rows."""
-    config, slots = plan.config, spark.sparkContext.defaultParallelism
-    parts = rows.list_parts(
-        plan.files,
-        staging.join(_LISTS),
-        input_column=config.input_column,
-        id_column=config.id_column,
-        image_feature=config.image_feature,
-        use_exif=bool(config.exif_orientation),
-    )
-    parts = _counted(spark, parts, staging, place)
-    num_rows = rows.count_rows(parts)
-    if not num_rows:
-        raise DataError(f"--input: no row in {config.input!r}, wanted at least one picture")
-    num_pieces = min(config.num_partitions or rows.num_pieces(num_rows, slots, config.batch_size), num_rows)
-    tasks.write_pieces(rows.split(parts, num_pieces), staging.join(_PIECES))
-    _log.info("%d rows of %s in %d tasks", num_rows, plan.files.kind, num_pieces)
-    if plan.files.kind == "table":  # the other kinds make their own ids
-        _refuse_duplicates(spark, staging, num_pieces, str(config.input), place)
-    return num_pieces, num_rows
+def _fetch_model(run: _Run) -> None:
+    """Copy the model to the run's own folder: whoever replaces it meanwhile does not change this run's."""
+    manifest = run.plan.manifest
+    _, folder = fetch_model(str(run.plan.config.model_dir), run.local, digest=manifest.digest)
+    storage.publish_dir(folder, run.staging.join(_MODEL))
 
 
-def _counted(
-    spark: SparkSession, parts: list[InputPart], staging: Staging, place: TokenServerAddress | None
-) -> list[InputPart]:
-    """Count the shards that no manifest vouches for, on the executors."""
-    unknown = [part for part in parts if part.stop is None]
-    if not unknown:
-        return parts
-    _log.info("%d shards have no manifest.json: their records are counted first", len(unknown))
-    url = staging.join("uncounted")
-    tasks.write_pieces([[part] for part in unknown], url)
-
-    def count(index: int) -> Iterator[pa.RecordBatch]:
-        yield pa.RecordBatch.from_pydict({"index": [index], "rows": [tasks.count_piece(url, index)]})
-
-    with translated():
-        found = map_pieces(spark, len(unknown), with_tokens(place, count), "index long, rows long").collect()
-        counts = dict(map(tuple, found))
-    counted = iter([dataclasses.replace(part, stop=counts[index]) for index, part in enumerate(unknown)])
-    return [next(counted) if part.stop is None else part for part in parts]
-
-
-def _refuse_duplicates(
-    spark: SparkSession, staging: Staging, num_pieces: int, where: str, place: TokenServerAddress | None
-) -> None:
-    with translated():
-        twice = _ids(spark, staging, num_pieces, place).groupBy("id").count().where("count > 1").limit(1).collect()
-    if twice:
-        raise DataError(f"--input: {where!r} has the id {twice[0]['id']!r} {twice[0]['count']} times, wanted each once")
-
-
-def _task(spark: SparkSession, plan: ScorePlan, staging: Staging, local: str) -> ScoreTask:
-    config = plan.config
-    return ScoreTask(
-        pieces_url=staging.join(_PIECES),
-        model_url=staging.join(_MODEL),
-        model_digest=plan.manifest.digest,
+def _run_stage(run: _Run, frozen: FrozenInput, todo: Todo) -> tuple[str, ...]:
+    """Score what is to be done; return what was lost and done again meanwhile."""
+    config, spark, pieces = run.plan.config, run.spark, todo.pieces
+    progress_url = run.staging.join(_PROGRESS)
+    task = ScoreTask(
+        pieces_url=frozen.pieces_url,
+        model_url=run.staging.join(_MODEL),
+        model_digest=run.plan.manifest.digest,
         batch_size=config.batch_size,
         top_k=config.top_k,
         rules=PictureRules(
@@ -226,8 +243,36 @@ def _task(spark: SparkSession, plan: ScorePlan, staging: Staging, local: str) ->
         ),
         num_threads=config.num_intra_op_threads or _threads(spark),
         cache_host=socket.gethostname(),
-        cache_dir=local,
+        cache_dir=run.local,
+        kept=frozen.kept,
+        only_url=todo.only_url,
+        progress_url=progress_url,
     )
+    work = with_tokens(run.place, functools.partial(tasks.score_piece, task))
+    schema = ddl(scored_schema(frozen.kept))
+    losses, count_done = StageLosses(spark), num_done_tasks(spark)
+
+    def look() -> int:
+        losses.look()
+        return count_done()
+
+    running = functools.partial(num_running_rows, progress_url, config.batch_size)
+    with translated(), StageProgress("score", todo.num_rows, len(pieces), look, running):
+        scored = map_pieces(spark, len(pieces), lambda index: work(pieces[index]), schema)
+        scored.write.parquet(publish.hadoop_url(run.staging.join(_SCORED)))
+    losses.look()
+    return losses.events
+
+
+def _finish(run: _Run, frozen: FrozenInput, todo: Todo) -> publish.DayCounts:
+    manifest = run.plan.manifest
+    model = {"model_name": manifest.model_name, "model_step": manifest.step, "run_id": run.staging.run_id}
+    with translated():
+        predictions, rejects = publish.split_scored(
+            run.spark, run.staging, _SCORED, todo.num_rows, kept=frozen.kept, model=model
+        )
+        wanted = score_input.ids(run.spark, frozen, run.place) if todo.ids is None else todo.ids
+        return publish.reconcile(wanted, predictions, rejects)
 
 
 def _threads(spark: SparkSession) -> int:
@@ -237,22 +282,5 @@ def _threads(spark: SparkSession) -> int:
     return int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
 
 
-def _run_stage(
-    spark: SparkSession, task: ScoreTask, num_pieces: int, num_rows: int, url: str, place: TokenServerAddress | None
-) -> None:
-    work = with_tokens(place, functools.partial(tasks.score_piece, task))
-    with translated(), StageProgress("score", num_rows, num_pieces, num_done_tasks(spark)):
-        map_pieces(spark, num_pieces, work, publish.SCORED_SCHEMA).write.parquet(publish.hadoop_url(url))
-
-
-def _finish(
-    spark: SparkSession, staging: Staging, num_pieces: int, num_rows: int, place: TokenServerAddress | None
-) -> tuple[int, dict[str, int]]:
-    with translated():
-        predictions, rejects = publish.split_scored(spark, staging, _SCORED, num_rows)
-        return publish.reconcile(_ids(spark, staging, num_pieces, place), predictions, rejects)
-
-
-def _ids(spark: SparkSession, staging: Staging, num_pieces: int, place: TokenServerAddress | None) -> DataFrame:
-    work = with_tokens(place, functools.partial(tasks.piece_ids, staging.join(_PIECES)))
-    return map_pieces(spark, num_pieces, work, "id string")
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

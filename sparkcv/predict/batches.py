@@ -1,5 +1,6 @@
 """Rows to Arrow batches of answers: what a scoring task does, without Spark and without TensorFlow."""
 
+import datetime
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,12 +20,19 @@ _READ_TIMEOUT_S = 600.0
 
 
 def score_rows(
-    rows: Iterable[InputRow], predict: Predict, *, digest: str, batch_size: int, top_k: int
+    rows: Iterable[InputRow],
+    predict: Predict,
+    *,
+    digest: str,
+    batch_size: int,
+    top_k: int,
+    schema: pa.Schema = SCORED,
 ) -> Iterator[pa.RecordBatch]:
-    """Score rows in batches of exactly ``batch_size``, the last one less; one Arrow batch of :data:`SCORED` each.
+    """Score rows in batches of exactly ``batch_size``, the last one less; one Arrow batch of ``schema`` each.
 
     While one batch is scored, a few threads read the next: two batches of encoded pictures are held, never more.
-    A row that is rejected has a ``reason`` and neither label nor score.
+    A row that is rejected has a ``reason`` and neither label nor score. ``schema`` is :data:`SCORED`, with
+    the rows' kept columns behind it.
     """
     chunks = _chunks(iter(rows), batch_size)
     pool = ThreadPoolExecutor(_READERS, "read")
@@ -33,7 +41,7 @@ def score_rows(
         for chunk in itertools.chain(chunks, [None]):
             reading = None if chunk is None else (chunk, [pool.submit(load, row) for row in chunk])
             if waiting is not None:
-                yield _score(*waiting, predict, digest, top_k)
+                yield _to_arrow(*_score(*waiting, predict, top_k), digest, schema)
             waiting = reading
     finally:
         pool.shutdown(cancel_futures=True)
@@ -45,8 +53,8 @@ def _chunks(rows: Iterator[InputRow], size: int) -> Iterator[list[InputRow]]:
 
 
 def _score(
-    rows: list[InputRow], reads: list["Future[bytes | str]"], predict: Predict, digest: str, top_k: int
-) -> pa.RecordBatch:
+    rows: list[InputRow], reads: list["Future[bytes | str]"], predict: Predict, top_k: int
+) -> tuple[list[InputRow], list[bytes | str], list[Prediction | Reject]]:
     loaded = [_result(read, row) for row, read in zip(rows, reads, strict=True)]
     pictures = [
         RecordPicture(data, row.orientation) if row.is_record else data
@@ -54,8 +62,7 @@ def _score(
         if isinstance(data, bytes)
     ]
     answers = iter(predict(pictures, top_k))
-    results = [Reject(data) if isinstance(data, str) else next(answers) for data in loaded]
-    return _to_arrow(rows, results, digest)
+    return rows, loaded, [Reject(data) if isinstance(data, str) else next(answers) for data in loaded]
 
 
 def _result(read: "Future[bytes | str]", row: InputRow) -> bytes | str:
@@ -65,14 +72,18 @@ def _result(read: "Future[bytes | str]", row: InputRow) -> bytes | str:
         raise StorageError(f"reading {logs.clean(str(row.url))!r} took more than {_READ_TIMEOUT_S:.0f} s") from err
 
 
-def _to_arrow(rows: list[InputRow], results: list[Prediction | Reject], digest: str) -> pa.RecordBatch:
+def _to_arrow(
+    rows: list[InputRow], loaded: list[bytes | str], results: list[Prediction | Reject], digest: str, schema: pa.Schema
+) -> pa.RecordBatch:
+    now = datetime.datetime.now(datetime.UTC)
     records = []
-    for row, result in zip(rows, results, strict=True):
-        record: dict[str, object] = {"id": row.id, "filename": row.filename, "model_digest": digest}
+    for row, data, result in zip(rows, loaded, results, strict=True):
+        record: dict[str, object] = {**row.kept, "id": row.id, "filename": row.filename}
+        record |= {"model_digest": digest, "scored_at": now, "bytes": len(data) if isinstance(data, bytes) else None}
         if isinstance(result, Prediction):
             top_k = [{"label": label, "score": score} for label, score in result.top_k]
-            record |= {"label": result.label, "score": result.score, "top_k": top_k}
+            record |= {"label": result.label, "label_id": result.label_id, "score": result.score, "top_k": top_k}
         else:
-            record |= {"reason": result.reason}
+            record |= {"reason": result.reason, "where": row.where}
         records.append(record)
-    return pa.RecordBatch.from_pylist(records, schema=SCORED)
+    return pa.RecordBatch.from_pylist(records, schema=schema)

@@ -26,11 +26,15 @@ _RULES = PictureRules(compress_level=0)  # of a PNG that is decoded at once, and
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What the model says of one picture: ``top_k`` is ``((label, score), ...)``, best first, scores in [0, 1]."""
+    """What the model says of one picture: ``top_k`` is ``((label, score), ...)``, best first, scores in [0, 1].
+
+    ``label_id`` is the label's line in labels.txt, from 0.
+    """
 
     label: str
     score: float
     top_k: tuple[tuple[str, float], ...]
+    label_id: int = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +168,7 @@ class Predictor:
             return Reject("not scored: the model's output is not a number")
         best = np.argsort(-scores, kind="stable")[:top_k]  # stable: equal scores keep the order of the classes
         ranked = tuple((self._names[index], float(scores[index])) for index in best)
-        return Prediction(ranked[0][0], ranked[0][1], ranked)
+        return Prediction(ranked[0][0], ranked[0][1], ranked, int(best[0]))
 
 
 def check_top_k(top_k: int, manifest: ModelManifest) -> None:

@@ -1,24 +1,51 @@
 """From what the tasks wrote to a day that readers see: split, reconciled with the input, renamed."""
 
+import dataclasses
+import datetime
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sparkcv import storage
 from sparkcv.errors import BudgetError, DataError, UsageError
-from sparkcv.predict.schema import SCORED, ddl
+from sparkcv.predict.rows import KeptColumn
+from sparkcv.predict.schema import ddl, scored_schema
 from sparkcv.predict.staging import Staging
 
-__all__ = ["PREDICTIONS", "REJECTS", "SCORED_SCHEMA", "check_budget", "hadoop_url", "reconcile", "split_scored"]
+__all__ = [
+    "DayCounts",
+    "PREDICTIONS",
+    "REJECTS",
+    "check_budget",
+    "hadoop_url",
+    "reconcile",
+    "split_scored",
+]
 
-SCORED_SCHEMA = ddl(SCORED)
 PREDICTIONS = "day"
 REJECTS = "_rejects"  # inside the day, so that one rename publishes both; the underscore hides it from its readers
 
 _ROWS_A_FILE = 1_000_000
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _GLOB = re.compile(r"([\\*?\[\]{}])")
+_MOST_SENTENCES = 1000
+# What differs between two rejects for the same reason: names in quotes, bytes in hexadecimal, numbers.
+_DETAILS = r"('[^']*'|\b[0-9a-f]{8}\b|[0-9]+)"
+
+
+@dataclasses.dataclass(frozen=True)
+class DayCounts:
+    """What was counted in a day's rows: predictions, and rejects by the head of their reason and by its sentence.
+
+    In a sentence ``#`` stands for names, bytes and numbers.
+    """
+
+    num_predictions: int
+    rejects: dict[str, int]
+    reasons: dict[str, int]
 
 
 def hadoop_url(url: str, *, reading: bool = False) -> str:
@@ -33,30 +60,53 @@ def hadoop_url(url: str, *, reading: bool = False) -> str:
     return _GLOB.sub(r"\\\1", full) if reading else full
 
 
-def split_scored(spark: SparkSession, staging: Staging, scored: str, num_rows: int) -> tuple[DataFrame, DataFrame]:
+def split_scored(
+    spark: SparkSession,
+    staging: Staging,
+    scored: str,
+    num_rows: int,
+    *,
+    kept: Iterable[KeptColumn],
+    model: dict[str, Any],
+) -> tuple[DataFrame, DataFrame]:
     """Write predictions and rejects apart, under ``staging``'s folder :data:`PREDICTIONS`; returns both as written.
 
-    The tasks wrote them into one folder, ``scored``, in one stage; these rows hold no pictures and are small.
+    The tasks wrote them into one folder, ``scored``, in one stage; these rows hold no pictures and are small. ``model``
+    has what stands in every row: ``model_name``, ``model_step``, ``run_id``. Raises DataError for a row that is neither
+    a prediction nor a reject.
     """
-    rows = spark.read.schema(SCORED_SCHEMA).parquet(hadoop_url(staging.join(scored), reading=True))
+    kept = list(kept)
+    rows = spark.read.schema(ddl(scored_schema(kept))).parquet(hadoop_url(staging.join(scored), reading=True))
+    half = rows.where("(reason IS NULL) = (label IS NULL OR label_id IS NULL OR score IS NULL OR top_k IS NULL)")
+    if wrong := half.select("id").limit(1).collect():
+        raise DataError(
+            f"the row {wrong[0].id!r} came back neither as a prediction nor as a reject; nothing was published"
+        )
+    others = [F.col("`" + column.name.replace("`", "``") + "`") for column in kept]
+    name, step, run = (F.lit(model[key]).alias(key) for key in ("model_name", "model_step", "run_id"))
+    ident, digest = _required("id", ""), _required("model_digest", "")
+    when = F.coalesce(F.col("scored_at"), F.lit(_EPOCH)).alias("scored_at")
+    predictions = rows.where("reason IS NULL").select(
+        *(ident, "filename", _required("label", ""), _required("label_id", -1), _score(), _top_k()),
+        *(*others, name, step, digest, run, when),
+    )
+    head = F.substring_index(_required("reason", ""), ":", 1).alias("reason_class")
+    rejects = rows.where("reason IS NOT NULL").select(
+        *(ident, "filename", head, _required("reason", ""), "bytes", "where", *others, digest, run, when)
+    )
     files = -(-num_rows // _ROWS_A_FILE)
     day = staging.join(PREDICTIONS)
-    parts = (
-        (day, rows.where("reason IS NULL").drop("reason")),
-        (storage.join(day, REJECTS), rows.where("reason IS NOT NULL").select("id", "filename", "reason")),
-    )
     written = []
-    for url, part in parts:
+    for url, part in ((day, predictions), (storage.join(day, REJECTS), rejects)):
         part.coalesce(files).write.parquet(hadoop_url(url))
         written.append(spark.read.schema(part.schema).parquet(hadoop_url(url, reading=True)))
     return written[0], written[1]
 
 
-def reconcile(ids: DataFrame, predictions: DataFrame, rejects: DataFrame) -> tuple[int, dict[str, int]]:
+def reconcile(ids: DataFrame, predictions: DataFrame, rejects: DataFrame) -> DayCounts:
     """Compare what was written with the frozen input, as multisets: every id once, as one or the other.
 
-    Return the number of predictions, and the number of rejects by the head of their reason. Raises DataError with
-    an example if an id is missing, unknown or there twice.
+    Raises DataError with an example if an id is missing, unknown or there twice.
     """
     written = predictions.select("id").unionAll(rejects.select("id"))
     both = _tally(ids, 1, 0).unionAll(_tally(written, 0, 1)).groupBy("id").agg(F.sum("wanted"), F.sum("got"))
@@ -66,19 +116,45 @@ def reconcile(ids: DataFrame, predictions: DataFrame, rejects: DataFrame) -> tup
             f"the output does not fit the input: id {wrong[0].id!r} is there {wrong[0].got} times, it was given"
             f" {wrong[0].wanted} times; nothing was published"
         )
-    heads = rejects.groupBy(F.substring_index("reason", ":", 1).alias("head")).count().collect()
-    return predictions.count(), {row["head"]: row["count"] for row in heads}
+    heads = _counts(rejects.groupBy(F.substring_index("reason", ":", 1)))
+    sentences = _counts(rejects.groupBy(F.regexp_replace("reason", _DETAILS, "#"))) if heads else {}
+    return DayCounts(predictions.count(), heads, sentences)
 
 
 def check_budget(num_rows: int, rejects: dict[str, int], budget: float) -> None:
-    """Raise BudgetError if more than the share ``budget`` of the rows was rejected."""
+    """Raise BudgetError if more than the share ``budget`` of the rows was rejected, or all of them.
+
+    A night without a prediction was given something else than pictures, or a store that it may not read: that is no
+    success under any budget.
+    """
     rejected = sum(rejects.values())
-    if rejected > budget * num_rows:
+    if rejected > budget * num_rows or (num_rows and rejected == num_rows):
         most = max(rejects, key=lambda head: rejects[head])
+        allows = int(budget * num_rows)
+        said = f"--bad_image_budget {budget:g} allows {allows}" if rejected > allows else "which no budget allows"
         raise BudgetError(
-            f"{rejected} of {num_rows} pictures were rejected, --bad_image_budget {budget:g} allows"
-            f" {int(budget * num_rows)}; the most frequent reason is {most!r} ({rejects[most]}); nothing was published"
+            f"{rejected} of {num_rows} pictures were rejected, {said}; the most frequent reason is {most!r}"
+            f" ({rejects[most]}); nothing was published"
         )
+
+
+def _counts(groups: Any) -> dict[str, int]:
+    """Return the sizes of groups, the largest first; so many as a person may want to see."""
+    rows = groups.count().orderBy(F.desc("count")).limit(_MOST_SENTENCES).collect()
+    return {row[0]: row["count"] for row in rows}
+
+
+def _required(name: str, default: Any) -> Column:
+    """Return a column that can hold no null: Spark writes it as required, and so readers know."""
+    return F.coalesce(F.col(name), F.lit(default)).alias(name)
+
+
+def _score() -> Column:
+    return F.coalesce(F.col("score"), F.lit(0.0).cast("float")).alias("score")
+
+
+def _top_k() -> Column:
+    return F.coalesce(F.col("top_k"), F.array().cast("array<struct<label: string, score: float>>")).alias("top_k")
 
 
 def _tally(ids: DataFrame, wanted: int, got: int) -> Any:

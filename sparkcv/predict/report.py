@@ -4,7 +4,9 @@ import dataclasses
 from typing import Any
 
 from sparkcv import logs
+from sparkcv.predict.rows import LeftOut
 
+SCHEMA = 1
 _MOST_REASONS = 10
 
 
@@ -21,6 +23,12 @@ class ScoreReport:
         model_digest: its digest, which stands in every row.
         predictions_url: the folder of the day's predictions.
         rejects_url: the folder of the day's rejects.
+        reasons: number of rejected ids by the sentence of their reason, ``#`` for names, bytes and numbers in it.
+        run: what ran: ``run_id``, ``started``, ``ended`` (UTC), and the settings that rows depend on.
+        left_out: how often each name was left out of the input, as no picture.
+        events: what Spark lost and did again meanwhile, a sentence each.
+        notes: what else is to be told of the day.
+        num_earlier: ids of the day that earlier runs scored.
     """
 
     num_predictions: int
@@ -31,6 +39,12 @@ class ScoreReport:
     model_digest: str
     predictions_url: str
     rejects_url: str
+    reasons: dict[str, int] = dataclasses.field(default_factory=dict)
+    run: dict[str, Any] = dataclasses.field(default_factory=dict)
+    left_out: LeftOut = dataclasses.field(default_factory=LeftOut)
+    events: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    num_earlier: int = 0
 
     @property
     def num_rejects(self) -> int:
@@ -45,16 +59,28 @@ class ScoreReport:
     @property
     def images_per_s(self) -> float:
         """Rows a second of the whole stage, all tasks together."""
-        return self.num_rows / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        return (self.num_rows - self.num_earlier) / self.elapsed_s if self.elapsed_s > 0 else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON value."""
-        return {**dataclasses.asdict(self), "num_rejects": self.num_rejects, "num_rows": self.num_rows}
+        """Return a JSON value: what ``_report.json`` holds."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "run"}
+        return {
+            "schema": SCHEMA,
+            **fields,
+            **self.run,
+            "left_out": {"count": self.left_out.count, "names": self.left_out.to_dict()},
+            "num_rejects": self.num_rejects,
+            "num_rows": self.num_rows,
+        }
 
     def __str__(self) -> str:
         rows = [
             ("rows scored", f"{self.num_rows}: {self.num_predictions} predictions, {self.num_rejects} rejects"),
             *(("reject", f"{count} x {logs.clean(reason)}") for reason, count in self._most_frequent()),
+            *([("left out", str(self.left_out))] if self.left_out.count else []),
+            *([("earlier", f"{self.num_earlier} of them by runs before this one")] if self.num_earlier else []),
+            *(("note", logs.clean(note)) for note in self.notes),
+            *(("survived", logs.clean(event)) for event in self.events),
             ("speed", f"{self.images_per_s:.1f} images/s, {logs.duration(self.elapsed_s)} with the model's loading"),
             ("input", self.input),
             ("model", f"{self.model} (digest {self.model_digest[:16]})"),
@@ -64,6 +90,6 @@ class ScoreReport:
         return "\n".join(f"{name:<12} {text}" for name, text in rows)
 
     def _most_frequent(self) -> list[tuple[str, int]]:
-        ranked = sorted(self.rejects.items(), key=lambda item: (-item[1], item[0]))
+        ranked = sorted((self.reasons or self.rejects).items(), key=lambda item: (-item[1], item[0]))
         rest = ranked[_MOST_REASONS:]
         return ranked[:_MOST_REASONS] + ([(f"{len(rest)} other reasons", sum(n for _, n in rest))] if rest else [])

@@ -16,11 +16,11 @@ from sparkcv import logs, storage
 from sparkcv.errors import FileExistsAlreadyError, MissingFileError, StorageError
 from sparkcv.rundir.process import Life, Process, look_at, this_process
 
-__all__ = ["Staging", "clean_up", "day_url"]
+__all__ = ["DAY", "Staging", "clean_up", "day_url"]
 
 _PREFIX = ".staging-"
 _NAME = re.compile(r"(\.staging-[0-9a-f]{24})(\.lease\.json)?")
-_DAY = re.compile(r"dt=\d{4}-\d{2}-\d{2}")
+DAY = re.compile(r"dt=\d{4}-\d{2}-\d{2}")
 _LEASE, _OLD = ".lease.json", "replaced"
 _RENEW_S = 15.0
 _STALE_S = 120.0
@@ -64,8 +64,10 @@ class Staging:
     """
 
     def __init__(self, output_dir: str, date: str, *, overwrite: bool) -> None:
-        self.url = storage.join(output_dir, f"{_PREFIX}{secrets.token_hex(12)}")
+        self.run_id = secrets.token_hex(12)
+        self.url = storage.join(output_dir, f"{_PREFIX}{self.run_id}")
         self.day = day_url(output_dir, date)
+        self.is_published = False
         self._output_dir = output_dir
         self._overwrite = overwrite
         self._stop = threading.Event()
@@ -78,20 +80,19 @@ class Staging:
     def publish(self, name: str) -> None:
         """Make the staged folder ``name`` the day's output, by one rename.
 
-        A day that is replaced is moved aside first; should this process die between the two renames, the next run
-        gives it back. Raises FileExistsAlreadyError if another run published the day meanwhile.
+        A day that is replaced changes places with it where the file system can do that at once. Elsewhere it is moved
+        aside right before; should this process die between the two renames, whoever next scores into this folder, or
+        reads this day by ``--input``, gives it back. Raises FileExistsAlreadyError if another run published the day
+        meanwhile.
         """
-        if storage.exists(self.day):
-            if not self._overwrite:
-                raise FileExistsAlreadyError(
-                    f"{self.day!r} was published by another run meanwhile; this one's is dropped"
-                )
-            storage.rename(self.day, self.join(_OLD, storage.basename(self.day)))
-        try:
+        if not storage.exists(self.day):
             storage.rename(self.join(name), self.day)
-        except BaseException:
-            _give_back(self.url, self._output_dir)
-            raise
+        elif self._overwrite:
+            storage.make_dirs(self.join(_OLD))
+            storage.swap(self.join(name), self.day, self.join(_OLD, storage.basename(self.day)))
+        else:
+            raise FileExistsAlreadyError(f"{self.day!r} was published by another run meanwhile; this one's is dropped")
+        self.is_published = True
 
     def __enter__(self) -> "Staging":
         clean_up(self._output_dir)
@@ -156,6 +157,6 @@ def _give_back(staging_url: str, output_dir: str) -> None:
         return
     for entry in aside:
         target = storage.join(output_dir, entry.name)
-        if entry.is_dir and _DAY.fullmatch(entry.name) and not storage.exists(target):
+        if entry.is_dir and DAY.fullmatch(entry.name) and not storage.exists(target):
             storage.rename(entry.url, target)
             _log.warning("%s is back: the run that replaced it did not come to its end", target)

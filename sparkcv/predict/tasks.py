@@ -6,17 +6,20 @@ import socket
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from sparkcv import storage
 from sparkcv.predict import rows
 from sparkcv.predict.batches import score_rows
 from sparkcv.predict.predictor import Predictor
-from sparkcv.predict.rows import InputPart
+from sparkcv.predict.rows import InputPart, KeptColumn
+from sparkcv.predict.schema import scored_schema
+from sparkcv.predict.task_progress import TaskProgress
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.local_dirs import application_dir
 
 _PIECES_A_FILE = 512
-IDS_SCHEMA = pa.schema([pa.field("id", pa.string())])
+IDS_SCHEMA = pa.schema([pa.field("id", pa.string()), pa.field("piece", pa.int32())])
 
 # Spark keeps a Python worker for the next task (spark.python.worker.reuse): it finds its model here.
 _loaded: dict[tuple[str, int, PictureRules], Predictor] = {}
@@ -34,6 +37,9 @@ class ScoreTask:
         top_k: classes kept a picture.
         rules: how files of pictures are read, and what is rejected undecoded.
         num_threads: threads of one TensorFlow operation.
+        kept: columns of the input that the scores keep.
+        only_url: folder of the ids to score, by piece; None: all of a piece.
+        progress_url: folder in which tasks say how far they are; None: they do not.
         cache_host: the host on which ``cache_dir`` holds the model already.
         cache_dir: a folder of the driver.
     """
@@ -47,6 +53,9 @@ class ScoreTask:
     num_threads: int
     cache_host: str
     cache_dir: str
+    kept: tuple[KeptColumn, ...] = ()
+    only_url: str | None = None
+    progress_url: str | None = None
 
 
 def write_pieces(pieces: list[list[InputPart]], url: str) -> None:
@@ -69,16 +78,31 @@ def read_piece(url: str, index: int) -> list[InputPart]:
 def score_piece(task: ScoreTask, index: int) -> Iterator[pa.RecordBatch]:
     """Score one piece: Arrow batches of :data:`sparkcv.predict.schema.SCORED`."""
     predictor = _predictor(task)
-    found = (row for part in read_piece(task.pieces_url, index) for row in rows.read_rows(part))
-    yield from score_rows(
-        found, predictor.predict, digest=task.model_digest, batch_size=task.batch_size, top_k=task.top_k
-    )
+    found = (row for part in read_piece(task.pieces_url, index) for row in rows.read_rows(part, task.kept))
+    if task.only_url is not None:
+        only = _read_only(storage.join(task.only_url, f"piece={index}"))
+        found = (row for row in found if row.id in only)
+    progress = None if task.progress_url is None else TaskProgress(task.progress_url, index)
+    for batch in score_rows(
+        found,
+        predictor.predict,
+        digest=task.model_digest,
+        batch_size=task.batch_size,
+        top_k=task.top_k,
+        schema=scored_schema(task.kept),
+    ):
+        yield batch
+        if progress is not None:
+            progress.add_batch()
+    if progress is not None:
+        progress.close()
 
 
 def piece_ids(pieces_url: str, index: int) -> Iterator[pa.RecordBatch]:
-    """List one piece's ids: what its output is held against."""
+    """List one piece's ids with its number: what its output is held against."""
     for part in read_piece(pieces_url, index):
-        yield pa.RecordBatch.from_pydict({"id": list(rows.read_ids(part))}, schema=IDS_SCHEMA)
+        ids = list(rows.read_ids(part))
+        yield pa.RecordBatch.from_pydict({"id": ids, "piece": [index] * len(ids)}, schema=IDS_SCHEMA)
 
 
 def count_piece(pieces_url: str, index: int) -> int:
@@ -90,6 +114,15 @@ def unload() -> None:
     """Close the models that this process holds."""
     while _loaded:
         _loaded.popitem()[1].close()
+
+
+def _read_only(url: str) -> set[str]:
+    ids: set[str] = set()
+    for entry in storage.list_dir(url):
+        if entry.name.endswith(".parquet"):
+            with storage.open_read(entry.url) as source:
+                ids.update(pq.read_table(source, columns=["id"]).column(0).to_pylist())
+    return ids
 
 
 def _pieces_file(url: str, index: int) -> str:

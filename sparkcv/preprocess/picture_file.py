@@ -22,6 +22,7 @@ __all__ = ["PictureRules", "SeenPicture", "read"]
 _KEPT = ("jpeg", "png", "webp")
 _PLUGINS = {"jpeg2000": "JPEG2000"}
 _WIDE = ("I", "F")
+_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _decode(data: bytes, header: ImageHeader, rules: PictureRules, *, only_if_tr
     plugin = _PLUGINS.get(header.format, header.format.upper())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
-        with Image.open(io.BytesIO(_without_animation(data, header)), formats=(plugin,)) as opened:
+        with Image.open(io.BytesIO(_bare(data, header)), formats=(plugin,)) as opened:
             if (side := opened.width * opened.height) > rules.max_pixels:
                 raise ImageError(f"too large: {side} pixels, at most {rules.max_pixels} in all")
             opened.load()
@@ -124,14 +125,17 @@ def _decode(data: bytes, header: ImageHeader, rules: PictureRules, *, only_if_tr
     return picture
 
 
-def _without_animation(data: bytes, header: ImageHeader) -> bytes:
-    """Return an APNG as the PNG that TensorFlow takes it for: Pillow refuses one whose later frames are damaged."""
-    if header.format != "png" or b"acTL" not in data:
+def _bare(data: bytes, header: ImageHeader) -> bytes:
+    """Return a PNG as the pixels alone that TensorFlow takes it for.
+
+    Pillow would expand texts, however large, and refuse an APNG whose later frames are damaged.
+    """
+    if header.format != "png":
         return data
     kept, offset = [data[:8]], 8
     while offset < len(data):
         end = offset + 12 + int.from_bytes(data[offset : offset + 4], "big")
-        if data[offset + 4 : offset + 8] not in (b"acTL", b"fcTL", b"fdAT"):
+        if data[offset + 4 : offset + 8] in _PIXEL_CHUNKS:
             kept.append(data[offset:end])
         offset = end
     return b"".join(kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import io
 import json
@@ -26,6 +27,7 @@ from sparkcv.storage.translate import TranslatedFile, translated
 _REWRITE_BYTES = 16 << 20
 _PUTS = 8  # a small file on HDFS is five round trips and hardly any bytes: 560 pictures one by one took 2 minutes
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems say that have none
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 _creating = threading.Lock()  # memory looks and puts in two steps
 
 
@@ -211,6 +213,38 @@ def rename(src: str, dst: str, overwrite: bool = False) -> None:
             replace(fs, old, dst_path)
             raise
         remove(fs, old)
+
+
+def swap(src: str, dst: str, aside: str) -> None:
+    """Give the folder ``src`` the name ``dst``, which is there and gets the name ``aside``, in a folder that is there.
+
+    On a local file system of Linux readers see one or the other at every moment. Elsewhere nothing has the name ``dst``
+    between two renames, with nothing but these between them; if the second fails the first is taken back.
+    """
+    fs, src_path = open_fs(src)
+    (_, dst_path), (_, aside_path) = open_fs(dst), open_fs(aside)
+    with translated(dst, "rename to"):
+        if "file" in fs.protocol and _exchange(src_path, dst_path):
+            os.rename(src_path, aside_path)
+            return
+        replace(fs, dst_path, aside_path)
+        try:
+            replace(fs, src_path, dst_path)
+        except BaseException:
+            replace(fs, aside_path, dst_path)
+            raise
+
+
+def _exchange(one: str, other: str) -> bool:
+    """Let two names change places at once; return whether this system and its file system can."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    if not call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
+        return True
+    if ctypes.get_errno() in (errno.EINVAL, *_NO_LINKS):
+        return False
+    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), other)
 
 
 def delete(url: str, recursive: bool = False) -> None:

@@ -1,5 +1,9 @@
+import csv
+import decimal
+import itertools
 import os
 import pathlib
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +23,11 @@ DATE = "2026-01-02"
 def config(tmp_path, source, model, **options):
     fields = {"input": str(source), "model_dir": str(model), "output_dir": str(tmp_path / "out"), "date": DATE}
     return ScoreConfig(**(fields | {"top_k": 2, "batch_size": 4} | options))
+
+
+def write_model(folder, weight):
+    """Write another model of the same classes; returns its digest."""
+    return write_folder(folder, color_graph(16, weight=weight)).digest
 
 
 def day(tmp_path):
@@ -111,6 +120,7 @@ def test_shards_without_a_manifest_are_scored_also_under_dynamic_allocation(elas
     assert sorted(row["id"] for row in predictions + rejects) == sorted(wanted)
     assert sorted(row["id"][-2:] for row in rejects) == [":1", ":1"]
     assert report.rejects == {"damaged record": 2}
+    assert {row["model_digest"] for row in rejects} == {report.model_digest}
     for row in predictions:
         assert (row["label"], row["filename"]) == wanted[row["id"]]
 
@@ -148,9 +158,10 @@ def test_an_id_that_is_there_twice_is_refused_before_scoring(spark, tmp_path, co
 @pytest.mark.spark
 @pytest.mark.tensorflow
 def test_more_rejects_than_the_budget_publish_nothing(spark, tmp_path, color_model, tree):
-    plan = score.prepare(config(tmp_path, tree / "bad", color_model, bad_image_budget=0.5))
-    with pytest.raises(BudgetError, match=r"32 of 32 pictures were rejected.*'truncated'"):
-        score.run(spark, plan)
+    for budget in ({}, {"bad_image_budget": 1.0}):  # no prediction at all is no success under any budget
+        plan = score.prepare(config(tmp_path, tree / "bad", color_model, **budget))
+        with pytest.raises(BudgetError, match=r"32 of 32 pictures were rejected.*'truncated'"):
+            score.run(spark, plan)
     assert not day(tmp_path).exists()
     assert nothing_left(tmp_path)
 
@@ -193,13 +204,127 @@ def test_a_day_is_replaced_only_when_told_and_then_whole(spark, tmp_path, color_
     first = config(tmp_path, tmp_path / "few", color_model)
     score.run(spark, score.prepare(first))
     before = sorted((path.name, path.stat().st_mtime_ns) for path in day(tmp_path).rglob("*"))
-    with pytest.raises(FileExistsAlreadyError, match=f"dt={DATE}' is there already; --overwrite replaces it"):
-        score.prepare(first)
+    said = str(score.run(spark, score.prepare(first)))
+    assert re.search(r"complete already: run [0-9a-f]{24} scored all 1 rows of the input, none is new", said)
     assert sorted((path.name, path.stat().st_mtime_ns) for path in day(tmp_path).rglob("*")) == before
+    other = write_model(tmp_path / "other", weight=4.0)
+    with pytest.raises(
+        FileExistsAlreadyError, match=rf"scored by the model [0-9a-f]{{64}}, this run's is {other}; --ov"
+    ):
+        score.prepare(config(tmp_path, tmp_path / "few", tmp_path / "other"))
+    with pytest.raises(FileExistsAlreadyError, match=r"scored with top_k 2, this run's is 1; --overwrite replaces it"):
+        score.prepare(config(tmp_path, tmp_path / "few", color_model, top_k=1))
+    with pytest.raises(
+        FileExistsAlreadyError, match=rf"scored with input {tmp_path}/few, this run's is {tree}/odd; --ov"
+    ):
+        score.prepare(config(tmp_path, tree / "odd", color_model))
     (tmp_path / "few" / "b.jpg").write_bytes(b"")
+    with pytest.raises(BudgetError, match="1 of 2"):
+        score.run(spark, score.prepare(config(tmp_path, tmp_path / "few", color_model, bad_image_budget=0.1)))
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in day(tmp_path).rglob("*")) == before
     score.run(spark, score.prepare(config(tmp_path, tmp_path / "few", color_model, overwrite=True)))
     predictions, rejects = read(tmp_path)
     assert ([row["id"] for row in predictions], [row["id"] for row in rejects]) == (["a.jpg"], ["b.jpg"])
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_new_pictures_of_a_day_are_scored_beside_the_old_ones(spark, tmp_path, color_model, picture):
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("a", "b", "c"):
+        (source / f"{name}.jpg").write_bytes(picture("red"))
+    (source / "bad.jpg").write_bytes(b"")
+    first = score.run(spark, score.prepare(config(tmp_path, source, color_model)))
+    old = {row["id"]: row for row in itertools.chain(*read(tmp_path))}
+    (source / "a.jpg").unlink()
+    for name in ("a2", "z"):
+        (source / f"{name}.jpg").write_bytes(picture("blue"))
+    (source / "worse.jpg").write_bytes(b"")
+    second = score.run(spark, score.prepare(config(tmp_path, source, color_model, num_partitions=3)))
+    predictions, rejects = read(tmp_path)
+    colors = {"a.jpg": "red", "b.jpg": "red", "c.jpg": "red", "a2.jpg": "blue", "z.jpg": "blue"}
+    assert {row["id"]: row["label"] for row in predictions} == colors
+    assert sorted(row["id"] for row in rejects) == ["bad.jpg", "worse.jpg"]
+    assert {row["id"]: row for row in predictions + rejects if row["id"] in old} == old
+    assert {row["run_id"] for row in predictions} == {first.run["run_id"], second.run["run_id"]}
+    assert (second.num_predictions, second.rejects, second.num_earlier) == (5, {"empty": 2}, 4)
+    report = storage.read_json(str(day(tmp_path) / "_report.json"))
+    assert (report["num_rows"], report["run_id"]) == (7, second.run["run_id"])
+    assert nothing_left(tmp_path)
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_the_table_says_what_a_data_engineer_asks(spark, tmp_path, color_model, tree):
+    (tmp_path / "in" / "_more").mkdir(parents=True)
+    good = (tree / "odd" / "tail.jpg").read_bytes()
+    for name in ("_DSC0001.JPG", "_MG_1234.JPG", "_more/1.jpg", "_more/2.jpg", "a.jpg", "b.jpg"):
+        (tmp_path / "in" / name).write_bytes(good)
+    (tmp_path / "in" / "c.gif.jpg").write_bytes(b"%PDF-1.4")
+    (tmp_path / "in" / "d.jpg").write_bytes(b"<html>")
+    (tmp_path / "in" / ".DS_Store").write_bytes(b"x")
+    report = score.run(spark, score.prepare(config(tmp_path, tmp_path / "in", color_model)))
+    assert (report.num_predictions, report.num_rejects) == (6, 2)
+    assert sorted(report.reasons.values()) == [1, 1]
+    assert "left out     1 file or folder: .DS_Store" in str(report)
+    schema = {field.name: field for field in pq.ParquetDataset(day(tmp_path)).schema}
+    nullable = {name for name, field in schema.items() if field.nullable}
+    assert set(schema) - {"dt"} == {
+        *("id", "filename", "label", "label_id", "score", "top_k"),
+        *("model_name", "model_step", "model_digest", "run_id", "scored_at"),
+    }
+    assert nullable - {"dt"} == {"filename"}
+    predictions, rejects = read(tmp_path)
+    assert {row["filename"] for row in predictions} == {row["id"] for row in predictions}
+    assert all(row["label_id"] == list(COLORS).index(row["label"]) for row in predictions)
+    assert {(row["model_name"], row["model_step"]) for row in predictions} == {("colors", 7)}
+    (bad,) = (row for row in rejects if row["id"] == "d.jpg")
+    assert (bad["bytes"], bad["where"]) == (6, f"{tmp_path}/in/d.jpg")
+    assert bad["reason"].startswith(f"{bad['reason_class']}: ")
+    assert {row["model_digest"] for row in rejects} == {report.model_digest}
+    said = storage.read_json(str(day(tmp_path) / "_report.json"))
+    assert said["left_out"] == {"count": 1, "names": {".DS_Store": 1}}
+    assert said["started"] <= said["ended"]
+    assert {row["run_id"] for row in predictions} == {said["run_id"]}
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_a_query_a_list_and_a_partitioned_table_are_scored_with_their_other_columns(spark, tmp_path, color_model, tree):
+    paths = [str(path) for path in sorted(tree.rglob("*ü/*.jpg"))[:6]]
+    table = pa.table({"PATH": paths, "label": [7] * 6, "Größe m²": [decimal.Decimal("1.50")] * 6, "tags": [["x"]] * 6})
+    folder = tmp_path / "t" / "country=de" / "day=2026-01-01"
+    folder.mkdir(parents=True)
+    pq.write_table(table, folder / "1.parquet")
+    score.run(spark, score.prepare(config(tmp_path, tmp_path / "t", color_model)))
+    predictions, _ = read(tmp_path)
+    assert sorted(row["id"] for row in predictions) == paths
+    for row in predictions:
+        assert (row["input_label"], row["Größe m²"], row["tags"]) == (7, decimal.Decimal("1.50"), ["x"])
+        assert (row["country"], row["day"]) == ("de", "2026-01-01")
+    with open(tmp_path / "list.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["n", "path"], *([index, path] for index, path in enumerate(paths))])
+    again = {"overwrite": True}
+    score.run(spark, score.prepare(config(tmp_path, tmp_path / "list.csv", color_model, **again)))
+    assert sorted((row["id"], row["n"]) for row in read(tmp_path)[0]) == [
+        (path, str(i)) for i, path in enumerate(paths)
+    ]
+    spark.createDataFrame([(path, index) for index, path in enumerate(paths)], "path string, n int").write.mode(
+        "overwrite"
+    ).orc(f"file://{tmp_path}/orc")
+    orc = f"orc.`file://{tmp_path}/orc`"
+    for given in (f"FROM {orc} SELECT path, n WHERE n < 3", f"TABLE {orc}"):
+        score.run(spark, score.prepare(config(tmp_path, given, color_model, keep_columns="n", **again)))
+        count = 3 if "WHERE" in given else 6
+        assert sorted((row["id"], row["n"]) for row in read(tmp_path)[0]) == [(paths[i], i) for i in range(count)]
+    with pytest.raises(
+        MissingFileError, match=r"--input: Spark knows no table of 'no\.such', and there is no such file"
+    ):
+        score.run(spark, score.prepare(config(tmp_path, "no.such", color_model, **again)))
+    with pytest.raises(UsageError, match="--keep_columns: the input has no column 'm' to keep, it has 'n'"):
+        score.run(spark, score.prepare(config(tmp_path, tmp_path / "list.csv", color_model, keep_columns="m", **again)))
     assert nothing_left(tmp_path)
 
 
@@ -249,6 +374,7 @@ def test_an_empty_input_and_a_folder_without_a_model_are_told(tmp_path, color_mo
 
 
 def test_output_inside_the_input_is_refused(tmp_path, color_model):
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(UsageError, match="output would become input"):
         score.prepare(config(tmp_path, tmp_path, color_model))
 

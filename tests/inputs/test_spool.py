@@ -330,3 +330,10 @@ def test_without_a_manifest_the_total_is_estimated_from_what_was_seen(tmp_path, 
     with open_spool(parts, scratch, quarantine=quarantine) as spool:
         drain(spool)
     assert quarantine.total == 40
+
+
+def test_without_a_manifest_the_budget_counts_all_that_was_read(tmp_path, scratch):
+    parts = [Assignment(data.write_shard(tmp_path / f"s{i}", [b"0123456789"] * 12, with_count=False)) for i in range(2)]
+    spool = open_spool(parts, scratch, check=lambda payload: "odd", quarantine=Quarantine(0, 0.1), parallel=1)
+    with spool, pytest.raises(BudgetError, match=r"^12 of 24 records cannot be used, .* allows 3"):
+        drain(spool)

@@ -1,3 +1,4 @@
+import json
 import os
 import pathlib
 import signal
@@ -48,8 +49,10 @@ def test_a_day_is_scored_once_and_the_table_says_so(spark, pictures, model, tmp_
     assert ids_in(out) == ids_of(pictures)
     assert f"rows scored  {len(ids_of(pictures))}: " in said
     assert "5 rejects" in said
-    assert batch_inference.main(words(pictures, model, out)) == 1
-    assert f"dt={DATE}' is there already" in capsys.readouterr().err
+    assert batch_inference.main(words(pictures, model, out)) == 0
+    assert "complete already: run " in capsys.readouterr().out
+    assert batch_inference.main(words(pictures, model, out, top_k=1)) == 1
+    assert f"dt={DATE}' is there already, scored with top_k 2, this run's is 1" in capsys.readouterr().err
     assert os.listdir(out) == [f"dt={DATE}"]
 
 
@@ -164,3 +167,26 @@ def test_a_killed_python_worker_costs_no_row(pictures, model, tmp_path, temporar
     assert os.listdir(temporary) == []
     assert os.listdir(out) == [f"dt={DATE}"]
     assert ids_in(out) == ids_of(pictures)
+    lost = "the Python process of a task died, killed or out of memory"
+    assert f"survived     tasks that failed and were done again: 1, {lost}" in said
+    assert f"1 of the tasks failed and are done again: {lost}" in said
+    assert lost in json.loads((out / f"dt={DATE}" / "_report.json").read_text())["events"][0]
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_a_run_that_is_told_to_end_says_so_in_one_sentence_and_publishes_nothing(pictures, model, tmp_path, temporary):
+    out = tmp_path / "out"
+    process = start(pictures, model, out, temporary)
+    try:
+        wait_for(lambda: list(out.glob(".staging-*/scored")), process)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=LIMIT_S)
+    finally:
+        process.kill()
+    assert process.returncode == 75, said
+    assert said.strip().splitlines()[-1] == (
+        "batch_inference.py: told to end by SIGTERM and stopped: nothing was published, the same command scores it anew"
+    )
+    assert "Traceback" not in said
+    assert not (out / f"dt={DATE}").exists()

@@ -43,10 +43,14 @@ def test_every_row_is_a_prediction_or_a_reject():
     (batch,) = score(given)
     assert batch.schema == SCORED
     a, b, c, d = batch.to_pylist()
+    assert a.pop("scored_at").tzinfo is not None
     assert a == {
         "id": "a",
         "filename": None,
         "label": "x",
+        "label_id": -1,
+        "bytes": 1,
+        "where": None,
         "score": 0.5,
         "model_digest": "d1",
         "reason": None,

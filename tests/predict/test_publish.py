@@ -1,8 +1,12 @@
+import datetime
+
 import pyarrow.parquet as pq
 import pytest
 
 from sparkcv.errors import BudgetError, DataError, UsageError
 from sparkcv.predict import publish
+from sparkcv.predict.publish import DayCounts
+from sparkcv.predict.schema import SCORED, ddl
 from sparkcv.predict.staging import Staging
 
 
@@ -26,7 +30,7 @@ def test_urls_are_spelled_for_spark():
 def test_every_id_once_as_a_prediction_or_a_reject_is_what_is_wanted(spark):
     given = rejects(spark, ("b", None, "empty: 0 bytes"), ("c", None, "empty: 0 bytes"), ("d", "f", "too large: 1x1"))
     counts = publish.reconcile(ids(spark, "a", "b", "c", "d"), ids(spark, "a"), given)
-    assert counts == (1, {"empty": 2, "too large": 1})
+    assert counts == DayCounts(1, {"empty": 2, "too large": 1}, {"empty: # bytes": 2, "too large: #x#": 1})
 
 
 @pytest.mark.spark
@@ -50,29 +54,37 @@ def test_a_missing_unknown_or_doubled_id_is_found(spark, wanted, predicted, reje
 @pytest.mark.spark
 def test_predictions_and_rejects_are_written_apart_in_a_folder_of_any_name(spark, tmp_path):
     out = str(tmp_path / "out [1] {x} * ü ?")
+    now = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
     rows = [
-        ("a", None, "cat", 0.5, [("cat", 0.5)], "d", None),
-        ("b", "f", None, None, None, "d", "empty: 0 bytes"),
+        ("a", None, "cat", 3, 0.5, [("cat", 0.5)], "d", now, None, 9, None),
+        ("b", "f", None, None, None, None, "d", now, "empty: 0 bytes", 0, "/f"),
     ]
+    model = {"model_name": "m", "model_step": 7, "run_id": "r"}
     with Staging(out, "2026-01-02", overwrite=False) as staging:
-        frame = spark.createDataFrame(rows, publish.SCORED_SCHEMA)
+        frame = spark.createDataFrame(rows, ddl(SCORED))
         frame.write.parquet(publish.hadoop_url(staging.join("scored")))
-        predictions, refused = publish.split_scored(spark, staging, "scored", 2)
+        predictions, refused = publish.split_scored(spark, staging, "scored", 2, kept=(), model=model)
         assert [row.id for row in predictions.collect()] == ["a"]
         assert [row.id for row in refused.collect()] == ["b"]
         staging.publish(publish.PREDICTIONS)
     day = f"{out}/dt=2026-01-02"
     table = pq.read_table(day)
-    assert table.column_names[:6] == ["id", "filename", "label", "score", "top_k", "model_digest"]
+    assert table.column_names[:6] == ["id", "filename", "label", "label_id", "score", "top_k"]
+    assert table.column_names[6:11] == ["model_name", "model_step", "model_digest", "run_id", "scored_at"]
     assert table.to_pylist()[0]["top_k"] == [{"label": "cat", "score": 0.5}]
-    assert pq.read_table(f"{day}/_rejects").to_pylist() == [{"id": "b", "filename": "f", "reason": "empty: 0 bytes"}]
+    assert pq.read_table(f"{day}/_rejects").to_pylist() == [
+        {"id": "b", "filename": "f", "reason_class": "empty", "reason": "empty: 0 bytes", "bytes": 0, "where": "/f"}
+        | {"model_digest": "d", "run_id": "r", "scored_at": now}
+    ]
     # Neither Spark nor Arrow takes the rejects for predictions when the folder of all days is read.
     assert [row.id for row in spark.read.parquet(publish.hadoop_url(out, reading=True)).collect()] == ["a"]
 
 
 def test_a_budget_is_a_share_of_all_rows():
     publish.check_budget(100, {"empty": 10}, 0.1)
-    publish.check_budget(5, {"empty": 5}, 1.0)
+    publish.check_budget(5, {"empty": 4}, 1.0)
+    with pytest.raises(BudgetError, match="5 of 5 pictures were rejected, which no budget allows; the most frequent"):
+        publish.check_budget(5, {"empty": 5}, 1.0)
     publish.check_budget(5, {}, 0.0)
     with pytest.raises(BudgetError, match=r"11 of 100 .* allows 10; the most frequent reason is 'empty' \(9\)"):
         publish.check_budget(100, {"empty": 9, "too large": 2}, 0.1)

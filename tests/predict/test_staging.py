@@ -186,3 +186,26 @@ def test_other_files_are_never_touched(out):
     before = sorted(os.listdir(out))
     assert clean_up(out) == []
     assert sorted(os.listdir(out)) == before
+
+
+def test_a_reader_sees_the_old_day_or_the_new_one_at_every_moment(out):
+    publish(out, "0")
+    stop, seen, lost = threading.Event(), set(), []
+
+    def read():
+        while not stop.is_set():
+            try:
+                with open(f"{out}/dt={DATE}/part") as file:
+                    seen.add(file.read())
+            except FileNotFoundError:
+                lost.append(1)
+
+    reader = threading.Thread(target=read, name="sparkcv-reader")
+    reader.start()
+    for number in range(1, 40):
+        publish(out, str(number), overwrite=True)
+    stop.set()
+    reader.join(30)
+    assert not lost
+    assert len(seen) > 1
+    assert day(out) == "39"

@@ -20,7 +20,7 @@ def task(model_copy, tmp_path, picture):
         (tmp_path / color).mkdir()
         for index in range(3):
             (tmp_path / color / f"{index}.jpg").write_bytes(picture(color))
-        pieces.append(list_parts(find_input(str(tmp_path / color)), str(tmp_path / f"list-{color}")))
+        pieces.append(list_parts(find_input(str(tmp_path / color)), str(tmp_path / f"list-{color}")).parts)
     tasks.write_pieces(pieces, str(tmp_path / "pieces"))
     yield ScoreTask(
         pieces_url=str(tmp_path / "pieces"),
@@ -52,7 +52,9 @@ def test_a_plan_of_many_pieces_is_read_piece_by_piece(tmp_path):
 
 
 def test_the_ids_of_a_piece_are_those_of_its_rows(task):
-    assert [batch.to_pydict() for batch in tasks.piece_ids(task.pieces_url, 1)] == [{"id": ["0.jpg", "1.jpg", "2.jpg"]}]
+    assert [batch.to_pydict() for batch in tasks.piece_ids(task.pieces_url, 1)] == [
+        {"id": ["0.jpg", "1.jpg", "2.jpg"], "piece": [1, 1, 1]}
+    ]
 
 
 @pytest.mark.tensorflow

@@ -1,6 +1,7 @@
 """A file comes to every job as what a person sees of it: upright, on a background, its first frame, in eight bits."""
 
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -156,6 +157,15 @@ def test_later_frames_of_an_apng_that_are_damaged_cost_nothing(pixels_of):
     at = whole.rindex(b"fcTL") - 4
     cut = whole[:at] + whole[at + 38 :]  # no control chunk before the second frame's data
     np.testing.assert_array_equal(pixels_of(read(cut, RULES)), pixels_of(read(whole, RULES)))
+
+
+def test_a_text_of_a_png_that_expands_to_gigabytes_is_never_expanded(pixels_of):
+    text = zlib.compress(bytes(1 << 26))
+    body = b"zTXt" + b"Comment\0\0" + text
+    chunk = (len(body) - 4).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    whole = saved(half_clear("RGBA"), "PNG")
+    bomb = whole[:33] + chunk + whole[33:]
+    np.testing.assert_array_equal(pixels_of(read(bomb, RULES)), pixels_of(read(whole, RULES)))
 
 
 def test_a_gif_of_many_frames_is_read_by_its_first(pixels_of):

@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 # A task of this many pictures runs for a minute or so: little is lost with one, and the progress line moves.
 _MOST_ROWS_A_PIECE = 2048
@@ -23,6 +24,9 @@ class InputPart:
         row_group: of a Parquet file; rows count from 0 in each.
         data_column: Parquet column of paths or bytes.
         id_column: Parquet column of ids.
+        data_field: field of ``data_column`` that holds them, where that is a column of structs.
+        id_field: likewise of ``id_column``.
+        spare_field: field of ``data_column`` with a path for the rows whose ``data_field`` is null.
         base: folder that relative paths of a Parquet file are taken from.
         num_records: of a TFRecord shard, the records that its manifest counts; None without one.
         image_feature: of a TFRecord shard, the feature that holds the picture.
@@ -39,6 +43,9 @@ class InputPart:
     data_column: str = ""
     id_column: str = ""
     base: str = ""
+    data_field: str = ""
+    id_field: str = ""
+    spare_field: str = ""
     num_records: int | None = None
     image_feature: str = "image/encoded"
     use_exif: bool = False
@@ -67,7 +74,10 @@ class InputRow:
         data: the picture's bytes.
         url: the file that holds them.
         reason: why there are none.
-        filename: the name that a TFRecord's example gives its picture, else None.
+        filename: what the input calls the picture's file: its path in the tree or in the table, or the name that a
+            TFRecord's example gives it; None where nothing does.
+        where: the stored file that the row is of, for messages.
+        kept: the columns of a table that the scores keep, by their names there.
         is_record: the picture is a TFRecord's, to be decoded as training would, and no file's.
         orientation: of a record's picture, 1 to 8 as EXIF counts; None for the picture's own.
     """
@@ -77,8 +87,15 @@ class InputRow:
     url: str | None = None
     reason: str | None = None
     filename: str | None = None
+    where: str | None = None
+    kept: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     is_record: bool = False
     orientation: int | None = 1
+
+
+def as_text(name: str) -> str:
+    r"""Return a file's name as text: bytes that are no UTF-8 become escapes such as ``\xff``."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def count_rows(parts: Iterable[InputPart]) -> int:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from sparkcv import storage
 from sparkcv.predict.rows.finding import InputFiles
+from sparkcv.predict.rows.left_out import LeftOut
 from sparkcv.predict.rows.parts import InputPart, InputRow
 
 KIND = "pictures"
@@ -21,11 +22,11 @@ _ROWS_A_GROUP = 1 << 10
 _SCHEMA = pa.schema([pa.field("id", pa.string(), False), pa.field("url", pa.binary(), False)])
 
 
-def freeze(files: InputFiles, list_url: str) -> Iterator[InputPart]:
+def freeze(files: InputFiles, list_url: str, left_out: LeftOut | None = None) -> Iterator[InputPart]:
     """Write the lists into the folder ``list_url`` and yield a part for each, its size in rows known."""
     batch: list[tuple[str, bytes]] = []
     count = 0
-    for entry in files.entries():
+    for entry in files.entries(left_out):
         batch.append((files.name(entry), entry.url.encode("utf-8", "surrogateescape")))
         if len(batch) == _ROWS_A_FILE:
             yield _write(batch, list_url, count)
@@ -44,7 +45,7 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
     """Yield the rows of a part, their pictures still in storage."""
     for ids, urls in _read(part, ["id", "url"]):
         for name, url in zip(ids.to_pylist(), urls.to_pylist(), strict=True):
-            yield InputRow(name, url=url.decode("utf-8", "surrogateescape"))
+            yield InputRow(name, url=url.decode("utf-8", "surrogateescape"), filename=name)
 
 
 def _write(batch: Iterable[tuple[str, bytes]], list_url: str, number: int) -> InputPart:

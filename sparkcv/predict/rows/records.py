@@ -1,7 +1,8 @@
 """TFRecord shards: ids are ``<shard>:<ordinal>``, so a damaged record still has one.
 
-Where a manifest or a count vouches for the number of records, every one of them is a row: what a damaged length
-swallowed is rejected one by one. Labels are not looked at: pictures to score need none.
+Where a manifest or a count vouches for the number of records, every one of them is a row, and what a damaged length
+swallowed is rejected one by one. A shard may be packed by gzip or zlib, whatever its name. Labels are not looked at:
+pictures to score need none.
 """
 
 from collections.abc import Iterator
@@ -9,25 +10,28 @@ from collections.abc import Iterator
 from sparkcv import storage
 from sparkcv.errors import ShardError
 from sparkcv.predict.rows.finding import InputFiles
+from sparkcv.predict.rows.left_out import LeftOut
 from sparkcv.predict.rows.parts import InputPart, InputRow
-from sparkcv.records import tfrecord
 from sparkcv.records.features import parse_features
 from sparkcv.records.manifest import Manifest, read_manifest
 from sparkcv.records.mapped import mapped
-from sparkcv.records.tfrecord import BadRecord, Record
+from sparkcv.records.resync import read_all
+from sparkcv.records.tfrecord import BadRecord
 
 KIND = "records"
 
 _FILENAME, _ORIENTATION = "image/filename", "image/orientation"
 
 
-def freeze(files: InputFiles, image_feature: str, use_exif: bool) -> Iterator[InputPart]:
+def freeze(
+    files: InputFiles, image_feature: str, use_exif: bool, left_out: LeftOut | None = None
+) -> Iterator[InputPart]:
     """Yield one part a shard: counted where a ``manifest.json`` lies beside it, else with ``stop`` None.
 
     Raises ShardError for a shard whose size is not as its manifest says.
     """
     manifests: dict[str, Manifest | None] = {}
-    for entry in files.entries():
+    for entry in files.entries(left_out):
         folder = storage.parent(entry.url)
         if folder not in manifests:
             manifests[folder] = read_manifest(folder)
@@ -44,8 +48,7 @@ def freeze(files: InputFiles, image_feature: str, use_exif: bool) -> Iterator[In
 def count(part: InputPart) -> int:
     """Read a whole shard and count its records; a damaged place is one."""
     with mapped(part.url, num_bytes=part.num_bytes) as data:
-        good, bad = tfrecord.scan(data, part.name)
-    return len(good) + len(bad)
+        return len(read_all(data))
 
 
 def read_ids(part: InputPart) -> Iterator[str]:
@@ -59,16 +62,14 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
     Raises ShardError if the shard is not as large as when it was listed.
     """
     with mapped(part.url, num_bytes=part.num_bytes) as data:
-        good, bad = tfrecord.scan(data, "record")
-        # A part may be some of a shard's rows: the shard's own number of records came with the listing.
-        counted = tfrecord.counted(good, bad, part.num_records)
-        items: list[Record | BadRecord] = [item for item, count in counted for _ in range(count)]
+        items = read_all(data, part.num_records)
         for ordinal, name in zip(range(part.start, part.stop or 0), read_ids(part), strict=True):
             item = items[ordinal] if ordinal < len(items) else None
             if item is None:
                 yield InputRow(name, reason=f"lost: the shard gives {len(items)} records, wanted more")
             elif isinstance(item, BadRecord):
-                yield InputRow(name, reason=f"damaged record: {item.reason.removeprefix('record: ')}")
+                head = "damaged record" if item.lost_bytes else "lost"
+                yield InputRow(name, reason=f"{head}: {item.reason}")
             else:
                 yield _row(part, name, bytes(item.payload))
 

@@ -32,5 +32,23 @@ def test_a_denied_file_says_so(tmp_path):
 
 
 def test_a_store_that_does_not_answer_is_no_fault_of_the_row():
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match=r"^the row 'a' cannot be read: cannot open 'nosuchscheme:"):
         load(InputRow("a", url="nosuchscheme://host/a.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("s3://bucket/a.jpg", "no file system: a package is missing, "),
+        ("/" + "x" * 300 + ".jpg", "no path: File name too long"),
+        ("/" + "x/" * 3000, "no path: File name too long"),
+    ],
+)
+def test_a_path_that_no_store_here_can_have_costs_its_row(url, said):
+    assert load(InputRow("a", url=url)).startswith(said)
+
+
+def test_a_link_in_a_circle_costs_its_row(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    assert load(InputRow("a", url=str(tmp_path / "a"))) == "no path: Too many levels of symbolic links"

@@ -17,7 +17,7 @@ def tree(tmp_path_factory):
 
 @pytest.fixture
 def parts(tree, tmp_path):
-    return list_parts(find_input(str(tree)), str(tmp_path / "lists"))
+    return list_parts(find_input(str(tree)), str(tmp_path / "lists")).parts
 
 
 def test_the_list_holds_every_file_once(tree, parts):
@@ -38,7 +38,7 @@ def test_the_list_is_frozen(tmp_path):
     (tmp_path / "in").mkdir()
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / "in" / name).write_bytes(b"x")
-    (part,) = list_parts(find_input(str(tmp_path / "in")), str(tmp_path / "lists"))
+    (part,) = list_parts(find_input(str(tmp_path / "in")), str(tmp_path / "lists")).parts
     (tmp_path / "in" / "a.jpg").unlink()
     (tmp_path / "in" / "c.jpg").write_bytes(b"x")
     rows = list(read_rows(part))

@@ -1,9 +1,11 @@
+import dataclasses
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from sparkcv.errors import DataError, UsageError
-from sparkcv.predict.rows import count_rows, find_input, list_parts, load, read_ids, read_rows, split
+from sparkcv.predict.rows import count_rows, find_input, list_parts, load, name_columns, read_ids, read_rows, split
 
 
 def write(path, columns, **options):
@@ -13,7 +15,7 @@ def write(path, columns, **options):
 
 
 def parts_of(url, tmp_path, **options):
-    return list_parts(find_input(url), str(tmp_path / "lists"), **options)
+    return list_parts(find_input(url), str(tmp_path / "lists"), **options).parts
 
 
 def rows_of(parts):
@@ -147,3 +149,147 @@ def test_text_that_is_no_utf8_is_escaped_in_the_id_and_opened_as_it_is(tmp_path)
     (row,) = rows_of(parts_of(write(tmp_path / "t.parquet", pa.table({"path": path})), tmp_path))
     assert row.id == f"{tmp_path}/\\xff.jpg"
     assert load(row) == b"x"
+
+
+@pytest.mark.parametrize(("data", "name"), [("Content", "ID"), ("BYTES", "Path"), ("Image", "id")])
+def test_capitals_of_a_column_do_not_matter(tmp_path, data, name):
+    url = write(tmp_path / "t.parquet", {name: ["a"], data: [b"x"]})
+    assert [(row.id, load(row)) for row in rows_of(parts_of(url, tmp_path))] == [("a", b"x")]
+
+
+def test_a_name_just_so_comes_before_one_in_other_capitals(tmp_path):
+    url = write(tmp_path / "t.parquet", {"PATH": ["/b"], "path": ["/a"]})
+    assert [row.id for row in rows_of(parts_of(url, tmp_path))] == ["/a"]
+
+
+HUGGING_FACE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+BINARY_FILE = pa.struct([("path", pa.string()), ("length", pa.int64()), ("content", pa.binary())])
+SPARK_IMAGE = pa.struct([("origin", pa.string()), ("height", pa.int32()), ("data", pa.binary())])
+
+
+@pytest.mark.parametrize("name", ["image", "img", "file"])
+@pytest.mark.parametrize("given", [None, "{}", "{}.bytes"])
+def test_hugging_faces_images_are_read_by_bytes_else_by_path(tmp_path, name, given):
+    (tmp_path / "b.jpg").write_bytes(b"y")
+    values = [{"bytes": b"x", "path": "a.jpg"}, {"bytes": None, "path": "b.jpg"}, {"bytes": b"z", "path": None}]
+    values += [{"bytes": None, "path": None}]
+    url = write(tmp_path / "t.parquet", {name: pa.array(values, HUGGING_FACE), "label": [1, 2, 3, 4]})
+    rows = rows_of(parts_of(url, tmp_path, input_column=given and given.format(name)))
+    assert [row.id for row in rows] == ["a.jpg", "b.jpg", "t.parquet#0:2", "t.parquet#0:3"]
+    assert [load(row) for row in rows[:3]] == [b"x", b"y", b"z"]
+    assert rows[3].reason == f"null: column '{name}.bytes' is null"
+    assert [row.filename for row in rows[:2]] == ["a.jpg", "b.jpg"]
+
+
+def test_a_struct_of_sparks_binary_files_and_an_id_beside_it_are_read(tmp_path):
+    values = pa.array([{"path": "/a", "length": 1, "content": b"x"}], BINARY_FILE)
+    url = write(tmp_path / "t.parquet", {"file": values, "id": [5]})
+    assert [(row.id, load(row)) for row in rows_of(parts_of(url, tmp_path))] == [("5", b"x")]
+    rows = rows_of(parts_of(url, tmp_path, id_column="file.path"))
+    assert [(row.id, load(row)) for row in rows] == [("/a", b"x")]
+
+
+def test_of_sparks_image_source_the_file_itself_is_scored(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    values = pa.array([{"origin": f"file://{tmp_path}/a.jpg", "height": 1, "data": b"pixels"}], SPARK_IMAGE)
+    (row,) = rows_of(parts_of(write(tmp_path / "t.parquet", {"image": values}), tmp_path))
+    assert (row.id, load(row)) == (f"file://{tmp_path}/a.jpg", b"x")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [(pa.int8(), "7"), (pa.uint64(), "7"), (pa.decimal128(9, 2), "7.00"), (pa.large_string(), "7"), (pa.string(), "7")],
+)
+def test_ids_may_be_text_integers_or_decimals(tmp_path, kind, text):
+    ids = pa.array(["7"]).cast(kind)
+    url = write(tmp_path / "t.parquet", {"id": ids, "bytes": [b"x"]})
+    assert [row.id for row in rows_of(parts_of(url, tmp_path))] == [text]
+
+
+def test_a_column_of_the_right_name_and_the_wrong_type_is_told(tmp_path):
+    url = write(tmp_path / "t.parquet", {"id": [0.5], "bytes": [b"x"]})
+    said = (
+        r"no column path or id of ids \(string, integer or decimal\), its 'id' is double, it has id \(double\), bytes"
+    )
+    with pytest.raises(UsageError, match=said):
+        parts_of(url, tmp_path)
+    url = write(tmp_path / "u.parquet", {"Path": [1]})
+    with pytest.raises(UsageError, match=r"of paths or pictures, its 'Path' is int64, it has Path \(int64\)"):
+        parts_of(url, tmp_path)
+
+
+def test_other_columns_and_the_values_of_folders_are_kept(tmp_path):
+    write(tmp_path / "t" / "country=de" / "day=2026-01-01%3A" / "1.parquet", {"path": ["/a", "/b"], "n": [1, 2]})
+    write(tmp_path / "t" / "country=__HIVE_DEFAULT_PARTITION__" / "2.parquet", {"more": ["m"], "path": ["/c"]})
+    listing = list_parts(find_input(str(tmp_path / "t")), str(tmp_path / "lists"))
+    assert listing.columns == {"more": pa.string(), "country": pa.string(), "n": pa.int64(), "day": pa.string()}
+    kept = name_columns(listing.columns, ["id", "label"])
+    rows = {row.id: row.kept for part in listing.parts for row in read_rows(part, kept)}
+    assert rows["/a"] == {"more": None, "country": "de", "n": 1, "day": "2026-01-01:"}
+    assert rows["/c"] == {"more": "m", "country": None, "n": None, "day": None}
+
+
+def test_a_column_of_two_types_is_refused_before_anything_is_scored(tmp_path):
+    write(tmp_path / "t" / "1.parquet", {"path": ["/a"], "n": [1]})
+    write(tmp_path / "t" / "2.parquet", {"path": ["/b"], "n": ["x"]})
+    with pytest.raises(DataError, match=r"2\.parquet': column 'n' is string, in '.*1\.parquet' it is int64"):
+        parts_of(str(tmp_path / "t"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ("{0}/a.jpg\nb.jpg\n", ["{0}/a.jpg", "b.jpg"]),
+        ("{0}/a.jpg\r\n\r\nb.jpg", ["{0}/a.jpg", "b.jpg"]),
+        ("\ufeffb.jpg\n", ["b.jpg"]),
+        ("path\nb.jpg\n", ["b.jpg"]),
+        ('n,path\n1,b.jpg\n2,"c,1.jpg"\n', ["b.jpg", "c,1.jpg"]),
+        ("Path\tn\nb.jpg\t1\n", ["b.jpg"]),
+        ("c,1.jpg\nb.jpg\n", ["c,1.jpg", "b.jpg"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["list.txt", "part-00000"])
+def test_a_list_names_pictures_line_by_line_or_in_a_column(tmp_path, lines, found, name):
+    for picture in ("a.jpg", "b.jpg", "c,1.jpg"):
+        (tmp_path / picture).write_bytes(picture.encode())
+    (tmp_path / "l").mkdir()
+    (tmp_path / name).write_text(lines.format(tmp_path), encoding="utf-8", newline="")
+    rows = rows_of(parts_of(str(tmp_path / name), tmp_path))
+    assert [row.id for row in rows] == [text.format(tmp_path) for text in found]
+    assert [load(row) for row in rows] == [row.id.rpartition("/")[2].encode() for row in rows]
+
+
+def test_columns_of_a_list_are_chosen_and_kept_by_name(tmp_path):
+    (tmp_path / "l.csv").write_text("n,file,id\n1,a.jpg,x\n2,b.jpg,y\n")
+    listing = list_parts(find_input(str(tmp_path / "l.csv")), str(tmp_path / "l"), input_column="file", id_column="id")
+    rows = [row for part in listing.parts for row in read_rows(part, name_columns(listing.columns, []))]
+    assert [(row.id, row.url, row.kept) for row in rows] == [
+        ("x", f"{tmp_path}/a.jpg", {"n": "1"}),
+        ("y", f"{tmp_path}/b.jpg", {"n": "2"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        (
+            "n,file\n1,a.jpg\n",
+            UsageError,
+            r"l\.csv' line 1 has no column path, it has n, file; name one by --input_column",
+        ),
+        ("path,n\na.jpg\n", DataError, r"l\.csv' line 2 has 1 values, wanted 2"),
+        ('path,n\n"a.jpg,1\n', DataError, r"l\.csv' line \d is no CSV"),
+        ("path,path\na,b\n", UsageError, "has the column 'path' more than once"),
+    ],
+)
+def test_a_list_that_is_wrong_is_told_by_its_line(tmp_path, text, kind, said):
+    (tmp_path / "l.csv").write_text(text)
+    with pytest.raises(kind, match=said):
+        parts_of(str(tmp_path / "l.csv"), tmp_path)
+
+
+def test_a_relative_path_of_a_query_is_a_reject(tmp_path):
+    url = write(tmp_path / "t.parquet", {"path": ["a.jpg"]})
+    files = dataclasses.replace(find_input(url), base="")
+    (row,) = rows_of(list_parts(files, str(tmp_path / "lists")).parts)
+    assert row.reason == "no path: 'a.jpg' is relative, and a query has no folder that it could be from"
