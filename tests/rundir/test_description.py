@@ -33,7 +33,7 @@ def test_what_is_written_is_what_is_read(run_url):
     assert storage.read_json(f"{run_url}/run.json")["schema"] == 1
     assert set(storage.read_json(f"{run_url}/run.json")) == {
         "schema", "sparkcv", "versions", "model_name", "num_classes", "num_records", "labels", "dataset_digest",
-        "resumed_from_step", "started", "config",
+        "resumed_from_step", "started", "config", "source", "reproduces",
     }  # fmt: skip
 
 
