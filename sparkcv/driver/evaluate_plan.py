@@ -9,6 +9,7 @@ from sparkcv.doctor import estimate
 from sparkcv.driver import checkpoint_checks, model_weights
 from sparkcv.driver.checkpoint_checks import TrainedClasses
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
+from sparkcv.driver.net_variables import AskedNet
 from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.records import shards
 from sparkcv.records.example import FeatureNames
@@ -92,7 +93,7 @@ def _check_same_run(plan: EvalPlan, told: RunDescription) -> None:
     labels = dataset.labels[config.labels_offset :]
     where = f"{config.dataset_name}/{config.dataset_split_name} in {config.dataset_dir!r}"
     if found.kind:
-        net = model_weights.AskedNet(config.model_name, len(labels), plan.image_size, config.use_grayscale)
+        net = AskedNet(config.model_name, len(labels), plan.image_size, config.use_grayscale)
         weights = model_weights.look(found, net)
         weights.check_whole()
         classes = weights.trained

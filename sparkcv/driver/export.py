@@ -17,6 +17,7 @@ from sparkcv.doctor import estimate
 from sparkcv.driver import checkpoint_checks, model_weights
 from sparkcv.driver.checkpoint_checks import TrainedClasses
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
+from sparkcv.driver.net_variables import AskedNet
 from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
 from sparkcv.launchers import Launcher
 from sparkcv.launchers.barrier import BarrierLauncher
@@ -126,7 +127,7 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     image_size = check_image_size(config.model_name, config.image_size or told.train_image_size, preprocessing)
     if found.kind:
         # Two classes only to ask: how many there are is said by what is found.
-        asked = model_weights.AskedNet(config.model_name, 2, image_size, config.use_grayscale)
+        asked = AskedNet(config.model_name, 2, image_size, config.use_grayscale)
         weights = model_weights.look(found, asked)
         weights.check_whole()
         trained = weights.trained

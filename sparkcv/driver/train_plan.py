@@ -143,11 +143,12 @@ def check_data(config: TrainConfig) -> TrainPlan:
     final_export.check(config)
     eval_dataset = _eval_dataset(config)
     where = storage.join(dataset_dir, LABELS)
+    start = None
     if config.checkpoint_path:
-        prefix_url = train_start.check_start(config.checkpoint_path, config, labels, where)
-        config = dataclasses.replace(config, checkpoint_path=prefix_url)
+        start = train_start.check_start(config.checkpoint_path, config, labels, where)
+        config = dataclasses.replace(config, checkpoint_path=start.prefix_url)
     if config.restart:
-        scope_checks.check(config, len(labels))
+        scope_checks.check(config, len(labels), start)
         return TrainPlan(config, dataset, None, eval_dataset)
     folder = RunFolder.inspect(config.train_dir)
     found = train_start.resumed(config, folder)
@@ -158,7 +159,7 @@ def check_data(config: TrainConfig) -> TrainPlan:
         config, dataset, found, eval_dataset, is_exported, train_start.data_change(folder, dataset), adopts
     )
     if not plan.is_trained:
-        scope_checks.check(config, len(labels))
+        scope_checks.check(config, len(labels), start)
     return plan
 
 

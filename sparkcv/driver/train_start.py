@@ -1,26 +1,41 @@
 """What a training run starts from: a checkpoint that is named, or what its folder holds of the same net and classes."""
 
+import dataclasses
+
 from sparkcv import logs, storage
 from sparkcv.config import TrainConfig
 from sparkcv.driver import checkpoint_checks, model_weights
 from sparkcv.driver.checkpoint_checks import TrainedClasses
-from sparkcv.driver.model_weights import AskedNet
+from sparkcv.driver.net_variables import AskedNet, NetVariables
 from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.records import shards
 from sparkcv.rundir import checkpoint, checkpoint_foreign, checkpoint_listing, checkpoint_model, checkpoint_named
+from sparkcv.rundir.checkpoint_index import CheckpointIndex
 from sparkcv.rundir.description import RunDescription
 from sparkcv.rundir.folder import RunFolder
 from sparkcv.train import warmstart_plan
 
-__all__ = ["check_same_run", "check_start", "data_change", "resumed"]
+__all__ = ["Start", "check_same_run", "check_start", "data_change", "resumed"]
 
 _log = logs.get(__name__)
 
 
-def check_start(url: str, config: TrainConfig, labels: tuple[str, ...], where: str) -> str:
-    """Return the prefix of the checkpoint to start from, of a folder the one that TensorFlow's pointer names.
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """The prefix of a checkpoint to start from, and its index, or the variables of the net that a model was read for.
 
-    Refuse what its files tell to be unfit; whether each variable fits is seen when the graph is built.
+    One of the first version has neither.
+    """
+
+    prefix_url: str
+    index: CheckpointIndex | None = None
+    known: NetVariables | None = None
+
+
+def check_start(url: str, config: TrainConfig, labels: tuple[str, ...], where: str) -> Start:
+    """Return what to start from, of a folder the checkpoint that TensorFlow's pointer names.
+
+    Refuse what its files tell to be unfit; whether each variable fits is seen when the net's are known.
     """
     if config.restart and f"{url}/".startswith(f"{config.train_dir}/"):
         raise UsageError(
@@ -38,23 +53,23 @@ def check_start(url: str, config: TrainConfig, labels: tuple[str, ...], where: s
             " the same net"
         )
     if found.kind:
-        _check_model(found, config, labels, where)
-    elif (index := checkpoint_checks.index_of(found)) is not None:
+        return Start(found.prefix_url, known=_check_model(found, config, labels, where))
+    index = checkpoint_checks.index_of(found)
+    if index is not None:
         checkpoint_checks.check_net(config.model_name, index)
         checkpoint_checks.check_scopes(config, index)
         checkpoint_checks.check_head(config, index, TrainedClasses.of(found, told), labels, where)
-    return found.prefix_url
+    return Start(found.prefix_url, index)
 
 
-def _check_model(found: checkpoint.Found, config: TrainConfig, labels: tuple[str, ...], where: str) -> None:
-    """Refuse a model whose weights are not those that the flags want of the net."""
-    net = AskedNet(config.model_name, len(labels), config.train_image_size, config.use_grayscale, is_training=True)
-    weights = model_weights.look(found, net)
+def _check_model(found: checkpoint.Found, config: TrainConfig, labels: tuple[str, ...], where: str) -> NetVariables:
+    """Refuse a model whose weights are not those that the flags want of the net; return the net's variables."""
+    weights = model_weights.look(found, AskedNet.trained_by(config, len(labels)))
     checkpoint_checks.check_head(config, weights.index, weights.trained, labels, where)
     started = warmstart_plan.plan(
         found.prefix_url,
-        weights.shapes,
-        weights.wanted,
+        weights.known.held,
+        weights.known.model,
         exclude_scopes=config.checkpoint_exclude_scopes,
         ignore_missing_vars=config.ignore_missing_vars,
         ignore_missing_scopes=config.ignore_missing_scopes,
@@ -66,6 +81,7 @@ def _check_model(found: checkpoint.Found, config: TrainConfig, labels: tuple[str
             " layers on goes astray at first; --freeze_batch_norm keeps them",
             found.prefix_url,
         )
+    return weights.known
 
 
 def resumed(config: TrainConfig, folder: RunFolder) -> checkpoint.Found | None:

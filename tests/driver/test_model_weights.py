@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from sparkcv.config import EvalConfig, ExportConfig, TrainConfig
-from sparkcv.driver import evaluate_plan, export, train_plan
-from sparkcv.errors import CheckpointError
+from sparkcv.driver import evaluate_plan, export, net_variables, train_plan
+from sparkcv.errors import CheckpointError, UsageError
 from tests.inputs import data
 
 pytestmark = pytest.mark.tensorflow
@@ -71,14 +71,28 @@ def test_features_alone_are_neither_exported_nor_evaluated(lite, dataset, tmp_pa
 
 
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
-def test_a_new_head_on_a_quantized_trunk_may_start_and_is_told(prepare, lite, caplog):
+def test_a_new_head_on_a_quantized_trunk_may_start_and_is_told(prepare, lite, caplog, monkeypatch):
     with caplog.at_level("INFO", logger="sparkcv"):
         plan = prepare(lite[0], checkpoint_exclude_scopes="MobilenetV1/Logits")
     assert plan.config.checkpoint_path == lite[0]
     flags = {"checkpoint_exclude_scopes": "MobilenetV1/Logits", "trainable_scopes": "MobilenetV1/Logits"}
+    asked = []
+    start = net_variables.start_module
+    monkeypatch.setattr(net_variables, "start_module", lambda *args, **more: asked.append(args) or start(*args, **more))
     assert prepare(lite[1], **flags).step == 0  # the net's own scope, which the trunk has not
+    assert len(asked) == 1  # the model and the scopes are one question
+    with pytest.raises(UsageError, match=r"'MobilenetV1/Logitz', which matches none of the 83 trainable variables"):
+        prepare(lite[1], **(flags | {"trainable_scopes": "MobilenetV1/Logitz"}))
+    assert len(asked) == 2
     assert "135 restored, 2 skipped, 2 newly made variables" in caplog.text
     assert "--freeze_batch_norm keeps them" in caplog.text
+
+
+def test_a_model_that_the_process_cannot_look_at_is_told_with_what_it_said(prepare, lite, monkeypatch):
+    monkeypatch.setattr(net_variables, "_PROGRAM", "sparkcv.no_such_program")
+    said = r"trunk\.tflite' cannot be read: the process that looked at it ended with 1: .*No module named"
+    with pytest.raises(CheckpointError, match=said):
+        prepare(lite[1])
 
 
 def test_a_net_of_another_width_is_told(prepare, lite):

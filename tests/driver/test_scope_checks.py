@@ -4,8 +4,8 @@ import pytest
 
 from sparkcv import logs
 from sparkcv.config import TrainConfig
-from sparkcv.driver import scope_checks
-from sparkcv.driver.scope_checks import NetVariables
+from sparkcv.driver import net_variables, scope_checks
+from sparkcv.driver.net_variables import AskedNet, NetVariables
 from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.rundir import checkpoint_index
 from tests.fixtures import bundles
@@ -90,7 +90,7 @@ def test_a_checkpoint_of_other_variables_or_shapes_is_refused(restored):
 
 @pytest.mark.tensorflow
 def test_the_process_knows_the_net_and_this_one_loads_no_tensorflow():
-    known = scope_checks.ask(config(), 5)
+    known = net_variables.ask(AskedNet.trained_by(config(), 5))
     assert list(known.model) == known.trainable
     assert (len(known.model), known.model["LeNet/fc4/biases"]) == (8, [5])
     with pytest.raises(UsageError, match=r"--learning_rate_scales has 'LeNet/fc44', .* did you mean 'LeNet/fc4'"):
@@ -99,7 +99,7 @@ def test_the_process_knows_the_net_and_this_one_loads_no_tensorflow():
 
 def test_where_the_process_cannot_tell_the_workers_look(monkeypatch, capsys):
     logs.setup("driver")
-    monkeypatch.setattr(scope_checks, "_PROGRAM", "sparkcv.no_such_program")
+    monkeypatch.setattr(net_variables, "_PROGRAM", "sparkcv.no_such_program")
     scope_checks.check(config(), 5)
     assert capsys.readouterr().err == ""  # without a scope nothing is asked
     scope_checks.check(config(trainable_scopes="Typo"), 5)
