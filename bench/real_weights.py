@@ -85,13 +85,15 @@ def jobs(
 ) -> list[tuple[str, float]]:
     """Evaluate the weights, evaluate the model that was exported of them, and score with it; return each's top-1."""
     data = {"dataset_dir": work / "data", "dataset_name": NAME, "dataset_split_name": SPLIT, "batch_size": 20}
+    data |= {"preprocessing_name": "inception_square"}  # squares of photographs, as the nets were published with
     model, exported = work / net, {"dataset_dir": work / "data", "model_name": net}
+    exported |= {"preprocessing_name": "inception_square"}
     found = evaluate(work / f"{net}-eval", checkpoint_path=weights, model_name=net, **data)
     job("export_inference_graph.py", checkpoint_path=weights, model_dir=model, **exported)
     again = evaluate(work / f"{net}-exported", checkpoint_path=model, model_name=net, **data)
     job("batch_inference.py", input=photographs, model_dir=model, output_dir=work / f"{net}-scores", date=DATE)
     rows = pq.read_table(work / f"{net}-scores" / f"dt={DATE}", partitioning=None).to_pylist()
-    right = sum(wanted[row["id"]] == row["label"] for row in rows)
+    right = sum(wanted[row["id"]] == row["label"] for row in rows if row["reason"] is None)
     return [
         ("evaluate", found),
         ("export, evaluated again from its frozen graph", again),

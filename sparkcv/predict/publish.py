@@ -1,9 +1,10 @@
 """From what the tasks wrote to a day that readers see: split, reconciled with the input, renamed."""
 
+import contextlib
 import dataclasses
 import datetime
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -29,6 +30,7 @@ PREDICTIONS = "day"
 REJECTS = "_rejects"  # inside the day, so that one rename publishes both; the underscore hides it from its readers
 
 _ROWS_A_FILE = 1_000_000
+_TIMES = "spark.sql.parquet.outputTimestampType"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _GLOB = re.compile(r"([\\*?\[\]{}])")
 _MOST_SENTENCES = 1000
@@ -97,9 +99,10 @@ def split_scored(
     files = -(-num_rows // _ROWS_A_FILE)
     day = staging.join(PREDICTIONS)
     written = []
-    for url, part in ((day, predictions), (storage.join(day, REJECTS), rejects)):
-        part.coalesce(files).write.parquet(hadoop_url(url))
-        written.append(spark.read.schema(part.schema).parquet(hadoop_url(url, reading=True)))
+    with _times_as_instants(spark):
+        for url, part in ((day, predictions), (storage.join(day, REJECTS), rejects)):
+            part.coalesce(files).write.parquet(hadoop_url(url))
+            written.append(spark.read.schema(part.schema).parquet(hadoop_url(url, reading=True)))
     return written[0], written[1]
 
 
@@ -142,6 +145,17 @@ def _counts(groups: Any) -> dict[str, int]:
     """Return the sizes of groups, the largest first; so many as a person may want to see."""
     rows = groups.count().orderBy(F.desc("count")).limit(_MOST_SENTENCES).collect()
     return {row[0]: row["count"] for row in rows}
+
+
+@contextlib.contextmanager
+def _times_as_instants(spark: SparkSession) -> Iterator[None]:
+    """Let Spark write timestamps as the type that says UTC: INT96, which it may prefer, is a time without a zone."""
+    before = spark.conf.get(_TIMES)
+    spark.conf.set(_TIMES, "TIMESTAMP_MICROS")
+    try:
+        yield
+    finally:
+        spark.conf.set(_TIMES, str(before))
 
 
 def _required(name: str, default: Any) -> Column:

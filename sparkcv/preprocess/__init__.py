@@ -42,6 +42,7 @@ _FAMILIES = {
         "pnasnet_large",
         "pnasnet_mobile",
     ),
+    "inception_square": ("inception_square",),
     "lenet": ("lenet",),
     "vgg": (
         "vgg",
@@ -136,14 +137,16 @@ class Preprocessing:
     def _module(self) -> Any:
         # Here, because they import TensorFlow. An import statement, because tf.data's AutoGraph follows calls: it
         # would warn that it cannot read the source of importlib.
-        from sparkcv.preprocess import cifarnet, inception, lenet, vgg
+        from sparkcv.preprocess import cifarnet, inception, inception_square, lenet, vgg
 
-        return {"cifarnet": cifarnet, "inception": inception, "lenet": lenet, "vgg": vgg}[self.name]
+        modules = {"cifarnet": cifarnet, "inception": inception, "inception_square": inception_square}
+        return {**modules, "lenet": lenet, "vgg": vgg}[self.name]
 
 
 _PREPROCESSINGS = {
     "cifarnet": Preprocessing("cifarnet", "standardized: mean 0 and standard deviation 1 in each picture"),
     "inception": Preprocessing("inception", "[-1, 1]", cuts_window=True),
+    "inception_square": Preprocessing("inception_square", "[-1, 1]", cuts_window=True),
     "lenet": Preprocessing("lenet", "[-1, 1)"),
     "vgg": Preprocessing(
         "vgg", "[-123.68, 151.06]: 0 to 255 less the mean of ImageNet's red, green and blue", max_image_size=256

@@ -58,6 +58,16 @@ def central_window(shape: Any, fraction: float) -> Any:
     return tf.concat([begin, shape[:2] - 2 * begin], axis=0)
 
 
+def central_square(shape: Any, fraction: float) -> Any:
+    """Return the middle square whose side is ``fraction`` (0 to 1) of the shorter one, 1 pixel at least.
+
+    Argument and result are as in ``random_window``.
+    """
+    side = tf.cast(tf.cast(tf.reduce_min(shape[:2]), tf.float64) * fraction, tf.int32)
+    side = tf.maximum(side, 1)
+    return tf.concat([(shape[:2] - side) // 2, [side, side]], axis=0)
+
+
 def random_flip(image: Any, seed: int | None = None) -> Any:
     """Mirror ``[height, width, channels]`` left to right in half of the cases."""
     return tf.image.random_flip_left_right(image, seed=op_seed(seed, 1))

@@ -329,6 +329,20 @@ class StorageContract:
         storage.rename(storage.join(root, "new"), storage.join(root, "old"), overwrite=True)
         assert names_below(root) == ["old/x"]
 
+    def test_swap_gives_a_folder_the_name_of_another_which_is_kept_aside(self, root):
+        storage.write_bytes(storage.join(root, "new/x"), b"1")
+        storage.write_bytes(storage.join(root, "day/y"), b"2")
+        storage.make_dirs(storage.join(root, "old"))
+        storage.swap(storage.join(root, "new"), storage.join(root, "day"), storage.join(root, "old/day"))
+        assert names_below(root) == ["day/x", "old/day/y"]
+
+    def test_swap_without_a_new_folder_leaves_the_old_one_where_it_is(self, root):
+        storage.write_bytes(storage.join(root, "day/y"), b"2")
+        storage.make_dirs(storage.join(root, "old"))
+        with pytest.raises(StorageError):
+            storage.swap(storage.join(root, "none"), storage.join(root, "day"), storage.join(root, "old/day"))
+        assert names_below(root) == ["day/y"]
+
     def test_rename_of_nothing_says_so(self, root):
         with pytest.raises(MissingFileError, match="gone"):
             storage.rename(storage.join(root, "gone"), storage.join(root, "b"))

@@ -183,8 +183,8 @@ def test_a_stage_that_fails_leaves_nothing_and_says_why(spark, tmp_path, color_m
     class Shrinks(type(plan.files)):
         """An input whose shard is cut right after it was listed."""
 
-        def entries(self):
-            yield from super().entries()
+        def entries(self, left_out=None):
+            yield from super().entries(left_out)
             (source / "x_test.tfrecord").write_bytes(frame * 3)
 
     import dataclasses

@@ -31,6 +31,15 @@ def test_inception_evaluates_the_central_seven_eighths_in_minus_one_to_one(kind)
     assert np.abs(ours - slims).mean() < 2e-3
 
 
+def test_the_square_one_evaluates_seven_eighths_of_the_shorter_side_without_squeezing(png):
+    def reference(whole):  # of 120 x 90 pixels: a square of 78
+        part = whole[6:84, 21:99]
+        return tf.compat.v2.image.resize(part, [32, 32], antialias=True) / 127.5 - 1.0
+
+    ours, wanted = evaluated("inception_square", png, 32, reference)
+    np.testing.assert_allclose(ours, wanted, atol=1e-5)
+
+
 def test_vgg_evaluates_the_middle_of_the_picture_with_its_shorter_side_at_256(png):
     def reference(whole):
         resized = tf.image.resize_bilinear(whole[tf.newaxis], [256, 341])[0]

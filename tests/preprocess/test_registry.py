@@ -7,8 +7,9 @@ import tensorflow.compat.v1 as tf
 from sparkcv import preprocess
 from sparkcv.errors import UsageError
 
-FAMILIES = ("cifarnet", "inception", "lenet", "vgg")
-RANGES = {"cifarnet": (-20, 20), "inception": (-1, 1), "lenet": (-1, 1), "vgg": (-123.68, 151.06)}
+FAMILIES = ("cifarnet", "inception", "inception_square", "lenet", "vgg")
+RANGES = {"cifarnet": (-20, 20), "lenet": (-1, 1), "vgg": (-123.68, 151.06)}
+RANGES |= dict.fromkeys(("inception", "inception_square"), (-1, 1))
 
 
 def test_a_net_stands_for_its_family():

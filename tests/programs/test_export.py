@@ -252,7 +252,7 @@ def test_an_export_is_exported_again_from_its_graph_or_its_saved_model_with_the_
     assert manifests.read_manifest(again).step == -1
     other = write_labels(tmp_path / "other", NAMES[::-1])
     with pytest.raises(LabelError, match=r"class 0 is 'circle' .*labels.txt\) and 'stripes' in"):
-        export(f"{model_dir}/saved_model", "other", dataset_dir=other)
+        export(f"{model_dir}/saved_model", "renamed", dataset_dir=other)
     with pytest.raises(CheckpointError, match="is of 'cifarnet', --model_name is 'lenet'"):
         export(model_dir, "lenet", model_name="lenet")
     path = tmp_path / "model" / "frozen_inference_graph.pb"

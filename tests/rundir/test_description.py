@@ -15,6 +15,8 @@ WHOLE = RunDescription(
     resumed_from_step=5,
     started=1.5,
     sparkcv="1.0",
+    source="0123",
+    reproduces="/runs/before",
     versions={"python": "3.11"},
     config={"train_image_size": 28, "preprocessing_name": None, "batch_size": 4},
 )
@@ -33,7 +35,7 @@ def test_what_is_written_is_what_is_read(run_url):
     assert storage.read_json(f"{run_url}/run.json")["schema"] == 1
     assert set(storage.read_json(f"{run_url}/run.json")) == {
         "schema", "sparkcv", "versions", "model_name", "num_classes", "num_records", "labels", "dataset_digest",
-        "resumed_from_step", "started", "config",
+        "resumed_from_step", "started", "config", "source", "reproduces",
     }  # fmt: skip
 
 
@@ -57,6 +59,8 @@ def test_what_a_file_does_not_say_is_empty(run_url, value):
         ('{"num_classes": true}', "its num_classes is True", "a whole number"),
         ('{"labels": "cat"}', "its labels is 'cat'", "a list of names"),
         ('{"labels": [1]}', r"its labels are \[1\]", "a list of names"),
+        ('{"source": 1}', "its source is 1", "a digest"),
+        ('{"reproduces": []}', r"its reproduces is \[\]", "a folder"),
         ('{"resumed_from_step": 1.5}', "its resumed_from_step is 1.5", "a step"),
         ('{"config": []}', r"its config is \[\]", "an object of flags"),
         ('{"config": {"train_image_size": "big"}}', "its train_image_size is 'big'", "a number of pixels"),

@@ -452,7 +452,13 @@ def ancestors(op):
     return seen
 
 
-MOBILENET = {"model_name": "mobilenet_v1_025", "batch_size": BATCH, "optimizer": "adam", "train_image_size": 32}
+MOBILENET = {
+    "model_name": "mobilenet_v1_025",
+    "batch_size": BATCH,
+    "optimizer": "adam",
+    "opt_epsilon": 1e-12,
+    "train_image_size": 32,
+}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ _PEEK = 1000
 _MOST_OPENED = 48
 _OPENED_AN_ENDING = 3
 
-_SHARD = re.compile(r".*\.(tfrecords?|tfrec|record)(\.gz)?$|.*[-_]\d{5}-of-\d{5}(\.gz)?$|part-([rm]-)?\d{5}(\.gz)?$")
+_SHARD = re.compile(r".*\.(tfrecords?|tfrec|record)(\.gz)?$|.*[-_]\d{5}-of-\d{5}(\.gz)?$")
 _PARQUET = re.compile(r".*\.(parquet|parq|pq)$", re.IGNORECASE)
 _PICTURE = re.compile(r".*\.(jpe?g|png|gif|bmp|webp|tiff?|avif|jp2|j2k)$", re.IGNORECASE)
 _NAMES = {TABLE: "Parquet", RECORDS: "TFRecord shards", PICTURES: "pictures", LIST: "text"}

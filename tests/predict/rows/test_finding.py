@@ -53,7 +53,6 @@ def names(files, left_out=None):
         (("train-00000-of-00001",), "records"),
         (("x.tfrecords",), "records"),
         (("rgb-train.tfrecord-00000-of-00001", "label.labels.txt"), "records"),
-        (("part-r-00000", "part-r-00001", "_SUCCESS"), "records"),
         (("x_train.record", "x.tfrecord.gz"), "records"),
         (("a/1.gif", "a/2.webp", "@eaDir/a/1.gif/thumb"), "pictures"),
         (("part-0.parquet", "_SUCCESS"), "table"),
