@@ -98,7 +98,8 @@ def read_all(data: bytes | memoryview, num_records: int | None = None) -> list[R
     """Return the records of a shard in order, the damaged ones in their places.
 
     With ``num_records``, the manifest's count, the items stand for so many records; bytes behind the last of them are
-    a BadRecord that stands for none. What is not proven to be a record of the shard, and in its place, is lost. Without a count, all that is lost counts as one record.
+    a BadRecord that stands for none. What is not proven to be a record of the shard, and in its place, is lost.
+    Without a count, all that is lost behind a damaged length counts as one record.
     """
     data = memoryview(data)
     found = list(_items(data))
@@ -108,7 +109,7 @@ def read_all(data: bytes | memoryview, num_records: int | None = None) -> list[R
         return found if num_records is None else _fitted(found, num_records, data.nbytes)
     # Whole frames up to the shard's end are records. Those between two damages may be frames inside of a payload.
     last = max(bad)
-    if last > first and num_records == len(found) and _is_one_each(found[first:]):
+    if last > first and num_records == len(found) and _is_one_each(found, first):
         return found
     before, gap, after = found[:first], bad[first], found[last + 1 :]
     lost = 1 if num_records is None else num_records - len(before) - len(after)
@@ -132,18 +133,18 @@ def _fitted(found: list[Record | BadRecord], num_records: int, num_bytes: int) -
     return [*found[:num_records], BadRecord(offset, reason, num_bytes - offset, num_records=0)]
 
 
-def _is_one_each(found: list[Record | BadRecord]) -> bool:
-    """Return whether gaps that fit the count as one record each, the first item one of them, cannot be anything else.
+def _is_one_each(found: list[Record | BadRecord], first: int) -> bool:
+    """Return whether gaps that fit the count as one record each, from ``first`` on, cannot be anything else.
 
     If what lies between them were frames inside of a payload, the gaps would hold as many records and one more; they
     are too narrow for that, by the smallest record. A gap at the end may be none: then another would hold two.
     """
-    gaps = [index for index, item in enumerate(found) if isinstance(item, BadRecord)]
+    bad = [index for index, item in enumerate(found) if isinstance(item, BadRecord) and index >= first]
     widths = [item.lost_bytes for item in found if isinstance(item, BadRecord) and item.is_gap]
-    whole = [item.payload.nbytes + HEADER_BYTES + FOOTER_BYTES for item in found if isinstance(item, Record)]
-    num_between = gaps[-1] + 1 - len(gaps)
-    is_end_lost = gaps[-1] == len(found) - 1 and max(widths[:-1], default=0) >= 2 * min(whole)
-    return sum(widths) < (num_between + 1) * min(whole) and not is_end_lost
+    smallest = min(item.payload.nbytes + HEADER_BYTES + FOOTER_BYTES for item in found if isinstance(item, Record))
+    num_between = bad[-1] + 1 - first - len(bad)
+    is_end_lost = bad[-1] == len(found) - 1 and max(widths[:-1], default=0) >= 2 * smallest
+    return sum(widths) < (num_between + 1) * smallest and not is_end_lost
 
 
 def _items(data: memoryview) -> Iterator[Record | BadRecord]:
