@@ -49,7 +49,8 @@ CASES: dict[str, dict[str, Any]] = {
     "scopes": {"optimizer": "adam", "trainable_scopes": "LeNet/fc4,LeNet/fc3"},
     "average": {"optimizer": "momentum", "moving_average_decay": 0.99, **_RESNET},
     "average_in_order": {"optimizer": "momentum", "moving_average_decay": 0.99, **_RESNET},
-    "clones": {"optimizer": "momentum", "num_clones": 2, "clone_on_cpu": True, **_RESNET},
+    "clones": {"optimizer": "momentum", "num_clones": 2, "clone_on_cpu": True},
+    "clones_with_norm": {"optimizer": "momentum", "num_clones": 2, "clone_on_cpu": True, **_RESNET},
 }
 
 
