@@ -79,68 +79,47 @@ def validate_shard(path: str, assignment: Assignment, check: RecordCheck, droppe
     rejected before.
     """
     size = os.path.getsize(path)
-    kept: list[tuple[int, int]] = []
     if size == 0:
-        rejects = _missing(assignment, 0, 0)
-        is_damaged = bool(rejects)
+        kept, rejects, is_damaged = _sort_out(b"", assignment, check, dropped)
     else:
-        with map_file(path) as data:
+        with map_file(path, mmap.ACCESS_WRITE) as data:
             kept, rejects, is_damaged = _sort_out(data, assignment, check, dropped)
+            _compact(data, kept)
     num_bytes = sum(length for _, length in kept)
     if num_bytes != size:
-        if kept:
-            with map_file(path, mmap.ACCESS_WRITE) as data:
-                _compact(data, kept)
         os.truncate(path, num_bytes)
     return Validated(array("Q", [offset for offset, _ in kept]), rejects, num_bytes, is_damaged)
 
 
 def _sort_out(
-    data: mmap.mmap, assignment: Assignment, check: RecordCheck, dropped: Collection[int]
+    data: mmap.mmap | bytes, assignment: Assignment, check: RecordCheck, dropped: Collection[int]
 ) -> tuple[list[tuple[int, int]], list[RejectedRecord], bool]:
     """Return the frames to keep, as (offset, bytes), the rejects, and whether bytes were damaged or are missing.
 
-    It holds no view of ``data`` afterwards.
+    Headers of kept frames that were damaged are written anew. It holds no view of ``data`` afterwards.
     """
-    url, total = assignment.shard.url, assignment.shard.num_records
-    good, bad = tfrecord.scan(memoryview(data), url)
+    url = assignment.shard.url
     kept: list[tuple[int, int]] = []
     rejects: list[RejectedRecord] = []
-    ordinal = 0
-    for item, count in tfrecord.counted(good, bad, total):
-        if isinstance(item, tfrecord.BadRecord) and item.ends_shard:
-            lost = _count(assignment, ordinal, ordinal + 1 if total is None else total)
-            if lost or (total is not None and ordinal >= total and assignment.start == 0):
-                rejects.append(RejectedRecord(url, item.offset, _bare(item.reason, url), lost))
-            return kept, rejects, True
-        mine = _count(assignment, ordinal, ordinal + count)
-        beyond = total is not None and ordinal >= total
-        ordinal += count
+    ordinal, is_damaged = 0, False
+    for item in tfrecord.read_all(memoryview(data), assignment.shard.num_records):
+        mine = _count(assignment, ordinal, ordinal + item.num_records)
+        ordinal += item.num_records
+        if isinstance(item, tfrecord.BadRecord):
+            is_damaged |= bool(mine or item.lost_bytes)
+            if item.offset not in dropped and (mine or (not item.num_records and assignment.start == 0)):
+                rejects.append(RejectedRecord(url, item.offset, item.reason, mine))
+            continue
+        is_damaged |= item.is_mended
         if not mine or item.offset in dropped:
             continue
-        if beyond:
-            rejects.append(RejectedRecord(url, item.offset, f"it is beyond the {total} records of the manifest", 0))
-        elif isinstance(item, tfrecord.BadRecord):
-            rejects.append(RejectedRecord(url, item.offset, _bare(item.reason, url), mine))
-        elif (reason := check(bytes(item.payload))) is not None:
+        if (reason := check(bytes(item.payload))) is not None:
             rejects.append(RejectedRecord(url, item.offset, reason))
-        else:
-            kept.append((item.offset, item.payload.nbytes + _FRAME_BYTES))
-    missing = _missing(assignment, ordinal, len(data))
-    return kept, rejects + missing, bool(bad or missing)
-
-
-def _bare(reason: str, url: str) -> str:
-    return reason.removeprefix(f"{url}: ")
-
-
-def _missing(assignment: Assignment, ordinal: int, offset: int) -> list[RejectedRecord]:
-    """Return the reject for a shard that ends, between two records, after ``ordinal`` of them."""
-    total = assignment.shard.num_records
-    lost = 0 if total is None else _count(assignment, ordinal, total)
-    if not lost:
-        return []
-    return [RejectedRecord(assignment.shard.url, offset, f"the shard ends after {ordinal} of {total} records", lost)]
+            continue
+        kept.append((item.offset, item.payload.nbytes + _FRAME_BYTES))
+        if item.is_mended and isinstance(data, mmap.mmap):
+            data[item.offset : item.offset + tfrecord.HEADER_BYTES] = tfrecord.header(item.payload.nbytes)
+    return kept, rejects, is_damaged
 
 
 def _count(assignment: Assignment, start: int, end: int) -> int:

@@ -209,7 +209,7 @@ def _looked_at(found: list[Entry], labels: tuple[str, ...], features: FeatureNam
         return 0, features
     stored = storage.read_bytes(sample.url, 0, min(sample.size, _ESTIMATE_BYTES))
     data = compression.expand_start(stored, _ESTIMATE_BYTES) if compression.is_compressed(stored) else stored
-    records, _ = tfrecord.scan(data, sample.name)
+    records = [item for item in tfrecord.read_all(data) if isinstance(item, tfrecord.Record)]
     if not records:
         raise ShardError(f"{sample.url!r} holds no intact record in its first {len(data)} bytes")
     covered = records[-1].offset + tfrecord.HEADER_BYTES + records[-1].payload.nbytes + tfrecord.FOOTER_BYTES

@@ -39,30 +39,45 @@ def test_a_good_shard_passes_as_it_is(tmp_path):
     assert list(validated.offsets) == [i * (len(PAYLOADS[0]) + 16) for i in range(20)]
 
 
-def test_one_flipped_byte_at_any_offset_costs_exactly_what_the_account_says(tmp_path):
+@pytest.mark.parametrize("flipped", [0x04, 0xFF])
+def test_one_flipped_byte_costs_no_record_in_a_header_and_exactly_its_own_elsewhere(tmp_path, flipped):
     frame_bytes = len(GOOD) // 20
     for offset in range(len(GOOD)):
         damaged = bytearray(GOOD)
-        damaged[offset] ^= 0xFF
+        damaged[offset] ^= flipped
         validated, payloads = validate(tmp_path, bytes(damaged))
+        assert validated.is_damaged
+        if offset % frame_bytes < tfrecord.HEADER_BYTES:  # mended in the file too: TensorFlow reads it next
+            assert (payloads, validated.rejects) == (PAYLOADS, []), offset
+            assert (tmp_path / "shard").read_bytes() == GOOD, offset
+            continue
         assert len(payloads) + lost(validated) == 20, offset
         assert len(validated.rejects) == 1, offset
         assert lost(validated) == 1, offset
         assert validated.rejects[0].offset == offset // frame_bytes * frame_bytes
 
 
-def test_wrong_lengths_side_by_side_cost_their_records_whoever_shares_the_shard(tmp_path):
+@pytest.mark.parametrize(("header", "gone"), [(None, ()), (b"\xaa" * 12, (4, 5, 6))])
+def test_wrong_lengths_side_by_side_cost_what_cannot_be_mended_whoever_shares_the_shard(tmp_path, header, gone):
     damaged = bytearray(GOOD)
     for hit in (4, 5, 6, 12):
-        damaged[hit * len(GOOD) // 20] ^= 1
+        at = hit * len(GOOD) // 20
+        damaged[at : at + 12] = header or bytes([damaged[at] ^ 1]) + damaged[at + 1 : at + 12]
     found, rejected = [], []
     for start in range(3):
         validated, payloads = validate(tmp_path, bytes(damaged), start=start, stride=3)
-        assert payloads == [payload for i, payload in enumerate(PAYLOADS) if i % 3 == start and i not in (4, 5, 6, 12)]
+        assert payloads == [payload for i, payload in enumerate(PAYLOADS) if i % 3 == start and i not in gone]
         found += payloads
         rejected += validated.rejects
-    assert len(found) == 16
-    assert sum(reject.num_records for reject in rejected) == 4
+    assert len(found) == 20 - len(gone)
+    assert sum(reject.num_records for reject in rejected) == len(gone)
+
+
+def test_a_mended_record_behind_one_that_is_left_out_is_whole_where_it_moves_to(tmp_path):
+    damaged = bytearray(GOOD)
+    damaged[5 * len(GOOD) // 20] ^= 0xFF
+    _, payloads = validate(tmp_path, bytes(damaged), dropped={0})
+    assert payloads == PAYLOADS[1:]
 
 
 @pytest.mark.parametrize("total", [20, None])

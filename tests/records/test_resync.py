@@ -1,7 +1,10 @@
+"""Behind damage: each place of a shard holds its own record or none, as far as CRCs and the count prove it."""
+
+import random
+
 import pytest
 
-from sparkcv.records.resync import read_all
-from sparkcv.records.tfrecord import BadRecord, Record, frame
+from sparkcv.records.tfrecord import HEADER_BYTES, BadRecord, Record, frame, read_all
 
 COUNT = 10
 PAYLOADS = [b"payload %d" % index * 20 for index in range(COUNT)]
@@ -21,7 +24,8 @@ def spoiled(*spans, frames=FRAMES):
 
 def read(data, num_records=COUNT):
     """What each place holds: its payload, or None."""
-    return [bytes(item.payload) if isinstance(item, Record) else None for item in read_all(data, num_records)]
+    items = read_all(data, num_records)
+    return [bytes(one.payload) if isinstance(one, Record) else None for one in items for _ in range(one.num_records)]
 
 
 def without(*lost):
@@ -70,7 +74,7 @@ def test_frames_inside_of_a_payload_are_not_taken_for_records_of_the_shard():
     frames = [*FRAMES[:3], frame(b"".join(FRAMES[:2]) + b"tail"), *FRAMES[4:]]
     assert read(spoiled(frames=frames))[4:] == PAYLOADS[4:]
     found = read(spoiled((start(3), 13), (start(3) + len(frames[3]) - 6, 2), frames=frames))
-    assert found == [*PAYLOADS[:3], *[None] * 7]
+    assert found == without(3)  # what leads to the shard's end is no payload's, so the records behind keep their places
 
 
 def test_a_shard_that_was_cut_keeps_what_is_before_the_cut():
@@ -93,3 +97,72 @@ def test_without_a_count_a_hole_is_one_bad_record():
 
 def test_more_records_than_were_promised_are_cut_off():
     assert read(spoiled(), 4) == PAYLOADS[:4]
+
+
+def test_every_flipped_byte_of_a_header_is_mended_or_proven_by_the_payload():
+    for offset in range(HEADER_BYTES):
+        for index in range(COUNT):
+            for flipped in (1, 0x5A, 0xFF):
+                data = bytearray(spoiled())
+                data[start(index) + offset] ^= flipped
+                items = read_all(bytes(data), COUNT)
+                assert [bytes(item.payload) for item in items] == PAYLOADS
+                assert [item.is_mended for item in items] == [at == index for at in range(COUNT)]
+
+
+INNER = [
+    b"".join(frame(b"inner %d" % index * size) for index in range(count)) for count, size in ((1, 3), (3, 30), (9, 1))
+]
+
+
+@pytest.mark.parametrize("inner", [*INNER, INNER[1][:-4], INNER[1][:-1], frame(INNER[1])], ids=range(6))
+@pytest.mark.parametrize("before", [b"", b"before" * 30], ids=["", "before"])
+@pytest.mark.parametrize("behind", [b"", b"behind" * 30], ids=["", "behind"])
+@pytest.mark.parametrize("count", [COUNT, None])
+def test_whatever_a_hole_covers_no_frame_of_a_payload_is_a_record_of_the_shard(inner, before, behind, count):
+    payloads = [*PAYLOADS[:4], before + inner + behind, *PAYLOADS[5:]]
+    frames = [frame(payload) for payload in payloads]
+    at = sum(map(len, frames[:4]))
+    assert read(spoiled((at, HEADER_BYTES), frames=frames), count) == payloads
+    footer = at + len(frames[4]) - 4
+    for first in range(5):
+        for tail in ((footer, 2), (footer, 2 + HEADER_BYTES), (at + HEADER_BYTES, 1)):
+            hole = sum(map(len, frames[:first])), at + HEADER_BYTES - sum(map(len, frames[:first]))
+            found = read(spoiled(hole, tail, frames=frames), count)
+            delivered = [payload for payload in found if payload is not None]
+            assert set(delivered) <= set(payloads)
+            if count:
+                assert len(found) == COUNT
+                assert all(payload in (None, payloads[index]) for index, payload in enumerate(found))
+
+
+def test_a_hole_of_several_records_and_one_of_unknown_size_prove_no_place():
+    frames = [*FRAMES[:3], frame(b"before" + frame(b"inner") + b"behind" * 9), *FRAMES[4:]]
+    data = bytearray(spoiled(frames=frames))
+    data[start(1) : start(3) + 14] = b"\xaa" * (
+        start(3) + 14 - start(1)
+    )  # three records; the count fits gap, inner, gap
+    assert read(bytes(data)) == without(1, 2, 3)
+
+
+def test_bytes_behind_the_last_record_leave_the_places_of_others_alone():
+    tail = b"\xaa" * 100
+    assert read(bytes(spoiled((start(2), start(3) - start(2) + 20))) + tail) == [*PAYLOADS[:2], *[None] * 8]
+    assert read(bytes(spoiled()) + tail) == PAYLOADS
+
+
+@pytest.mark.parametrize("hole", [bytes(1 << 24), random.Random(1).randbytes(1 << 22)], ids=["zeros", "random"])
+def test_large_holes_are_passed_over(hole):
+    data = b"".join([*FRAMES[:3], hole, *FRAMES[4:]])
+    assert read(data) == without(3)
+    assert read(data, None) == without(3)
+
+
+def test_many_holes_cost_their_records():
+    frames = FRAMES * 100
+    places = [sum(map(len, FRAMES)) * part for part in range(1, 100, 2)]
+    data = bytes(spoiled(*((at, 20) for at in places), frames=frames))
+    wanted = PAYLOADS * 100
+    for part in range(1, 100, 2):
+        wanted[part * COUNT] = None
+    assert read(data, COUNT * 100) == wanted

@@ -15,6 +15,8 @@ WHOLE = RunDescription(
     resumed_from_step=5,
     started=1.5,
     sparkcv="1.0",
+    source="0123",
+    reproduces="/runs/before",
     versions={"python": "3.11"},
     config={"train_image_size": 28, "preprocessing_name": None, "batch_size": 4},
 )
@@ -57,6 +59,8 @@ def test_what_a_file_does_not_say_is_empty(run_url, value):
         ('{"num_classes": true}', "its num_classes is True", "a whole number"),
         ('{"labels": "cat"}', "its labels is 'cat'", "a list of names"),
         ('{"labels": [1]}', r"its labels are \[1\]", "a list of names"),
+        ('{"source": 1}', "its source is 1", "a digest"),
+        ('{"reproduces": []}', r"its reproduces is \[\]", "a folder"),
         ('{"resumed_from_step": 1.5}', "its resumed_from_step is 1.5", "a step"),
         ('{"config": []}', r"its config is \[\]", "an object of flags"),
         ('{"config": {"train_image_size": "big"}}', "its train_image_size is 'big'", "a number of pixels"),

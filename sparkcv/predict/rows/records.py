@@ -5,6 +5,7 @@ swallowed is rejected one by one. A shard may be packed by gzip or zlib, whateve
 pictures to score need none.
 """
 
+import itertools
 from collections.abc import Iterator
 
 from sparkcv import storage
@@ -15,8 +16,7 @@ from sparkcv.predict.rows.parts import InputPart, InputRow
 from sparkcv.records.features import parse_features
 from sparkcv.records.manifest import Manifest, read_manifest
 from sparkcv.records.mapped import mapped
-from sparkcv.records.resync import read_all
-from sparkcv.records.tfrecord import BadRecord
+from sparkcv.records.tfrecord import Record, read_all
 
 KIND = "records"
 
@@ -48,7 +48,7 @@ def freeze(
 def count(part: InputPart) -> int:
     """Read a whole shard and count its records; a damaged place is one."""
     with mapped(part.url, num_bytes=part.num_bytes) as data:
-        return len(read_all(data))
+        return sum(item.num_records for item in read_all(data))
 
 
 def read_ids(part: InputPart) -> Iterator[str]:
@@ -62,16 +62,13 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
     Raises ShardError if the shard is not as large as when it was listed.
     """
     with mapped(part.url, num_bytes=part.num_bytes) as data:
-        items = read_all(data, part.num_records)
-        for ordinal, name in zip(range(part.start, part.stop or 0), read_ids(part), strict=True):
-            item = items[ordinal] if ordinal < len(items) else None
-            if item is None:
-                yield InputRow(name, reason=f"lost: the shard gives {len(items)} records, wanted more")
-            elif isinstance(item, BadRecord):
-                head = "damaged record" if item.lost_bytes else "lost"
-                yield InputRow(name, reason=f"{head}: {item.reason}")
-            else:
+        items = (item for item in read_all(data, part.num_records) for _ in range(item.num_records))
+        for name, item in zip(read_ids(part), itertools.islice(items, part.start, part.stop or 0), strict=True):
+            if isinstance(item, Record):
                 yield _row(part, name, bytes(item.payload))
+            else:
+                head = "damaged record" if item.lost_bytes and item.num_records == 1 else "lost"
+                yield InputRow(name, reason=f"{head}: {item.reason}")
 
 
 def _row(part: InputPart, name: str, payload: bytes) -> InputRow:
