@@ -13,9 +13,13 @@ from sparkcv.spark.memory import missing_mb, overrun
 from sparkcv.storage.hadoop import load_conf
 from sparkcv.storage.hdfs.identity import wanted_principal
 
-__all__ = ["heart", "known", "loss_sentence", "one_line", "own_error", "spark_sentence", "translated"]
+__all__ = ["heart", "known", "loss_sentence", "one_line", "own_error", "python_died", "spark_sentence", "translated"]
 
 _MAX_ERROR_CHARS = 600
+# Killed between its fork and its first word to the executor.
+_DIED_EARLY = re.compile(
+    r"EOFException\n(?:\s+at \S+\n){1,6}?\s+at org\.apache\.spark\.api\.python\.PythonWorkerFactory"
+)
 _PYTHON_ERROR = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Exit): .*", re.MULTILINE)
 _OWN_ERROR = re.compile(r"\bsparkcv\.errors\.(\w+): (.+)")
 _VERSIONS = re.compile(
@@ -46,10 +50,15 @@ def translated(job: str = "the Spark stage") -> Iterator[None]:
         raise own_error(text) or ClusterError(f"{job} failed: {_stage_sentence(text)}") from err
 
 
+def python_died(text: str) -> bool:
+    """Return whether Spark's error says that a task's Python process died, at work or before it said its number."""
+    return "Python worker exited unexpectedly" in text or _DIED_EARLY.search(text) is not None
+
+
 def _stage_sentence(text: str) -> str:
     if advice := known(text):
         return advice
-    if "Python worker exited unexpectedly" in text or "ExecutorLostFailure" in text:
+    if python_died(text) or "ExecutorLostFailure" in text:
         return (
             "a Python process on an executor died, killed or out of memory, as often as Spark tries a task; give"
             " executors more memory (spark.executor.memoryOverhead), or lower --batch_size where the job has it"

@@ -4,7 +4,7 @@ import collections
 from typing import TYPE_CHECKING, Any
 
 from sparkcv import logs
-from sparkcv.spark.errors import heart, loss_sentence
+from sparkcv.spark.errors import heart, loss_sentence, python_died
 from sparkcv.spark.job_group import group_of
 
 if TYPE_CHECKING:
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 __all__ = ["StageLosses"]
 
 _MOST = 20  # so many failures are asked for their reasons
-_DIED = "Python worker exited unexpectedly"
 _log = logs.get(__name__)
 
 
@@ -88,6 +87,6 @@ class StageLosses:
 
 
 def _sentence(error: str) -> str:
-    if _DIED in error:
+    if python_died(error):
         return "the Python process of a task died, killed or out of memory"
     return heart(error)

@@ -43,7 +43,7 @@ def test_an_unknown_net_names_the_nearest():
 
 
 def test_a_name_like_no_other_still_lists_what_there_is():
-    with pytest.raises(UsageError, match=r"unknown network '\?\?' \(there are: alexnet_v2"):
+    with pytest.raises(UsageError, match=r"unknown network '\?\?' \(there are: alexnet_flowers, alexnet_v2"):
         nets.get("??")
 
 

@@ -66,10 +66,26 @@ def test_a_name_that_is_no_error_of_ours_is_a_cluster_error(name):
     assert str(error) == "what happened"
 
 
-def test_a_python_process_that_died_is_told_with_the_setting_to_change():
-    error = raised_by("Job aborted due to ... Python worker exited unexpectedly (crashed)\n\tat org.apache.x")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Job aborted due to ... Python worker exited unexpectedly (crashed)\n\tat org.apache.x",
+        # Killed right after its fork.
+        "Job aborted due to ... (TID 3) (127.0.0.1 executor 0): java.io.EOFException\n"
+        "\tat java.base/java.io.DataInputStream.readInt(DataInputStream.java:386)\n"
+        "\tat org.apache.spark.api.python.PythonWorkerFactory.createWorker$1(PythonWorkerFactory.scala:213)\n"
+        "\tat org.apache.spark.api.python.PythonWorkerFactory.liftedTree1$1(PythonWorkerFactory.scala:233)\n",
+    ],
+)
+def test_a_python_process_that_died_is_told_with_the_setting_to_change(text):
+    error = raised_by(text)
     assert isinstance(error, ClusterError)
     assert "--batch_size" in str(error)
+
+
+def test_another_end_of_a_file_is_no_death_of_a_python_process():
+    error = raised_by("Job aborted\n: java.io.EOFException\n\tat java.base/java.io.DataInputStream.readInt(x.java:3)\n")
+    assert "--batch_size" not in str(error)
 
 
 def test_a_container_that_yarn_killed_for_memory_is_told_with_how_much_is_missing():
