@@ -40,6 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, type=pathlib.Path)
     parser.add_argument("--work_dir", required=True, type=pathlib.Path)
+    parser.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS))
     flags = parser.parse_args()
     work = flags.work_dir.resolve()
     work.mkdir(parents=True)
@@ -50,7 +51,8 @@ def main() -> int:
     wanted = write_dataset(photographs, models / "imagenet_labels.txt", work / "data")
     print("| net | job | top-1 | wanted |\n|--|--|--|--|", flush=True)
     is_met = True
-    for net, (files, least) in NETS.items():
+    for net in flags.nets:
+        files, least = NETS[net]
         weights = ",".join(str(models / name) for name in files)
         for what, accuracy in jobs(net, weights, work, photographs, wanted):
             is_met &= accuracy >= least
@@ -93,7 +95,7 @@ def jobs(
     again = evaluate(work / f"{net}-exported", checkpoint_path=model, model_name=net, **data)
     job("batch_inference.py", input=photographs, model_dir=model, output_dir=work / f"{net}-scores", date=DATE)
     rows = pq.read_table(work / f"{net}-scores" / f"dt={DATE}", partitioning=None).to_pylist()
-    right = sum(wanted[row["id"]] == row["label"] for row in rows if row["reason"] is None)
+    right = sum(wanted[row["id"]] == row["label"] for row in rows)
     return [
         ("evaluate", found),
         ("export, evaluated again from its frozen graph", again),

@@ -46,13 +46,9 @@ class Updates:
         return states
 
     def settle(self) -> list[RoleState]:
-        """Give the cause of a failure time to be heard of, and return what is known then.
-
-        A process that was killed is one: nobody raised what another role's end made it raise.
-        """
+        """Give the cause of a failure time to be heard of, and return what is known then."""
         settled_s = time.monotonic() + _SETTLE_S
-        states = self.look()
-        while time.monotonic() < settled_s and not any(map(_was_killed, states)):
+        while time.monotonic() < settled_s:
             states = self.look()
         return states
 
@@ -74,10 +70,6 @@ class Updates:
                 self._generation.recovery.heard(update.role, update.status)
                 self._detector.hear(update.role, update.status, time.monotonic())
                 self._observer.on_status(update.role, update.status)
-
-
-def _was_killed(one: RoleState) -> bool:
-    return one.end is not None and one.end.returncode is not None and one.end.returncode < 0
 
 
 def _lines(update: RoleUpdate) -> Iterator[str]:

@@ -131,8 +131,11 @@ def _find(entries: list[Entry], name: str, split: str, dataset_dir: str) -> list
     parts = [(match, entry) for entry in _files(url) if (match := _PART.fullmatch(entry.name))]
     if parts:
         return _complete(parts, "part", url)
-    has = ", ".join(repr(entry.name) for entry in entries[:_LISTED]) or "no file"
-    more = f" and {len(entries) - _LISTED} more" if len(entries) > _LISTED else ""
+    names = {entry.name: re.split(r"[-_]\d{5,}-of-", entry.name)[0] for entry in entries}
+    series = {start for whole, start in names.items() if start != whole or ".tfrecord" in whole}
+    there = sorted(series or names)  # a series of shards once, and other files only where there is none
+    has = ", ".join(map(repr, there[:_LISTED])) or "no file"
+    more = f" and {len(there) - _LISTED} more" if len(there) > _LISTED else ""
     hint = ""
     if any(_PART.fullmatch(entry.name) for entry in entries):
         hint = f"; part files name no split: wanted them in a folder {split!r} of it"

@@ -180,7 +180,7 @@ def test_a_run_whose_roles_say_nothing_hears_of_its_lost_folder_all_the_same(run
 def test_a_container_that_is_too_small_is_not_tried_a_third_time():
     recovery = Recovery(POLICY)
     first, second = MemoryExceededError("4.2 GB of 4 GB used"), MemoryExceededError("4.3 GB of 4 GB used")
-    assert recovery.generation(first) == 0.5
+    assert recovery.generation(first) == 0.25
     with pytest.raises(MemoryExceededError, match=r"4\.3 GB"):
         recovery.generation(second)
 

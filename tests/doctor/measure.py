@@ -40,7 +40,7 @@ def train(config: TrainConfig, cluster: dict[str, list[str]] | None, ps_pid: int
             return images, tf.random.uniform([config.batch_size], 0, _NUM_CLASSES, tf.int64)
 
     with tf.Graph().as_default():
-        topology = replicas.Topology(config.num_ps_tasks, 1, 0)
+        topology = replicas.Topology(config.num_ps, 1, 0)
         graph = step.build(config, num_records=1000, num_classes=_NUM_CLASSES, next_batch=next_batch, topology=topology)
         target = server(cluster, "worker").target if cluster else ""
         with tf.Session(target) as session:

@@ -197,7 +197,9 @@ def test_executors_without_sparkcv_can_still_say_so(tmp_path):
     package = tmp_path / "hollow" / "sparkcv"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'sparkcv'\")\n")
-    said = examined(tmp_path, {"spark.executorEnv.PYTHONPATH": str(package.parent)})
+    # As on a cluster, where the daemon that forks the Python workers is pyspark's: ours needs sparkcv itself.
+    conf = {"spark.executorEnv.PYTHONPATH": str(package.parent), "spark.python.daemon.module": "pyspark.daemon"}
+    said = examined(tmp_path, conf)
     assert "sparkcv cannot be imported: No module named 'sparkcv'" in said
     assert "--py-files dist/sparkcv.zip" in said
     assert "executors 0-1" in said

@@ -45,7 +45,7 @@ def obeyed(launcher: LinkedLauncher, orders: Path) -> Iterator[None]:
 
 def work(config: TrainConfig) -> train.TrainReport:
     plan = train.prepare(config)
-    between = (0, config.num_ps_tasks + 1)
+    between = (0, config.num_ps + 1)
     with (
         LinkedLauncher(config.num_roles, [os.getcwd()], between=between) as launcher,
         obeyed(launcher, Path(os.environ["LINKS"])),

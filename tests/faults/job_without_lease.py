@@ -12,7 +12,7 @@ from tests.driver.unheld import Unheld
 
 def work(config: TrainConfig) -> train.TrainReport:
     plan = train.prepare(config)
-    return train.run_on(LocalLauncher(config.num_ps_tasks + config.num_workers, [os.getcwd()]), plan, hold=Unheld)
+    return train.run_on(LocalLauncher(config.num_roles, [os.getcwd()]), plan, hold=Unheld)
 
 
 if __name__ == "__main__":

@@ -141,13 +141,19 @@ def test_a_killed_driver_leaves_no_day_and_the_next_run_tidies_up(spark, picture
 
 
 def scoring_workers(process):
-    """Python processes of tasks: forked by Spark's daemon, so their parent has the same command line."""
+    """Python processes of tasks that have begun to load their model.
+
+    Spark's daemon forks them, so their parent has the same command line; TensorFlow's threads begin with its session.
+    One that is killed before it has its task costs none: Spark asks for another.
+    """
     found = []
     for child in family(process):
         try:
             if python_daemon.MODULE in child.cmdline() and python_daemon.MODULE in child.parent().cmdline():
-                found.append(child)
-        except psutil.NoSuchProcess:
+                tasks = pathlib.Path(f"/proc/{child.pid}/task").iterdir()
+                if "tf_Compute\n" in [(task / "comm").read_text() for task in tasks]:
+                    found.append(child)
+        except (psutil.NoSuchProcess, OSError):
             continue
     return found
 
