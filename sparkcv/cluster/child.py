@@ -199,11 +199,12 @@ class Child:
         """SIGKILL the whole group and all else that it started, also when only that is left; reap the process."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        if self._standby.mark:
-            process_tree.kill_tree(self._standby.mark, spared=self._standby.pid)
+        self._send(signal.SIGKILL)  # it may have left its group
         deadline_s = time.monotonic() + _REAP_TIMEOUT_S
         while self.is_running and time.monotonic() < deadline_s:
             time.sleep(_REAP_POLL_S)  # a process that hangs in the kernel must not hang its agent
+        if self._standby.mark:  # last, as that reaps what it kills: how this process ended must be known before
+            process_tree.kill_tree(self._standby.mark, spared=self._standby.pid)
 
     def _reaped(self, status: int, max_rss_kb: int) -> None:
         self.returncode = os.waitstatus_to_exitcode(status)

@@ -2,9 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -13,18 +10,10 @@ import pytest
 from sparkcv.cluster.child import Child, Placement
 from sparkcv.cluster.role_log import RoleLog
 from sparkcv.roles import Role
+from tests.cluster.agents import PATIENCE_S, assert_ends_with_its_agent, wait_until
 
-PATIENCE_S = 60
 CANARY = "canary-secret"
 PROGRAM = "cluster_programs:victim"
-
-
-def wait_until(check):
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := check()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture
@@ -158,11 +147,4 @@ time.sleep(120)
 
 
 def test_a_killed_agent_takes_its_node_process_along(tmp_path):
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-    with subprocess.Popen(
-        [sys.executable, "-c", AGENT, str(tmp_path), str(tmp_path)], stdout=subprocess.PIPE, text=True, env=env
-    ) as agent:
-        pid = int(agent.stdout.readline())
-        assert psutil.pid_exists(pid)
-        agent.kill()
-    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    assert_ends_with_its_agent(AGENT, tmp_path)

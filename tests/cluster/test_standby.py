@@ -3,9 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
-import time
 
 import psutil
 import pytest
@@ -18,20 +15,12 @@ from sparkcv.cluster.standby import NAME, Standby, adopting
 from sparkcv.config import TrainConfig
 from sparkcv.driver import train
 from sparkcv.roles import Role
+from tests.cluster.agents import PATIENCE_S, assert_ends_with_its_agent, wait_until
 from tests.faults.running import FLAGS
 from tests.inputs.data import drawn_shards, write_dataset
 
-PATIENCE_S = 60
-MARK = "mark-of-the-standby-tests"
+MARK = f"mark-of-the-standby-tests-{os.getpid()}"  # of this process: what else carries it is killed
 ROLE = Role("worker", 0)
-
-
-def wait_until(check):
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := check()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture
@@ -108,6 +97,13 @@ def test_without_its_standby_a_role_starts_from_nothing_and_leaves_another(start
     assert wait_until(lambda: standby.pid) != lost
 
 
+def test_what_is_killed_by_its_mark_does_not_take_away_how_the_role_ended(start, monkeypatch):
+    child, _, _ = start(0)
+    monkeypatch.setattr(os, "killpg", lambda pid, number: None)  # as for one that the kernel has not ended yet
+    child.kill()
+    assert child.returncode == -signal.SIGKILL
+
+
 def test_a_program_that_has_threads_when_it_is_loaded_leaves_none(start, standby):
     child, _, _ = start(0, "standby_programs:threaded")
     wait_until(lambda: standby.pid or standby.has_hung_up)
@@ -171,11 +167,4 @@ with adopting():
 
 
 def test_a_killed_agent_takes_its_standby_along(tmp_path):
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
-    with subprocess.Popen(
-        [sys.executable, "-c", AGENT, str(tmp_path), str(tmp_path)], stdout=subprocess.PIPE, text=True, env=env
-    ) as agent:
-        pid = int(agent.stdout.readline())
-        assert psutil.pid_exists(pid)
-        agent.kill()
-    wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    assert_ends_with_its_agent(AGENT, tmp_path)
