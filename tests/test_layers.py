@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROOMS = (
     "errors",
     "logs",
+    "imports",
     "synthetic",
     "config",
     "roles",

@@ -1,14 +1,13 @@
 """The program that all roles of a run execute, as the function that a text names."""
 
-import contextlib
-import gc
 import importlib
 import socket
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from sparkcv.errors import ClusterError, SparkcvError, UsageError
+from sparkcv.imports import uncollected
 from sparkcv.roles import NodeContext, Role
 
 __all__ = ["Program", "load_program", "split_program"]
@@ -31,7 +30,7 @@ def load_program(program: str, role: Role | None = None) -> Program:
     """
     module, function = split_program(program)
     try:
-        with _garbage_left():
+        with uncollected(is_kept=True):
             found = getattr(importlib.import_module(module), function, None)
             if role is not None and found is not None and hasattr(found, "for_role"):
                 found = found.for_role(role)
@@ -50,18 +49,3 @@ def load_program(program: str, role: Role | None = None) -> Program:
         raise UsageError(f"program {program}: module {module} has no function {function!r}")
     loaded: Program = found
     return loaded
-
-
-@contextlib.contextmanager
-def _garbage_left() -> Iterator[None]:
-    """Collect no garbage while a program is imported.
-
-    None of TensorFlow's half a million objects is any, and to look for it is a seventh of the time. Nor are they looked
-    through again later.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()

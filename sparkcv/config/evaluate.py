@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from sparkcv.config import pictures
 from sparkcv.config.flags import Flags, flag
-from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
@@ -37,23 +37,10 @@ class EvalConfig(Flags):
         None, "side of the square input in pixels; not set: the net's own", group=_DATA, least=1
     )
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_DATA)
-    jpeg_arithmetic: str = flag(
-        "accurate",
-        "how JPEG is decoded: as every other reader does, or fast, as TensorFlow's default and slim's scripts",
-        group=_DATA,
-        choices=JPEG_ARITHMETIC,
-    )
-    exif_orientation: bool = flag(
-        False,
-        "turn pictures as their EXIF or XMP says also in shards that have no image/orientation, such as slim's",
-        group=_DATA,
-    )
-    image_feature: str = flag("image/encoded", "feature of the records that holds the picture", group=_DATA)
-    label_feature: str = flag(
-        "image/class/label",
-        "feature of the records that holds the label, a number or a name of labels.txt",
-        group=_DATA,
-    )
+    jpeg_arithmetic: str = pictures.jpeg_arithmetic(_DATA)
+    exif_orientation: bool = pictures.exif_orientation(_DATA)
+    image_feature: str = pictures.image_feature(_DATA)
+    label_feature: str = pictures.label_feature(_DATA)
     num_preprocessing_threads: int = flag(4, "threads that decode", group=_DATA, least=1)
     max_num_batches: int | None = flag(
         None, "batches to evaluate in all; not set: the whole split", group=_RUN, least=1

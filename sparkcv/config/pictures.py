@@ -1,14 +1,59 @@
-"""What flags say of pictures: formats, the background, the decoder's arithmetic."""
+"""What flags say of pictures and of the records that hold them, where several jobs have the same flag."""
 
+from typing import Any
+
+from sparkcv.config.flags import flag
 from sparkcv.errors import UsageError
 
-__all__ = ["FORMATS", "JPEG_ARITHMETIC", "parse_background", "parse_formats"]
+__all__ = [
+    "FORMATS",
+    "JPEG_ARITHMETIC",
+    "exif_orientation",
+    "image_feature",
+    "jpeg_arithmetic",
+    "label_feature",
+    "parse_background",
+    "parse_formats",
+]
 
 FORMATS = ("jpeg", "png", "gif", "bmp", "webp", "tiff", "avif", "jpeg2000")
 
 JPEG_ARITHMETIC = ("accurate", "fast")
 """How JPEG's inverse transform is rounded: as every other reader does, the default, or as TensorFlow's default and
 slim's scripts do, which is off by 1.9 levels in the mean and 17 at most."""
+
+
+def jpeg_arithmetic(group: str) -> Any:
+    """Declare ``--jpeg_arithmetic`` of a job that decodes records."""
+    return flag(
+        JPEG_ARITHMETIC[0],
+        "how JPEG is decoded: as every other reader does, or fast, as TensorFlow's default and slim's scripts",
+        group=group,
+        choices=JPEG_ARITHMETIC,
+    )
+
+
+def exif_orientation(group: str) -> Any:
+    """Declare ``--exif_orientation`` of a job that decodes records."""
+    return flag(
+        False,
+        "turn pictures as their EXIF or XMP says also in shards that have no image/orientation, such as slim's",
+        group=group,
+    )
+
+
+def image_feature(group: str) -> Any:
+    """Declare ``--image_feature`` of a job that reads records."""
+    return flag("image/encoded", "feature of the records that holds the picture", group=group)
+
+
+def label_feature(group: str) -> Any:
+    """Declare ``--label_feature`` of a job that reads records and their labels."""
+    return flag(
+        "image/class/label",
+        "feature of the records that holds the label, a number or a name of labels.txt",
+        group=group,
+    )
 
 
 def parse_formats(text: str) -> tuple[str, ...]:

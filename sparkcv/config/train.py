@@ -5,9 +5,9 @@ Names, defaults and meaning of the first kind are those of tensorflow/models, re
 
 import dataclasses
 
+from sparkcv.config import pictures
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.number_lists import BALANCED, check_weights, numbers_in, parse_scales
-from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
@@ -54,23 +54,10 @@ class TrainConfig(Flags):
         None, "smallest share of a picture that a random crop keeps; not set: slim's 0.05", group=_DATA, share=True
     )
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_DATA)
-    jpeg_arithmetic: str = flag(
-        "accurate",
-        "how JPEG is decoded: as every other reader does, or fast, as TensorFlow's default and slim's scripts",
-        group=_DATA,
-        choices=JPEG_ARITHMETIC,
-    )
-    exif_orientation: bool = flag(
-        False,
-        "turn pictures as their EXIF or XMP says also in shards that have no image/orientation, such as slim's",
-        group=_DATA,
-    )
-    image_feature: str = flag("image/encoded", "feature of the records that holds the picture", group=_DATA)
-    label_feature: str = flag(
-        "image/class/label",
-        "feature of the records that holds the label, a number or a name of labels.txt",
-        group=_DATA,
-    )
+    jpeg_arithmetic: str = pictures.jpeg_arithmetic(_DATA)
+    exif_orientation: bool = pictures.exif_orientation(_DATA)
+    image_feature: str = pictures.image_feature(_DATA)
+    label_feature: str = pictures.label_feature(_DATA)
     num_readers: int = flag(4, "shards read at the same time", group=_DATA, least=1)
     num_fetchers: int = flag(
         4, "shards fetched from storage at the same time, ahead of their readers", group=_DATA, least=1

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkcv.errors import UsageError
+from sparkcv.imports import uncollected
 from sparkcv.logs import get as get_logger
 from sparkcv.nets.options import BatchNorm, Options
 
@@ -93,7 +94,7 @@ class Net:
         )
         family = importlib.import_module(f"{__name__}.{self.family}")
         slim = importlib.import_module(f"{__name__}.slim")
-        with slim.quiet(), slim.quick(), slim.uncollected():
+        with slim.quiet(), slim.quick(), uncollected():
             logits, end_points = family.build(images, options)
         return logits, end_points
 

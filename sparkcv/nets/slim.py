@@ -12,7 +12,7 @@ What is wrong without this file, and what it does about it:
 * tf_keras makes a set of all variables for each variable that it adds, and TensorFlow's variables find out at each
   hash whether they are in a graph: two fifths of what building Inception v3 takes. ``quick`` lets them know.
 * TensorFlow's import makes half a million objects, none of them garbage, that Python's collector looks through again
-  and again: a tenth of it. ``uncollected`` lets the collector rest.
+  and again: a tenth of it. The collector rests meanwhile.
 * ``tf.compat.v1`` takes its legacy layers from tf_keras (Keras 2) only when ``TF_USE_LEGACY_KERAS=1`` is set before
   TensorFlow is imported; Keras 3 has none of them. Node processes get it from their launcher; this module sets it for
   everybody who imports a net first.
@@ -22,7 +22,6 @@ TensorFlow mends its imports the aliases are harmless: a module that exists unde
 """
 
 import contextlib
-import gc
 import importlib
 import importlib.util
 import os
@@ -30,6 +29,8 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from sparkcv.imports import hidden, uncollected
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
@@ -40,38 +41,13 @@ _SUBMODULES = ("base", "convolutional", "core", "normalization", "pooling")
 
 def _alias_legacy_layers() -> None:
     """Register tf_keras' legacy layers under the name by which TensorFlow 2.21 looks for them."""
-    with _hidden("pandas"):
+    with hidden("pandas"):
         importlib.import_module("tf_keras")
     if importlib.util.find_spec(_OLD) is not None:
         return
     sys.modules[_OLD] = importlib.import_module(_NEW)
     for name in _SUBMODULES:
         sys.modules[f"{_OLD}.{name}"] = importlib.import_module(f"{_NEW}.{name}")
-
-
-@contextlib.contextmanager
-def _hidden(name: str) -> Iterator[None]:
-    """Let an ``import`` of a package that is not imported yet fail as if it were not installed."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]  # Python's own way to say so
-    try:
-        yield
-    finally:
-        del sys.modules[name]
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Let Python's garbage collector rest."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 with uncollected():
@@ -81,7 +57,7 @@ with uncollected():
     import tf_slim as slim
     from tf_slim import nets as slim_nets
 
-__all__ = ["fixed_batch_norm", "model_variables", "quick", "quiet", "slim", "slim_nets", "tf", "uncollected"]
+__all__ = ["fixed_batch_norm", "model_variables", "quick", "quiet", "slim", "slim_nets", "tf"]
 
 
 def model_variables() -> list[Any]:

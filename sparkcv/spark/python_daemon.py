@@ -7,12 +7,12 @@ numpy's OpenBLAS starts it starts again in each fork.
 """
 
 import contextlib
-import gc
 import importlib
 import os
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from sparkcv.imports import hidden, uncollected
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -49,27 +49,12 @@ def main() -> None:
     """Import, and serve as pyspark's daemon does, until the executor closes standard input."""
     from pyspark import daemon
 
-    gc.disable()
-    for name in (*_NEEDED, *filter(None, [os.environ.get(_FURTHER)])):
-        # What cannot be imported here a worker cannot import either, and says so in its task.
-        with contextlib.suppress(Exception), _without("pandas"):
-            importlib.import_module(name)
-    gc.freeze()  # the collector of a worker need neither look at it nor write to its pages
-    gc.enable()
+    with uncollected(is_kept=True), hidden("pandas"):  # Keras imports pandas if it can, and that imports pyarrow
+        for name in (*_NEEDED, *filter(None, [os.environ.get(_FURTHER)])):
+            # What cannot be imported here a worker cannot import either, and says so in its task.
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
     daemon.manager()
-
-
-@contextlib.contextmanager
-def _without(name: str) -> Iterator[None]:
-    """Let an import of a package fail that others use if they can: Keras imports pandas, and that imports pyarrow."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]  # Python's own way to say so
-    try:
-        yield
-    finally:
-        del sys.modules[name]
 
 
 if __name__ == "__main__":

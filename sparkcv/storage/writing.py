@@ -206,12 +206,7 @@ def rename(src: str, dst: str, overwrite: bool = False) -> None:
             replace(fs, src_path, dst_path)
             return
         old = name_aside(dst_path)
-        replace(fs, dst_path, old)
-        try:
-            replace(fs, src_path, dst_path)
-        except BaseException:
-            replace(fs, old, dst_path)
-            raise
+        _move_in(fs, src_path, dst_path, old)
         remove(fs, old)
 
 
@@ -227,12 +222,17 @@ def swap(src: str, dst: str, aside: str) -> None:
         if "file" in fs.protocol and _exchange(src_path, dst_path):
             os.rename(src_path, aside_path)
             return
-        replace(fs, dst_path, aside_path)
-        try:
-            replace(fs, src_path, dst_path)
-        except BaseException:
-            replace(fs, aside_path, dst_path)
-            raise
+        _move_in(fs, src_path, dst_path, aside_path)
+
+
+def _move_in(fs: AbstractFileSystem, src: str, dst: str, aside: str) -> None:
+    """Rename what is at ``dst`` to ``aside`` and ``src`` to ``dst``; if that fails the first is taken back."""
+    replace(fs, dst, aside)
+    try:
+        replace(fs, src, dst)
+    except BaseException:
+        replace(fs, aside, dst)
+        raise
 
 
 def _exchange(one: str, other: str) -> bool:

@@ -38,13 +38,7 @@ def of_graph(path: str, where: str, model_name: str) -> _Weights:
     Raises CheckpointError for a file that is damaged or no graph, of another net, or has weights of a type that is no
     floating-point number. ``where`` is what a user calls it.
     """
-    graph = tf.GraphDef()
-    with open(path, "rb") as source:
-        data = source.read()
-    try:
-        graph.ParseFromString(data)
-    except DecodeError as err:
-        raise CheckpointError(f"{where!r} is no frozen graph, or damaged: {err}") from err
+    graph = _parsed(tf.GraphDef(), path, f"{where!r} is no frozen graph, or damaged")
     if not graph.node:
         raise CheckpointError(f"{where!r} is no frozen graph: it has no nodes")
     return _of_nodes(_nodes(graph), where, model_name)
@@ -55,15 +49,10 @@ def of_saved_model(folder: str, where: str, model_name: str) -> _Weights:
 
     Raises CheckpointError as :func:`of_graph`.
     """
-    saved = saved_model_pb2.SavedModel()
-    with open(os.path.join(folder, "saved_model.pb"), "rb") as source:
-        data = source.read()
-    try:
-        saved.ParseFromString(data)
-    except DecodeError as err:
-        raise CheckpointError(f"{where!r}: its saved_model.pb is damaged, or none: {err}") from err
+    refusal = f"{where!r}: its saved_model.pb is damaged, or none"
+    saved = _parsed(saved_model_pb2.SavedModel(), os.path.join(folder, "saved_model.pb"), refusal)
     if not saved.meta_graphs:
-        raise CheckpointError(f"{where!r}: its saved_model.pb is damaged, or none: it holds no graph")
+        raise CheckpointError(f"{refusal}: it holds no graph")
     prefix = os.path.join(folder, "variables", "variables")
     if os.path.exists(f"{prefix}.index"):
         try:
@@ -79,6 +68,17 @@ def of_saved_model(folder: str, where: str, model_name: str) -> _Weights:
     if not os.path.exists(f"{prefix}.index") and any(node.op in _VARIABLE_OPERATIONS for node in nodes):
         raise CheckpointError(f"the SavedModel {where!r} is half deleted: its variables/variables.index is missing")
     return _of_nodes(nodes, where, model_name)
+
+
+def _parsed(message: Any, path: str, refusal: str) -> Any:
+    """Return the protobuf ``message`` with what a local file holds; raise CheckpointError for a file that is none."""
+    with open(path, "rb") as source:
+        data = source.read()
+    try:
+        message.ParseFromString(data)
+    except DecodeError as err:
+        raise CheckpointError(f"{refusal}: {err}") from err
+    return message
 
 
 def _nodes(graph: Any) -> list[Any]:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -16,9 +15,9 @@ from sparkcv.diagnosis.report import Failure, report
 from sparkcv.diagnosis.slowness import Silence
 from sparkcv.diagnosis.stacks import Frame, Thread
 from sparkcv.roles import Role
+from tests.cluster.agents import PATIENCE_S, wait_until
 
 ONE = Role("worker", 1)
-PATIENCE_S = 60
 
 PROCESS = """
 import faulthandler, queue, signal, sys, threading, time
@@ -166,14 +165,6 @@ def start(tmp_path):
             return child, log
 
         yield start_program
-
-
-def wait_until(check):
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := check()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
 
 
 def stacks_of(child, log):

@@ -62,6 +62,13 @@ class Enough(Exception):
     """Ends a run from its driver."""
 
 
+def step_by_the_ps(launcher, policy, on_status, on_restart, servers=()):
+    """Two workers of a light program, whose every step goes to the ps and back."""
+    pauses = {"pause_s": {"worker:0": 0.02, "worker:1": 0.02}}
+    spec = RunSpec("tests.faults.stepping:main", roles(1, 2), pauses, policy=policy, servers=servers)
+    supervise(launcher, spec, Callbacks(on_status=on_status, on_restart=on_restart))
+
+
 @pytest.mark.parametrize("stall_timeout_s", [3.0, 0.0])
 def test_a_link_that_stays_cut_is_a_stall_of_which_nobody_hears_who_does_not_look(stall_timeout_s, caplog):
     """The mechanism on, and off: a light program whose every step goes to the ps and back."""
@@ -81,17 +88,9 @@ def test_a_link_that_stays_cut_is_a_stall_of_which_nobody_hears_who_does_not_loo
         restarts.append(sentence)
         launcher.mend(launcher.data)
 
+    policy = RestartPolicy(max_restarts=1, stall_timeout_s=stall_timeout_s)
     with LinkedLauncher(3, [str(ROOT)], between=(0, 2)) as launcher, pytest.raises(Enough):
-        supervise(
-            launcher,
-            RunSpec(
-                "tests.faults.stepping:main",
-                roles(1, 2),
-                {"pause_s": {"worker:0": 0.02, "worker:1": 0.02}},
-                policy=RestartPolicy(max_restarts=1, stall_timeout_s=stall_timeout_s),
-            ),
-            Callbacks(on_status=on_status, on_restart=on_restart),
-        )
+        step_by_the_ps(launcher, policy, on_status, on_restart)
     assert len(restarts) == (1 if stall_timeout_s else 0)
     assert ("worker:1 is stalled" in caplog.text) is bool(stall_timeout_s)
     assert "worker:0 is stalled" not in caplog.text
@@ -109,18 +108,9 @@ def test_where_a_link_is_cut_all_start_anew_without_a_restart_in_place(caplog):
         if len(steps) == 2 and min(steps.values()) > 10 and not restarts:
             launcher.cut(launcher.data)
 
+    policy = RestartPolicy(max_restarts=5, max_generations=1, stall_timeout_s=3.0)
     with LinkedLauncher(3, [str(ROOT)], between=(0, 2)) as launcher, pytest.raises(Enough):
-        supervise(
-            launcher,
-            RunSpec(
-                "tests.faults.stepping:main",
-                roles(1, 2),
-                {"pause_s": {"worker:0": 0.02, "worker:1": 0.02}},
-                policy=RestartPolicy(max_restarts=5, max_generations=1, stall_timeout_s=3.0),
-                servers=("ps",),
-            ),
-            Callbacks(on_status=on_status, on_restart=restarts.append),
-        )
+        step_by_the_ps(launcher, policy, on_status, restarts.append, servers=("ps",))
     assert len(restarts) == 1
     assert "worker:1 is stalled" in restarts[0]
     assert "worker:1: ps:0 does not answer from there: the link between the two is cut" in caplog.text
