@@ -42,6 +42,7 @@ ROOMS = (
     "compat",
     "doctor",
     "programs",
+    "serve",
     "driver",
     "submit",
 )

@@ -121,24 +121,41 @@ class Predictor:
         A picture that cannot be used costs itself only. Raises UsageError for a ``top_k`` that the model has not.
         """
         check_top_k(top_k, self.manifest)
-        answers: list[Prediction | Reject | None] = [None] * len(pictures)
+        decoded = self.decode(pictures)
+        images = [image for image in decoded if not isinstance(image, Reject)]
+        scores = iter(self.score(np.stack(images)) if images else ())
+        return [image if isinstance(image, Reject) else self.rank(next(scores), top_k) for image in decoded]
+
+    def decode(self, pictures: Sequence[bytes | RecordPicture]) -> list[NDArray[np.float32] | Reject]:
+        """Turn each picture into what the net takes, float32 ``[size, size, channels]``, or say why that cannot be.
+
+        Several threads may do it at once.
+        """
+        answers: list[NDArray[np.float32] | Reject] = []
         usable: dict[int, tuple[bytes, int]] = {}
         for index, picture in enumerate(pictures):
+            answers.append(Reject(""))
             try:
                 usable[index] = self._read(picture)
             except ImageError as err:
                 answers[index] = Reject(str(err))
-        images: dict[int, NDArray[np.float32]] = {}
         for index, image in zip(usable, self._decoder.decode(list(usable.values())), strict=True):
-            if isinstance(image, ImageError):
-                answers[index] = Reject(str(image))
-            else:
-                images[index] = image
-        if images:
-            scores = self._engine.probabilities(np.stack(list(images.values())))
-            for index, row in zip(images, scores, strict=True):
-                answers[index] = self._rank(row, top_k)
-        return [answer for answer in answers if answer is not None]
+            answers[index] = Reject(str(image)) if isinstance(image, ImageError) else image
+        return answers
+
+    def score(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities ``[batch, classes]`` of decoded pictures ``[batch, size, size, channels]``."""
+        return self._engine.probabilities(images)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels, in the order of the probabilities' columns."""
+        return self._names
+
+    @property
+    def engine(self) -> Engine:
+        """The loaded net."""
+        return self._engine
 
     def close(self) -> None:
         """Give back memory and threads; calling it again does nothing."""
@@ -163,7 +180,8 @@ class Predictor:
             raise ImageError(NOT_NATIVE.format(header.format))
         return picture.encoded, header.orientation if picture.orientation is None else picture.orientation
 
-    def _rank(self, scores: NDArray[np.float32], top_k: int) -> Prediction | Reject:
+    def rank(self, scores: NDArray[np.float32], top_k: int) -> Prediction | Reject:
+        """Return the best classes of one picture's probabilities ``[classes]``; a Reject if they are not finite."""
         if not np.isfinite(scores).all():
             return Reject("not scored: the model's output is not a number")
         best = np.argsort(-scores, kind="stable")[:top_k]  # stable: equal scores keep the order of the classes

@@ -1,5 +1,6 @@
 """The TensorFlow engine: a frozen graph in a session of its own."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,16 @@ class TFEngine:
             starts = range(0, len(images), size)
             scored = np.concatenate([self._run(_pad(images[at : at + size], size)) for at in starts])[: len(images)]
         return np.asarray(scored, np.float32)
+
+    @property
+    def graph(self) -> Any:
+        """The loaded tf.Graph, for who looks for tensors in it."""
+        return self._graph
+
+    def fetch(self, images: NDArray[np.float32], names: Sequence[str]) -> list[NDArray[Any]]:
+        """Return tensors of the net by name, as they are for a batch of ``images``."""
+        images = images if self._batch_size is None else _pad(images, self._batch_size)
+        return list(self._session.run(list(names), {f"{INPUT}:0": images}))
 
     def close(self) -> None:
         """Close the session; calling it again does nothing."""
