@@ -2,10 +2,10 @@
 
 A sample is::
 
-    uint32 size of all of it | 2 bytes GB code, high byte first | uint16 width | uint16 height | width * height grey bytes
+    uint32 size of all of it | 2 bytes GB code, high byte first | uint16 width | uint16 height | width * height grey
 
-with little-endian numbers and white (255) behind the ink. A code is GBK, not only GB2312; that of an ASCII character is
-one byte and a NUL. See Liu et al. 2011, "CASIA Online and Offline Chinese Handwriting Databases".
+with little-endian numbers, a byte a pixel and white (255) behind the ink. A code is GBK, not only GB2312; that of an
+ASCII character is one byte and a NUL. See Liu et al. 2011, "CASIA Online and Offline Chinese Handwriting Databases".
 
 The format has no checksum. What it has is that a sample's size and its sides say the same, which 10 other bytes do once
 in 4 billion times. So behind a damage the next sample is where a header agrees with itself and another header, or the
@@ -15,7 +15,7 @@ file's end, follows its pixels.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,7 @@ _MAX_SIDE = 0xFFFF
 
 @dataclass(frozen=True)
 class Sample:
-    """One character: the offset of its header, and its picture, uint8 ``[height, width]``, 255 where there is no ink."""
+    """One character: the offset of its header, and its picture, uint8 ``[height, width]``, 255 where no ink is."""
 
     offset: int
     character: str
@@ -62,7 +62,7 @@ def encode(character: str, pixels: npt.NDArray[Any]) -> bytes:
     """Return one sample of a file.
 
     Raises:
-        DataError: a character without a code of GBK; pixels that are not uint8 ``[height, width]`` of 1 to 65535 a side.
+        DataError: a character without a code of GBK; pixels that are not uint8 ``[height, width]``, 1 to 65535 a side.
     """
     try:
         code = character.encode(_CODEC)
@@ -91,7 +91,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Sample:
     return Sample(0, _character(code), np.frombuffer(data, np.uint8, offset=HEADER_BYTES).reshape(height, width))
 
 
-def read(stream: BinaryIO, max_pixels: int = MAX_PIXELS) -> Iterator[Sample | BadSample]:
+def read(stream: IO[bytes], max_pixels: int = MAX_PIXELS) -> Iterator[Sample | BadSample]:
     """Yield what a file holds, from its begin to its end, the damaged stretches in their places.
 
     Takes memory for two samples of ``max_pixels``, whatever sizes the file claims. What the stream raises goes through.
@@ -125,7 +125,7 @@ def read(stream: BinaryIO, max_pixels: int = MAX_PIXELS) -> Iterator[Sample | Ba
 class _Window:
     """The part of a stream that is held, from ``offset`` on; places in it count from its begin."""
 
-    def __init__(self, stream: BinaryIO, max_pixels: int) -> None:
+    def __init__(self, stream: IO[bytes], max_pixels: int) -> None:
         self.held = bytearray()
         self.offset = 0
         self._stream, self._max_pixels = stream, max_pixels
