@@ -23,7 +23,7 @@ import numpy.typing as npt
 from sparkcv.errors import DataError, RecordError
 from sparkcv.records.image_header import name_format
 
-__all__ = ["HEADER_BYTES", "MAX_PIXELS", "BadSample", "Sample", "decode", "encode", "read"]
+__all__ = ["BadSample", "HEADER_BYTES", "MAX_PIXELS", "Sample", "decode", "encode", "read"]
 
 HEADER_BYTES = 10
 MAX_PIXELS = 2**24
