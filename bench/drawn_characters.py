@@ -1,8 +1,8 @@
 """Handwriting that costs nothing: characters of this machine's fonts, distorted as by a hand, as GNT files of writers.
 
 It stands in for CASIA-HWDB, which is not given to everyone. A writer has a font, a slant, a stretch and a pen; no two
-of a writer's characters are bent alike. Held-out writers have a font that no other has, where there are two, and are
-bent in another way.
+of a writer's characters are bent alike. Held-out writers have a font that no other has, where there is more than one,
+and bend their characters in another way.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ _COMMON_HANZI = "一中人"
 _SMALL = 14  # of a font's size, to see what it has
 _CELLS = 6  # a side of the grid whose corners are moved
 _SHARED = 0.8  # of the best font's characters: another that has as many is used beside it
-_APART = 0.06  # of two pictures' mean length: what differs less looks alike
+_APART = 0.1  # of two pictures' mean length: what differs less looks alike
 
 Corners = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
@@ -85,7 +85,10 @@ class Hand:
 
 
 def find_fonts() -> Fonts:
-    """Return fonts of this machine that have the most characters of GBK; Pillow's own where there is none better."""
+    """Return the font of this machine that has the most characters of GBK, for held-out writers, and those as rich.
+
+    Pillow's own is among them, which has no more than ASCII.
+    """
     found = {}
     for path in _files():
         try:
@@ -96,19 +99,13 @@ def find_fonts() -> Fonts:
     own = ImageFont.load_default(_EM)
     if isinstance(own, ImageFont.FreeTypeFont):
         found[""] = (own, _characters(own))
-    best = max(found, key=lambda path: (len(found[path][1]), path))
+    best = min(found, key=lambda path: (-len(found[path][1]), len(path), path))  # the plain face has the shortest name
     wanted = set(found[best][1])
     used = [path for path in found if len(wanted & set(found[path][1])) >= _SHARED * len(wanted)]
-    families: dict[str, int] = {}
-    for path in used:
-        font, has = found[path]
-        families[str(font.getname()[0])] = min(families.get(str(font.getname()[0]), len(has)), len(has))
-    others = sorted((number, name) for name, number in families.items() if name != found[best][0].getname()[0])
-    held = others[0][1] if others else None
     common = wanted.intersection(*(found[path][1] for path in used))
-    trained = tuple(found[path][0] for path in used if found[path][0].getname()[0] != held)
-    held_out = tuple(found[path][0] for path in used if found[path][0].getname()[0] == held)
-    return Fonts(trained, held_out or trained, tuple(c for c in found[best][1] if c in common))
+    held_out = (found[best][0],)
+    trained = tuple(found[path][0] for path in used if path != best) or held_out
+    return Fonts(trained, held_out, tuple(c for c in found[best][1] if c in common))
 
 
 def look_apart(fonts: Fonts, number: int, seed: int) -> tuple[str, ...]:

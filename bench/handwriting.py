@@ -33,6 +33,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "conf" / "handwriting_charnet.toml"
 DATE, NAME, NET, TOP_K = "2026-01-01", "hand", "charnet", 3
 _MARK = "handwriting.txt"
+_FEW = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Settings:
     """What is drawn and trained; ``overrides`` are words of the training's command line that beat the recipe's."""
 
     work: pathlib.Path
-    num_classes: int = 200
-    num_writers: int = 36
+    num_classes: int = 300
+    num_writers: int = 48
     num_held_out: int = 6
     seed: int = 0
     min_accuracy: float = 0.95
@@ -153,10 +154,10 @@ def _draw(settings: Settings) -> tuple[tuple[str, ...], str]:
     fonts = drawn_characters.find_fonts()
     characters = drawn_characters.look_apart(fonts, settings.num_classes, settings.seed)
     said = fonts.names
-    if len(characters) < settings.num_classes:
+    if len(characters) < min(_FEW, settings.num_classes):
         said += (
-            f" (the machine's fonts have {len(characters)} characters of GBK that look apart in all of them, wanted"
-            f" {settings.num_classes}: install one such as fonts-dejavu-core or fonts-wqy-zenhei)"
+            f" (this machine's fonts have {len(characters)} characters of GBK that do not look alike, wanted {_FEW} or"
+            " more: install fonts-dejavu-core, or fonts-wqy-zenhei for Chinese ones)"
         )
     _say(f"drawing {len(characters)} characters of {said}")
     rng = np.random.default_rng(settings.seed)
@@ -180,7 +181,15 @@ def _conversion(work: pathlib.Path, split: str, fraction: float | None) -> Conve
 
 
 def _training(settings: Settings, data: str) -> TrainConfig:
-    words = ["--recipe", str(RECIPE), "--dataset_dir", data, "--train_dir", str(settings.work / "run")]
+    words = [
+        "--recipe",
+        str(RECIPE),
+        "--dataset_dir",
+        data,
+        "--train_dir",
+        str(settings.work / "run"),
+        "--cluster_size=1",
+    ]
     return config.parse(TrainConfig, [*words, *settings.overrides], "handwriting")
 
 
@@ -215,7 +224,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work_dir", default="handwriting", help="folder for everything; a former run is replaced")
     parser.add_argument(
-        "--classes", type=int, default=Settings.num_classes, help="characters, as far as fonts have them"
+        "--classes", type=int, default=Settings.num_classes, help="characters at most, as far as fonts have them"
     )
     parser.add_argument("--writers", type=int, default=Settings.num_writers, help="who are trained on")
     parser.add_argument("--held_out", type=int, default=Settings.num_held_out, help="writers who are not")
