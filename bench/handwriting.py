@@ -46,6 +46,7 @@ class Settings:
     num_held_out: int = 6
     seed: int = 0
     min_accuracy: float = 0.95
+    image_size: int = 64
     overrides: tuple[str, ...] = ()
 
 
@@ -189,6 +190,7 @@ def _training(settings: Settings, data: str) -> TrainConfig:
         "--train_dir",
         str(settings.work / "run"),
         "--cluster_size=1",
+        f"--train_image_size={settings.image_size}",
     ]
     return config.parse(TrainConfig, [*words, *settings.overrides], "handwriting")
 
@@ -201,6 +203,7 @@ def _evaluation(settings: Settings, data: str, split: str) -> EvalConfig:
         checkpoint_path=str(settings.work / "run"),
         eval_dir=str(settings.work / f"eval-{split}"),
         model_name=NET,
+        eval_image_size=settings.image_size,
         top_k=TOP_K,
         cluster_size=2,
     )

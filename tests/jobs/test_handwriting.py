@@ -11,7 +11,7 @@ from sparkcv.errors import DataError, UsageError
 from sparkcv.predict.manifest import read_manifest
 from sparkcv.records import gnt
 
-QUICK = ("--train_image_size=32", "--batch_size=16", "--max_number_of_steps=120", "--learning_rate=0.001")
+QUICK = ("--batch_size=16", "--max_number_of_steps=120", "--learning_rate=0.001")
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,7 @@ def chain(spark, tmp_path_factory):
         num_writers=24,
         num_held_out=4,
         min_accuracy=0.6,
+        image_size=32,
         overrides=QUICK,
     )
     return handwriting.run(spark, settings), settings.work
