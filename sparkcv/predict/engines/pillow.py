@@ -51,14 +51,22 @@ class PillowDecoder:
         encoded, orientation = item
         try:
             pixels = numpy_eval.turn(_pixels(encoded), orientation)
-        except MemoryError as err:
-            raise MemoryError(f"decoding a picture of {len(encoded)} bytes") from err
-        except Exception as err:  # Pillow's decoders raise whatever broke in them
-            return ImageError(f"{_NOT_DECODED}: {' '.join(str(err).split())[:120] or type(err).__name__}")
+        except ImageError as err:
+            return err
         return numpy_eval.for_eval(self._preprocessing, pixels, self._size, use_grayscale=self._use_grayscale)
 
 
 def _pixels(encoded: bytes) -> NDArray[np.uint8]:
+    try:
+        return _first_frame(encoded)
+    except MemoryError:
+        raise
+    except Exception as err:  # Pillow's decoders raise whatever broke in them
+        words = " ".join(str(err).split())[:120]
+        raise ImageError(f"{_NOT_DECODED}: {words or type(err).__name__}") from err
+
+
+def _first_frame(encoded: bytes) -> NDArray[np.uint8]:
     """Return uint8 ``[height, width, 3]`` of the first frame, transparency left out, 16 bits by their upper 8."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, and of sizes that were looked at before
