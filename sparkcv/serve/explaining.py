@@ -32,7 +32,7 @@ def explain(predictor: Predictor, picture: bytes, label_id: int | None) -> dict[
     if not 0 <= label_id < len(predictor.names):
         raise RequestError(400, f"class {label_id} is not one of the model's {len(predictor.names)}")
     seen = shown(pixels, predictor.manifest.preprocessing).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
-    engine = predictor.engine
+    engine = predictor.net
     heat, kind = None, ""
     if isinstance(engine, TFEngine):
         heat, kind = class_activation_map(engine, pixels, label_id), "class-activation map"

@@ -28,6 +28,7 @@ class Running:
     url: str
     models: Path
     log: list
+    reader: threading.Thread
 
     def client(self, **options):
         return httpx.Client(base_url=self.url, timeout=60, trust_env=False, **options)
@@ -49,7 +50,10 @@ class Running:
     def end(self):
         """Send SIGTERM and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        code = self.process.wait(60)
+        self.reader.join(10)
+        self.process.stdout.close()
+        return code
 
 
 def ready(client):
@@ -74,11 +78,12 @@ def start(tmp_path_factory):
                     listening.set()
             listening.set()
 
-        threading.Thread(target=read, daemon=True).start()
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
         assert listening.wait(START_S)
         found = re.search(r"(https?://\S+)/ serves", "".join(log))
         assert found, "".join(log)
-        return Running(process, found[1], Path(models), log)
+        return Running(process, found[1], Path(models), log, reader)
 
     return begin
 
