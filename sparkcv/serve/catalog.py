@@ -146,8 +146,8 @@ class Catalog:
             wanted = [(name, version) for name, urls in found.items() for version in sorted(self._wanted(name, urls))]
             await asyncio.gather(*(self._load(name, version, found[name][version]) for name, version in wanted))
             for name in list(self._models):
-                wanted = self._wanted(name, found.get(name, {}))
-                await self._unload_all(name, [one for one in self._models[name] if one not in wanted])
+                kept = self._wanted(name, found.get(name, {}))
+                await self._unload_all(name, [one for one in self._models[name] if one not in kept])
 
     async def load(self, name: str) -> None:
         """Load what the policy wants of one model; raises RequestError (404, 400) with the reason of a failure."""

@@ -54,9 +54,7 @@ class GuardSpec:
 class Guard:
     """ASGI middleware round the routes; ``is_admin`` tells admin calls by method and path."""
 
-    def __init__(
-        self, app: App, spec: GuardSpec, metrics: Metrics, is_admin: Callable[[str, str], bool]
-    ) -> None:
+    def __init__(self, app: App, spec: GuardSpec, metrics: Metrics, is_admin: Callable[[str, str], bool]) -> None:
         self._app, self._spec, self._metrics, self._is_admin = app, spec, metrics, is_admin
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -84,7 +82,7 @@ class Guard:
                 await error_response(err)(scope, receive, tell)
         except _GoneError:
             said["status"] = said["status"] or 499  # nginx's code for a client that went away
-        except Exception:
+        except Exception:  # noqa: BLE001 - one request's bug is no other's
             _log.exception("a bug of the service, request %s", request_id)
             if not said["status"]:
                 await error_response(RequestError(500, f"a bug of the service, request {request_id}"))(

@@ -40,7 +40,9 @@ class Metrics:
             "sparkcv_model_memory_bytes", "Resident memory of a model's process", _MODEL, registry=self.registry
         )
         self.deaths = Gauge(
-            "sparkcv_model_deaths", "Processes of a model that died and were started again", _MODEL,
+            "sparkcv_model_deaths",
+            "Processes of a model that died and were started again",
+            _MODEL,
             registry=self.registry,
         )
 

@@ -1,6 +1,7 @@
 """One version of a model: loaded, checked, asked for scores, drained and unloaded."""
 
 import asyncio
+import contextlib
 import dataclasses
 import enum
 import time
@@ -82,7 +83,7 @@ class ModelVersion:
             self.interface = Interface(manifest.image_size, manifest.channels, names, max_batch)
             self.process = ModelProcess(str(self), dataclasses.replace(order, digest=manifest.digest))
             await self.process.start()
-            await self._check()
+            await self._check(manifest, self.process)
         except (SparkcvError, RequestError, OSError, TimeoutError) as err:
             await self._fail(str(err) or type(err).__name__)
             raise ModelError(f"{self} is not loaded: {self.error}") from err
@@ -122,23 +123,20 @@ class ModelVersion:
     async def unload(self, drain_s: float) -> None:
         """Take no more requests, answer those that run, and give the memory back."""
         self.state = State.UNLOADING
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), drain_s)
-        except TimeoutError:
-            pass
         if self.process is not None:
             await self.process.close()
             self.process = None
         self.state = State.END
 
-    async def _check(self) -> None:
+    async def _check(self, manifest: ModelManifest, process: ModelProcess) -> None:
         """Score a drawn picture before any request does: the first run of a graph takes longest, and may fail."""
-        assert self.manifest is not None and self.process is not None  # noqa: S101 - for the type checker
-        size = max(32, self.manifest.image_size)
+        size = max(32, manifest.image_size)
         picture = synthetic.encode(synthetic.draw(0, seed=0, size=size), "png")
-        reply = await self.process.score_picture(picture, time.monotonic() + _WARM_UP_S)
-        if reply.scores.shape != (self.manifest.num_classes,):
-            raise ModelError(f"it gives {reply.scores.shape[0]} scores, model.json says {self.manifest.num_classes}")
+        reply = await process.score_picture(picture, time.monotonic() + _WARM_UP_S)
+        if reply.scores.shape != (manifest.num_classes,):
+            raise ModelError(f"it gives {reply.scores.shape[0]} scores, model.json says {manifest.num_classes}")
         if abs(float(reply.scores.sum()) - 1) > _TOLERANCE:
             raise ModelError(f"its scores of a picture add up to {float(reply.scores.sum()):.6f}, wanted 1")
 

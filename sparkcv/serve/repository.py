@@ -106,9 +106,7 @@ def find_models(models_dir: str) -> dict[str, dict[int, str]]:
             if entry.is_dir and (number := storage.basename(entry.url)).isdecimal() and int(number) <= _MAX_VERSION
         }
         complete = {
-            version: url
-            for version, url in versions.items()
-            if storage.exists(storage.join(url, manifests.FILE_NAME))
+            version: url for version, url in versions.items() if storage.exists(storage.join(url, manifests.FILE_NAME))
         }
         if complete:
             found[name] = complete

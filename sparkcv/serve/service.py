@@ -50,7 +50,9 @@ class Service:
         """
         if self.num_running and self.num_running + len(given) > self._limits.max_queue:
             one.counts.failed += 1
-            raise overloaded(f"{self.num_running} pictures are on their way, at most {self._limits.max_queue} are taken")
+            raise overloaded(
+                f"{self.num_running} pictures are on their way, at most {self._limits.max_queue} are taken"
+            )
         self.num_running += len(given)
         self.metrics.queue.set(self.num_running)
         try:

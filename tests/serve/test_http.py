@@ -151,16 +151,34 @@ def test_why_it_says_so(client, picture):
             "the form",
         ),
         ("POST", "/classify?top_k=0", {"files": {"image": b"x"}}, 400, "top_k is '0', wanted a number from 1 to 3"),
-        ("POST", "/classify?model=dogs", {"files": {"image": b"x"}}, 404, "there is no model 'dogs'; there are: colors"),
+        (
+            "POST",
+            "/classify?model=dogs",
+            {"files": {"image": b"x"}},
+            404,
+            "there is no model 'dogs'; there are: colors",
+        ),
         ("POST", "/classify?version=9", {"files": {"image": b"x"}}, 404, "has no version '9'; it has: 2, 1"),
         ("POST", "/classify?label=new", {"files": {"image": b"x"}}, 404, "has no label 'new'; it has: old"),
-        ("POST", "/classify", {"files": {"image": ("a", b"hello")}}, 400, "no picture could be used; the first: format"),
+        (
+            "POST",
+            "/classify",
+            {"files": {"image": ("a", b"hello")}},
+            400,
+            "no picture could be used; the first: format",
+        ),
         ("POST", "/v1/models/dogs:predict", {"json": {}}, 404, "there is no model 'dogs'"),
         ("POST", "/v1/models/colors:predict", {"content": b"{"}, 400, "the body is not JSON"),
         ("POST", "/v1/models/colors:predict", {"json": {"instances": [{"b64": "AA=="}]}}, 400, "picture 0: format not"),
         ("POST", V2, {"content": b"x" * 9, "headers": {"Content-Encoding": "gzip"}}, 400, "the body is no gzip"),
         ("POST", V2, {"content": b"x" * 9, "headers": {"Content-Encoding": "br"}}, 415, "wanted gzip or deflate"),
-        ("POST", V2, {"content": gzip.compress(b"0" * 20_000_000), "headers": {"Content-Encoding": "gzip"}}, 413, "over"),
+        (
+            "POST",
+            V2,
+            {"content": gzip.compress(b"0" * 20_000_000), "headers": {"Content-Encoding": "gzip"}},
+            413,
+            "over",
+        ),
         ("POST", V2, {"content": gzip.compress(b"{}")[:-9], "headers": {"Content-Encoding": "gzip"}}, 400, "is cut"),
         ("POST", "/v1/models/colors:predict", {"content": b"x" * 10_000_001}, 413, "over 10000000 bytes"),
         ("GET", "/v1/models/colors/labels/none", {}, 404, "no such version or label"),
@@ -257,9 +275,7 @@ def test_slow_heads_are_closed_and_block_nobody(start, model_folders, picture):
             connection.close()
         with socket.create_connection((host, port)) as connection:
             connection.settimeout(20)
-            connection.sendall(
-                b"POST /v1/models/colors:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"
-            )
+            connection.sendall(b"POST /v1/models/colors:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{")
             assert connection.recv(1000).startswith(b"HTTP/1.1 408")
     finally:
         assert running.end() == 0

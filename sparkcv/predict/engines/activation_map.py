@@ -9,7 +9,6 @@ loses where a patch of the picture is covered.
 from typing import Any
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 from numpy.typing import NDArray
 
 from sparkcv.predict.engines.tf import OUTPUT, TFEngine

@@ -23,7 +23,7 @@ async def set_label(request: Request) -> Response:
     value, path = parse_object(await body(request)), request.path_params
     version, share = value.get("version"), value.get("share", 0.0)
     if type(version) is not int or type(share) not in (int, float):
-        raise RequestError(400, "the body must be such as {\"version\": 3, \"share\": 0.1}")
+        raise RequestError(400, 'the body must be such as {"version": 3, "share": 0.1}')
     service_of(request).catalog.set_label(path["name"], path["label"], LabelRule(version, float(share)))
     return JSONResponse({"model": path["name"], "label": path["label"], "version": version, "share": share})
 

@@ -72,7 +72,7 @@ def _only_model(names: list[str]) -> str:
 
 
 def _top_k(text: str, most: int) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text)):
+    if not (text.isascii() and text.isdecimal() and int(text) >= 1):
         raise RequestError(400, f"top_k is {text[:40]!r}, wanted a number from 1 to {most}")
     return min(int(text), most)
 

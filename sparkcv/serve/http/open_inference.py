@@ -108,9 +108,7 @@ async def index(request: Request) -> Response:
         for one in catalog.versions(name):
             if not only_ready or one.is_available:
                 reason = "not loaded, see the server's log" if one.state is State.FAILED else ""
-                found.append(
-                    {"name": name, "version": str(one.version), "state": _STATES[one.state], "reason": reason}
-                )
+                found.append({"name": name, "version": str(one.version), "state": _STATES[one.state], "reason": reason})
     return JSONResponse(found)
 
 

@@ -149,7 +149,8 @@ def _pictures(tensor: Mapping[str, Any], raw: bytes | None) -> list[bytes]:
         if not isinstance(data, list):
             raise RequestError(400, f"input {PICTURES!r} has no 'data', wanted an array of base64 text")
         return [decoded_base64(text, f"input {PICTURES!r}[{index}]") for index, text in enumerate(data)]
-    found, at = [], 0
+    found: list[bytes] = []
+    at = 0
     while at < len(raw):
         end = at + _SIZE.size
         size = _SIZE.unpack_from(raw, at)[0] if end <= len(raw) else None

@@ -51,7 +51,7 @@ def parse_classify(body: bytes, interface: Interface) -> ModelInput:
     _check_signature(value)
     examples = value.get("examples")
     if not isinstance(examples, list) or not examples or not all(isinstance(one, dict) for one in examples):
-        raise RequestError(400, "'examples' must be an array of objects, such as {\"encoded\": {\"b64\": \"...\"}}")
+        raise RequestError(400, '\'examples\' must be an array of objects, such as {"encoded": {"b64": "..."}}')
     context = value.get("context", {})
     if not isinstance(context, dict):
         raise RequestError(400, "'context' must be an object of features")
