@@ -61,6 +61,7 @@ ADDRESSES = {
         "sparkcv.compat",
         "sparkcv.programs",
     ),
+    "openvino": ("sparkcv.predict.engines",),
     "tensorflowonspark": ("sparkcv.launchers",),
     "hdfs_native": ("sparkcv.storage",),
     "fsspec": ("sparkcv.storage",),

@@ -134,7 +134,4 @@ def test_pictures_of_slims_shards_keep_slims_bits_where_its_arithmetic_is_asked_
             png = tf.image.encode_png(slims)
             theirs = family.for_eval(png, SIZE)
             got, wanted = session.run([ours, theirs])
-        if name == "vgg":
-            np.testing.assert_array_equal(got, wanted, err_msg=file)
-        else:  # a crop that is decoded alone has other chroma at its edge, as before
-            np.testing.assert_allclose(got, wanted, atol=0.1, err_msg=file)
+        np.testing.assert_array_equal(got, wanted, err_msg=file)
