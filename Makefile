@@ -6,7 +6,7 @@ DEMO_DIR ?= demo
 MINUTES ?= 60
 PYTEST_ARGS ?= -n 3 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo gallery handwriting yarn-demo test check bench soak fuzz format zip clean setup tensorboard
+.PHONY: demo serve-demo gallery handwriting yarn-demo test check bench soak fuzz format zip clean setup tensorboard
 
 demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
 	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
@@ -16,6 +16,9 @@ gallery: setup         ## one sheet of formats and orientations as they are deco
 
 handwriting: setup     ## drawn characters as GNT files through the jobs: convert, train charnet, evaluate, export, score
 	$(PY) -m bench.handwriting --work_dir handwriting
+
+serve-demo: demo       ## the page and the protocols on the model of `make demo`, at the address that it prints
+	$(PY) jobs/serve.py --models_dir $(DEMO_DIR)/model
 
 yarn-demo: setup       ## the jobs on a real HDFS and YARN that it starts, by spark-submit; KERBEROS=1 for secured ones
 	$(PY) -m tests.yarn.demo $(if $(KERBEROS),--kerberos)

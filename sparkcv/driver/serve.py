@@ -81,8 +81,8 @@ async def _serve(plan: ServePlan, folder: str) -> str:
     from sparkcv.serve.catalog import Catalog, CatalogSpec
     from sparkcv.serve.guard import GuardSpec
     from sparkcv.serve.http.app import make_app
-    from sparkcv.serve.http.server import Server, listening_socket, server_config
-    from sparkcv.serve.metrics import Metrics
+    from sparkcv.serve.http.server import GracefulServer, listening_socket, server_config
+    from sparkcv.serve.metrics import ServiceMetrics
     from sparkcv.serve.model_process import WorkerOrder
     from sparkcv.serve.service import Service, ServiceLimits
 
@@ -101,7 +101,7 @@ async def _serve(plan: ServePlan, folder: str) -> str:
         plan.models_dir, plan.policy, parse_labels(config.labels), order, config.max_pictures, config.drain_s
     )
     catalog = Catalog(spec)
-    service = Service(catalog, ServiceLimits(config.max_queue, config.timeout_s), Metrics())
+    service = Service(catalog, ServiceLimits(config.max_queue, config.timeout_s), ServiceMetrics())
     guard = GuardSpec(config.max_body_bytes, config.upload_timeout_s, plan.api_key, plan.admin_key)
     tls = None
     if config.tls_cert_file is not None and config.tls_key_file is not None:
@@ -115,7 +115,7 @@ async def _serve(plan: ServePlan, folder: str) -> str:
         service.is_draining = True
         _log.info("told to end: answering %d pictures that are on their way", service.num_running)
 
-    server = Server(
+    server = GracefulServer(
         server_config(
             make_app(service, guard),
             header_timeout_s=config.header_timeout_s,

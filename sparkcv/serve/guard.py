@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse
 
 from sparkcv import logs
 from sparkcv.serve.errors import RequestError
-from sparkcv.serve.metrics import Metrics
+from sparkcv.serve.metrics import ServiceMetrics
 
 __all__ = ["Guard", "GuardSpec", "error_response"]
 
@@ -54,7 +54,7 @@ class GuardSpec:
 class Guard:
     """ASGI middleware round the routes; ``is_admin`` tells admin calls by method and path."""
 
-    def __init__(self, app: App, spec: GuardSpec, metrics: Metrics, is_admin: Callable[[str, str], bool]) -> None:
+    def __init__(self, app: App, spec: GuardSpec, metrics: ServiceMetrics, is_admin: Callable[[str, str], bool]) -> None:
         self._app, self._spec, self._metrics, self._is_admin = app, spec, metrics, is_admin
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -5,16 +5,16 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from sparkcv.serve.catalog import Catalog
-from sparkcv.serve.model_process import Reply
+from sparkcv.serve.model_process import ScoreReply
 
-__all__ = ["Metrics"]
+__all__ = ["ServiceMetrics"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 _MODEL = ("model", "version")
 
 
-class Metrics:
+class ServiceMetrics:
     """The service's metrics, in a registry of their own."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Metrics:
             registry=self.registry,
         )
 
-    def scored(self, model: str, version: int, reply: Reply) -> None:
+    def scored(self, model: str, version: int, reply: ScoreReply) -> None:
         """Count one scored picture."""
         for stage, seconds in (("decode", reply.decode_s), ("wait", reply.wait_s), ("model", reply.model_s)):
             self.stages.labels(model, version, stage).observe(seconds)

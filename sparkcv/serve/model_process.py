@@ -21,7 +21,7 @@ from sparkcv.errors import ModelError
 from sparkcv.serve import frames
 from sparkcv.serve.errors import RequestError, unavailable
 
-__all__ = ["ModelProcess", "Reply", "WorkerOrder"]
+__all__ = ["ModelProcess", "ScoreReply", "WorkerOrder"]
 
 _LOAD_TIMEOUT_S = 600.0
 _KILL_AFTER_S = 10.0
@@ -45,7 +45,7 @@ class WorkerOrder:
 
 
 @dataclasses.dataclass(frozen=True)
-class Reply:
+class ScoreReply:
     """A worker's answer to one picture; the times are in seconds."""
 
     scores: NDArray[np.float32]
@@ -115,11 +115,11 @@ class ModelProcess:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
-    async def score_picture(self, picture: bytes, deadline_s: float) -> Reply:
+    async def score_picture(self, picture: bytes, deadline_s: float) -> ScoreReply:
         """Score the bytes of a picture's file; raises RequestError where it cannot be used or the process died."""
         return _reply(await self._ask({"kind": "picture", "data": picture, "deadline_s": deadline_s}))
 
-    async def score_pixels(self, pixels: NDArray[np.float32], deadline_s: float) -> Reply:
+    async def score_pixels(self, pixels: NDArray[np.float32], deadline_s: float) -> ScoreReply:
         """Score pixels ``[size, size, channels]``; raises as :meth:`score_picture`."""
         data = np.ascontiguousarray(pixels, "<f4").tobytes()
         message = {"kind": "pixels", "data": data, "shape": list(pixels.shape), "deadline_s": deadline_s}
@@ -243,9 +243,9 @@ async def _read(reader: asyncio.StreamReader) -> dict[str, Any] | None:
         return None
 
 
-def _reply(message: dict[str, Any]) -> Reply:
+def _reply(message: dict[str, Any]) -> ScoreReply:
     decode_s, wait_s, model_s = message["times"]
-    return Reply(np.frombuffer(message["scores"], "<f4"), message["batch"], decode_s, wait_s, model_s)
+    return ScoreReply(np.frombuffer(message["scores"], "<f4"), message["batch"], decode_s, wait_s, model_s)
 
 
 def _ending(code: int) -> str:

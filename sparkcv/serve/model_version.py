@@ -12,7 +12,7 @@ from sparkcv.predict import manifest as manifests
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.records import labels as label_files
 from sparkcv.serve.errors import RequestError
-from sparkcv.serve.model_process import ModelProcess, Reply, WorkerOrder
+from sparkcv.serve.model_process import ModelProcess, ScoreReply, WorkerOrder
 from sparkcv.serve.protocols.values import Interface, ModelInput
 
 __all__ = ["ModelVersion", "State"]
@@ -32,7 +32,7 @@ class State(enum.Enum):
 
 
 @dataclasses.dataclass
-class Counts:
+class RequestCounts:
     """What a version has done so far."""
 
     requests: int = 0
@@ -57,7 +57,7 @@ class ModelVersion:
         self.manifest: ModelManifest | None = None
         self.interface: Interface | None = None
         self.process: ModelProcess | None = None
-        self.counts = Counts()
+        self.counts = RequestCounts()
         self.loaded_s = 0.0
         self.accuracy: float | None = None
         self.num_running = 0
@@ -90,7 +90,7 @@ class ModelVersion:
         self.loaded_s = time.monotonic() - begin_s
         self.state = State.AVAILABLE
 
-    async def score(self, given: ModelInput, deadline_s: float) -> list[Reply | RequestError]:
+    async def score(self, given: ModelInput, deadline_s: float) -> list[ScoreReply | RequestError]:
         """Score pictures; each costs only itself. Raises RequestError (503) if all were lost with the process."""
         if self.process is None:
             raise RequestError(503, f"{self} is not loaded", retry_after_s=1)
@@ -113,7 +113,7 @@ class ModelVersion:
             self.num_running -= 1
             if not self.num_running:
                 self._idle.set()
-        answers: list[Reply | RequestError] = []
+        answers: list[ScoreReply | RequestError] = []
         for one in found:
             if isinstance(one, BaseException) and not isinstance(one, RequestError):
                 raise one

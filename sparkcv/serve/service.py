@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from sparkcv.serve.catalog import Catalog
 from sparkcv.serve.errors import RequestError, overloaded
-from sparkcv.serve.metrics import Metrics
-from sparkcv.serve.model_process import Reply
+from sparkcv.serve.metrics import ServiceMetrics
+from sparkcv.serve.model_process import ScoreReply
 from sparkcv.serve.model_version import ModelVersion
 from sparkcv.serve.protocols.values import ModelInput
 
@@ -33,7 +33,7 @@ class ServiceLimits:
 class Service:
     """Scores pictures by the models of a catalog, within limits."""
 
-    def __init__(self, catalog: Catalog, limits: ServiceLimits, metrics: Metrics) -> None:
+    def __init__(self, catalog: Catalog, limits: ServiceLimits, metrics: ServiceMetrics) -> None:
         self.catalog, self.metrics = catalog, metrics
         self._limits = limits
         self.num_running = 0
@@ -43,7 +43,7 @@ class Service:
         """Return when nobody waits any more for what comes now, by ``time.monotonic()``."""
         return time.monotonic() + self._limits.timeout_s
 
-    async def score(self, one: ModelVersion, given: ModelInput) -> list[Reply | RequestError]:
+    async def score(self, one: ModelVersion, given: ModelInput) -> list[ScoreReply | RequestError]:
         """Score pictures by one version; each that cannot be used costs only itself.
 
         Raises RequestError: 429 if there is no room, 503 if the model has gone.
@@ -63,7 +63,7 @@ class Service:
         one.counts.requests += 1
         one.counts.pictures += len(given)
         for answer in answers:
-            if isinstance(answer, Reply):
+            if isinstance(answer, ScoreReply):
                 self.metrics.scored(one.name, one.version, answer)
         lost = [answer for answer in answers if isinstance(answer, RequestError) and answer.status in (503, 504)]
         if lost:

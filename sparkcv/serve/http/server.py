@@ -13,10 +13,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sparkcv.serve.guard import App
 
-__all__ = ["Server", "listening_socket", "server_config"]
+__all__ = ["GracefulServer", "listening_socket", "server_config"]
 
 
-class Server(uvicorn.Server):
+class GracefulServer(uvicorn.Server):
     """A server that ends on SIGTERM and SIGINT with what was accepted answered, and leaves the exit code to its caller.
 
     ``on_end`` is called when the end begins.
