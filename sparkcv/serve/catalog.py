@@ -146,7 +146,7 @@ class Catalog:
             wanted = [(name, version) for name, urls in found.items() for version in sorted(self._wanted(name, urls))]
             await asyncio.gather(*(self._load(name, version, found[name][version]) for name, version in wanted))
             for name in list(self._models):
-                kept = self._wanted(name, found.get(name, {}))
+                kept = self._kept(name, found.get(name, {}))
                 await self._unload_all(name, [one for one in self._models[name] if one not in kept])
 
     async def load(self, name: str) -> None:
@@ -175,6 +175,14 @@ class Catalog:
         listed = {rule.version for rule in self._labels.get(name, {}).values()} | {self._pinned.get(name, -1)}
         wanted = set(self._spec.policy.wanted(urls)) | (listed & set(urls))
         return {version for version in wanted if (name, version) not in self._unloaded}
+
+    def _kept(self, name: str, urls: Mapping[int, str]) -> set[int]:
+        """Return the versions that stay: those wanted, and the newest that can answer for one of them that cannot."""
+        wanted = self._wanted(name, urls)
+        ready = {number for number, one in self._models[name].items() if one.is_available}
+        if wanted and wanted - ready and ready - wanted:
+            return wanted | {max(ready - wanted)}
+        return wanted
 
     def _default(self, name: str, versions: Mapping[int, ModelVersion]) -> int:
         draw = self._choose()

@@ -54,7 +54,9 @@ class GuardSpec:
 class Guard:
     """ASGI middleware round the routes; ``is_admin`` tells admin calls by method and path."""
 
-    def __init__(self, app: App, spec: GuardSpec, metrics: ServiceMetrics, is_admin: Callable[[str, str], bool]) -> None:
+    def __init__(
+        self, app: App, spec: GuardSpec, metrics: ServiceMetrics, is_admin: Callable[[str, str], bool]
+    ) -> None:
         self._app, self._spec, self._metrics, self._is_admin = app, spec, metrics, is_admin
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -1,5 +1,6 @@
 """What Prometheus is told: requests, stages, batches, queue and memory."""
 
+import math
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -63,8 +64,11 @@ class ServiceMetrics:
                     self.deaths.labels(name, one.version).set(one.process.num_deaths)
         return generate_latest(self.registry)
 
-    def latency(self, model: str, version: int) -> list[tuple[float, float]]:
-        """Return the model stage's histogram for the page: ``[(upper bound in seconds, share of pictures), ...]``."""
+    def latency(self, model: str, version: int) -> list[tuple[float | None, float]]:
+        """Return the model stage's histogram for the page: ``[(upper bound in seconds, share of pictures), ...]``.
+
+        The bound of the last one is None.
+        """
         found: Iterable = (
             sample
             for metric in self.stages.collect()
@@ -76,8 +80,9 @@ class ServiceMetrics:
         )
         buckets = [(float(sample.labels["le"]), sample.value) for sample in found]
         total = buckets[-1][1] if buckets else 0
-        shares, before = [], 0.0
+        shares: list[tuple[float | None, float]] = []
+        before = 0.0
         for bound, value in buckets:
-            shares.append((bound, (value - before) / total if total else 0.0))
+            shares.append((bound if math.isfinite(bound) else None, (value - before) / total if total else 0.0))
             before = value
         return shares

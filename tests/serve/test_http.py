@@ -231,6 +231,16 @@ def test_a_shared_label_gets_its_share_and_a_rollback_is_one_call(served, pictur
         assert upload(client, ("a.jpg", picture("red"))).json()["version"] == 2
 
 
+def test_the_page_of_models_tells_what_was_done(client, picture):
+    upload(client, ("a.jpg", picture("red")))
+    (model,) = client.get("/page/models").json()["models"]
+    version = model["versions"][0]
+    assert (version["version"], version["state"], version["net"]) == (2, "AVAILABLE", "colors")
+    assert version["requests"] >= 1
+    assert sum(share for _, share in version["latency"]) == pytest.approx(1)
+    assert version["latency"][-1][0] is None
+
+
 def test_metrics_tell_what_was_done(client, picture):
     upload(client, ("a.jpg", picture("red")))
     text = client.get("/metrics").text

@@ -68,7 +68,7 @@ function curve(latency) {
   svg.setAttribute("role", "img");
   const most = Math.max(...latency.map(([, share]) => share), 0);
   const best = latency.filter(([, share]) => share === most && share > 0)[0];
-  svg.setAttribute("aria-label", best ? `most batches take up to ${best[0] * 1000} ms` : "no picture yet");
+  svg.setAttribute("aria-label", best ? `most batches take ${best[0] === null ? "over 10 s" : "up to " + best[0] * 1000 + " ms"}` : "no picture yet");
   const title = document.createElementNS(space, "title");
   title.textContent = svg.getAttribute("aria-label");
   svg.append(title);
