@@ -83,5 +83,5 @@ def _constant(tensor: Any) -> str | None:
 
 
 def _scaled(values: NDArray[Any]) -> NDArray[np.float32]:
-    most = float(values.max())
-    return (values / most if most > 0 else values).astype(np.float32)
+    least, span = float(values.min()), float(np.ptp(values))
+    return ((values - least) / span if span > 0 else np.zeros_like(values)).astype(np.float32)
