@@ -84,8 +84,8 @@ def share_of(text: str | None) -> float:
 def find_models(models_dir: str) -> dict[str, dict[int, str]]:
     """Return the versions of each model below a folder with their URLs: ``{name: {version: url}}``.
 
-    An exported model itself is one model of its folder's name, version 1, or of ``NAME/VERSION``. A folder without ``model.json`` is not
-    there yet: an export publishes it whole, and a copy by hand has it when it is done.
+    An exported model itself is one model of its folder's name, version 1, or of ``NAME/VERSION``. A folder without
+    ``model.json`` is not there yet: an export publishes it whole, and a copy by hand has it when it is done.
 
     Raises:
         MissingFileError: no such folder.
