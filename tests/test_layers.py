@@ -62,6 +62,7 @@ ADDRESSES = {
         "sparkcv.compat",
         "sparkcv.programs",
     ),
+    "nncf": ("sparkcv.predict.engines",),
     "openvino": ("sparkcv.predict.engines",),
     "tensorflowonspark": ("sparkcv.launchers",),
     "hdfs_native": ("sparkcv.storage",),

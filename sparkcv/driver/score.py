@@ -20,13 +20,16 @@ from sparkcv.config import ScoreConfig
 from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.driver import score_day, score_input
+from sparkcv.driver import score_day, score_engine, score_input
 from sparkcv.driver.score_day import PriorDay, Todo
+from sparkcv.driver.score_engine import NetFacts
 from sparkcv.driver.score_input import FrozenInput
 from sparkcv.driver.told_to_end import preempted
 from sparkcv.errors import MissingFileError, UsageError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict import publish, rows, tasks
+from sparkcv.predict.accuracy_task import AccuracySample
+from sparkcv.predict.engines import NetSpec
 from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.predict.predictor import check_top_k
@@ -53,7 +56,7 @@ __all__ = ["ScorePlan", "ScoreReport", "prepare", "run"]
 _SPARK_CONF = {"spark.task.maxFailures": "4", "spark.stage.maxConsecutiveAttempts": "4"}
 _EXECUTORS = 2
 
-_MODEL, _PROGRESS, _SCORED = "model", "progress", "scored"
+_MODEL, _PROGRESS, _SCORED, _MEASURED = "model", "progress", "scored", "measured"
 _THEN = "nothing was published, the same command scores it anew"
 _log = logs.get(__name__)
 
@@ -106,6 +109,7 @@ def prepare(config: ScoreConfig) -> ScorePlan:
     publish.hadoop_url(target)
     manifest = manifests.read_manifest(str(config.model_dir))
     check_top_k(config.top_k, manifest)
+    score_engine.choose(config, manifest)
     files = _find_input(config.input)
     config = dataclasses.replace(config, input=files.input)
     if files.holds(target):
@@ -149,7 +153,7 @@ def run(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
         tempfile.TemporaryDirectory(prefix="model-", dir=SparkFiles.getRootDirectory()) as local,
         staging,
         job_group(spark, f"score {config.input}"),
-        imported_first(spark, "sparkcv.predict.engines.decoding"),
+        imported_first(spark, score_engine.imported_by_workers(config, plan.manifest)),
         let_in(spark, config.port_range, _THEN) as place,
     ):
         return _run(_Run(spark, plan, staging, local, place, started))
@@ -181,7 +185,8 @@ def _run(run: _Run) -> ScoreReport:
         _log.info("%d of %d rows are new since run %s", todo.num_rows, frozen.num_rows, prior.run_id)
         _fetch_model(run)
     started_s = time.monotonic()
-    events = _run_stage(run, frozen, todo)
+    task, facts = _settle_net(run, frozen, todo)
+    events = _run_stage(run, frozen, todo, task)
     elapsed_s = time.monotonic() - started_s
     tally = _finish(run, frozen, todo)
     if prior is not None:
@@ -207,6 +212,7 @@ def _run(run: _Run) -> ScoreReport:
             "columns": score_day.columns_of(frozen),
         },
         left_out=frozen.left_out,
+        engine=facts.to_dict(),
         events=events,
         num_earlier=num_rows - todo.num_rows,
     )
@@ -224,10 +230,9 @@ def _fetch_model(run: _Run) -> None:
     storage.publish_dir(folder, run.staging.join(_MODEL))
 
 
-def _run_stage(run: _Run, frozen: FrozenInput, todo: Todo) -> tuple[str, ...]:
-    """Score what is to be done; return what was lost and done again meanwhile."""
-    config, spark, pieces = run.plan.config, run.spark, todo.pieces
-    progress_url = run.staging.join(_PROGRESS)
+def _settle_net(run: _Run, frozen: FrozenInput, todo: Todo) -> tuple[ScoreTask, NetFacts]:
+    """Return what every task gets to know, and how the net is run."""
+    config = run.plan.config
     task = ScoreTask(
         pieces_url=frozen.pieces_url,
         model_url=run.staging.join(_MODEL),
@@ -241,22 +246,32 @@ def _run_stage(run: _Run, frozen: FrozenInput, todo: Todo) -> tuple[str, ...]:
             use_orientation=config.exif_orientation is not False,
             compress_level=0,  # decoded at once, and kept nowhere
         ),
-        num_threads=config.num_intra_op_threads or _threads(spark),
+        num_threads=config.num_intra_op_threads or _threads(run.spark),
         cache_host=socket.gethostname(),
         cache_dir=run.local,
         kept=frozen.kept,
         only_url=todo.only_url,
-        progress_url=progress_url,
+        progress_url=run.staging.join(_PROGRESS),
+        net=NetSpec(features=config.features),
     )
+    choice = score_engine.choose(config, run.plan.manifest)
+    sample = AccuracySample(run.staging.join(_MEASURED), config.calibrate)
+    facts = score_engine.settle(run.spark, choice, task, frozen, sample, run.place)
+    return dataclasses.replace(task, net=facts.net), facts
+
+
+def _run_stage(run: _Run, frozen: FrozenInput, todo: Todo, task: ScoreTask) -> tuple[str, ...]:
+    """Score what is to be done; return what was lost and done again meanwhile."""
+    config, spark, pieces = run.plan.config, run.spark, todo.pieces
     work = with_tokens(run.place, functools.partial(tasks.score_piece, task))
-    schema = ddl(scored_schema(frozen.kept))
+    schema = ddl(scored_schema(frozen.kept, has_features=config.features is not None))
     losses, count_done = StageLosses(spark), num_done_tasks(spark)
 
     def look() -> int:
         losses.look()
         return count_done()
 
-    running = functools.partial(num_running_rows, progress_url, config.batch_size)
+    running = functools.partial(num_running_rows, run.staging.join(_PROGRESS), config.batch_size)
     with translated(), StageProgress("score", todo.num_rows, len(pieces), look, running):
         scored = map_pieces(spark, len(pieces), lambda index: work(pieces[index]), schema)
         scored.write.parquet(publish.hadoop_url(run.staging.join(_SCORED)))
@@ -269,7 +284,13 @@ def _finish(run: _Run, frozen: FrozenInput, todo: Todo) -> publish.DayCounts:
     model = {"model_name": manifest.model_name, "model_step": manifest.step, "run_id": run.staging.run_id}
     with translated():
         predictions, rejects = publish.split_scored(
-            run.spark, run.staging, _SCORED, todo.num_rows, kept=frozen.kept, model=model
+            run.spark,
+            run.staging,
+            _SCORED,
+            todo.num_rows,
+            kept=frozen.kept,
+            model=model,
+            has_features=run.plan.config.features is not None,
         )
         wanted = score_input.ids(run.spark, frozen, run.place) if todo.ids is None else todo.ids
         return publish.reconcile(wanted, predictions, rejects)

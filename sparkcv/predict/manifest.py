@@ -6,6 +6,7 @@ Nothing here imports TensorFlow: the driver checks models too.
 """
 
 import dataclasses
+import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -13,13 +14,14 @@ from typing import Any
 
 from sparkcv import storage
 from sparkcv.config.pictures import JPEG_ARITHMETIC
-from sparkcv.errors import MissingFileError, ModelError
+from sparkcv.errors import MissingFileError, ModelError, UsageError
 
 FILE_NAME = "model.json"
 FROZEN_GRAPH = "frozen_inference_graph.pb"
 LABELS = "labels.txt"
 SAVED_MODEL = "saved_model"
 PICTURES = "pictures"
+END_POINTS = "end_points"
 
 SCHEMA = 1
 _BLOCK_BYTES = 1 << 20
@@ -75,6 +77,23 @@ class ModelManifest:
         pictures = self.inputs.get(PICTURES)
         return str(pictures.get("jpeg_arithmetic", "fast")) if isinstance(pictures, Mapping) else "fast"
 
+    def end_point(self, name: str) -> str:
+        """Return the operation of the frozen graph that has an end point's maps, or its values where it has no area.
+
+        Raises UsageError, which names the nearest, where there is no such end point.
+        """
+        known = self.outputs.get(END_POINTS)
+        if not isinstance(known, Mapping) or not known:
+            raise UsageError(
+                f"--features: got {name!r}, but the {FILE_NAME} of this {self.model_name} names no end points: it was"
+                " exported before they were; wanted a model that is exported again"
+            )
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"wanted one of {', '.join(sorted(known))}"
+            raise UsageError(f"--features: {self.model_name} has no end point {name!r}; {hint}")
+        return str(known[name]["operation"])
+
     @property
     def digest(self) -> str:
         """The model's name to other processes: sha256, in hex, over all that ``model.json`` says."""
@@ -91,7 +110,7 @@ class ModelManifest:
 def describe_files(folder: str) -> dict[str, dict[str, Any]]:
     """Return ``files`` of a manifest for all that lies in ``folder``, but for ``model.json`` itself."""
     names = (entry.url[len(folder.rstrip("/")) + 1 :] for entry in storage.walk(folder))
-    return {name: _describe(storage.join(folder, name)) for name in names if name != FILE_NAME}
+    return {name: describe_file(storage.join(folder, name)) for name in names if name != FILE_NAME}
 
 
 def read_manifest(model_url: str) -> ModelManifest:
@@ -140,7 +159,7 @@ def verify(model_url: str, manifest: ModelManifest) -> None:
     for name, wanted in manifest.files.items():
         url = storage.join(model_url, name)
         try:
-            got = _describe(url)
+            got = describe_file(url)
         except MissingFileError as err:
             raise ModelError(f"the model file {url!r} is missing, {FILE_NAME} names it") from err
         compare(url, got, wanted)
@@ -184,7 +203,8 @@ def _check_fields(manifest: ModelManifest, where: str) -> None:
         raise ModelError(f"{where!r} has jpeg_arithmetic {manifest.jpeg_arithmetic!r}, wanted accurate or fast")
 
 
-def _describe(url: str) -> dict[str, Any]:
+def describe_file(url: str) -> dict[str, Any]:
+    """Return sha256 and size of a file as ``files`` of a manifest has them."""
     digest, total = hashlib.sha256(), 0
     with storage.open_read(url) as source:
         while block := source.read(_BLOCK_BYTES):

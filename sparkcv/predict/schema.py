@@ -27,8 +27,10 @@ SCORED = pa.schema(
 )
 """What a task says of a row: a prediction has a label, a score and its best classes; a reject a reason instead."""
 
+_FEATURES = pa.field("features", pa.list_(pa.float32()))
+
 # What else a day's tables have, among them its partition column: a kept column takes another name.
-OF_SCORES = (*SCORED.names, "reason_class", "model_name", "model_step", "run_id", "dt")
+OF_SCORES = (*SCORED.names, _FEATURES.name, "reason_class", "model_name", "model_step", "run_id", "dt")
 
 _WORDS = {
     pa.string(): "string",
@@ -46,9 +48,11 @@ _WORDS = {
 }
 
 
-def scored_schema(kept: Iterable[KeptColumn] = ()) -> pa.Schema:
-    """Return :data:`SCORED` with the columns of the input that the scores keep behind it."""
-    return pa.schema([*SCORED, *(pa.field(column.name, column.kind) for column in kept)])
+def scored_schema(kept: Iterable[KeptColumn] = (), *, has_features: bool = False) -> pa.Schema:
+    """Return :data:`SCORED` with the net's features and the columns of the input that the scores keep behind it."""
+    return pa.schema(
+        [*SCORED, *([_FEATURES] if has_features else []), *(pa.field(column.name, column.kind) for column in kept)]
+    )
 
 
 def ddl(schema: pa.Schema) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from sparkcv.nets.slim import tf  # first: whoever imports TensorFlow without it has pandas come along
+from sparkcv.nets import slim  # noqa: F401  (first: whoever imports TensorFlow without it has pandas come along)
 
 # isort: split
 from sparkcv import logs, storage
@@ -51,17 +51,19 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     manifest = manifests.read_manifest(folder)
     publish_model(folder, str(task.config.model_dir), may_replace=task.may_replace)
     if task.config.write_text_graphdef:
-        storage.write_text(task.config.output_file, text_format.MessageToString(frozen))
+        storage.write_text(task.config.output_file, text_format.MessageToString(frozen.graph))
     elif task.config.output_file:
         storage.publish(os.path.join(folder, manifests.FROZEN_GRAPH), task.config.output_file)
     return {"digest": manifest.digest, "step": manifest.step, "proof": difference}
 
 
-def write_model(task: ExportTask, frozen: tf.GraphDef, folder: str) -> None:
+def write_model(task: ExportTask, frozen: graphs.Frozen, folder: str) -> None:
     """Write all files of a model into the local ``folder``, ``model.json`` last."""
     config: ExportConfig = task.config
-    graphs.write_saved_model(task, frozen, os.path.join(folder, manifests.SAVED_MODEL))
-    storage.write_bytes(os.path.join(folder, manifests.FROZEN_GRAPH), frozen.SerializeToString(deterministic=True))
+    graphs.write_saved_model(task, frozen.graph, os.path.join(folder, manifests.SAVED_MODEL))
+    storage.write_bytes(
+        os.path.join(folder, manifests.FROZEN_GRAPH), frozen.graph.SerializeToString(deterministic=True)
+    )
     storage.write_text(os.path.join(folder, manifests.LABELS), labels.format_labels(task.labels))
     manifest = ModelManifest(
         model_name=config.model_name,
@@ -75,7 +77,7 @@ def write_model(task: ExportTask, frozen: tf.GraphDef, folder: str) -> None:
         run=task.found.prefix_url,
         created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         inputs=graphs.describe_inputs(task),
-        outputs=graphs.describe_outputs(task),
+        outputs=graphs.describe_outputs(task, frozen),
         files=manifests.describe_files(folder),
     )
     storage.write_bytes(os.path.join(folder, manifests.FILE_NAME), manifest.to_bytes())
