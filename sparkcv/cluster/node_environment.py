@@ -27,7 +27,7 @@ _ALWAYS = {
 }
 
 # glibc gives each thread that allocates an arena of its own, keeps what it frees there, and gives large blocks back to
-# the system, whose pages are zeroed for the next step anew: a fifth of a worker's memory and a sixth of its CPU time. A
+# the system, whose pages are zeroed for the next step anew, which costs a worker memory and CPU time. A
 # glibc that does not know one of these, or another C library, ignores it.
 ALLOCATOR = {
     "GLIBC_TUNABLES": ":".join(
