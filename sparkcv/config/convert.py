@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from sparkcv.config import tables
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.pictures import FORMATS, parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
@@ -17,6 +18,11 @@ class ConvertConfig(Flags):
 
     images_dir: str | None = flag(None, "folder with one folder of pictures a class, any storage URL", group=_IN)
     labels_csv: str | None = flag(None, "CSV with the columns path,label, instead of --images_dir", group=_IN)
+    dataset_table: str | None = tables.dataset_table(_IN)
+    dataset_query: str | None = tables.dataset_query(_IN)
+    image_column: str = tables.image_column(_IN)
+    label_column: str = tables.label_column(_IN)
+    name_column: str | None = tables.name_column(_IN)
     formats: str = flag(
         ",".join(FORMATS), "formats of picture files that are read, told by their first bytes", group=_IN
     )
@@ -24,6 +30,14 @@ class ConvertConfig(Flags):
     exif_orientation: bool = flag(
         True, "note how EXIF or XMP says that a picture is turned, as image/orientation of its record", group=_IN
     )
+    resize_short_side: int | None = flag(
+        None,
+        "pixels of the shorter side of larger pictures, which become JPEG; smaller ones stay as they are",
+        group=_OUT,
+        least=8,
+        most=65535,
+    )
+    resize_quality: int = flag(90, "JPEG quality of resized pictures", group=_OUT, least=1, most=100)
     dataset_dir: str = flag(None, "folder for the shards, any storage URL", group=_OUT, required=True)
     dataset_name: str = flag("pictures", "name in the shards' file names", group=_OUT, required=True)
     dataset_split_name: str = flag("train", "split in the shards' file names", group=_OUT, required=True)
@@ -58,7 +72,15 @@ class ConvertConfig(Flags):
                     f"--{name} {getattr(self, name)}: it chooses among COCO's boxes for slim's visualwakewords, and"
                     " boxes are not read here; wanted pictures by class, --images_dir or --labels_csv"
                 )
-        if (self.images_dir is None) == (self.labels_csv is None):
+        if self.resize_short_side is None and self.resize_quality != 90:
+            raise UsageError(
+                f"--resize_quality {self.resize_quality} without --resize_short_side: got nothing to resize"
+            )
+        if tables.check_table(self):
+            if self.images_dir is not None or self.labels_csv is not None:
+                got = "--images_dir" if self.images_dir is not None else "--labels_csv"
+                raise UsageError(f"got {got} and a table, wanted one of them")
+        elif (self.images_dir is None) == (self.labels_csv is None):
             got = "neither" if self.images_dir is None else "both"
             hint = ""
             if self.images_dir is None and self.dataset_name in _DOWNLOADED:

@@ -5,7 +5,7 @@ Names, defaults and meaning of the first kind are those of tensorflow/models, re
 
 import dataclasses
 
-from sparkcv.config import pictures
+from sparkcv.config import pictures, tables
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.number_lists import BALANCED, check_weights, numbers_in, parse_scales
 from sparkcv.config.port_range import PortRange
@@ -41,6 +41,14 @@ class TrainConfig(Flags):
 
     dataset_name: str = flag("imagenet", "name in the shards' file names", group=_DATA)
     dataset_split_name: str = flag("train", "split in the shards' file names", group=_DATA)
+    dataset_table: str | None = tables.dataset_table(_DATA)
+    dataset_query: str | None = tables.dataset_query(_DATA)
+    image_column: str = tables.image_column(_DATA)
+    label_column: str = tables.label_column(_DATA)
+    name_column: str | None = tables.name_column(_DATA)
+    validation_fraction: float | None = flag(
+        None, "share of every class of a table that becomes the split 'validation'", group=_DATA, above=0, below=1
+    )
     labels_offset: int = flag(
         0, "subtracted from every label (1 drops ImageNet's background class)", group=_DATA, least=0
     )

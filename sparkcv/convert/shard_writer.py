@@ -19,7 +19,7 @@ from sparkcv.records.example import ImageExample
 from sparkcv.records.manifest import ShardEntry
 
 # A record of TensorFlow ends at 2 GB; a picture of this size within max_pixels is no picture.
-_MAX_FILE_BYTES = 256 << 20
+MAX_FILE_BYTES = 256 << 20
 # Reads of a distant store are waited for side by side; those of a local disk gain nothing from threads.
 _READERS = 8
 
@@ -55,48 +55,51 @@ class ShardSummary:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
+class Outcome(NamedTuple):
+    """What became of one picture: its frame, or None and the reason; ``name`` and ``label`` say which it is."""
+
+    name: str
+    label: int
+    frame: bytes | None
+    reason: str = ""
+
+
 def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
+    """Write the shard of these files, in the order given, and beside it the rejects."""
+    read = _read_ahead(rows, lambda row: _convert(row, target), _readers(target.root))
+    return write_outcomes((_outcome(row, got) for row, got in read), target)
+
+
+def write_outcomes(outcomes: Iterable[Outcome], target: ShardTarget) -> ShardSummary:
     """Write a shard's records in the order given, and beside it the rejects as JSON lines ``path``, ``reason``."""
     crc = num_bytes = num_records = 0
     labels: collections.Counter[str] = collections.Counter()
     reasons: collections.Counter[str] = collections.Counter()
     with storage.open_write(target.url) as sink, storage.open_write(target.quarantine_url) as rejects:
-        for row, outcome in _read_ahead(rows, lambda row: _convert(row, target), _readers(target.root)):
-            if isinstance(outcome, bytes):
-                sink.write(outcome)
-                crc = google_crc32c.extend(crc, outcome)
-                num_bytes += len(outcome)
-                num_records += 1
-                labels[str(row.label)] += 1
+        for name, label, frame, reason in outcomes:
+            if frame is None:
+                reasons[reason.partition(":")[0]] += 1
+                rejects.write(json.dumps({"path": name, "reason": reason}).encode() + b"\n")
                 continue
-            name = row.name.decode("utf-8", "surrogateescape")
-            reason = str(outcome)
-            if isinstance(outcome, MissingFileError):
-                named = f"line {row.line} of the CSV names it, and it is not there"
-                reason = f"missing: {named if row.line else 'gone since it was listed'}"
-            reasons[reason.partition(":")[0]] += 1
-            rejects.write(json.dumps({"path": name, "reason": reason}).encode() + b"\n")
+            sink.write(frame)
+            crc = google_crc32c.extend(crc, frame)
+            num_bytes += len(frame)
+            num_records += 1
+            labels[str(label)] += 1
     entry = ShardEntry(storage.basename(target.url), num_records, num_bytes, f"{crc:08x}", dict(sorted(labels.items())))
     return ShardSummary(entry, dict(reasons))
 
 
-def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | MissingFileError:
-    """Return a picture's frame, or the error that is its reason; a failing store raises."""
-    name = row.name.decode("utf-8", "surrogateescape")
-    if row.label < 0:
-        return ImageError(NO_CLASS)
-    try:
-        data = _read(locate(name, target.root), row.size)
-        seen = picture_file.read(data, target.rules)
-    except (ImageError, MissingFileError) as err:
-        return err
+def make_frame(data: bytes, name: str, label: int, target: ShardTarget) -> bytes:
+    """Return the record of a picture's file as a frame; raises ImageError with the reason for one that is unusable."""
+    seen = picture_file.read(data, target.rules)
     return tfrecord.frame(
         example.encode(
             ImageExample(
                 encoded=seen.encoded,
                 format=seen.format,
-                label=row.label,
-                text=target.labels[row.label],
+                label=label,
+                text=target.labels[label],
                 height=seen.height,
                 width=seen.width,
                 filename=name,
@@ -106,12 +109,33 @@ def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | Missing
     )
 
 
+def _outcome(row: ShardRow, got: bytes | ImageError | MissingFileError) -> Outcome:
+    name = row.name.decode("utf-8", "surrogateescape")
+    if isinstance(got, bytes):
+        return Outcome(name, row.label, got)
+    if isinstance(got, MissingFileError):
+        named = f"line {row.line} of the CSV names it, and it is not there"
+        return Outcome(name, row.label, None, f"missing: {named if row.line else 'gone since it was listed'}")
+    return Outcome(name, row.label, None, str(got))
+
+
+def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | MissingFileError:
+    """Return a picture's frame, or the error that is its reason; a failing store raises."""
+    name = row.name.decode("utf-8", "surrogateescape")
+    if row.label < 0:
+        return ImageError(NO_CLASS)
+    try:
+        return make_frame(_read(locate(name, target.root), row.size), name, row.label, target)
+    except (ImageError, MissingFileError) as err:
+        return err
+
+
 def _read(url: str, num_bytes: int) -> bytes:
     """Read a picture's file; a fault that is its own is an ImageError, a failing store stays a StorageError."""
     try:
         num_bytes = storage.size(url) if num_bytes < 0 else num_bytes
-        if num_bytes > _MAX_FILE_BYTES:
-            raise ImageError(f"too large: {num_bytes} bytes, at most {_MAX_FILE_BYTES}")
+        if num_bytes > MAX_FILE_BYTES:
+            raise ImageError(f"too large: {num_bytes} bytes, at most {MAX_FILE_BYTES}")
         return storage.read_bytes(url)
     except AccessError as err:
         raise ImageError("unreadable: permission denied") from err

@@ -62,7 +62,9 @@ class TrainBatches:
     def __init__(self, spool: Spool, queue: tf.FIFOQueue, common_capacity: int, prefetch_capacity: int) -> None:
         self._spool = spool
         self._queue = queue
+        self._device = queue.queue_ref.device
         self._counts: list[tf.Tensor] = []
+        self._waits: list[tf.Tensor] = []
         self._newest = np.zeros(3, np.int64)
         self.common_capacity = common_capacity
         self.prefetch_capacity = prefetch_capacity
@@ -74,14 +76,24 @@ class TrainBatches:
         Returns images, float32 ``[batch, size, size, channels]`` in the preprocessing's range, and labels, int64
         ``[batch]`` with ``--labels_offset`` taken off.
         """
-        images, labels, counts = self._queue.dequeue()
+        with tf.device(self._device):
+            asked = tf.timestamp()
+            with tf.control_dependencies([asked]):
+                images, labels, counts = self._queue.dequeue()
+            with tf.control_dependencies([counts]):
+                self._waits.append(tf.timestamp() - asked)
         self._counts.append(counts)
         return images, labels
 
     @property
     def fetches(self) -> dict[str, Any]:
         """Tensors to run with each step."""
-        return {"prefetch": self._size, "counts": self._counts}
+        return {"prefetch": self._size, "counts": self._counts, "waits": self._waits}
+
+    @staticmethod
+    def waited_s(values: dict[str, Any]) -> float:
+        """Return the seconds that a step waited for its batches, by the values of ``fetches``."""
+        return max(0.0, *map(float, values["waits"]), 0.0)  # a clock that was set back gave less than nothing
 
     def read(self, values: dict[str, Any]) -> tuple[Counts, int]:
         """Turn the values of ``fetches`` into counts and the number of batches in the prefetch queue."""

@@ -110,11 +110,12 @@ def test_a_run_reaches_its_target_and_leaves_a_valid_checkpoint(run):
 def test_the_status_has_what_the_progress_line_shows(run):
     run.train()
     first, last = run.statuses[0], run.statuses[-1]
-    gauges = {"own_steps", "images_per_s", "queues", "bound", "rejected"}
+    gauges = {"own_steps", "images_per_s", "queues", "bound", "waits", "rejected"}
     assert set(last) == {"step", "target", "loss", "learning_rate", "saved", "saving", *gauges}  # it ends with a save
     assert (first["step"], last["step"], last["target"]) == (1, 6, 6)
     assert {name: gauge[1] for name, gauge in last["queues"].items()} == {"filename": 8, "common": 80, "prefetch": 2}
-    assert last["bound"] in ("input", "compute")
+    assert last["bound"] in ("reader", "decoder", "step")
+    assert 0 <= last["waits"] <= 1
     json.dumps(run.statuses)
 
 
