@@ -71,6 +71,10 @@ class TrainConfig(Flags):
         4, "shards fetched from storage at the same time, ahead of their readers", group=_DATA, least=1
     )
     num_preprocessing_threads: int = flag(4, "threads that decode and augment", group=_DATA, least=1)
+    cache: bool = flag(False, "keep a worker's pictures decoded in its memory after their first epoch", group=_DATA)
+    cache_bytes: int = flag(
+        2**30, "memory of a worker that decoded pictures may take, with --cache; more is refused", group=_DATA, least=1
+    )
 
     loss: str = flag(
         "softmax",
@@ -281,6 +285,8 @@ class TrainConfig(Flags):
                 f"--quantize_delay {self.quantize_delay}: quantized training needs tf.contrib.quantize, which"
                 " TensorFlow 2 does not have; wanted -1"
             )
+        if not self.cache and self.cache_bytes != type(self).__dataclass_fields__["cache_bytes"].default:
+            raise UsageError(f"--cache_bytes {self.cache_bytes} without --cache: got a limit of nothing, wanted both")
         if self.adopt_checkpoint and self.restart:
             raise UsageError("--adopt_checkpoint with --restart: got both, which resume and begin anew; wanted one")
         self._check_ways()
