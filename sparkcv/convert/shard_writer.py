@@ -5,15 +5,16 @@ import concurrent.futures
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import google_crc32c
 
 from sparkcv import storage
+from sparkcv.convert import gnt_source
 from sparkcv.convert.sources import NO_CLASS, locate
 from sparkcv.errors import AccessError, ImageError, MissingFileError, StorageError
 from sparkcv.preprocess import picture_file
-from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.preprocess.picture_file import PictureRules, SeenPicture
 from sparkcv.records import example, tfrecord
 from sparkcv.records.example import ImageExample
 from sparkcv.records.manifest import ShardEntry
@@ -25,23 +26,25 @@ _READERS = 8
 
 
 class ShardRow(NamedTuple):
-    """One picture as the plan orders it; ``label`` is its index, -1 for none; ``line`` and ``size`` as in Picture."""
+    """One picture as the plan orders it; ``label`` is its index, -1 for none; the rest is as in Picture."""
 
     name: bytes
     label: int
     line: int
     size: int
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
 class ShardTarget:
-    """One shard to write: its file and its list of rejects are whole, or not there."""
+    """One shard to write: its file and its list of rejects are whole, or not there; ``is_gnt``: of samples of GNT."""
 
     url: str
     quarantine_url: str
     root: str
     labels: tuple[str, ...]
     rules: PictureRules
+    is_gnt: bool = False
 
 
 @dataclass
@@ -55,7 +58,7 @@ class ShardSummary:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
-class Outcome(NamedTuple):
+class PictureOutcome(NamedTuple):
     """What became of one picture: its frame, or None and the reason; ``name`` and ``label`` say which it is."""
 
     name: str
@@ -65,13 +68,16 @@ class Outcome(NamedTuple):
 
 
 def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
-    """Write the shard of these files, in the order given, and beside it the rejects."""
+    """Write the shard of these files or samples, in the order given, and beside it the rejects."""
     read = _read_ahead(rows, lambda row: _convert(row, target), _readers(target.root))
     return write_outcomes((_outcome(row, got) for row, got in read), target)
 
 
-def write_outcomes(outcomes: Iterable[Outcome], target: ShardTarget) -> ShardSummary:
-    """Write a shard's records in the order given, and beside it the rejects as JSON lines ``path``, ``reason``."""
+def write_outcomes(outcomes: Iterable[PictureOutcome], target: ShardTarget) -> ShardSummary:
+    """Write a shard's records in the order given, and beside it the rejects as JSON lines ``path``, ``reason``.
+
+    Those of GNT have the ``offset`` in their file as well.
+    """
     crc = num_bytes = num_records = 0
     labels: collections.Counter[str] = collections.Counter()
     reasons: collections.Counter[str] = collections.Counter()
@@ -79,7 +85,10 @@ def write_outcomes(outcomes: Iterable[Outcome], target: ShardTarget) -> ShardSum
         for name, label, frame, reason in outcomes:
             if frame is None:
                 reasons[reason.partition(":")[0]] += 1
-                rejects.write(json.dumps({"path": name, "reason": reason}).encode() + b"\n")
+                where: dict[str, Any] = {"path": name}
+                if target.is_gnt:
+                    where["path"], where["offset"] = gnt_source.split_name(name)
+                rejects.write(json.dumps({**where, "reason": reason}).encode() + b"\n")
                 continue
             sink.write(frame)
             crc = google_crc32c.extend(crc, frame)
@@ -90,9 +99,8 @@ def write_outcomes(outcomes: Iterable[Outcome], target: ShardTarget) -> ShardSum
     return ShardSummary(entry, dict(reasons))
 
 
-def make_frame(data: bytes, name: str, label: int, target: ShardTarget) -> bytes:
-    """Return the record of a picture's file as a frame; raises ImageError with the reason for one that is unusable."""
-    seen = picture_file.read(data, target.rules)
+def make_frame(seen: SeenPicture, name: str, label: int, target: ShardTarget) -> bytes:
+    """Return the record of a picture as a frame."""
     return tfrecord.frame(
         example.encode(
             ImageExample(
@@ -109,23 +117,27 @@ def make_frame(data: bytes, name: str, label: int, target: ShardTarget) -> bytes
     )
 
 
-def _outcome(row: ShardRow, got: bytes | ImageError | MissingFileError) -> Outcome:
+def _outcome(row: ShardRow, got: bytes | ImageError | MissingFileError) -> PictureOutcome:
     name = row.name.decode("utf-8", "surrogateescape")
     if isinstance(got, bytes):
-        return Outcome(name, row.label, got)
+        return PictureOutcome(name, row.label, got)
     if isinstance(got, MissingFileError):
         named = f"line {row.line} of the CSV names it, and it is not there"
-        return Outcome(name, row.label, None, f"missing: {named if row.line else 'gone since it was listed'}")
-    return Outcome(name, row.label, None, str(got))
+        return PictureOutcome(name, row.label, None, f"missing: {named if row.line else 'gone since it was listed'}")
+    return PictureOutcome(name, row.label, None, str(got))
 
 
 def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | MissingFileError:
     """Return a picture's frame, or the error that is its reason; a failing store raises."""
     name = row.name.decode("utf-8", "surrogateescape")
-    if row.label < 0:
-        return ImageError(NO_CLASS)
+    if row.fault is not None or row.label < 0:
+        return ImageError(row.fault or NO_CLASS)
     try:
-        return make_frame(_read(locate(name, target.root), row.size), name, row.label, target)
+        if target.is_gnt:
+            seen = gnt_source.read_sample(target.root, name, row.size, target.rules)
+        else:
+            seen = picture_file.read(_read(locate(name, target.root), row.size), target.rules)
+        return make_frame(seen, name, row.label, target)
     except (ImageError, MissingFileError) as err:
         return err
 

@@ -20,7 +20,7 @@ from sparkcv.convert.plan import ConversionPlan
 from sparkcv.convert.report import ConvertReport, SplitReport
 from sparkcv.convert.shard_writer import ShardSummary
 from sparkcv.convert.sources import check_label
-from sparkcv.convert.table_rows import Counts, TableColumns
+from sparkcv.convert.table_rows import PictureColumns, RowCounts
 from sparkcv.convert.table_writer import COLUMNS, TOLD, ShardWriter, parse_told
 from sparkcv.errors import DataError, FileExistsAlreadyError, ShardError
 from sparkcv.preprocess.picture_file import PictureRules
@@ -28,7 +28,7 @@ from sparkcv.records.manifest import SplitEntry, read_manifest
 from sparkcv.records.shards import open_dataset
 from sparkcv.spark.errors import translated
 
-__all__ = ["TableColumns", "TableConversion", "from_dataframe"]
+__all__ = ["PictureColumns", "TableConversion", "from_dataframe"]
 
 _ROWS = "rows"  # what the manifest calls the digest of the rows and settings that a split was made of
 _SHARD_BYTES = 64 << 20
@@ -61,7 +61,7 @@ class TableConversion:
     validation_fraction: float | None = None
     num_shards: int | None = None
     seed: int = 0
-    columns: TableColumns = dataclasses.field(default_factory=TableColumns)
+    columns: PictureColumns = dataclasses.field(default_factory=PictureColumns)
     rules: PictureRules = dataclasses.field(default_factory=PictureRules)
     bad_image_budget: float = 1.0
     budget_flag: str = "--bad_image_budget"
@@ -110,18 +110,18 @@ def from_dataframe(
             light.unpersist()
 
 
-def _digest(settings: TableConversion, counts: Counts, is_number: bool) -> str:
+def _digest(settings: TableConversion, counts: RowCounts, is_number: bool) -> str:
     """Return a digest of all that decides on the shards' bytes."""
     told = [counts.total, counts.sums, is_number, settings.seed, settings.validation_fraction, settings.splits]
     told += [_num_shards(settings, counts), settings.columns.name is not None, settings.rules.describe()]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _num_shards(settings: TableConversion, counts: Counts) -> int:
+def _num_shards(settings: TableConversion, counts: RowCounts) -> int:
     return settings.num_shards or max(_LEAST_SHARDS, min(_MOST_SHARDS, -(-counts.num_bytes // _SHARD_BYTES)))
 
 
-def _there(settings: TableConversion, counts: Counts, source: Mapping[str, str]) -> ConvertReport | None:
+def _there(settings: TableConversion, counts: RowCounts, source: Mapping[str, str]) -> ConvertReport | None:
     """Return the report of splits that are there, whole, and of these rows and settings; else say what will be done."""
     where, folder = logs.clean(source["source"]), settings.dataset_dir
     manifest = read_manifest(folder) if storage.exists(folder) else None
@@ -174,7 +174,7 @@ def _told_of(settings: TableConversion, name: str, split: SplitEntry) -> SplitRe
     )
 
 
-def _labels(settings: TableConversion, counts: Counts, is_number: bool, where: str) -> tuple[str, ...]:
+def _labels(settings: TableConversion, counts: RowCounts, is_number: bool, where: str) -> tuple[str, ...]:
     """Return the classes in the order of their numbers, and say them: names by alphabet, whole numbers by size."""
     texts = [text for text in counts.by_label if text is not None]
     column = f"the column {settings.columns.label!r} of {where}"
@@ -202,7 +202,7 @@ def _write(
     settings: TableConversion,
     rows: DataFrame,
     light: DataFrame,
-    counts: Counts,
+    counts: RowCounts,
     labels: tuple[str, ...],
     source: Mapping[str, str],
     enter: Callable[[], None],

@@ -15,7 +15,7 @@ from pyspark.sql.types import BinaryType, CharType, IntegralType, StringType, Va
 from sparkcv.convert.plan import Split
 from sparkcv.errors import DataError
 
-__all__ = ["Counts", "TableColumns", "choose", "count", "drawn", "hashed", "limits", "place"]
+__all__ = ["PictureColumns", "RowCounts", "choose", "count", "drawn", "hashed", "limits", "place"]
 
 _BUCKET_BITS = 12
 _MOST_CLASSES = 100_000
@@ -23,7 +23,7 @@ _LISTED = 20
 
 
 @dataclasses.dataclass(frozen=True)
-class TableColumns:
+class PictureColumns:
     """Which columns hold what; ``image.bytes`` is a field of a column.
 
     Attributes:
@@ -38,7 +38,7 @@ class TableColumns:
 
 
 @dataclasses.dataclass(frozen=True)
-class Counts:
+class RowCounts:
     """All rows: how many each label has (None: no label), the bytes of the pictures, two sums of the rows' hashes."""
 
     by_label: dict[str | None, int]
@@ -51,7 +51,7 @@ class Counts:
         return sum(self.by_label.values())
 
 
-def choose(df: DataFrame, columns: TableColumns, where: str) -> tuple[DataFrame, bool]:
+def choose(df: DataFrame, columns: PictureColumns, where: str) -> tuple[DataFrame, bool]:
     """Return the columns ``image``, ``label`` (as text) and ``name`` of ``df``, and whether labels are whole numbers.
 
     Raises DataError for a column that is not there, or of another type.
@@ -91,7 +91,7 @@ def hashed(rows: DataFrame, seed: int) -> DataFrame:
     return rows.withColumn("bucket", F.shiftrightunsigned("key", 64 - _BUCKET_BITS).cast("int"))
 
 
-def count(rows: DataFrame, where: str) -> Counts:
+def count(rows: DataFrame, where: str) -> RowCounts:
     """Count hashed rows of ``label``, ``size``, ``first`` and ``second``; raises DataError if there are none."""
     sums = [F.sum(F.col(name).cast("decimal(20,0)")).alias(name) for name in ("first", "second", "size")]
     found = rows.groupBy("label").agg(F.count(F.lit(1)).alias("rows"), *sums).limit(_MOST_CLASSES + 1).collect()
@@ -100,7 +100,7 @@ def count(rows: DataFrame, where: str) -> Counts:
     if not found:
         raise DataError(f"{where} has no rows, wanted pictures")
     first, second, num_bytes = (sum(int(row[name] or 0) for row in found) for name in ("first", "second", "size"))
-    return Counts({row["label"]: row["rows"] for row in found}, num_bytes, (first % 2**64, second % 2**64))
+    return RowCounts({row["label"]: row["rows"] for row in found}, num_bytes, (first % 2**64, second % 2**64))
 
 
 def limits(rows: DataFrame, validation_fraction: float | None) -> DataFrame | None:

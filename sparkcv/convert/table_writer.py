@@ -10,12 +10,20 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from sparkcv.convert.plan import ConversionPlan
-from sparkcv.convert.shard_writer import MAX_FILE_BYTES, Outcome, ShardSummary, ShardTarget, make_frame, write_outcomes
-from sparkcv.convert.table_rows import TableColumns
+from sparkcv.convert.shard_writer import (
+    MAX_FILE_BYTES,
+    PictureOutcome,
+    ShardSummary,
+    ShardTarget,
+    make_frame,
+    write_outcomes,
+)
+from sparkcv.convert.table_rows import PictureColumns
 from sparkcv.errors import ImageError
+from sparkcv.preprocess import picture_file
 from sparkcv.records.manifest import ShardEntry
 
-__all__ = ["COLUMNS", "TOLD", "ShardWriter", "WrittenShard", "parse_told"]
+__all__ = ["COLUMNS", "ShardWriter", "TOLD", "WrittenShard", "parse_told"]
 
 COLUMNS = ("shard", "image", "label", "name", "first")
 """The columns that a writer takes, ``shard`` ascending."""
@@ -37,7 +45,7 @@ class ShardWriter:
     """A function for ``mapInArrow``, which Spark sends to its tasks; ``enter`` is called before anything is written."""
 
     plan: ConversionPlan
-    columns: TableColumns
+    columns: PictureColumns
     enter: Callable[[], None]
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -51,7 +59,7 @@ class ShardWriter:
 
     def _outcomes(
         self, rows: Iterable[tuple[Any, ...]], target: ShardTarget, sums: "collections.Counter[str]"
-    ) -> Iterator[Outcome]:
+    ) -> Iterator[PictureOutcome]:
         index = {label: number for number, label in enumerate(self.plan.labels)}
         for _, image, label, name, first in rows:
             sums["first"] += first
@@ -64,9 +72,10 @@ class ShardWriter:
                     raise ImageError(f"null: column {self.columns.image!r} is null")
                 if len(image) > MAX_FILE_BYTES:
                     raise ImageError(f"too large: {len(image)} bytes, at most {MAX_FILE_BYTES}")
-                yield Outcome(called, number, make_frame(image, called, number, target))
+                seen = picture_file.read(image, target.rules)
+                yield PictureOutcome(called, number, make_frame(seen, called, number, target))
             except ImageError as err:
-                yield Outcome(called, number, None, str(err))
+                yield PictureOutcome(called, number, None, str(err))
 
 
 def parse_told(told: str) -> WrittenShard:

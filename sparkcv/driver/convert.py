@@ -15,11 +15,11 @@ from sparkcv.config import ConvertConfig
 from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.config.tables import check_table
-from sparkcv.convert import publication, splits
+from sparkcv.convert import gnt_source, publication, splits
 from sparkcv.convert.listing import PictureSource, check_classes, find_source, listed
 from sparkcv.convert.plan import ConversionPlan, Split, draw_splits, rank, write_planned
 from sparkcv.convert.report import ConvertReport
-from sparkcv.convert.table import TableColumns, TableConversion, from_dataframe
+from sparkcv.convert.table import PictureColumns, TableConversion, from_dataframe
 from sparkcv.driver.tables import named, open_table
 from sparkcv.errors import DataError
 from sparkcv.preprocess.picture_file import PictureRules
@@ -45,6 +45,11 @@ class ConvertPlan:
     splits: tuple[str, ...]
     source: PictureSource | None
 
+    @property
+    def where(self) -> str:
+        """What the user named as the source."""
+        return self.source.where if self.source else named(self.config.dataset_table, self.config.dataset_query)
+
     def session(self) -> SessionSpec:
         """Return what the conversion needs of Spark."""
         return SessionSpec(
@@ -61,7 +66,7 @@ def prepare(config: ConvertConfig) -> ConvertPlan:
         UsageError: the dataset would lie inside of the pictures' folder.
         FileExistsAlreadyError: a split of this name is there, and ``overwrite`` is not set.
         MissingFileError: the source is not there.
-        DataError: it holds no class folders.
+        DataError: it holds no class folders, or no GNT files.
         LabelError: its classes differ from those of the splits that are there.
     """
     dataset_dir = storage.resolve(str(config.dataset_dir))
@@ -77,7 +82,7 @@ def prepare(config: ConvertConfig) -> ConvertPlan:
 
 
 def run(spark: SparkSession, plan: ConvertPlan) -> ConvertReport:
-    """Convert the pictures of a folder, CSV or table into the shards of one split, or of train and validation.
+    """Convert a folder, a CSV, GNT files or a table into the shards of one split, or of train and validation.
 
     What is written depends on the pictures' names and bytes, the seed and the number of shards, on nothing else.
 
@@ -88,7 +93,7 @@ def run(spark: SparkSession, plan: ConvertPlan) -> ConvertReport:
         PreemptedError: HDFS lets the driver in no longer. In each case the dataset's folder is as it was.
     """
     with (
-        job_group(spark, f"convert {plan.config.images_dir or plan.config.labels_csv or plan.config.dataset_table}"),
+        job_group(spark, f"convert {plan.where}"),
         let_in(spark, plan.config.port_range, "nothing was published, the same command converts anew") as place,
     ):
         return run_with(spark, plan, functools.partial(enter, place))
@@ -134,7 +139,13 @@ def _plan(
         planned.append(Split(name, min(job.config.num_shards, total), total))
         _log.info("%s: %d pictures of %d classes into %d shards", name, total, len(labels), planned[-1].num_shards)
     return ConversionPlan(
-        job.config.dataset_name, staging, source.root, labels, tuple(planned), _rules(job.config)
+        job.config.dataset_name,
+        staging,
+        source.root,
+        labels,
+        tuple(planned),
+        _rules(job.config),
+        is_gnt=bool(source.gnt_files),
     ), ranked
 
 
@@ -147,7 +158,7 @@ def _from_table(spark: SparkSession, job: ConvertPlan, enter: Callable[[], None]
         config.validation_fraction,
         config.num_shards,
         config.seed,
-        TableColumns(config.image_column, config.label_column, config.name_column),
+        PictureColumns(config.image_column, config.label_column, config.name_column),
         _rules(config),
         config.bad_image_budget,
         may_replace=config.overwrite,
@@ -157,6 +168,8 @@ def _from_table(spark: SparkSession, job: ConvertPlan, enter: Callable[[], None]
 
 
 def _rules(config: ConvertConfig) -> PictureRules:
+    if config.gnt_dir is not None:
+        return PictureRules(config.max_pixels, (gnt_source.FORMAT,), use_orientation=False)
     return PictureRules(
         config.max_pixels,
         parse_formats(config.formats),

@@ -72,7 +72,7 @@ def run(spark: Any, plan: TrainJob) -> train.TrainReport:
 def _written(spark: Any, config: TrainConfig) -> TrainConfig:
     """Return the flags of a training on the shards of the table."""
     # Here: whoever trains on shards needs none of it.
-    from sparkcv.convert import TableColumns, TableConversion, from_dataframe
+    from sparkcv.convert import PictureColumns, TableConversion, from_dataframe
     from sparkcv.driver.tables import named, open_table
     from sparkcv.preprocess.picture_file import PictureRules
     from sparkcv.tokens.server import enter
@@ -85,7 +85,7 @@ def _written(spark: Any, config: TrainConfig) -> TrainConfig:
         config.dataset_split_name,
         config.validation_fraction,
         seed=config.seed,
-        columns=TableColumns(config.image_column, config.label_column, config.name_column),
+        columns=PictureColumns(config.image_column, config.label_column, config.name_column),
         rules=PictureRules(config.max_pixels),
         bad_image_budget=config.bad_record_budget,
         budget_flag="--bad_record_budget",

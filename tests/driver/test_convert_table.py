@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from sparkcv import storage
 from sparkcv.config import ConvertConfig, TrainConfig
-from sparkcv.convert import TableColumns, TableConversion, from_dataframe
+from sparkcv.convert import PictureColumns, TableConversion, from_dataframe
 from sparkcv.driver import convert, train_table
 from sparkcv.errors import (
     BudgetError,
@@ -69,7 +69,7 @@ def table(spark, tmp_path_factory):
 def test_rows_become_the_shards_that_conversion_writes_by_the_executors(spark, settings, tmp_path, caplog):
     (tmp_path / "entered").mkdir()
     frame = spark.createDataFrame(rows(), SCHEMA).repartition(3)
-    named = dataclasses.replace(settings, columns=TableColumns(name="path"))
+    named = dataclasses.replace(settings, columns=PictureColumns(name="path"))
     entered = functools.partial(tempfile.mkdtemp, dir=str(tmp_path / "entered"))
     with caplog.at_level(logging.INFO, "sparkcv"):
         report = from_dataframe(frame, named, enter=entered)
@@ -158,7 +158,7 @@ def test_bad_pictures_and_rows_without_label_are_listed_with_the_reason_within_t
     bad = [(b"", "ant", "empty.jpg"), (None, "ant", "null.jpg"), (b"%PDF-1.4", "bee", "x.pdf")]
     bad.append((rows()[0][0], None, "no label.jpg"))
     frame = spark.createDataFrame([*rows(), *bad], SCHEMA)
-    named = dataclasses.replace(settings, columns=TableColumns(name="path"))
+    named = dataclasses.replace(settings, columns=PictureColumns(name="path"))
     with pytest.raises(BudgetError, match=r"4 of 18 pictures are unusable \(.*\), --bad_image_budget allows .* 0.2"):
         from_dataframe(frame, dataclasses.replace(named, bad_image_budget=0.2))
     assert not (tmp_path / "data").exists()
@@ -179,14 +179,18 @@ def test_bad_pictures_and_rows_without_label_are_listed_with_the_reason_within_t
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),
     [
-        ({"columns": TableColumns("picture")}, DataError, "the DataFrame has no column 'picture', it has image, label"),
         (
-            {"columns": TableColumns("path")},
+            {"columns": PictureColumns("picture")},
+            DataError,
+            "no column 'picture', it has image, label",
+        ),
+        (
+            {"columns": PictureColumns("path")},
             DataError,
             "column 'path' is string, wanted binary: the bytes of a picture",
         ),
-        ({"columns": TableColumns(label="image")}, DataError, "'image' is binary, wanted a string or a whole number"),
-        ({"columns": TableColumns(name="id")}, DataError, "has no column 'id'"),
+        ({"columns": PictureColumns(label="image")}, DataError, "'image' is binary, wanted a string or a whole number"),
+        ({"columns": PictureColumns(name="id")}, DataError, "has no column 'id'"),
         (
             {"validation_fraction": 0.5, "dataset_name": "few"},
             DataError,
@@ -266,9 +270,11 @@ def test_a_table_that_is_not_there_is_told_in_one_sentence(spark, tmp_path, flag
     ("flags", "sentence"),
     [
         ({"dataset_table": "a", "dataset_query": "b"}, "got both --dataset_table and --dataset_query"),
-        ({"dataset_table": "a", "images_dir": "b"}, "got --images_dir and a table, wanted one of them"),
+        ({"dataset_table": "a", "images_dir": "b"}, "got --images_dir and --dataset_table, wanted one of them"),
+        ({"dataset_query": "a", "gnt_dir": "b"}, "got --gnt_dir and --dataset_query, wanted one of them"),
         ({"images_dir": "b", "image_column": "c"}, "--image_column c: it names a column of a table"),
-        ({}, "got neither of --images_dir and --labels_csv"),
+        ({}, "got none of --images_dir, --labels_csv, --gnt_dir, --dataset_table and --dataset_query, wanted one"),
+        ({"gnt_dir": "b", "resize_short_side": 64}, "--resize_short_side 64 with --gnt_dir: it is of picture files"),
     ],
 )
 def test_flags_of_tables_that_cannot_go_together_are_refused(tmp_path, flags, sentence):
