@@ -5,7 +5,7 @@ Names, defaults and meaning of the first kind are those of tensorflow/models, re
 
 import dataclasses
 
-from sparkcv.config import pictures
+from sparkcv.config import pictures, tables
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.number_lists import BALANCED, check_weights, numbers_in, parse_scales
 from sparkcv.config.port_range import PortRange
@@ -41,6 +41,14 @@ class TrainConfig(Flags):
 
     dataset_name: str = flag("imagenet", "name in the shards' file names", group=_DATA)
     dataset_split_name: str = flag("train", "split in the shards' file names", group=_DATA)
+    dataset_table: str | None = tables.dataset_table(_DATA)
+    dataset_query: str | None = tables.dataset_query(_DATA)
+    image_column: str = tables.image_column(_DATA)
+    label_column: str = tables.label_column(_DATA)
+    name_column: str | None = tables.name_column(_DATA)
+    validation_fraction: float | None = flag(
+        None, "share of every class of a table that becomes the split 'validation'", group=_DATA, above=0, below=1
+    )
     labels_offset: int = flag(
         0, "subtracted from every label (1 drops ImageNet's background class)", group=_DATA, least=0
     )
@@ -63,6 +71,10 @@ class TrainConfig(Flags):
         4, "shards fetched from storage at the same time, ahead of their readers", group=_DATA, least=1
     )
     num_preprocessing_threads: int = flag(4, "threads that decode and augment", group=_DATA, least=1)
+    cache: bool = flag(False, "keep a worker's pictures decoded in its memory after their first epoch", group=_DATA)
+    cache_bytes: int = flag(
+        2**30, "memory of a worker that decoded pictures may take, with --cache; more is refused", group=_DATA, least=1
+    )
 
     loss: str = flag(
         "softmax",
@@ -273,6 +285,8 @@ class TrainConfig(Flags):
                 f"--quantize_delay {self.quantize_delay}: quantized training needs tf.contrib.quantize, which"
                 " TensorFlow 2 does not have; wanted -1"
             )
+        if not self.cache and self.cache_bytes != type(self).__dataclass_fields__["cache_bytes"].default:
+            raise UsageError(f"--cache_bytes {self.cache_bytes} without --cache: got a limit of nothing, wanted both")
         if self.adopt_checkpoint and self.restart:
             raise UsageError("--adopt_checkpoint with --restart: got both, which resume and begin anew; wanted one")
         self._check_ways()

@@ -221,4 +221,5 @@ def _inputs(config: TrainConfig, dataset: Dataset | None, side: int) -> float:
     if dataset is not None:
         record = sum(shard.num_bytes for shard in dataset.shards) / max(1, dataset.num_records)
     queued = min(_COMMON_QUEUE_BYTES, _COMMON_QUEUE_BATCHES * config.batch_size * record)
-    return queued + (max(2, 2 * config.num_clones) + 2) * config.batch_size * side * side * 12.0
+    cached = config.cache_bytes if config.cache else 0
+    return cached + queued + (max(2, 2 * config.num_clones) + 2) * config.batch_size * side * side * 12.0

@@ -69,7 +69,7 @@ _ALL = (
         "train_image_classifier.py",
         configs.TrainConfig,
         "train an image classifier on Spark executors",
-        "sparkcv.driver.train",
+        "sparkcv.driver.train_table",
     ),
     Job(
         "reproduce",

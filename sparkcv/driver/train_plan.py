@@ -16,6 +16,7 @@ from sparkcv.driver.class_weights import settled_weights
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.versions import versions
 from sparkcv.errors import ShardError, UsageError
+from sparkcv.inputs import decoded_size
 from sparkcv.records import shards
 from sparkcv.records.example import FeatureNames
 from sparkcv.records.labels import FILE_NAME as LABELS
@@ -142,6 +143,9 @@ def check_data(config: TrainConfig) -> TrainPlan:
     weights = settled_weights(config.class_weights, dataset, config.labels_offset)
     config = dataclasses.replace(config, class_weights=weights)
     final_export.check(config)
+    if config.cache:
+        needed = decoded_size.check_fits(dataset, max(1, config.num_workers), config.cache_bytes)
+        _log.info("--cache: each worker's decoded pictures take about %.0f MiB of memory", needed / 2**20)
     eval_dataset = _eval_dataset(config)
     where = storage.join(dataset_dir, LABELS)
     start = None

@@ -74,11 +74,13 @@ class EncodedPicture:
         encoded: scalar string tensor.
         orientation: 1 to 8 as EXIF counts, a number or a scalar int64 tensor; 1 turns nothing.
         jpeg_arithmetic: one of :data:`sparkcv.config.pictures.JPEG_ARITHMETIC`.
+        pixels: uint8 ``[height, width, 3]``, upright, where it is decoded already; then nothing else counts.
     """
 
     encoded: Any
     orientation: Any = 1
     jpeg_arithmetic: str = "accurate"
+    pixels: Any = None
 
     @classmethod
     def of(cls, picture: Any) -> "EncodedPicture":

@@ -13,6 +13,7 @@ import tensorflow.compat.v1 as tf
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.config import TrainConfig
 from sparkcv.inputs.batches import TrainBatches, train_batches
+from sparkcv.inputs.decoded_size import DecodedSize
 from sparkcv.inputs.filename_queue import share
 from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.inputs.spool import Spool
@@ -98,8 +99,13 @@ class Worker:
             max_bytes=config.spool_bytes,
             seed=config.seed,
             check=ImageCheck(
-                self._dataset.num_classes, config.labels_offset, config.max_pixels, self._dataset.features
+                self._dataset.num_classes,
+                config.labels_offset,
+                config.max_pixels,
+                self._dataset.features,
+                DecodedSize(config.cache_bytes, total).add if config.cache else None,
             ),
+            num_epochs=1 if config.cache else None,
             first_epoch=self._images_before() // max(1, self._dataset.num_records),
             num_readers=config.num_readers,
             parallel=config.num_fetchers,
