@@ -6,7 +6,9 @@ Names, defaults and meaning of the first kind are those of tensorflow/models, re
 import dataclasses
 
 from sparkcv.config import pictures
+from sparkcv.config.augment import Augmentations, text_of_table
 from sparkcv.config.flags import Flags, flag
+from sparkcv.config.normalization import OWN, normalization_flag, statistics_flag
 from sparkcv.config.number_lists import BALANCED, check_weights, numbers_in, parse_scales
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
@@ -53,6 +55,15 @@ class TrainConfig(Flags):
     min_crop_area: float | None = flag(
         None, "smallest share of a picture that a random crop keeps; not set: slim's 0.05", group=_DATA, share=True
     )
+    augment: str | None = flag(
+        None,
+        "augmentations beside the preprocessing's own, drawn anew for each picture: NAME=LOW:HIGH or NAME=CHANCE, with"
+        " commas; in a recipe the table [augment]; slim=false: without the preprocessing's own",
+        group=_DATA,
+        table=text_of_table,
+    )
+    normalization: str = normalization_flag(_DATA, OWN)
+    statistics: str | None = statistics_flag(_DATA, "those of the split, beside its shards")
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_DATA)
     jpeg_arithmetic: str = pictures.jpeg_arithmetic(_DATA)
     exif_orientation: bool = pictures.exif_orientation(_DATA)
@@ -275,9 +286,20 @@ class TrainConfig(Flags):
             )
         if self.adopt_checkpoint and self.restart:
             raise UsageError("--adopt_checkpoint with --restart: got both, which resume and begin anew; wanted one")
+        self._check_augment()
         self._check_ways()
         self._settle_gpus()
         self._check_roles()
+
+    def _check_augment(self) -> None:
+        """Refuse ranges that cannot be drawn from, and keep the text in its one form."""
+        augmentations = Augmentations.parse(self.augment)
+        object.__setattr__(self, "augment", str(augmentations) or None)
+        if self.min_crop_area is not None and not augmentations.slim:
+            raise UsageError(
+                f"--min_crop_area {self.min_crop_area:g} with --augment slim=false: it is of the preprocessing's own"
+                " crop, which that leaves out; wanted crop=LOW:HIGH, or one of them"
+            )
 
     def _check_ways(self) -> None:
         """Refuse flags of the loss, the optimizer and the evaluator that cannot work, or have no effect."""

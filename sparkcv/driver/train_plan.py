@@ -11,7 +11,7 @@ from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate, machine, num_ps, quick
 from sparkcv.doctor.checks import gpus
-from sparkcv.driver import final_export, scope_checks, train_start
+from sparkcv.driver import final_export, scope_checks, statistics_checks, train_start
 from sparkcv.driver.class_weights import settled_weights
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset
 from sparkcv.driver.versions import versions
@@ -148,11 +148,13 @@ def check_data(config: TrainConfig) -> TrainPlan:
         start = train_start.check_start(config.checkpoint_path, config, labels, where)
         config = dataclasses.replace(config, checkpoint_path=start.prefix_url)
     if config.restart:
+        config = statistics_checks.for_training(config, dataset, resumes=False)
         scope_checks.check(config, len(labels), start)
         return TrainPlan(config, dataset, None, eval_dataset)
     folder = RunFolder.inspect(config.train_dir)
     found = train_start.resumed(config, folder)
     train_start.check_same_run(config, labels, where, folder, found)
+    config = statistics_checks.for_training(config, dataset, resumes=found is not None)
     adopts = found is not None and not found.manifest
     is_exported = config.export_dir is None if adopts else _is_exported(config, folder)
     plan = TrainPlan(

@@ -111,6 +111,7 @@ def train_batches(
     image_size: int,
     device: str = "/cpu:0",
     seed: int = 0,
+    first_picture: int = 0,
     record_bytes: float = 0.0,
     names: FeatureNames = SLIM_FEATURES,
 ) -> TrainBatches:
@@ -118,7 +119,8 @@ def train_batches(
 
     ``device`` is this worker's CPU, such as ``/job:worker/task:1/cpu:0``: a queue on another role's machine would send
     each picture over the network. ``record_bytes``, the mean size of a record, keeps the common queue within 512 MB.
-    ``names`` are the features of picture and label.
+    ``names`` are the features of picture and label. Augmentations are drawn by ``seed`` and a picture's number in the
+    run, which starts at ``first_picture``: a resumed run goes on, and does not draw the same again.
     The prefetch queue is filled by a queue runner, which a MonitoredSession starts.
     """
     common_capacity = COMMON_QUEUE_BATCHES * config.batch_size
@@ -127,8 +129,9 @@ def train_batches(
     prefetch_capacity = max(2, 2 * config.num_clones)
     reading = pipeline.Reading(names, config.labels_offset, config.jpeg_arithmetic, config.exif_orientation)
 
-    def decode(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def decode(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         picture, label, _ = pipeline.parse(serialized, reading)
+        picture = dataclasses.replace(picture, draw=tf.stack([seed, first_picture + number]))
         image = preprocessing.for_train(
             picture, image_size, use_grayscale=config.use_grayscale, min_crop_area=config.min_crop_area
         )
@@ -140,7 +143,7 @@ def train_batches(
         )
         tried = records.enumerate().shuffle(common_capacity, seed=seed).enumerate()
         decoded = tried.map(
-            pipeline.plain(lambda number, item: (number, item[0], *decode(item[1]))),
+            pipeline.plain(lambda number, item: (number, item[0], *decode(number, item[1]))),
             num_parallel_calls=config.num_preprocessing_threads,
             deterministic=True,  # else the two numbers would not differ by the lost
         )

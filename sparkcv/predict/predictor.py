@@ -111,6 +111,7 @@ class Predictor:
             manifest.image_size,
             use_grayscale=manifest.use_grayscale,
             jpeg_arithmetic=manifest.jpeg_arithmetic,
+            normalization=manifests.normalization(folder, manifest),
             num_threads=threads,
         )
         return cls(manifest, names, engine, decoder, rules=rules)
