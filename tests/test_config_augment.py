@@ -1,4 +1,4 @@
-"""``--augment`` and the table of a recipe: one form, and everything else refused in one sentence before a run starts."""
+"""``--augment`` and the table of a recipe: one form, and all else refused in one sentence before a run starts."""
 
 import pathlib
 
@@ -46,7 +46,7 @@ def test_the_flag_beats_the_table_and_nothing_is_nothing(tmp_path):
         ("rotation=-181:0", "rotation is '-181:0', wanted -180 to 180"),
         ("rotation=nan:1", "rotation is 'nan:1', wanted -180 to 180"),
         ("zoom=0:1", "zoom is '0:1', wanted 0.1 to 10"),
-        ("crop=0:1", "crop is '0:1', wanted more than 0 and at most 1"),
+        ("crop=0:1", "crop is '0:1', wanted at most 1 and more than 0"),
         ("flip_left_right=1.5", "flip_left_right is '1.5', wanted 0 to 1"),
         ("flip_left_right=0:1", "flip_left_right is '0:1', wanted flip_left_right=CHANCE"),
         ("flip_left_right", "got 'flip_left_right', wanted flip_left_right=CHANCE"),
@@ -77,7 +77,7 @@ def test_a_table_that_cannot_be_is_refused_with_its_place(tmp_path, table, words
 
 
 def test_only_what_may_be_a_table_is_one(tmp_path):
-    with pytest.raises(UsageError, match="model_name is {'x': 1}, wanted str"):
+    with pytest.raises(UsageError, match=r"model_name is {'x': 1}, wanted str"):
         parse(TrainConfig, [recipe(tmp_path, "[model_name]\nx = 1\n")], "train")
 
 
@@ -88,7 +88,7 @@ def test_the_job_ends_with_2_before_anything_starts(tmp_path, capsys):
 
 
 def test_a_window_of_slims_that_is_left_out_is_refused():
-    with pytest.raises(UsageError, match="--min_crop_area 0.5 with --augment slim=false"):
+    with pytest.raises(UsageError, match=r"--min_crop_area 0\.5 with --augment slim=false"):
         TrainConfig(augment="slim=false", min_crop_area=0.5)
     assert TrainConfig(augment="zoom=1:2", min_crop_area=0.5).min_crop_area == 0.5
 

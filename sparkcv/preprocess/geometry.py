@@ -44,7 +44,7 @@ def transpose(image: Any) -> Any:
 def quarter_turns(image: Any, count: Any) -> Any:
     """Turn ``[side, side, channels]`` by 90 degrees against the clock, ``count`` times, a scalar int32 of 0 to 3."""
     turns = (lambda: image, lambda: tf.reverse(transpose(image), [0]), lambda: tf.reverse(image, [0, 1]))
-    return tf.switch_case(count, [*turns, lambda: tf.reverse(transpose(image), [1])])
+    return tf.switch_case(tf.convert_to_tensor(count), [*turns, lambda: tf.reverse(transpose(image), [1])])
 
 
 def rotation(degrees: Any, side: int) -> Any:

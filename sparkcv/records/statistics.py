@@ -2,10 +2,10 @@
 
 The file is numpy's ``.npz`` without pickled objects: ``about``, JSON in UTF-8, and arrays of float32. It says of which
 records it is, so that another dataset's is told by name, and of which tensor: the pixels of one preprocessing's
-evaluation at one size, red, green, blue or grey, in [0, 1]. With a whitening, ``(pixels - center) @ matrix`` of a picture's
-values in a row, rows before columns before channels, have the identity as their covariance, but for ``epsilon``
-(https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf, appendix A): ``pca`` are the components, largest
-first; ``zca`` is turned back, so that the result looks like the picture.
+evaluation at one size, red, green, blue or grey, in [0, 1]. With a whitening, the covariance of
+``(pixels - center) @ matrix`` is the identity, but for ``epsilon``; a picture's values are a row there, rows before
+columns before channels (https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf, appendix A). ``pca`` are the
+components, largest first; ``zca`` is turned back, so that the result looks like the picture.
 """
 
 import dataclasses

