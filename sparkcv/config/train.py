@@ -17,6 +17,7 @@ OPTIMIZERS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd
 DECAYS = ("fixed", "exponential", "polynomial", "cosine")
 LOSSES = ("softmax", "focal")
 WIRE_DTYPES = ("float32", "bfloat16")
+FILES, PRELOADED = "files", "preloaded"
 STOCK_LAUNCHER = "tensorflowonspark"
 LAUNCHERS = ("barrier", STOCK_LAUNCHER)
 
@@ -69,6 +70,13 @@ class TrainConfig(Flags):
     exif_orientation: bool = pictures.exif_orientation(_DATA)
     image_feature: str = pictures.image_feature(_DATA)
     label_feature: str = pictures.label_feature(_DATA)
+    input_mode: str = flag(
+        FILES,
+        "read the shards anew in each epoch, or once: preloaded holds decoded pictures of a small dataset in memory",
+        group=_DATA,
+        choices=(FILES, PRELOADED),
+    )
+    preload_bytes: int = flag(2**30, "memory that decoded pictures may take in a worker", group=_DATA, least=1)
     num_readers: int = flag(4, "shards read at the same time", group=_DATA, least=1)
     num_fetchers: int = flag(
         4, "shards fetched from storage at the same time, ahead of their readers", group=_DATA, least=1

@@ -10,7 +10,8 @@ again behind it, in the same order, so the difference of the two numbers is the 
 nothing. An error of the *spool* must never come to ``ignore_errors``, which would swallow it too: it ends the data
 instead, and :meth:`TrainBatches.check` raises it.
 
-Evaluation's single pass is in one_pass.py and exported here too.
+With ``--input_mode preloaded`` preloaded.py has what lies before the batch. Evaluation's single pass is in one_pass.py and
+exported here too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from sparkcv.config import TrainConfig
-from sparkcv.inputs import pipeline
+from sparkcv.config.train import PRELOADED
+from sparkcv.inputs import pipeline, preloaded
 from sparkcv.inputs.one_pass import EvalBatches, ExampleId, eval_batches
 from sparkcv.inputs.spool import Spool
 from sparkcv.preprocess import Preprocessing
@@ -129,15 +131,17 @@ def train_batches(
     prefetch_capacity = max(2, 2 * config.num_clones)
     reading = pipeline.Reading(names, config.labels_offset, config.jpeg_arithmetic, config.exif_orientation)
 
-    def decode(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        picture, label, _ = pipeline.parse(serialized, reading)
+    def prepare(number: tf.Tensor, picture: pipeline.EncodedPicture) -> tf.Tensor:
         picture = dataclasses.replace(picture, draw=tf.stack([seed, first_picture + number]))
-        image = preprocessing.for_train(
+        return preprocessing.for_train(
             picture, image_size, use_grayscale=config.use_grayscale, min_crop_area=config.min_crop_area
         )
-        return image, label
 
-    with tf.device(device), tf.name_scope("inputs"):
+    def decode(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        picture, label, _ = pipeline.parse(serialized, reading)
+        return prepare(number, picture), label
+
+    def from_files() -> tf.data.Dataset:
         records = pipeline.shards(spool).interleave(
             pipeline.records(spool), cycle_length=spool.num_readers, block_length=1
         )
@@ -147,11 +151,24 @@ def train_batches(
             num_parallel_calls=config.num_preprocessing_threads,
             deterministic=True,  # else the two numbers would not differ by the lost
         )
-        numbered = decoded.ignore_errors().enumerate()
+        return decoded.ignore_errors().enumerate()
+
+    with tf.device(device), tf.name_scope("inputs"):
+        if config.input_mode == PRELOADED:
+            numbered = preloaded.examples(
+                spool,
+                reading,
+                prepare,
+                num_records=spool.quarantine.total,
+                seed=seed + first_picture,
+                num_threads=config.num_preprocessing_threads,
+            )
+        else:
+            numbered = from_files()
         batched = numbered.batch(config.batch_size, drop_remainder=True)
         iterator = pipeline.iterate(batched, config.num_preprocessing_threads)
         delivered, (number, read, images, labels) = iterator.get_next()
-        counts = 1 + tf.stack([tf.reduce_max(read), number[-1], delivered[-1]])
+        counts = 1 + tf.stack([tf.reduce_max(each) for each in (read, number, delivered)])
         queue = tf.FIFOQueue(
             prefetch_capacity,
             [images.dtype, labels.dtype, counts.dtype],

@@ -78,12 +78,15 @@ class EncodedPicture:
         jpeg_arithmetic: one of :data:`sparkcv.config.pictures.JPEG_ARITHMETIC`.
         draw: two whole numbers, or int64 ``[2]``, by which augmentations are drawn: a run's seed, and which of its
             pictures this is.
+        pixels: the upright picture, uint8 ``[height, width, 3]``, where it is decoded already; what is encoded is not
+            looked at then.
     """
 
     encoded: Any
     orientation: Any = 1
     jpeg_arithmetic: str = "accurate"
     draw: Any = (0, 0)
+    pixels: Any = None
 
     @classmethod
     def of(cls, picture: Any) -> "EncodedPicture":

@@ -13,8 +13,10 @@ import tensorflow.compat.v1 as tf
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.config import TrainConfig
 from sparkcv.config.augment import Augmentations
+from sparkcv.config.train import PRELOADED
 from sparkcv.inputs.batches import TrainBatches, train_batches
 from sparkcv.inputs.filename_queue import share
+from sparkcv.inputs.preloaded import HeldPixels
 from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.inputs.spool import Spool
 from sparkcv.inputs.undecodable import TrialDecoder, UndecodableCheck
@@ -100,14 +102,15 @@ class Worker:
         config, role = self._config, self._ctx.role
         total = share(assignments) or self._dataset.num_records // self._topology.num_workers
         url = storage.join(config.train_dir, "quarantine", f"{role.job}-{role.index}.jsonl")
+        check = ImageCheck(self._dataset.num_classes, config.labels_offset, config.max_pixels, self._dataset.features)
+        is_preloaded = config.input_mode == PRELOADED
         return Spool(
             assignments,
             self._ctx.scratch_dir,
             max_bytes=config.spool_bytes,
             seed=config.seed,
-            check=ImageCheck(
-                self._dataset.num_classes, config.labels_offset, config.max_pixels, self._dataset.features
-            ),
+            check=HeldPixels(check, config.preload_bytes) if is_preloaded else check,
+            num_epochs=1 if is_preloaded else None,
             first_epoch=self._images_before() // max(1, self._dataset.num_records),
             num_readers=config.num_readers,
             parallel=config.num_fetchers,
