@@ -10,8 +10,8 @@ again behind it, in the same order, so the difference of the two numbers is the 
 nothing. An error of the *spool* must never come to ``ignore_errors``, which would swallow it too: it ends the data
 instead, and :meth:`TrainBatches.check` raises it.
 
-With ``--input_mode preloaded`` preloaded.py has what lies before the batch. Evaluation's single pass is in one_pass.py and
-exported here too.
+With ``--input_mode preloaded`` preloaded.py has what lies before the batch. Evaluation's single pass is in one_pass.py
+and exported here too.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Preloaded data: a small dataset decoded once, and its pixels held in the worker's memory for all later epochs.
 
 TensorFlow's guide to reading data has three ways: feeding, reading from files, and preloaded data. A dataset that fits
-in memory is read, checked and decoded once; then each epoch only augments. What is held is what the decoder gives, upright
-and uint8, before any crop: the random part of the preprocessing stays random.
+in memory is read, checked and decoded once; then each epoch only augments. What is held is what the decoder gives,
+before any crop, upright and uint8: the random part of the preprocessing stays random.
 """
 
 from __future__ import annotations
