@@ -12,7 +12,7 @@ from sparkcv.cluster.observer import RunObserver
 from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import StatisticsConfig
 from sparkcv.config.port_range import PortRange
-from sparkcv.driver.net_flags import check_image_size
+from sparkcv.driver.net_flags import check_image_size, is_gray
 from sparkcv.errors import DataError, StorageError, UsageError
 from sparkcv.records import shards
 from sparkcv.records.example import FeatureNames
@@ -78,7 +78,9 @@ def prepare(config: StatisticsConfig) -> StatisticsPlan:
         DataError, StorageError: a dataset that is missing, empty or not what its manifest says.
     """
     size = check_image_size(config.model_name, config.image_size, config.preprocessing_name)
-    channels = 1 if config.use_grayscale else 3
+    gray = is_gray(config.model_name, config.preprocessing_name, config.use_grayscale)
+    config = dataclasses.replace(config, use_grayscale=gray)
+    channels = 1 if gray else 3
     if config.whitening and channels * size**2 > MAX_FEATURES:
         raise UsageError(
             f"--whitening {config.whitening}: got pictures of {size} x {size} x {channels}, {channels * size**2}"

@@ -45,7 +45,7 @@ def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
 def eval_pixels(encoded: Any, size: int) -> Any:
     """Return what ``for_eval`` scales: RGB ``[size, size, 3]`` in [0, 1]."""
     with tf.name_scope("eval_image"):
-        pixels = decode.decode_crop(encoded, lambda shape: augment.central_window(shape, _CENTRAL_FRACTION))
+        pixels = decode.decode_whole_crop(encoded, lambda shape: augment.central_window(shape, _CENTRAL_FRACTION))
         return _resize(pixels, size)
 
 

@@ -27,12 +27,12 @@ def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
 
 def eval_pixels(encoded: Any, size: int) -> Any:
     """Return what ``for_eval`` scales: RGB ``[size, size, 3]`` in [0, 1]."""
-    return _square(encoded, size) / 255.0
+    return _square(encoded, size) * (1.0 / 255.0)
 
 
 def _square(encoded: Any, size: int) -> Any:
     with tf.name_scope("eval_square"):
-        pixels = decode.decode_crop(encoded, lambda shape: augment.central_square(shape, _FRACTION))
+        pixels = decode.decode_whole_crop(encoded, lambda shape: augment.central_square(shape, _FRACTION))
         image = tf.compat.v2.image.resize(pixels, [size, size], antialias=True)
         image.set_shape([size, size, decode.CHANNELS])
         return image

@@ -26,6 +26,6 @@ def normalize(pixels: Any, normalization: Normalization) -> Any:
     if kind == "mean":
         return pixels - statistics.mean
     if kind == "feature_wise":
-        return (pixels - statistics.mean) / statistics.deviation
+        return (pixels - statistics.mean) * (1.0 / statistics.deviation)
     row = tf.reshape(pixels, [1, -1]) - statistics.center
     return tf.reshape(tf.matmul(row, statistics.matrix), pixels.shape)

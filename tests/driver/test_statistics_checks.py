@@ -137,3 +137,6 @@ def test_a_fit_is_planned_without_tensorflow(dataset):
         statistics.prepare(large)
     assert statistics.prepare(dataclasses.replace(large, whitening=None)).of.image_size == 33
     assert storage.exists(f"{dataset.dir}/manifest.json")
+    ink = statistics.prepare(dataclasses.replace(asked, model_name="charnet"))  # whose pictures are grey, unasked
+    assert file_name(ink.of) == "shapes_train_statistics_charnet_8_grey.npz"
+    assert ink.config.use_grayscale

@@ -244,7 +244,7 @@ def test_each_function_is_the_one_of_the_recipe(drawn_by_seed):
         augmentations.random_zoom(tf.constant(PICTURE), 2, 1, seed=(0, 0))
 
 
-@pytest.mark.parametrize("family", ["inception", "inception_square", "vgg", "cifarnet", "lenet"])
+@pytest.mark.parametrize("family", ["charnet", "inception", "inception_square", "vgg", "cifarnet", "lenet"])
 def test_without_slims_own_the_picture_of_evaluation_is_augmented(png, family):
     plain = preprocess.get(family)
     flips = plain.augmented(Augmentations.parse("flip_left_right=1,slim=false"))

@@ -65,7 +65,7 @@ def test_each_kind_is_its_formula_and_the_same_in_training_and_evaluation(png, g
 
 def test_every_family_hands_out_the_pixels_that_it_scales():
     data = encoded("RGB", "PNG", 40, 40)
-    names = ("inception", "inception_square", "vgg", "cifarnet", "lenet")
+    names = ("charnet", "inception", "inception_square", "vgg", "cifarnet", "lenet")
     with tf.Graph().as_default(), tf.Session() as session:
         rescaled = Normalization("rescale")
         made = {
@@ -86,7 +86,8 @@ def test_every_family_hands_out_the_pixels_that_it_scales():
         for pixels, scaled in ((colour, own), (grey, own_grey)):
             assert 0 <= pixels.min() < pixels.max() <= 1 + 1e-6, name
             fit = np.corrcoef(pixels.mean(-1).ravel(), scaled.mean(-1).ravel())[0, 1]
-            assert fit > 0.99999, name  # the family's own is a linear scale of them
+            # The family's own is a linear scale of them; charnet's is of ink, and of grey that is rounded to bytes.
+            assert (-fit if name == "charnet" else fit) > 0.99999 - (name == "charnet") * 1e-3, name
 
 
 def test_a_model_says_its_range():
