@@ -15,6 +15,7 @@ from sparkcv import logs, storage
 from sparkcv.config import ServeConfig
 from sparkcv.config.pictures import parse_background
 from sparkcv.errors import AccessError, ClusterError, MissingFileError, UsageError
+from sparkcv.predict.engines.choice import choose_engine
 from sparkcv.serve.repository import VersionPolicy, find_models, parse_labels
 
 _EXTRA = ("uvicorn", "starlette", "python_multipart", "prometheus_client", "httptools")
@@ -48,6 +49,7 @@ def prepare(config: ServeConfig) -> ServePlan:
     if missing:
         raise UsageError(f"{missing[0]} is not installed here; wanted: pip install 'sparkcv[serve]'")
     models_dir = storage.resolve(str(config.models_dir))
+    choose_engine(config.engine)
     policy = VersionPolicy.parse(config.version_policy)
     parse_labels(config.labels)
     if not find_models(models_dir):
@@ -91,6 +93,7 @@ async def _serve(plan: ServePlan, folder: str) -> str:
         model_url="",
         cache_dir=os.path.join(folder, "models"),
         digest="",
+        engine=config.engine,
         num_threads=config.num_threads or os.cpu_count() or 1,
         max_batch_size=config.max_batch_size,
         max_delay_s=config.max_delay_ms / 1000,

@@ -218,7 +218,8 @@ class Catalog:
             _log.error("%s", err)
         else:
             self._given_up.pop((name, version), None)
-            _log.info("%s takes requests, loaded in %.1f s", one, one.loaded_s)
+            engine = one.process.engine if one.process is not None else ""
+            _log.info("%s takes requests, loaded in %.1f s, engine %s", one, one.loaded_s, engine)
 
     async def _unload_all(self, name: str, numbers: list[int], *, forget: bool = True) -> None:
         for number in numbers:

@@ -1,12 +1,14 @@
 """Why a model says what it says: the picture as the net got it, and a map of what mattered, as PNGs for the page."""
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sparkcv.predict.occlusion import occlusion_map
 from sparkcv.predict.predictor import Predictor, Reject
 from sparkcv.serve.errors import RequestError
 
@@ -16,31 +18,37 @@ _SIDE = 320
 _VGG_MEAN_RGB = (123.68, 116.78, 103.94)
 
 
-def explain(predictor: Predictor, picture: bytes, label_id: int | None) -> dict[str, Any]:
+def explain(
+    predictor: Predictor,
+    score: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    picture: bytes,
+    label_id: int | None,
+) -> dict[str, Any]:
     """Return ``seen`` and ``map``, PNGs of one size, ``map_kind`` and ``label_id`` (of the best class, unless given).
 
-    Raises RequestError (400) for a picture that cannot be used, or a class that the model has not.
+    ``score`` gives the probabilities of pixels. Raises RequestError (400) for a picture that cannot be used, or a class
+    that the model has not.
     """
-    from sparkcv.predict.engines.activation_map import class_activation_map, occlusion_map
-    from sparkcv.predict.engines.tf import TFEngine
-
     (pixels,) = predictor.decode([picture])
     if isinstance(pixels, Reject):
         raise RequestError(400, pixels.reason)
     if label_id is None:
-        label_id = int(predictor.score(pixels[None])[0].argmax())
+        label_id = int(score(pixels[None])[0].argmax())
     if not 0 <= label_id < len(predictor.names):
         raise RequestError(400, f"class {label_id} is not one of the model's {len(predictor.names)}")
     seen = shown(pixels, predictor.manifest.preprocessing).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
-    engine = predictor.net
-    heat, kind = None, ""
-    if isinstance(engine, TFEngine):
-        heat, kind = class_activation_map(engine, pixels, label_id), "class-activation map"
-        if heat is None:
-            heat, kind = occlusion_map(engine, pixels, label_id), "occlusion map"
+    heat, kind = None, "class-activation map"
+    if predictor.engine.name == "tf":
+        from sparkcv.predict.engines.activation_map import class_activation_map
+        from sparkcv.predict.engines.tf import TFEngine
+
+        assert isinstance(predictor.net, TFEngine)  # noqa: S101 - for the type checker
+        heat = class_activation_map(predictor.net, pixels, label_id)
+    if heat is None:
+        heat, kind = occlusion_map(score, pixels, label_id), "occlusion map"
     return {
         "seen": _png(seen),
-        "map": b"" if heat is None else _png(_over(seen, heat)),
+        "map": _png(_over(seen, heat)),
         "map_kind": kind,
         "label_id": label_id,
     }

@@ -37,6 +37,7 @@ class WorkerOrder:
     model_url: str
     cache_dir: str
     digest: str
+    engine: str
     num_threads: int
     max_batch_size: int
     max_delay_s: float
@@ -60,6 +61,7 @@ class ModelProcess:
 
     Attributes:
         num_deaths: processes that died on their own.
+        engine: what runs the net, once it is loaded.
     """
 
     def __init__(self, name: str, order: WorkerOrder) -> None:
@@ -72,6 +74,7 @@ class ModelProcess:
         self._saying: asyncio.Task[None] | None = None
         self._is_closing = False
         self.num_deaths = 0
+        self.engine = ""
 
     @property
     def is_ready(self) -> bool:
@@ -180,7 +183,7 @@ class ModelProcess:
             writer.close()
             code = await self._process.wait()
             raise ModelError(said["error"] if said else f"its process ended with {_ending(code)} while it was loaded")
-        self._writer = writer
+        self._writer, self.engine = writer, str(said["engine"])
         return reader
 
     async def _follow(self, reader: asyncio.StreamReader) -> None:

@@ -84,7 +84,7 @@ def share_of(text: str | None) -> float:
 def find_models(models_dir: str) -> dict[str, dict[int, str]]:
     """Return the versions of each model below a folder with their URLs: ``{name: {version: url}}``.
 
-    An exported model itself is one model of its folder's name, version 1. A folder without ``model.json`` is not
+    An exported model itself is one model of its folder's name, version 1, or of ``NAME/VERSION``. A folder without ``model.json`` is not
     there yet: an export publishes it whole, and a copy by hand has it when it is done.
 
     Raises:
@@ -92,7 +92,10 @@ def find_models(models_dir: str) -> dict[str, dict[int, str]]:
         StorageError: its storage does not answer.
     """
     if storage.exists(storage.join(models_dir, manifests.FILE_NAME)):
-        return {_name(storage.basename(models_dir)): {1: models_dir}}
+        name = storage.basename(models_dir)
+        if name.isdecimal() and int(name) <= _MAX_VERSION and (above := storage.basename(storage.parent(models_dir))):
+            return {_name(above): {int(name): models_dir}}
+        return {_name(name): {1: models_dir}}
     if not storage.is_dir(models_dir):
         raise MissingFileError(f"no folder of models at {models_dir!r}")
     found: dict[str, dict[int, str]] = {}

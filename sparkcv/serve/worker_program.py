@@ -33,6 +33,7 @@ class PredictorModel:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
+        self._scoring = threading.Lock()  # one thread at a time may use an engine
 
     def decode(self, picture: bytes) -> NDArray[np.float32]:
         """Return a picture's pixels ``[size, size, channels]``; raises RequestError (400) where it cannot be used."""
@@ -42,8 +43,9 @@ class PredictorModel:
         return pixels
 
     def score(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Score a batch."""
-        return self._predictor.score(pixels)
+        """Score a batch, from any thread."""
+        with self._scoring:
+            return self._predictor.score(pixels)
 
 
 class _Worker:
@@ -91,6 +93,7 @@ class _Worker:
             order["model_url"],
             order["cache_dir"],
             digest=order["digest"],
+            engine=order["engine"],
             num_threads=order["num_threads"],
             rules=rules,
         )
@@ -103,8 +106,8 @@ class _Worker:
                 max_delay_s=order["max_delay_s"],
                 num_threads=order["num_threads"],
             )
-            self.send({"ready": True})
-            explain = functools.partial(self._explain, predictor)
+            self.send({"ready": True, "engine": predictor.engine.name})
+            explain = functools.partial(self._explain, predictor, model)
             while (message := self.receive()) is not None:
                 if message["kind"] == "cancel":
                     item = self._items.get(message["id"])
@@ -118,11 +121,11 @@ class _Worker:
                     batcher.put(item)
             batcher.close()
 
-    def _explain(self, predictor: Predictor, message: dict[str, Any]) -> None:
+    def _explain(self, predictor: Predictor, model: PredictorModel, message: dict[str, Any]) -> None:
         from sparkcv.serve.explaining import explain
 
         try:
-            found = explain(predictor, message["picture"], message["label_id"])
+            found = explain(predictor, model.score, message["picture"], message["label_id"])
             self.send({"id": message["id"], "status": 200, **found})
         except RequestError as err:
             self.send({"id": message["id"], "status": err.status, "reason": err.message})

@@ -19,6 +19,11 @@ def test_one_exported_model_alone_is_version_1(color_model):
     assert find_models(color_model) == {"colors": {1: color_model}}
 
 
+def test_one_version_alone_keeps_its_name_and_number(model_folders):
+    folder = str(model_folders / "colors" / "2")
+    assert find_models(folder) == {"colors": {2: folder}}
+
+
 def test_no_folder_is_told(tmp_path):
     with pytest.raises(MissingFileError, match="no folder of models at"):
         find_models(str(tmp_path / "none"))

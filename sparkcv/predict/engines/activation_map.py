@@ -1,9 +1,7 @@
-"""Where in a picture a class was seen: class-activation maps, and occlusion maps for nets that have none.
+"""Where in a picture a class was seen: class-activation maps, of nets that end in a global pool and one linear layer.
 
-A class-activation map (Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016) weighs the
-last convolution's maps with a class's weights, in nets that end in a global average pool and one linear layer. An
-occlusion map (Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014) is what a class
-loses where a patch of the picture is covered.
+Such a map weighs the last convolution's maps with the class's weights (Zhou et al., "Learning Deep Features for
+Discriminative Localization", CVPR 2016).
 """
 
 from typing import Any
@@ -11,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparkcv.predict.engines.tf import OUTPUT, TFEngine
+from sparkcv.predict.engines import OUTPUT
+from sparkcv.predict.engines.tf import TFEngine
+from sparkcv.predict.occlusion import scaled
 
-__all__ = ["class_activation_map", "occlusion_map"]
+__all__ = ["class_activation_map"]
 
-_STEPS = 7
 _PASSED = ("Softmax", "Reshape", "Squeeze", "BiasAdd", "Add", "AddV2", "Identity", "Cast", "ExpandDims", "Flatten")
 _MAX_DEPTH = 24
 
@@ -37,20 +36,7 @@ def class_activation_map(engine: TFEngine, image: NDArray[np.float32], label_id:
     kernel = weights.reshape(features.shape[-1], weights.shape[-1])
     if label_id >= kernel.shape[1]:
         return None
-    return _scaled(np.maximum(features[0] @ kernel[:, label_id], 0))
-
-
-def occlusion_map(engine: TFEngine, image: NDArray[np.float32], label_id: int) -> NDArray[np.float32]:
-    """Return how much of a class's score is lost where a patch is covered with the mean: ``[7, 7]`` in [0, 1]."""
-    side = image.shape[0]
-    edges = np.linspace(0, side, _STEPS + 1).round().astype(int)
-    covered = np.repeat(image[None], _STEPS * _STEPS + 1, axis=0)
-    fill = image.mean((0, 1))
-    for index in range(_STEPS * _STEPS):
-        row, column = divmod(index, _STEPS)
-        covered[index, edges[row] : edges[row + 1], edges[column] : edges[column + 1]] = fill
-    scores = engine.probabilities(covered)[:, label_id]
-    return _scaled(np.maximum(scores[-1] - scores[:-1], 0).reshape(_STEPS, _STEPS))
+    return scaled(np.maximum(features[0] @ kernel[:, label_id], 0))
 
 
 def _linear_head(graph: Any) -> tuple[str, str] | None:
@@ -80,8 +66,3 @@ def _constant(tensor: Any) -> str | None:
     while operation.type == "Identity":
         operation = operation.inputs[0].op
     return str(operation.outputs[0].name) if operation.type == "Const" else None
-
-
-def _scaled(values: NDArray[Any]) -> NDArray[np.float32]:
-    least, span = float(values.min()), float(np.ptp(values))
-    return ((values - least) / span if span > 0 else np.zeros_like(values)).astype(np.float32)

@@ -147,6 +147,7 @@ def _said(metrics: Any, one: ModelVersion) -> dict[str, Any]:
         "image_size": manifest.image_size if manifest is not None else 0,
         "accuracy": one.accuracy,
         "step": manifest.step if manifest is not None else None,
+        "engine": one.process.engine if one.process is not None else "",
         "requests": one.counts.requests,
         "failed": one.counts.failed,
         "pictures": one.counts.pictures,

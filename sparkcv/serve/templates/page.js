@@ -44,12 +44,12 @@ function showModels(models) {
     const rows = model.versions.map((one) => element("tr", {},
       element("td", {}, String(one.version)),
       element("td", {}, element("span", { class: "pill " + one.state }, one.state.toLowerCase())),
-      element("td", {}, one.net), element("td", { class: "n" }, one.classes ? String(one.classes) : ""),
+      element("td", {}, one.net), element("td", {}, one.engine), element("td", { class: "n" }, one.classes ? String(one.classes) : ""),
       element("td", { class: "n" }, one.accuracy === null ? "not known" : (100 * one.accuracy).toFixed(1) + " %"),
       element("td", { class: "n" }, String(one.requests)), element("td", { class: "n" }, String(one.pictures)),
       element("td", { class: "n" }, one.memory_bytes ? Math.round(one.memory_bytes / 1e6) + " MB" : ""),
       element("td", {}, curve(one.latency)), element("td", { title: one.digest }, one.digest.slice(0, 12))));
-    const head = ["Version", "State", "Net", "Classes", "Accuracy", "Requests", "Pictures", "Memory", "Time of the model", "Digest"];
+    const head = ["Version", "State", "Net", "Engine", "Classes", "Accuracy", "Requests", "Pictures", "Memory", "Time of the model", "Digest"];
     const numbers = ["Classes", "Accuracy", "Requests", "Pictures", "Memory"];
     return element("div", { class: "card" }, element("h2", {}, model.name),
       element("p", { class: "muted small" }, labels.join(", ") || "No labels: the newest version answers."),

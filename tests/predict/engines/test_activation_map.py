@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from sparkcv.predict.engines.activation_map import class_activation_map, occlusion_map
+from sparkcv.predict.engines.activation_map import class_activation_map
 from sparkcv.predict.engines.tf import TFEngine
+from sparkcv.predict.occlusion import occlusion_map
 
 
 def engine(head):
@@ -55,7 +56,7 @@ def test_an_occlusion_map_finds_the_spot_that_the_score_comes_from():
         net = TFEngine(graph.as_graph_def().SerializeToString(), "test")
     image = np.zeros((28, 28, 3), np.float32)
     image[8:12, 20:24] = 1
-    found = occlusion_map(net, image, 0)
+    found = occlusion_map(net.probabilities, image, 0)
     assert np.unravel_index(found.argmax(), found.shape) == (2, 5)
     assert np.sort(found.ravel())[-2] == 0
     net.close()
