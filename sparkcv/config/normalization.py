@@ -26,4 +26,6 @@ def normalization_flag(group: str, default: str | None = None) -> Any:
 
 def statistics_flag(group: str, where: str) -> Any:
     """Declare ``--statistics``; ``where`` says which file is taken without it."""
-    return flag(None, f"file of sparkcv statistics for --normalization, any storage URL; not set: {where}", group=group)
+    return flag(
+        None, f"for --normalization: file that sparkcv statistics wrote, any storage URL; not set: {where}", group=group
+    )

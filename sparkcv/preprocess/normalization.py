@@ -6,7 +6,7 @@ from sparkcv.config.normalization import NEEDS_STATISTICS, NORMALIZATIONS, OWN, 
 from sparkcv.errors import DataError, UsageError
 from sparkcv.records.statistics import Statistics
 
-__all__ = ["OWN_RANGE", "Normalization"]
+__all__ = ["Normalization", "OWN_RANGE"]
 
 _RANGES = {
     "rescale": "[0, 1]",

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sparkcv import storage
 from sparkcv.errors import DataError, MissingFileError
 
-__all__ = ["MAX_FEATURES", "FittedOn", "Moments", "Statistics", "file_name"]
+__all__ = ["FittedOn", "MAX_FEATURES", "Moments", "Statistics", "file_name", "read_or_tell"]
 
 MAX_FEATURES = 3072
 """Values of the largest picture that can be whitened, 32 x 32 in colour: the matrix has the square of them."""
