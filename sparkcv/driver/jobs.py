@@ -65,6 +65,13 @@ _ALL = (
         "sparkcv.driver.convert",
     ),
     Job(
+        "statistics",
+        "fit_statistics.py",
+        configs.StatisticsConfig,
+        "fit the statistics of a dataset's pixels, for --normalization",
+        "sparkcv.driver.statistics",
+    ),
+    Job(
         "train",
         "train_image_classifier.py",
         configs.TrainConfig,

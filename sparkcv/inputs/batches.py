@@ -10,11 +10,8 @@ again behind it, in the same order, so the difference of the two numbers is the 
 nothing. An error of the *spool* must never come to ``ignore_errors``, which would swallow it too: it ends the data
 instead, and :meth:`TrainBatches.check` raises it.
 
-With ``--cache`` pictures are decoded in one epoch of the spool and stay in memory, and each epoch only augments them::
-
-    spool -> interleave -> decode -> ignore errors -> cache -> common queue (shuffle) -> augment -> batch -> prefetch
-
-Evaluation's single pass is in one_pass.py and exported here too.
+With ``--input_mode preloaded`` preloaded.py has what lies before the batch. Evaluation's single pass is in one_pass.py
+and exported here too.
 """
 
 from __future__ import annotations
@@ -27,7 +24,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from sparkcv.config import TrainConfig
-from sparkcv.inputs import pipeline
+from sparkcv.config.train import PRELOADED
+from sparkcv.inputs import pipeline, preloaded
 from sparkcv.inputs.one_pass import EvalBatches, ExampleId, eval_batches
 from sparkcv.inputs.spool import Spool
 from sparkcv.preprocess import EncodedPicture, Preprocessing
@@ -129,6 +127,7 @@ def train_batches(
     image_size: int,
     device: str = "/cpu:0",
     seed: int = 0,
+    first_picture: int = 0,
     record_bytes: float = 0.0,
     names: FeatureNames = SLIM_FEATURES,
 ) -> TrainBatches:
@@ -136,7 +135,8 @@ def train_batches(
 
     ``device`` is this worker's CPU, such as ``/job:worker/task:1/cpu:0``: a queue on another role's machine would send
     each picture over the network. ``record_bytes``, the mean size of a record, keeps the common queue within 512 MB.
-    ``names`` are the features of picture and label.
+    ``names`` are the features of picture and label. Augmentations are drawn by ``seed`` and a picture's number in the
+    run, which starts at ``first_picture``: a resumed run goes on, and does not draw the same again.
     The prefetch queue is filled by a queue runner, which a MonitoredSession starts.
     """
     common_capacity = COMMON_QUEUE_BATCHES * config.batch_size
@@ -145,21 +145,44 @@ def train_batches(
     prefetch_capacity = max(2, 2 * config.num_clones)
     reading = pipeline.Reading(names, config.labels_offset, config.jpeg_arithmetic, config.exif_orientation)
 
-    def augment(picture: EncodedPicture) -> tf.Tensor:
+    def prepare(number: tf.Tensor, picture: pipeline.EncodedPicture) -> tf.Tensor:
+        picture = dataclasses.replace(picture, draw=tf.stack([seed, first_picture + number]))
         return preprocessing.for_train(
             picture, image_size, use_grayscale=config.use_grayscale, min_crop_area=config.min_crop_area
         )
 
-    with tf.device(device), tf.name_scope("inputs"):
+    def decode(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        picture, label, _ = pipeline.parse(serialized, reading)
+        return prepare(number, picture), label
+
+    def from_files() -> tf.data.Dataset:
         records = pipeline.shards(spool).interleave(
             pipeline.records(spool), cycle_length=spool.num_readers, block_length=1
         )
-        make = _decoded_once if config.cache else _decoded_each_epoch
-        numbered = make(records, reading, augment, config.num_preprocessing_threads, (common_capacity, seed))
+        tried = records.enumerate().shuffle(common_capacity, seed=seed).enumerate()
+        decoded = tried.map(
+            pipeline.plain(lambda number, item: (number, item[0], *decode(number, item[1]))),
+            num_parallel_calls=config.num_preprocessing_threads,
+            deterministic=True,  # else the two numbers would not differ by the lost
+        )
+        return decoded.ignore_errors().enumerate()
+
+    with tf.device(device), tf.name_scope("inputs"):
+        if config.input_mode == PRELOADED:
+            numbered = preloaded.examples(
+                spool,
+                reading,
+                prepare,
+                num_records=spool.quarantine.total,
+                seed=seed + first_picture,
+                num_threads=config.num_preprocessing_threads,
+            )
+        else:
+            numbered = from_files()
         batched = numbered.batch(config.batch_size, drop_remainder=True)
         iterator = pipeline.iterate(batched, config.num_preprocessing_threads)
-        delivered, (tried, read, images, labels) = iterator.get_next()
-        counts = 1 + tf.stack([tf.reduce_max(number) for number in (read, tried, delivered)])
+        delivered, (number, read, images, labels) = iterator.get_next()
+        counts = 1 + tf.stack([tf.reduce_max(each) for each in (read, number, delivered)])
         queue = tf.FIFOQueue(
             prefetch_capacity,
             [images.dtype, labels.dtype, counts.dtype],

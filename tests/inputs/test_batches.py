@@ -14,7 +14,6 @@ from sparkcv.inputs.batches import eval_batches, train_batches
 from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.inputs.spool import Spool
 from sparkcv.inputs.validate import ImageCheck
-from sparkcv.preprocess import decode
 from sparkcv.records.assignment import Assignment
 from tests.inputs import data
 
@@ -243,35 +242,3 @@ def test_grey_pictures_have_one_channel(stored, tmp_path):
     with open_spool(stored(), tmp_path, seed=None, num_epochs=1) as spool:
         found, _, _ = eval_pass(spool, use_grayscale=True)
     assert found[0]["images"].shape == (5, 24, 24, 1)
-
-
-CACHED = TrainConfig(batch_size=4, num_preprocessing_threads=2, cache=True)
-
-
-def test_cached_pictures_are_decoded_in_one_epoch_and_come_in_each(stored, tmp_path):
-    bad = {"at0_1": data.payload(data.undecodable(1), 1)}
-    with open_spool(stored(**bad), tmp_path, num_epochs=1) as spool:
-        batches, found = train_values(spool, 40, config=CACHED)
-        assert spool.num_read == 24  # one epoch's
-    counts = found[-1][1]
-    assert (counts.tried, counts.delivered, counts.lost) == (24, 23, 1)
-    held, capacity = batches.common_gauge(counts)
-    assert 0 < held <= capacity
-    images = np.concatenate([taken[0][0] for taken, *_ in found])
-    labels = Counter(int(label) for taken, *_ in found for label in taken[0][1])
-    assert sum(labels.values()) == 160
-    assert set(labels) == {0, 1, 2}
-    assert len({image.tobytes() for image in images}) > 100  # augmented anew each time: 23 pictures
-
-
-def test_a_picture_that_is_decoded_already_is_prepared_as_one_that_is_not(stored):
-    png = data.picture(1, 5, size=40, kind="png")
-    with tf.Graph().as_default(), tf.Session() as session:
-        for name in ("inception", "inception_square", "vgg", "cifarnet", "lenet"):
-            preprocessing = preprocess.get(name)
-            pixels = decode.decode(png)
-            seen = [
-                preprocessing.for_eval(png, 24),
-                preprocessing.for_eval(preprocess.EncodedPicture("", pixels=pixels), 24),
-            ]
-            np.testing.assert_array_equal(*session.run(seen))

@@ -128,7 +128,9 @@ def test_a_run_with_decoded_pictures_in_memory_goes_on_past_its_data_and_counts_
 
 
 def test_decoded_pictures_over_their_limit_end_a_worker_with_the_flag_named(run):
-    with pytest.raises(UsageError, match=r"--cache: got 24 pictures a worker .* wanted at most --cache_bytes 5000"):
+    with pytest.raises(
+        UsageError, match=r"--input_mode preloaded: got 24 pictures a worker .* wanted at most --cache_bytes 5000"
+    ):
         run.train(cache=True, cache_bytes=5000)
 
 
