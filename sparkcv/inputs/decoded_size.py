@@ -1,4 +1,4 @@
-"""What a worker's pictures take once they are decoded, and whether that may stay in its memory: ``--input_mode preloaded``.
+"""What a worker's pictures take once they are decoded, and whether that may stay in its memory, where it is to.
 
 The driver estimates it from the first records before anything starts; a worker adds up its own, and is exact.
 """
@@ -72,6 +72,7 @@ def _first_records(dataset: Dataset) -> list[memoryview]:
 
 def _too_large(needed: int, num_records: int, max_bytes: int) -> str:
     return (
-        f"--input_mode preloaded: got {num_records} pictures a worker that take about {needed / 2**20:.0f} MiB decoded, wanted at most"
+        f"--input_mode preloaded: got {num_records} pictures a worker that take about {needed / 2**20:.0f} MiB decoded,"
+        " wanted at most"
         f" --cache_bytes {max_bytes} ({max_bytes / 2**20:.0f} MiB)"
     )
