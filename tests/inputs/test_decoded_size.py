@@ -30,7 +30,8 @@ def test_the_first_pictures_tell_what_each_worker_needs(dataset):
     with pytest.raises(UsageError) as caught:
         check_fits(dataset, 2, 24 * PICTURE - 1)
     assert str(caught.value) == (
-        "--input_mode preloaded: got 24 pictures a worker that take about 0 MiB decoded, wanted at most --cache_bytes 73727 (0 MiB)"
+        "--input_mode preloaded: got 24 pictures a worker that take about 0 MiB decoded, "
+        "wanted at most --cache_bytes 73727 (0 MiB)"
     )
 
 
