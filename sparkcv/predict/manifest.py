@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkcv import storage
+from sparkcv.config.normalization import NEEDS_STATISTICS, NORMALIZATIONS, OWN
 from sparkcv.config.pictures import JPEG_ARITHMETIC
-from sparkcv.errors import MissingFileError, ModelError, UsageError
+from sparkcv.errors import DataError, MissingFileError, ModelError, UsageError
+from sparkcv.preprocess.normalization import Normalization
+from sparkcv.records.statistics import Statistics
 
 FILE_NAME = "model.json"
 FROZEN_GRAPH = "frozen_inference_graph.pb"
@@ -22,6 +25,7 @@ LABELS = "labels.txt"
 SAVED_MODEL = "saved_model"
 PICTURES = "pictures"
 END_POINTS = "end_points"
+STATISTICS = "statistics.npz"
 
 SCHEMA = 1
 _BLOCK_BYTES = 1 << 20
@@ -93,6 +97,12 @@ class ModelManifest:
             hint = f"did you mean {' or '.join(near)}?" if near else f"wanted one of {', '.join(sorted(known))}"
             raise UsageError(f"--features: {self.model_name} has no end point {name!r}; {hint}")
         return str(known[name]["operation"])
+
+    @property
+    def normalization(self) -> str:
+        """How pixels are normalized, which a model exported before this could be chosen does not say: ``own``."""
+        pictures = self.inputs.get(PICTURES)
+        return str(pictures.get("normalization", OWN)) if isinstance(pictures, Mapping) else OWN
 
     @property
     def digest(self) -> str:
@@ -178,6 +188,17 @@ def read_file(model_url: str, manifest: ModelManifest, name: str) -> bytes:
     return data
 
 
+def normalization(folder: str, manifest: ModelManifest) -> Normalization:
+    """Return how the pictures of a model in a local folder are normalized; raises ModelError for a bad file."""
+    if manifest.normalization not in NEEDS_STATISTICS:
+        return Normalization(manifest.normalization)
+    read_file(folder, manifest, STATISTICS)  # checked against model.json
+    try:
+        return Normalization(manifest.normalization, Statistics.read(storage.join(folder, STATISTICS)))
+    except DataError as err:
+        raise ModelError(str(err)) from err
+
+
 def compare(url: str, got: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Raise ModelError, naming ``url``, unless size and sha256 are those wanted."""
     for what in ("bytes", "sha256"):
@@ -201,6 +222,12 @@ def _check_fields(manifest: ModelManifest, where: str) -> None:
             raise ModelError(f"{where!r} has a bad entry for the file {name!r}")
     if manifest.jpeg_arithmetic not in JPEG_ARITHMETIC:
         raise ModelError(f"{where!r} has jpeg_arithmetic {manifest.jpeg_arithmetic!r}, wanted accurate or fast")
+    if manifest.normalization not in NORMALIZATIONS:
+        raise ModelError(
+            f"{where!r} has normalization {manifest.normalization!r}, wanted one of {', '.join(NORMALIZATIONS)}"
+        )
+    if manifest.normalization in NEEDS_STATISTICS and STATISTICS not in manifest.files:
+        raise ModelError(f"{where!r} names no {STATISTICS}, which its normalization {manifest.normalization} needs")
 
 
 def describe_file(url: str) -> dict[str, Any]:

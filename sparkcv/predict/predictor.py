@@ -163,7 +163,7 @@ class Predictor:
         names, threads = _read_labels(model.folder, model.manifest), max(1, num_threads)
         self.engine, self._net_spec = choice, net
         engine = load_engine(model, choice, net, threads)
-        self._set(model.manifest, names, engine, load_decoder(model.manifest, choice, threads), rules)
+        self._set(model.manifest, names, engine, load_decoder(model, choice, threads), rules)
 
     def _set(
         self, manifest: ModelManifest, names: Sequence[str], engine: Engine, decoder: Decoder, rules: PictureRules

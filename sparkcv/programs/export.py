@@ -65,6 +65,9 @@ def write_model(task: ExportTask, frozen: graphs.Frozen, folder: str) -> None:
         os.path.join(folder, manifests.FROZEN_GRAPH), frozen.graph.SerializeToString(deterministic=True)
     )
     storage.write_text(os.path.join(folder, manifests.LABELS), labels.format_labels(task.labels))
+    statistics = graphs.normalization_of(task).statistics
+    if statistics is not None:
+        statistics.write(os.path.join(folder, manifests.STATISTICS))
     manifest = ModelManifest(
         model_name=config.model_name,
         image_size=task.image_size,

@@ -83,13 +83,20 @@ def load_net(
     return TFEngine(graph, model.graph, num_threads=num_threads, precision=choice.precision, features=features)
 
 
-def load_decoder(manifest: ModelManifest, choice: EngineChoice, num_threads: int) -> Decoder:
+def load_decoder(model: LocalModel, choice: EngineChoice, num_threads: int) -> Decoder:
     """Load what prepares the pictures: Pillow beside OpenVINO where TensorFlow is not needed."""
-    grey = manifest.use_grayscale
+    manifest = model.manifest
+    grey, normalization = manifest.use_grayscale, manifests.normalization(model.folder, manifest)
     if not needs_tensorflow(manifest, choice.name):
         from sparkcv.predict.engines.pillow import PillowDecoder
 
-        return PillowDecoder(manifest.preprocessing, manifest.image_size, use_grayscale=grey, num_threads=num_threads)
+        return PillowDecoder(
+            manifest.preprocessing,
+            manifest.image_size,
+            use_grayscale=grey,
+            normalization=normalization,
+            num_threads=num_threads,
+        )
     from sparkcv.predict.engines.decoding import TFDecoder
 
     return TFDecoder(
@@ -97,5 +104,6 @@ def load_decoder(manifest: ModelManifest, choice: EngineChoice, num_threads: int
         manifest.image_size,
         use_grayscale=grey,
         jpeg_arithmetic=manifest.jpeg_arithmetic,
+        normalization=normalization,
         num_threads=num_threads,
     )
