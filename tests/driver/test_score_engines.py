@@ -53,13 +53,13 @@ def modules_of_workers(spark, name):
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("engine", ["tf", "openvino"])
 def test_each_engine_gives_the_predictors_rows_and_features(spark, tree, real_model, tmp_path, engine):
-    report = run(spark, tree, real_model, tmp_path / "out", engine=engine, features="AvgPool_1a")
+    report = run(spark, tree, real_model, tmp_path / "out", engine=engine, features="fc3")
     assert (report.num_predictions, report.num_rejects) == (COUNT, 1)
     assert report.engine == {"name": engine, "precision": "fp32", "why": "asked for"}
     assert f"engine       {engine} in fp32: asked for" in str(report)
     schema, rows = rows_of(tmp_path / "out")
     assert schema.field("features").type.value_type == pa.float32()
-    with Predictor(real_model, NetSpec(engine, features="AvgPool_1a")) as predictor:
+    with Predictor(real_model, NetSpec(engine, features="fc3")) as predictor:
         answers = predictor.predict([tree / row["id"] for row in rows], 4)
     assert len({answer.label for answer in answers}) > 1
     for row, answer in zip(rows, answers, strict=True):
@@ -129,10 +129,10 @@ def test_an_int8_net_that_disagrees_is_refused_and_nothing_is_published(spark, t
         ({"precision": "fp16"}, "--precision: got 'fp16'"),
         ({"engine": "tf", "precision": "int8"}, "int8 is computed by OpenVINO only, got engine tf"),
         (
-            {"features": "AvgPool_1"},
-            "--features: mobilenet_v1_025 has no end point 'AvgPool_1'; did you mean AvgPool_1a",
+            {"features": "fc33"},
+            "--features: lenet has no end point 'fc33'; did you mean fc3",
         ),
-        ({"features": "zzz"}, "--features: mobilenet_v1_025 has no end point 'zzz'; wanted one of AvgPool_1a, "),
+        ({"features": "zzz"}, "--features: lenet has no end point 'zzz'; wanted one of Flatten, "),
         ({"calibrate": 0}, "--calibrate: got 0, wanted at least 1"),
     ],
 )

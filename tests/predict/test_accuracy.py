@@ -55,9 +55,9 @@ def plain(real_model, pixels):
 @pytest.mark.parametrize("engine", ["tf", "openvino"])
 def test_features_are_slims_end_points_with_either_engine(real_model, cache, plain, engine):
     known = json.loads(pathlib.Path(real_model, "model.json").read_text())["outputs"]["end_points"]
-    assert {"Conv2d_13_pointwise", "AvgPool_1a", "Logits", "Predictions", "Conv2d_3_depthwise"} <= set(known)
-    assert set(known) == set(plain)
-    for name in ("AvgPool_1a", "Conv2d_6_pointwise", "Logits"):
+    assert {"conv1", "pool2", "fc3", "Logits", "Predictions"} <= set(known)
+    assert set(known) <= set(plain)
+    for name in ("fc3", "conv2", "Logits"):
         with Predictor(real_model, NetSpec(engine, features=name), cache_dir=cache) as predictor:
             answers = predictor.predict(PICTURES, 4)
         got = np.stack([answer.features for answer in answers])
@@ -72,26 +72,25 @@ def test_features_carry_more_than_bfloat16_has_where_the_net_runs_in_it(real_mod
     if not has_bf16():
         return  # such a host computes in float32, which the test before has shown
     for engine in ("tf", "openvino"):
-        net = NetSpec(engine, "bf16", features="AvgPool_1a")
+        net = NetSpec(engine, "bf16", features="conv2")
         found = measure(real_model, str(tmp_path / engine), net, PICTURES, cache_dir=cache)
         net = dataclasses.replace(net, proof_url=str(tmp_path / engine))
         assert (found.num_pictures, found.is_enough) == (48, True)
         with Predictor(real_model, net, cache_dir=cache) as predictor:
             got = np.stack([answer.features for answer in predictor.predict(PICTURES, 1)])
-        assert 0 < np.abs(got - plain["AvgPool_1a"]).max() < 0.05 * np.abs(plain["AvgPool_1a"]).max()
+        assert 0 < np.abs(got - plain["conv2"]).max() < 0.05 * np.abs(plain["conv2"]).max()
         below = got.view(np.uint32) & 0xFFFF  # the bits that bfloat16 does not have
-        assert (below != 0).mean() > 0.2, engine  # of means of four values, some zero
+        assert (below != 0).mean() > 0.2, engine
 
 
 def test_int8_is_made_of_ones_own_pictures_and_gives_features_too(real_model, cache, tmp_path):
-    net = NetSpec("auto", "int8", features="AvgPool_1a")
+    net = NetSpec("auto", "int8", features="fc3")
     found = measure(real_model, str(tmp_path / "int8"), net, PICTURES, cache_dir=cache)
     assert (found.engine, found.num_pictures, sorted(found.files)) == ("openvino", 24, ["net.bin", "net.xml"])
-    assert found.share >= 0.9
-    agreement.Agreement.write(dataclasses.replace(found, num_agreeing=24), str(tmp_path / "int8"))
+    assert found.is_enough
     with (
         Predictor(real_model, dataclasses.replace(net, proof_url=str(tmp_path / "int8")), cache_dir=cache) as one,
-        Predictor(real_model, NetSpec("openvino", features="AvgPool_1a"), cache_dir=cache) as two,
+        Predictor(real_model, NetSpec("openvino", features="fc3"), cache_dir=cache) as two,
     ):
         assert one.engine.precision == "int8"
         got, wanted = (
@@ -173,17 +172,36 @@ def test_less_than_float32_without_a_measurement_is_wrong_usage(real_model, cach
         measure(real_model, str(tmp_path), NetSpec("openvino", "bf16"), [b"", b"no"], cache_dir=cache)
 
 
+def test_of_a_pool_over_the_whole_area_the_maps_before_it_are_taken():
+    import tensorflow.compat.v1 as tf
+
+    from sparkcv import nets
+    from sparkcv.predict.export.graphs import features_of
+
+    for name, size, whole in (
+        ("mobilenet_v1_025", 64, True),
+        ("mobilenet_v1_025", 256, False),
+        ("mobilenet_v2_035", 64, True),
+    ):
+        with tf.Graph().as_default() as graph:
+            _, points = nets.get(name).build(tf.placeholder(tf.float32, [None, size, size, 3]), 4, is_training=False)
+            found = features_of(points, {operation.name for operation in graph.get_operations()})
+        pool = found["AvgPool_1a" if name == "mobilenet_v1_025" else "global_pool"]
+        assert ("pool" in pool["operation"].lower()) != whole, (name, size, pool)
+        assert features_of(points, {"input"}) == {}
+
+
 def test_an_end_point_that_there_is_not_is_named_with_its_nearest(real_model, color_model, cache):
-    with pytest.raises(UsageError, match="mobilenet_v1_025 has no end point 'AvgPool1a'; did you mean AvgPool_1a"):
-        Predictor(real_model, NetSpec("openvino", features="AvgPool1a"), cache_dir=cache)
+    with pytest.raises(UsageError, match="lenet has no end point 'fc33'; did you mean fc3"):
+        Predictor(real_model, NetSpec("openvino", features="fc33"), cache_dir=cache)
     with pytest.raises(UsageError, match="names no end points: it was exported before they were"):
-        Predictor(color_model, NetSpec("openvino", features="AvgPool_1a"))
+        Predictor(color_model, NetSpec("openvino", features="fc3"))
 
 
 def test_processes_of_a_host_share_what_the_first_one_has_compiled(real_model, tmp_path):
     code = (
         "import sys\nfrom sparkcv.predict import NetSpec, Predictor\n"
-        "one = Predictor(sys.argv[1], NetSpec('openvino', features='AvgPool_1a'), cache_dir=sys.argv[2])\n"
+        "one = Predictor(sys.argv[1], NetSpec('openvino', features='fc3'), cache_dir=sys.argv[2])\n"
         "maps = open('/proc/self/maps').read()\n"
         "print('tensorflow' in sys.modules, '.blob' in maps, one.predict([sys.argv[3]], 1)[0])\n"
     )
