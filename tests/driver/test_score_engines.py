@@ -13,6 +13,7 @@ from sparkcv.driver import score
 from sparkcv.errors import ModelError, UsageError
 from sparkcv.predict import NetSpec, Predictor, tasks
 from sparkcv.spark.python_daemon import imported_first
+from sparkcv.spark.stages import map_pieces
 from tests.predict.models import write_folder
 from tests.predict.real_net import drawn
 
@@ -40,13 +41,14 @@ def rows_of(out):
 
 
 def modules_of_workers(spark, name):
-    """Return whether a worker that is forked with module ``name`` holds a model, and has TensorFlow."""
+    """Return whether the workers of a stage that are forked with module ``name`` hold a model, and have TensorFlow."""
 
     def look(_):
-        yield bool(tasks._loaded), "tensorflow" in sys.modules
+        found = {"has_model": [bool(tasks._loaded)], "has_tensorflow": ["tensorflow" in sys.modules]}
+        yield pa.RecordBatch.from_pydict(found)
 
     with imported_first(spark, name):
-        return spark.sparkContext.parallelize(range(3), 3).mapPartitions(look).collect()
+        return map_pieces(spark, 3, look, "has_model boolean, has_tensorflow boolean").collect()
 
 
 @pytest.mark.spark
