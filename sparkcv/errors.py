@@ -6,6 +6,7 @@ builtin that it is, so that ``except FileNotFoundError`` works as a Python progr
     SparkcvError                            exit code 1
     ├── UsageError         (ValueError)     exit code 2: a bad flag, before anything started
     ├── PreemptedError     (InterruptedError)  exit code 75: saved, resumes when submitted again
+    ├── AtWorkError        (RuntimeError)   exit code 0: another process is doing this very work
     ├── StorageError       (OSError)
     │   ├── MissingFileError    (FileNotFoundError)
     │   ├── FileExistsAlreadyError (FileExistsError)
@@ -57,6 +58,12 @@ class PreemptedError(SparkcvError, InterruptedError):
     """The run was asked to stop, saved its state, and resumes when submitted again."""
 
     exit_code = EXIT_PREEMPTED
+
+
+class AtWorkError(SparkcvError, RuntimeError):
+    """Another living process is doing this very work, so there is nothing to do and nothing wrong."""
+
+    exit_code = EXIT_OK
 
 
 class StorageError(SparkcvError, OSError):
