@@ -6,13 +6,19 @@ DEMO_DIR ?= demo
 MINUTES ?= 60
 PYTEST_ARGS ?= -n 3 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo gallery yarn-demo test check bench soak format zip clean setup tensorboard
+.PHONY: demo serve-demo gallery handwriting yarn-demo test check bench soak fuzz format zip clean setup tensorboard
 
 demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
 	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
 
 gallery: setup         ## one sheet of formats and orientations as they are decoded; PHOTOGRAPH=FILE
 	$(PY) -m bench.gallery --output gallery.png $(if $(PHOTOGRAPH),--photograph "$(PHOTOGRAPH)")
+
+handwriting: setup     ## drawn characters as GNT files through the jobs: convert, train charnet, evaluate, export, score
+	$(PY) -m bench.handwriting --work_dir handwriting
+
+serve-demo: demo       ## the page and the protocols on the model of `make demo`, at the address that it prints
+	$(PY) jobs/serve.py --models_dir $(DEMO_DIR)/model
 
 yarn-demo: setup       ## the jobs on a real HDFS and YARN that it starts, by spark-submit; KERBEROS=1 for secured ones
 	$(PY) -m tests.yarn.demo $(if $(KERBEROS),--kerberos)
@@ -33,6 +39,9 @@ bench: setup           ## every ratio, into bench/RESULTS.md; PHOTOGRAPHS=DIR fo
 
 soak: setup            ## real faults at real runs for MINUTES=60, into bench/SOAK.md; CASES=T1,T30 for some of them
 	$(PY) -m tests.faults.soak --minutes $(MINUTES) $(if $(CASES),--cases $(CASES))
+
+fuzz: setup            ## what reads records, Examples, GNT and pictures, with damaged bytes for MINUTES=60; TARGET=gnt for one
+	$(PY) -m tests.fuzz --minutes $(MINUTES) $(if $(TARGET),--target $(TARGET))
 
 format: setup          ## rewrite the files as `make check` wants them
 	$(VENV)/bin/ruff format .
@@ -60,4 +69,4 @@ $(VENV)/.classes: $(VENV)/.done
 	@touch $@
 
 clean:
-	rm -rf $(VENV) dist $(DEMO_DIR) .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) dist $(DEMO_DIR) handwriting .pytest_cache .mypy_cache .ruff_cache *.egg-info

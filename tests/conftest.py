@@ -20,7 +20,7 @@ from tests.contracts.local_launcher import LocalLauncher
 from tests.hadoop import hadoop
 from tests.spark_programs import PROGRAMS, add_programs
 
-pytest_plugins = ("tests.fixtures.browser", "tests.fixtures.encoded", "tests.fixtures.models")
+pytest_plugins = ("tests.fixtures.browser", "tests.fixtures.encoded", "tests.fixtures.models", "tests.fixtures.tab")
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(PROGRAMS))  # tests name the programs' functions, which must be the roles' own

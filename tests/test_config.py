@@ -338,7 +338,17 @@ def test_a_bad_recipe_is_told_in_one_sentence(tmp_path, text, sentence):
             ["--input", "/i", "--model_dir", "/m", "--output_dir", "/o", "--date", "2026-02-30"],
             "2026-02-30",
         ),
-        (ConvertConfig, ["--dataset_dir", "/d"], "got neither of --images_dir and --labels_csv"),
+        (ConvertConfig, ["--dataset_dir", "/d"], "got none of --images_dir, --labels_csv and --gnt_dir"),
+        (
+            ConvertConfig,
+            ["--dataset_dir=/d", "--gnt_dir=/g", "--images_dir=/i"],
+            "got --images_dir and --gnt_dir, wanted one of them",
+        ),
+        (
+            ConvertConfig,
+            ["--dataset_dir=/d", "--gnt_dir=/g", "--formats=jpeg"],
+            "--formats jpeg with --gnt_dir: it is of picture files, wanted none",
+        ),
         (ConvertConfig, ["--dataset_dir", "/d", "--images_dir", "/i", "--dataset_name", "../x"], "letters, digits"),
         (ConvertConfig, ["--dataset_dir", "/d", "--images_dir", "/i", "--validation_fraction", "1"], "between 0 and 1"),
     ],

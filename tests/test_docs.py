@@ -22,6 +22,7 @@ CONFIGS = {
     "eval_image_classifier.py": config.EvalConfig,
     "export_inference_graph.py": config.ExportConfig,
     "reproduce.py": config.ReproduceConfig,
+    "serve.py": config.ServeConfig,
     "show_run.py": config.TensorBoardConfig,
     "train_image_classifier.py": config.TrainConfig,
 }
@@ -33,6 +34,7 @@ COMMANDS = {
     "export": config.ExportConfig,
     "reproduce": config.ReproduceConfig,
     "score": config.ScoreConfig,
+    "serve": config.ServeConfig,
     "tensorboard": config.TensorBoardConfig,
     "train": config.TrainConfig,
 }

@@ -42,6 +42,7 @@ ROOMS = (
     "compat",
     "doctor",
     "programs",
+    "serve",
     "driver",
     "submit",
 )
@@ -61,6 +62,7 @@ ADDRESSES = {
         "sparkcv.compat",
         "sparkcv.programs",
     ),
+    "openvino": ("sparkcv.predict.engines",),
     "tensorflowonspark": ("sparkcv.launchers",),
     "hdfs_native": ("sparkcv.storage",),
     "fsspec": ("sparkcv.storage",),

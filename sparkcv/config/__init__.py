@@ -8,6 +8,7 @@ from sparkcv.config.export import ExportConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
 from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
+from sparkcv.config.serve import ServeConfig
 from sparkcv.config.submit import SubmitConfig
 from sparkcv.config.tensorboard import TensorBoardConfig
 from sparkcv.config.train import TrainConfig
@@ -20,6 +21,7 @@ __all__ = [
     "ExportConfig",
     "ReproduceConfig",
     "ScoreConfig",
+    "ServeConfig",
     "SubmitConfig",
     "TensorBoardConfig",
     "TrainConfig",

@@ -8,6 +8,7 @@ from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
 _DOWNLOADED = ("cifar10", "flowers", "mnist", "visualwakewords")
+_SOURCES = ("images_dir", "labels_csv", "gnt_dir")
 _IN, _OUT, _CARE, _CLUSTER = "input", "output", "care", "cluster"
 
 
@@ -17,6 +18,9 @@ class ConvertConfig(Flags):
 
     images_dir: str | None = flag(None, "folder with one folder of pictures a class, any storage URL", group=_IN)
     labels_csv: str | None = flag(None, "CSV with the columns path,label, instead of --images_dir", group=_IN)
+    gnt_dir: str | None = flag(
+        None, "folder of GNT files, handwriting whose characters are the classes, instead of --images_dir", group=_IN
+    )
     formats: str = flag(
         ",".join(FORMATS), "formats of picture files that are read, told by their first bytes", group=_IN
     )
@@ -58,13 +62,25 @@ class ConvertConfig(Flags):
                     f"--{name} {getattr(self, name)}: it chooses among COCO's boxes for slim's visualwakewords, and"
                     " boxes are not read here; wanted pictures by class, --images_dir or --labels_csv"
                 )
-        if (self.images_dir is None) == (self.labels_csv is None):
-            got = "neither" if self.images_dir is None else "both"
-            hint = ""
-            if self.images_dir is None and self.dataset_name in _DOWNLOADED:
-                hint = f"; {self.dataset_name}, which slim's script downloads, is to be given as pictures here"
-            raise UsageError(f"got {got} of --images_dir and --labels_csv, wanted one of them{hint}")
+        self._check_source()
         for name in ("dataset_name", "dataset_split_name"):
             value = getattr(self, name)
             if not value.replace("-", "_").replace(".", "_").isidentifier() or ".." in value:
                 raise UsageError(f"--{name}: got {value!r}, wanted letters, digits, '_', '-' or '.' only")
+
+    def _check_source(self) -> None:
+        """Refuse another number of sources than one, and flags of picture files where there are none."""
+        given = [f"--{name}" for name in _SOURCES if getattr(self, name) is not None]
+        if len(given) != 1:
+            hint = ""
+            if not given and self.dataset_name in _DOWNLOADED:
+                hint = f"; {self.dataset_name}, which slim's script downloads, is to be given as pictures here"
+            *others, last = (f"--{name}" for name in _SOURCES)
+            got = " and ".join(given) or f"none of {', '.join(others)} and {last}"
+            raise UsageError(f"got {got}, wanted one of them{hint}")
+        if self.gnt_dir is not None:
+            for name in ("formats", "background", "exif_orientation"):
+                if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                    raise UsageError(
+                        f"--{name} {getattr(self, name)} with --gnt_dir: it is of picture files, wanted none"
+                    )

@@ -50,6 +50,7 @@ class EvalConfig(Flags):
     )
     quantize: bool = flag(False, "only false: it needs tf.contrib, gone since TensorFlow 2", group=_RUN)
     master: str = flag("", "accepted, unused: Spark places the evaluators", group=_RUN)
+    top_k: int = flag(5, "best scores among which a label counts for the second number, recall", group=_RUN, least=1)
     num_worst: int = flag(24, "worst mistakes that the report shows as pictures", group=_RUN, least=0)
     bad_record_budget: float = flag(0.001, "share of bad records that ends the run", group=_CARE, share=True)
     max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE, least=1)

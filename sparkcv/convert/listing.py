@@ -11,11 +11,12 @@ from pyspark.sql import functions as F
 
 from sparkcv import storage
 from sparkcv.config import ConvertConfig
-from sparkcv.convert import sources
+from sparkcv.convert import gnt_source, sources
 from sparkcv.convert.sources import Picture
 from sparkcv.errors import DataError, UsageError
+from sparkcv.records import gnt
 
-_SCHEMA = "name binary, label string, line int, size long, position long, draw long, place binary"
+_SCHEMA = "name binary, label string, line int, size long, fault string, position long, draw long, place binary"
 _MAX_TASKS = 1000
 
 
@@ -24,13 +25,16 @@ class PictureSource:
     """Where the pictures are: ``root`` is the folder that names are relative to.
 
     Of a picture tree ``classes`` are its class folders and ``strays`` the files beside them; of a CSV both are
-    empty until it has been read.
+    empty until it has been read. ``gnt_files`` are the files of a folder of GNT, whose samples name their classes and
+    have ``max_pixels`` at most.
     """
 
     root: str
     labels_csv: str | None
     classes: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
+    gnt_files: tuple[str, ...] = ()
+    max_pixels: int = gnt.MAX_PIXELS
 
     @property
     def where(self) -> str:
@@ -44,8 +48,14 @@ def find_source(config: ConvertConfig, dataset_dir: str) -> PictureSource:
     Raises:
         MissingFileError: it is not there.
         UsageError: the dataset would lie inside of the pictures' folder.
-        DataError: the folder holds no class folders.
+        DataError: the folder holds no class folders, or no GNT files.
     """
+    if config.gnt_dir is not None:
+        root = storage.resolve(config.gnt_dir)
+        if f"{dataset_dir}/".startswith(f"{root}/"):
+            raise UsageError(f"--dataset_dir {dataset_dir!r} lies in --gnt_dir, where its files would count as GNT")
+        files = tuple(gnt_source.list_files(root))
+        return PictureSource(root, None, gnt_files=files, max_pixels=config.max_pixels)
     if config.images_dir is None:
         labels_csv = storage.resolve(str(config.labels_csv))
         storage.size(labels_csv)
@@ -76,11 +86,15 @@ def check_classes(pictures: DataFrame, source: PictureSource, known: Collection[
         DataError: no pictures, an empty class folder, one class only, or a picture that a CSV names twice.
     """
     counts = {row["label"]: row["count"] for row in pictures.groupBy("label").count().collect()}
+    if source.gnt_files and not set(counts) - {None}:
+        first = pictures.orderBy("name").first()
+        name, why = gnt_source.split_name(bytes(first["name"]).decode("utf-8", "surrogateescape"))[0], first["fault"]
+        raise DataError(f"{source.root!r} holds no sample of GNT in {len(source.gnt_files)} files: {name!r}: {why}")
     if not counts:
         raise DataError(f"{source.where!r} names no pictures")
     if source.labels_csv:
         _refuse_duplicates(pictures, source.labels_csv)
-    labels = source.classes or tuple(sorted(counts))
+    labels = source.classes or tuple(sorted(label for label in counts if label is not None))
     if set(labels) <= set(known):
         return labels
     empty = [label for label in labels if label not in counts]
@@ -95,6 +109,9 @@ def check_classes(pictures: DataFrame, source: PictureSource, known: Collection[
 def _rows(spark: SparkSession, source: PictureSource, seed: int, enter: Callable[[], None]) -> RDD[Picture]:
     if source.labels_csv:
         return spark.sparkContext.parallelize([source.labels_csv], 1).flatMap(functools.partial(_list_csv, seed, enter))
+    if source.gnt_files:
+        files = spark.sparkContext.parallelize(source.gnt_files, min(len(source.gnt_files), _MAX_TASKS))
+        return files.flatMap(functools.partial(_list_gnt, source.root, source.max_pixels, seed, enter))
     items = [(name, True) for name in source.classes] + [(name, False) for name in source.strays]
     tasks = spark.sparkContext.parallelize(items, min(len(items), _MAX_TASKS))
     return tasks.flatMap(functools.partial(_list_item, source.root, seed, enter))
@@ -105,13 +122,18 @@ def _list_csv(seed: int, enter: Callable[[], None], labels_csv: str) -> Iterator
     return sources.list_csv(labels_csv, seed)
 
 
+def _list_gnt(root: str, max_pixels: int, seed: int, enter: Callable[[], None], name: str) -> Iterator[Picture]:
+    enter()
+    return gnt_source.list_samples(root, name, max_pixels, seed)
+
+
 def _list_item(root: str, seed: int, enter: Callable[[], None], item: tuple[str, bool]) -> Iterator[Picture]:
     enter()
     name, is_class = item
     if is_class:
         yield from sources.list_class(root, name, seed)
     else:
-        yield sources.make_picture(name, None, seed)
+        yield sources.make_picture(name, None, seed, fault=sources.NO_CLASS)
 
 
 def _refuse_duplicates(pictures: DataFrame, labels_csv: str) -> None:

@@ -41,6 +41,7 @@ class ConversionPlan:
     labels: tuple[str, ...]
     splits: tuple[Split, ...]
     rules: PictureRules
+    is_gnt: bool = False
 
     def partition(self, key: tuple[int, int]) -> int:
         """Return the shard, counted over all splits, of the picture of this split and rank."""
@@ -60,7 +61,7 @@ class ConversionPlan:
     def target(self, index: int) -> ShardTarget:
         """Return what partition ``index`` writes."""
         url = storage.join(self.staging, self.shards()[index][1])
-        return ShardTarget(url, f"{url}.jsonl", self.root, self.labels, self.rules)
+        return ShardTarget(url, f"{url}.jsonl", self.root, self.labels, self.rules, self.is_gnt)
 
 
 def draw_splits(pictures: DataFrame, validation_fraction: float | None) -> DataFrame:
@@ -98,14 +99,15 @@ def write_planned(ranked: DataFrame, plan: ConversionPlan, enter: Callable[[], N
 
     def keyed(row: Any) -> tuple[tuple[int, int], ShardRow]:
         name = bytes(row["name"])
-        return (row["split"], row["rank"]), ShardRow(name, index.get(row["label"], -1), row["line"], row["size"])
+        label = index.get(row["label"], -1)
+        return (row["split"], row["rank"]), ShardRow(name, label, row["line"], row["size"], row["fault"])
 
     def write(partition: int, pairs: Iterable[tuple[tuple[int, int], ShardRow]]) -> Iterator[ShardSummary]:
         enter()
         yield write_shard((row for _, row in pairs), plan.target(partition))
 
     shards = plan.shards()
-    columns = ranked.select("split", "rank", "name", "label", "line", "size")
+    columns = ranked.select("split", "rank", "name", "label", "line", "size", "fault")
     ordered = columns.rdd.map(keyed).repartitionAndSortWithinPartitions(len(shards), plan.partition)
     summaries = ordered.mapPartitionsWithIndex(write).collect()
     written: dict[str, list[ShardSummary]] = {split.name: [] for split in plan.splits}

@@ -5,11 +5,12 @@ import concurrent.futures
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import google_crc32c
 
 from sparkcv import storage
+from sparkcv.convert import gnt_source
 from sparkcv.convert.sources import NO_CLASS, locate
 from sparkcv.errors import AccessError, ImageError, MissingFileError, StorageError
 from sparkcv.preprocess import picture_file
@@ -25,23 +26,25 @@ _READERS = 8
 
 
 class ShardRow(NamedTuple):
-    """One picture as the plan orders it; ``label`` is its index, -1 for none; ``line`` and ``size`` as in Picture."""
+    """One picture as the plan orders it; ``label`` is its index, -1 for none; the rest is as in Picture."""
 
     name: bytes
     label: int
     line: int
     size: int
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
 class ShardTarget:
-    """One shard to write: its file and its list of rejects are whole, or not there."""
+    """One shard to write: its file and its list of rejects are whole, or not there; ``is_gnt``: of samples of GNT."""
 
     url: str
     quarantine_url: str
     root: str
     labels: tuple[str, ...]
     rules: PictureRules
+    is_gnt: bool = False
 
 
 @dataclass
@@ -56,7 +59,10 @@ class ShardSummary:
 
 
 def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
-    """Write a shard's records in the order given, and beside it the rejects as JSON lines ``path``, ``reason``."""
+    """Write a shard's records in the order given, and beside it the rejects as JSON lines ``path``, ``reason``.
+
+    Those of GNT have the ``offset`` in their file as well.
+    """
     crc = num_bytes = num_records = 0
     labels: collections.Counter[str] = collections.Counter()
     reasons: collections.Counter[str] = collections.Counter()
@@ -75,7 +81,10 @@ def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
                 named = f"line {row.line} of the CSV names it, and it is not there"
                 reason = f"missing: {named if row.line else 'gone since it was listed'}"
             reasons[reason.partition(":")[0]] += 1
-            rejects.write(json.dumps({"path": name, "reason": reason}).encode() + b"\n")
+            where: dict[str, Any] = {"path": name}
+            if target.is_gnt:
+                where["path"], where["offset"] = gnt_source.split_name(name)
+            rejects.write(json.dumps({**where, "reason": reason}).encode() + b"\n")
     entry = ShardEntry(storage.basename(target.url), num_records, num_bytes, f"{crc:08x}", dict(sorted(labels.items())))
     return ShardSummary(entry, dict(reasons))
 
@@ -83,11 +92,13 @@ def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
 def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | MissingFileError:
     """Return a picture's frame, or the error that is its reason; a failing store raises."""
     name = row.name.decode("utf-8", "surrogateescape")
-    if row.label < 0:
-        return ImageError(NO_CLASS)
+    if row.fault is not None or row.label < 0:
+        return ImageError(row.fault or NO_CLASS)
     try:
-        data = _read(locate(name, target.root), row.size)
-        seen = picture_file.read(data, target.rules)
+        if target.is_gnt:
+            seen = gnt_source.read_sample(target.root, name, row.size, target.rules)
+        else:
+            seen = picture_file.read(_read(locate(name, target.root), row.size), target.rules)
     except (ImageError, MissingFileError) as err:
         return err
     return tfrecord.frame(

@@ -1,4 +1,4 @@
-"""Where pictures come from: a folder per class, or a CSV of paths and labels. Runs in Spark tasks, streaming.
+"""Where pictures come from: a folder per class, a CSV of paths and labels, GNT files. Runs in Spark tasks, streaming.
 
 A name is bytes all the way through Spark: POSIX file names need not be UTF-8, and Spark's strings are.
 """
@@ -24,6 +24,7 @@ class Picture(NamedTuple):
 
     ``name`` is relative to the source and unique in it; ``label`` is the class's name, None for a file outside of
     every class; ``line`` is the CSV's line, 0 for a folder; ``size`` is in bytes, -1 where the listing did not say;
+    ``fault`` is why there is no picture, None where the listing saw no fault;
     ``position`` and ``draw`` are seeded 63-bit hashes of the name: the first orders the records, the second draws
     the validation split; ``place`` is a hash of where a CSV's picture lies, however its path is spelled, else None.
     """
@@ -32,6 +33,7 @@ class Picture(NamedTuple):
     label: str | None
     line: int
     size: int
+    fault: str | None
     position: int
     draw: int
     place: bytes | None = None
@@ -105,12 +107,14 @@ def check_label(label: str, where: str) -> str:
     return label
 
 
-def make_picture(name: str, label: str | None, seed: int, *, line: int = 0, size: int = -1) -> Picture:
+def make_picture(
+    name: str, label: str | None, seed: int, *, line: int = 0, size: int = -1, fault: str | None = None
+) -> Picture:
     """Make a Picture, drawing its hashes from the seed and the name alone."""
     data = name.encode("utf-8", "surrogateescape")
     digest = hashlib.blake2b(data, digest_size=16, salt=seed.to_bytes(16, "little")).digest()
     position, draw = (int.from_bytes(part, "big") >> 1 for part in (digest[:8], digest[8:]))
-    return Picture(data, label, line, size, position, draw)
+    return Picture(data, label, line, size, fault, position, draw)
 
 
 def _place(name: bytes, root: str) -> bytes:

@@ -60,6 +60,7 @@ class NetSize:
 NETS: Mapping[str, NetSize] = {
     "alexnet_flowers": NetSize(87.7, 7.0),
     "alexnet_v2": NetSize(46.2, 3.1),
+    "charnet": NetSize(17.1, 3.4),
     "cifarnet": NetSize(1.8, 3.4),
     "inception_resnet_v2": NetSize(56.9, 395.0),
     "inception_v1": NetSize(5.6, 43.7),

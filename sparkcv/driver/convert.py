@@ -15,7 +15,7 @@ from sparkcv import logs, storage
 from sparkcv.config import ConvertConfig
 from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
-from sparkcv.convert import publication
+from sparkcv.convert import gnt_source, publication
 from sparkcv.convert.listing import PictureSource, check_classes, find_source, listed
 from sparkcv.convert.plan import ConversionPlan, Split, draw_splits, rank, write_planned
 from sparkcv.convert.report import ConvertReport, SplitReport
@@ -62,7 +62,7 @@ def prepare(config: ConvertConfig) -> ConvertPlan:
         UsageError: the dataset would lie inside of the pictures' folder.
         FileExistsAlreadyError: a split of this name is there, and ``overwrite`` is not set.
         MissingFileError: the source is not there.
-        DataError: it holds no class folders.
+        DataError: it holds no class folders, or no GNT files.
         LabelError: its classes differ from those of the splits that are there.
     """
     dataset_dir = storage.resolve(str(config.dataset_dir))
@@ -75,7 +75,7 @@ def prepare(config: ConvertConfig) -> ConvertPlan:
 
 
 def run(spark: SparkSession, plan: ConvertPlan) -> ConvertReport:
-    """Convert the pictures of a folder or CSV into the shards of one split, or of train and validation.
+    """Convert the pictures of a folder, a CSV or GNT files into the shards of one split, or of train and validation.
 
     What is written depends on the pictures' names and bytes, the seed and the number of shards, on nothing else.
 
@@ -86,7 +86,7 @@ def run(spark: SparkSession, plan: ConvertPlan) -> ConvertReport:
         PreemptedError: HDFS lets the driver in no longer. In each case the dataset's folder is as it was.
     """
     with (
-        job_group(spark, f"convert {plan.config.images_dir}"),
+        job_group(spark, f"convert {plan.source.where}"),
         let_in(spark, plan.config.port_range, "nothing was published, the same command converts anew") as place,
     ):
         return run_with(spark, plan, functools.partial(enter, place))
@@ -123,11 +123,19 @@ def _plan(
         splits.append(Split(name, min(job.config.num_shards, total), total))
         _log.info("%s: %d pictures of %d classes into %d shards", name, total, len(labels), splits[-1].num_shards)
     return ConversionPlan(
-        job.config.dataset_name, staging, job.source.root, labels, tuple(splits), _rules(job.config)
+        job.config.dataset_name,
+        staging,
+        job.source.root,
+        labels,
+        tuple(splits),
+        _rules(job.config),
+        is_gnt=bool(job.source.gnt_files),
     ), ranked
 
 
 def _rules(config: ConvertConfig) -> PictureRules:
+    if config.gnt_dir is not None:
+        return PictureRules(config.max_pixels, (gnt_source.FORMAT,), use_orientation=False)
     return PictureRules(
         config.max_pixels,
         parse_formats(config.formats),

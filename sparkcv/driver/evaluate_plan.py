@@ -8,7 +8,7 @@ from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
 from sparkcv.driver import checkpoint_checks, model_weights
 from sparkcv.driver.checkpoint_checks import TrainedClasses
-from sparkcv.driver.net_flags import check_image_size, check_labels_offset
+from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.net_variables import AskedNet
 from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.records import shards
@@ -63,6 +63,7 @@ def prepare(config: EvalConfig) -> EvalPlan:
         eval_dir=storage.resolve(config.eval_dir),
         checkpoint_path=checkpoint_model.resolve(config.checkpoint_path),
         train_dir=config.train_dir and storage.resolve(config.train_dir),
+        use_grayscale=is_gray(config.model_name, config.preprocessing_name, config.use_grayscale),
     )
     dataset = shards.open_dataset(
         str(config.dataset_dir),

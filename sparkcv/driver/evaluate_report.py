@@ -30,8 +30,8 @@ class EvalReport:
         return self.outcome.metrics.accuracy
 
     @property
-    def recall_5(self) -> float:
-        """Share of the examples whose class was among the five best scores, in [0, 1]."""
+    def recall_at_k(self) -> float:
+        """Share of the examples whose class was among the ``--top_k`` best scores, in [0, 1]."""
         return self.outcome.metrics.recall_at_k
 
     def __str__(self) -> str:

@@ -16,7 +16,7 @@ from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
 from sparkcv.driver import checkpoint_checks, model_weights
 from sparkcv.driver.checkpoint_checks import TrainedClasses
-from sparkcv.driver.net_flags import check_image_size, check_labels_offset
+from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.net_variables import AskedNet
 from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
 from sparkcv.launchers import Launcher
@@ -125,6 +125,8 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
         _log.warning("the checkpoint of step %d is passed over: %s", step, reason)
     preprocessing = config.preprocessing_name or told.preprocessing_name or net.preprocessing
     image_size = check_image_size(config.model_name, config.image_size or told.train_image_size, preprocessing)
+    gray = is_gray(config.model_name, preprocessing, config.use_grayscale)
+    config = dataclasses.replace(config, use_grayscale=gray)
     if found.kind:
         # Two classes only to ask: how many there are is said by what is found.
         asked = AskedNet(config.model_name, 2, image_size, config.use_grayscale)

@@ -100,6 +100,13 @@ _ALL = (
         "sparkcv.driver.score",
     ),
     Job(
+        "serve",
+        "serve.py",
+        configs.ServeConfig,
+        "serve exported models over HTTP, with a page for people",
+        "sparkcv.driver.serve",
+    ),
+    Job(
         "doctor",
         "doctor.py",
         configs.DoctorConfig,

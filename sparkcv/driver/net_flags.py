@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sparkcv import nets, preprocess
 from sparkcv.errors import UsageError
 
-__all__ = ["check_image_size", "check_labels_offset"]
+__all__ = ["check_image_size", "check_labels_offset", "is_gray"]
 
 
 def check_image_size(model_name: str, image_size: int | None, preprocessing_name: str | None) -> int:
@@ -16,6 +16,11 @@ def check_image_size(model_name: str, image_size: int | None, preprocessing_name
     net = nets.get(model_name)
     preprocessing = preprocess.get(preprocessing_name or net.preprocessing)
     return preprocessing.check_image_size(net.check_image_size(image_size or net.default_image_size))
+
+
+def is_gray(model_name: str, preprocessing_name: str | None, use_grayscale: bool) -> bool:
+    """Return whether the net's input has one channel: ``--use_grayscale``, or a preprocessing that always gives one."""
+    return use_grayscale or preprocess.get(preprocessing_name or nets.get(model_name).preprocessing).is_gray
 
 
 def check_labels_offset(labels: Sequence[str], labels_offset: int, where: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from sparkcv.doctor import estimate, machine, num_ps, quick
 from sparkcv.doctor.checks import gpus
 from sparkcv.driver import final_export, scope_checks, train_start
 from sparkcv.driver.class_weights import settled_weights
-from sparkcv.driver.net_flags import check_image_size, check_labels_offset
+from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.versions import versions
 from sparkcv.errors import ShardError, UsageError
 from sparkcv.records import shards
@@ -120,7 +120,8 @@ def check_data(config: TrainConfig) -> TrainPlan:
         )
     _explain_unused(config)
     check_net(config)
-    config = with_ps(config)
+    gray = is_gray(config.model_name, config.preprocessing_name, config.use_grayscale)
+    config = with_ps(dataclasses.replace(config, use_grayscale=gray))
     if not session.is_submitted():  # the workers run on this machine
         quick.refuse(gpus.lacking(config, machine.gpu_devices(), "this machine has"))
     dataset_dir = storage.resolve(str(config.dataset_dir))

@@ -127,6 +127,7 @@ def _nasnet(name: str, default: int, weight_decay: float) -> Net:
 _ALL = (
     Net("alexnet_flowers", "alexnet_flowers", 227, 1, None, "vgg", 0.001, BatchNorm(decay=0.9, epsilon=0.00001)),
     _early("alexnet_v2", 224, 195, 226),
+    Net("charnet", "charnet", 64, 1, None, "charnet", weight_decay=0.0),
     Net("cifarnet", "cifarnet", 32, 4, None, "cifarnet", weight_decay=0.004),
     _inception("inception_resnet_v2", "inception_v4", 299, 75, None, has_aux=True),
     _inception("inception_v1", "inception", 224, 193, 224),

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
+import os
+import tempfile
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from sparkcv import storage
 from sparkcv.errors import ImageError, ModelError, ShardError, UsageError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.engines import Decoder, Engine
+from sparkcv.predict.engines.choice import EngineChoice, choose_engine
 from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.manifest import ModelManifest
+from sparkcv.predict.rows import InputRow, load
 from sparkcv.preprocess import picture_file
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records import image_header, labels
@@ -55,17 +64,42 @@ class Reject:
     reason: str
 
 
+Picture = bytes | str | os.PathLike[str] | NDArray[Any] | RecordPicture
+
+
 class Predictor:
-    """A loaded model. Use :meth:`load`; it is a context manager, and one thread at a time may use it."""
+    """An exported model that scores pictures. It is a context manager, and one thread at a time may use it.
+
+    Args:
+        model_dir: URL of the exported model's folder.
+        engine: ``auto``, ``tf`` or ``openvino``; ``auto`` is OpenVINO where it is installed. Both compute in float32.
+        cache_dir: local folder that keeps the model for the next process; None: a temporary one, while it is loaded.
+        num_threads: threads of one operation, and pictures decoded at once; 0 counts as 1.
+        rules: how files of pictures are read; what they do not allow is rejected before it is decoded.
+
+    Raises:
+        MissingFileError: there is no model.
+        ModelError: naming the file that is not as exported.
+        UsageError: an engine that there is not, or that is not installed.
+    """
+
+    manifest: ModelManifest
+    engine: EngineChoice
 
     def __init__(
-        self, manifest: ModelManifest, names: Sequence[str], engine: Engine, decoder: Decoder, *, rules: PictureRules
+        self,
+        model_dir: str,
+        engine: str = "auto",
+        *,
+        cache_dir: str | None = None,
+        num_threads: int = 0,
+        rules: PictureRules = _RULES,
     ) -> None:
-        self.manifest = manifest
-        self._names = tuple(names)
-        self._engine = engine
-        self._decoder = decoder
-        self._rules = rules
+        choice = choose_engine(engine)
+        with contextlib.ExitStack() as stack:
+            cache = cache_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="sparkcv-model-"))
+            manifest, folder = fetch_model(storage.resolve(model_dir), cache)
+            self._open(folder, manifest, choice, num_threads, rules)
 
     @classmethod
     def load(
@@ -74,6 +108,7 @@ class Predictor:
         cache_dir: str,
         *,
         digest: str | None = None,
+        engine: str = "tf",
         num_threads: int = 1,
         rules: PictureRules = _RULES,
     ) -> Predictor:
@@ -83,6 +118,7 @@ class Predictor:
             model_url: the model's folder.
             cache_dir: local folder that keeps the model, for the next process to find.
             digest: the only model that will do; None: whichever lies there.
+            engine: as of the class.
             num_threads: threads of one operation, and pictures decoded at once; 0 counts as 1.
             rules: how files of pictures are read; what they do not allow is rejected before it is decoded.
 
@@ -91,54 +127,89 @@ class Predictor:
             ModelError: naming the file that is not as exported, or the digest that is not the one wanted.
         """
         manifest, folder = fetch_model(model_url, cache_dir, digest=digest)
-        return cls.open(folder, manifest, num_threads=num_threads, rules=rules)
+        made = cls.__new__(cls)
+        made._open(folder, manifest, choose_engine(engine), num_threads, rules)
+        return made
 
     @classmethod
     def open(
         cls, folder: str, manifest: ModelManifest, *, num_threads: int = 1, rules: PictureRules = _RULES
     ) -> Predictor:
-        """Load a model that lies in a local folder; raises as :meth:`load`."""
-        # TensorFlow takes seconds to import, and a process that only reads manifests must not pay for it.
-        from sparkcv.predict.engines.decoding import TFDecoder
-        from sparkcv.predict.engines.tf import TFEngine
+        """Load a model that lies in a local folder in TensorFlow; raises as :meth:`load`."""
+        made = cls.__new__(cls)
+        made._open(folder, manifest, choose_engine("tf"), num_threads, rules)
+        return made
 
-        names = _read_labels(folder, manifest)
-        graph = manifests.read_file(folder, manifest, manifests.FROZEN_GRAPH)
-        threads = max(1, num_threads)
-        engine = TFEngine(graph, f"{folder}/{manifests.FROZEN_GRAPH}", num_threads=threads)
-        decoder = TFDecoder(
-            manifest.preprocessing,
-            manifest.image_size,
-            use_grayscale=manifest.use_grayscale,
-            jpeg_arithmetic=manifest.jpeg_arithmetic,
-            num_threads=threads,
-        )
-        return cls(manifest, names, engine, decoder, rules=rules)
+    @classmethod
+    def of_parts(
+        cls, manifest: ModelManifest, names: Sequence[str], engine: Engine, decoder: Decoder, *, rules: PictureRules
+    ) -> Predictor:
+        """Return a predictor of a loaded engine and decoder."""
+        made = cls.__new__(cls)
+        made.engine = EngineChoice(type(engine).__name__, "given")
+        made._set(manifest, names, engine, decoder, rules)
+        return made
 
-    def predict(self, pictures: Sequence[bytes | RecordPicture], top_k: int = 5) -> list[Prediction | Reject]:
-        """Score pictures (the bytes of files, or records' pictures) as one batch; one answer each, in their order.
+    def _open(
+        self, folder: str, manifest: ModelManifest, choice: EngineChoice, num_threads: int, rules: PictureRules
+    ) -> None:
+        names, threads = _read_labels(folder, manifest), max(1, num_threads)
+        self.engine = choice
+        engine = _load_engine(folder, manifest, choice, threads)
+        self._set(manifest, names, engine, _load_decoder(manifest, choice, threads), rules)
 
-        A picture that cannot be used costs itself only. Raises UsageError for a ``top_k`` that the model has not.
+    def _set(
+        self, manifest: ModelManifest, names: Sequence[str], engine: Engine, decoder: Decoder, rules: PictureRules
+    ) -> None:
+        self.manifest = manifest
+        self._names = tuple(names)
+        self._engine = engine
+        self._decoder = decoder
+        self._rules = rules
+
+    def predict(self, pictures: Sequence[Picture], top_k: int = 5) -> list[Prediction | Reject]:
+        """Score pictures as one batch; one answer each, in their order.
+
+        A picture is the bytes of its file, the file's path or URL, its pixels (uint8 ``[height, width, 3]`` or
+        ``[height, width]``), or a record's picture. One that cannot be used costs itself only. Raises UsageError for a
+        ``top_k`` that the model has not.
         """
         check_top_k(top_k, self.manifest)
-        answers: list[Prediction | Reject | None] = [None] * len(pictures)
+        decoded = self.decode(pictures)
+        images = [image for image in decoded if not isinstance(image, Reject)]
+        scores = iter(self.score(np.stack(images)) if images else ())
+        return [image if isinstance(image, Reject) else self.rank(next(scores), top_k) for image in decoded]
+
+    def decode(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32] | Reject]:
+        """Turn each picture into what the net takes, float32 ``[size, size, channels]``, or say why that cannot be.
+
+        Several threads may do it at once.
+        """
+        answers: list[NDArray[np.float32] | Reject] = []
         usable: dict[int, tuple[bytes, int]] = {}
         for index, picture in enumerate(pictures):
+            answers.append(Reject(""))
             try:
                 usable[index] = self._read(picture)
             except ImageError as err:
                 answers[index] = Reject(str(err))
-        images: dict[int, NDArray[np.float32]] = {}
         for index, image in zip(usable, self._decoder.decode(list(usable.values())), strict=True):
-            if isinstance(image, ImageError):
-                answers[index] = Reject(str(image))
-            else:
-                images[index] = image
-        if images:
-            scores = self._engine.probabilities(np.stack(list(images.values())))
-            for index, row in zip(images, scores, strict=True):
-                answers[index] = self._rank(row, top_k)
-        return [answer for answer in answers if answer is not None]
+            answers[index] = Reject(str(image)) if isinstance(image, ImageError) else image
+        return answers
+
+    def score(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probabilities ``[batch, classes]`` of decoded pictures ``[batch, size, size, channels]``."""
+        return self._engine.probabilities(images)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels, in the order of the probabilities' columns."""
+        return self._names
+
+    @property
+    def net(self) -> Engine:
+        """The loaded net."""
+        return self._engine
 
     def close(self) -> None:
         """Give back memory and threads; calling it again does nothing."""
@@ -153,8 +224,15 @@ class Predictor:
     ) -> None:
         self.close()
 
-    def _read(self, picture: bytes | RecordPicture) -> tuple[bytes, int]:
+    def _read(self, picture: Picture) -> tuple[bytes, int]:
         """Return what the decoder takes; raises ImageError. TensorFlow would decode 48 kB into a gigabyte unasked."""
+        if isinstance(picture, str | os.PathLike):
+            found = load(InputRow("", url=storage.resolve(os.fspath(picture))))
+            if isinstance(found, str):
+                raise ImageError(found)
+            picture = found
+        elif isinstance(picture, np.ndarray):
+            picture = _to_png(picture)
         if isinstance(picture, bytes):
             seen = picture_file.read(picture, self._rules)
             return seen.encoded, seen.orientation
@@ -163,7 +241,8 @@ class Predictor:
             raise ImageError(NOT_NATIVE.format(header.format))
         return picture.encoded, header.orientation if picture.orientation is None else picture.orientation
 
-    def _rank(self, scores: NDArray[np.float32], top_k: int) -> Prediction | Reject:
+    def rank(self, scores: NDArray[np.float32], top_k: int) -> Prediction | Reject:
+        """Return the best classes of one picture's probabilities ``[classes]``; a Reject if they are not finite."""
         if not np.isfinite(scores).all():
             return Reject("not scored: the model's output is not a number")
         best = np.argsort(-scores, kind="stable")[:top_k]  # stable: equal scores keep the order of the classes
@@ -175,6 +254,48 @@ def check_top_k(top_k: int, manifest: ModelManifest) -> None:
     """Raise UsageError unless the model has ``top_k`` classes."""
     if not 1 <= top_k <= manifest.num_classes:
         raise UsageError(f"--top_k: got {top_k}, wanted 1 to {manifest.num_classes}, the classes of the model")
+
+
+def _to_png(pixels: NDArray[Any]) -> bytes:
+    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
+        raise ImageError(
+            f"unusable pixels: {pixels.dtype} {list(pixels.shape)}, wanted uint8 [height, width, 3] or [height, width]"
+        )
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=0)
+    return buffer.getvalue()
+
+
+def _load_engine(folder: str, manifest: ModelManifest, choice: EngineChoice, num_threads: int) -> Engine:
+    """Load the graph; an engine takes time to import, and a process that only reads manifests must not pay for it."""
+    path = f"{folder}/{manifests.FROZEN_GRAPH}"
+    graph = manifests.read_file(folder, manifest, manifests.FROZEN_GRAPH)  # checks each byte
+    if choice.name == "openvino":
+        from sparkcv.predict.engines.openvino import OpenVINOEngine
+
+        del graph
+        return OpenVINOEngine(path, path, num_threads=num_threads)
+    from sparkcv.predict.engines.tf import TFEngine
+
+    return TFEngine(graph, path, num_threads=num_threads)
+
+
+def _load_decoder(manifest: ModelManifest, choice: EngineChoice, num_threads: int) -> Decoder:
+    """Load what prepares the pictures: Pillow beside OpenVINO, but for JPEG as only TensorFlow rounds it."""
+    grey = manifest.use_grayscale
+    if choice.name == "openvino" and manifest.jpeg_arithmetic == "accurate":
+        from sparkcv.predict.engines.pillow import PillowDecoder
+
+        return PillowDecoder(manifest.preprocessing, manifest.image_size, use_grayscale=grey, num_threads=num_threads)
+    from sparkcv.predict.engines.decoding import TFDecoder
+
+    return TFDecoder(
+        manifest.preprocessing,
+        manifest.image_size,
+        use_grayscale=grey,
+        jpeg_arithmetic=manifest.jpeg_arithmetic,
+        num_threads=num_threads,
+    )
 
 
 def _read_labels(folder: str, manifest: ModelManifest) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ __all__ = ["EncodedPicture", "Preprocessing", "get", "names"]
 # slim has no entry for alexnet_v2 and overfeat, both published with pictures prepared as VGG's are; nor for the narrow
 # nets of MobileNet v1, which are prepared as the wide one's; nor for nasnet_cifar, which learned from CIFAR's.
 _FAMILIES = {
+    "charnet": ("charnet",),
     "cifarnet": ("cifarnet", "nasnet_cifar"),
     "inception": (
         "inception",
@@ -91,13 +92,14 @@ class Preprocessing:
 
     ``value_range`` says in words what the output's values are, for model.json. ``cuts_window`` is whether training
     cuts a window whose smallest area can be chosen. ``max_image_size`` is the largest side of the output, None for
-    any.
+    any. ``is_gray``: it is for nets of grey pictures, so that every job uses it with ``use_grayscale``.
     """
 
     name: str
     value_range: str
     cuts_window: bool = False
     max_image_size: int | None = None
+    is_gray: bool = False
 
     def check_image_size(self, size: int) -> int:
         """Return ``size``; raises UsageError for a side that this family cannot produce."""
@@ -137,13 +139,15 @@ class Preprocessing:
     def _module(self) -> Any:
         # Here, because they import TensorFlow. An import statement, because tf.data's AutoGraph follows calls: it
         # would warn that it cannot read the source of importlib.
-        from sparkcv.preprocess import cifarnet, inception, inception_square, lenet, vgg
+        from sparkcv.preprocess import charnet, cifarnet, inception, inception_square, lenet, vgg
 
-        modules = {"cifarnet": cifarnet, "inception": inception, "inception_square": inception_square}
+        modules = {"charnet": charnet, "cifarnet": cifarnet, "inception": inception}
+        modules |= {"inception_square": inception_square}
         return {**modules, "lenet": lenet, "vgg": vgg}[self.name]
 
 
 _PREPROCESSINGS = {
+    "charnet": Preprocessing("charnet", "[0, 1]: 0 is white, 1 is black", is_gray=True),
     "cifarnet": Preprocessing("cifarnet", "standardized: mean 0 and standard deviation 1 in each picture"),
     "inception": Preprocessing("inception", "[-1, 1]", cuts_window=True),
     "inception_square": Preprocessing("inception_square", "[-1, 1]", cuts_window=True),

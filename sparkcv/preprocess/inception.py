@@ -33,7 +33,7 @@ def for_train(
 def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
     """Return the middle 87.5 % of both sides, resized, in [-1, 1]; see ``preprocess.Preprocessing.for_eval``."""
     with tf.name_scope("eval_image"):
-        pixels = decode.decode_crop(encoded, lambda shape: augment.central_window(shape, _CENTRAL_FRACTION))
+        pixels = decode.decode_whole_crop(encoded, lambda shape: augment.central_window(shape, _CENTRAL_FRACTION))
         return _scale(_resize(pixels, size), use_grayscale)
 
 

@@ -22,7 +22,7 @@ def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
     See ``preprocess.Preprocessing.for_eval``.
     """
     with tf.name_scope("eval_square"):
-        pixels = decode.decode_crop(encoded, lambda shape: augment.central_square(shape, _FRACTION))
+        pixels = decode.decode_whole_crop(encoded, lambda shape: augment.central_square(shape, _FRACTION))
         image = tf.compat.v2.image.resize(pixels, [size, size], antialias=True) * (2.0 / 255.0) - 1.0
         image.set_shape([size, size, decode.CHANNELS])
         return decode.to_gray(image) if use_grayscale else image

@@ -67,7 +67,9 @@ def evaluate(
     Reports ``{"examples", "target"}`` now and then. Raise as :func:`main`, and ClusterError once it was told to stop.
     """
     assignments = assign(task.dataset.shards, ctx.role.index, task.num_evaluators)
-    result = EvaluatedPart(step=_step(task, local), tally=Tally(task.num_classes), versions=_versions())
+    result = EvaluatedPart(
+        step=_step(task, local), tally=Tally(task.num_classes, task.config.top_k), versions=_versions()
+    )
     if share(assignments) != 0 and assignments:
         settings = _session_config(ctx, task.config.num_intra_op_threads, use_gpus)
         _evaluate(ctx, task, local, assignments, result, settings, spool_bytes)

@@ -18,7 +18,7 @@ from sparkcv.errors import ImageError
 from sparkcv.records import orientation, other_headers
 from sparkcv.records.header import MAX_SIDE, ImageHeader, check_size
 
-__all__ = ["FORMATS", "ImageHeader", "MAX_SIDE", "NATIVE_FORMATS", "NOT_NATIVE", "probe"]
+__all__ = ["FORMATS", "ImageHeader", "MAX_SIDE", "NATIVE_FORMATS", "NOT_NATIVE", "name_format", "probe"]
 
 NATIVE_FORMATS = ("jpeg", "png", "gif", "bmp", "webp")
 """Formats that TensorFlow decodes, so that shards may hold them."""
@@ -84,7 +84,7 @@ def probe(data: bytes, *, max_pixels: int = 2**26, formats: Sequence[str] = ("jp
     else:
         found = other_headers.format_of(data) or ""
     if found not in formats:
-        raise ImageError(f"{_unwanted(formats)}: {_NAMES[found] if found in _NAMES else _name_format(data)}")
+        raise ImageError(f"{_unwanted(formats)}: {name_format(data)}")
     if found == "jpeg":
         return _probe_jpeg(data, max_pixels)
     if found == "png":
@@ -99,7 +99,12 @@ def _unwanted(formats: Sequence[str]) -> str:
     return "not " + " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
-def _name_format(data: bytes) -> str:
+def name_format(data: bytes) -> str:
+    """Return what a file is by its first bytes, in words for a sentence that refuses it."""
+    found = "jpeg" if data.startswith(b"\xff\xd8") else "png" if data.startswith(_PNG_MAGIC) else None
+    found = found or other_headers.format_of(data)
+    if found in _NAMES:
+        return _NAMES[found]
     for magic, name in _OTHER_MAGIC:
         if data.startswith(magic):
             return name

@@ -37,7 +37,7 @@ def test_partitions_are_the_shards_of_all_splits_in_turn():
 def test_ranks_are_complete_and_do_not_depend_on_rows_order_or_partitions(spark):
     pictures = [make_picture(f"{'ab'[i % 3 == 0]}/{i}", "ab"[i % 3 == 0], 5) for i in range(300)]
     pictures.append(make_picture("stray", None, 5))
-    schema = "name binary, label string, line int, size long, position long, draw long, place binary"
+    schema = "name binary, label string, line int, size long, fault string, position long, draw long, place binary"
     outcomes = []
     for seed, num_partitions in ((0, 1), (1, 5)):
         shuffled = random.Random(seed).sample(pictures, len(pictures))

@@ -30,13 +30,14 @@ def pictures(size):
 
 
 GOLDEN_LOGITS = {
+    "charnet": [2.056985, 1.539889, 0.548994, -0.203879, -0.190892],
     "cifarnet": [1.93593, 0.018052, -0.070526, -1.059779, 0.2032],
     "lenet": [-0.533134, -0.514635, 1.198209, -1.081815, 0.208532],
     "inception_v3": [0.527552, 0.010393, 0.212764, -0.017746, -0.052688],
 }
 
 
-@pytest.mark.parametrize(("name", "size"), [("cifarnet", 16), ("lenet", 16), ("inception_v3", 75)])
+@pytest.mark.parametrize(("name", "size"), [("charnet", 16), ("cifarnet", 16), ("lenet", 16), ("inception_v3", 75)])
 def test_logits_are_the_golden_ones(name, size):
     from sparkcv.nets.slim import model_variables, tf
 
@@ -50,7 +51,7 @@ def test_logits_are_the_golden_ones(name, size):
     np.testing.assert_allclose(probabilities, _softmax(logits), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["cifarnet", "lenet"])
+@pytest.mark.parametrize("name", ["charnet", "cifarnet", "lenet"])
 def test_training_drops_activations_and_evaluation_does_not(name):
     from sparkcv.nets.slim import model_variables, tf
 

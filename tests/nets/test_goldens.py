@@ -41,6 +41,7 @@ PUBLISHED = {
     ),
     "alexnet_v2": ("alexnet_v2/conv1/weights", "alexnet_v2/fc8/biases"),
     "overfeat": ("overfeat/conv1/weights", "overfeat/fc6/weights"),
+    "charnet": ("CharNet/conv1/weights", "CharNet/conv3/biases", "CharNet/fc1/weights", "CharNet/fc2/biases"),
     "cifarnet": ("CifarNet/conv1/weights", "CifarNet/fc3/weights", "CifarNet/logits/biases"),
     "lenet": ("LeNet/conv1/weights", "LeNet/fc3/biases", "LeNet/fc4/weights"),
     "inception_v4": (
@@ -85,7 +86,7 @@ PUBLISHED = {
     ),
     "pnasnet_large": ("cell_11/comb_iter_1/left/separable_7x7_2/pointwise_weights", "aux_7/aux_logits/proj/weights"),
 }
-NOT_SLIMS = ("alexnet_flowers",)
+NOT_SLIMS = ("alexnet_flowers", "charnet")
 # The ends that slim gives its nets, in its order.
 ENDS = {
     "alexnet_v2": ("alexnet_v2/fc7", "alexnet_v2/fc8"),

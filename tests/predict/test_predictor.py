@@ -3,6 +3,7 @@ import pytest
 
 from sparkcv.errors import ImageError, ModelError, UsageError
 from sparkcv.predict import manifest as manifests
+from sparkcv.predict.engines.choice import choose_engine
 from sparkcv.predict.predictor import Prediction, Predictor, Reject
 from sparkcv.preprocess.picture_file import PictureRules
 from tests.predict.models import COLORS, color_graph, write_folder
@@ -120,7 +121,7 @@ class FakeDecoder:
 
 def make(scores, tmp_path):
     manifest = write_folder(tmp_path / "m", b"g")
-    return Predictor(manifest, tuple(COLORS), FakeEngine(scores), FakeDecoder(), rules=PictureRules(10**6))
+    return Predictor.of_parts(manifest, tuple(COLORS), FakeEngine(scores), FakeDecoder(), rules=PictureRules(10**6))
 
 
 def test_scores_that_are_no_numbers_are_a_reject(tmp_path, picture):
@@ -139,3 +140,50 @@ def test_a_batch_of_nothing_but_rejects_never_reaches_the_engine(tmp_path, pictu
     predictor = make([], tmp_path)
     answers = predictor.predict([b"", picture("red") + b"bad"], top_k=1)
     assert [answer.reason for answer in answers] == ["empty: 0 bytes", "not decodable: x"]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("engine", ["tf", "openvino"])
+@pytest.mark.parametrize("arithmetic", ["accurate", "fast"])
+def test_both_engines_say_the_same_of_every_picture(tmp_path, picture, odd_pictures, engine, arithmetic):
+    write_folder(tmp_path / "m", color_graph(16, weight=2.0), inputs={"pictures": {"jpeg_arithmetic": arithmetic}})
+    pictures = [*odd_pictures.values(), b"", picture("blue")]
+    with Predictor(str(tmp_path / "m"), engine) as one, Predictor.load(str(tmp_path / "m"), str(tmp_path / "c")) as two:
+        assert one.engine.name == engine
+        for got, wanted in zip(one.predict(pictures, 3), two.predict(pictures, 3), strict=True):
+            assert type(got) is type(wanted)
+            if isinstance(got, Prediction):
+                assert dict(got.top_k) == pytest.approx(dict(wanted.top_k), abs=1e-4)
+
+
+def test_an_engine_that_there_is_not_is_wrong_usage(tmp_path):
+    with pytest.raises(UsageError, match="engine: got 'onnx', wanted one of auto, tf, openvino"):
+        Predictor(str(tmp_path), "onnx")
+
+
+def test_an_engine_that_is_not_installed_names_its_extra(tmp_path, monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'sparkcv\[openvino\]'"):
+        Predictor(str(tmp_path), "openvino")
+    assert choose_engine("auto").name == "tf"
+
+
+def test_openvino_refuses_what_is_no_graph_in_one_sentence(tmp_path):
+    write_folder(tmp_path / "m", b"\xff\xff\xff")
+    with pytest.raises(ModelError, match="is no graph") as caught:
+        Predictor(str(tmp_path / "m"), "openvino")
+    assert "\n" not in str(caught.value)
+
+
+def test_paths_and_pixels_are_pictures_too(color_model, tmp_path, picture):
+    (tmp_path / "red.jpg").write_bytes(picture("red"))
+    pixels = np.zeros((9, 7, 3), np.uint8)
+    pixels[..., 2] = 255
+    asked = [tmp_path / "red.jpg", str(tmp_path / "red.jpg"), pixels, tmp_path / "none", pixels.astype(float)]
+    with Predictor(color_model, "openvino") as predictor:
+        answers = predictor.predict(asked, top_k=1)
+    assert [answer.label for answer in answers[:3]] == ["red", "red", "blue"]
+    assert answers[3] == Reject("missing: the file is not there")
+    assert answers[4].reason.startswith("unusable pixels: float64 [9, 7, 3], wanted uint8")

@@ -1,10 +1,12 @@
 """Each family computes what slim's preprocessing of that name does, written here a second time in plain operations."""
 
 import functools
+import io
 
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
+from PIL import Image
 
 from sparkcv import preprocess
 
@@ -92,3 +94,17 @@ def test_cifarnet_trains_on_any_square_of_the_picture_and_its_edge():
 def test_lenet_scales_the_middle_by_128(png):
     ours, slims = evaluated("lenet", png, 28, lambda whole: (whole[31:59, 46:74] - 128.0) / 128.0)
     np.testing.assert_array_equal(ours, slims)
+
+
+def test_charnet_takes_the_whole_picture_as_ink(png):
+    ours, whole = evaluated("charnet", png, 64, lambda whole: whole)
+    shrunk = Image.fromarray(np.asarray(whole, np.uint8)).resize((64, 64), Image.Resampling.BILINEAR)
+    assert np.abs(ours - (1 - np.asarray(shrunk, np.float32) / 255)).max() < 0.01  # Pillow's has antialiasing, too
+
+
+def test_grey_pictures_keep_their_values_for_charnet():
+    buffer = io.BytesIO()
+    Image.fromarray(np.array([[0, 51], [204, 255]], np.uint8)).save(buffer, "PNG")
+    with tf.Graph().as_default(), tf.Session() as session:
+        image = session.run(preprocess.get("charnet").for_eval(tf.constant(buffer.getvalue()), 2, use_grayscale=True))
+    np.testing.assert_allclose(image[..., 0], [[1, 0.8], [0.2, 0]], atol=1e-6)

@@ -8,7 +8,11 @@ from numpy.typing import NDArray
 
 from sparkcv.errors import ImageError
 
-__all__ = ["Decoder", "Engine"]
+__all__ = ["Decoder", "Engine", "INPUT", "OUTPUT"]
+
+INPUT = "input"
+OUTPUT = "probabilities"
+"""The tensors of a frozen graph: float32 pixels in, probabilities out."""
 
 
 class Engine(Protocol):

@@ -1,5 +1,6 @@
 """The TensorFlow engine: a frozen graph in a session of its own."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,9 @@ import tensorflow.compat.v1 as tf
 from numpy.typing import NDArray
 
 from sparkcv.errors import ModelError
+from sparkcv.predict.engines import INPUT, OUTPUT
 
 __all__ = ["INPUT", "OUTPUT", "TFEngine", "session_config"]
-
-INPUT = "input"
-OUTPUT = "probabilities"
 
 # Ops that reach out of the graph: into Python, or to files and sockets. No net needs them.
 _FORBIDDEN_OPS = frozenset(
@@ -29,21 +28,23 @@ class TFEngine:
             ``[batch or None, size, size, channels]`` and the float32 tensor ``probabilities`` ``[batch, classes]``.
         where: the file that ``graph`` was read from, for messages.
         num_threads: threads of one operation; so many batches are not run at once.
+        output: the tensor to answer with, by its operation's name.
     """
 
-    def __init__(self, graph: bytes, where: str, *, num_threads: int = 1) -> None:
+    def __init__(self, graph: bytes, where: str, *, num_threads: int = 1, output: str = OUTPUT) -> None:
         definition = parse_graph(graph, where)
         self._graph = tf.Graph()
         try:
             with self._graph.as_default():
                 tf.import_graph_def(definition, name="")
             images = self._graph.get_tensor_by_name(f"{INPUT}:0")
-            output = self._graph.get_tensor_by_name(f"{OUTPUT}:0")
+            scores = self._graph.get_tensor_by_name(f"{output}:0")
         except (ValueError, KeyError) as err:
-            raise ModelError(f"{where!r} is no graph from {INPUT!r} to {OUTPUT!r}: {_first_line(err)}") from err
+            raise ModelError(f"{where!r} is no graph from {INPUT!r} to {output!r}: {_first_line(err)}") from err
+        del definition  # the weights once more
         self._batch_size = images.shape.as_list()[0]
         self._session: Any = tf.Session(graph=self._graph, config=session_config(num_threads))
-        self._run = self._session.make_callable(output, feed_list=[images])
+        self._run = self._session.make_callable(scores, feed_list=[images])
 
     def probabilities(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Score ``[batch, size, size, channels]``; a graph of fixed batch size gets the rest padded with zeros."""
@@ -54,6 +55,16 @@ class TFEngine:
             starts = range(0, len(images), size)
             scored = np.concatenate([self._run(_pad(images[at : at + size], size)) for at in starts])[: len(images)]
         return np.asarray(scored, np.float32)
+
+    @property
+    def graph(self) -> Any:
+        """The loaded tf.Graph, for who looks for tensors in it."""
+        return self._graph
+
+    def fetch(self, images: NDArray[np.float32], names: Sequence[str]) -> list[NDArray[Any]]:
+        """Return tensors of the net by name, as they are for a batch of ``images``."""
+        images = images if self._batch_size is None else _pad(images, self._batch_size)
+        return list(self._session.run(list(names), {f"{INPUT}:0": images}))
 
     def close(self) -> None:
         """Close the session; calling it again does nothing."""

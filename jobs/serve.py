@@ -1,0 +1,15 @@
+"""Serve exported models over HTTP, with a page for people."""
+
+import sys
+from collections.abc import Sequence
+
+from sparkcv.driver.jobs import run_job
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job and return its exit code."""
+    return run_job("serve", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

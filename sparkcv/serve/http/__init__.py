@@ -1,0 +1,1 @@
+"""The service as an ASGI application: routes that read a request, ask the service and write the answer."""

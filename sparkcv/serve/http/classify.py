@@ -1,0 +1,104 @@
+"""``POST /classify``: pictures as a form's files, labels and scores back; a bad one costs only its own entry."""
+
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sparkcv import logs
+from sparkcv.serve.errors import RequestError
+from sparkcv.serve.http.requests import about, interface_of, service_of, while_connected
+from sparkcv.serve.protocols.values import pictures_input
+from sparkcv.serve.service import ranked
+
+__all__ = ["routes"]
+
+_FORM = "multipart/form-data"
+_WANTED = "wanted multipart/form-data with files, such as curl -F image=@x.jpg, or one picture as the body"
+
+
+async def classify(request: Request) -> Response:
+    """Classify pictures: multipart/form-data with one file or many, or one picture as the whole body.
+
+    Query: model (where several are served), version or label, top_k. The answer has an entry for each picture, in
+    their order: its file's name and either predictions, best first, or an error.
+    """
+    service = service_of(request)
+    query = request.query_params
+    name = query.get("model") or _only_model(service.catalog.names())
+    one = service.catalog.resolve(name, query.get("version"), query.get("label"))
+    interface = interface_of(one)
+    top_k = _top_k(query.get("top_k", "5"), len(interface.labels))
+    files = await _files(request, interface.max_batch)
+    about(request, "classify", one, len(files))
+    given = pictures_input([data for _, data in files], interface)
+    answers = await while_connected(request, service.score(one, given))
+    entries: list[dict[str, Any]] = []
+    for (file_name, _), answer in zip(files, answers, strict=True):
+        if isinstance(answer, RequestError):
+            entries.append({"file": file_name, "error": answer.message})
+            continue
+        best = ranked(answer.scores, interface.labels, top_k)
+        entries.append(
+            {
+                "file": file_name,
+                "predictions": [{"label": label, "label_id": index, "score": score} for index, label, score in best],
+                "ms": {
+                    "decode": round(1000 * answer.decode_s, 2),
+                    "wait": round(1000 * answer.wait_s, 2),
+                    "model": round(1000 * answer.model_s, 2),
+                },
+            }
+        )
+    digest = one.manifest.digest if one.manifest is not None else ""
+    status = 200 if any("predictions" in entry for entry in entries) else 400
+    value: dict[str, Any] = {"model": one.name, "version": one.version, "digest": digest, "results": entries}
+    if status == 400:
+        value["error"] = f"no picture could be used; the first: {entries[0]['error']}"
+    return JSONResponse(value, status)
+
+
+routes = [Route("/classify", classify, methods=["POST"])]
+
+
+def _only_model(names: list[str]) -> str:
+    if not names:
+        raise RequestError(503, "no model is loaded yet", retry_after_s=1)
+    if len(names) > 1:
+        raise RequestError(400, f"several models are served, wanted ?model= with one of: {', '.join(names[:20])}")
+    return names[0]
+
+
+def _top_k(text: str, most: int) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) >= 1):
+        raise RequestError(400, f"top_k is {text[:40]!r}, wanted a number from 1 to {most}")
+    return min(int(text), most)
+
+
+async def _files(request: Request, most: int) -> list[tuple[str, bytes]]:
+    """Return the names and bytes of the uploaded files; raises RequestError (400, 415)."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind.startswith("image/") or kind == "application/octet-stream":
+        data = await request.body()
+        if not data:
+            raise RequestError(400, f"the body is empty; {_WANTED}")
+        return [("", data)]
+    if kind != _FORM:
+        raise RequestError(415, f"the content type is {kind[:80]!r}; {_WANTED}")
+    try:
+        # One more than is taken, so that too many are told by their number.
+        async with request.form(max_files=most + 1, max_fields=100, max_part_size=1 << 16) as form:
+            uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+            files = [(logs.clean(upload.filename or "")[:200], await upload.read()) for upload in uploads]
+    except RequestError:
+        raise
+    except Exception as err:
+        if type(err).__name__ not in ("HTTPException", "MultiPartException"):
+            raise
+        reason = getattr(err, "detail", None) or getattr(err, "message", "")
+        raise RequestError(400, f"the form cannot be read: {reason}") from err
+    if not files:
+        raise RequestError(400, f"the form has no file; {_WANTED}")
+    return files

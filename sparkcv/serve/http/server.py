@@ -1,0 +1,104 @@
+"""uvicorn with what a service in the open needs: a time limit for a request's head, a graceful end, exit code 0."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sparkcv.serve.guard import App
+
+__all__ = ["GracefulServer", "listening_socket", "server_config"]
+
+
+class GracefulServer(uvicorn.Server):
+    """A server that ends on SIGTERM and SIGINT with what was accepted answered, and leaves the exit code to its caller.
+
+    ``on_end`` is called when the end begins.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_end: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_end = on_end
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals for the time of serving; uvicorn's own would raise them again behind it."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _end(self) -> None:
+        self._on_end()
+        self.should_exit = True
+
+
+def server_config(
+    app: App, *, header_timeout_s: float, max_connections: int, drain_s: float, tls: tuple[str, str] | None
+) -> uvicorn.Config:
+    """Return the configuration of a server; raises OSError or ssl.SSLError for files that are no certificate."""
+    if tls is not None:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*tls)
+
+    class Protocol(HttpToolsProtocol):
+        """Closes a connection whose request's head takes longer than it may."""
+
+        _timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._timer = self.loop.call_later(header_timeout_s, self._give_up)
+
+        def data_received(self, data: bytes) -> None:
+            if self._timer is None and (self.cycle is None or self.cycle.response_complete):
+                self._timer = self.loop.call_later(header_timeout_s, self._give_up)
+            super().data_received(data)
+
+        def on_headers_complete(self) -> None:
+            self._stop()
+            super().on_headers_complete()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop()
+            super().connection_lost(exc)
+
+        def _stop(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        def _give_up(self) -> None:
+            self._timer = None
+            if not self.transport.is_closing():
+                self.transport.close()
+
+    return uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=max_connections,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=max(1, round(drain_s)),
+        ssl_certfile=tls[0] if tls else None,
+        ssl_keyfile=tls[1] if tls else None,
+    )
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)

@@ -1,0 +1,155 @@
+"""One version of a model: loaded, checked, asked for scores, drained and unloaded."""
+
+import asyncio
+import contextlib
+import dataclasses
+import enum
+import time
+
+from sparkcv import synthetic
+from sparkcv.errors import ModelError, SparkcvError
+from sparkcv.predict import manifest as manifests
+from sparkcv.predict.manifest import ModelManifest
+from sparkcv.records import labels as label_files
+from sparkcv.serve.errors import RequestError
+from sparkcv.serve.model_process import ModelProcess, ScoreReply, WorkerOrder
+from sparkcv.serve.protocols.values import Interface, ModelInput
+
+__all__ = ["ModelVersion", "State"]
+
+_WARM_UP_S = 120.0
+_TOLERANCE = 1e-4
+
+
+class State(enum.Enum):
+    """Where a version stands, by TensorFlow Serving's names; FAILED is its END with an error."""
+
+    LOADING = "LOADING"
+    AVAILABLE = "AVAILABLE"
+    UNLOADING = "UNLOADING"
+    END = "END"
+    FAILED = "FAILED"
+
+
+@dataclasses.dataclass
+class RequestCounts:
+    """What a version has done so far."""
+
+    requests: int = 0
+    failed: int = 0
+    pictures: int = 0
+
+
+class ModelVersion:
+    """One version; ``load`` and ``unload`` once each.
+
+    Attributes:
+        name, version, url: which it is.
+        state, error: where it stands, and why it failed.
+        manifest: what its model.json says, once it was read.
+        interface: what it takes and gives, once it is loaded.
+        loaded_s: seconds that loading and checking took.
+    """
+
+    def __init__(self, name: str, version: int, url: str) -> None:
+        self.name, self.version, self.url = name, version, url
+        self.state, self.error = State.LOADING, ""
+        self.manifest: ModelManifest | None = None
+        self.interface: Interface | None = None
+        self.process: ModelProcess | None = None
+        self.counts = RequestCounts()
+        self.loaded_s = 0.0
+        self.accuracy: float | None = None
+        self.num_running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def __str__(self) -> str:
+        """Return what log lines call it."""
+        return f"{self.name} version {self.version}"
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it takes requests."""
+        return self.state is State.AVAILABLE
+
+    async def load(self, order: WorkerOrder, max_batch: int) -> None:
+        """Read, start and check it; raises SparkcvError, and is FAILED then."""
+        begin_s = time.monotonic()
+        try:
+            manifest = await asyncio.to_thread(manifests.read_manifest, self.url)
+            names = await asyncio.to_thread(_labels, self.url, manifest)
+            self.manifest = manifest
+            self.interface = Interface(manifest.image_size, manifest.channels, names, max_batch)
+            self.process = ModelProcess(str(self), dataclasses.replace(order, digest=manifest.digest))
+            await self.process.start()
+            await self._check(manifest, self.process)
+        except (SparkcvError, RequestError, OSError, TimeoutError) as err:
+            await self._fail(str(err) or type(err).__name__)
+            raise ModelError(f"{self} is not loaded: {self.error}") from err
+        self.loaded_s = time.monotonic() - begin_s
+        self.state = State.AVAILABLE
+
+    async def score(self, given: ModelInput, deadline_s: float) -> list[ScoreReply | RequestError]:
+        """Score pictures; each costs only itself. Raises RequestError (503) if all were lost with the process."""
+        if self.process is None:
+            raise RequestError(503, f"{self} is not loaded", retry_after_s=1)
+        self.num_running += 1
+        self._idle.clear()
+        try:
+            process = self.process
+            if given.pixels is not None:
+                asked = [process.score_pixels(row, deadline_s) for row in given.pixels]
+            else:
+                asked = [process.score_picture(picture, deadline_s) for picture in given.pictures]
+            tasks = [asyncio.ensure_future(one) for one in asked]
+            try:
+                found = await asyncio.gather(*tasks, return_exceptions=True)
+            except asyncio.CancelledError:
+                for task in tasks:
+                    task.cancel()
+                raise
+        finally:
+            self.num_running -= 1
+            if not self.num_running:
+                self._idle.set()
+        answers: list[ScoreReply | RequestError] = []
+        for one in found:
+            if isinstance(one, BaseException) and not isinstance(one, RequestError):
+                raise one
+            answers.append(one)
+        return answers
+
+    async def unload(self, drain_s: float) -> None:
+        """Take no more requests, answer those that run, and give the memory back."""
+        self.state = State.UNLOADING
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), drain_s)
+        if self.process is not None:
+            await self.process.close()
+            self.process = None
+        self.state = State.END
+
+    async def _check(self, manifest: ModelManifest, process: ModelProcess) -> None:
+        """Score a drawn picture before any request does: the first run of a graph takes longest, and may fail."""
+        size = max(32, manifest.image_size)
+        picture = synthetic.encode(synthetic.draw(0, seed=0, size=size), "png")
+        reply = await process.score_picture(picture, time.monotonic() + _WARM_UP_S)
+        if reply.scores.shape != (manifest.num_classes,):
+            raise ModelError(f"it gives {reply.scores.shape[0]} scores, model.json says {manifest.num_classes}")
+        if abs(float(reply.scores.sum()) - 1) > _TOLERANCE:
+            raise ModelError(f"its scores of a picture add up to {float(reply.scores.sum()):.6f}, wanted 1")
+
+    async def _fail(self, reason: str) -> None:
+        self.state, self.error = State.FAILED, reason
+        if self.process is not None:
+            await self.process.close()
+            self.process = None
+
+
+def _labels(url: str, manifest: ModelManifest) -> tuple[str, ...]:
+    text = manifests.read_file(url, manifest, manifests.LABELS).decode("utf-8")
+    names = label_files.parse_labels(text, f"{url}/{manifests.LABELS}")
+    if len(names) != manifest.num_classes:
+        raise ModelError(f"labels.txt has {len(names)} labels, the model has {manifest.num_classes} classes")
+    return tuple(names)

@@ -1,0 +1,91 @@
+"""The service without HTTP: admission, scoring, counting. Everything that a route needs of models is here."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparkcv.serve.catalog import Catalog
+from sparkcv.serve.errors import RequestError, overloaded
+from sparkcv.serve.metrics import ServiceMetrics
+from sparkcv.serve.model_process import ScoreReply
+from sparkcv.serve.model_version import ModelVersion
+from sparkcv.serve.protocols.values import ModelInput
+
+__all__ = ["Service", "ranked"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ServiceLimits:
+    """What the service takes at one time.
+
+    Attributes:
+        max_queue: pictures that are on their way, over all models.
+        timeout_s: seconds after which nobody waits for an answer.
+    """
+
+    max_queue: int
+    timeout_s: float
+
+
+class Service:
+    """Scores pictures by the models of a catalog, within limits."""
+
+    def __init__(self, catalog: Catalog, limits: ServiceLimits, metrics: ServiceMetrics) -> None:
+        self.catalog, self.metrics = catalog, metrics
+        self._limits = limits
+        self.num_running = 0
+        self.is_draining = False
+
+    def deadline_s(self) -> float:
+        """Return when nobody waits any more for what comes now, by ``time.monotonic()``."""
+        return time.monotonic() + self._limits.timeout_s
+
+    async def score(self, one: ModelVersion, given: ModelInput) -> list[ScoreReply | RequestError]:
+        """Score pictures by one version; each that cannot be used costs only itself.
+
+        Raises RequestError: 429 if there is no room, 503 if the model has gone.
+        """
+        if self.num_running and self.num_running + len(given) > self._limits.max_queue:
+            one.counts.failed += 1
+            raise overloaded(
+                f"{self.num_running} pictures are on their way, at most {self._limits.max_queue} are taken"
+            )
+        self.num_running += len(given)
+        self.metrics.queue.set(self.num_running)
+        try:
+            answers = await one.score(given, self.deadline_s())
+        finally:
+            self.num_running -= len(given)
+            self.metrics.queue.set(self.num_running)
+        one.counts.requests += 1
+        one.counts.pictures += len(given)
+        for answer in answers:
+            if isinstance(answer, ScoreReply):
+                self.metrics.scored(one.name, one.version, answer)
+        lost = [answer for answer in answers if isinstance(answer, RequestError) and answer.status in (503, 504)]
+        if lost:
+            one.counts.failed += 1
+            raise lost[0]
+        return answers
+
+    async def probabilities(self, one: ModelVersion, given: ModelInput) -> NDArray[np.float32]:
+        """Score pictures by one version, all or none: ``[batch, classes]``.
+
+        Raises RequestError: as :meth:`score`, and 400 naming the first picture that cannot be used.
+        """
+        rows = []
+        for index, answer in enumerate(await self.score(one, given)):
+            if isinstance(answer, RequestError):
+                one.counts.failed += 1
+                raise RequestError(answer.status, f"picture {index}: {answer.message}")
+            rows.append(answer.scores)
+        return np.stack(rows)
+
+
+def ranked(scores: NDArray[np.float32], labels: Sequence[str], top_k: int) -> list[tuple[int, str, float]]:
+    """Return the best classes as ``(label_id, label, score)``, best first; equal scores keep the classes' order."""
+    best = np.argsort(-scores, kind="stable")[:top_k]
+    return [(int(index), labels[index], float(scores[index])) for index in best]

@@ -1,0 +1,159 @@
+"""A worker process: one version of one model, loaded by digest, behind a socket pair.
+
+It is started as ``python -m sparkcv.serve.worker_program FD``. The first message says what to load; from then on each
+picture is a message, and so is each answer, in any order. It ends when the front process closes its end.
+"""
+
+import contextlib
+import functools
+import os
+import socket
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparkcv import logs
+from sparkcv.errors import SparkcvError
+from sparkcv.predict.predictor import Predictor, Reject
+from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.serve import frames
+from sparkcv.serve.batcher import Batcher, Item, Scored
+from sparkcv.serve.errors import RequestError
+
+__all__ = ["PredictorModel", "main"]
+
+_log = logs.get(__name__)
+
+
+class PredictorModel:
+    """A Predictor as the batcher drives it."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self._scoring = threading.Lock()  # one thread at a time may use an engine
+
+    def decode(self, picture: bytes) -> NDArray[np.float32]:
+        """Return a picture's pixels ``[size, size, channels]``; raises RequestError (400) where it cannot be used."""
+        (pixels,) = self._predictor.decode([picture])
+        if isinstance(pixels, Reject):
+            raise RequestError(400, pixels.reason)
+        return pixels
+
+    def score(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Score a batch, from any thread."""
+        with self._scoring:
+            return self._predictor.score(pixels)
+
+
+class _Worker:
+    """One end of the socket pair: takes messages, and sends answers from the batcher's threads."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._source = connection.makefile("rb")
+        self._sending = threading.Lock()
+        self._items: dict[int, Item] = {}
+
+    def receive(self) -> dict[str, Any] | None:
+        """Return the next message; None at the end."""
+        head = self._source.read(frames.HEAD.size)
+        if len(head) < frames.HEAD.size:
+            return None
+        size = frames.length_of(head)
+        data = self._source.read(size)
+        return frames.unpack(data) if len(data) == size else None
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; a front process that is gone is noticed by who receives."""
+        with self._sending, contextlib.suppress(OSError):
+            self._connection.sendall(frames.pack(message))
+
+    def answer(self, scored: Scored) -> None:
+        """Send the answer to an item."""
+        item = scored.item
+        self._items.pop(item.number, None)
+        self.send(
+            {
+                "id": item.number,
+                "status": scored.status,
+                "scores": b"" if scored.scores is None else np.ascontiguousarray(scored.scores, "<f4").tobytes(),
+                "reason": scored.reason,
+                "batch": scored.batch_size,
+                "times": [item.decode_s, scored.wait_s, scored.model_s],
+            }
+        )
+
+    def serve(self, order: dict[str, Any]) -> None:
+        """Load the model and answer until the front process is gone; raises SparkcvError if it cannot be loaded."""
+        rules = PictureRules(compress_level=0, max_pixels=order["max_pixels"], background=tuple(order["background"]))
+        predictor = Predictor.load(
+            order["model_url"],
+            order["cache_dir"],
+            digest=order["digest"],
+            engine=order["engine"],
+            num_threads=order["num_threads"],
+            rules=rules,
+        )
+        with predictor:
+            model = PredictorModel(predictor)
+            batcher = Batcher(
+                model,
+                self.answer,
+                max_batch_size=order["max_batch_size"],
+                max_delay_s=order["max_delay_s"],
+                num_threads=order["num_threads"],
+            )
+            self.send({"ready": True, "engine": predictor.engine.name})
+            explain = functools.partial(self._explain, predictor, model)
+            while (message := self.receive()) is not None:
+                if message["kind"] == "cancel":
+                    item = self._items.get(message["id"])
+                    if item is not None:
+                        item.is_cancelled = True
+                elif message["kind"] == "explain":
+                    threading.Thread(target=explain, args=(message,), daemon=True).start()
+                else:
+                    item = _item(message)
+                    self._items[item.number] = item
+                    batcher.put(item)
+            batcher.close()
+
+    def _explain(self, predictor: Predictor, model: PredictorModel, message: dict[str, Any]) -> None:
+        from sparkcv.serve.explaining import explain
+
+        try:
+            found = explain(predictor, model.score, message["picture"], message["label_id"])
+            self.send({"id": message["id"], "status": 200, **found})
+        except RequestError as err:
+            self.send({"id": message["id"], "status": err.status, "reason": err.message})
+
+
+def _item(message: dict[str, Any]) -> Item:
+    if message["kind"] == "pixels":
+        pixels = np.frombuffer(message["data"], "<f4").reshape(message["shape"])
+        return Item(message["id"], pixels=pixels, deadline_s=message["deadline_s"])
+    return Item(message["id"], picture=message["data"], deadline_s=message["deadline_s"])
+
+
+def main(argv: list[str]) -> int:
+    """Serve on the socket whose file descriptor is ``argv[0]``; return the exit code."""
+    logs.setup("model")
+    worker = _Worker(socket.socket(fileno=int(argv[0])))
+    order = worker.receive()
+    if order is None:
+        return 0
+    try:
+        worker.serve(order)
+    except SparkcvError as err:
+        worker.send({"ready": False, "error": str(err)})
+        return err.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # TensorFlow's threads have nothing left to do

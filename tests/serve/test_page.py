@@ -1,0 +1,64 @@
+"""The page, in a real browser: a picture is chosen, its labels are read, versions are compared, by mouse and keys."""
+
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+TOP = (
+    "[...document.querySelectorAll('#results article')].map(card => [card.querySelector('h2').innerText, "
+    "...[...card.querySelectorAll('ol.top button')].map(one => one.innerText.replace(/\\s+/g, ' ').trim())])"
+)
+
+
+@pytest.fixture
+def red(picture, tmp_path):
+    path = tmp_path / "red.png"
+    path.write_bytes(picture("red", "PNG", (90, 60)))
+    return path
+
+
+def test_a_person_drops_a_picture_and_sees_why_the_model_says_what_it_says(served, tab, red):
+    tab.open(served.url + "/")
+    tab.wait("document.querySelectorAll('#first option').length === 2")
+    tab.choose_file("#file", red)
+    tab.wait("document.querySelectorAll('#results img').length === 2")
+    ((title, *best),) = tab.run(TOP)
+    assert title == "colors · 2"
+    assert best[0].startswith("red 9")
+    assert [one.split()[0] for one in best] == ["red", "green", "blue"]
+    assert tab.run("[...document.querySelectorAll('#results img')].every(one => one.naturalWidth === 320)")
+    assert "occlusion map" in tab.run("document.querySelector('#results').innerText")
+    tab.run(
+        "const second = document.getElementById('second'); second.selectedIndex = 2;"
+        "second.dispatchEvent(new Event('change'))"
+    )
+    tab.wait("document.querySelectorAll('#results img').length === 4")
+    assert [title for title, *_ in tab.run(TOP)] == ["colors · 2", "colors · 1"]
+    tab.run("document.querySelectorAll('ol.top button')[2].click()")
+    tab.wait("document.querySelector('#results').innerText.includes('“blue”')")
+    tab.run("document.getElementById('tab-models').click()")
+    tab.wait("document.querySelector('#models').innerText.includes('available')")
+    assert tab.complaints == []
+    outside = [url for url in tab.requests if not url.startswith((served.url, "data:", "blob:", "about:"))]
+    assert outside == []
+
+
+def test_it_is_used_by_keys_and_tells_what_is_no_picture(served, tab, tmp_path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"hello")
+    tab.open(served.url + "/", width=390, height=800, dark=True)
+    tab.wait("document.querySelectorAll('#first option').length === 2")
+    for _ in range(3):
+        tab.press("Tab")
+    assert tab.run("document.activeElement.id") == "drop"
+    assert tab.run("document.documentElement.scrollWidth <= window.innerWidth")
+    assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(14, 19, 26)"
+    tab.choose_file("#file", bad)
+    tab.wait("document.querySelector('#results .error') !== null")
+    assert tab.run("document.querySelector('#results .error').innerText") == "format not read: text"
+
+
+def test_the_page_of_routes(served, tab):
+    tab.open(served.url + "/docs")
+    tab.wait("document.querySelectorAll('#routes article').length > 20")
+    assert "/v2/models/{name}/infer" in tab.run("document.body.innerText")
+    assert tab.complaints == []
