@@ -18,6 +18,7 @@ builtin that it is, so that ``except FileNotFoundError`` works as a Python progr
     │   ├── ShardError     a shard, manifest or label file that does not match
     │   ├── LabelError     a label out of range or of another split
     │   ├── ImageError     a picture that cannot be used
+    │   ├── SchemaError    columns or a form that a table does not have
     │   └── BudgetError    more bad records than the run allows
     ├── CheckpointError    (ValueError)
     ├── ProgramError       (RuntimeError)   a user's own function raised an error
@@ -108,6 +109,10 @@ class LabelError(DataError):
 
 class ImageError(DataError):
     """A picture that cannot be used: its format, its size or its bytes."""
+
+
+class SchemaError(DataError):
+    """Rows with other columns than their table has, or a folder that holds another table."""
 
 
 class BudgetError(DataError):

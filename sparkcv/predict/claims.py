@@ -1,7 +1,8 @@
 """One run a day at a time: who came first works, the other is told who that is.
 
 A claim is ``<output_dir>/.date-<DATE>.<N>.json``, made so that of several who try the same number one succeeds. Of the
-claims of living runs the lowest counts. A dead run's stays while a run of the day works, so that its number is not taken below that one's.
+claims of living runs the lowest counts. A dead run's stays while a run of the day works, so that its number is not
+taken below that one's.
 """
 
 from __future__ import annotations

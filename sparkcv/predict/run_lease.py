@@ -14,7 +14,7 @@ from sparkcv import logs, storage
 from sparkcv.errors import MissingFileError, StorageError
 from sparkcv.rundir.process import Life, Process, look_at, this_process
 
-__all__ = ["PREFIX", "SUFFIX", "RunLease", "is_alive", "read_date"]
+__all__ = ["PREFIX", "RunLease", "SUFFIX", "is_alive", "read_date"]
 
 PREFIX, SUFFIX = ".staging-", ".lease.json"
 _RENEW_S = 15.0

@@ -71,17 +71,16 @@ class Staging:
 
     Raises:
         AtWorkError: another living run works on this day.
-        FileExistsAlreadyError: the day is there, and ``overwrite`` is not set.
     """
 
     def __init__(self, output_dir: str, date: str, *, overwrite: bool, forget: Forget | None = None) -> None:
         self.run_id = secrets.token_hex(12)
         self.url = storage.join(output_dir, f"{run_lease.PREFIX}{self.run_id}")
         self.day = day_url(output_dir, date)
+        self.date, self.may_replace = date, overwrite
         self.is_published = False
         self.leftovers: list[str] = []
-        self._output_dir, self._date = output_dir, date
-        self._overwrite, self._forget = overwrite, forget
+        self._output_dir, self._forget = output_dir, forget
         self._lease = RunLease(self.url, date)
         self._claim: claims.Claim | None = None
 
@@ -99,7 +98,7 @@ class Staging:
         """
         if not storage.exists(self.day):
             storage.rename(self.join(name), self.day)
-        elif self._overwrite:
+        elif self.may_replace:
             storage.make_dirs(self.join(_OLD))
             storage.swap(self.join(name), self.day, self.join(_OLD, storage.basename(self.day)))
         else:
@@ -109,11 +108,9 @@ class Staging:
     def __enter__(self) -> "Staging":
         try:
             self._lease.take()
-            self._claim = claims.take(self._output_dir, self._date, self.run_id)
-            found = clean_up(self._output_dir, keep_date=self._date, forget=self._forget)
+            self._claim = claims.take(self._output_dir, self.date, self.run_id)
+            found = clean_up(self._output_dir, keep_date=self.date, forget=self._forget)
             self.leftovers = [url for url in found if storage.exists(url)]
-            if storage.exists(self.day) and not self._overwrite:
-                raise FileExistsAlreadyError(f"{self.day!r} is there already; --overwrite replaces it")
             storage.make_dirs(self.url)
         except BaseException:
             self._leave()

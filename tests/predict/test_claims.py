@@ -16,9 +16,9 @@ from sparkcv.predict.staging import Staging, clean_up
 DATE = "2026-01-02"
 
 
-@pytest.fixture(params=["local", pytest.param("hdfs", marks=pytest.mark.hadoop)])
-def out(request, tmp_path):
-    return str(tmp_path / "out") if request.param == "local" else request.getfixturevalue("hdfs") + "/out"
+@pytest.fixture
+def out(tmp_path):
+    return str(tmp_path / "out")
 
 
 def names(out):
@@ -76,8 +76,13 @@ def test_a_dead_run_holds_no_day_and_its_rows_are_for_the_next_run_of_that_day(o
     assert names(out) == []
 
 
-def test_a_dead_run_s_folder_is_deleted_by_a_run_of_any_other_day(tmp_path):
-    out = str(tmp_path / "out")
+@pytest.mark.hadoop
+def test_the_same_holds_on_hdfs(hdfs):
+    test_the_second_run_of_a_day_is_told_who_is_first(f"{hdfs}/a")
+    test_a_dead_run_holds_no_day_and_its_rows_are_for_the_next_run_of_that_day(f"{hdfs}/b")
+
+
+def test_a_dead_run_s_folder_is_deleted_by_a_run_of_any_other_day(out):
     killed_run(out)
     forgotten = []
     with stage(out, date="2026-01-03", forget=lambda date, run: forgotten.append((date, len(run)))) as staging:
@@ -86,18 +91,23 @@ def test_a_dead_run_s_folder_is_deleted_by_a_run_of_any_other_day(tmp_path):
     assert names(out) == []
 
 
-def test_what_a_run_that_was_told_to_end_had_scored_stays_for_the_next(tmp_path):
-    out = str(tmp_path / "out")
-    with pytest.raises(PreemptedError), stage(out) as ended:
-        storage.write_text(ended.join("scored", "part"), "half")
-        raise PreemptedError("told to end")
+def test_what_a_run_that_was_told_to_end_had_scored_stays_for_the_next(out):
+    ended = stage(out)
+
+    def end():
+        with ended:
+            storage.write_text(ended.join("scored", "part"), "half")
+            raise PreemptedError("told to end")
+
+    with pytest.raises(PreemptedError, match="told to end"):
+        end()
     with stage(out) as staging:
         assert staging.leftovers == [ended.url]
     assert names(out) == []
 
 
-def test_of_many_that_start_at_once_one_works(tmp_path):
-    out, barrier, results = str(tmp_path / "out"), threading.Barrier(8), []
+def test_of_many_that_start_at_once_one_works(out):
+    barrier, results = threading.Barrier(8), []
 
     def run():
         barrier.wait(30)
@@ -118,9 +128,8 @@ def test_of_many_that_start_at_once_one_works(tmp_path):
     assert names(out) == []
 
 
-def test_a_claim_between_look_and_try_is_seen_again(tmp_path):
+def test_a_claim_between_look_and_try_is_seen_again(out):
     """Between the look and the write of a slow one another took the day, and a dead claim kept the number below."""
-    out = str(tmp_path / "out")
     killed_run(out)
     with stage(out) as first:
         storage.delete(f"{out}/.date-{DATE}.1.json")
@@ -134,8 +143,7 @@ def test_a_claim_between_look_and_try_is_seen_again(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["no json", "{}", '{"run_id": "../../x", "process": {}, "started": ""}', "[]"])
-def test_a_claim_that_is_none_holds_nothing(tmp_path, text):
-    out = str(tmp_path / "out")
+def test_a_claim_that_is_none_holds_nothing(out, text):
     storage.write_text(f"{out}/.date-{DATE}.1.json", text)
     with stage(out):
         assert f".date-{DATE}.2.json" in names(out)

@@ -51,7 +51,7 @@ def test_a_day_appears_whole_and_nothing_else_is_left(out):
 
 def test_a_day_that_is_there_is_refused_and_untouched(out):
     publish(out, "old")
-    with pytest.raises(FileExistsAlreadyError, match=f"dt={DATE}' is there already; --overwrite replaces it"):
+    with pytest.raises(FileExistsAlreadyError, match=f"dt={DATE}' was published by another run meanwhile"):
         publish(out, "new")
     assert os.listdir(out) == [f"dt={DATE}"]
     assert day(out) == "old"
