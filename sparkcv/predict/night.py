@@ -1,4 +1,4 @@
-"""What the scored rows of a night say together: two aggregations by Spark, whose results are small.
+"""What the scored rows of a night say together: a few aggregations by Spark, whose results are small.
 
 The driver gets counts and a few examples, whatever the number of pictures: of labels, of pieces, of reasons.
 """
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 __all__ = ["BINS", "Executor", "NightFacts", "ScoreSample", "look", "pieces_of"]
@@ -96,33 +96,36 @@ class NightFacts:
 
 def look(rows: DataFrame, *, num_classes: int, num_samples: int, is_labelled: bool) -> NightFacts:
     """Count scored rows, as tasks wrote them, and choose ``num_samples`` of each label and reason, evenly by id."""
-    spread = num_samples if num_classes <= _MANY_CLASSES else min(num_samples, 1)
-    order = F.xxhash64("id")
-    text = F.when(F.col("reason").isNull(), F.format_number("score", 3)).otherwise(F.col("reason"))
-    example = F.struct("id", "_piece", text.alias("about"))
-    counted = rows.groupBy(
-        F.substring_index("reason", ":", 1).alias("head"),
-        "label",
-        F.least(F.floor(F.col("score") * BINS), F.lit(BINS - 1)).alias("bin"),
-        F.pmod(order, F.lit(max(1, spread))).alias("part"),
-    ).agg(
-        F.count("*").alias("n"),
-        F.min_by(example, F.struct(F.col("_piece").isNull(), order)).alias("one"),
-    )
+    groups = rows.withColumns({"_head": F.substring_index("reason", ":", 1), "_bin": _bin()})
     labels: Counter[str] = Counter()
     scores = [0] * BINS
-    samples: dict[str, list[ScoreSample]] = {}
-    rejects: dict[str, list[ScoreSample]] = {}
-    for row in sorted(counted.collect(), key=lambda row: (row.part, -(row.bin or 0))):
-        kind = samples if row.head is None else rejects
-        if row.head is None:
-            labels[row.label] += row.n
-            scores[row.bin] += row.n
-        if len(found := kind.setdefault(row.label if row.head is None else row.head, [])) < num_samples:
-            found.append(ScoreSample(row.one.id, row.one._piece, row.one.about))
+    for row in groups.where("reason IS NULL").groupBy("label", "_bin").count().collect():
+        labels[row.label] += row["count"]
+        scores[row._bin] += row["count"]
+    most = num_samples if num_classes <= _MANY_CLASSES else min(num_samples, 1)
+    samples, rejects = _samples(groups, most) if most else ({}, {})
     executors, slowest = _work(rows)
     facts = NightFacts(dict(labels), tuple(scores), executors, slowest, samples, rejects)
     return _with_truth(rows, facts) if is_labelled else facts
+
+
+def _bin() -> Column:
+    return F.least(F.floor(F.col("score") * BINS), F.lit(BINS - 1))
+
+
+def _samples(groups: DataFrame, most: int) -> tuple[dict[str, list[ScoreSample]], dict[str, list[ScoreSample]]]:
+    """Return rows of each label and of each reason, by the hash of their ids, the surest first."""
+    # Spark limits each group before it shuffles, so that no more than these rows travel.
+    order = Window.partitionBy("_head", "label").orderBy(F.col("_piece").isNull(), F.xxhash64("id"), "id")
+    text = F.when(F.col("reason").isNull(), F.format_number("score", 3)).otherwise(F.col("reason"))
+    chosen = groups.withColumn("_rank", F.row_number().over(order)).where(F.col("_rank") <= most)
+    samples: dict[str, list[ScoreSample]] = {}
+    rejects: dict[str, list[ScoreSample]] = {}
+    found = chosen.select("id", "_piece", "_head", "label", "_rank", "score", text.alias("about")).collect()
+    for row in sorted(found, key=lambda row: (-(row.score or 0.0), row._rank)):
+        kind, name = (samples, row.label) if row._head is None else (rejects, row._head)
+        kind.setdefault(name, []).append(ScoreSample(row.id, row._piece, row.about))
+    return samples, rejects
 
 
 def _work(rows: DataFrame) -> tuple[tuple[Executor, ...], tuple[tuple[str, float], ...]]:

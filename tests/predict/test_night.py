@@ -94,12 +94,12 @@ def test_what_is_known_is_counted_by_pairs(rows, facts):
 
 
 @pytest.mark.spark
-def test_more_samples_of_no_label_are_taken_than_there_are_classes_to_show(spark, rows):
+def test_of_very_many_labels_one_sample_each_is_taken(spark, rows):
     frame = spark.createDataFrame(rows, ddl(scored_schema()))
     few = night.look(frame, num_classes=5000, num_samples=4, is_labelled=False)
-    assert {len(found) for found in few.samples.values()} <= set(range(1, 5))
+    assert {len(found) for found in few.samples.values()} == {1}
     none = night.look(frame, num_classes=3, num_samples=0, is_labelled=False)
-    assert (none.samples["red"], none.rejects["empty"], none.confusion) == ([], [], {})
+    assert (none.samples, none.rejects, none.confusion) == ({}, {}, {})
     assert none.labels == few.labels
 
 
@@ -109,6 +109,14 @@ def test_what_earlier_runs_of_the_day_counted_is_added():
     assert (both.labels, both.scores, both.confusion) == ({"a": 2}, (2,) * BINS, {(0, 0): 2, (0, 1): 4})
     assert (both.num_in_top_k, both.num_unknown) == (2, 8)
     assert one.add({"run_id": "of a day before there were such figures"}) == one
+
+
+@pytest.mark.spark
+def test_of_a_label_with_few_pictures_all_are_samples(spark, rows):
+    frame = spark.createDataFrame(rows[:10] + rows[-4:], ddl(scored_schema()))
+    facts = night.look(frame, num_classes=3, num_samples=20, is_labelled=False)
+    assert sum(len(found) for found in facts.samples.values()) == 10
+    assert sorted(one.id for found in facts.rejects.values() for one in found) == [row["id"] for row in rows[-4:]]
 
 
 def test_samples_are_found_by_piece():

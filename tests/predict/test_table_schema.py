@@ -97,7 +97,7 @@ def test_of_two_first_nights_the_second_must_fit_the_first(tmp_path):
 def test_a_file_that_is_no_schema_is_refused_and_kept(tmp_path, text):
     path = tmp_path / "_schema.json"
     path.write_text(text)
-    with pytest.raises(DataError, match="_schema.json"):
+    with pytest.raises(DataError, match=r"_schema.json"):
         check_owner(str(tmp_path))
     assert path.read_text() == text
 
