@@ -81,10 +81,11 @@ def _headline(night: Night) -> list[Fact]:
     share = report.num_rejects / report.num_rows if report.num_rows else 0.0
     facts = [
         Fact("predictions", f"{report.num_predictions:,}"),
-        Fact("rejects", f"{report.num_rejects:,}", percent(share)),
+        Fact("rejects", f"{report.num_rejects:,}", f"{100 * share:.3g} %"),
         Fact("images a second", f"{report.images_per_s:.1f}", "all tasks together"),
-        Fact("drift of labels", "–" if drift is None else f"{drift.psi:.3f}", "PSI, against the nights before"),
     ]
+    if drift is not None:
+        facts.append(Fact("drift of labels", f"{drift.psi:.3f}", "PSI, against the nights before"))
     if night.metrics is not None:
         facts.append(Fact("accuracy", percent(night.metrics.accuracy), f"of {night.metrics.num_examples:,} known"))
     if report.num_earlier:
@@ -94,13 +95,13 @@ def _headline(night: Night) -> list[Fact]:
 
 def _labels(night: Night) -> Section:
     drift, labels = night.drift, night.facts.labels
-    total = sum(labels.values()) or 1
+    shares = _shares(labels)
     blocks: list[Block] = []
     if drift is None:
         blocks.append(Paragraph("There is no night before this one to compare with."))
         headers = ["label", "pictures", "share"]
         order = sorted(labels, key=lambda name: (-labels[name], name))
-        rows: list[list[Cell]] = [[name, labels[name], _bar(labels[name] / total)] for name in order]
+        rows: list[list[Cell]] = [[name, labels[name], _bar(shares, name, max(shares.values()))] for name in order]
     else:
         nights = count(drift.num_nights, "night")
         blocks.append(
@@ -111,15 +112,16 @@ def _labels(night: Night) -> Section:
                 "warning" if drift.is_large else "plain",
             )
         )
-        before_total = sum(drift.before.values())
+        before = _shares(drift.before)
+        most = max(*shares.values(), *before.values())
         headers = ["label", "pictures", "share", "share before", "part of the PSI"]
         order = sorted(drift.parts, key=lambda name: (-drift.parts[name], name))
         rows = [
             [
                 name,
                 labels.get(name, 0),
-                _bar(labels.get(name, 0) / total),
-                _bar(drift.before.get(name, 0) / before_total),
+                _bar(shares, name, most),
+                _bar(before, name, most),
                 f"{drift.parts[name]:.4f}",
             ]
             for name in order
@@ -227,5 +229,12 @@ def _tables(caption: str, headers: list[str], rows: list[list[Cell]], what: str)
     return blocks
 
 
-def _bar(share: float) -> Bar:
-    return Bar(percent(share), share)
+def _shares(counts: Mapping[str, int]) -> dict[str, float]:
+    total = sum(counts.values()) or 1
+    return {name: number / total for name, number in counts.items()}
+
+
+def _bar(shares: Mapping[str, float], name: str, most: float) -> Bar:
+    """Return a cell whose bar is full for the share ``most``: with many labels all would be short."""
+    share = shares.get(name, 0.0)
+    return Bar(percent(share), share / most if most else 0.0)
