@@ -33,6 +33,18 @@ class ScoreConfig(Flags):
     output_dir: str = flag(None, "folder under which dt=DATE/ is published", group=_OUT, required=True)
     date: str | None = flag(None, "the day scored, YYYY-MM-DD; not set: today, UTC", group=_OUT)
     overwrite: bool = flag(False, "replace what is already there for this date", group=_OUT)
+    table_format: str = flag(
+        "parquet",
+        "parquet: a folder dt=DATE/ a day; delta: an open table (Delta Lake), which needs the extra delta",
+        group=_OUT,
+        choices=("parquet", "delta"),
+    )
+    vacuum_days: int | None = flag(
+        None,
+        "delta: after the night, delete files that no version of so many days needs; not set: none",
+        group=_OUT,
+        least=1,
+    )
     evolve_schema: bool = flag(False, "let the table get columns of the input that it does not have yet", group=_OUT)
     report_samples: int = flag(
         4, "pictures a label and a reason that report.html shows; 0: no picture", group=_OUT, least=0, most=20
@@ -84,6 +96,8 @@ class ScoreConfig(Flags):
         PortRange.parse(self.port_range)
         parse_formats(self.formats)
         parse_background(self.background)
+        if self.vacuum_days is not None and self.table_format != "delta":
+            raise UsageError(f"--vacuum_days: got {self.vacuum_days} with --table_format parquet, wanted delta")
         if self.label_column and self.labels_from:
             raise UsageError(f"--label_column: got it with --labels_from {self.labels_from}, wanted one of them")
         if self.date is not None:

@@ -27,7 +27,7 @@ from sparkcv.predict.predictor import check_top_k
 from sparkcv.predict.report import ScoreReport
 from sparkcv.predict.rows import InputFiles
 from sparkcv.predict.staging import DAY, Staging, clean_up
-from sparkcv.predict.tables import ScoreTable
+from sparkcv.predict.tables import ScoreTable, open_table
 from sparkcv.spark import yarn
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.python_daemon import imported_first
@@ -75,7 +75,8 @@ def prepare(config: ScoreConfig) -> ScorePlan:
     """Check all that can be checked without Spark, TensorFlow or a whole listing.
 
     Raises:
-        UsageError: flags that can never work together, such as more ``top_k`` than the model has classes.
+        UsageError: flags that can never work together, such as more ``top_k`` than the model has classes; a table whose
+            package is not installed.
         MissingFileError, DataError: no input, or none in it; no model.
         ModelError: a ``model.json`` that is not as exported.
         SchemaError: the output folder holds data of another program.
@@ -96,11 +97,11 @@ def prepare(config: ScoreConfig) -> ScorePlan:
     config = dataclasses.replace(config, input=files.input)
     if files.holds(target):
         raise UsageError(f"--output_dir: {target!r} lies in --input {files.input!r}, so output would become input")
-    table_schema.check_owner(target)
-    table, date = ScoreTable(target), str(config.date)
+    table_schema.check_owner(target, config.table_format)
+    table, date = open_table(config.table_format, target), str(config.date)
     if not yarn.is_cluster_mode():  # there a driver that ends before Spark has started counts as failed
         claims.refuse_if_claimed(target, date)
-    clean_up(target, keep_date=date)  # a day that was moved aside is back before we look for it
+    clean_up(target, keep_date=date, forget=table.forget)  # a day that was moved aside is back before we look for it
     prior = None if config.overwrite else score_day.read_prior(table, date, config, manifest)
     storage.check_writable(target)
     return ScorePlan(config, files, manifest, table, prior)
@@ -134,7 +135,8 @@ def run(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
         ClusterError: the stage failed; the sentence says of what.
     """
     config, started = plan.config, now()
-    staging = Staging(str(config.output_dir), plan.date, overwrite=config.overwrite or plan.prior is not None)
+    may_replace = config.overwrite or plan.prior is not None
+    staging = Staging(str(config.output_dir), plan.date, overwrite=may_replace, forget=plan.table.forget)
     with (
         # In Spark's own folder, which its JVM deletes even after this process was killed.
         tempfile.TemporaryDirectory(prefix="model-", dir=SparkFiles.getRootDirectory()) as local,

@@ -54,13 +54,13 @@ class PriorDay:
         theirs, mine = self.report.get("columns"), columns_of(frozen)
         if theirs != mine:
             raise FileExistsAlreadyError(
-                f"{self.day.folder!r} is there already, with the input's columns {theirs}, now they are {mine};"
+                f"{self.day.where!r} is there already, with the input's columns {theirs}, now they are {mine};"
                 f" {_REPLACES}"
             )
 
     def ids(self, spark: SparkSession) -> DataFrame:
         """Return the ids of its predictions and rejects."""
-        paths = [publish.hadoop_url(url, reading=True) for url in (self.day.folder, self.day.rejects)]
+        paths = [publish.hadoop_url(url, reading=True) for url in (*self.day.files, self.day.rejects)]
         return spark.read.schema("id string").parquet(*paths)
 
     def add(self, tally: publish.DayCounts) -> publish.DayCounts:
@@ -76,7 +76,7 @@ class PriorDay:
         now = self.table.published(self.date)
         if now is None or _read_report(now).get("run_id") != self.run_id:
             raise FileExistsAlreadyError(
-                f"{self.day.folder!r} was published by another run meanwhile; this one's is dropped"
+                f"{self.day.where!r} was published by another run meanwhile; this one's is dropped"
             )
 
 
@@ -127,7 +127,7 @@ def complete(prior: PriorDay, config: ScoreConfig, frozen: FrozenInput) -> Score
         input=str(config.input),
         model=str(config.model_dir),
         model_digest=str(prior.report["model_digest"]),
-        predictions_url=prior.day.folder,
+        predictions_url=prior.day.where,
         rejects_url=prior.day.rejects,
         reasons=dict(prior.report["reasons"]),
         left_out=frozen.left_out,
@@ -168,13 +168,13 @@ def read_prior(table: ScoreTable, date: str, config: ScoreConfig, manifest: Mode
         theirs = {name: report[name] for name in mine} | {"run_id": report["run_id"]}
     except (MissingFileError, DataError, KeyError, TypeError) as err:
         raise FileExistsAlreadyError(
-            f"{day.folder!r} is there already, and its {REPORT} does not say of which run; {_REPLACES}"
+            f"{day.where!r} is there already, and its {REPORT} does not say of which run; {_REPLACES}"
         ) from err
     for name, value in mine.items():
         if theirs[name] != value:
             what = "scored by the model" if name == "model_digest" else f"scored with {name}"
             raise FileExistsAlreadyError(
-                f"{day.folder!r} is there already, {what} {theirs[name]}, this run's is {value}; {_REPLACES}"
+                f"{day.where!r} is there already, {what} {theirs[name]}, this run's is {value}; {_REPLACES}"
             )
     return PriorDay(table, date, day, report)
 

@@ -58,7 +58,7 @@ def write(
         notes = (*notes, f"the labels are not those of the {found.num_nights} nights before: PSI {found.psi:.2f}")
     if metrics is not None:
         notes = (*notes, f"accuracy {metrics.accuracy:.4f} of the {metrics.num_examples} whose label is known")
-    page_url = storage.join(staging.day, REPORT_PAGE)
+    page_url = storage.join(plan.table.next_folder(staging), REPORT_PAGE)
     report = dataclasses.replace(report, run={**report.run, **figures}, notes=notes, page_url=page_url)
     day = staging.join(publish.PREDICTIONS)
     storage.write_json(storage.join(day, REPORT), report.to_dict())

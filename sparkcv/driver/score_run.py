@@ -18,7 +18,7 @@ from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.driver import score_day, score_input, score_night
 from sparkcv.driver.score_day import Todo
 from sparkcv.driver.score_input import FrozenInput
-from sparkcv.errors import BudgetError
+from sparkcv.errors import BudgetError, StorageError
 from sparkcv.predict import night, publish, salvage, tasks
 from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.night import NightFacts
@@ -91,7 +91,7 @@ class ScoreRun:
             model=str(plan.config.model_dir),
             model_digest=plan.manifest.digest,
             predictions_url=self.staging.day,
-            rejects_url=storage.join(self.staging.day, REJECTS),
+            rejects_url=storage.join(plan.table.next_folder(self.staging), REJECTS),
             reasons=whole.reasons,
             run={
                 "run_id": self.staging.run_id,
@@ -122,20 +122,30 @@ class ScoreRun:
     def _publish(self, frozen: FrozenInput, schema: TableSchema, report: ScoreReport, facts: NightFacts) -> ScoreReport:
         plan, prior, day = self.plan, self.plan.prior, self.staging.join(publish.PREDICTIONS)
         if prior is not None:
-            prior.day.copy_rows(day)
+            plan.table.carry_over(prior.day, day)
         report = score_night.write(plan, self.staging, report, facts, self._draw(frozen, facts))
         if prior is not None:
             prior.check_is_still_there()
         schema.write(plan.table.output_dir)
-        self.staging.publish(publish.PREDICTIONS)
+        done = plan.table.publish(
+            self.staging, publish.PREDICTIONS, None if prior is None else prior.day, schema.predictions_json
+        )
+        report = dataclasses.replace(report, predictions_url=done.where)
         score_night.delete_failed(plan)
+        if (days := plan.config.vacuum_days) is not None:
+            try:
+                note = f"vacuum: {plan.table.vacuum(days)} files and nights older than {days} days were deleted"
+            except StorageError as err:  # the day is published
+                note = f"nothing was vacuumed: {err}"
+            report = dataclasses.replace(report, notes=(*report.notes, note))
         return report
 
     def _schema(self, frozen: FrozenInput) -> TableSchema:
         empty = self.spark.createDataFrame([], ddl(scored_schema(frozen.kept)))
         parts = publish.shape(empty, kept=frozen.kept, model=self._model())
         predictions, rejects = (tuple(part.schema.jsonValue()["fields"]) for part in parts)
-        return TableSchema(predictions, rejects)
+        self.plan.table.check([field["name"] for field in predictions])
+        return TableSchema(self.plan.config.table_format, predictions, rejects)
 
     def _model(self) -> dict[str, Any]:
         manifest = self.plan.manifest

@@ -1,6 +1,6 @@
 """``_schema.json``: the columns of a table of scores, said once beside it, so that no night changes them unseen.
 
-It lies in the output folder, hidden from readers, and names the table's columns as Spark writes them in JSON,
+It lies in the output folder, hidden from readers, and names the table's form, its columns as Spark writes them in JSON,
 and each version that they had. A table without one, made before there was such a file, gets one with its next night.
 """
 
@@ -29,11 +29,13 @@ class TableSchema:
     """The columns of a table.
 
     Attributes:
+        table_format: ``parquet`` or ``delta``.
         predictions: each a field of Spark's JSON: ``{"name", "type", "nullable", "metadata"}``.
         rejects: likewise.
         versions: what each version added, oldest first: ``{"version", "created", "added"}``.
     """
 
+    table_format: str
     predictions: tuple[dict[str, Any], ...]
     rejects: tuple[dict[str, Any], ...]
     versions: tuple[dict[str, Any], ...] = ()
@@ -42,6 +44,11 @@ class TableSchema:
     def version(self) -> int:
         """The newest version's number, from 1."""
         return len(self.versions)
+
+    @property
+    def predictions_json(self) -> str:
+        """The columns of the predictions, as Spark's JSON."""
+        return json.dumps({"type": "struct", "fields": list(self.predictions)})
 
     def check(self, output_dir: str, *, may_add: bool) -> TableSchema:
         """Return the table's schema with this run's rows in it: what is there, or a new version.
@@ -73,6 +80,7 @@ class TableSchema:
         if not added:
             return there
         return TableSchema(
+            there.table_format,
             _grown(there.predictions, self.predictions),
             _grown(there.rejects, self.rejects),
             (*there.versions, _version(there.version + 1, added)),
@@ -110,7 +118,7 @@ def read(output_dir: str) -> TableSchema | None:
         fields = {name: tuple(value[name]) for name in ("predictions", "rejects", "versions")}
         for field in (*fields["predictions"], *fields["rejects"]):
             _type(field), str(field["name"]), bool(field["nullable"])
-        found = TableSchema(**fields)
+        found = TableSchema(str(value["table_format"]), **fields)
         if not found.versions or found.version != value["version"]:
             raise ValueError(f"it is version {value['version']!r} and lists {found.version}")
     except (KeyError, TypeError, ValueError) as err:
@@ -118,23 +126,31 @@ def read(output_dir: str) -> TableSchema | None:
     return found
 
 
-def check_owner(output_dir: str) -> None:
-    """Raise SchemaError if the folder holds something else than a table of scores.
+def check_owner(output_dir: str, table_format: str) -> None:
+    """Raise SchemaError if the folder holds something else than a table of scores of this form.
 
-    That is a table of another program, and any file or folder of data that is no day.
+    That is a table of the other form or of another program, and any file or folder of data that is no day.
     """
-    read(output_dir)
+    there = read(output_dir)
+    if there is not None and there.table_format != table_format:
+        raise SchemaError(
+            f"--output_dir: {output_dir!r} holds a table of --table_format {there.table_format}, got {table_format};"
+            f" {_OTHERS}"
+        )
     try:
         entries = storage.list_dir(output_dir)
     except MissingFileError:
         return
-    if owner := table_formats.owner(entries):
+    owner = table_formats.owner(entries)
+    if owner and (there is None or table_format != "delta" or owner != table_formats.DELTA):
         raise SchemaError(f"--output_dir: {output_dir!r} is {owner} of another program; {_OTHERS}")
     foreign = next((entry.name for entry in entries if _is_foreign(entry)), None)
     if foreign is not None:
         raise SchemaError(
             f"--output_dir: {output_dir!r} holds {foreign!r}, which is no day of a table of scores; {_OTHERS}"
         )
+    if table_format == "delta" and there is None and any(DAY.fullmatch(entry.name) for entry in entries):
+        raise SchemaError(f"--output_dir: {output_dir!r} holds days of --table_format parquet, got delta; {_OTHERS}")
 
 
 def _is_foreign(entry: storage.Entry) -> bool:

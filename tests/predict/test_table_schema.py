@@ -1,6 +1,5 @@
 """The schema beside a table: what fits, what is refused, and whose folder it is."""
 
-import json
 import os
 
 import pytest
@@ -9,6 +8,8 @@ from sparkcv import storage
 from sparkcv.errors import DataError, SchemaError
 from sparkcv.predict import table_schema
 from sparkcv.predict.table_schema import TableSchema, check_owner
+
+HEAD = '{"format": "sparkcv scores", "table_format": "parquet", '
 
 
 def field(name, kind="string", nullable=True):
@@ -20,7 +21,7 @@ REJECTS = (ID, field("reason", nullable=False))
 
 
 def schema(*fields):
-    return TableSchema((ID, *fields), REJECTS)
+    return TableSchema("parquet", (ID, *fields), REJECTS)
 
 
 @pytest.fixture
@@ -89,16 +90,16 @@ def test_of_two_first_nights_the_second_must_fit_the_first(tmp_path):
         "[]",
         "{}",
         '{"format": "other"}',
-        '{"format": "sparkcv scores", "version": 1, "predictions": [1], "rejects": [], "versions": [{}]}',
-        '{"format": "sparkcv scores", "version": 1, "predictions": [], "rejects": [], "versions": []}',
-        '{"format": "sparkcv scores", "version": 3, "predictions": [], "rejects": [], "versions": [{}]}',
+        HEAD + '"version": 1, "predictions": [1], "rejects": [], "versions": [{}]}',
+        HEAD + '"version": 1, "predictions": [], "rejects": [], "versions": []}',
+        HEAD + '"version": 3, "predictions": [], "rejects": [], "versions": [{}]}',
     ],
 )
 def test_a_file_that_is_no_schema_is_refused_and_kept(tmp_path, text):
     path = tmp_path / "_schema.json"
     path.write_text(text)
     with pytest.raises(DataError, match=r"_schema.json"):
-        check_owner(str(tmp_path))
+        check_owner(str(tmp_path), "parquet")
     assert path.read_text() == text
 
 
@@ -118,7 +119,7 @@ def test_another_owner_s_folder_is_refused_by_name(tmp_path, path, said):
     file.parent.mkdir(exist_ok=True)
     file.write_text("")
     with pytest.raises(SchemaError, match=f"^--output_dir: '{tmp_path}' {said}.*; another --output_dir keeps both$"):
-        check_owner(str(tmp_path))
+        check_owner(str(tmp_path), "parquet")
     assert file.exists()
 
 
@@ -127,9 +128,14 @@ def test_days_hidden_files_and_notes_are_no_other_owner_s(out):
         os.makedirs(f"{out}/{name}")
     storage.write_text(f"{out}/README.md", "whose table this is")
     storage.write_text(f"{out}/_failed-2026-01-03.html", "")
-    check_owner(out)
-    check_owner(f"{out}/none-yet")
+    check_owner(out, "parquet")
+    check_owner(f"{out}/none-yet", "parquet")
 
 
-def test_it_reads_as_text(out):
-    assert json.loads(storage.read_bytes(f"{out}/_schema.json")) == storage.read_json(f"{out}/_schema.json")
+def test_a_table_keeps_its_form(out, tmp_path):
+    with pytest.raises(SchemaError, match="holds a table of --table_format parquet, got delta; another --output_dir"):
+        check_owner(out, "delta")
+    storage.delete(f"{out}/_schema.json")
+    os.makedirs(f"{out}/dt=2026-01-02")
+    with pytest.raises(SchemaError, match="holds days of --table_format parquet, got delta; another --output_dir"):
+        check_owner(out, "delta")

@@ -6,10 +6,12 @@ from sparkcv import storage
 from sparkcv.errors import AccessError, UsageError
 from sparkcv.storage import Entry
 
-__all__ = ["owner", "refuse_inside", "refuse_listed"]
+__all__ = ["DELTA", "owner", "refuse_inside", "refuse_listed"]
+
+DELTA = "a Delta Lake table"
 
 _LOGS = {
-    "_delta_log": ("a Delta Lake table", "SELECT * FROM delta.`{}`", "delta-spark"),
+    "_delta_log": (DELTA, "SELECT * FROM delta.`{}`", "delta-spark"),
     ".hoodie": ("an Apache Hudi table", "SELECT * FROM hudi_table", "Hudi"),
     "_spark_metadata": ("what Spark's streaming wrote", "SELECT * FROM parquet.`{}`", "Spark"),
 }
