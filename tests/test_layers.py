@@ -64,6 +64,7 @@ ADDRESSES = {
     ),
     "nncf": ("sparkcv.predict.engines",),
     "openvino": ("sparkcv.predict.engines",),
+    "deltalake": ("sparkcv.predict.tables",),
     "tensorflowonspark": ("sparkcv.launchers",),
     "hdfs_native": ("sparkcv.storage",),
     "fsspec": ("sparkcv.storage",),
