@@ -125,6 +125,29 @@ def test_health_metadata_and_index(client):
     assert client.get("/", headers={"Accept": "application/json"}).json() == {"status": "alive"}
 
 
+def test_statistics_in_the_form_of_tritons_extension(client, picture):
+    before = client.get("/v2/models/colors/versions/1/stats").json()["model_stats"][0]
+    files = [("image", ("a.jpg", picture("red")))] * 2
+    assert client.post("/classify?version=1", files=files).status_code == 200
+    assert client.post("/v1/models/colors/versions/1:predict", json={"instances": [{"b64": "AA=="}]}).status_code == 400
+    (after,) = client.get("/v2/models/colors/versions/1/stats").json()["model_stats"]
+    assert (after["name"], after["version"]) == ("colors", "1")
+    assert after["inference_count"] == before["inference_count"] + 2
+    assert after["execution_count"] > before["execution_count"]
+    assert after["last_inference"] > before["last_inference"]
+    for kind in ("success", "fail"):
+        assert after["inference_stats"][kind]["count"] == before["inference_stats"][kind]["count"] + 1
+        assert after["inference_stats"][kind]["ns"] > before["inference_stats"][kind]["ns"]
+    assert after["inference_stats"]["compute_infer"]["ns"] > before["inference_stats"]["compute_infer"]["ns"]
+    assert sum(one["batch_size"] * one["compute_infer"]["count"] for one in after["batch_stats"]) >= 2
+    assert [one["version"] for one in client.get("/v2/models/colors/stats").json()["model_stats"]] == ["2", "1"]
+    assert len(client.get("/v2/models/stats").json()["model_stats"]) == 2
+    for path, sentence in (("colors/versions/9", "has no version '9'"), ("dogs", "there is no model 'dogs'")):
+        answer = client.get(f"/v2/models/{path}/stats")
+        assert answer.status_code == 404
+        assert sentence in answer.json()["error"]
+
+
 def test_why_it_says_so(client, picture):
     value = client.post("/page/explain", content=picture("red"), params={"model": "colors"}).json()
     assert value["top"][0][1] == "red"

@@ -148,9 +148,9 @@ def _said(metrics: Any, one: ModelVersion) -> dict[str, Any]:
         "accuracy": one.accuracy,
         "step": manifest.step if manifest is not None else None,
         "engine": one.process.engine if one.process is not None else "",
-        "requests": one.counts.requests,
-        "failed": one.counts.failed,
-        "pictures": one.counts.pictures,
+        "requests": one.statistics.requests,
+        "failed": one.statistics.failed,
+        "pictures": one.statistics.pictures,
         "memory_bytes": one.process.rss_bytes() if one.process is not None else 0,
         "latency": metrics.latency(one.name, one.version),
     }
