@@ -182,6 +182,8 @@ def test_why_it_says_so(client, picture):
             "there is no model 'dogs'; there are: colors",
         ),
         ("POST", "/classify?version=9", {"files": {"image": b"x"}}, 404, "has no version '9'; it has: 2, 1"),
+        ("POST", f"/classify?version={'9' * 5000}", {"files": {"image": b"x"}}, 404, "has no version '9999"),
+        ("POST", f"/classify?top_k={'9' * 5000}", {"files": {"image": b"x"}}, 400, "top_k is '9999"),
         ("POST", "/classify?label=new", {"files": {"image": b"x"}}, 404, "has no label 'new'; it has: old"),
         (
             "POST",

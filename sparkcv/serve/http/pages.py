@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from sparkcv.serve.errors import RequestError
+from sparkcv.serve.errors import RequestError, whole_number
 from sparkcv.serve.http.openapi import description
 from sparkcv.serve.http.requests import about, interface_of, service_of, while_connected
 from sparkcv.serve.model_version import ModelVersion
@@ -73,11 +73,11 @@ async def explain(request: Request) -> Response:
         raise answer
     whole_s = time.monotonic() - begin_s
     label_id = query.get("label_id")
-    if label_id is not None and not (label_id.isascii() and label_id.isdecimal()):
+    wanted = None if label_id is None else whole_number(label_id)
+    if label_id is not None and wanted is None:
         raise RequestError(400, f"label_id is {label_id[:40]!r}, wanted a number")
     if one.process is None:
         raise RequestError(503, f"{one} is not loaded", retry_after_s=1)
-    wanted = None if label_id is None else int(label_id)
     found = await while_connected(request, one.process.explain(picture, wanted))
     return JSONResponse(
         {

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparkcv.serve.errors import RequestError
+from sparkcv.serve.errors import RequestError, whole_number
 from sparkcv.serve.protocols.json_body import decoded_base64, parse_object, said
 from sparkcv.serve.protocols.values import PICTURES, PIXELS, SCORES, Interface, ModelInput, pictures_input, tensor_input
 
@@ -124,11 +124,12 @@ def configuration(name: str, interface: Interface) -> dict[str, Any]:
 def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     if header_length is None:
         return body, b""
-    if not (header_length.isascii() and header_length.isdigit()) or int(header_length) > len(body):
+    length = whole_number(header_length)
+    if length is None or length > len(body):
         raise RequestError(
             400, f"{HEADER_LENGTH} is {header_length[:40]!r}, wanted a number of at most {len(body)}, the whole body"
         )
-    return body[: int(header_length)], body[int(header_length) :]
+    return body[:length], body[length:]
 
 
 def _input(tensor: Mapping[str, Any], tail: bytes, interface: Interface) -> ModelInput:
