@@ -29,4 +29,6 @@ def read(model_url: str, manifest: ModelManifest) -> dict[str, Any] | None:
 def accuracy(value: Any) -> float | None:
     """Return the accuracy that a result of an evaluation tells, in [0, 1]; None if it tells none."""
     found = value.get("accuracy") if isinstance(value, dict) else None
-    return float(found) if type(found) in (int, float) and 0 <= found <= 1 else None
+    if not isinstance(found, int | float) or isinstance(found, bool) or not 0 <= found <= 1:
+        return None
+    return float(found)

@@ -21,6 +21,7 @@ from sparkcv.predict import manifest as manifests
 from sparkcv.predict.engines import Decoder, Engine
 from sparkcv.predict.engines.choice import EngineChoice, choose_engine
 from sparkcv.predict.fetching import fetch_model
+from sparkcv.predict.frozen_graph import read_graph
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.predict.rows import InputRow, load
 from sparkcv.preprocess import picture_file
@@ -268,8 +269,7 @@ def _to_png(pixels: NDArray[Any]) -> bytes:
 
 def _load_engine(folder: str, manifest: ModelManifest, choice: EngineChoice, num_threads: int) -> Engine:
     """Load the graph; an engine takes time to import, and a process that only reads manifests must not pay for it."""
-    path = f"{folder}/{manifests.FROZEN_GRAPH}"
-    graph = manifests.read_file(folder, manifest, manifests.FROZEN_GRAPH)  # checks each byte
+    graph, path = read_graph(folder, manifest)
     if choice.name == "openvino":
         from sparkcv.predict.engines.openvino import OpenVINOEngine
 

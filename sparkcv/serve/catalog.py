@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from sparkcv import logs, storage
 from sparkcv.errors import ModelError, SparkcvError, UsageError
+from sparkcv.predict import contract
 from sparkcv.predict.manifest import FILE_NAME
 from sparkcv.serve.errors import RequestError, unavailable, whole_number
 from sparkcv.serve.model_process import WorkerOrder
@@ -252,7 +253,8 @@ def _fingerprint(url: str) -> str:
     """Return what changes when a model folder is written anew."""
     try:
         sizes = sorted((entry.url, entry.size) for entry in storage.walk(url))
-        said = storage.read_bytes(storage.join(url, FILE_NAME), 0, 1 << 20)
+        is_exported = storage.exists(storage.join(url, FILE_NAME))
+        said = storage.read_bytes(storage.join(url, FILE_NAME if is_exported else contract.FILE_NAME), 0, 1 << 20)
     except SparkcvError as err:
         return f"unreadable: {err}"
     return hashlib.sha256(repr(sizes).encode("utf-8") + said).hexdigest()

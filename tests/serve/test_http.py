@@ -338,3 +338,33 @@ def test_a_full_queue_is_429_with_a_time_to_come_again(start, model_folders, pic
         assert "at most 4 are taken" in refused.json()["error"]
     finally:
         assert running.end() == 0
+
+
+def test_a_bug_is_told_by_its_request_alone(caplog):
+    import asyncio
+
+    from sparkcv.serve.guard import GuardSpec
+    from sparkcv.serve.http.app import make_app
+    from sparkcv.serve.metrics import ServiceMetrics
+    from sparkcv.serve.service import Service, ServiceLimits
+
+    app = make_app(Service(None, ServiceLimits(1, 1.0), ServiceMetrics()), GuardSpec(100, 1.0))  # no catalog to ask
+
+    async def ask():
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.get("/v1/models", headers={"X-Request-Id": "mine-2"})
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()) == (500, {"error": "a bug of the service, request mine-2"})
+    assert "AttributeError" in caplog.text
+
+
+def test_an_upload_that_is_cut_is_logged_as_a_client_that_went_away(served, picture):
+    url = httpx.URL(served.url)
+    with socket.create_connection((url.host, url.port)) as connection:
+        head = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 100\r\n"
+        connection.sendall(head + b"X-Request-Id: cut-1\r\n\r\n" + picture("red", "PNG")[:50])
+    served.wait(lambda client: any('"cut-1"' in line for line in served.log), 30)
+    (line,) = (line for line in served.log if '"cut-1"' in line)
+    assert json.loads(line)["status"] == 499
