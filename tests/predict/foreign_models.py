@@ -20,6 +20,11 @@ CONTRACT = {
     "outputs": {"saved_model": {"values": "logits"}},
 }
 
+MODULE = {
+    "inputs": {"saved_model": {"signature": "score"}},
+    "outputs": {"saved_model": {"name": "scores", "values": "probabilities"}},
+}
+
 
 def describe(folder, **changes):
     """Write labels and contract beside a SavedModel."""

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from sparkcv import synthetic
@@ -11,24 +12,7 @@ from sparkcv.errors import MissingFileError, ModelError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.contract import parse_contract
 from sparkcv.predict.predictor import Predictor
-from tests.predict import foreign_models
-from tests.predict.foreign_models import CONTRACT, describe
-
-MODULE = {
-    "inputs": {"saved_model": {"signature": "score"}},
-    "outputs": {"saved_model": {"name": "scores", "values": "probabilities"}},
-}
-
-
-@pytest.fixture(scope="session")
-def foreign(tmp_path_factory):
-    """A folder of SavedModels: ``keras`` and ``module``, and ``reader``, which reads a file."""
-    root = tmp_path_factory.mktemp("foreign")
-    foreign_models.write_all(root)
-    describe(root / "keras")
-    describe(root / "module", **MODULE)
-    describe(root / "reader")
-    return root
+from tests.predict.foreign_models import CONTRACT, MODULE, describe
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +89,24 @@ def test_what_lies_beside_it_is_told_where_it_is_missing(tmp_path):
     (tmp_path / "labels.txt").unlink()
     with pytest.raises(MissingFileError, match=r"has no labels\.txt"):
         manifests.read_manifest(str(tmp_path))
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_batch_inference_scores_with_it(spark, foreign, wanted, tmp_path):
+    from sparkcv.config import ScoreConfig
+    from sparkcv.driver import score
+
+    pictures, scores = wanted
+    (tmp_path / "in").mkdir()
+    for index, picture in enumerate(pictures):
+        (tmp_path / "in" / f"{index}.png").write_bytes(picture)
+    flags = {"input": str(tmp_path / "in"), "output_dir": str(tmp_path / "out"), "date": "2026-01-02", "top_k": 3}
+    report = score.run(spark, score.prepare(ScoreConfig(model_dir=str(foreign / "keras"), **flags)))
+    assert report.num_rows == len(pictures)
+    rows = {row["id"]: row for row in pq.read_table(tmp_path / "out" / "dt=2026-01-02").to_pylist()}
+    for index, row in enumerate(scores):
+        assert rows[f"{index}.png"]["score"] == pytest.approx(float(row.max()), abs=1e-5)
 
 
 def contract(**changes):
