@@ -66,6 +66,7 @@ def _score_frozen(folder: str, manifest: ModelManifest, picture: bytes) -> NDArr
         manifest.image_size,
         use_grayscale=manifest.use_grayscale,
         jpeg_arithmetic=manifest.jpeg_arithmetic,
+        normalization=manifests.normalization(folder, manifest),
     )
     try:
         (image,) = decoder.decode([(picture, 1)])
