@@ -14,11 +14,7 @@ from sparkcv.config import ExportConfig
 from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-<<<<<<< HEAD
-from sparkcv.driver import checkpoint_checks, evaluated, model_weights
-=======
-from sparkcv.driver import checkpoint_checks, model_weights, statistics_checks
->>>>>>> main
+from sparkcv.driver import checkpoint_checks, evaluated, model_weights, statistics_checks
 from sparkcv.driver.checkpoint_checks import TrainedClasses
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.net_variables import AskedNet
