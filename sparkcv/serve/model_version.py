@@ -15,7 +15,7 @@ from sparkcv.records import labels as label_files
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.model_process import ModelProcess, ScoreReply, WorkerOrder
 from sparkcv.serve.protocols.values import Interface, ModelInput
-from sparkcv.serve.statistics import Statistics
+from sparkcv.serve.statistics import RequestStatistics
 
 __all__ = ["ModelVersion", "State"]
 
@@ -51,7 +51,7 @@ class ModelVersion:
         self.manifest: ModelManifest | None = None
         self.interface: Interface | None = None
         self.process: ModelProcess | None = None
-        self.statistics = Statistics()
+        self.statistics = RequestStatistics()
         self.loaded_s = 0.0
         self.accuracy: float | None = None
         self.num_running = 0

@@ -9,7 +9,7 @@ from typing import Any
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.model_process import ScoreReply
 
-__all__ = ["Statistics"]
+__all__ = ["RequestStatistics"]
 
 _NS = 1_000_000_000
 
@@ -24,7 +24,7 @@ class _Batches:
     model_s: float = 0.0
 
 
-class Statistics:
+class RequestStatistics:
     """Requests and pictures of one version.
 
     Attributes:
