@@ -291,8 +291,7 @@ def _run(running, seconds, num_changes, num_kills, rng):
                 memory.append(front.memory_info().rss)
                 time.sleep(min(1.0, left_s))
             if event == "kill":
-                workers = children(running.process)
-                kill(rng.choice(workers))
+                _wait(lambda: _kill_one(running.process, rng), problems, "there was no process to kill")
             elif event == "change":
                 version += 1
                 _write(running.models, version)
@@ -331,6 +330,16 @@ def _run(running, seconds, num_changes, num_kills, rng):
     if last > GROWTH[0] * first + GROWTH[1]:
         problems.append(f"the front process grew from {first / 1e6:.0f} to {last / 1e6:.0f} MB")
     return Report(found, time.monotonic() - begin_s, num_changes, num_kills, memory, code, problems)
+
+
+def _kill_one(process, rng):
+    """Kill a worker process; return whether there was one, as one may be gone or not be started again yet."""
+    workers = children(process)
+    with contextlib.suppress(ProcessLookupError):
+        if workers:
+            kill(rng.choice(workers))
+            return True
+    return False
 
 
 def _write(models, version):
