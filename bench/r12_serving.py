@@ -108,18 +108,9 @@ def read_pictures(folder: pathlib.Path | None) -> list[bytes]:
 
 def write_model(work: pathlib.Path, net: str, size: int) -> pathlib.Path:
     """Export random weights as a model folder, by a process of its own."""
-    code = (
-        "import sys; from tests.predict.checkpoints import write_run, write_labels\n"
-        "run = write_run(sys.argv[1] + '/t', model_name=sys.argv[2], size=int(sys.argv[3]), num_classes=1001)\n"
-        "write_labels(sys.argv[1] + '/d', tuple(f'class {i}' for i in range(1001)))"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code, str(work), net, str(size)], check=True, cwd=ROOT, stderr=subprocess.DEVNULL
-    )
-    words = ["--checkpoint_path", str(work / "t" / "run"), "--dataset_dir", str(work / "d"), "--model_name", net]
-    words += ["--image_size", str(size), "--model_dir", str(work / "models" / "net")]
-    export = [sys.executable, str(ROOT / "jobs/export_inference_graph.py"), *words]
-    subprocess.run(export, check=True, stdout=sys.stderr)
+    words = [str(HERE / "serving/write_model.py"), str(work), net, str(size)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, *words], check=True, env=env, stderr=subprocess.DEVNULL)
     return work / "models" / "net"
 
 
