@@ -72,7 +72,7 @@ def measure(
                 path, measured = f"{local}/{NET}", pictures[1::2] or pictures
                 operation = None if net.features is None else manifest.end_point(net.features)
                 batches = _batches(reference, pictures[::2], manifest)
-                quantize(f"{kept}/{manifests.FROZEN_GRAPH}", operation, batches, path)
+                quantize(read_graph(kept, manifest)[1], operation, batches, path)
             model = LocalModel(manifest, kept, is_shared=False)
             num, agreeing = _compare(reference, model, choice, measured, net.features, num_threads, path)
         storage.make_dirs(folder)

@@ -3,6 +3,7 @@
 Everything is built and checked in the process's own scratch folder; the last step publishes the folder as a whole.
 """
 
+import dataclasses
 import datetime
 import os
 from typing import Any
@@ -14,6 +15,7 @@ from sparkcv.nets import slim  # noqa: F401  (first: whoever imports TensorFlow 
 # isort: split
 from sparkcv import logs, storage
 from sparkcv.config import ExportConfig
+from sparkcv.predict import evaluation
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.export import graphs, proof
 from sparkcv.predict.export.target import publish_model
@@ -83,4 +85,8 @@ def write_model(task: ExportTask, frozen: graphs.Frozen, folder: str) -> None:
         outputs=graphs.describe_outputs(task, frozen),
         files=manifests.describe_files(folder),
     )
+    proof.write_scored_picture(folder, manifest)
+    if task.evaluation is not None:
+        storage.write_json(os.path.join(folder, evaluation.FILE_NAME), dict(task.evaluation))
+    manifest = dataclasses.replace(manifest, files=manifests.describe_files(folder))
     storage.write_bytes(os.path.join(folder, manifests.FILE_NAME), manifest.to_bytes())

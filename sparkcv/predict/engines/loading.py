@@ -11,6 +11,7 @@ import os
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.engines import Decoder, Engine, NetSpec, agreement
 from sparkcv.predict.engines.choice import EngineChoice
+from sparkcv.predict.frozen_graph import read_graph
 from sparkcv.predict.manifest import ModelManifest
 
 __all__ = ["LocalModel", "load_decoder", "load_engine", "load_net", "needs_tensorflow"]
@@ -32,10 +33,9 @@ class LocalModel:
         """The folder of the cache."""
         return os.path.dirname(self.folder)
 
-    @property
-    def graph(self) -> str:
-        """The file of its frozen graph."""
-        return f"{self.folder}/{manifests.FROZEN_GRAPH}"
+    def read_graph(self) -> tuple[bytes, str]:
+        """Return its frozen graph, every byte checked, and the file; see :func:`~.frozen_graph.read_graph`."""
+        return read_graph(self.folder, self.manifest)
 
 
 def needs_tensorflow(manifest: ModelManifest, engine: str) -> bool:
@@ -68,7 +68,7 @@ def load_net(
     if choice.name == "openvino":
         from sparkcv.predict.engines.openvino import OpenVINOEngine
 
-        path = path or model.graph
+        path = path or model.read_graph()[1]
         return OpenVINOEngine(
             path,
             path,
@@ -79,8 +79,8 @@ def load_net(
         )
     from sparkcv.predict.engines.tf import TFEngine
 
-    graph = manifests.read_file(model.folder, model.manifest, manifests.FROZEN_GRAPH)
-    return TFEngine(graph, model.graph, num_threads=num_threads, precision=choice.precision, features=features)
+    graph, path = model.read_graph()
+    return TFEngine(graph, path, num_threads=num_threads, precision=choice.precision, features=features)
 
 
 def load_decoder(model: LocalModel, choice: EngineChoice, num_threads: int) -> Decoder:

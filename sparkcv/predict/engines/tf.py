@@ -11,13 +11,18 @@ from sparkcv.errors import ModelError
 from sparkcv.predict.engines import INPUT, OUTPUT, pooled
 from sparkcv.predict.engines.choice import has_bf16
 
-__all__ = ["INPUT", "OUTPUT", "TFEngine", "session_config"]
+__all__ = ["FORBIDDEN_OPS", "INPUT", "OUTPUT", "SAVER_OPS", "TFEngine", "session_config"]
+
+SAVER_OPS = frozenset({"RestoreV2", "RestoreSlice", "Restore", "SaveV2", "SaveSlices", "Save", "MergeV2Checkpoints"})
+"""Operations that read and write checkpoints; a SavedModel has them, a frozen graph has not."""
 
 # Ops that reach out of the graph: into Python, or to files and sockets. No net needs them.
-_FORBIDDEN_OPS = frozenset(
-    {"EagerPyFunc", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "MatchingFiles", "DebugIdentityV3"}
-    | {"LoadAndRemapMatrix", "LookupTableImportV2", "InitializeTableFromTextFileV2", "PrintV2", "TensorSummaryV2"}
-    | {"RestoreV2", "RestoreSlice", "Restore", "SaveV2", "SaveSlices", "Save", "MergeV2Checkpoints"}
+FORBIDDEN_OPS = (
+    frozenset(
+        {"EagerPyFunc", "PyFunc", "PyFuncStateless", "ReadFile", "WriteFile", "MatchingFiles", "DebugIdentityV3"}
+        | {"LoadAndRemapMatrix", "LookupTableImportV2", "InitializeTableFromTextFileV2", "PrintV2", "TensorSummaryV2"}
+    )
+    | SAVER_OPS
 )
 
 
@@ -93,7 +98,7 @@ def parse_graph(graph: bytes, where: str) -> Any:
     except Exception as err:
         raise ModelError(f"{where!r} is no TensorFlow graph: {_first_line(err)}") from err
     nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
-    forbidden = sorted({node.op for node in nodes} & _FORBIDDEN_OPS)
+    forbidden = sorted({node.op for node in nodes} & FORBIDDEN_OPS)
     if forbidden:
         raise ModelError(f"{where!r} has the operation {forbidden[0]}, which a model to score with must not have")
     return definition
