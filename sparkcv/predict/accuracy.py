@@ -21,6 +21,7 @@ from sparkcv.predict.engines.agreement import NET, WANTED, Agreement
 from sparkcv.predict.engines.choice import EngineChoice, check_quantizer, choose_engine
 from sparkcv.predict.engines.loading import LocalModel, load_net
 from sparkcv.predict.fetching import fetch_model
+from sparkcv.predict.frozen_graph import read_graph
 from sparkcv.predict.predictor import Picture, Predictor, Reject
 
 __all__ = ["measure"]
