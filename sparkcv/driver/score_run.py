@@ -212,7 +212,7 @@ class ScoreRun:
         running = functools.partial(num_running_rows, progress_url, config.batch_size)
         with translated(), StageProgress("score", todo.num_rows, len(pieces), look, running):
             scored = map_pieces(spark, len(pieces), lambda index: work(pieces[index]), schema)
-            scored.write.parquet(publish.hadoop_url(self.staging.join(salvage.SCORED)))
+            scored.write.options(**salvage.COMMITTER).parquet(publish.hadoop_url(self.staging.join(salvage.SCORED)))
         losses.look()
         return losses.events
 
