@@ -228,7 +228,7 @@ class ScoreRun:
         running = functools.partial(num_running_rows, self.staging.join(_PROGRESS), task.batch_size)
         with translated(), StageProgress("score", todo.num_rows, len(pieces), look, running):
             scored = map_pieces(spark, len(pieces), lambda index: work(pieces[index]), schema)
-            scored.write.parquet(publish.hadoop_url(self.staging.join(salvage.SCORED)))
+            scored.write.options(**salvage.COMMITTER).parquet(publish.hadoop_url(self.staging.join(salvage.SCORED)))
         losses.look()
         return losses.events
 
