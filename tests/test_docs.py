@@ -21,6 +21,7 @@ CONFIGS = {
     "doctor.py": config.DoctorConfig,
     "eval_image_classifier.py": config.EvalConfig,
     "export_inference_graph.py": config.ExportConfig,
+    "fit_statistics.py": config.StatisticsConfig,
     "reproduce.py": config.ReproduceConfig,
     "serve.py": config.ServeConfig,
     "show_run.py": config.TensorBoardConfig,
@@ -35,6 +36,7 @@ COMMANDS = {
     "reproduce": config.ReproduceConfig,
     "score": config.ScoreConfig,
     "serve": config.ServeConfig,
+    "statistics": config.StatisticsConfig,
     "tensorboard": config.TensorBoardConfig,
     "train": config.TrainConfig,
 }
