@@ -38,6 +38,7 @@ ROOMS = (
     "train",
     "evaluate",
     "predict",
+    "style",
     "feeding",
     "compat",
     "doctor",
