@@ -39,7 +39,7 @@ def main() -> int:
             started_s = time.perf_counter()
             whole = _whole(weights, picture)
             whole_s = time.perf_counter() - started_s
-            net = StripNet(weights, None, strip_pixels=1 << 16)
+            net = StripNet(weights, 0, strip_pixels=1 << 16)
             strips = net.stylize(picture)
             net.close()
             made = np.clip(whole, 0, 255).astype(np.uint8)

@@ -60,6 +60,7 @@ ADDRESSES = {
         "sparkcv.evaluate",
         "sparkcv.predict.export",
         "sparkcv.predict.engines",
+        "sparkcv.style",
         "sparkcv.compat",
         "sparkcv.programs",
     ),

@@ -9,9 +9,11 @@ from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
 from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
 from sparkcv.config.serve import ServeConfig
+from sparkcv.config.stylize import StylizeConfig
 from sparkcv.config.submit import SubmitConfig
 from sparkcv.config.tensorboard import TensorBoardConfig
 from sparkcv.config.train import TrainConfig
+from sparkcv.config.train_style import TrainStyleConfig
 
 __all__ = [
     "ConvertConfig",
@@ -22,9 +24,11 @@ __all__ = [
     "ReproduceConfig",
     "ScoreConfig",
     "ServeConfig",
+    "StylizeConfig",
     "SubmitConfig",
     "TensorBoardConfig",
     "TrainConfig",
+    "TrainStyleConfig",
     "choose",
     "flag",
     "from_dict",

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 from numpy.typing import NDArray
 
-from sparkcv.nets.slim import tf
+from sparkcv.predict.engines.tf import session_config
 from sparkcv.style.transformer_net import EPSILON, RANGE, convolve
 from sparkcv.style.transformer_spec import SCOPE, STRIDE, NetLayer
 from sparkcv.style.transformer_weights import TransformerWeights
@@ -33,18 +34,18 @@ class StripNet:
 
     Args:
         weights: of the net.
-        config: TensorFlow's ConfigProto, which says how many threads there are.
+        num_threads: threads of one TensorFlow operation; 0: one a core.
         strip_pixels: pixels of the picture in one strip, about; of the wider layers in between fewer.
         scratch_dir: where the files lie; they have no name, and go with the process.
     """
 
     def __init__(
-        self, weights: TransformerWeights, config: Any, *, strip_pixels: int, scratch_dir: str | None = None
+        self, weights: TransformerWeights, num_threads: int, *, strip_pixels: int, scratch_dir: str | None = None
     ) -> None:
         self._weights, self._strip_pixels, self._scratch_dir = weights, strip_pixels, scratch_dir
         self._run: dict[str, Any] = {}
         graph = tf.Graph()
-        self._session: Any = tf.Session(graph=graph, config=config)
+        self._session: Any = tf.Session(graph=graph, config=session_config(num_threads))
         with graph.as_default():
             for layer in weights.spec.layers:
                 rows = tf.placeholder(tf.float32, [1, None, None, layer.num_in])

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sparkcv.nets.slim import tf
+import tensorflow.compat.v1 as tf
+
 from sparkcv.style.transformer_spec import SCOPE, STRIDE, NetLayer, TransformerSpec
 
 __all__ = ["EPSILON", "RANGE", "Variables", "constants", "convolve", "edges", "stylize", "trained_variables"]

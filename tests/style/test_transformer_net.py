@@ -53,7 +53,7 @@ def test_twenty_sizes_keep_their_size_in_one_graph(padding, upsample):
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 33), (62, 47), (131, 94)])
 def test_strips_give_the_whole_pictures_numbers(padding, upsample, height, width):
     weights = random_weights(TransformerSpec(upsample, padding, NARROW, num_blocks=2))
-    net = StripNet(weights, None, strip_pixels=10 * width)
+    net = StripNet(weights, 0, strip_pixels=10 * width)
     picture = noise(height, width)
     made = net.stylize(picture)
     net.close()
