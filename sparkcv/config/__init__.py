@@ -9,9 +9,12 @@ from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
 from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
 from sparkcv.config.serve import ServeConfig
+from sparkcv.config.style_transfer import StyleTransferConfig
+from sparkcv.config.stylize import StylizeConfig
 from sparkcv.config.submit import SubmitConfig
 from sparkcv.config.tensorboard import TensorBoardConfig
 from sparkcv.config.train import TrainConfig
+from sparkcv.config.train_style import TrainStyleConfig
 
 __all__ = [
     "ConvertConfig",
@@ -22,9 +25,12 @@ __all__ = [
     "ReproduceConfig",
     "ScoreConfig",
     "ServeConfig",
+    "StylizeConfig",
+    "StyleTransferConfig",
     "SubmitConfig",
     "TensorBoardConfig",
     "TrainConfig",
+    "TrainStyleConfig",
     "choose",
     "flag",
     "from_dict",

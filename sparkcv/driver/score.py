@@ -7,7 +7,6 @@ storage: neither pixels nor encoded pictures ever cross the border between Spark
 import dataclasses
 import datetime
 import functools
-import os
 import socket
 import tempfile
 import time
@@ -43,7 +42,7 @@ from sparkcv.spark.python_daemon import imported_first
 from sparkcv.spark.session import SessionSpec
 from sparkcv.spark.stage_losses import StageLosses
 from sparkcv.spark.stage_progress import StageProgress
-from sparkcv.spark.stages import map_pieces, num_done_tasks
+from sparkcv.spark.stages import map_pieces, num_done_tasks, threads_a_task
 from sparkcv.tokens.server import TokenServerAddress, with_tokens
 from sparkcv.tokens.stage import let_in
 
@@ -241,7 +240,7 @@ def _run_stage(run: _Run, frozen: FrozenInput, todo: Todo) -> tuple[str, ...]:
             use_orientation=config.exif_orientation is not False,
             compress_level=0,  # decoded at once, and kept nowhere
         ),
-        num_threads=config.num_intra_op_threads or _threads(spark),
+        num_threads=config.num_intra_op_threads or threads_a_task(spark),
         cache_host=socket.gethostname(),
         cache_dir=run.local,
         kept=frozen.kept,
@@ -273,13 +272,6 @@ def _finish(run: _Run, frozen: FrozenInput, todo: Todo) -> publish.DayCounts:
         )
         wanted = score_input.ids(run.spark, frozen, run.place) if todo.ids is None else todo.ids
         return publish.reconcile(wanted, predictions, rejects)
-
-
-def _threads(spark: SparkSession) -> int:
-    """Return a task's threads, so that tasks x threads = cores; executors that share this machine share its cores."""
-    if spark.sparkContext.master.startswith("local"):
-        return max(1, (os.cpu_count() or 1) // spark.sparkContext.defaultParallelism)
-    return int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
 
 
 def _now() -> str:

@@ -8,6 +8,7 @@ matrices known, for the gradient by its pixels, which the tiles' overlaps add up
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from sparkcv.style.task import STYLE_LAYERS, LossWeights
 from sparkcv.style.tiles import Tile
 from sparkcv.style.vgg19_weights import Vgg19Weights
 
-__all__ = ["LossParts", "Net", "Objective", "Targets"]
+__all__ = ["LossParts", "Net", "Objective", "Targets", "content_values", "style_grams"]
 
 Floats = NDArray[np.float32]
 
@@ -73,6 +74,44 @@ class Targets:
     masks: Floats | None = None
 
 
+def style_grams(net: Net, image: Floats, tile_size: int = 0) -> dict[str, Floats]:
+    """Return the Gram matrix ``[channels, channels]`` of each style layer of ``image``, mean pixel taken off."""
+    grams: dict[str, Any] = dict.fromkeys(STYLE_LAYERS, 0.0)
+    for _, found in _values(net, image, STYLE_LAYERS, tile_size):
+        for layer, values in found.items():
+            grams[layer] = grams[layer] + losses.gram_sum(values).numpy()
+    for layer, gram in grams.items():
+        rows, columns = (-(-side // vgg19.stride(layer)) for side in image.shape[:2])
+        grams[layer] = (gram / (rows * columns * gram.shape[0])).astype(np.float32)
+    return grams
+
+
+def content_values(net: Net, image: Floats, layers: Any, tile_size: int = 0) -> dict[str, Floats]:
+    """Return the layers' values ``[height, width, channels]`` of ``image``, mean pixel taken off."""
+    made: dict[str, Floats] = {}
+    for tile, found in _values(net, image, list(layers), tile_size):
+        for layer, values in found.items():
+            step = vgg19.stride(layer)
+            if layer not in made:
+                rows, columns = (-(-side // step) for side in image.shape[:2])
+                made[layer] = np.empty((rows, columns, values.shape[-1]), np.float32)
+            made[layer][tile.own_at(step)] = values.numpy()
+    return made
+
+
+def _values(net: Net, image: Floats, layers: Any, tile_size: int) -> Iterator[tuple[Tile, dict[str, Any]]]:
+    """Give the layers' own values of each tile."""
+    height, width = image.shape[:2]
+    for tile in tiles.tiles(height, width, tile_size or max(height, width), tiles.halo(layers)):
+        found = net.features(image[None, tile.top : tile.bottom, tile.left : tile.right], layers)
+        yield tile, {layer: _own(values[0], tile.own, vgg19.stride(layer)) for layer, values in found.items()}
+
+
+def _own(values: Any, own: Any, step: int) -> Any:
+    top, bottom, left, right = own[0] // step, -(-own[1] // step), own[2] // step, -(-own[3] // step)
+    return values[top:bottom, left:right]
+
+
 class Objective:
     """The loss of pictures of one size; calling it gives the parts and the gradient.
 
@@ -110,7 +149,9 @@ class Objective:
 
     def _signature(self) -> list[Any]:
         """Return what the functions take: tiles of all sizes share a graph."""
-        content = {layer: tf.TensorSpec([None, None, self._targets.content[layer].shape[-1]]) for layer in self._content}
+        content = {
+            layer: tf.TensorSpec([None, None, self._targets.content[layer].shape[-1]]) for layer in self._content
+        }
         masks = {layer: tf.TensorSpec([mask.shape[0], None, None, 1]) for layer, mask in self._masks.items()}
         positions = {layer: tf.TensorSpec([None, 1, 1]) for layer in STYLE_LAYERS}
         return [tf.TensorSpec([None, None, 3]), tf.TensorSpec([4], tf.int32), content, masks, positions]
@@ -149,17 +190,15 @@ class Objective:
             for layer in STYLE_LAYERS:
                 rows, columns = (-(-side // vgg19.stride(layer)) for side in image.shape[:2])
                 counts[layer] = np.array([rows * columns], np.float64)
-        return {layer: tf.constant(np.maximum(count, 1e-6)[:, None, None], tf.float32) for layer, count in counts.items()}
+        return {
+            layer: tf.constant(np.maximum(count, 1e-6)[:, None, None], tf.float32) for layer, count in counts.items()
+        }
 
     def _sums(self, pixels: Any, own: Any, content: Any, masks: Any, positions: Any) -> tuple[dict[str, Any], Any]:
         """Return Gram sums ``[1 or styles, channels, channels]`` by layer, and the weighed content loss, of a tile."""
         del positions
         found = self._net.features(pixels[None], self._layers)
-        kept = {}
-        for layer, values in found.items():
-            step = vgg19.stride(layer)
-            top, bottom, left, right = own[0] // step, -(-own[1] // step), own[2] // step, -(-own[3] // step)
-            kept[layer] = values[0, top:bottom, left:right]
+        kept = {layer: _own(values[0], own, vgg19.stride(layer)) for layer, values in found.items()}
         grams = {}
         for layer in STYLE_LAYERS:
             if masks:

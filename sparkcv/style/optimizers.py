@@ -23,15 +23,13 @@ _MEMORY = 10
 def minimize(spec: OptimizerSpec, evaluate: Evaluate, image: Floats, iterations: int, step: Callable[[], None]) -> None:
     """Take ``iterations`` steps from ``image``, which is not changed.
 
-    ``evaluate`` gives loss and gradient of a picture, and is called for the first picture and for that of each step;
-    ``step`` is called once between two steps. Whoever wants the best picture keeps it in ``evaluate``.
+    ``evaluate`` gives loss and gradient of a picture; ``step`` is called once the first picture, and that of each
+    step, was evaluated. Whoever wants the best picture keeps it in ``evaluate``.
     """
     (_lbfgs if spec.name == "lbfgs" else _adam)(spec, evaluate, image, iterations, step)
 
 
-def _adam(
-    spec: OptimizerSpec, evaluate: Evaluate, image: Floats, iterations: int, step: Callable[[], None]
-) -> None:
+def _adam(spec: OptimizerSpec, evaluate: Evaluate, image: Floats, iterations: int, step: Callable[[], None]) -> None:
     image, mean, square = image.copy(), np.zeros_like(image), np.zeros_like(image)
     for number in range(1, iterations + 1):
         gradient = evaluate(image)[1]
@@ -44,17 +42,20 @@ def _adam(
     step()
 
 
-def _lbfgs(
-    spec: OptimizerSpec, evaluate: Evaluate, image: Floats, iterations: int, step: Callable[[], None]
-) -> None:
+def _lbfgs(spec: OptimizerSpec, evaluate: Evaluate, image: Floats, iterations: int, step: Callable[[], None]) -> None:
     del spec
+    has_begun = False
     try:
         from scipy import optimize
     except ImportError as err:
         raise UsageError("SciPy, which has L-BFGS, is not installed here; wanted: sparkcv[style]") from err
 
     def flat(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        nonlocal has_begun
         loss, gradient = evaluate(values.reshape(image.shape).astype(np.float32))
+        if not has_begun:
+            has_begun = True
+            step()
         return loss, gradient.astype(np.float64).ravel()
 
     optimize.minimize(

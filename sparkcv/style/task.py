@@ -66,6 +66,7 @@ class TransferTask:
         iterations: steps of the optimizer, over all resolutions.
         resolutions: how many, each twice the one before.
         checkpoint_output: name of a picture on the way, with a place for its number; "" for none.
+        metrics: where the losses go, a line of JSON an iteration.
         preserve_colors: whether the content's colours stay, by the output's brightness and the content's colours.
         luminance: whether brightness alone is optimized, on grey pictures matched to the content's brightness.
         max_pixels: a picture file with more is not decoded.
@@ -96,7 +97,6 @@ class TransferTask:
     preserve_colors: bool = False
     luminance: bool = False
     metrics: str = ""
-    report: str = ""
     max_pixels: int = 40_000_000
     num_threads: int = 0
 
@@ -109,8 +109,6 @@ class TransferTask:
         """Read what :meth:`to_json` gave."""
         values: dict[str, Any] = json.loads(text)
         weights, optimizer = LossWeights(**values.pop("weights")), OptimizerSpec(**values.pop("optimizer"))
-        weights = dataclasses.replace(
-            weights, style_layers=tuple(weights.style_layers), blend=tuple(weights.blend)
-        )
+        weights = dataclasses.replace(weights, style_layers=tuple(weights.style_layers), blend=tuple(weights.blend))
         lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         return cls(weights=weights, optimizer=optimizer, **{**values, **lists})
