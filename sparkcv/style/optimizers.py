@@ -30,14 +30,18 @@ def minimize(spec: OptimizerSpec, evaluate: Evaluate, image: Floats, iterations:
 
 
 def _adam(spec: OptimizerSpec, evaluate: Evaluate, image: Floats, iterations: int, step: Callable[[], None]) -> None:
+    # In float32 throughout, as TensorFlow's Adam: 1 - 0.999 is another number there, by a part in 80,000.
+    one, beta1, beta2 = np.float32(1), np.float32(spec.beta1), np.float32(spec.beta2)
+    power1, power2 = beta1, beta2
     image, mean, square = image.copy(), np.zeros_like(image), np.zeros_like(image)
-    for number in range(1, iterations + 1):
+    for _ in range(iterations):
         gradient = evaluate(image)[1]
         step()
-        mean += np.float32(1 - spec.beta1) * (gradient - mean)
-        square += np.float32(1 - spec.beta2) * (gradient * gradient - square)
-        rate = spec.learning_rate * np.sqrt(1 - spec.beta2**number) / (1 - spec.beta1**number)
-        image -= np.float32(rate) * mean / (np.sqrt(square) + np.float32(spec.epsilon))
+        mean += (gradient - mean) * (one - beta1)
+        square += (gradient * gradient - square) * (one - beta2)
+        rate = np.float32(spec.learning_rate) * np.sqrt(one - power2) / (one - power1)
+        image -= mean * rate / (np.sqrt(square) + np.float32(spec.epsilon))
+        power1, power2 = power1 * beta1, power2 * beta2
     evaluate(image)
     step()
 
