@@ -9,6 +9,7 @@ from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
 from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
 from sparkcv.config.serve import ServeConfig
+from sparkcv.config.statistics import StatisticsConfig
 from sparkcv.config.stylize import StylizeConfig
 from sparkcv.config.submit import SubmitConfig
 from sparkcv.config.tensorboard import TensorBoardConfig
@@ -24,6 +25,7 @@ __all__ = [
     "ReproduceConfig",
     "ScoreConfig",
     "ServeConfig",
+    "StatisticsConfig",
     "StylizeConfig",
     "SubmitConfig",
     "TensorBoardConfig",
