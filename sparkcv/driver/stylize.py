@@ -50,7 +50,7 @@ _THEN = "the pictures that were made stay, the same command makes the others"
 
 @dataclasses.dataclass(frozen=True)
 class StylizeReport:
-    """What was made: ``num_made`` pictures, ``num_earlier`` of them by earlier runs, and rejects by their reason."""
+    """What was made: ``num_made`` pictures, ``num_earlier`` of them there already, and rejects by their reason."""
 
     output: str
     style: str
@@ -66,7 +66,7 @@ class StylizeReport:
         rows = [
             ("pictures", what),
             *(("reject", f"{count} x {logs.clean(reason)}") for reason, count in self.rejects.items()),
-            *([("earlier", f"{self.num_earlier} of them by runs before this one")] if self.num_earlier else []),
+            *([("earlier", f"{self.num_earlier} of them were there already")] if self.num_earlier else []),
             ("style", self.style),
             ("output", self.output),
             ("took", logs.duration(self.elapsed_s)),
