@@ -11,7 +11,7 @@ PYTEST_ARGS ?= -n 3 --dist loadgroup --no-loadscope-reorder
 demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
 	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
 
-gallery: setup         ## one sheet of formats and orientations as they are decoded; PHOTOGRAPH=FILE
+gallery: setup         ## one sheet of formats, augmentations and normalizations, gallery.png; PHOTOGRAPH=FILE
 	$(PY) -m bench.gallery --output gallery.png $(if $(PHOTOGRAPH),--photograph "$(PHOTOGRAPH)")
 
 handwriting: setup     ## drawn characters as GNT files through the jobs: convert, train charnet, evaluate, export, score

@@ -16,6 +16,7 @@ import sys
 import threading
 from typing import Any
 
+from sparkcv.cluster.node_environment import ALLOCATOR
 from sparkcv.roles import NodeContext, Role
 
 _ENV = {
@@ -23,6 +24,7 @@ _ENV = {
     "TF_USE_LEGACY_KERAS": "1",
     "TF_GRPC_REUSE_PORT": "true",
     "PYTHONWARNINGS": "ignore",
+    **ALLOCATOR,  # as roles have it
 }
 
 

@@ -338,7 +338,7 @@ def test_a_bad_recipe_is_told_in_one_sentence(tmp_path, text, sentence):
             ["--input", "/i", "--model_dir", "/m", "--output_dir", "/o", "--date", "2026-02-30"],
             "2026-02-30",
         ),
-        (ConvertConfig, ["--dataset_dir", "/d"], "got none of --images_dir, --labels_csv and --gnt_dir"),
+        (ConvertConfig, ["--dataset_dir", "/d"], "got none of --images_dir, --labels_csv, --gnt_dir, "),
         (
             ConvertConfig,
             ["--dataset_dir=/d", "--gnt_dir=/g", "--images_dir=/i"],

@@ -9,6 +9,7 @@ from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
 from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
 from sparkcv.config.serve import ServeConfig
+from sparkcv.config.statistics import StatisticsConfig
 from sparkcv.config.style_transfer import StyleTransferConfig
 from sparkcv.config.stylize import StylizeConfig
 from sparkcv.config.submit import SubmitConfig
@@ -25,8 +26,9 @@ __all__ = [
     "ReproduceConfig",
     "ScoreConfig",
     "ServeConfig",
-    "StylizeConfig",
+    "StatisticsConfig",
     "StyleTransferConfig",
+    "StylizeConfig",
     "SubmitConfig",
     "TensorBoardConfig",
     "TrainConfig",

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from sparkcv.config import tables
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.pictures import FORMATS, parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
@@ -21,6 +22,11 @@ class ConvertConfig(Flags):
     gnt_dir: str | None = flag(
         None, "folder of GNT files, handwriting whose characters are the classes, instead of --images_dir", group=_IN
     )
+    dataset_table: str | None = tables.dataset_table(_IN)
+    dataset_query: str | None = tables.dataset_query(_IN)
+    image_column: str = tables.image_column(_IN)
+    label_column: str = tables.label_column(_IN)
+    name_column: str | None = tables.name_column(_IN)
     formats: str = flag(
         ",".join(FORMATS), "formats of picture files that are read, told by their first bytes", group=_IN
     )
@@ -28,6 +34,14 @@ class ConvertConfig(Flags):
     exif_orientation: bool = flag(
         True, "note how EXIF or XMP says that a picture is turned, as image/orientation of its record", group=_IN
     )
+    resize_short_side: int | None = flag(
+        None,
+        "pixels of the shorter side of larger pictures, which become JPEG; smaller ones stay as they are",
+        group=_OUT,
+        least=8,
+        most=65535,
+    )
+    resize_quality: int = flag(90, "JPEG quality of resized pictures", group=_OUT, least=1, most=100)
     dataset_dir: str = flag(None, "folder for the shards, any storage URL", group=_OUT, required=True)
     dataset_name: str = flag("pictures", "name in the shards' file names", group=_OUT, required=True)
     dataset_split_name: str = flag("train", "split in the shards' file names", group=_OUT, required=True)
@@ -62,6 +76,10 @@ class ConvertConfig(Flags):
                     f"--{name} {getattr(self, name)}: it chooses among COCO's boxes for slim's visualwakewords, and"
                     " boxes are not read here; wanted pictures by class, --images_dir or --labels_csv"
                 )
+        if self.resize_short_side is None and self.resize_quality != 90:
+            raise UsageError(
+                f"--resize_quality {self.resize_quality} without --resize_short_side: got nothing to resize"
+            )
         self._check_source()
         for name in ("dataset_name", "dataset_split_name"):
             value = getattr(self, name)
@@ -71,15 +89,17 @@ class ConvertConfig(Flags):
     def _check_source(self) -> None:
         """Refuse another number of sources than one, and flags of picture files where there are none."""
         given = [f"--{name}" for name in _SOURCES if getattr(self, name) is not None]
+        if tables.check_table(self):
+            given.append("--dataset_table" if self.dataset_table else "--dataset_query")
         if len(given) != 1:
             hint = ""
             if not given and self.dataset_name in _DOWNLOADED:
                 hint = f"; {self.dataset_name}, which slim's script downloads, is to be given as pictures here"
-            *others, last = (f"--{name}" for name in _SOURCES)
+            *others, last = (f"--{name}" for name in (*_SOURCES, "dataset_table", "dataset_query"))
             got = " and ".join(given) or f"none of {', '.join(others)} and {last}"
             raise UsageError(f"got {got}, wanted one of them{hint}")
         if self.gnt_dir is not None:
-            for name in ("formats", "background", "exif_orientation"):
+            for name in ("formats", "background", "exif_orientation", "resize_short_side"):
                 if getattr(self, name) != type(self).__dataclass_fields__[name].default:
                     raise UsageError(
                         f"--{name} {getattr(self, name)} with --gnt_dir: it is of picture files, wanted none"

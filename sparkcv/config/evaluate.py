@@ -4,6 +4,7 @@ import dataclasses
 
 from sparkcv.config import pictures
 from sparkcv.config.flags import Flags, flag
+from sparkcv.config.normalization import normalization_flag, statistics_flag
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
@@ -36,6 +37,8 @@ class EvalConfig(Flags):
     eval_image_size: int | None = flag(
         None, "side of the square input in pixels; not set: the net's own", group=_DATA, least=1
     )
+    normalization: str | None = normalization_flag(_DATA)
+    statistics: str | None = statistics_flag(_DATA, "those in the folder of the checkpoint")
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_DATA)
     jpeg_arithmetic: str = pictures.jpeg_arithmetic(_DATA)
     exif_orientation: bool = pictures.exif_orientation(_DATA)

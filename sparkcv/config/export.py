@@ -3,6 +3,7 @@
 import dataclasses
 
 from sparkcv.config.flags import Flags, flag
+from sparkcv.config.normalization import normalization_flag, statistics_flag
 from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
@@ -30,6 +31,8 @@ class ExportConfig(Flags):
     image_size: int | None = flag(
         None, "side of the square input in pixels; not set: the net's own", group=_NET, least=1
     )
+    normalization: str | None = normalization_flag(_NET)
+    statistics: str | None = statistics_flag(_NET, "those in the folder of the checkpoint")
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_NET)
     jpeg_arithmetic: str | None = flag(
         None, "how JPEG is decoded, said in model.json; not set: as in training", group=_NET, choices=JPEG_ARITHMETIC

@@ -11,7 +11,7 @@ import pathlib
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from sparkcv.config.ranges import Range
@@ -36,6 +36,7 @@ def flag(
     share: bool = False,
     required: bool = False,
     first: bool = False,
+    table: Callable[[Mapping[str, Any], str], str] | None = None,
 ) -> Any:
     """Declare a dataclass field that is also a flag.
 
@@ -53,6 +54,7 @@ def flag(
         share: Whether the value is a share, from 0 to 1.
         required: Whether None and "" are refused. Give a required flag the type that it has once it is set.
         first: Whether the value may stand without the flag's name, as the first word of the command line.
+        table: Turns a recipe's table of this name into the flag's text; it is told where the table stands, for errors.
     """
     if share:
         least, most = 0, 1
@@ -66,6 +68,7 @@ def flag(
             "range": bounds if bounds != Range() else None,
             "required": required,
             "first": first,
+            "table": table,
         },
     )
 
@@ -242,9 +245,12 @@ def _read_recipe(path: str, cls: type) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise UsageError(f"--recipe {path}: is not TOML ({err})") from err
     hints, names = typing.get_type_hints(cls), _names(cls)
+    tables = {field.name: field.metadata["table"] for field in dataclasses.fields(typing.cast(Any, cls))}
     for key, value in values.items():
         if key not in names:
             raise UsageError(f"--recipe {path}: unknown key {key!r}{_nearest(key, names)}")
+        if tables[key] is not None and isinstance(value, dict):
+            values[key] = value = tables[key](value, f"--recipe {path}: [{key}]")
         if not _fits(value, _kind(hints[key])):
             raise UsageError(f"--recipe {path}: {key} is {value!r}, wanted {_kind(hints[key]).__name__}")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -46,7 +46,7 @@ class StylizeConfig(Flags):
         share=True,
     )
     strip_pixels: int = flag(
-        2**20,
+        2**18,
         "pixels computed at once; a larger picture is computed in strips, with the same result",
         group=_CLUSTER,
         least=1,

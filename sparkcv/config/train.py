@@ -5,8 +5,10 @@ Names, defaults and meaning of the first kind are those of tensorflow/models, re
 
 import dataclasses
 
-from sparkcv.config import pictures
+from sparkcv.config import pictures, tables
+from sparkcv.config.augment import Augmentations, text_of_table
 from sparkcv.config.flags import Flags, flag
+from sparkcv.config.normalization import OWN, normalization_flag, statistics_flag
 from sparkcv.config.number_lists import BALANCED, check_weights, numbers_in, parse_scales
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
@@ -15,6 +17,7 @@ OPTIMIZERS = ("adadelta", "adagrad", "adam", "ftrl", "momentum", "rmsprop", "sgd
 DECAYS = ("fixed", "exponential", "polynomial", "cosine")
 LOSSES = ("softmax", "focal")
 WIRE_DTYPES = ("float32", "bfloat16")
+FILES, PRELOADED = "files", "preloaded"
 STOCK_LAUNCHER = "tensorflowonspark"
 LAUNCHERS = ("barrier", STOCK_LAUNCHER)
 
@@ -41,6 +44,14 @@ class TrainConfig(Flags):
 
     dataset_name: str = flag("imagenet", "name in the shards' file names", group=_DATA)
     dataset_split_name: str = flag("train", "split in the shards' file names", group=_DATA)
+    dataset_table: str | None = tables.dataset_table(_DATA)
+    dataset_query: str | None = tables.dataset_query(_DATA)
+    image_column: str = tables.image_column(_DATA)
+    label_column: str = tables.label_column(_DATA)
+    name_column: str | None = tables.name_column(_DATA)
+    validation_fraction: float | None = flag(
+        None, "share of every class of a table that becomes the split 'validation'", group=_DATA, above=0, below=1
+    )
     labels_offset: int = flag(
         0, "subtracted from every label (1 drops ImageNet's background class)", group=_DATA, least=0
     )
@@ -53,11 +64,30 @@ class TrainConfig(Flags):
     min_crop_area: float | None = flag(
         None, "smallest share of a picture that a random crop keeps; not set: slim's 0.05", group=_DATA, share=True
     )
+    augment: str | None = flag(
+        None,
+        "augmentations beside the preprocessing's own, drawn anew for each picture: NAME=LOW:HIGH or NAME=CHANCE, with"
+        " commas; in a recipe the table [augment]; slim=false: without the preprocessing's own",
+        group=_DATA,
+        table=text_of_table,
+    )
+    normalization: str = normalization_flag(_DATA, OWN)
+    statistics: str | None = statistics_flag(_DATA, "those of the split, beside its shards")
     use_grayscale: bool = flag(False, "convert pictures to grey", group=_DATA)
     jpeg_arithmetic: str = pictures.jpeg_arithmetic(_DATA)
     exif_orientation: bool = pictures.exif_orientation(_DATA)
     image_feature: str = pictures.image_feature(_DATA)
     label_feature: str = pictures.label_feature(_DATA)
+    input_mode: str = flag(
+        FILES,
+        "read the shards anew in each epoch, or once: preloaded holds decoded pictures of a small dataset in memory",
+        group=_DATA,
+        choices=(FILES, PRELOADED),
+    )
+    cache: bool = flag(False, "short for --input_mode preloaded", group=_DATA)
+    cache_bytes: int = flag(
+        2**30, "memory of a worker that preloaded pictures may take, decoded; more is refused", group=_DATA, least=1
+    )
     num_readers: int = flag(4, "shards read at the same time", group=_DATA, least=1)
     num_fetchers: int = flag(
         4, "shards fetched from storage at the same time, ahead of their readers", group=_DATA, least=1
@@ -273,11 +303,26 @@ class TrainConfig(Flags):
                 f"--quantize_delay {self.quantize_delay}: quantized training needs tf.contrib.quantize, which"
                 " TensorFlow 2 does not have; wanted -1"
             )
+        if self.cache:
+            object.__setattr__(self, "input_mode", PRELOADED)
+        elif self.input_mode == FILES and self.cache_bytes != type(self).__dataclass_fields__["cache_bytes"].default:
+            raise UsageError(f"--cache_bytes {self.cache_bytes} without --cache: got a limit of nothing, wanted both")
         if self.adopt_checkpoint and self.restart:
             raise UsageError("--adopt_checkpoint with --restart: got both, which resume and begin anew; wanted one")
+        self._check_augment()
         self._check_ways()
         self._settle_gpus()
         self._check_roles()
+
+    def _check_augment(self) -> None:
+        """Refuse ranges that cannot be drawn from, and keep the text in its one form."""
+        augmentations = Augmentations.parse(self.augment)
+        object.__setattr__(self, "augment", str(augmentations) or None)
+        if self.min_crop_area is not None and not augmentations.slim:
+            raise UsageError(
+                f"--min_crop_area {self.min_crop_area:g} with --augment slim=false: it is of the preprocessing's own"
+                " crop, which that leaves out; wanted crop=LOW:HIGH, or one of them"
+            )
 
     def _check_ways(self) -> None:
         """Refuse flags of the loss, the optimizer and the evaluator that cannot work, or have no effect."""

@@ -13,7 +13,8 @@ _VGG_STYLE = "vgg_16/conv1/conv1_2,vgg_16/conv2/conv2_2,vgg_16/conv3/conv3_3,vgg
 # What a classifier's training has and this one cannot: each must keep its default.
 _UNUSED = (
     *("trainable_scopes", "checkpoint_exclude_scopes", "class_weights", "loss", "num_evaluators", "use_grayscale"),
-    *("adopt_checkpoint", "moving_average_decay", "label_smoothing"),
+    *("adopt_checkpoint", "moving_average_decay", "label_smoothing", "normalization", "statistics"),
+    *("dataset_table", "dataset_query"),
 )
 
 

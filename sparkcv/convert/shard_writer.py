@@ -14,13 +14,13 @@ from sparkcv.convert import gnt_source
 from sparkcv.convert.sources import NO_CLASS, locate
 from sparkcv.errors import AccessError, ImageError, MissingFileError, StorageError
 from sparkcv.preprocess import picture_file
-from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.preprocess.picture_file import PictureRules, SeenPicture
 from sparkcv.records import example, tfrecord
 from sparkcv.records.example import ImageExample
 from sparkcv.records.manifest import ShardEntry
 
 # A record of TensorFlow ends at 2 GB; a picture of this size within max_pixels is no picture.
-_MAX_FILE_BYTES = 256 << 20
+MAX_FILE_BYTES = 256 << 20
 # Reads of a distant store are waited for side by side; those of a local disk gain nothing from threads.
 _READERS = 8
 
@@ -58,7 +58,22 @@ class ShardSummary:
     reasons: dict[str, int] = field(default_factory=dict)
 
 
+class PictureOutcome(NamedTuple):
+    """What became of one picture: its frame, or None and the reason; ``name`` and ``label`` say which it is."""
+
+    name: str
+    label: int
+    frame: bytes | None
+    reason: str = ""
+
+
 def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
+    """Write the shard of these files or samples, in the order given, and beside it the rejects."""
+    read = _read_ahead(rows, lambda row: _convert(row, target), _readers(target.root))
+    return write_outcomes((_outcome(row, got) for row, got in read), target)
+
+
+def write_outcomes(outcomes: Iterable[PictureOutcome], target: ShardTarget) -> ShardSummary:
     """Write a shard's records in the order given, and beside it the rejects as JSON lines ``path``, ``reason``.
 
     Those of GNT have the ``offset`` in their file as well.
@@ -67,26 +82,49 @@ def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
     labels: collections.Counter[str] = collections.Counter()
     reasons: collections.Counter[str] = collections.Counter()
     with storage.open_write(target.url) as sink, storage.open_write(target.quarantine_url) as rejects:
-        for row, outcome in _read_ahead(rows, lambda row: _convert(row, target), _readers(target.root)):
-            if isinstance(outcome, bytes):
-                sink.write(outcome)
-                crc = google_crc32c.extend(crc, outcome)
-                num_bytes += len(outcome)
-                num_records += 1
-                labels[str(row.label)] += 1
+        for name, label, frame, reason in outcomes:
+            if frame is None:
+                reasons[reason.partition(":")[0]] += 1
+                where: dict[str, Any] = {"path": name}
+                if target.is_gnt:
+                    where["path"], where["offset"] = gnt_source.split_name(name)
+                rejects.write(json.dumps({**where, "reason": reason}).encode() + b"\n")
                 continue
-            name = row.name.decode("utf-8", "surrogateescape")
-            reason = str(outcome)
-            if isinstance(outcome, MissingFileError):
-                named = f"line {row.line} of the CSV names it, and it is not there"
-                reason = f"missing: {named if row.line else 'gone since it was listed'}"
-            reasons[reason.partition(":")[0]] += 1
-            where: dict[str, Any] = {"path": name}
-            if target.is_gnt:
-                where["path"], where["offset"] = gnt_source.split_name(name)
-            rejects.write(json.dumps({**where, "reason": reason}).encode() + b"\n")
+            sink.write(frame)
+            crc = google_crc32c.extend(crc, frame)
+            num_bytes += len(frame)
+            num_records += 1
+            labels[str(label)] += 1
     entry = ShardEntry(storage.basename(target.url), num_records, num_bytes, f"{crc:08x}", dict(sorted(labels.items())))
     return ShardSummary(entry, dict(reasons))
+
+
+def make_frame(seen: SeenPicture, name: str, label: int, target: ShardTarget) -> bytes:
+    """Return the record of a picture as a frame."""
+    return tfrecord.frame(
+        example.encode(
+            ImageExample(
+                encoded=seen.encoded,
+                format=seen.format,
+                label=label,
+                text=target.labels[label],
+                height=seen.height,
+                width=seen.width,
+                filename=name,
+                orientation=seen.orientation,
+            )
+        )
+    )
+
+
+def _outcome(row: ShardRow, got: bytes | ImageError | MissingFileError) -> PictureOutcome:
+    name = row.name.decode("utf-8", "surrogateescape")
+    if isinstance(got, bytes):
+        return PictureOutcome(name, row.label, got)
+    if isinstance(got, MissingFileError):
+        named = f"line {row.line} of the CSV names it, and it is not there"
+        return PictureOutcome(name, row.label, None, f"missing: {named if row.line else 'gone since it was listed'}")
+    return PictureOutcome(name, row.label, None, str(got))
 
 
 def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | MissingFileError:
@@ -99,30 +137,17 @@ def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | Missing
             seen = gnt_source.read_sample(target.root, name, row.size, target.rules)
         else:
             seen = picture_file.read(_read(locate(name, target.root), row.size), target.rules)
+        return make_frame(seen, name, row.label, target)
     except (ImageError, MissingFileError) as err:
         return err
-    return tfrecord.frame(
-        example.encode(
-            ImageExample(
-                encoded=seen.encoded,
-                format=seen.format,
-                label=row.label,
-                text=target.labels[row.label],
-                height=seen.height,
-                width=seen.width,
-                filename=name,
-                orientation=seen.orientation,
-            )
-        )
-    )
 
 
 def _read(url: str, num_bytes: int) -> bytes:
     """Read a picture's file; a fault that is its own is an ImageError, a failing store stays a StorageError."""
     try:
         num_bytes = storage.size(url) if num_bytes < 0 else num_bytes
-        if num_bytes > _MAX_FILE_BYTES:
-            raise ImageError(f"too large: {num_bytes} bytes, at most {_MAX_FILE_BYTES}")
+        if num_bytes > MAX_FILE_BYTES:
+            raise ImageError(f"too large: {num_bytes} bytes, at most {MAX_FILE_BYTES}")
         return storage.read_bytes(url)
     except AccessError as err:
         raise ImageError("unreadable: permission denied") from err

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from sparkcv import nets
 from sparkcv.config import EvalConfig, TrainConfig
+from sparkcv.config.train import PRELOADED
 from sparkcv.records.shards import Dataset
 
 __all__ = [
@@ -42,6 +43,7 @@ _MAPPED = 2700 * _MB  # address space beyond what is used, with 2 threads
 _COMMON_QUEUE_BYTES = 512 * _MB  # inputs/batches.py
 _COMMON_QUEUE_BATCHES = 20
 _RECORD_BYTES = 110e3  # of ImageNet, where no dataset is given
+_DECODED_TIMES = 10  # pixels to a JPEG's bytes
 _EXPORT_TIMES = 19  # of the weights: two graphs as protocol buffers, each loaded again; 2.1 GB seen for Inception v3
 _FORWARD_SHARE = 1 / 8  # of what a picture adds to a step: nothing is kept for gradients
 _NUM_SAVED = 2  # a checkpoint that is restored, and one that is being saved
@@ -216,9 +218,13 @@ def _slots(config: TrainConfig) -> int:
 
 
 def _inputs(config: TrainConfig, dataset: Dataset | None, side: int) -> float:
-    """Return the bytes of the common queue of records, and of batches of pictures in and behind the prefetch queue."""
+    """Return the bytes of the common queue, of batches in and behind the prefetch queue, and of preloaded pictures."""
     record = _RECORD_BYTES
     if dataset is not None:
         record = sum(shard.num_bytes for shard in dataset.shards) / max(1, dataset.num_records)
+    held = 0.0
+    if dataset is not None and config.input_mode == PRELOADED:
+        share = sum(shard.num_bytes for shard in dataset.shards) / max(1, config.num_workers)
+        held = min(float(config.cache_bytes), _DECODED_TIMES * share)
     queued = min(_COMMON_QUEUE_BYTES, _COMMON_QUEUE_BATCHES * config.batch_size * record)
-    return queued + (max(2, 2 * config.num_clones) + 2) * config.batch_size * side * side * 12.0
+    return held + queued + (max(2, 2 * config.num_clones) + 2) * config.batch_size * side * side * 12.0

@@ -4,9 +4,8 @@ Spark lists (one task a class folder), plans, and writes (one task a shard: byte
 headers). The driver checks before and after, and publishes; it holds no row of any picture.
 """
 
-import contextlib
 import functools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -15,15 +14,15 @@ from sparkcv import logs, storage
 from sparkcv.config import ConvertConfig
 from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
-from sparkcv.convert import gnt_source, publication
+from sparkcv.config.tables import check_table
+from sparkcv.convert import gnt_source, publication, splits
 from sparkcv.convert.listing import PictureSource, check_classes, find_source, listed
 from sparkcv.convert.plan import ConversionPlan, Split, draw_splits, rank, write_planned
-from sparkcv.convert.report import ConvertReport, SplitReport
-from sparkcv.convert.shard_writer import ShardSummary
-from sparkcv.errors import BudgetError, DataError, ShardError, SparkcvError
+from sparkcv.convert.report import ConvertReport
+from sparkcv.convert.table import PictureColumns, TableConversion, from_dataframe
+from sparkcv.driver.tables import named, open_table
+from sparkcv.errors import DataError
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.records.manifest import SplitEntry
-from sparkcv.records.shards import open_dataset
 from sparkcv.spark.errors import translated
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.session import SessionSpec
@@ -39,12 +38,17 @@ _log = logs.get(__name__)
 
 @dataclass(frozen=True)
 class ConvertPlan:
-    """A conversion that can start: its flags, where it writes which splits, and what it reads."""
+    """A conversion that can start: its flags, where it writes which splits, and what it reads; None is a table."""
 
     config: ConvertConfig
     dataset_dir: str
     splits: tuple[str, ...]
-    source: PictureSource
+    source: PictureSource | None
+
+    @property
+    def where(self) -> str:
+        """What the user named as the source."""
+        return self.source.where if self.source else named(self.config.dataset_table, self.config.dataset_query)
 
     def session(self) -> SessionSpec:
         """Return what the conversion needs of Spark."""
@@ -67,6 +71,9 @@ def prepare(config: ConvertConfig) -> ConvertPlan:
     """
     dataset_dir = storage.resolve(str(config.dataset_dir))
     splits = (config.dataset_split_name,) if config.validation_fraction is None else ("train", "validation")
+    if check_table(config):  # a split of the same rows may be there
+        publication.check_free(dataset_dir, config.dataset_name, splits, overwrite=True)
+        return ConvertPlan(config, dataset_dir, splits, None)
     publication.check_free(dataset_dir, config.dataset_name, splits, config.overwrite)
     source = find_source(config, dataset_dir)
     if source.classes:
@@ -75,7 +82,7 @@ def prepare(config: ConvertConfig) -> ConvertPlan:
 
 
 def run(spark: SparkSession, plan: ConvertPlan) -> ConvertReport:
-    """Convert the pictures of a folder, a CSV or GNT files into the shards of one split, or of train and validation.
+    """Convert a folder, a CSV, GNT files or a table into the shards of one split, or of train and validation.
 
     What is written depends on the pictures' names and bytes, the seed and the number of shards, on nothing else.
 
@@ -86,7 +93,7 @@ def run(spark: SparkSession, plan: ConvertPlan) -> ConvertReport:
         PreemptedError: HDFS lets the driver in no longer. In each case the dataset's folder is as it was.
     """
     with (
-        job_group(spark, f"convert {plan.source.where}"),
+        job_group(spark, f"convert {plan.where}"),
         let_in(spark, plan.config.port_range, "nothing was published, the same command converts anew") as place,
     ):
         return run_with(spark, plan, functools.partial(enter, place))
@@ -94,43 +101,70 @@ def run(spark: SparkSession, plan: ConvertPlan) -> ConvertReport:
 
 def run_with(spark: SparkSession, job: ConvertPlan, enter: Callable[[], None]) -> ConvertReport:
     """Do what :func:`run` does; ``enter`` is called in each task before anything is read or written."""
-    config = job.config
+    config, source = job.config, job.source
+    if source is None:
+        return _from_table(spark, job, enter)
     staging = publication.staging_dir(job.dataset_dir, config.dataset_name, job.splits)
-    with translated("the conversion's Spark job"), listed(spark, job.source, config.seed, enter) as pictures:
+    with translated("the conversion's Spark job"), listed(spark, source, config.seed, enter) as pictures:
         known = publication.known_labels(job.dataset_dir, job.splits)
-        labels = check_classes(pictures, job.source, known)
+        labels = check_classes(pictures, source, known)
         labels = publication.check_labels(job.dataset_dir, labels, job.splits)
-        with _staging(job.dataset_dir, staging):
-            plan, ranked = _plan(spark, job, pictures, labels, staging)
-            written = write_planned(ranked, plan, enter)
-            report = _report(job, plan, written)
-            _check_written(job, plan, written, report, known)
-            _publish(job, plan, written, report)
+        with splits.staged(job.dataset_dir, staging):
+            plan, ranked = _plan(spark, job, source, pictures, labels, staging)
+            summaries = write_planned(ranked, plan, enter)
+            written = splits.Written(job.dataset_dir, source.where, config.seed, plan, summaries)
+            report = splits.report_of(written)
+            splits.check_budget(report, config.bad_image_budget)
+            splits.check_written(written, report, known)
+            splits.publish_written(written, report)
     return report
 
 
 def _plan(
-    spark: SparkSession, job: ConvertPlan, pictures: DataFrame, labels: tuple[str, ...], staging: str
+    spark: SparkSession,
+    job: ConvertPlan,
+    source: PictureSource,
+    pictures: DataFrame,
+    labels: tuple[str, ...],
+    staging: str,
 ) -> tuple[ConversionPlan, DataFrame]:
     ranked, totals = rank(spark, draw_splits(pictures, job.config.validation_fraction))
-    splits = []
+    planned = []
     for index, name in enumerate(job.splits):
         total = totals.get(index, 0)
         if not total:
-            raise DataError(f"{job.source.where!r} has too few pictures for a split {name!r}, wanted two of a class")
+            raise DataError(f"{source.where!r} has too few pictures for a split {name!r}, wanted two of a class")
         if total < job.config.num_shards:
             _log.warning("the split %s has %d pictures, so %d shards", name, total, total)
-        splits.append(Split(name, min(job.config.num_shards, total), total))
-        _log.info("%s: %d pictures of %d classes into %d shards", name, total, len(labels), splits[-1].num_shards)
+        planned.append(Split(name, min(job.config.num_shards, total), total))
+        _log.info("%s: %d pictures of %d classes into %d shards", name, total, len(labels), planned[-1].num_shards)
     return ConversionPlan(
         job.config.dataset_name,
         staging,
-        job.source.root,
+        source.root,
         labels,
-        tuple(splits),
+        tuple(planned),
         _rules(job.config),
-        is_gnt=bool(job.source.gnt_files),
+        is_gnt=bool(source.gnt_files),
     ), ranked
+
+
+def _from_table(spark: SparkSession, job: ConvertPlan, enter: Callable[[], None]) -> ConvertReport:
+    config = job.config
+    settings = TableConversion(
+        job.dataset_dir,
+        config.dataset_name,
+        config.dataset_split_name,
+        config.validation_fraction,
+        config.num_shards,
+        config.seed,
+        PictureColumns(config.image_column, config.label_column, config.name_column),
+        _rules(config),
+        config.bad_image_budget,
+        may_replace=config.overwrite,
+    )
+    frame = open_table(spark, config.dataset_table, config.dataset_query)
+    return from_dataframe(frame, settings, where=named(config.dataset_table, config.dataset_query), enter=enter)
 
 
 def _rules(config: ConvertConfig) -> PictureRules:
@@ -141,91 +175,6 @@ def _rules(config: ConvertConfig) -> PictureRules:
         parse_formats(config.formats),
         parse_background(config.background),
         use_orientation=config.exif_orientation,
+        short_side=config.resize_short_side,
+        jpeg_quality=config.resize_quality,
     )
-
-
-@contextlib.contextmanager
-def _staging(dataset_dir: str, staging: str) -> Iterator[None]:
-    """Keep a hidden folder in the dataset's while the block runs; a failure leaves nothing that was not there."""
-    fresh = not storage.exists(dataset_dir)
-    storage.check_writable(dataset_dir)
-    storage.delete(staging, recursive=True)  # of a run that was killed
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(SparkcvError):  # the first error is the one to tell
-            storage.delete(staging, recursive=True)
-            if fresh and not storage.list_dir(dataset_dir):
-                storage.delete(dataset_dir)
-        raise
-    storage.delete(staging, recursive=True)
-
-
-def _check_written(
-    job: ConvertPlan,
-    plan: ConversionPlan,
-    written: dict[str, list[ShardSummary]],
-    report: ConvertReport,
-    known: Collection[str],
-) -> None:
-    """Refuse what must not be published; ``known`` are the classes of the splits that stay."""
-    summaries = [summary for split in written.values() for summary in split]
-    staged = {entry.name: entry.size for entry in storage.list_dir(plan.staging)}
-    for entry in (summary.entry for summary in summaries):
-        if staged.get(entry.name) != entry.bytes:
-            raise ShardError(f"{entry.name!r} has {staged.get(entry.name)} bytes after writing {entry.bytes}")
-    total, budget = sum(split.num_pictures for split in plan.splits), job.config.bad_image_budget
-    if report.num_rejected > budget * total:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in report.reasons.items())
-        raise BudgetError(
-            f"{report.num_rejected} of {total} pictures are unusable ({reasons}), "
-            f"--bad_image_budget allows a share of {budget}"
-        )
-    first = plan.splits[0].name
-    if not report.num_records:
-        raise DataError(f"{job.source.where!r} has no usable picture for the split {first!r}")
-    seen = {label for summary in written[first] for label in summary.entry.labels}
-    void = [label for index, label in enumerate(plan.labels) if str(index) not in seen]
-    if void and not known:
-        raise DataError(f"the class {void[0]!r} of {job.source.where!r} has no usable picture for the split {first!r}")
-
-
-def _publish(
-    job: ConvertPlan, plan: ConversionPlan, written: dict[str, list[ShardSummary]], report: ConvertReport
-) -> None:
-    entries = {}
-    for split in report.splits:
-        summaries = written[split.split]
-        entries[split.split] = SplitEntry(
-            job.config.seed, tuple(summary.entry for summary in summaries), plan.rules.describe()
-        )
-        url = publication.quarantine_url(job.dataset_dir, plan.name, split.split)
-        storage.delete(url)
-        if split.num_rejected:
-            with storage.open_write(url) as sink:
-                for summary in summaries:
-                    sink.write(storage.read_bytes(f"{storage.join(plan.staging, summary.entry.name)}.jsonl"))
-    publication.publish(job.dataset_dir, plan.name, plan.labels, entries, plan.staging)
-    for name in entries:
-        open_dataset(job.dataset_dir, plan.name, name)  # as a reader would find it
-
-
-def _report(job: ConvertPlan, plan: ConversionPlan, written: dict[str, list[ShardSummary]]) -> ConvertReport:
-    splits = []
-    for name, summaries in written.items():
-        reasons: dict[str, int] = {}
-        for summary in summaries:
-            for reason, count in summary.reasons.items():
-                reasons[reason] = reasons.get(reason, 0) + count
-        splits.append(
-            SplitReport(
-                split=name,
-                num_records=sum(summary.entry.records for summary in summaries),
-                num_shards=len(summaries),
-                num_bytes=sum(summary.entry.bytes for summary in summaries),
-                num_rejected=sum(reasons.values()),
-                reasons=dict(sorted(reasons.items())),
-                quarantine=publication.quarantine_url(job.dataset_dir, plan.name, name) if reasons else None,
-            )
-        )
-    return ConvertReport(job.dataset_dir, plan.name, plan.labels, tuple(splits))

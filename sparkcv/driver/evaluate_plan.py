@@ -6,7 +6,7 @@ from sparkcv import logs, storage
 from sparkcv.config import EvalConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.driver import checkpoint_checks, model_weights
+from sparkcv.driver import checkpoint_checks, model_weights, statistics_checks
 from sparkcv.driver.checkpoint_checks import TrainedClasses
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.net_variables import AskedNet
@@ -76,8 +76,10 @@ def prepare(config: EvalConfig) -> EvalPlan:
     for step, reason in found.skipped:
         _log.warning("the checkpoint of step %d is passed over: %s", step, reason)
     folder = storage.parent(found.prefix_url)
+    told = RunDescription.read(folder, pass_over_foreign=True) or RunDescription()
+    config = statistics_checks.as_trained(config, told, folder, image_size)
     plan = EvalPlan(config, dataset, found, image_size, config.train_dir or folder)
-    _check_same_run(plan, RunDescription.read(folder, pass_over_foreign=True) or RunDescription())
+    _check_same_run(plan, told)
     storage.check_writable(config.eval_dir)
     return plan
 

@@ -14,7 +14,7 @@ from sparkcv.config import ExportConfig
 from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.driver import checkpoint_checks, model_weights
+from sparkcv.driver import checkpoint_checks, model_weights, statistics_checks
 from sparkcv.driver.checkpoint_checks import TrainedClasses
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.net_variables import AskedNet
@@ -127,6 +127,12 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     image_size = check_image_size(config.model_name, config.image_size or told.train_image_size, preprocessing)
     gray = is_gray(config.model_name, preprocessing, config.use_grayscale)
     config = dataclasses.replace(config, use_grayscale=gray)
+    config = statistics_checks.as_trained(
+        dataclasses.replace(config, preprocessing_name=preprocessing),
+        told,
+        storage.parent(found.prefix_url),
+        image_size,
+    )
     if found.kind:
         # Two classes only to ask: how many there are is said by what is found.
         asked = AskedNet(config.model_name, 2, image_size, config.use_grayscale)

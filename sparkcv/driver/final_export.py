@@ -93,6 +93,7 @@ def _flags(config: TrainConfig, found: Found) -> ExportConfig:
         model_name=config.model_name,
         preprocessing_name=config.preprocessing_name,
         image_size=config.train_image_size,
+        normalization=config.normalization,
         use_grayscale=config.use_grayscale,
         jpeg_arithmetic=config.jpeg_arithmetic,
         moving_average_decay=config.moving_average_decay,

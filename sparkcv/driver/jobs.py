@@ -65,11 +65,18 @@ _ALL = (
         "sparkcv.driver.convert",
     ),
     Job(
+        "statistics",
+        "fit_statistics.py",
+        configs.StatisticsConfig,
+        "fit the statistics of a dataset's pixels, for --normalization",
+        "sparkcv.driver.statistics",
+    ),
+    Job(
         "train",
         "train_image_classifier.py",
         configs.TrainConfig,
         "train an image classifier on Spark executors",
-        "sparkcv.driver.train",
+        "sparkcv.driver.train_table",
     ),
     Job(
         "reproduce",

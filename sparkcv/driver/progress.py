@@ -66,6 +66,8 @@ def newest_evaluation(status: Mapping[str, Any]) -> dict[str, Any] | None:
 def describe(workers: Mapping[Role, Mapping[str, Any]], evaluated: Mapping[str, Any] | None = None) -> str:
     """Return what stands behind the ETA: loss, accuracy, images/s of each worker, the queues, what bounds the run.
 
+    A run is bound by its reader, its decoder or its step; the first two with how much of the time steps wait for them.
+
     The loss is the chief's; a queue is shown by the worker whose queue is emptiest, as that one waits first.
     """
     ordered = [workers[role] for role in sorted(workers)]
@@ -84,10 +86,17 @@ def describe(workers: Mapping[Role, Mapping[str, Any]], evaluated: Mapping[str, 
         if gauges:
             held, capacity = min(gauges, key=lambda gauge: gauge[0] / max(1, gauge[1]))
             parts.append(f"{name} {held}/{capacity}")
-    bounds = {status["bound"] for status in ordered if status.get("bound")}
+    bounds = {status["bound"]: 0.0 for status in ordered if status.get("bound")}
+    for status in ordered:
+        if status.get("bound"):
+            bounds[status["bound"]] = max(bounds[status["bound"]], float(status.get("waits") or 0.0))
     if bounds:
-        parts.append(" and ".join(f"{bound}-bound" for bound in sorted(bounds)))
+        parts.append(" and ".join(_bound_by(bound, bounds[bound]) for bound in sorted(bounds)))
     rejected = sum(int(status.get("rejected", 0)) for status in ordered)
     if rejected:
         parts.append(f"{rejected} rejected")
     return " · ".join(parts)
+
+
+def _bound_by(bound: str, waits: float) -> str:
+    return f"{bound}-bound" if bound == "step" else f"{bound}-bound, steps wait {waits:.0%}"

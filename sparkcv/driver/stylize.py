@@ -22,7 +22,7 @@ from sparkcv.driver import score_input
 from sparkcv.driver.score_input import FrozenInput
 from sparkcv.driver.stylize_plan import SETTINGS, StylizePlan, prepare
 from sparkcv.driver.told_to_end import preempted
-from sparkcv.errors import BudgetError, ClusterError, DataError, ImageError, SparkcvError, by_name
+from sparkcv.errors import AtWorkError, BudgetError, ClusterError, DataError, ImageError, SparkcvError, by_name
 from sparkcv.launchers.python_module import start_module
 from sparkcv.predict import publish
 from sparkcv.predict.rows import InputFiles
@@ -44,13 +44,14 @@ __all__ = ["RESULTS", "StylizePlan", "StylizeReport", "prepare", "run"]
 RESULTS = "_results"
 
 _PROGRAM = "sparkcv.programs.stylize"
+_AS_DAY = "0000-00-00"  # one run at a time works in a folder, as one does on a day of scores
 _LONGEST_S = 4 * 3600.0
 _THEN = "the pictures that were made stay, the same command makes the others"
 
 
 @dataclasses.dataclass(frozen=True)
 class StylizeReport:
-    """What was made: ``num_made`` pictures, ``num_earlier`` of them by earlier runs, and rejects by their reason."""
+    """What was made: ``num_made`` pictures, ``num_earlier`` of them there already, and rejects by their reason."""
 
     output: str
     style: str
@@ -66,7 +67,7 @@ class StylizeReport:
         rows = [
             ("pictures", what),
             *(("reject", f"{count} x {logs.clean(reason)}") for reason, count in self.rejects.items()),
-            *([("earlier", f"{self.num_earlier} of them by runs before this one")] if self.num_earlier else []),
+            *([("earlier", f"{self.num_earlier} of them were there already")] if self.num_earlier else []),
             ("style", self.style),
             ("output", self.output),
             ("took", logs.duration(self.elapsed_s)),
@@ -81,6 +82,7 @@ def run(spark: SparkSession | None, plan: StylizePlan) -> StylizeReport:
         ImageError: the single picture is none, or too large or too small.
         DataError: two pictures of a folder whose outputs would have one name, or an output that does not fit the input.
         BudgetError: more rejects than ``bad_image_budget`` allows; what was made stays.
+        AtWorkError: another run works in the output folder.
         PreemptedError: this process was told to end.
         ClusterError: the stage, or the process of a single picture, failed.
     """
@@ -88,17 +90,28 @@ def run(spark: SparkSession | None, plan: StylizePlan) -> StylizeReport:
     if plan.files is None or spark is None:
         return _single(plan, started_s)
     config = plan.config
-    if config.overwrite and storage.exists(storage.join(config.output, SETTINGS)):
-        storage.delete(config.output, recursive=True)
-    with (
-        preempted(lambda: f"and stopped: {_THEN}"),
-        Staging(config.output, "", overwrite=True) as staging,
-        job_group(spark, f"stylize {config.input}"),
-        imported_first(spark, "sparkcv.style.strips"),
-        let_in(spark, config.port_range, _THEN) as place,
-    ):
-        storage.write_json(storage.join(config.output, SETTINGS), plan.settings())
-        return _folder(spark, plan, plan.files, staging, place, started_s)
+    try:
+        with (
+            preempted(lambda: f"and stopped: {_THEN}"),
+            Staging(config.output, _AS_DAY, overwrite=True) as staging,
+            job_group(spark, f"stylize {config.input}"),
+            imported_first(spark, "sparkcv.style.strips"),
+            let_in(spark, config.port_range, _THEN) as place,
+        ):
+            if config.overwrite:
+                _clear(config.output)
+            storage.write_json(storage.join(config.output, SETTINGS), plan.settings())
+            return _folder(spark, plan, plan.files, staging, place, started_s)
+    except AtWorkError as err:
+        raise AtWorkError(str(err).replace(f"{_AS_DAY} is being scored", "pictures are being stylized")) from err
+
+
+def _clear(output: str) -> None:
+    """Delete what an earlier run made, what says so first; the run's own files are hidden."""
+    storage.delete(storage.join(output, SETTINGS))
+    for entry in storage.list_dir(output):
+        if not entry.name.startswith("."):
+            storage.delete(entry.url, recursive=True)
 
 
 def _single(plan: StylizePlan, started_s: float) -> StylizeReport:

@@ -136,7 +136,10 @@ def _check_parent(output: str) -> None:
 def _check_prior(plan: StylizePlan) -> None:
     """Raise FileExistsAlreadyError if what the output folder holds is not what this run would make."""
     output = plan.config.output
-    if not storage.exists(output) or (storage.is_dir(output) and not storage.list_dir(output)):
+    if not storage.exists(output):
+        return
+    # What is hidden is of a run that ended before it wrote anything else.
+    if storage.is_dir(output) and all(entry.name.startswith(".") for entry in storage.iter_dir(output)):
         return
     url = storage.join(output, SETTINGS)
     if not storage.exists(url):

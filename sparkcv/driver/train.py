@@ -15,7 +15,7 @@ from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config.port_range import PortRange
 from sparkcv.config.train import STOCK_LAUNCHER
 from sparkcv.diagnosis.slowness import Straggler
-from sparkcv.driver import completion, final_export
+from sparkcv.driver import completion, final_export, statistics_checks
 from sparkcv.driver.progress import TrainProgress, newest_evaluation
 from sparkcv.driver.train_plan import TrainPlan, describe, prepare, settled, sized
 from sparkcv.driver.train_report import TrainReport, report_of
@@ -91,6 +91,8 @@ def _run(launcher: Launcher, plan: TrainPlan, check_start: Callable[[], object],
             check_start()
             if plan.data_change and plan.step:
                 _log.warning("%s is resumed, and %s", config.train_dir, plan.data_change)
+            config = statistics_checks.keep(config)
+            plan = dataclasses.replace(plan, config=config)
             describe(plan).write(config.train_dir)
             status.start(plan.step)
             report = _run_roles(launcher, plan, status, held)
@@ -167,7 +169,8 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
         progress.close()
     found = completion.prove(config, asked, results)
     status.evaluated(newest_evaluation(results.get("evaluator:0", {})))
-    return report_of(config.train_dir, found, results, time.monotonic() - started_s)
+    report = report_of(config.train_dir, found, results, time.monotonic() - started_s)
+    return dataclasses.replace(report, augment=config.augment or "")
 
 
 def _already_finished(plan: TrainPlan) -> TrainReport:

@@ -9,13 +9,15 @@ from sparkcv import config as configs
 from sparkcv import logs, storage
 from sparkcv.config import TrainConfig
 from sparkcv.config.port_range import PortRange
+from sparkcv.config.train import PRELOADED
 from sparkcv.doctor import estimate, machine, num_ps, quick
 from sparkcv.doctor.checks import gpus
-from sparkcv.driver import final_export, scope_checks, train_start
+from sparkcv.driver import final_export, scope_checks, statistics_checks, train_start
 from sparkcv.driver.class_weights import settled_weights
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.versions import versions
 from sparkcv.errors import ShardError, UsageError
+from sparkcv.inputs import decoded_size
 from sparkcv.records import shards
 from sparkcv.records.example import FeatureNames
 from sparkcv.records.labels import FILE_NAME as LABELS
@@ -144,6 +146,9 @@ def check_data(config: TrainConfig) -> TrainPlan:
     weights = settled_weights(config.class_weights, dataset, config.labels_offset)
     config = dataclasses.replace(config, class_weights=weights)
     final_export.check(config)
+    if config.input_mode == PRELOADED:
+        needed = decoded_size.check_fits(dataset, max(1, config.num_workers), config.cache_bytes)
+        _log.info("each worker's decoded pictures take about %.0f MiB of memory", needed / 2**20)
     eval_dataset = _eval_dataset(config)
     where = storage.join(dataset_dir, LABELS)
     start = None
@@ -151,11 +156,13 @@ def check_data(config: TrainConfig) -> TrainPlan:
         start = train_start.check_start(config.checkpoint_path, config, labels, where)
         config = dataclasses.replace(config, checkpoint_path=start.prefix_url)
     if config.restart:
+        config = statistics_checks.for_training(config, dataset, resumes=False)
         scope_checks.check(config, len(labels), start)
         return TrainPlan(config, dataset, None, eval_dataset)
     folder = RunFolder.inspect(config.train_dir)
     found = train_start.resumed(config, folder)
     train_start.check_same_run(config, labels, where, folder, found)
+    config = statistics_checks.for_training(config, dataset, resumes=found is not None)
     adopts = found is not None and not found.manifest
     is_exported = config.export_dir is None if adopts else _is_exported(config, folder)
     plan = TrainPlan(

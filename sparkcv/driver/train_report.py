@@ -28,6 +28,7 @@ class TrainReport:
     export: str = ""
     data_change: str = ""
     warm_start: str = ""
+    augment: str = ""
 
     @property
     def images_per_s(self) -> float:
@@ -40,14 +41,15 @@ class TrainReport:
             done = exported or "; nothing was done"
             changed = f"; {self.data_change}: a larger --max_number_of_steps trains on it" if self.data_change else ""
             return f"already finished: step {self.step}, checkpoint {self.checkpoint}{done}{changed}"
+        augmented = f", augmented by {self.augment}" if self.augment else ""
         started = f"; it began from other weights: {self.warm_start}" if self.warm_start else ""
         evaluated = f"; {self.evaluation}" if self.evaluation else ""
         why = f"; {self.stopped_early}" if self.stopped_early else ""
         rejected = f", {self.num_rejected} bad records left out" if self.num_rejected else ""
         return (
             f"trained to step {self.step}: {self.num_images} images in {logs.duration(self.elapsed_s)}"
-            f" ({self.images_per_s:.1f} images/s){rejected}; checkpoint {self.checkpoint}, read back and whole"
-            f"{started}{why}{evaluated}{exported}"
+            f" ({self.images_per_s:.1f} images/s){augmented}{rejected}; checkpoint {self.checkpoint}, read back and"
+            f" whole{started}{why}{evaluated}{exported}"
         )
 
 

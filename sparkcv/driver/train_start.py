@@ -113,11 +113,12 @@ def check_same_run(
     for key, got, value in (
         ("model_name", former and former.model_name, config.model_name),
         *(("num_classes", each.number, len(labels)) for each in trained),
+        ("normalization", former and found and former.normalization, config.normalization),
     ):
         if got not in (None, value):
             raise CheckpointError(
                 f"{config.train_dir} holds a run with {key} {got!r}, this one has {value!r}; wanted another"
-                " --train_dir or the same net and classes"
+                " --train_dir or the same net, classes and pixels"
             )
     for each in trained:
         what = f"the run in {config.train_dir}"

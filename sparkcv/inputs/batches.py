@@ -10,22 +10,26 @@ again behind it, in the same order, so the difference of the two numbers is the 
 nothing. An error of the *spool* must never come to ``ignore_errors``, which would swallow it too: it ends the data
 instead, and :meth:`TrainBatches.check` raises it.
 
-Evaluation's single pass is in one_pass.py and exported here too.
+With ``--input_mode preloaded`` preloaded.py has what lies before the batch. Evaluation's single pass is in one_pass.py
+and exported here too.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from sparkcv.config import TrainConfig
-from sparkcv.inputs import pipeline
+from sparkcv.config.train import PRELOADED
+from sparkcv.inputs import pipeline, preloaded
 from sparkcv.inputs.one_pass import EvalBatches, ExampleId, eval_batches
 from sparkcv.inputs.spool import Spool
-from sparkcv.preprocess import Preprocessing
+from sparkcv.preprocess import EncodedPicture, Preprocessing
+from sparkcv.preprocess import decode as whole
 from sparkcv.records.example import SLIM_FEATURES, FeatureNames
 
 __all__ = ["Counts", "EvalBatches", "ExampleId", "TrainBatches", "eval_batches", "train_batches"]
@@ -62,7 +66,9 @@ class TrainBatches:
     def __init__(self, spool: Spool, queue: tf.FIFOQueue, common_capacity: int, prefetch_capacity: int) -> None:
         self._spool = spool
         self._queue = queue
+        self._device = queue.queue_ref.device
         self._counts: list[tf.Tensor] = []
+        self._waits: list[tf.Tensor] = []
         self._newest = np.zeros(3, np.int64)
         self.common_capacity = common_capacity
         self.prefetch_capacity = prefetch_capacity
@@ -74,14 +80,24 @@ class TrainBatches:
         Returns images, float32 ``[batch, size, size, channels]`` in the preprocessing's range, and labels, int64
         ``[batch]`` with ``--labels_offset`` taken off.
         """
-        images, labels, counts = self._queue.dequeue()
+        with tf.device(self._device):
+            asked = tf.timestamp()
+            with tf.control_dependencies([asked]):
+                images, labels, counts = self._queue.dequeue()
+            with tf.control_dependencies([counts]):
+                self._waits.append(tf.timestamp() - asked)
         self._counts.append(counts)
         return images, labels
 
     @property
     def fetches(self) -> dict[str, Any]:
         """Tensors to run with each step."""
-        return {"prefetch": self._size, "counts": self._counts}
+        return {"prefetch": self._size, "counts": self._counts, "waits": self._waits}
+
+    @staticmethod
+    def waited_s(values: dict[str, Any]) -> float:
+        """Return the seconds that a step waited for its batches, by the values of ``fetches``."""
+        return max(0.0, *map(float, values["waits"]), 0.0)  # a clock that was set back gave less than nothing
 
     def read(self, values: dict[str, Any]) -> tuple[Counts, int]:
         """Turn the values of ``fetches`` into counts and the number of batches in the prefetch queue."""
@@ -111,6 +127,7 @@ def train_batches(
     image_size: int,
     device: str = "/cpu:0",
     seed: int = 0,
+    first_picture: int = 0,
     record_bytes: float = 0.0,
     names: FeatureNames = SLIM_FEATURES,
 ) -> TrainBatches:
@@ -118,7 +135,8 @@ def train_batches(
 
     ``device`` is this worker's CPU, such as ``/job:worker/task:1/cpu:0``: a queue on another role's machine would send
     each picture over the network. ``record_bytes``, the mean size of a record, keeps the common queue within 512 MB.
-    ``names`` are the features of picture and label.
+    ``names`` are the features of picture and label. Augmentations are drawn by ``seed`` and a picture's number in the
+    run, which starts at ``first_picture``: a resumed run goes on, and does not draw the same again.
     The prefetch queue is filled by a queue runner, which a MonitoredSession starts.
     """
     common_capacity = COMMON_QUEUE_BATCHES * config.batch_size
@@ -127,28 +145,44 @@ def train_batches(
     prefetch_capacity = max(2, 2 * config.num_clones)
     reading = pipeline.Reading(names, config.labels_offset, config.jpeg_arithmetic, config.exif_orientation)
 
-    def decode(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        picture, label, _ = pipeline.parse(serialized, reading)
-        image = preprocessing.for_train(
+    def prepare(number: tf.Tensor, picture: pipeline.EncodedPicture) -> tf.Tensor:
+        picture = dataclasses.replace(picture, draw=tf.stack([seed, first_picture + number]))
+        return preprocessing.for_train(
             picture, image_size, use_grayscale=config.use_grayscale, min_crop_area=config.min_crop_area
         )
-        return image, label
 
-    with tf.device(device), tf.name_scope("inputs"):
+    def decode(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        picture, label, _ = pipeline.parse(serialized, reading)
+        return prepare(number, picture), label
+
+    def from_files() -> tf.data.Dataset:
         records = pipeline.shards(spool).interleave(
             pipeline.records(spool), cycle_length=spool.num_readers, block_length=1
         )
         tried = records.enumerate().shuffle(common_capacity, seed=seed).enumerate()
         decoded = tried.map(
-            pipeline.plain(lambda number, item: (number, item[0], *decode(item[1]))),
+            pipeline.plain(lambda number, item: (number, item[0], *decode(number, item[1]))),
             num_parallel_calls=config.num_preprocessing_threads,
             deterministic=True,  # else the two numbers would not differ by the lost
         )
-        numbered = decoded.ignore_errors().enumerate()
+        return decoded.ignore_errors().enumerate()
+
+    with tf.device(device), tf.name_scope("inputs"):
+        if config.input_mode == PRELOADED:
+            numbered = preloaded.examples(
+                spool,
+                reading,
+                prepare,
+                num_records=spool.quarantine.total,
+                seed=seed + first_picture,
+                num_threads=config.num_preprocessing_threads,
+            )
+        else:
+            numbered = from_files()
         batched = numbered.batch(config.batch_size, drop_remainder=True)
         iterator = pipeline.iterate(batched, config.num_preprocessing_threads)
         delivered, (number, read, images, labels) = iterator.get_next()
-        counts = 1 + tf.stack([tf.reduce_max(read), number[-1], delivered[-1]])
+        counts = 1 + tf.stack([tf.reduce_max(each) for each in (read, number, delivered)])
         queue = tf.FIFOQueue(
             prefetch_capacity,
             [images.dtype, labels.dtype, counts.dtype],
@@ -161,3 +195,48 @@ def train_batches(
         )
         tf.train.add_queue_runner(runner)
         return TrainBatches(spool, queue, common_capacity, prefetch_capacity)
+
+
+Augment = Callable[[EncodedPicture], tf.Tensor]
+
+
+def _decoded_each_epoch(
+    records: tf.data.Dataset, reading: pipeline.Reading, augment: Augment, num_threads: int, queue: tuple[int, int]
+) -> tf.data.Dataset:
+    """Return (delivered, (tried, read, image, label)): a picture is decoded each time, no more of it than is wanted.
+
+    ``queue`` is the capacity of the common queue and the seed of its order.
+    """
+
+    def decode(tried: tf.Tensor, item: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        read, serialized = item
+        picture, label, _ = pipeline.parse(serialized, reading)
+        return tried, read, augment(picture), label
+
+    tried = records.enumerate().shuffle(queue[0], seed=queue[1]).enumerate()
+    return _mapped(tried, decode, num_threads).ignore_errors().enumerate()
+
+
+def _decoded_once(
+    records: tf.data.Dataset, reading: pipeline.Reading, augment: Augment, num_threads: int, queue: tuple[int, int]
+) -> tf.data.Dataset:
+    """Return the same of records that come once: each is tried and delivered once, and stays in memory decoded.
+
+    ``read`` is so much more than ``tried`` as there is in the common queue, which is behind the memory.
+    """
+
+    def decode(tried: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        picture, label, _ = pipeline.parse(serialized, reading)
+        return tried, whole.decode(picture), label
+
+    def distort(place: tf.Tensor, item: Any) -> tuple[tf.Tensor, Any]:
+        came, (delivered, (tried, pixels, label)) = item
+        return delivered, (tried, tried + came - place, augment(EncodedPicture("", pixels=pixels)), label)
+
+    kept = _mapped(records.enumerate(), decode, num_threads).ignore_errors().enumerate().cache().repeat()
+    return _mapped(kept.enumerate().shuffle(queue[0], seed=queue[1]).enumerate(), distort, num_threads)
+
+
+def _mapped(dataset: tf.data.Dataset, function: Any, num_threads: int) -> tf.data.Dataset:
+    # Deterministic, else the numbers before and behind the decoder would not differ by the lost.
+    return dataset.map(pipeline.plain(function), num_parallel_calls=num_threads, deterministic=True)

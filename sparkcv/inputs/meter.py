@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["Meter"]
 
 _WINDOW_S = 20.0
-_RECENT_STEPS = 50
+_BOUND = 0.1  # what of the time steps wait for their batches where the input is slower than they are
 
 
 class Meter:
@@ -23,24 +23,36 @@ class Meter:
     def __init__(self, images_per_step: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._images_per_step = images_per_step
         self._clock = clock
-        self._steps: deque[tuple[float, int]] = deque()
-        self._waited: deque[bool] = deque(maxlen=_RECENT_STEPS)
+        self._steps: deque[tuple[float, int, float, float]] = deque()
+        self._waited_s = 0.0
         self._first_s: float | None = None
         self._last_s = 0.0
         self.num_images = 0
         self.queues: dict[str, tuple[int, int]] = {}
 
-    def step(self, filename: tuple[int, int], common: tuple[int, int], prefetch: tuple[int, int]) -> None:
-        """Count one step, with the fill and capacity of each queue when it ran."""
+    def step(
+        self,
+        filename: tuple[int, int],
+        common: tuple[int, int],
+        prefetch: tuple[int, int],
+        *,
+        waited_s: float,
+        reader_waited_s: float,
+    ) -> None:
+        """Count one step, with the fill and capacity of each queue when it ran.
+
+        ``waited_s`` is how long this step waited for its batch, ``reader_waited_s`` how long the reader has waited for
+        shards since it began.
+        """
         now = self._clock()
         if self._first_s is None:
             self._first_s = now
         self._last_s = now
         self.num_images += self._images_per_step
-        self._steps.append((now, self.num_images))
+        self._waited_s += waited_s
+        self._steps.append((now, self.num_images, self._waited_s, reader_waited_s))
         while now - self._steps[0][0] > _WINDOW_S and len(self._steps) > 2:
             self._steps.popleft()
-        self._waited.append(prefetch[0] == 0)
         self.queues = {"filename": filename, "common": common, "prefetch": prefetch}
 
     @property
@@ -48,7 +60,7 @@ class Meter:
         """Images a second of late; None before the second step."""
         if len(self._steps) < 2:
             return None
-        (start, first), (end, last) = self._steps[0], self._steps[-1]
+        (start, first, *_), (end, last, *_) = self._steps[0], self._steps[-1]
         return (last - first) / (end - start) if end > start else None
 
     @property
@@ -57,14 +69,27 @@ class Meter:
         return 0.0 if self._first_s is None else self._last_s - self._first_s
 
     @property
-    def bound(self) -> str | None:
-        """Return ``"input"`` if at least half of the last 50 steps found the prefetch queue empty, else ``"compute"``.
-
-        None before the first step.
-        """
-        if not self._waited:
+    def waits(self) -> float | None:
+        """The share of the time, of late, in which steps waited for their batches; None before the second step."""
+        if len(self._steps) < 2:
             return None
-        return "input" if 2 * sum(self._waited) >= len(self._waited) else "compute"
+        (start, _, before, _), (end, _, after, _) = self._steps[0], self._steps[-1]
+        return min(1.0, (after - before) / (end - start)) if end > start else None
+
+    @property
+    def bound(self) -> str | None:
+        """What the run is as slow as; None before the second step.
+
+        ``"step"`` if steps wait for their batches less than a tenth of the time. Else ``"reader"`` if the reader in
+        turn waited, for shards to come from storage, at least half as long, and ``"decoder"`` if it did not.
+        """
+        waits = self.waits
+        if waits is None:
+            return None
+        if waits < _BOUND:
+            return "step"
+        (_, _, before, reader_before), (_, _, after, reader_after) = self._steps[0], self._steps[-1]
+        return "reader" if 2 * (reader_after - reader_before) >= after - before else "decoder"
 
     def report(self) -> dict[str, Any]:
         """Return the gauges as a part of the worker's status, ready for JSON."""
@@ -74,4 +99,5 @@ class Meter:
             "images_per_s": None if rate is None else round(rate, 2),
             "queues": {name: list(gauge) for name, gauge in self.queues.items()},
             "bound": self.bound,
+            "waits": None if self.waits is None else round(self.waits, 3),
         }

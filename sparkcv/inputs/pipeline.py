@@ -16,7 +16,7 @@ from sparkcv.preprocess import EncodedPicture
 from sparkcv.records import image_header
 from sparkcv.records.example import SLIM_FEATURES, FeatureNames
 
-__all__ = ["AS_SLIM", "Reading", "iterate", "own_orientation", "parse", "plain", "records", "shards"]
+__all__ = ["AS_SLIM", "EncodedPicture", "Reading", "iterate", "own_orientation", "parse", "plain", "records", "shards"]
 
 _EXTRA_THREADS = 2  # one may wait in Python for the spool, one moves batches
 

@@ -9,6 +9,7 @@ one lock: what is needed first holds its bytes first, so a full spool cannot dea
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -82,6 +83,8 @@ class Spool:
         self._queue = FilenameQueue(slots(len(assignments), seed, first_epoch, num_epochs), 2 * parallel)
         self._cache = ShardCache(local_dir, max_bytes, total_bytes, (self.num_readers + 1) * largest.num_bytes)
         self._full_disk = FullDisk(self._changed, self._cache, self._queue, self._ended)
+        self._waited_s = 0.0  # of the reader, until it began to wait last
+        self._waits_since: float | None = None
         self._error: SparkcvError | None = None
         self._closed = False
         self._threads = [
@@ -117,6 +120,13 @@ class Spool:
         """Assignments that it reads."""
         return len(self._index.assignments)
 
+    @property
+    def waited_s(self) -> float:
+        """Seconds for which the reader waited for a shard, so far."""
+        with self._changed:
+            since = self._waits_since
+            return self._waited_s + (0.0 if since is None else time.monotonic() - since)
+
     def gauge(self) -> tuple[int, int]:
         """Return the filename queue's fill: shards that are ready to be read, and how many can be."""
         with self._changed:
@@ -136,7 +146,7 @@ class Spool:
     def take(self) -> SpooledShard | None:
         """Wait for the next shard; None at the end. Raises what went wrong in a fetch, or StorageError at a stall."""
         deadline = time.monotonic() + _STALL_S
-        with self._changed:
+        with self._changed, self._counting_wait():
             while True:
                 if self._error is not None:
                     raise self._error
@@ -152,6 +162,14 @@ class Spool:
                     self._error = StorageError(f"no shard arrived within {_STALL_S:.0f} s from {self._awaited()!r}")
                 else:
                     self._changed.wait(_POLL_S)
+
+    @contextlib.contextmanager
+    def _counting_wait(self) -> Iterator[None]:
+        self._waits_since = started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._waited_s, self._waits_since = self._waited_s + time.monotonic() - started, None
 
     def release(self, ticket: int) -> None:
         """Give a shard back: read to its end, or no longer wanted. Twice is fine."""

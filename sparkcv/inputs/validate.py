@@ -18,7 +18,7 @@ from sparkcv.inputs.quarantine import RejectedRecord
 from sparkcv.records import example, image_header, tfrecord
 from sparkcv.records.assignment import Assignment
 from sparkcv.records.example import SLIM_FEATURES, FeatureNames
-from sparkcv.records.image_header import NOT_NATIVE
+from sparkcv.records.image_header import NOT_NATIVE, ImageHeader
 
 __all__ = ["ImageCheck", "RecordCheck", "Validated", "map_file", "validate_shard"]
 
@@ -37,12 +37,14 @@ class ImageCheck:
         labels_offset: slim's ``--labels_offset``; a label as stored is not below it.
         max_pixels: most pixels that are decoded.
         names: the features that hold picture and label.
+        see: called with the header of each picture that can be used.
     """
 
     num_classes: int
     labels_offset: int = 0
     max_pixels: int = 2**26
     names: FeatureNames = SLIM_FEATURES
+    see: Callable[[ImageHeader], None] | None = None
 
     def __call__(self, payload: bytes) -> str | None:
         """Return why the payload cannot be trained on, or None."""
@@ -55,6 +57,8 @@ class ImageCheck:
             return str(err)
         if not self.labels_offset <= found.label < self.num_classes:
             return f"label {found.label}, wanted {self.labels_offset} to {self.num_classes - 1}"
+        if self.see is not None:
+            self.see(header)
         return None
 
 

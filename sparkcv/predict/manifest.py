@@ -12,14 +12,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkcv import storage
+from sparkcv.config.normalization import NEEDS_STATISTICS, NORMALIZATIONS, OWN
 from sparkcv.config.pictures import JPEG_ARITHMETIC
-from sparkcv.errors import MissingFileError, ModelError
+from sparkcv.errors import DataError, MissingFileError, ModelError
+from sparkcv.preprocess.normalization import Normalization
+from sparkcv.records.statistics import Statistics
 
 FILE_NAME = "model.json"
 FROZEN_GRAPH = "frozen_inference_graph.pb"
 LABELS = "labels.txt"
 SAVED_MODEL = "saved_model"
 PICTURES = "pictures"
+STATISTICS = "statistics.npz"
 
 SCHEMA = 1
 _BLOCK_BYTES = 1 << 20
@@ -74,6 +78,12 @@ class ModelManifest:
         """How JPEG is decoded, which a model exported before this could be chosen does not say: ``fast``."""
         pictures = self.inputs.get(PICTURES)
         return str(pictures.get("jpeg_arithmetic", "fast")) if isinstance(pictures, Mapping) else "fast"
+
+    @property
+    def normalization(self) -> str:
+        """How pixels are normalized, which a model exported before this could be chosen does not say: ``own``."""
+        pictures = self.inputs.get(PICTURES)
+        return str(pictures.get("normalization", OWN)) if isinstance(pictures, Mapping) else OWN
 
     @property
     def digest(self) -> str:
@@ -159,6 +169,17 @@ def read_file(model_url: str, manifest: ModelManifest, name: str) -> bytes:
     return data
 
 
+def normalization(folder: str, manifest: ModelManifest) -> Normalization:
+    """Return how the pictures of a model in a local folder are normalized; raises ModelError for a bad file."""
+    if manifest.normalization not in NEEDS_STATISTICS:
+        return Normalization(manifest.normalization)
+    read_file(folder, manifest, STATISTICS)  # checked against model.json
+    try:
+        return Normalization(manifest.normalization, Statistics.read(storage.join(folder, STATISTICS)))
+    except DataError as err:
+        raise ModelError(str(err)) from err
+
+
 def compare(url: str, got: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Raise ModelError, naming ``url``, unless size and sha256 are those wanted."""
     for what in ("bytes", "sha256"):
@@ -182,6 +203,12 @@ def _check_fields(manifest: ModelManifest, where: str) -> None:
             raise ModelError(f"{where!r} has a bad entry for the file {name!r}")
     if manifest.jpeg_arithmetic not in JPEG_ARITHMETIC:
         raise ModelError(f"{where!r} has jpeg_arithmetic {manifest.jpeg_arithmetic!r}, wanted accurate or fast")
+    if manifest.normalization not in NORMALIZATIONS:
+        raise ModelError(
+            f"{where!r} has normalization {manifest.normalization!r}, wanted one of {', '.join(NORMALIZATIONS)}"
+        )
+    if manifest.normalization in NEEDS_STATISTICS and STATISTICS not in manifest.files:
+        raise ModelError(f"{where!r} names no {STATISTICS}, which its normalization {manifest.normalization} needs")
 
 
 def _describe(url: str) -> dict[str, Any]:

@@ -156,7 +156,7 @@ class Predictor:
         names, threads = _read_labels(folder, manifest), max(1, num_threads)
         self.engine = choice
         engine = _load_engine(folder, manifest, choice, threads)
-        self._set(manifest, names, engine, _load_decoder(manifest, choice, threads), rules)
+        self._set(manifest, names, engine, _load_decoder(folder, manifest, choice, threads), rules)
 
     def _set(
         self, manifest: ModelManifest, names: Sequence[str], engine: Engine, decoder: Decoder, rules: PictureRules
@@ -280,13 +280,19 @@ def _load_engine(folder: str, manifest: ModelManifest, choice: EngineChoice, num
     return TFEngine(graph, path, num_threads=num_threads)
 
 
-def _load_decoder(manifest: ModelManifest, choice: EngineChoice, num_threads: int) -> Decoder:
+def _load_decoder(folder: str, manifest: ModelManifest, choice: EngineChoice, num_threads: int) -> Decoder:
     """Load what prepares the pictures: Pillow beside OpenVINO, but for JPEG as only TensorFlow rounds it."""
-    grey = manifest.use_grayscale
+    grey, normalization = manifest.use_grayscale, manifests.normalization(folder, manifest)
     if choice.name == "openvino" and manifest.jpeg_arithmetic == "accurate":
         from sparkcv.predict.engines.pillow import PillowDecoder
 
-        return PillowDecoder(manifest.preprocessing, manifest.image_size, use_grayscale=grey, num_threads=num_threads)
+        return PillowDecoder(
+            manifest.preprocessing,
+            manifest.image_size,
+            use_grayscale=grey,
+            normalization=normalization,
+            num_threads=num_threads,
+        )
     from sparkcv.predict.engines.decoding import TFDecoder
 
     return TFDecoder(
@@ -294,6 +300,7 @@ def _load_decoder(manifest: ModelManifest, choice: EngineChoice, num_threads: in
         manifest.image_size,
         use_grayscale=grey,
         jpeg_arithmetic=manifest.jpeg_arithmetic,
+        normalization=normalization,
         num_threads=num_threads,
     )
 

@@ -4,11 +4,14 @@ It is data: listing and checking names works without TensorFlow. Names are slim'
 (``inception_v3``), whose family it then stands for.
 """
 
+import dataclasses
 import difflib
 from dataclasses import dataclass
 from typing import Any
 
+from sparkcv.config.augment import NO_AUGMENTATIONS, Augmentations
 from sparkcv.errors import UsageError
+from sparkcv.preprocess.normalization import OWN_RANGE, Normalization
 
 __all__ = ["EncodedPicture", "Preprocessing", "get", "names"]
 
@@ -74,11 +77,17 @@ class EncodedPicture:
         encoded: scalar string tensor.
         orientation: 1 to 8 as EXIF counts, a number or a scalar int64 tensor; 1 turns nothing.
         jpeg_arithmetic: one of :data:`sparkcv.config.pictures.JPEG_ARITHMETIC`.
+        draw: two whole numbers, or int64 ``[2]``, by which augmentations are drawn: a run's seed, and which of its
+            pictures this is.
+        pixels: the upright picture, uint8 ``[height, width, 3]``, where it is decoded already; what is encoded is not
+            looked at then.
     """
 
     encoded: Any
     orientation: Any = 1
     jpeg_arithmetic: str = "accurate"
+    draw: Any = (0, 0)
+    pixels: Any = None
 
     @classmethod
     def of(cls, picture: Any) -> "EncodedPicture":
@@ -90,16 +99,32 @@ class EncodedPicture:
 class Preprocessing:
     """One family of preprocessing; both methods add operations to the default graph or ``tf.data`` function.
 
-    ``value_range`` says in words what the output's values are, for model.json. ``cuts_window`` is whether training
-    cuts a window whose smallest area can be chosen. ``max_image_size`` is the largest side of the output, None for
-    any. ``is_gray``: it is for nets of grey pictures, so that every job uses it with ``use_grayscale``.
+    ``own_range`` says in words what the output's values are, if they are not normalized in another way. ``cuts_window``
+    is whether training cuts a window whose smallest area can be chosen. ``max_image_size`` is the largest side of the
+    output, None for any. ``is_gray``: it is for nets of grey pictures, so that every job uses it with
+    ``use_grayscale``. ``augmentations`` are drawn in training; ``normalization`` is applied on every path.
     """
 
     name: str
-    value_range: str
+    own_range: str
     cuts_window: bool = False
     max_image_size: int | None = None
     is_gray: bool = False
+    augmentations: Augmentations = NO_AUGMENTATIONS
+    normalization: Normalization = OWN_RANGE
+
+    @property
+    def value_range(self) -> str:
+        """Say in words what the output's values are, for model.json."""
+        return self.normalization.value_range or self.own_range
+
+    def augmented(self, augmentations: Augmentations) -> "Preprocessing":
+        """Return the same with what training draws."""
+        return dataclasses.replace(self, augmentations=augmentations)
+
+    def normalized(self, normalization: Normalization) -> "Preprocessing":
+        """Return the same with another normalization; raises DataError for statistics of another tensor's size."""
+        return dataclasses.replace(self, normalization=normalization)
 
     def check_image_size(self, size: int) -> int:
         """Return ``size``; raises UsageError for a side that this family cannot produce."""
@@ -125,16 +150,43 @@ class Preprocessing:
         ``[size, size, 3]``, or ``[size, size, 1]`` with ``use_grayscale``, as in slim. A fixed ``seed`` gives the same
         sequence of distortions to the same sequence of pictures when they are mapped one at a time. ``min_crop_area``
         is the smallest share of the picture that a random window keeps, for the families that cut one (None: slim's).
-        Raises UsageError for a size that cannot work.
+        Augmentations follow, drawn by the picture's own ``draw``. Raises UsageError for a size that cannot work.
         """
         self.check_image_size(size)
         window = {} if min_crop_area is None or not self.cuts_window else {"min_crop_area": min_crop_area}
-        return self._module().for_train(encoded, size, use_grayscale=use_grayscale, seed=seed, **window)
+        family, drawn = self._module(), self.augmentations
+        if not drawn and self.normalization.is_own:
+            return family.for_train(encoded, size, use_grayscale=use_grayscale, seed=seed, **window)
+        if drawn.slim:
+            pixels = family.train_pixels(encoded, size, seed=seed, **window)
+        else:
+            pixels = family.eval_pixels(encoded, size)
+        return self._finished(family, pixels, use_grayscale, EncodedPicture.of(encoded).draw)
 
     def for_eval(self, encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
         """Decode, crop and scale one picture, the same way each time; shapes and errors as in ``for_train``."""
         self.check_image_size(size)
-        return self._module().for_eval(encoded, size, use_grayscale=use_grayscale)
+        family = self._module()
+        if self.normalization.is_own:
+            return family.for_eval(encoded, size, use_grayscale=use_grayscale)
+        return self._finished(family, family.eval_pixels(encoded, size), use_grayscale)
+
+    def unscaled(self, encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
+        """Return what ``for_eval`` scales or normalizes: the same pixels in [0, 1]."""
+        return self.normalized(Normalization("rescale")).for_eval(encoded, size, use_grayscale=use_grayscale)
+
+    def _finished(self, family: Any, pixels: Any, use_grayscale: bool, draw: Any = None) -> Any:
+        """Return a family's pixels augmented, if ``draw`` is given, and scaled or normalized."""
+        from sparkcv.preprocess import augmentations, decode, normalize
+
+        white = family.WHITE
+        to_unit = 1.0 / white  # a division is rewritten where the graph is optimized: other last bits
+        if draw is not None and self.augmentations.ranges:
+            pixels = augmentations.distort(pixels * to_unit, self.augmentations, draw) * white
+        if self.normalization.is_own:
+            return family.scale(pixels, use_grayscale)
+        pixels = pixels * to_unit
+        return normalize.normalize(decode.to_gray(pixels) if use_grayscale else pixels, self.normalization)
 
     def _module(self) -> Any:
         # Here, because they import TensorFlow. An import statement, because tf.data's AutoGraph follows calls: it

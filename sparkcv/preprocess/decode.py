@@ -24,6 +24,8 @@ _BMP_BITS = (28, b"\x18\0\0\0\0\0")  # where a BMP says that it has 24 bits and 
 def decode(picture: Any) -> Any:
     """Return the whole picture, upright: a scalar string tensor or EncodedPicture to uint8 ``[height, width, 3]``."""
     picture = EncodedPicture.of(picture)
+    if picture.pixels is not None:
+        return picture.pixels
     pixels = tf.cond(
         tf.image.is_jpeg(picture.encoded),
         lambda: tf.image.decode_jpeg(
@@ -42,6 +44,9 @@ def decode_crop(picture: Any, choose: Callable[[Any], Any]) -> Any:
     decoded raises InvalidArgumentError when the graph runs.
     """
     picture = EncodedPicture.of(picture)
+    if picture.pixels is not None:
+        top, left, height, width = tf.unstack(choose(tf.shape(picture.pixels)))
+        return tf.slice(picture.pixels, [top, left, 0], tf.stack([height, width, CHANNELS]))
     orientation = picture.orientation
 
     def stored_window(shape: Any) -> Any:

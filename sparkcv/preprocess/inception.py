@@ -6,8 +6,9 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv.preprocess import augment, decode
 
-__all__ = ["for_eval", "for_train"]
+__all__ = ["WHITE", "eval_pixels", "for_eval", "for_train", "scale", "train_pixels"]
 
+WHITE = 1.0
 _CENTRAL_FRACTION = 0.875
 
 
@@ -23,18 +24,29 @@ def for_train(
 
     See ``preprocess.Preprocessing.for_train``; values are in [-1, 1].
     """
+    return scale(train_pixels(encoded, size, seed=seed, min_crop_area=min_crop_area), use_grayscale)
+
+
+def train_pixels(
+    encoded: Any, size: int, *, seed: int | None = None, min_crop_area: float = augment.MIN_CROP_AREA
+) -> Any:
+    """Return what ``for_train`` scales: RGB ``[size, size, 3]`` in [0, 1]."""
     with tf.name_scope("distort_image"):
         pixels = decode.decode_crop(encoded, lambda shape: augment.random_window(shape, seed, min_crop_area))
         image = augment.random_flip(_resize(pixels, size), seed)
-        image = augment.distort_color(image, seed)
-        return _scale(image, use_grayscale)
+        return augment.distort_color(image, seed)
 
 
 def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
     """Return the middle 87.5 % of both sides, resized, in [-1, 1]; see ``preprocess.Preprocessing.for_eval``."""
+    return scale(eval_pixels(encoded, size), use_grayscale)
+
+
+def eval_pixels(encoded: Any, size: int) -> Any:
+    """Return what ``for_eval`` scales: RGB ``[size, size, 3]`` in [0, 1]."""
     with tf.name_scope("eval_image"):
         pixels = decode.decode_whole_crop(encoded, lambda shape: augment.central_window(shape, _CENTRAL_FRACTION))
-        return _scale(_resize(pixels, size), use_grayscale)
+        return _resize(pixels, size)
 
 
 def _resize(pixels: Any, size: int) -> Any:
@@ -48,7 +60,8 @@ def _resize(pixels: Any, size: int) -> Any:
     return image
 
 
-def _scale(image: Any, use_grayscale: bool) -> Any:
+def scale(image: Any, use_grayscale: bool) -> Any:
+    """Return pixels of [0, 1] in [-1, 1], as grey if asked."""
     if use_grayscale:
         image = decode.to_gray(image)
     return (image - 0.5) * 2.0

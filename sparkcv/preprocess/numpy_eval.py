@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkcv import preprocess
+from sparkcv.config.normalization import WHITENINGS
+from sparkcv.preprocess.normalization import OWN_RANGE, Normalization
 
 __all__ = ["for_eval", "turn"]
 
@@ -23,7 +25,14 @@ _LUMINANCE = np.array([0.2989, 0.5870, 0.1140], np.float32)
 Floats = NDArray[np.float32]
 
 
-def for_eval(name: str, pixels: NDArray[np.uint8], size: int, *, use_grayscale: bool = False) -> Floats:
+def for_eval(
+    name: str,
+    pixels: NDArray[np.uint8],
+    size: int,
+    *,
+    use_grayscale: bool = False,
+    normalization: Normalization = OWN_RANGE,
+) -> Floats:
     """Crop and scale an upright picture as :meth:`sparkcv.preprocess.Preprocessing.for_eval` does.
 
     ``pixels`` is uint8 ``[height, width, 3]``; returns float32 ``[size, size, 3]``, or 1 channel with
@@ -31,7 +40,10 @@ def for_eval(name: str, pixels: NDArray[np.uint8], size: int, *, use_grayscale: 
     """
     family = preprocess.get(name)
     family.check_image_size(size)
-    return np.ascontiguousarray(_FAMILIES[family.name](pixels, size, use_grayscale), np.float32)
+    if normalization.is_own:
+        return np.ascontiguousarray(_FAMILIES[family.name](pixels, size, use_grayscale), np.float32)
+    image = _PIXELS[family.name](pixels, size) * np.float32(1.0 / 255.0)
+    return np.ascontiguousarray(_normalize(_to_gray(image) if use_grayscale else image, normalization), np.float32)
 
 
 def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -46,31 +58,55 @@ def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def _inception(pixels: NDArray[np.uint8], size: int, use_grayscale: bool) -> Floats:
-    top, left = (int((side - side * _CENTRAL_FRACTION) / 2.0) for side in pixels.shape[:2])
-    middle = pixels[top : pixels.shape[0] - top, left : pixels.shape[1] - left]
-    image = _resize(middle, size, size) * np.float32(1.0 / 255.0)
+    image = _window(pixels, size) * np.float32(1.0 / 255.0)
     if use_grayscale:
         image = _to_gray(image)
     return (image - np.float32(0.5)) * np.float32(2.0)
 
 
+def _window(pixels: NDArray[np.uint8], size: int) -> Floats:
+    """Return the middle of both sides, resized: 0 to 255."""
+    top, left = (int((side - side * _CENTRAL_FRACTION) / 2.0) for side in pixels.shape[:2])
+    return _resize(pixels[top : pixels.shape[0] - top, left : pixels.shape[1] - left], size, size)
+
+
 def _inception_square(pixels: NDArray[np.uint8], size: int, use_grayscale: bool) -> Floats:
+    image = _square(pixels, size) * np.float32(2.0 / 255.0) - np.float32(1.0)
+    return _to_gray(image) if use_grayscale else image
+
+
+def _square(pixels: NDArray[np.uint8], size: int) -> Floats:
+    """Return the middle square, shrunk: 0 to 255."""
     height, width = pixels.shape[:2]
     side = max(1, int(min(height, width) * _CENTRAL_FRACTION))
     top, left = (height - side) // 2, (width - side) // 2
-    square = pixels[top : top + side, left : left + side].astype(np.float32)
-    taps = _antialiased(side, size)
-    image = np.einsum("ya,xb,abc->yxc", taps, taps, square, optimize=True)
-    image = image * np.float32(2.0 / 255.0) - np.float32(1.0)
-    return _to_gray(image) if use_grayscale else image
+    return _shrink(pixels[top : top + side, left : left + side], size)
+
+
+def _charnet(pixels: NDArray[np.uint8], size: int, use_grayscale: bool) -> Floats:
+    if use_grayscale:  # before it is resized, and rounded to a byte as TensorFlow's rgb_to_grayscale does
+        grey = _to_gray(pixels.astype(np.float32) * np.float32(1.0 / 255.0))
+        pixels = (grey * np.float32(255.5)).astype(np.uint8)
+    return np.float32(1.0) - _shrink(pixels, size) * np.float32(1.0 / 255.0)
+
+
+def _shrink(pixels: NDArray[np.uint8], size: int) -> Floats:
+    """Return the whole of ``[height, width, channels]`` as a square, antialiased: 0 to 255."""
+    rows, columns = (_antialiased(side, size) for side in pixels.shape[:2])
+    return np.einsum("ya,xb,abc->yxc", rows, columns, pixels.astype(np.float32), optimize=True)
 
 
 def _vgg(pixels: NDArray[np.uint8], size: int, use_grayscale: bool) -> Floats:
+    image = _scaled(pixels, size) - _MEAN_RGB
+    return _to_gray(image) if use_grayscale else image
+
+
+def _scaled(pixels: NDArray[np.uint8], size: int) -> Floats:
+    """Return the middle square of the picture whose shorter side was resized: 0 to 255."""
     sides = np.array(pixels.shape[:2], np.float32)
     height, width = np.rint(sides * (np.float32(_MIN_SIDE) / sides.min())).astype(int)
     window = (height - size) // 2, (width - size) // 2
-    image = _resize(pixels, height, width, window, size) - _MEAN_RGB
-    return _to_gray(image) if use_grayscale else image
+    return _resize(pixels, height, width, window, size)
 
 
 def _lenet(pixels: NDArray[np.uint8], size: int, use_grayscale: bool) -> Floats:
@@ -78,25 +114,15 @@ def _lenet(pixels: NDArray[np.uint8], size: int, use_grayscale: bool) -> Floats:
 
 
 def _cifarnet(pixels: NDArray[np.uint8], size: int, use_grayscale: bool) -> Floats:
-    image = _middle(pixels, size, use_grayscale)
+    return _standardized(_middle(pixels, size, use_grayscale))
+
+
+def _standardized(image: Floats) -> Floats:
     deviation = max(float(image.std(dtype=np.float64)), 1.0 / math.sqrt(image.size))
     return ((image - np.float32(image.mean(dtype=np.float64))) / np.float32(deviation)).astype(np.float32)
 
 
-_FAMILIES: dict[str, Callable[[NDArray[np.uint8], int, bool], Floats]] = {
-    "cifarnet": _cifarnet,
-    "inception": _inception,
-    "inception_square": _inception_square,
-    "lenet": _lenet,
-    "vgg": _vgg,
-}
-
-
-def _to_gray(image: Floats) -> Floats:
-    return (image @ _LUMINANCE)[..., None]
-
-
-def _middle(pixels: NDArray[np.uint8], size: int, use_grayscale: bool) -> Floats:
+def _middle(pixels: NDArray[np.uint8], size: int, use_grayscale: bool = False) -> Floats:
     """Return the middle square as floats, cropped, or padded with black."""
     height, width = pixels.shape[:2]
     top, left = max(0, (height - size) // 2), max(0, (width - size) // 2)
@@ -106,6 +132,43 @@ def _middle(pixels: NDArray[np.uint8], size: int, use_grayscale: bool) -> Floats
     above, before = max(0, (size - height) // 2), max(0, (size - width) // 2)
     below, behind = size - above - image.shape[0], size - before - image.shape[1]
     return np.pad(image, ((above, below), (before, behind), (0, 0)))
+
+
+_FAMILIES: dict[str, Callable[[NDArray[np.uint8], int, bool], Floats]] = {
+    "charnet": _charnet,
+    "cifarnet": _cifarnet,
+    "inception": _inception,
+    "inception_square": _inception_square,
+    "lenet": _lenet,
+    "vgg": _vgg,
+}
+# What each scales, in colour, from 0 to 255: the ``eval_pixels`` of its module.
+_PIXELS: dict[str, Callable[[NDArray[np.uint8], int], Floats]] = {
+    "charnet": _shrink,
+    "cifarnet": _middle,
+    "inception": _window,
+    "inception_square": _square,
+    "lenet": _middle,
+    "vgg": _scaled,
+}
+
+
+def _normalize(image: Floats, normalization: Normalization) -> Floats:
+    """Return pixels of [0, 1] as ``preprocess.normalize`` does."""
+    kind, statistics = normalization.kind, normalization.statistics
+    if kind == "per_image":
+        return _standardized(image)
+    if statistics is None:
+        return image  # rescale: no other kind goes without
+    if kind in WHITENINGS:
+        row = np.asarray((image.reshape(1, -1) - statistics.center) @ statistics.matrix, np.float32)
+        return row.reshape(image.shape)
+    image = image - statistics.mean
+    return image * np.reciprocal(statistics.deviation) if kind == "feature_wise" else image
+
+
+def _to_gray(image: Floats) -> Floats:
+    return (image @ _LUMINANCE)[..., None]
 
 
 def _resize(

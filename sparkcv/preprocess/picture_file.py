@@ -2,7 +2,8 @@
 
 JPEG, PNG and WebP stay as they are, with the orientation beside them. What is see-through is put on a background, and
 the formats that TensorFlow does not decode, or decodes to other colours, become a PNG of the same pixels: Pillow does
-that, of one format at a time, after our own look at the header. Only the first frame counts.
+that, of one format at a time, after our own look at the header. Only the first frame counts. Where a size is asked for,
+larger pictures become a JPEG of that size, upright.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ __all__ = ["PictureRules", "SeenPicture", "read"]
 _KEPT = ("jpeg", "png", "webp")
 _PLUGINS = {"jpeg2000": "JPEG2000"}
 _WIDE = ("I", "F")
+_SPARED = 2  # a JPEG that becomes smaller is decoded to at least so many times its new size
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
@@ -35,6 +37,8 @@ class PictureRules:
         background: red, green, blue, 0 to 255 each: what see-through pixels stand on.
         use_orientation: whether EXIF's and XMP's orientation counts.
         compress_level: of the PNGs that are written, 0 (fast) to 9 (small).
+        short_side: pixels of the shorter side of larger pictures, which become JPEG; None: all keep their size.
+        jpeg_quality: of those.
     """
 
     max_pixels: int = 2**26
@@ -42,10 +46,14 @@ class PictureRules:
     background: tuple[int, int, int] = (255, 255, 255)
     use_orientation: bool = True
     compress_level: int = 6
+    short_side: int | None = None
+    jpeg_quality: int = 90
 
     def describe(self) -> dict[str, str]:
         """Say for a manifest what became of the pictures."""
+        resized = f"short side {self.short_side}, JPEG quality {self.jpeg_quality}" if self.short_side else None
         return {
+            **({"resized": resized} if resized else {}),
             "formats": ",".join(self.formats),
             "background": bytes(self.background).hex(),
             "orientation": "image/orientation" if self.use_orientation else "ignored",
@@ -75,13 +83,18 @@ def read(data: bytes, rules: PictureRules) -> SeenPicture:
     """
     header = image_header.probe(data, max_pixels=rules.max_pixels, formats=rules.formats)
     is_kept = header.format in _KEPT and header.is_native
-    if is_kept and not header.is_transparent:
+    is_large = rules.short_side is not None and min(header.height, header.width) > rules.short_side
+    if is_kept and not header.is_transparent and not is_large:
         return _as_it_is(data, header, rules)
     try:
-        pixels = _decode(data, header, rules, only_if_transparent=is_kept)
+        pixels = _decode(data, header, rules, only_if_transparent=is_kept and not is_large)
         if pixels is None:
             return _as_it_is(data, header, rules)
         buffer = io.BytesIO()
+        if is_large:
+            pixels = _smaller(pixels, rules)
+            pixels.save(buffer, "JPEG", quality=rules.jpeg_quality)
+            return SeenPicture(buffer.getvalue(), "jpeg", pixels.height, pixels.width, 1)
         pixels.save(buffer, "PNG", compress_level=rules.compress_level)
     except (ImageError, MemoryError):
         raise
@@ -91,6 +104,13 @@ def read(data: bytes, rules: PictureRules) -> SeenPicture:
         words = " ".join(str(err).split())[:120]
         raise ImageError(f"damaged: Pillow cannot decode the {header.format}: {words or type(err).__name__}") from err
     return SeenPicture(buffer.getvalue(), "png", pixels.height, pixels.width, 1)
+
+
+def _smaller(picture: Any, rules: PictureRules) -> Any:
+    """Return the picture with the shorter side of that length; a filter as wide as the pixels that become one."""
+    scale = (rules.short_side or 0) / min(picture.size)
+    size = tuple(max(rules.short_side or 0, round(side * scale)) for side in picture.size)
+    return picture.resize(size, Image.Resampling.BICUBIC)
 
 
 def _as_it_is(data: bytes, header: ImageHeader, rules: PictureRules) -> SeenPicture:
@@ -106,6 +126,9 @@ def _decode(data: bytes, header: ImageHeader, rules: PictureRules, *, only_if_tr
         with Image.open(io.BytesIO(_bare(data, header)), formats=(plugin,)) as opened:
             if (side := opened.width * opened.height) > rules.max_pixels:
                 raise ImageError(f"too large: {side} pixels, at most {rules.max_pixels} in all")
+            if rules.short_side and header.format == "jpeg":  # the inverse transform of a part of the coefficients
+                scale = _SPARED * rules.short_side / min(opened.size)
+                opened.draft(opened.mode, (int(opened.width * scale), int(opened.height * scale)))
             opened.load()
             picture: Image.Image = _eight_bits(opened, header)
             if picture.has_transparency_data:

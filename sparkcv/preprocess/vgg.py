@@ -6,8 +6,9 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv.preprocess import augment, decode
 
-__all__ = ["for_eval", "for_train"]
+__all__ = ["WHITE", "eval_pixels", "for_eval", "for_train", "scale", "train_pixels"]
 
+WHITE = 255.0
 _MEAN_RGB = (123.68, 116.78, 103.94)
 _MIN_SIDE = 256
 _MAX_SIDE = 512
@@ -18,20 +19,29 @@ def for_train(encoded: Any, size: int, *, use_grayscale: bool = False, seed: int
 
     See ``preprocess.Preprocessing.for_train``; values are in [-123.68, 151.06]. ``size`` is at most 256.
     """
+    return scale(train_pixels(encoded, size, seed=seed), use_grayscale)
+
+
+def train_pixels(encoded: Any, size: int, *, seed: int | None = None) -> Any:
+    """Return what ``for_train`` scales: RGB ``[size, size, 3]`` in [0, 255]."""
     with tf.name_scope("vgg_train"):
         side = tf.random_uniform([], _MIN_SIDE, _MAX_SIDE + 1, tf.int32, seed=augment.op_seed(seed, 0))
         image = _resize_shorter_side(decode.decode(encoded), side)
         image = tf.random_crop(image, [size, size, decode.CHANNELS], seed=augment.op_seed(seed, 2))
-        return _center(augment.random_flip(image, seed), use_grayscale)
+        return augment.random_flip(image, seed)
 
 
 def for_eval(encoded: Any, size: int, *, use_grayscale: bool = False) -> Any:
     """Resize the shorter side to 256 pixels, take the middle square; see ``preprocess.Preprocessing.for_eval``."""
+    return scale(eval_pixels(encoded, size), use_grayscale)
+
+
+def eval_pixels(encoded: Any, size: int) -> Any:
+    """Return what ``for_eval`` scales: RGB ``[size, size, 3]`` in [0, 255]."""
     with tf.name_scope("vgg_eval"):
         image = _resize_shorter_side(decode.decode(encoded), tf.constant(_MIN_SIDE))
         shape = tf.shape(image)
-        image = tf.slice(image, [(shape[0] - size) // 2, (shape[1] - size) // 2, 0], [size, size, decode.CHANNELS])
-        return _center(image, use_grayscale)
+        return tf.slice(image, [(shape[0] - size) // 2, (shape[1] - size) // 2, 0], [size, size, decode.CHANNELS])
 
 
 def _resize_shorter_side(pixels: Any, side: Any) -> Any:
@@ -43,7 +53,7 @@ def _resize_shorter_side(pixels: Any, side: Any) -> Any:
     return image
 
 
-def _center(image: Any, use_grayscale: bool) -> Any:
+def scale(image: Any, use_grayscale: bool) -> Any:
     """Subtract the mean; a grey picture loses the luminance of the mean colour, grey being linear."""
     image = image - tf.constant(_MEAN_RGB, tf.float32)
     return decode.to_gray(image) if use_grayscale else image

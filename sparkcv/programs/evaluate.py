@@ -16,6 +16,8 @@ from sparkcv.nets.slim import tf  # first: whoever imports TensorFlow without it
 
 # isort: split
 from sparkcv import logs, nets, preprocess, storage
+from sparkcv.config import EvalConfig
+from sparkcv.config.normalization import OWN
 from sparkcv.errors import CheckpointError, ClusterError, RecordError, StorageError
 from sparkcv.evaluate import part as parts
 from sparkcv.evaluate import restore
@@ -28,8 +30,10 @@ from sparkcv.inputs.pipeline import Reading, own_orientation
 from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.inputs.spool import Spool, share
 from sparkcv.inputs.validate import ImageCheck
+from sparkcv.preprocess.normalization import Normalization
 from sparkcv.records import example, tfrecord
 from sparkcv.records.shards import Assignment, assign
+from sparkcv.records.statistics import Statistics
 from sparkcv.roles import NodeContext, share_of_cores
 from sparkcv.train import imported
 
@@ -138,7 +142,7 @@ def _build(task: Task, spool: Spool, local: str) -> tuple[EvalBatches, Any, Any]
     net = nets.get(config.model_name)
     batches = eval_batches(
         spool,
-        preprocess.get(config.preprocessing_name or net.preprocessing),
+        preprocess.get(config.preprocessing_name or net.preprocessing).normalized(_normalization(config)),
         image_size=task.image_size,
         batch_size=config.batch_size,
         reading=_reading(task),
@@ -150,6 +154,11 @@ def _build(task: Task, spool: Spool, local: str) -> tuple[EvalBatches, Any, Any]
     name = f"the dataset {config.dataset_name}/{config.dataset_split_name} in {config.dataset_dir!r}"
     restore.check(local, task.found.prefix_url, wanted, num_classes=task.num_classes, dataset=name)
     return batches, logits, restore.restorer(wanted)
+
+
+def _normalization(config: EvalConfig) -> Normalization:
+    statistics = Statistics.read(config.statistics) if config.statistics else None
+    return Normalization(config.normalization or OWN, statistics)
 
 
 def _reading(task: Task) -> Reading:

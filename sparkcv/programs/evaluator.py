@@ -73,6 +73,8 @@ def eval_config(config: TrainConfig) -> EvalConfig:
         preprocessing_name=config.preprocessing_name,
         batch_size=batch_size,
         eval_image_size=config.train_image_size,
+        normalization=config.normalization,
+        statistics=config.statistics,
         use_grayscale=config.use_grayscale,
         jpeg_arithmetic=config.jpeg_arithmetic,
         exif_orientation=config.exif_orientation,

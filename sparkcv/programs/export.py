@@ -63,6 +63,9 @@ def write_model(task: ExportTask, frozen: tf.GraphDef, folder: str) -> None:
     graphs.write_saved_model(task, frozen, os.path.join(folder, manifests.SAVED_MODEL))
     storage.write_bytes(os.path.join(folder, manifests.FROZEN_GRAPH), frozen.SerializeToString(deterministic=True))
     storage.write_text(os.path.join(folder, manifests.LABELS), labels.format_labels(task.labels))
+    statistics = graphs.normalization_of(task).statistics
+    if statistics is not None:
+        statistics.write(os.path.join(folder, manifests.STATISTICS))
     manifest = ModelManifest(
         model_name=config.model_name,
         image_size=task.image_size,

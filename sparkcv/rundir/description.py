@@ -67,6 +67,11 @@ class RunDescription:
         """How the run was told to decode JPEG."""
         return self.config.get("jpeg_arithmetic")
 
+    @property
+    def normalization(self) -> str | None:
+        """How the run was told to normalize pixels."""
+        return self.config.get("normalization")
+
     @classmethod
     def read(cls, run_url: str, *, pass_over_foreign: bool = False) -> RunDescription | None:
         """Read the description of a run's folder; None if there is none.
@@ -114,6 +119,7 @@ def _parse(value: Mapping[str, Any], url: str) -> RunDescription:
     take("train_image_size", int, "a number of pixels", config)
     take("preprocessing_name", str, "a name", config)
     take("jpeg_arithmetic", str, "a name", config)
+    take("normalization", str, "a name", config)
     return RunDescription(
         model_name=take("model_name", str, "a name"),
         num_classes=take("num_classes", int, "a whole number"),

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from numpy.typing import NDArray
 
+from sparkcv.errors import StorageError
 from sparkcv.predict.engines.tf import session_config
 from sparkcv.style.transformer_net import EPSILON, RANGE, convolve
 from sparkcv.style.transformer_spec import SCOPE, STRIDE, NetLayer
@@ -64,8 +65,8 @@ class StripNet:
         is_reflected = spec.padding == "reflect"
         if is_reflected:
             pixels = np.pad(pixels, ((0, -height % STRIDE), (0, -width % STRIDE), (0, 0)), "reflect")
-        net: Any = pixels
-        start: Any = None
+        net: _Rows = _Pixels(pixels)
+        start: _Rows | None = None
         for layer in spec.layers:
             start = net if layer.starts_block else start
             made, mean, variance = self._convolved(net, layer)
@@ -73,12 +74,13 @@ class StripNet:
             net = made
         middle, half = RANGE
         top, left = (0, 0) if is_reflected else (-height % STRIDE, -width % STRIDE)
-        net = net[top : top + height, left : left + width]
-        for rows in self._strips(net.shape[0], net.shape[1], 3):
-            net[rows] = np.tanh(net[rows]) * np.float32(half) + np.float32(middle)
-        return np.asarray(net)
+        picture = np.empty((height, width, 3), np.float32)
+        for rows in self._strips(height, width, 3):
+            strip = net.read(top + rows.start, top + rows.stop)[:, left : left + width]
+            picture[rows] = np.tanh(strip) * np.float32(half) + np.float32(middle)
+        return picture
 
-    def _convolved(self, net: Any, layer: NetLayer) -> tuple[Any, Any, Any]:
+    def _convolved(self, net: _Rows, layer: NetLayer) -> tuple[_Rows, Any, Any]:
         """Return a layer's convolution of the whole picture, and each channel's mean and variance in it."""
         reach = _Reach.of(layer, net.shape, is_transposed=self._weights.spec.is_transposed(layer))
         made = self._array((*reach.out, layer.num_out))
@@ -86,7 +88,7 @@ class StripNet:
         for rows in self._strips(*reach.out, max(layer.num_out, layer.num_in * layer.stride**2), reach.step):
             strip = self._input(net, layer, reach, rows)
             found = self._run[layer.name](strip[None])[0]
-            made[rows] = found
+            made.write(rows.start, found)
             values = found.reshape(-1, layer.num_out)
             total += values.sum(0, dtype=np.float64)
             squares += np.square(values).sum(0, dtype=np.float64)
@@ -94,7 +96,7 @@ class StripNet:
         mean = total / count
         return made, mean, np.maximum(squares / count - mean**2, 0.0)
 
-    def _input(self, net: Any, layer: NetLayer, reach: _Reach, rows: slice) -> Floats:
+    def _input(self, net: _Rows, layer: NetLayer, reach: _Reach, rows: slice) -> Floats:
         """Return what the convolution of the output rows ``rows`` sees: real rows, and the edges around the picture."""
         is_reflected = self._weights.spec.padding == "reflect"
         first, last = reach.seen(rows)  # on the grid that is convolved, where rows below 0 lie above the picture
@@ -102,8 +104,8 @@ class StripNet:
         wanted = np.arange(first, last)
         inside = np.abs(wanted)
         inside = np.where(inside >= side, 2 * (side - 1) - inside, inside)
-        strip = np.asarray(net[np.unique(inside // reach.scale)], np.float32)
-        strip = strip[inside // reach.scale - inside.min() // reach.scale]
+        taken = inside // reach.scale
+        strip = net.read(taken.min(), taken.max() + 1)[taken - taken.min()]
         if layer.name == "conv1":
             strip *= np.float32(self._weights.spec.input_scale)
         if not is_reflected:
@@ -112,7 +114,7 @@ class StripNet:
             strip = np.repeat(strip, reach.scale, axis=1)
         return np.pad(strip, ((0, 0), reach.columns, (0, 0)), "reflect" if is_reflected else "constant")
 
-    def _normalize(self, made: Any, mean: Any, variance: Any, layer: NetLayer, start: Any) -> None:
+    def _normalize(self, made: _Rows, mean: Any, variance: Any, layer: NetLayer, start: _Rows | None) -> None:
         """Normalize in place; then as the layer has it the activation, and what went around the block is added."""
         beta, gamma = (
             self._weights.arrays[f"{SCOPE}/{layer.name}/InstanceNorm/{kind}"].astype(np.float64)
@@ -121,10 +123,14 @@ class StripNet:
         factor = gamma / np.sqrt(variance + EPSILON)
         offset = (beta - mean * factor).astype(np.float32)
         for rows in self._strips(*made.shape):
-            strip = made[rows] * factor.astype(np.float32) + offset
+            strip = made.read(rows.start, rows.stop)
+            strip *= factor.astype(np.float32)
+            strip += offset
             if layer.relu:
                 np.maximum(strip, 0.0, out=strip)
-            made[rows] = strip if start is None else strip + start[rows]
+            if start is not None:
+                strip += start.read(rows.start, rows.stop)
+            made.write(rows.start, strip)
 
     def _strips(self, height: int, width: int, channels: int, step: int = 1) -> Iterator[slice]:
         """Yield slices of rows, so many that a strip of the widest layer has about ``strip_pixels`` pixels."""
@@ -133,11 +139,69 @@ class StripNet:
         for at in range(0, height, rows):
             yield slice(at, min(at + rows, height))
 
-    def _array(self, shape: tuple[int, ...]) -> Any:
-        if shape[0] * shape[1] * shape[2] <= self._strip_pixels * self._weights.spec.filters[0]:
-            return np.empty(shape, np.float32)
-        with tempfile.TemporaryFile(dir=self._scratch_dir) as file:
-            return np.memmap(file, np.float32, "w+", shape=shape)
+    def _array(self, shape: tuple[int, ...]) -> _Rows:
+        is_small = shape[0] * shape[1] * shape[2] <= self._strip_pixels * self._weights.spec.filters[0]
+        return _Rows(shape) if is_small else _StoredRows(shape, self._scratch_dir)
+
+
+class _Rows:
+    """A layer's values, float32 ``[rows, columns, channels]``, of which some rows are read or written at a time."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+        self._values = np.empty(shape, np.float32)
+
+    def read(self, first: int, last: int) -> Floats:
+        """Return a copy of the rows ``[first, last)``."""
+        return self._values[first:last].copy()
+
+    def write(self, first: int, rows: Floats) -> None:
+        """Set the rows from ``first`` on."""
+        self._values[first : first + len(rows)] = rows
+
+
+class _Pixels(_Rows):
+    """A picture's pixels as they are, given as float32."""
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self.shape = pixels.shape
+        self._pixels = pixels
+
+    def read(self, first: int, last: int) -> Floats:
+        return self._pixels[first:last].astype(np.float32)
+
+
+class _StoredRows(_Rows):
+    """The same in a file without a name, read and written: a mapped one would count as memory of the process."""
+
+    def __init__(self, shape: tuple[int, ...], scratch_dir: str | None) -> None:
+        self.shape = shape
+        self._row = shape[1:]
+        self._row_bytes = 4 * shape[1] * shape[2]
+        self._file: Any = tempfile.TemporaryFile(dir=scratch_dir, buffering=0)  # noqa: SIM115  it goes with this object
+
+    def read(self, first: int, last: int) -> Floats:
+        values = np.empty((last - first, *self._row), np.float32)
+        self._file.seek(first * self._row_bytes)
+        view, at = memoryview(values.reshape(-1).view(np.uint8)), 0  # type: ignore[arg-type]
+        while at < len(view):
+            got = self._file.readinto(view[at:])
+            if not got:
+                raise StorageError(f"the temporary file of a layer ends after {at} of {len(view)} bytes")
+            at += got
+        return values
+
+    def write(self, first: int, rows: Floats) -> None:
+        self._file.seek(first * self._row_bytes)
+        view = memoryview(np.ascontiguousarray(rows, np.float32).reshape(-1).view(np.uint8))  # type: ignore[arg-type]
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as err:
+            raise StorageError(f"a layer of a large picture cannot be stored in the temporary folder: {err}") from err
+
+    def __del__(self) -> None:
+        self._file.close()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,7 +59,11 @@ class Inputs(tf.train.SessionRunHook):
         if self._undecodable.is_complete and (unnamed := self._undecodable.unnamed):
             self._spool.quarantine.check(unnamed)
         self._meter.step(
-            self._spool.gauge(), self._batches.common_gauge(counts), (ready, self._batches.prefetch_capacity)
+            self._spool.gauge(),
+            self._batches.common_gauge(counts),
+            (ready, self._batches.prefetch_capacity),
+            waited_s=self._batches.waited_s(run_values.results),
+            reader_waited_s=self._spool.waited_s,
         )
 
     @property

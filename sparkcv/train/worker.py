@@ -12,14 +12,19 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.config import TrainConfig
+from sparkcv.config.augment import Augmentations
+from sparkcv.config.train import PRELOADED
 from sparkcv.inputs.batches import TrainBatches, train_batches
+from sparkcv.inputs.decoded_size import DecodedSize
 from sparkcv.inputs.filename_queue import share
 from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.inputs.spool import Spool
 from sparkcv.inputs.undecodable import TrialDecoder, UndecodableCheck
 from sparkcv.inputs.validate import ImageCheck
+from sparkcv.preprocess.normalization import Normalization
 from sparkcv.records.assignment import Assignment, assign
 from sparkcv.records.shards import Dataset
+from sparkcv.records.statistics import Statistics
 from sparkcv.roles import NodeContext
 from sparkcv.rundir import checkpoint, checkpoint_publication, lease, restart
 from sparkcv.train import saver, sessions, step, warmstart, warmstart_plan
@@ -50,7 +55,12 @@ class Worker:
         self._fence = lease.fence(config.train_dir, ctx.params.get("lease"))
         net = nets.get(config.model_name)
         self._image_size = config.train_image_size or net.default_image_size
-        self._preprocessing = preprocess.get(config.preprocessing_name or net.preprocessing)
+        statistics = Statistics.read(config.statistics) if config.statistics else None
+        self._preprocessing = (
+            preprocess.get(config.preprocessing_name or net.preprocessing)
+            .augmented(Augmentations.parse(config.augment))
+            .normalized(Normalization(config.normalization, statistics))
+        )
 
     def run(self) -> dict[str, Any]:
         """Train from the newest valid checkpoint, or from the start, to the target.
@@ -98,14 +108,20 @@ class Worker:
         config, role = self._config, self._ctx.role
         total = share(assignments) or self._dataset.num_records // self._topology.num_workers
         url = storage.join(config.train_dir, "quarantine", f"{role.job}-{role.index}.jsonl")
+        is_preloaded = config.input_mode == PRELOADED
         return Spool(
             assignments,
             self._ctx.scratch_dir,
             max_bytes=config.spool_bytes,
             seed=config.seed,
             check=ImageCheck(
-                self._dataset.num_classes, config.labels_offset, config.max_pixels, self._dataset.features
+                self._dataset.num_classes,
+                config.labels_offset,
+                config.max_pixels,
+                self._dataset.features,
+                DecodedSize(config.cache_bytes, total).add if is_preloaded else None,
             ),
+            num_epochs=1 if is_preloaded else None,
             first_epoch=self._images_before() // max(1, self._dataset.num_records),
             num_readers=config.num_readers,
             parallel=config.num_fetchers,
@@ -113,7 +129,7 @@ class Worker:
         )
 
     def _images_before(self) -> int:
-        """Estimate how many images the run has seen already; only the order of shards depends on it."""
+        """Estimate how many images the run has seen already: the order of shards and augmentations depend on it."""
         steps = checkpoint.newest_step(self._config.train_dir)
         return steps * self._config.batch_size * self._config.num_clones
 
@@ -126,6 +142,7 @@ class Worker:
             image_size=self._image_size,
             device=self._topology.host_device,
             seed=self._config.seed + self._topology.task,
+            first_picture=self._images_before(),
             record_bytes=shard_bytes / max(1, spool.quarantine.total),
             names=self._dataset.features,
         )

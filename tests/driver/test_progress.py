@@ -27,3 +27,19 @@ def test_the_evaluators_step_is_not_the_runs(capsys):
 @pytest.mark.parametrize("status", [{}, {"evaluated_step": 5}, {"evaluated_step": None, "accuracy": None}])
 def test_before_its_first_evaluation_there_is_nothing_to_show(status):
     assert newest_evaluation(status) is None
+
+
+@pytest.mark.parametrize(
+    ("statuses", "line"),
+    [
+        ([{"bound": "step", "waits": 0.03}], "step-bound"),
+        ([{"bound": "reader", "waits": 0.5}], "reader-bound, steps wait 50%"),
+        (
+            [{"bound": "decoder", "waits": 0.2}, {"bound": "decoder", "waits": 0.31}, {"bound": "step", "waits": 0.0}],
+            "decoder-bound, steps wait 31% and step-bound",
+        ),
+        ([{"bound": None, "waits": None}], ""),
+    ],
+)
+def test_the_line_names_what_the_run_is_bound_by(statuses, line):
+    assert describe({Role("worker", index): status for index, status in enumerate(statuses)}) == line

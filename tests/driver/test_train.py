@@ -180,6 +180,17 @@ def test_spark_is_asked_for_an_executor_a_role_and_not_at_all_where_nothing_is_l
     assert train.prepare(config()).session() is None
 
 
+def test_decoded_pictures_that_do_not_fit_are_refused_before_spark_and_asked_for_where_they_do(config):
+    plan = train.prepare(config(cache=True))
+    assert plan.session().role_bytes > train.prepare(config()).session().role_bytes
+    with pytest.raises(
+        UsageError, match=r"--input_mode preloaded: got \d+ pictures a worker that take .* --cache_bytes 10 "
+    ):
+        train.prepare(config(cache=True, cache_bytes=10))
+    with pytest.raises(UsageError, match="--cache_bytes 10 without --cache"):
+        config(cache_bytes=10)
+
+
 def test_asking_again_writes_nothing_where_all_is_said(config, run_url, tmp_path):
     publish(tmp_path, run_url, 50)
     train.run(None, train.prepare(config()))

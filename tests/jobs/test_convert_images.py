@@ -26,7 +26,7 @@ def test_the_job_converts_and_prints_its_table(spark, pictures, tmp_path, capsys
     ("arguments", "code", "sentence"),
     [
         ([], 2, "--dataset_dir"),
-        (["--dataset_dir=/tmp/x"], 2, "got none of --images_dir, --labels_csv and --gnt_dir, wanted one of them"),
+        (["--dataset_dir=/tmp/x"], 2, "got none of --images_dir, --labels_csv, --gnt_dir, --dataset_table and"),
         (["--image_dir=/tmp/x"], 2, "unknown flag --image_dir, did you mean --images_dir?"),
         (["--images_dir=/nowhere", "--dataset_dir=/tmp/sparkcv-none"], 1, "'/nowhere'.* no such file or folder"),
         (["--images_dir=hfds://x", "--dataset_dir=/tmp/sparkcv-none"], 2, "unknown scheme 'hfds'"),

@@ -221,7 +221,7 @@ def test_a_folder_is_made_exactly_once_with_its_rejects_and_goes_on_where_it_was
     assert stylize.main(words(folder, style, out)) == 0
     said = capsys.readouterr().out
     assert "pictures     5 made, 4 rejected" in said
-    assert "earlier      3 of them by runs before this one" in said
+    assert "earlier      3 of them were there already" in said
     assert (out / "a.png").stat().st_mtime_ns == before
     assert (out / "new.png").read_bytes() == (out / "a.png").read_bytes()
     assert sorted(results_in(out)) == files_in(folder)

@@ -93,6 +93,7 @@ def test_a_net_is_trained_resumed_exported_and_applied(spark, flags, tmp_path, c
         ({"style_weight": 0, "content_weight": 0, "tv_weight": 0}, 2, "are all 0; wanted one above it"),
         ({"upsample": "bicubic"}, 2, "argument --upsample: invalid choice"),
         ({"trainable_scopes": "CifarNet"}, 2, "--trainable_scopes CifarNet: a style net's training has no use for it"),
+        ({"normalization": "rescale"}, 2, "--normalization rescale: a style net's training has no use for it"),
         ({"num_evaluators": 1, "cluster_size": 3}, 2, "--num_evaluators 1: a style net's training has no use for it"),
         ({"style_image": "/no/style.png"}, 1, "/no/style.png"),
         ({"model_name": "lenet"}, 1, "is of 'cifarnet'"),

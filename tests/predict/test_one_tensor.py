@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from PIL import Image
 
 from sparkcv import preprocess, synthetic
+from sparkcv.config.normalization import NEEDS_STATISTICS, WHITENINGS
 from sparkcv.convert.shard_writer import ShardRow, ShardTarget, write_shard
 from sparkcv.inputs import pipeline
 from sparkcv.inputs.batches import eval_batches
@@ -16,10 +17,12 @@ from sparkcv.inputs.spool import Spool
 from sparkcv.inputs.validate import ImageCheck
 from sparkcv.predict.engines.decoding import TFDecoder
 from sparkcv.preprocess import picture_file
+from sparkcv.preprocess.normalization import Normalization
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records import example, tfrecord
 from sparkcv.records.assignment import Assignment
 from sparkcv.records.shards import Shard
+from sparkcv.records.statistics import FittedOn, Moments
 
 pytestmark = pytest.mark.tensorflow
 
@@ -70,10 +73,31 @@ def converted(tmp_path_factory):
     return files, Shard(str(shard), len(files), shard.stat().st_size, None)
 
 
-@pytest.mark.parametrize("name", ["charnet", "inception", "vgg", "lenet"])
-def test_training_evaluation_and_scoring_give_equal_bits_for_every_file(converted, tmp_path, name):
+def normalized_by(kind):
+    """A normalization whose numbers are of a dataset that is not the files'."""
+    if kind not in NEEDS_STATISTICS:
+        return Normalization(kind)
+    moments = Moments((SIZE, SIZE, 3), has_covariance=kind in WHITENINGS)
+    moments.add(np.random.default_rng(2).uniform(size=(20, SIZE, SIZE, 3)).astype(np.float32))
+    of = FittedOn("other", "train", "ab" * 32, 20, "inception", SIZE, False, "accurate")
+    return Normalization(kind, moments.fit(of, kind if kind in WHITENINGS else "", 0.01))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *((name, "own") for name in ("charnet", "inception", "vgg", "lenet")),
+        ("charnet", "mean"),
+        ("inception", "feature_wise"),
+        ("inception_square", "rescale"),
+        ("lenet", "zca"),
+        ("vgg", "per_image"),
+    ],
+)
+def test_training_evaluation_and_scoring_give_equal_bits_for_every_file(converted, tmp_path, name, kind):
     files, shard = converted
-    family = preprocess.get(name)
+    normalization = normalized_by(kind)
+    family = preprocess.get(name).normalized(normalization)
     part = [Assignment(shard)]
     spool = Spool(part, str(tmp_path), max_bytes=1 << 24, seed=None, num_epochs=1, check=ImageCheck(2))
     with spool, tf.Graph().as_default(), tf.Session() as session:
@@ -81,7 +105,7 @@ def test_training_evaluation_and_scoring_give_equal_bits_for_every_file(converte
         session.run(batches.initializer)
         evaluated = session.run(batches.images)
     rules = PictureRules(compress_level=0)
-    decoder = TFDecoder(name, SIZE)
+    decoder = TFDecoder(name, SIZE, normalization=normalization)
     seen = [picture_file.read(data, rules) for data in files.values()]
     scored = decoder.decode([(each.encoded, each.orientation) for each in seen])
     decoder.close()

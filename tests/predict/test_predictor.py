@@ -6,6 +6,7 @@ from sparkcv.predict import manifest as manifests
 from sparkcv.predict.engines.choice import choose_engine
 from sparkcv.predict.predictor import Prediction, Predictor, Reject
 from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.records.statistics import FittedOn, Statistics
 from tests.predict.models import COLORS, color_graph, write_folder
 
 
@@ -154,6 +155,23 @@ def test_both_engines_say_the_same_of_every_picture(tmp_path, picture, odd_pictu
             assert type(got) is type(wanted)
             if isinstance(got, Prediction):
                 assert dict(got.top_k) == pytest.approx(dict(wanted.top_k), abs=1e-4)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("engine", ["tf", "openvino"])
+def test_both_engines_normalize_by_the_models_own_statistics(tmp_path, picture, engine):
+    of = FittedOn("colors", "train", "ab" * 32, 2, "inception", 16, False, "accurate")
+    mean = np.array([0.9, 0.0, 0.0], np.float32)  # red is taken off: what is left of a violet is blue
+    folder = tmp_path / "m"
+    folder.mkdir()
+    Statistics(of, mean, np.ones(3, np.float32)).write(str(folder / manifests.STATISTICS))
+    said = {manifests.PICTURES: {"jpeg_arithmetic": "accurate", "normalization": "mean"}}
+    write_folder(folder, color_graph(16), inputs=said)
+    with Predictor(str(folder), engine) as predictor:
+        (image,) = predictor.decode([picture("#ff00cc", "PNG")])
+        (answer,) = predictor.predict([picture("#ff00cc", "PNG")], top_k=1)
+    np.testing.assert_allclose(image[8, 8], [0.1, 0, 0.8], atol=1e-6)
+    assert answer.label == "blue"
 
 
 def test_an_engine_that_there_is_not_is_wrong_usage(tmp_path):

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from PIL import Image
 
 from sparkcv import preprocess
+from sparkcv.preprocess.augment import op_seed
 
 pytestmark = pytest.mark.tensorflow
 
@@ -94,6 +95,64 @@ def test_cifarnet_trains_on_any_square_of_the_picture_and_its_edge():
 def test_lenet_scales_the_middle_by_128(png):
     ours, slims = evaluated("lenet", png, 28, lambda whole: (whole[31:59, 46:74] - 128.0) / 128.0)
     np.testing.assert_array_equal(ours, slims)
+
+
+def slims_inception(whole, size, seed):
+    """``preprocess_for_train`` in its fast mode, the default."""
+    image = whole / 255.0
+    begin, extent, _ = tf.image.sample_distorted_bounding_box(
+        tf.shape(image),
+        bounding_boxes=tf.constant([[[0.0, 0.0, 1.0, 1.0]]]),
+        min_object_covered=0.1,
+        aspect_ratio_range=(0.75, 1.33),
+        area_range=(0.05, 1.0),
+        max_attempts=100,
+        use_image_if_no_bounding_boxes=True,
+        seed=op_seed(seed, 0),
+    )
+    image = tf.image.resize_images(tf.slice(image, begin, extent), [size, size])
+    image = tf.image.random_flip_left_right(image, seed=op_seed(seed, 1))
+    image = tf.image.random_brightness(image, max_delta=32.0 / 255.0, seed=op_seed(seed, 2))
+    image = tf.image.random_saturation(image, lower=0.5, upper=1.5, seed=op_seed(seed, 3))
+    return (tf.clip_by_value(image, 0.0, 1.0) - 0.5) * 2.0
+
+
+def slims_vgg(whole, size, seed):
+    side = tf.random_uniform([], 256, 513, tf.int32, seed=op_seed(seed, 0))
+    height, width = (tf.cast(tf.shape(whole)[axis], tf.float32) for axis in (0, 1))
+    scale = tf.cast(side, tf.float32) / tf.minimum(height, width)
+    sides = [tf.cast(tf.rint(height * scale), tf.int32), tf.cast(tf.rint(width * scale), tf.int32)]
+    image = tf.image.resize_bilinear(whole[tf.newaxis], sides, align_corners=False)[0]
+    image = tf.random_crop(image, [size, size, 3], seed=op_seed(seed, 2))
+    return tf.image.random_flip_left_right(image, seed=op_seed(seed, 1)) - [123.68, 116.78, 103.94]
+
+
+def slims_cifarnet(whole, size, seed):
+    image = tf.random_crop(tf.pad(whole, [[4, 4], [4, 4], [0, 0]]), [size, size, 3], seed=op_seed(seed, 0))
+    image = tf.image.random_flip_left_right(image, seed=op_seed(seed, 1))
+    image = tf.image.random_brightness(image, max_delta=63, seed=op_seed(seed, 2))
+    image = tf.image.random_contrast(image, lower=0.2, upper=1.8, seed=op_seed(seed, 3))
+    return tf.image.per_image_standardization(image)
+
+
+# What the crop while decoding changes of a JPEG: the chroma at the window's edge, in levels of the family's own range.
+SLIMS = {"inception": (slims_inception, 0.003), "vgg": (slims_vgg, 0.0), "cifarnet": (slims_cifarnet, 0.0)}
+
+
+@pytest.mark.parametrize("name", SLIMS)
+def test_training_is_slims_on_the_same_seed(name, png, jpeg):
+    reference, of_a_jpeg = SLIMS[name]
+    for data, bound in ((png, 0.0), (jpeg, of_a_jpeg)):
+        with tf.Graph().as_default(), tf.Session() as session:
+            whole = tf.cast(tf.image.decode_image(data, channels=3, expand_animations=False), tf.float32)
+            picture = preprocess.EncodedPicture(tf.constant(data), jpeg_arithmetic="fast")
+            both = [preprocess.get(name).for_train(picture, 48, seed=7), reference(whole, 48, 7)]
+            pairs = [session.run(both) for _ in range(12)]
+        for ours, slims in pairs:
+            np.testing.assert_allclose(ours, slims, atol=2e-4 + 20 * bound)
+            assert np.abs(ours - slims).mean() <= 1e-5 + bound
+        assert np.ptp([ours.mean() for ours, _ in pairs]) > 0.0
+        assert len({ours.tobytes() for ours, _ in pairs}) == 12  # each is another
 
 
 def test_charnet_takes_the_whole_picture_as_ink(png):

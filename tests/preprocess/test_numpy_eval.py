@@ -6,12 +6,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sparkcv import synthetic
+from sparkcv import preprocess, synthetic
+from sparkcv.config.normalization import NEEDS_STATISTICS, NORMALIZATIONS, WHITENINGS
 from sparkcv.errors import ImageError, UsageError
 from sparkcv.predict.engines.pillow import PillowDecoder
 from sparkcv.preprocess import numpy_eval
+from sparkcv.preprocess.normalization import Normalization
+from sparkcv.records.statistics import FittedOn, Moments
 
-TOLERANCES = {"inception": 1e-6, "inception_square": 5e-5, "vgg": 1e-4, "lenet": 1e-6, "cifarnet": 5e-5}
+TOLERANCES = {
+    "charnet": 5e-5,
+    "inception": 1e-6,
+    "inception_square": 5e-5,
+    "vgg": 1e-4,
+    "lenet": 1e-6,
+    "cifarnet": 5e-5,
+}
 SIZE = 40
 
 
@@ -45,7 +55,8 @@ def files():
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
-    ("family", "use_grayscale"), [*((name, False) for name in TOLERANCES), ("inception", True), ("cifarnet", True)]
+    ("family", "use_grayscale"),
+    [*((name, False) for name in TOLERANCES), ("inception", True), ("cifarnet", True), ("charnet", True)],
 )
 def test_every_family_makes_of_every_file_what_tensorflow_makes(family, use_grayscale):
     from sparkcv.predict.engines.decoding import TFDecoder
@@ -61,6 +72,40 @@ def test_every_family_makes_of_every_file_what_tensorflow_makes(family, use_gray
         np.testing.assert_allclose(got, wanted, rtol=0, atol=TOLERANCES[family], err_msg=name)
     theirs.close()
     ours.close()
+
+
+def fitted(kind, family, use_grayscale):
+    shape = (SIZE // 2, SIZE // 2, 1 if use_grayscale else 3)
+    moments = Moments(shape, has_covariance=kind in WHITENINGS)
+    moments.add(np.random.default_rng(1).uniform(size=(30, *shape)).astype(np.float32))
+    of = FittedOn("shapes", "train", "ab" * 32, 30, family, SIZE // 2, use_grayscale, "accurate")
+    return moments.fit(of, kind if kind in WHITENINGS else "", 0.01)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("kind", NORMALIZATIONS[1:])
+@pytest.mark.parametrize(("family", "use_grayscale"), [("charnet", True), ("inception_square", False), ("vgg", False)])
+def test_every_normalization_is_tensorflows(kind, family, use_grayscale):
+    from sparkcv.predict.engines.decoding import TFDecoder
+
+    statistics = fitted(kind, family, use_grayscale) if kind in NEEDS_STATISTICS else None
+    normalization = Normalization(kind, statistics)
+    theirs, ours = (
+        kind(family, SIZE // 2, use_grayscale=use_grayscale, normalization=normalization)
+        for kind in (TFDecoder, PillowDecoder)
+    )
+    made = files()
+    items = [(made[name], 1) for name in ("97x64-2.jpg", "40x131-0.jpg", "clear.png", "16.png", "a.BMP")]
+    for wanted, got in zip(theirs.decode(items), ours.decode(items), strict=True):
+        assert got.dtype == wanted.dtype == np.float32
+        assert got.shape == wanted.shape
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-4 if kind in WHITENINGS else 1e-5)
+    theirs.close()
+    ours.close()
+
+
+def test_no_family_lacks_here():
+    assert set(TOLERANCES) == {preprocess.get(name).name for name in preprocess.names()}
 
 
 def test_what_cannot_be_decoded_costs_itself_only(picture):

@@ -274,3 +274,43 @@ def test_the_decoders_arithmetic_is_every_other_readers_or_slims(jpeg, arithmeti
     difference = np.abs(ours.astype(int) - np.asarray(Image.open(io.BytesIO(jpeg))))
     assert difference.max() <= largest
     assert (ours == slims).all() == (arithmetic == "fast")
+
+
+SMALL = PictureRules(short_side=16, jpeg_quality=92)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "TIFF", "AVIF"])
+def test_a_larger_picture_becomes_an_upright_jpeg_of_that_short_side(pixels_of, file_format, orientation):
+    data = saved(Image.fromarray(drawn(120, 72)), file_format, orientation)
+    seen = read(data, SMALL)
+    upright = Image.fromarray(as_people_see(data))
+    size = (27, 16) if upright.width > upright.height else (16, 27)
+    assert (seen.format, seen.orientation, (seen.width, seen.height)) == ("jpeg", 1, size)
+    wanted = np.asarray(upright.resize(size, Image.Resampling.BICUBIC)).astype(float)
+    assert np.abs(pixels_of(seen) - wanted).mean() < 6  # what JPEG costs; lying on its side it is 50 and more
+    assert Image.open(io.BytesIO(seen.encoded)).getexif().get(TAG) is None
+
+
+def test_no_picture_is_made_larger_nor_one_of_that_size_written_anew():
+    for height, width in ((16, 16), (16, 400), (9, 12)):
+        for file_format in ("JPEG", "PNG"):
+            data = saved(Image.fromarray(drawn(width, height)), file_format)
+            seen = read(data, SMALL)
+            assert (seen.encoded, seen.height, seen.width) == (data, height, width)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "LA", "P", "I;16"])
+def test_a_smaller_picture_has_the_colours_of_the_large_one(pixels_of, mode):
+    picture = Image.new("L", (64, 48), 90)
+    file_format = "JPEG" if mode in ("L", "CMYK") else "PNG"
+    picture = Image.fromarray(np.full((48, 64), 90 << 8, np.uint16)) if mode == "I;16" else picture.convert(mode)
+    data = saved(picture, file_format)
+    large, small = pixels_of(read(data, RULES)), pixels_of(read(data, SMALL))
+    assert small.shape == (16, 21, 3)
+    assert np.abs(small.astype(int) - large[:16, :21]).max() <= 2
+
+
+def test_what_was_made_smaller_is_said():
+    assert SMALL.describe()["resized"] == "short side 16, JPEG quality 92"
+    assert "resized" not in RULES.describe()

@@ -259,3 +259,34 @@ def test_an_export_is_exported_again_from_its_graph_or_its_saved_model_with_the_
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(ModelError, match=r"frozen_inference_graph\.pb"):
         export(model_dir, "changed")
+
+
+def test_a_whitened_run_is_exported_with_its_statistics_and_scores_alike(export, tmp_path):
+    from sparkcv.records.statistics import FittedOn, Moments
+
+    run = write_run(tmp_path / "whitened", size=8)
+    of = FittedOn("shapes", "train", "ab" * 32, 9, "cifarnet", 8, False, "accurate")
+    moments = Moments((8, 8, 3), has_covariance=True)
+    moments.add(np.random.default_rng(2).uniform(size=(9, 8, 8, 3)).astype(np.float32))
+    fitted = moments.fit(of, "zca", 0.1)
+    fitted.write(f"{run}/statistics.npz")
+    result, model_dir, _ = export(run, normalization="zca", image_size=8)
+    assert result["proof"] < 1e-5
+    manifest = manifests.read_manifest(model_dir)
+    assert manifest.normalization == "zca"
+    assert manifest.inputs["pictures"]["statistics"] == fitted.digest
+    assert manifest.inputs["frozen_graph"]["values"].startswith("whitened")
+    assert "statistics.npz" in manifest.files
+    picture = encode("RGB", "PNG")
+    with Predictor.load(model_dir, str(tmp_path / "cache")) as predictor:
+        (answer,) = predictor.predict([picture], top_k=len(NAMES))
+    ours = [dict(answer.top_k)[name] for name in NAMES]
+    np.testing.assert_allclose(ours, saved_model(model_dir, [picture])[0], atol=1e-5)
+    fields = dict(vars(manifest))
+    for changed, told in (
+        ({"files": {name: file for name, file in manifest.files.items() if name != "statistics.npz"}}, "names no"),
+        ({"inputs": {"pictures": {"normalization": "zac"}}}, "normalization 'zac', wanted one of own"),
+    ):
+        data = manifests.ModelManifest(**fields | changed).to_bytes()
+        with pytest.raises(ModelError, match=told):
+            manifests.parse_manifest(data, "model.json")

@@ -110,12 +110,28 @@ def test_a_run_reaches_its_target_and_leaves_a_valid_checkpoint(run):
 def test_the_status_has_what_the_progress_line_shows(run):
     run.train()
     first, last = run.statuses[0], run.statuses[-1]
-    gauges = {"own_steps", "images_per_s", "queues", "bound", "rejected"}
+    gauges = {"own_steps", "images_per_s", "queues", "bound", "waits", "rejected"}
     assert set(last) == {"step", "target", "loss", "learning_rate", "saved", "saving", *gauges}  # it ends with a save
     assert (first["step"], last["step"], last["target"]) == (1, 6, 6)
     assert {name: gauge[1] for name, gauge in last["queues"].items()} == {"filename": 8, "common": 80, "prefetch": 2}
-    assert last["bound"] in ("input", "compute")
+    assert last["bound"] in ("reader", "decoder", "step")
+    assert 0 <= last["waits"] <= 1
     json.dumps(run.statuses)
+
+
+def test_a_run_with_decoded_pictures_in_memory_goes_on_past_its_data_and_counts_what_was_lost_once(run):
+    shards = data.drawn_shards(2, 12)
+    shards[1][3] = data.payload(data.undecodable(1), 1)
+    run.write_dataset(shards)
+    result = run.train(cache=True, max_number_of_steps=30)  # five epochs
+    assert (result["step"], result["num_rejected"], len(result["rejected"])) == (30, 1, 1)
+
+
+def test_decoded_pictures_over_their_limit_end_a_worker_with_the_flag_named(run):
+    with pytest.raises(
+        UsageError, match=r"--input_mode preloaded: got 24 pictures a worker .* wanted at most --cache_bytes 5000"
+    ):
+        run.train(cache=True, cache_bytes=5000)
 
 
 def test_the_event_file_holds_one_gauge_a_queue(run, tmp_path):

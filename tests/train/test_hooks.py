@@ -191,11 +191,11 @@ def test_a_stop_after_the_target_is_no_interruption(graph):
 
 def test_the_status_goes_out_at_the_first_step_and_the_end(graph):
     sent = []
-    hook = hooks.ReportProgress({"step": graph.step, "loss": graph.loss}, lambda: {"bound": "compute"}, sent.append)
+    hook = hooks.ReportProgress({"step": graph.step, "loss": graph.loss}, lambda: {"bound": "step"}, sent.append)
     graph.run(hook, steps=5)
     assert sent == [
-        {"step": 1, "loss": 1.0, "bound": "compute"},
-        {"step": 5, "loss": 1.0, "bound": "compute"},
+        {"step": 1, "loss": 1.0, "bound": "step"},
+        {"step": 5, "loss": 1.0, "bound": "step"},
     ]
     assert [type(value) for value in sent[0].values()] == [int, float, str]
 
@@ -209,7 +209,7 @@ def test_no_status_goes_out_without_a_step(graph):
 def record(graph, tmp_path, run_url, **more):
     (tmp_path / "scratch").mkdir(exist_ok=True)
     meter = Meter(4)
-    meter.step((1, 8), (60, 80), (2, 2))
+    meter.step((1, 8), (60, 80), (2, 2), waited_s=0.0, reader_waited_s=0.0)
     fetches = {"step": graph.step, "loss": graph.loss, "learning_rate": tf.constant(0.5)}
     settings = {"every_steps": 4, "summary_op": None, "summaries_s": 1000.0, **more}
     return RunRecord(fetches, meter, str(tmp_path / "scratch"), run_url, **settings)

@@ -12,6 +12,7 @@ from sparkcv import preprocess
 from sparkcv.errors import ImageError
 from sparkcv.predict.engines.tf import session_config
 from sparkcv.preprocess import EncodedPicture
+from sparkcv.preprocess.normalization import OWN_RANGE, Normalization
 
 __all__ = ["TFDecoder"]
 
@@ -26,6 +27,7 @@ class TFDecoder:
         size: side of the square that comes out, in pixels.
         use_grayscale: one channel comes out, not three.
         jpeg_arithmetic: see :class:`sparkcv.preprocess.EncodedPicture`.
+        normalization: applied to the pixels.
         num_threads: pictures decoded at the same time.
     """
 
@@ -36,6 +38,7 @@ class TFDecoder:
         *,
         use_grayscale: bool = False,
         jpeg_arithmetic: str = "accurate",
+        normalization: Normalization = OWN_RANGE,
         num_threads: int = 1,
     ) -> None:
         graph = tf.Graph()
@@ -43,7 +46,8 @@ class TFDecoder:
             encoded = tf.placeholder(tf.string, [], name="encoded")
             orientation = tf.placeholder(tf.int64, [], name="orientation")
             picture = EncodedPicture(encoded, orientation, jpeg_arithmetic)
-            image = preprocess.get(preprocessing).for_eval(picture, size, use_grayscale=use_grayscale)
+            family = preprocess.get(preprocessing).normalized(normalization)
+            image = family.for_eval(picture, size, use_grayscale=use_grayscale)
         self._session: Any = tf.Session(graph=graph, config=session_config(1))
         self._run = self._session.make_callable(image, feed_list=[encoded, orientation])
         self._pool = ThreadPoolExecutor(num_threads, "decode") if num_threads > 1 else None

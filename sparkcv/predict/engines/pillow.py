@@ -12,6 +12,7 @@ from PIL import Image
 
 from sparkcv.errors import ImageError
 from sparkcv.preprocess import numpy_eval
+from sparkcv.preprocess.normalization import OWN_RANGE, Normalization
 
 __all__ = ["PillowDecoder"]
 
@@ -29,13 +30,23 @@ class PillowDecoder:
         preprocessing: a name that :func:`sparkcv.preprocess.get` knows.
         size: side of the square that comes out, in pixels.
         use_grayscale: one channel comes out, not three.
+        normalization: applied to the pixels.
         num_threads: pictures decoded at the same time.
     """
 
-    def __init__(self, preprocessing: str, size: int, *, use_grayscale: bool = False, num_threads: int = 1) -> None:
+    def __init__(
+        self,
+        preprocessing: str,
+        size: int,
+        *,
+        use_grayscale: bool = False,
+        normalization: Normalization = OWN_RANGE,
+        num_threads: int = 1,
+    ) -> None:
         self._preprocessing = preprocessing
         self._size = size
         self._use_grayscale = use_grayscale
+        self._normalization = normalization
         self._pool = ThreadPoolExecutor(num_threads, "decode") if num_threads > 1 else None
 
     def decode(self, pictures: Sequence[tuple[bytes, int]]) -> list[NDArray[Any] | ImageError]:
@@ -53,7 +64,13 @@ class PillowDecoder:
             pixels = numpy_eval.turn(_pixels(encoded), orientation)
         except ImageError as err:
             return err
-        return numpy_eval.for_eval(self._preprocessing, pixels, self._size, use_grayscale=self._use_grayscale)
+        return numpy_eval.for_eval(
+            self._preprocessing,
+            pixels,
+            self._size,
+            use_grayscale=self._use_grayscale,
+            normalization=self._normalization,
+        )
 
 
 def _pixels(encoded: bytes) -> NDArray[np.uint8]:

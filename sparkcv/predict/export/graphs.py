@@ -7,12 +7,15 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from sparkcv import nets, preprocess
+from sparkcv.config.normalization import OWN
 from sparkcv.errors import CheckpointError
 from sparkcv.evaluate import restore
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.engines.tf import INPUT, OUTPUT, session_config
 from sparkcv.predict.export.task import ExportTask
 from sparkcv.preprocess import EncodedPicture
+from sparkcv.preprocess.normalization import Normalization
+from sparkcv.records.statistics import Statistics
 
 ENCODED = "encoded"
 _THREADS = 2
@@ -71,7 +74,7 @@ def write_saved_model(task: ExportTask, frozen: Any, folder: str) -> None:
     """
     with tf.Graph().as_default():
         encoded = tf.placeholder(tf.string, [task.config.batch_size], name=ENCODED)
-        preprocessing = preprocess.get(task.preprocessing)
+        preprocessing = preprocess.get(task.preprocessing).normalized(normalization_of(task))
         arithmetic = task.config.jpeg_arithmetic or "accurate"
         images = tf.map_fn(
             lambda picture: preprocessing.for_eval(
@@ -93,15 +96,25 @@ def write_saved_model(task: ExportTask, frozen: Any, folder: str) -> None:
             builder.save()
 
 
+def normalization_of(task: ExportTask) -> Normalization:
+    """Return how the model's pictures are normalized."""
+    url = task.config.statistics
+    return Normalization(task.config.normalization or OWN, Statistics.read(url) if url else None)
+
+
 def describe_inputs(task: ExportTask) -> dict[str, Any]:
     """Say for model.json what each form takes."""
+    normalization = normalization_of(task)
     shape = [task.config.batch_size, task.image_size, task.image_size, 1 if task.config.use_grayscale else 3]
+    said = {} if normalization.is_own else {"normalization": normalization.kind}
+    if normalization.statistics is not None:
+        said["statistics"] = normalization.statistics.digest
     return {
         "frozen_graph": {
             "tensor": f"{INPUT}:0",
             "dtype": "float32",
             "shape": shape,
-            "values": preprocess.get(task.preprocessing).value_range,
+            "values": preprocess.get(task.preprocessing).normalized(normalization).value_range,
         },
         "saved_model": {
             "signature": "serving_default",
@@ -113,6 +126,7 @@ def describe_inputs(task: ExportTask) -> dict[str, Any]:
         },
         manifests.PICTURES: {
             "jpeg_arithmetic": task.config.jpeg_arithmetic or "accurate",
+            **said,
             "orientation": "turned as EXIF or XMP says, by sparkcv score; not by the SavedModel",
             "transparency": "put on a background, by sparkcv score; not by the SavedModel",
         },

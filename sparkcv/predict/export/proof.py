@@ -54,6 +54,7 @@ def score_frozen(folder: str, picture: bytes) -> NDArray[np.float32]:
         manifest.image_size,
         use_grayscale=manifest.use_grayscale,
         jpeg_arithmetic=manifest.jpeg_arithmetic,
+        normalization=manifests.normalization(folder, manifest),
     )
     try:
         (image,) = decoder.decode([(picture, 1)])
