@@ -25,7 +25,10 @@ CONFIGS = {
     "reproduce.py": config.ReproduceConfig,
     "serve.py": config.ServeConfig,
     "show_run.py": config.TensorBoardConfig,
+    "style_transfer.py": config.StyleTransferConfig,
+    "stylize.py": config.StylizeConfig,
     "train_image_classifier.py": config.TrainConfig,
+    "train_style_net.py": config.TrainStyleConfig,
 }
 COMMANDS = {
     "convert": config.ConvertConfig,
@@ -36,9 +39,12 @@ COMMANDS = {
     "reproduce": config.ReproduceConfig,
     "score": config.ScoreConfig,
     "serve": config.ServeConfig,
+    "styletransfer": config.StyleTransferConfig,
     "statistics": config.StatisticsConfig,
+    "stylize": config.StylizeConfig,
     "tensorboard": config.TensorBoardConfig,
     "train": config.TrainConfig,
+    "trainstyle": config.TrainStyleConfig,
 }
 # Of a fenced block or of words in code: the command, its continued lines, up to what ends it.
 _COMMAND = re.compile(r"(?:\bjobs/(?P<job>[a-z]\w*\.py)|\bsparkcv (?P<command>[a-z]+))(?P<words>(?: |\\\n|[^\n`#])*)")

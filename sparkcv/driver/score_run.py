@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-import os
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -36,7 +35,7 @@ from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.errors import translated
 from sparkcv.spark.stage_losses import StageLosses
 from sparkcv.spark.stage_progress import StageProgress
-from sparkcv.spark.stages import map_pieces, num_done_tasks
+from sparkcv.spark.stages import map_pieces, num_done_tasks, threads_a_task
 from sparkcv.tokens.server import TokenServerAddress, with_tokens
 
 if TYPE_CHECKING:
@@ -201,7 +200,7 @@ class ScoreRun:
             batch_size=config.batch_size,
             top_k=config.top_k,
             rules=self._rules(),
-            num_threads=config.num_intra_op_threads or _threads(self.spark),
+            num_threads=config.num_intra_op_threads or threads_a_task(self.spark),
             cache_host=socket.gethostname(),
             cache_dir=self.local,
             kept=frozen.kept,
@@ -274,10 +273,3 @@ class ScoreRun:
 def now() -> str:
     """Return the time in UTC, ISO 8601, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _threads(spark: SparkSession) -> int:
-    """Return a task's threads, so that tasks x threads = cores; executors that share this machine share its cores."""
-    if spark.sparkContext.master.startswith("local"):
-        return max(1, (os.cpu_count() or 1) // spark.sparkContext.defaultParallelism)
-    return int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
