@@ -62,7 +62,7 @@ def enlarged(small: pathlib.Path, large: pathlib.Path) -> pathlib.Path:
 def stated(data: pathlib.Path) -> float:
     """Return the bytes that a look at the cluster before a run counts for the input."""
     config = TrainConfig(dataset_dir=str(data), dataset_name="photographs", batch_size=32, train_image_size=299)
-    return estimate.inputs(config, open_dataset(str(data), "photographs", "train"))
+    return estimate.inputs(config, open_dataset(str(data), "photographs", "train"), 299)
 
 
 def run(checkout: pathlib.Path, data: pathlib.Path, batches: int) -> int:
