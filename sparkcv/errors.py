@@ -6,6 +6,7 @@ builtin that it is, so that ``except FileNotFoundError`` works as a Python progr
     SparkcvError                            exit code 1
     ├── UsageError         (ValueError)     exit code 2: a bad flag, before anything started
     ├── PreemptedError     (InterruptedError)  exit code 75: saved, resumes when submitted again
+    ├── AtWorkError        (RuntimeError)   exit code 0: another process is doing this very work
     ├── StorageError       (OSError)
     │   ├── MissingFileError    (FileNotFoundError)
     │   ├── FileExistsAlreadyError (FileExistsError)
@@ -17,6 +18,7 @@ builtin that it is, so that ``except FileNotFoundError`` works as a Python progr
     │   ├── ShardError     a shard, manifest or label file that does not match
     │   ├── LabelError     a label out of range or of another split
     │   ├── ImageError     a picture that cannot be used
+    │   ├── SchemaError    columns or a form that a table does not have
     │   └── BudgetError    more bad records than the run allows
     ├── CheckpointError    (ValueError)
     ├── ProgramError       (RuntimeError)   a user's own function raised an error
@@ -57,6 +59,12 @@ class PreemptedError(SparkcvError, InterruptedError):
     """The run was asked to stop, saved its state, and resumes when submitted again."""
 
     exit_code = EXIT_PREEMPTED
+
+
+class AtWorkError(SparkcvError, RuntimeError):
+    """Another living process is doing this very work, so there is nothing to do and nothing wrong."""
+
+    exit_code = EXIT_OK
 
 
 class StorageError(SparkcvError, OSError):
@@ -101,6 +109,10 @@ class LabelError(DataError):
 
 class ImageError(DataError):
     """A picture that cannot be used: its format, its size or its bytes."""
+
+
+class SchemaError(DataError):
+    """Rows with other columns than their table has, or a folder that holds another table."""
 
 
 class BudgetError(DataError):

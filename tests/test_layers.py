@@ -63,6 +63,7 @@ ADDRESSES = {
         "sparkcv.programs",
     ),
     "openvino": ("sparkcv.predict.engines",),
+    "deltalake": ("sparkcv.predict.tables",),
     "tensorflowonspark": ("sparkcv.launchers",),
     "hdfs_native": ("sparkcv.storage",),
     "fsspec": ("sparkcv.storage",),

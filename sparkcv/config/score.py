@@ -33,6 +33,33 @@ class ScoreConfig(Flags):
     output_dir: str = flag(None, "folder under which dt=DATE/ is published", group=_OUT, required=True)
     date: str | None = flag(None, "the day scored, YYYY-MM-DD; not set: today, UTC", group=_OUT)
     overwrite: bool = flag(False, "replace what is already there for this date", group=_OUT)
+    table_format: str = flag(
+        "parquet",
+        "parquet: a folder dt=DATE/ a day; delta: an open table (Delta Lake), which needs the extra delta",
+        group=_OUT,
+        choices=("parquet", "delta"),
+    )
+    vacuum_days: int | None = flag(
+        None,
+        "delta: after the night, delete files that no version of so many days needs; not set: none",
+        group=_OUT,
+        least=1,
+    )
+    evolve_schema: bool = flag(False, "let the table get columns of the input that it does not have yet", group=_OUT)
+    report_samples: int = flag(
+        4, "pictures a label and a reason that report.html shows; 0: no picture", group=_OUT, least=0, most=20
+    )
+    trailing_nights: int = flag(7, "days before that labels are compared with", group=_OUT, least=0, most=366)
+    labels_from: str | None = flag(
+        None,
+        "what pictures are known to show, for metrics: records (text, else number, of shards), folders (of a tree), or"
+        " none; not set: the text of shards",
+        group=_IN,
+        choices=("none", "records", "folders"),
+    )
+    label_column: str | None = flag(
+        None, "column of a table that names what a picture is known to show, for metrics", group=_IN
+    )
     formats: str = flag(
         ",".join(FORMATS), "formats of picture files that are read, told by their first bytes", group=_IN
     )
@@ -69,6 +96,10 @@ class ScoreConfig(Flags):
         PortRange.parse(self.port_range)
         parse_formats(self.formats)
         parse_background(self.background)
+        if self.vacuum_days is not None and self.table_format != "delta":
+            raise UsageError(f"--vacuum_days: got {self.vacuum_days} with --table_format parquet, wanted delta")
+        if self.label_column and self.labels_from:
+            raise UsageError(f"--label_column: got it with --labels_from {self.labels_from}, wanted one of them")
         if self.date is not None:
             try:
                 parsed = datetime.date.fromisoformat(self.date)

@@ -12,6 +12,7 @@ from sparkcv.driver.told_to_end import sigterm_raised
 from sparkcv.errors import (
     EXIT_FAILED,
     EXIT_OK,
+    AtWorkError,
     ClusterError,
     PreemptedError,
     SparkcvError,
@@ -49,6 +50,9 @@ def run_main(cls: type[Config], prog: str, work: Callable[[Config], object], arg
         return EXIT_OK if err.code in (None, 0) else EXIT_FAILED
     except KeyboardInterrupt:
         return _failed(f"{prog}: stopped by the keyboard", EXIT_FAILED, may_retry=False)
+    except AtWorkError as err:
+        print(f"{prog}: {_safe(str(err))}")
+        return EXIT_OK
     except SparkcvError as err:
         return _failed(f"{prog}: {_safe(str(err))}", err.exit_code, may_retry=isinstance(err, _MAY_GO_AWAY))
     print(report)

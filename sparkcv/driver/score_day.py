@@ -1,8 +1,8 @@
 """A day that is there already when its scoring starts: complete, to be added to, or another run's."""
 
 import collections
+import contextlib
 import dataclasses
-import shutil
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -15,22 +15,33 @@ from sparkcv.errors import DataError, FileExistsAlreadyError, MissingFileError, 
 from sparkcv.predict import publish
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.predict.report import SCHEMA, ScoreReport
-from sparkcv.predict.staging import Staging
+from sparkcv.predict.tables import REPORT, Published, ScoreTable
 from sparkcv.spark.errors import translated
 from sparkcv.tokens.server import TokenServerAddress
 
-__all__ = ["PriorDay", "REPORT", "Todo", "columns_of", "complete", "everything", "only_new", "read_prior", "settings"]
+__all__ = [
+    "PriorDay",
+    "Todo",
+    "about",
+    "columns_of",
+    "complete",
+    "everything",
+    "only_missing",
+    "read_prior",
+    "settings",
+    "trailing_labels",
+]
 
-REPORT = "_report.json"
-_NEW = "new"
 _REPLACES = "--overwrite replaces it"
 
 
 @dataclasses.dataclass(frozen=True)
 class PriorDay:
-    """A published day that this run may add to: its folder, and what its ``_report.json`` says."""
+    """A published day that this run may add to: where it is, and what its ``_report.json`` says."""
 
-    url: str
+    table: ScoreTable
+    date: str
+    day: Published
     report: dict[str, Any]
 
     @property
@@ -43,16 +54,14 @@ class PriorDay:
         theirs, mine = self.report.get("columns"), columns_of(frozen)
         if theirs != mine:
             raise FileExistsAlreadyError(
-                f"{self.url!r} is there already, with the input's columns {theirs}, now they are {mine}; {_REPLACES}"
+                f"{self.day.where!r} is there already, with the input's columns {theirs}, now they are {mine};"
+                f" {_REPLACES}"
             )
 
     def ids(self, spark: SparkSession) -> DataFrame:
         """Return the ids of its predictions and rejects."""
-        parts = [
-            spark.read.schema("id string").parquet(publish.hadoop_url(url, reading=True))
-            for url in (self.url, storage.join(self.url, publish.REJECTS))
-        ]
-        return parts[0].unionAll(parts[1])
+        paths = [publish.hadoop_url(url, reading=True) for url in (*self.day.files, self.day.rejects)]
+        return spark.read.schema("id string").parquet(*paths)
 
     def add(self, tally: publish.DayCounts) -> publish.DayCounts:
         """Return a count of the rows that are there and of new ones together."""
@@ -62,19 +71,13 @@ class PriorDay:
             dict(collections.Counter(tally.reasons) + collections.Counter(self.report["reasons"])),
         )
 
-    def copy_rows(self, folder: str) -> None:
-        """Copy its rows beside the new ones, as they are: each says of which run it is."""
-        for entry in storage.walk(self.url):
-            if entry.name.endswith(".parquet"):
-                target = f"{folder}/{entry.url[len(self.url) + 1 :]}"
-                with storage.open_read(entry.url) as source, storage.open_write(target) as sink:
-                    shutil.copyfileobj(source, sink)
-
     def check_is_still_there(self) -> None:
         """Raise FileExistsAlreadyError if another run published the day meanwhile."""
-        now = _read_report(self.url)
-        if now.get("run_id") != self.run_id:
-            raise FileExistsAlreadyError(f"{self.url!r} was published by another run meanwhile; this one's is dropped")
+        now = self.table.published(self.date)
+        if now is None or _read_report(now).get("run_id") != self.run_id:
+            raise FileExistsAlreadyError(
+                f"{self.day.where!r} was published by another run meanwhile; this one's is dropped"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,13 +103,15 @@ def everything(frozen: FrozenInput) -> Todo:
     return Todo(tuple(range(frozen.num_pieces)), frozen.num_rows)
 
 
-def only_new(
-    spark: SparkSession, frozen: FrozenInput, prior: PriorDay, staging: Staging, place: TokenServerAddress | None
+def only_missing(
+    spark: SparkSession, frozen: FrozenInput, done: DataFrame, url: str, place: TokenServerAddress | None
 ) -> Todo:
-    """Return that those rows are to be scored whose ids the day has not."""
-    url = staging.join(_NEW)
+    """Return that those rows are to be scored whose ids are not in ``done``; they are written into the folder ``url``.
+
+    The day's own, or what a killed run had scored, is done.
+    """
     with translated():
-        new = score_input.ids(spark, frozen, place).join(prior.ids(spark), "id", "left_anti")
+        new = score_input.ids(spark, frozen, place).join(done.select("id"), "id", "left_anti")
         new.write.partitionBy("piece").parquet(publish.hadoop_url(url))
         written = spark.read.schema("id string, piece int").parquet(publish.hadoop_url(url, reading=True))
         counts = {row["piece"]: row["count"] for row in written.groupBy("piece").count().collect()}
@@ -122,8 +127,8 @@ def complete(prior: PriorDay, config: ScoreConfig, frozen: FrozenInput) -> Score
         input=str(config.input),
         model=str(config.model_dir),
         model_digest=str(prior.report["model_digest"]),
-        predictions_url=prior.url,
-        rejects_url=storage.join(prior.url, publish.REJECTS),
+        predictions_url=prior.day.where,
+        rejects_url=prior.day.rejects,
         reasons=dict(prior.report["reasons"]),
         left_out=frozen.left_out,
         notes=(f"complete already: run {prior.run_id} scored all {frozen.num_rows} rows of the input, none is new",),
@@ -148,43 +153,60 @@ def settings(config: ScoreConfig, manifest: ModelManifest) -> dict[str, Any]:
     }
 
 
-def read_prior(url: str, config: ScoreConfig, manifest: ModelManifest) -> PriorDay | None:
+def read_prior(table: ScoreTable, date: str, config: ScoreConfig, manifest: ModelManifest) -> PriorDay | None:
     """Return the day that is there, if this run's rows would fit beside its own; None if none is.
 
     Raises FileExistsAlreadyError, which names what differs, for a day of another model, input or setting, and for one
     that says nothing of itself.
     """
-    if not storage.exists(url):
+    day = table.published(date)
+    if day is None:
         return None
     try:
-        report = _read_report(url)
-        mine: dict[str, Any] = {
-            "schema": SCHEMA,
-            "model_digest": manifest.digest,
-            "input": config.input,
-            **settings(config, manifest),
-        }
+        report = _read_report(day)
+        mine = about(config, manifest)
         theirs = {name: report[name] for name in mine} | {"run_id": report["run_id"]}
     except (MissingFileError, DataError, KeyError, TypeError) as err:
         raise FileExistsAlreadyError(
-            f"{url!r} is there already, and its {REPORT} does not say of which run; {_REPLACES}"
+            f"{day.where!r} is there already, and its {REPORT} does not say of which run; {_REPLACES}"
         ) from err
     for name, value in mine.items():
         if theirs[name] != value:
             what = "scored by the model" if name == "model_digest" else f"scored with {name}"
             raise FileExistsAlreadyError(
-                f"{url!r} is there already, {what} {theirs[name]}, this run's is {value}; {_REPLACES}"
+                f"{day.where!r} is there already, {what} {theirs[name]}, this run's is {value}; {_REPLACES}"
             )
-    return PriorDay(url, report)
+    return PriorDay(table, date, day, report)
 
 
-def _read_report(url: str) -> dict[str, Any]:
+def about(config: ScoreConfig, manifest: ModelManifest) -> dict[str, Any]:
+    """Return what makes rows of one day fit together: the model, the input and the settings."""
+    return {
+        "schema": SCHEMA,
+        "model_digest": manifest.digest,
+        "input": config.input,
+        **settings(config, manifest),
+    }
+
+
+def trailing_labels(table: ScoreTable, date: str, count: int) -> list[dict[str, int]]:
+    """Return the predictions by label of the last ``count`` days before ``date`` whose reports tell them."""
+    found = []
+    for day in table.trailing(date, count):
+        with contextlib.suppress(DataError, MissingFileError):
+            labels = _read_report(day).get("labels")
+            if isinstance(labels, dict):
+                found.append({str(name): int(number) for name, number in labels.items()})
+    return found
+
+
+def _read_report(day: Published) -> dict[str, Any]:
     try:
-        report = storage.read_json(storage.join(url, REPORT))
+        report = storage.read_json(storage.join(day.folder, REPORT))
     except MissingFileError:
         raise
     except StorageError as err:
         raise DataError(str(err)) from err
     if not isinstance(report, dict):
-        raise DataError(f"{url!r}: {REPORT} is no JSON object")
+        raise DataError(f"{day.folder!r}: {REPORT} is no JSON object")
     return report

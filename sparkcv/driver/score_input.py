@@ -9,9 +9,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv import logs
 from sparkcv.config import ScoreConfig
-from sparkcv.errors import DataError, MissingFileError, SparkcvError
+from sparkcv.errors import DataError, MissingFileError, SparkcvError, UsageError
 from sparkcv.predict import publish, rows, tasks
-from sparkcv.predict.rows import InputFiles, InputPart, KeptColumn, LeftOut, query
+from sparkcv.predict.rows import InputFiles, InputPart, KeptColumn, LeftOut, Listing, query
 from sparkcv.predict.schema import OF_SCORES
 from sparkcv.predict.staging import Staging
 from sparkcv.spark.errors import translated
@@ -26,19 +26,32 @@ _log = logs.get(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class FrozenInput:
-    """What is scored: ``pieces_url`` holds the pieces, one a task; ``kept`` are the columns that the scores keep."""
+    """What is scored.
+
+    ``pieces_url`` holds the pieces, one a task; ``kept`` are the columns that the scores keep.
+
+    ``truth`` says how it is told what pictures show; "" where it is not.
+    """
 
     pieces_url: str
     num_pieces: int
     num_rows: int
     kept: tuple[KeptColumn, ...]
     left_out: LeftOut
+    truth: str = ""
 
 
 def freeze(
-    spark: SparkSession, config: ScoreConfig, files: InputFiles, staging: Staging, place: TokenServerAddress | None
+    spark: SparkSession,
+    config: ScoreConfig,
+    files: InputFiles,
+    staging: Staging,
+    place: TokenServerAddress | None,
+    labels_offset: int = 0,
 ) -> FrozenInput:
     """Write down what is scored, and say what was left out of it.
+
+    ``labels_offset`` is what the model's training took off the numbers of labels at rest.
 
     Raises:
         DataError: no row in the input, or an id twice.
@@ -59,7 +72,8 @@ def freeze(
     if left_out.count:
         _log.warning("left out of %s, as no input: %s", config.input, left_out)
     kept = rows.name_columns(rows.choose(listing.columns, config.keep_columns), OF_SCORES)
-    parts = _counted(spark, listing.parts, staging, place)
+    truth = _truth(config, listing, labels_offset)
+    parts = [dataclasses.replace(part, truth=truth) for part in _counted(spark, listing.parts, staging, place)]
     num_rows = rows.count_rows(parts)
     if not num_rows:
         raise DataError(f"--input: no row in {config.input!r}, wanted at least one picture")
@@ -68,10 +82,27 @@ def freeze(
     url = staging.join(_PIECES)
     tasks.write_pieces(rows.split(parts, num_pieces), url)
     _log.info("%d rows of %s in %d tasks", num_rows, kind, num_pieces)
-    frozen = FrozenInput(url, num_pieces, num_rows, kept, left_out)
+    frozen = FrozenInput(url, num_pieces, num_rows, kept, left_out, truth)
     if parts[0].kind == "table":  # the other kinds make their own ids
         _refuse_duplicates(spark, frozen, str(config.input), place)
     return frozen
+
+
+def _truth(config: ScoreConfig, listing: Listing, labels_offset: int) -> str:
+    """Return how it is told what pictures show; raises UsageError if this kind of input does not tell it so."""
+    kind, said = listing.parts[0].kind if listing.parts else "", config.labels_from
+    if config.label_column:
+        if config.label_column not in listing.columns:
+            has = ", ".join(map(repr, listing.columns)) or "none beside picture and id"
+            raise UsageError(f"--label_column: the input has no column {config.label_column!r}, it has {has}")
+        return f"column:{config.label_column}"
+    wanted = {"records": "records", "folders": "pictures"}.get(said or "")
+    if wanted and kind != wanted:
+        need = "TFRecord shards" if wanted == "records" else "a folder of pictures"
+        raise UsageError(f"--labels_from {said}: {config.input!r} is none of those, wanted {need}")
+    if said in ("records", "folders"):
+        return f"records:{labels_offset}" if said == "records" else said
+    return "texts" if kind == "records" and said is None else ""
 
 
 def ids(spark: SparkSession, frozen: FrozenInput, place: TokenServerAddress | None) -> DataFrame:

@@ -2,6 +2,7 @@
 
 import datetime
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -13,6 +14,7 @@ from sparkcv.predict.predictor import Prediction, RecordPicture, Reject
 from sparkcv.predict.rows import InputRow, load
 from sparkcv.predict.schema import SCORED
 
+Loaded = tuple[bytes | str, float]  # the picture's bytes, or why there are none, and the milliseconds that it took
 Predict = Callable[[Sequence[bytes | RecordPicture], int], list[Prediction | Reject]]
 
 _READERS = 4
@@ -31,15 +33,15 @@ def score_rows(
     """Score rows in batches of exactly ``batch_size``, the last one less; one Arrow batch of ``schema`` each.
 
     While one batch is scored, a few threads read the next: two batches of encoded pictures are held, never more.
-    A row that is rejected has a ``reason`` and neither label nor score. ``schema`` is :data:`SCORED`, with
-    the rows' kept columns behind it.
+    A row that is rejected has a ``reason`` and neither label nor score. ``schema`` is :data:`SCORED`,
+    with the rows' kept columns behind it and what the night's report is made of.
     """
     chunks = _chunks(iter(rows), batch_size)
     pool = ThreadPoolExecutor(_READERS, "read")
     try:
-        waiting: tuple[list[InputRow], list[Future[bytes | str]]] | None = None
+        waiting: tuple[list[InputRow], list[Future[Loaded]]] | None = None
         for chunk in itertools.chain(chunks, [None]):
-            reading = None if chunk is None else (chunk, [pool.submit(load, row) for row in chunk])
+            reading = None if chunk is None else (chunk, [pool.submit(_timed, row) for row in chunk])
             if waiting is not None:
                 yield _to_arrow(*_score(*waiting, predict, top_k), digest, schema)
             waiting = reading
@@ -53,19 +55,25 @@ def _chunks(rows: Iterator[InputRow], size: int) -> Iterator[list[InputRow]]:
 
 
 def _score(
-    rows: list[InputRow], reads: list["Future[bytes | str]"], predict: Predict, top_k: int
-) -> tuple[list[InputRow], list[bytes | str], list[Prediction | Reject]]:
-    loaded = [_result(read, row) for row, read in zip(rows, reads, strict=True)]
+    rows: list[InputRow], reads: list["Future[Loaded]"], predict: Predict, top_k: int
+) -> tuple[list[InputRow], list[Loaded], list[Prediction | Reject]]:
+    read = [_result(read, row) for row, read in zip(rows, reads, strict=True)]
+    loaded = [data for data, _ in read]
     pictures = [
         RecordPicture(data, row.orientation) if row.is_record else data
         for data, row in zip(loaded, rows, strict=True)
         if isinstance(data, bytes)
     ]
     answers = iter(predict(pictures, top_k))
-    return rows, loaded, [Reject(data) if isinstance(data, str) else next(answers) for data in loaded]
+    return rows, read, [Reject(data) if isinstance(data, str) else next(answers) for data in loaded]
 
 
-def _result(read: "Future[bytes | str]", row: InputRow) -> bytes | str:
+def _timed(row: InputRow) -> Loaded:
+    started_s = time.monotonic()
+    return load(row), 1000 * (time.monotonic() - started_s)
+
+
+def _result(read: "Future[Loaded]", row: InputRow) -> Loaded:
     try:
         return read.result(_READ_TIMEOUT_S)
     except TimeoutError as err:
@@ -73,12 +81,13 @@ def _result(read: "Future[bytes | str]", row: InputRow) -> bytes | str:
 
 
 def _to_arrow(
-    rows: list[InputRow], loaded: list[bytes | str], results: list[Prediction | Reject], digest: str, schema: pa.Schema
+    rows: list[InputRow], loaded: list[Loaded], results: list[Prediction | Reject], digest: str, schema: pa.Schema
 ) -> pa.RecordBatch:
     now = datetime.datetime.now(datetime.UTC)
     records = []
-    for row, data, result in zip(rows, loaded, results, strict=True):
+    for row, (data, read_ms), result in zip(rows, loaded, results, strict=True):
         record: dict[str, object] = {**row.kept, "id": row.id, "filename": row.filename}
+        record |= {"_read_ms": read_ms}
         record |= {"model_digest": digest, "scored_at": now, "bytes": len(data) if isinstance(data, bytes) else None}
         if isinstance(result, Prediction):
             top_k = [{"label": label, "score": score} for label, score in result.top_k]

@@ -13,22 +13,21 @@ from pyspark.sql import functions as F
 from sparkcv import storage
 from sparkcv.errors import BudgetError, DataError, UsageError
 from sparkcv.predict.rows import KeptColumn
-from sparkcv.predict.schema import ddl, scored_schema
 from sparkcv.predict.staging import Staging
+from sparkcv.predict.tables import REJECTS
 from sparkcv.records.reasons import most_frequent
 
 __all__ = [
     "DayCounts",
     "PREDICTIONS",
-    "REJECTS",
     "check_budget",
     "hadoop_url",
     "reconcile",
+    "shape",
     "split_scored",
 ]
 
-PREDICTIONS = "day"
-REJECTS = "_rejects"  # inside the day, so that one rename publishes both; the underscore hides it from its readers
+PREDICTIONS = "day"  # rejects lie inside it, so that one rename publishes both
 
 _ROWS_A_FILE = 1_000_000
 _TIMES = "spark.sql.parquet.outputTimestampType"
@@ -63,28 +62,11 @@ def hadoop_url(url: str, *, reading: bool = False) -> str:
     return _GLOB.sub(r"\\\1", full) if reading else full
 
 
-def split_scored(
-    spark: SparkSession,
-    staging: Staging,
-    scored: str,
-    num_rows: int,
-    *,
-    kept: Iterable[KeptColumn],
-    model: dict[str, Any],
-) -> tuple[DataFrame, DataFrame]:
-    """Write predictions and rejects apart, under ``staging``'s folder :data:`PREDICTIONS`; returns both as written.
+def shape(rows: DataFrame, *, kept: Iterable[KeptColumn], model: dict[str, Any]) -> tuple[DataFrame, DataFrame]:
+    """Return the predictions and the rejects among scored rows, as the table has them; nothing is run.
 
-    The tasks wrote them into one folder, ``scored``, in one stage; these rows hold no pictures and are small. ``model``
-    has what stands in every row: ``model_name``, ``model_step``, ``run_id``. Raises DataError for a row that is neither
-    a prediction nor a reject.
+    ``model`` has what stands in every row: ``model_name``, ``model_step``, ``run_id``.
     """
-    kept = list(kept)
-    rows = spark.read.schema(ddl(scored_schema(kept))).parquet(hadoop_url(staging.join(scored), reading=True))
-    half = rows.where("(reason IS NULL) = (label IS NULL OR label_id IS NULL OR score IS NULL OR top_k IS NULL)")
-    if wrong := half.select("id").limit(1).collect():
-        raise DataError(
-            f"the row {wrong[0].id!r} came back neither as a prediction nor as a reject; nothing was published"
-        )
     others = [F.col("`" + column.name.replace("`", "``") + "`") for column in kept]
     name, step, run = (F.lit(model[key]).alias(key) for key in ("model_name", "model_step", "run_id"))
     ident, digest = _required("id", ""), _required("model_digest", "")
@@ -97,6 +79,29 @@ def split_scored(
     rejects = rows.where("reason IS NOT NULL").select(
         *(ident, "filename", head, _required("reason", ""), "bytes", "where", *others, digest, run, when)
     )
+    return predictions, rejects
+
+
+def split_scored(
+    spark: SparkSession,
+    staging: Staging,
+    rows: DataFrame,
+    num_rows: int,
+    *,
+    kept: Iterable[KeptColumn],
+    model: dict[str, Any],
+) -> tuple[DataFrame, DataFrame]:
+    """Write predictions and rejects apart, under ``staging``'s folder :data:`PREDICTIONS`; returns both as written.
+
+    The tasks wrote them as one, ``rows``, in one stage; these hold no pictures and are small. See :func:`shape`. Raises
+    DataError for a row that is neither a prediction nor a reject.
+    """
+    half = rows.where("(reason IS NULL) = (label IS NULL OR label_id IS NULL OR score IS NULL OR top_k IS NULL)")
+    if wrong := half.select("id").limit(1).collect():
+        raise DataError(
+            f"the row {wrong[0].id!r} came back neither as a prediction nor as a reject; nothing was published"
+        )
+    predictions, rejects = shape(rows, kept=list(kept), model=model)
     files = -(-num_rows // _ROWS_A_FILE)
     day = staging.join(PREDICTIONS)
     written = []

@@ -29,6 +29,7 @@ class ScoreReport:
         events: what Spark lost and did again meanwhile, a sentence each.
         notes: what else is to be told of the day.
         num_earlier: ids of the day that earlier runs scored.
+        page_url: the page for people, where this run wrote one.
     """
 
     num_predictions: int
@@ -45,6 +46,7 @@ class ScoreReport:
     events: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     num_earlier: int = 0
+    page_url: str = ""
 
     @property
     def num_rejects(self) -> int:
@@ -86,6 +88,7 @@ class ScoreReport:
             ("model", f"{self.model} (digest {self.model_digest[:16]})"),
             ("predictions", self.predictions_url),
             ("rejects", self.rejects_url),
+            *([("report", self.page_url)] if self.page_url else []),
         ]
         return "\n".join(f"{name:<12} {text}" for name, text in rows)
 

@@ -27,8 +27,26 @@ SCORED = pa.schema(
 )
 """What a task says of a row: a prediction has a label, a score and its best classes; a reject a reason instead."""
 
+# What a task says for the night's report; no table has these. An executor is a host, and the parent of its tasks.
+_WORK = (
+    pa.field("_piece", pa.int32()),
+    pa.field("_executor", pa.string()),
+    pa.field("_read_ms", pa.float32()),
+    pa.field("_truth", pa.string()),
+    pa.field("_true_id", pa.int32()),  # a line of labels.txt; -1: a label that the model does not have
+    pa.field("_in_top_k", pa.bool_()),
+)
+
 # What else a day's tables have, among them its partition column: a kept column takes another name.
-OF_SCORES = (*SCORED.names, "reason_class", "model_name", "model_step", "run_id", "dt")
+OF_SCORES = (
+    *SCORED.names,
+    "reason_class",
+    "model_name",
+    "model_step",
+    "run_id",
+    "dt",
+    *(field.name for field in _WORK),
+)
 
 _WORDS = {
     pa.string(): "string",
@@ -47,8 +65,8 @@ _WORDS = {
 
 
 def scored_schema(kept: Iterable[KeptColumn] = ()) -> pa.Schema:
-    """Return :data:`SCORED` with the columns of the input that the scores keep behind it."""
-    return pa.schema([*SCORED, *(pa.field(column.name, column.kind) for column in kept)])
+    """Return :data:`SCORED` with the columns of the input that the scores keep behind it, and those of the report."""
+    return pa.schema([*SCORED, *_WORK, *(pa.field(column.name, column.kind) for column in kept)])
 
 
 def ddl(schema: pa.Schema) -> str:

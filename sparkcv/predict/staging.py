@@ -1,30 +1,29 @@
 """The folder in which a day's output grows, and the one rename that makes it public.
 
-``<output_dir>/.staging-<random>`` is hidden from readers. Beside it lies a lease, written before the folder is made and
-renewed while its run lives: the next run deletes what dead ones left, and gives back a day that one of them had moved
-aside and not yet replaced.
+``<output_dir>/.staging-<random>`` is hidden from readers, and beside it lies the run's lease. The next run deletes what
+dead ones left, and gives back a day that one of them had moved aside and not yet replaced. Of a dead run of its own day
+it takes over the rows first.
 """
 
-import dataclasses
 import re
 import secrets
-import threading
-import time
+from collections.abc import Callable
 from types import TracebackType
 
 from sparkcv import logs, storage
-from sparkcv.errors import FileExistsAlreadyError, MissingFileError, StorageError
-from sparkcv.rundir.process import Life, Process, look_at, this_process
+from sparkcv.errors import FileExistsAlreadyError, MissingFileError, PreemptedError, StorageError
+from sparkcv.predict import claims, run_lease
+from sparkcv.predict.run_lease import RunLease
 
-__all__ = ["DAY", "Staging", "clean_up", "day_url"]
+__all__ = ["DAY", "Forget", "Staging", "clean_up", "day_url"]
 
-_PREFIX = ".staging-"
-_NAME = re.compile(r"(\.staging-[0-9a-f]{24})(\.lease\.json)?")
+_NAME = re.compile(rf"({re.escape(run_lease.PREFIX)}[0-9a-f]{{24}})({re.escape(run_lease.SUFFIX)})?")
 DAY = re.compile(r"dt=\d{4}-\d{2}-\d{2}")
-_LEASE, _OLD = ".lease.json", "replaced"
-_RENEW_S = 15.0
-_STALE_S = 120.0
+_OLD = "replaced"
 _log = logs.get(__name__)
+
+Forget = Callable[[str, str], None]
+"""Deletes what the dead run of a day, date and id, had laid outside of its staging folder and never published."""
 
 
 def day_url(output_dir: str, date: str) -> str:
@@ -32,46 +31,58 @@ def day_url(output_dir: str, date: str) -> str:
     return storage.join(output_dir, f"dt={date}")
 
 
-def clean_up(output_dir: str) -> list[str]:
-    """Delete the staging folders of runs that are dead, and return their URLs. Those of living runs stay."""
+def clean_up(output_dir: str, *, keep_date: str = "", forget: Forget | None = None) -> list[str]:
+    """Delete the staging folders of runs that are dead, and return their URLs. Those of living runs stay.
+
+    Those of the day ``keep_date`` stay as well, and are returned: their rows are of use to the run that asks.
+    """
     try:
         entries = storage.list_dir(output_dir)
     except MissingFileError:
         return []
-    gone = []
+    dead = []
     for name in sorted({found[1] for entry in entries if (found := _NAME.fullmatch(entry.name))}):
         url = storage.join(output_dir, name)
-        if _is_alive(url):
+        if run_lease.is_alive(url):
             _log.info("%s belongs to a run that is alive, so it stays", url)
             continue
         _give_back(url, output_dir)
-        storage.delete(url, recursive=True)
-        storage.delete(url + _LEASE)
-        gone.append(url)
-    return gone
+        date = run_lease.read_date(url)
+        if forget is not None and date:
+            forget(date, name.removeprefix(run_lease.PREFIX))
+        if not keep_date or date != keep_date:
+            _delete(url)
+        dead.append(url)
+    claims.delete_dead(output_dir, [entry.name for entry in entries], but=keep_date)
+    return dead
 
 
 class Staging:
     """A context manager round one run's staging folder: deleted at its end, published or not.
 
+    The run has the day to itself. What it has scored before it was told to end (PreemptedError) stays for the next
+    run of the day, and so does what a dead one has: ``leftovers`` are the folders that this run found.
+
     Args:
         output_dir: the folder of all days.
         date: ``YYYY-MM-DD``.
         overwrite: replace a day that is there.
+        forget: see :data:`Forget`.
 
     Raises:
-        FileExistsAlreadyError: the day is there, and ``overwrite`` is not set.
+        AtWorkError: another living run works on this day.
     """
 
-    def __init__(self, output_dir: str, date: str, *, overwrite: bool) -> None:
+    def __init__(self, output_dir: str, date: str, *, overwrite: bool, forget: Forget | None = None) -> None:
         self.run_id = secrets.token_hex(12)
-        self.url = storage.join(output_dir, f"{_PREFIX}{self.run_id}")
+        self.url = storage.join(output_dir, f"{run_lease.PREFIX}{self.run_id}")
         self.day = day_url(output_dir, date)
+        self.date, self.may_replace = date, overwrite
         self.is_published = False
-        self._output_dir = output_dir
-        self._overwrite = overwrite
-        self._stop = threading.Event()
-        self._renewer = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self.leftovers: list[str] = []
+        self._output_dir, self._forget = output_dir, forget
+        self._lease = RunLease(self.url, date)
+        self._claim: claims.Claim | None = None
 
     def join(self, *names: str) -> str:
         """Return the URL of something in the folder."""
@@ -87,7 +98,7 @@ class Staging:
         """
         if not storage.exists(self.day):
             storage.rename(self.join(name), self.day)
-        elif self._overwrite:
+        elif self.may_replace:
             storage.make_dirs(self.join(_OLD))
             storage.swap(self.join(name), self.day, self.join(_OLD, storage.basename(self.day)))
         else:
@@ -95,58 +106,49 @@ class Staging:
         self.is_published = True
 
     def __enter__(self) -> "Staging":
-        clean_up(self._output_dir)
-        if storage.exists(self.day) and not self._overwrite:
-            raise FileExistsAlreadyError(f"{self.day!r} is there already; --overwrite replaces it")
-        self._write_lease()
         try:
+            self._lease.take()
+            self._claim = claims.take(self._output_dir, self.date, self.run_id)
+            found = clean_up(self._output_dir, keep_date=self.date, forget=self._forget)
+            self.leftovers = [url for url in found if storage.exists(url)]
             storage.make_dirs(self.url)
-            self._renewer.start()
         except BaseException:
-            storage.delete(self.url + _LEASE)
+            self._leave()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._renewer.join(_RENEW_S * 2)
         try:
+            if isinstance(error, PreemptedError) and not self.is_published:
+                self._lease.end()
+                self._release()
+                return
+            self._lease.stop()
+            for url in self.leftovers:
+                _delete(url)
             storage.delete(self.url, recursive=True)
-            storage.delete(self.url + _LEASE)
+            self._leave()
         except StorageError as err:
             if error is None:
                 raise
             _log.warning("left behind, for the next run to delete: %s", err)
 
-    def _renew(self) -> None:
-        while not self._stop.wait(_RENEW_S):
-            try:
-                self._write_lease()
-            except StorageError as err:  # a run goes on without: only a later run on another host looks
-                _log.warning("the lease was not renewed: %s", err)
+    def _leave(self) -> None:
+        """Give the day free, and be no run any more."""
+        self._lease.stop()
+        self._release()
+        self._lease.drop()
 
-    def _write_lease(self) -> None:
-        lease = {"process": dataclasses.asdict(this_process()), "renewed": time.time()}
-        storage.write_json(self.url + _LEASE, lease)
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
 
 
-def _is_alive(staging_url: str) -> bool:
-    """Return whether a lease's process lives: on this host ask it, elsewhere trust a lease that was renewed lately."""
-    try:
-        lease = storage.read_json(staging_url + _LEASE)
-        renewed = float(lease["renewed"])
-        # Before, leases told of their process in another way: those count by their time alone.
-        life = look_at(Process.from_json(lease["process"])) if "process" in lease else Life.UNKNOWN
-    except MissingFileError:
-        return False  # the lease is written first and deleted last: without one, nobody works here
-    except (StorageError, KeyError, TypeError, ValueError) as err:
-        _log.warning("no telling whether %s is in use, so it stays: %s", staging_url, err)
-        return True
-    if life is Life.UNKNOWN:
-        return time.time() - renewed < _STALE_S
-    return life is not Life.ENDED
+def _delete(staging_url: str) -> None:
+    storage.delete(staging_url, recursive=True)
+    storage.delete(staging_url + run_lease.SUFFIX)
 
 
 def _give_back(staging_url: str, output_dir: str) -> None:

@@ -9,12 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sparkcv import storage
+from sparkcv.errors import ImageError
+from sparkcv.evaluate.thumbnail import thumbnail
 from sparkcv.predict import rows
 from sparkcv.predict.batches import score_rows
 from sparkcv.predict.predictor import Predictor
 from sparkcv.predict.rows import InputPart, KeptColumn
 from sparkcv.predict.schema import scored_schema
 from sparkcv.predict.task_progress import TaskProgress
+from sparkcv.predict.truth import mark
+from sparkcv.preprocess import picture_file
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.local_dirs import application_dir
 
@@ -91,11 +95,20 @@ def score_piece(task: ScoreTask, index: int) -> Iterator[pa.RecordBatch]:
         top_k=task.top_k,
         schema=scored_schema(task.kept),
     ):
-        yield batch
+        yield mark(_signed(batch, index), predictor.names)
         if progress is not None:
             progress.add_batch()
     if progress is not None:
         progress.close()
+
+
+def _signed(batch: pa.RecordBatch, index: int) -> pa.RecordBatch:
+    """Say which piece and which executor the rows are of: tasks of one executor have one parent process."""
+    executor = f"{socket.gethostname()}:{os.getppid()}"
+    for name, value in (("_piece", pa.scalar(index, pa.int32())), ("_executor", pa.scalar(executor))):
+        at = batch.schema.get_field_index(name)
+        batch = batch.set_column(at, batch.schema.field(at), pa.repeat(value, batch.num_rows))
+    return batch
 
 
 def piece_ids(pieces_url: str, index: int) -> Iterator[pa.RecordBatch]:
@@ -103,6 +116,39 @@ def piece_ids(pieces_url: str, index: int) -> Iterator[pa.RecordBatch]:
     for part in read_piece(pieces_url, index):
         ids = list(rows.read_ids(part))
         yield pa.RecordBatch.from_pydict({"id": ids, "piece": [index] * len(ids)}, schema=IDS_SCHEMA)
+
+
+def write_thumbnails(
+    pieces_url: str, url: str, wanted: dict[int, dict[str, int]], rules: PictureRules, index: int
+) -> Iterator[pa.RecordBatch]:
+    """Draw the rows of one piece that are wanted, small, into files of the folder ``url``; no picture is returned.
+
+    ``wanted`` has numbers by id and piece: they name the files, such as ``7.jpg``. What cannot be drawn has none.
+    """
+    left = dict(wanted[index])
+    for part in read_piece(pieces_url, index):
+        for row in rows.read_rows(part) if left else ():
+            if (number := left.pop(row.id, None)) is not None:
+                drawn = _thumbnail(row, rules)
+                if drawn:
+                    storage.write_bytes(storage.join(url, f"{number}.jpg"), drawn)
+            if not left:
+                break
+    yield pa.RecordBatch.from_pydict({"index": [index]}, schema=pa.schema([pa.field("index", pa.int64())]))
+
+
+def _thumbnail(row: rows.InputRow, rules: PictureRules) -> bytes:
+    """Return a small JPEG as a person would see the picture; empty if there is none to see."""
+    data = rows.load(row)
+    if isinstance(data, str):
+        return b""
+    if row.is_record:
+        return thumbnail(data, max_pixels=rules.max_pixels, orientation=row.orientation or 1)
+    try:
+        seen = picture_file.read(data, rules)
+    except ImageError:
+        return thumbnail(data, max_pixels=rules.max_pixels)
+    return thumbnail(seen.encoded, max_pixels=rules.max_pixels, orientation=seen.orientation)
 
 
 def count_piece(pieces_url: str, index: int) -> int:

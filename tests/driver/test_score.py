@@ -4,6 +4,7 @@ import itertools
 import os
 import pathlib
 import re
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,15 @@ import pytest
 from sparkcv import storage
 from sparkcv.config import ScoreConfig
 from sparkcv.driver import score
-from sparkcv.errors import BudgetError, DataError, FileExistsAlreadyError, MissingFileError, ModelError, UsageError
+from sparkcv.errors import (
+    BudgetError,
+    DataError,
+    FileExistsAlreadyError,
+    MissingFileError,
+    ModelError,
+    SchemaError,
+    UsageError,
+)
 from sparkcv.records import example, tfrecord
 from sparkcv.records.example import ImageExample
 from tests.predict.models import COLORS, color_graph, write_folder
@@ -93,7 +102,7 @@ def test_a_tree_of_pictures_becomes_a_day_with_every_id_once(spark, tmp_path, tr
     assert report.images_per_s > 0
     assert str(day(tmp_path)) in str(report)
     assert storage.read_json(str(day(tmp_path) / "_report.json"))["num_rows"] == len(ids_of(tree))
-    assert os.listdir(tmp_path / "out") == [f"dt={DATE}"]
+    assert sorted(os.listdir(tmp_path / "out")) == ["_schema.json", f"dt={DATE}"]
     assert {row.id for row in spark.read.parquet(f"file://{tmp_path}/out").collect()} == {r["id"] for r in predictions}
 
 
@@ -307,6 +316,10 @@ def test_a_query_a_list_and_a_partitioned_table_are_scored_with_their_other_colu
     with open(tmp_path / "list.csv", "w", newline="") as file:
         csv.writer(file).writerows([["n", "path"], *([index, path] for index, path in enumerate(paths))])
     again = {"overwrite": True}
+    with pytest.raises(SchemaError, match=r"'country' is string there, .* 'n' is string now; another --output_dir"):
+        score.run(spark, score.prepare(config(tmp_path, tmp_path / "list.csv", color_model, **again)))
+    assert sorted(row["id"] for row in read(tmp_path)[0]) == paths
+    shutil.rmtree(tmp_path / "out")
     score.run(spark, score.prepare(config(tmp_path, tmp_path / "list.csv", color_model, **again)))
     assert sorted((row["id"], row["n"]) for row in read(tmp_path)[0]) == [
         (path, str(i)) for i, path in enumerate(paths)
@@ -315,6 +328,7 @@ def test_a_query_a_list_and_a_partitioned_table_are_scored_with_their_other_colu
         "overwrite"
     ).orc(f"file://{tmp_path}/orc")
     orc = f"orc.`file://{tmp_path}/orc`"
+    shutil.rmtree(tmp_path / "out")
     for given in (f"FROM {orc} SELECT path, n WHERE n < 3", f"TABLE {orc}"):
         score.run(spark, score.prepare(config(tmp_path, given, color_model, keep_columns="n", **again)))
         count = 3 if "WHERE" in given else 6

@@ -53,7 +53,7 @@ def test_a_day_is_scored_once_and_the_table_says_so(spark, pictures, model, tmp_
     assert "complete already: run " in capsys.readouterr().out
     assert batch_inference.main(words(pictures, model, out, top_k=1)) == 1
     assert f"dt={DATE}' is there already, scored with top_k 2, this run's is 1" in capsys.readouterr().err
-    assert os.listdir(out) == [f"dt={DATE}"]
+    assert sorted(os.listdir(out)) == ["_schema.json", f"dt={DATE}"]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_killed_driver_leaves_no_day_and_the_next_run_tidies_up(spark, picture
     assert os.listdir(temporary) == []
     assert not (out / f"dt={DATE}").exists()
     assert batch_inference.main(words(pictures, model, out)) == 0
-    assert os.listdir(out) == [f"dt={DATE}"]
+    assert sorted(os.listdir(out)) == ["_schema.json", f"dt={DATE}"]
     assert ids_in(out) == ids_of(pictures)
 
 
@@ -171,7 +171,7 @@ def test_a_killed_python_worker_costs_no_row(pictures, model, tmp_path, temporar
         process.kill()
     assert process.returncode == 0, said
     assert os.listdir(temporary) == []
-    assert os.listdir(out) == [f"dt={DATE}"]
+    assert sorted(os.listdir(out)) == ["_schema.json", f"dt={DATE}"]
     assert ids_in(out) == ids_of(pictures)
     lost = "the Python process of a task died, killed or out of memory"
     assert f"survived     tasks that failed and were done again: 1, {lost}" in said
@@ -192,7 +192,8 @@ def test_a_run_that_is_told_to_end_says_so_in_one_sentence_and_publishes_nothing
         process.kill()
     assert process.returncode == 75, said
     assert said.strip().splitlines()[-1] == (
-        "batch_inference.py: told to end by SIGTERM and stopped: nothing was published, the same command scores it anew"
+        "batch_inference.py: told to end by SIGTERM and stopped: nothing was published, the same command scores what is"
+        " missing"
     )
     assert "Traceback" not in said
     assert not (out / f"dt={DATE}").exists()

@@ -62,8 +62,7 @@ def test_predictions_and_rejects_are_written_apart_in_a_folder_of_any_name(spark
     model = {"model_name": "m", "model_step": 7, "run_id": "r"}
     with Staging(out, "2026-01-02", overwrite=False) as staging:
         frame = spark.createDataFrame(rows, ddl(SCORED))
-        frame.write.parquet(publish.hadoop_url(staging.join("scored")))
-        predictions, refused = publish.split_scored(spark, staging, "scored", 2, kept=(), model=model)
+        predictions, refused = publish.split_scored(spark, staging, frame, 2, kept=(), model=model)
         assert [row.id for row in predictions.collect()] == ["a"]
         assert [row.id for row in refused.collect()] == ["b"]
         staging.publish(publish.PREDICTIONS)

@@ -51,7 +51,7 @@ def test_a_day_appears_whole_and_nothing_else_is_left(out):
 
 def test_a_day_that_is_there_is_refused_and_untouched(out):
     publish(out, "old")
-    with pytest.raises(FileExistsAlreadyError, match=f"dt={DATE}' is there already; --overwrite replaces it"):
+    with pytest.raises(FileExistsAlreadyError, match=f"dt={DATE}' was published by another run meanwhile"):
         publish(out, "new")
     assert os.listdir(out) == [f"dt={DATE}"]
     assert day(out) == "old"
@@ -79,7 +79,7 @@ def test_a_run_that_fails_leaves_nothing(out):
 def test_a_day_published_meanwhile_by_another_run_wins(out):
     with Staging(out, DATE, overwrite=False) as staging:
         storage.write_text(staging.join("day", "part"), "mine")
-        publish(out, "theirs")
+        storage.write_text(f"{out}/dt={DATE}/part", "theirs")  # by a run on a host that took this one for dead
         with pytest.raises(FileExistsAlreadyError, match="published by another run meanwhile"):
             staging.publish("day")
     assert os.listdir(out) == [f"dt={DATE}"]
@@ -90,9 +90,11 @@ def test_a_living_run_s_staging_stays(out):
     with Staging(out, DATE, overwrite=False) as staging:
         storage.write_text(staging.join("x"), "x")
         assert clean_up(out) == []
-        publish(out, "theirs")
+        with Staging(out, "2026-01-03", overwrite=False) as other:
+            storage.write_text(other.join("day", "part"), "theirs")
+            other.publish("day")
         assert storage.read_text(staging.join("x")) == "x"
-    assert os.listdir(out) == [f"dt={DATE}"]
+    assert os.listdir(out) == ["dt=2026-01-03"]
 
 
 def test_what_a_killed_run_staged_is_deleted_by_the_next(out):
@@ -104,7 +106,7 @@ def test_what_a_killed_run_staged_is_deleted_by_the_next(out):
             die()
         """,
     )
-    assert len(os.listdir(out)) == 2
+    assert len(os.listdir(out)) == 3
     publish(out, "new")
     assert os.listdir(out) == [f"dt={DATE}"]
     assert day(out) == "new"

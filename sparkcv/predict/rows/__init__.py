@@ -10,7 +10,7 @@ from sparkcv.predict.rows.finding import InputFiles, find_input
 from sparkcv.predict.rows.kept import KeptColumn, choose, name_columns
 from sparkcv.predict.rows.left_out import LeftOut
 from sparkcv.predict.rows.loading import MAX_PICTURE_BYTES, load
-from sparkcv.predict.rows.parts import InputPart, InputRow, count_rows, num_pieces, split
+from sparkcv.predict.rows.parts import TRUTH, InputPart, InputRow, count_rows, num_pieces, split
 from sparkcv.predict.rows.reading import Listing, count_part, list_parts, read_ids, read_rows
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "LeftOut",
     "Listing",
     "MAX_PICTURE_BYTES",
+    "TRUTH",
     "choose",
     "count_part",
     "count_rows",

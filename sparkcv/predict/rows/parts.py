@@ -10,6 +10,9 @@ _MOST_ROWS_A_PIECE = 2048
 _PIECES_A_SLOT = 4
 
 
+TRUTH = "_truth"
+
+
 @dataclasses.dataclass(frozen=True)
 class InputPart:
     """The rows ``[start, stop)`` of one stored file.
@@ -31,6 +34,8 @@ class InputPart:
         num_records: of a TFRecord shard, the records that its manifest counts; None without one.
         image_feature: of a TFRecord shard, the feature that holds the picture.
         use_exif: of a TFRecord shard, turn pictures as their own EXIF says where the record has no orientation.
+        truth: how it is told what a picture shows: ``texts`` (records that name it), ``records:1`` (these, or by a
+            number, from which 1 is taken), ``folders``, or ``column:`` with a column's name; "" where it is not.
     """
 
     kind: str
@@ -49,6 +54,7 @@ class InputPart:
     num_records: int | None = None
     image_feature: str = "image/encoded"
     use_exif: bool = False
+    truth: str = ""
 
     @property
     def num_rows(self) -> int:
@@ -77,7 +83,8 @@ class InputRow:
         filename: what the input calls the picture's file: its path in the tree or in the table, or the name that a
             TFRecord's example gives it; None where nothing does.
         where: the stored file that the row is of, for messages.
-        kept: the columns of a table that the scores keep, by their names there.
+        kept: the columns of a table that the scores keep, by their names there; and as :data:`TRUTH` what the picture
+            is known to show, a label's name or its number, where the part says how that is told.
         is_record: the picture is a TFRecord's, to be decoded as training would, and no file's.
         orientation: of a record's picture, 1 to 8 as EXIF counts; None for the picture's own.
     """

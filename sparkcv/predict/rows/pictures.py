@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from sparkcv import storage
 from sparkcv.predict.rows.finding import InputFiles
 from sparkcv.predict.rows.left_out import LeftOut
-from sparkcv.predict.rows.parts import InputPart, InputRow
+from sparkcv.predict.rows.parts import TRUTH, InputPart, InputRow
 
 KIND = "pictures"
 
@@ -45,7 +45,8 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
     """Yield the rows of a part, their pictures still in storage."""
     for ids, urls in _read(part, ["id", "url"]):
         for name, url in zip(ids.to_pylist(), urls.to_pylist(), strict=True):
-            yield InputRow(name, url=url.decode("utf-8", "surrogateescape"), filename=name)
+            kept = {TRUTH: name.split("/")[-2] if "/" in name else None} if part.truth else {}
+            yield InputRow(name, url=url.decode("utf-8", "surrogateescape"), filename=name, kept=kept)
 
 
 def _write(batch: Iterable[tuple[str, bytes]], list_url: str, number: int) -> InputPart:

@@ -10,7 +10,7 @@ from sparkcv.predict.rows.content import LIST
 from sparkcv.predict.rows.finding import InputFiles
 from sparkcv.predict.rows.kept import KeptColumn
 from sparkcv.predict.rows.left_out import LeftOut
-from sparkcv.predict.rows.parts import InputPart, InputRow, as_text
+from sparkcv.predict.rows.parts import TRUTH, InputPart, InputRow, as_text
 from sparkcv.predict.rows.table import TableFile
 
 
@@ -75,7 +75,8 @@ def read_ids(part: InputPart) -> Iterator[str]:
 def read_rows(part: InputPart, kept: Sequence[KeptColumn] = ()) -> Iterator[InputRow]:
     """Yield the rows of a counted part: the ids of :func:`read_ids`, in the same order, with their ``kept`` columns."""
     if part.kind == table.KIND:
-        rows = table.read_rows(part, kept)
+        told, _, column = part.truth.partition(":")
+        rows = table.read_rows(part, [*kept, *([KeptColumn(column, TRUTH, pa.string())] if told else [])])
     else:
         rows = records.read_rows(part) if part.kind == records.KIND else pictures.read_rows(part)
     for row in rows:

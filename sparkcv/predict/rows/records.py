@@ -6,13 +6,14 @@ pictures to score need none.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from sparkcv import storage
 from sparkcv.errors import ShardError
 from sparkcv.predict.rows.finding import InputFiles
 from sparkcv.predict.rows.left_out import LeftOut
-from sparkcv.predict.rows.parts import InputPart, InputRow
+from sparkcv.predict.rows.parts import TRUTH, InputPart, InputRow
 from sparkcv.records.features import parse_features
 from sparkcv.records.manifest import Manifest, read_manifest
 from sparkcv.records.mapped import mapped
@@ -21,6 +22,7 @@ from sparkcv.records.tfrecord import Record, read_all
 KIND = "records"
 
 _FILENAME, _ORIENTATION = "image/filename", "image/orientation"
+_TEXT, _LABEL = "image/class/text", "image/class/label"
 
 
 def freeze(
@@ -84,7 +86,17 @@ def _row(part: InputPart, name: str, payload: bytes) -> InputRow:
     stored = features.get(_ORIENTATION)
     turned = stored.items[0] if stored and stored.kind is int and len(stored.items) == 1 else None
     orientation = int(turned) if turned is not None else (None if part.use_exif else 1)
-    return InputRow(name, data=encoded, filename=text, is_record=True, orientation=orientation)
+    kept = {TRUTH: _truth(features, part.truth)} if part.truth else {}
+    return InputRow(name, data=encoded, filename=text, kept=kept, is_record=True, orientation=orientation)
+
+
+def _truth(features: Mapping[str, Any], told_by: str) -> str | None:
+    """Return what an Example says that its picture shows: the label's name, else its number if numbers count."""
+    if text := _one(features.get(_TEXT)):
+        return text.decode("utf-8", "backslashreplace")
+    label = features.get(_LABEL)
+    is_number = told_by.startswith("records:") and label and label.kind is int and len(label.items) == 1
+    return str(int(label.items[0]) - int(told_by.removeprefix("records:"))) if label and is_number else None
 
 
 def _one(value: object) -> bytes | None:

@@ -6,10 +6,12 @@ from sparkcv import storage
 from sparkcv.errors import AccessError, UsageError
 from sparkcv.storage import Entry
 
-__all__ = ["refuse_inside", "refuse_listed"]
+__all__ = ["DELTA", "owner", "refuse_inside", "refuse_listed"]
+
+DELTA = "a Delta Lake table"
 
 _LOGS = {
-    "_delta_log": ("a Delta Lake table", "SELECT * FROM delta.`{}`", "delta-spark"),
+    "_delta_log": (DELTA, "SELECT * FROM delta.`{}`", "delta-spark"),
     ".hoodie": ("an Apache Hudi table", "SELECT * FROM hudi_table", "Hudi"),
     "_spark_metadata": ("what Spark's streaming wrote", "SELECT * FROM parquet.`{}`", "Spark"),
 }
@@ -23,6 +25,13 @@ def refuse_listed(entries: Sequence[Entry], folder: str) -> None:
             raise _refusal(folder, entry.name, *_LOGS[entry.name])
         if entry.is_dir and entry.name == "metadata" and _is_iceberg(entry.url):
             raise _refusal(folder, "metadata/*.metadata.json", *_ICEBERG)
+
+
+def owner(entries: Sequence[Entry]) -> str:
+    """Return what the folder of these entries is, such as ``a Delta Lake table``; "" if it has no table's log."""
+    found = (_LOGS[entry.name][0] for entry in entries if entry.is_dir and entry.name in _LOGS)
+    iceberg = (_ICEBERG[0] for entry in entries if entry.is_dir and entry.name == "metadata" and _is_iceberg(entry.url))
+    return next(found, "") or next(iceberg, "")
 
 
 def refuse_inside(url: str) -> None:

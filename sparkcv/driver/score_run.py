@@ -1,0 +1,267 @@
+"""One scoring run at work: freeze the input, score what is missing, reconcile, say what the night was, publish."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from sparkcv import logs, storage
+from sparkcv.config.pictures import parse_background, parse_formats
+from sparkcv.driver import score_day, score_input, score_night
+from sparkcv.driver.score_day import Todo
+from sparkcv.driver.score_input import FrozenInput
+from sparkcv.errors import BudgetError, StorageError
+from sparkcv.predict import night, publish, salvage, tasks
+from sparkcv.predict.fetching import fetch_model
+from sparkcv.predict.night import NightFacts
+from sparkcv.predict.report import ScoreReport
+from sparkcv.predict.schema import ddl, scored_schema
+from sparkcv.predict.staging import Staging
+from sparkcv.predict.table_schema import TableSchema
+from sparkcv.predict.tables import REJECTS
+from sparkcv.predict.task_progress import num_running_rows
+from sparkcv.predict.tasks import ScoreTask
+from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.spark.errors import translated
+from sparkcv.spark.stage_losses import StageLosses
+from sparkcv.spark.stage_progress import StageProgress
+from sparkcv.spark.stages import map_pieces, num_done_tasks
+from sparkcv.tokens.server import TokenServerAddress, with_tokens
+
+if TYPE_CHECKING:
+    from sparkcv.driver.score import ScorePlan
+
+__all__ = ["ScoreRun", "THEN", "now"]
+
+THEN = "nothing was published, the same command scores what is missing"
+_PROGRESS, _NEW, _MISSING = "progress", "new", "missing"
+_log = logs.get(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreRun:
+    """A run: its plan, and where it works."""
+
+    spark: SparkSession
+    plan: ScorePlan
+    staging: Staging
+    local: str
+    place: TokenServerAddress | None
+    started: str
+
+    def score(self) -> ScoreReport:
+        """Do all of it; see :func:`sparkcv.driver.score.run`."""
+        plan, prior = self.plan, self.plan.prior
+        if prior is None:
+            self._fetch_model()  # what is wrong with it is told before a long listing
+        frozen = score_input.freeze(
+            self.spark, plan.config, plan.files, self.staging, self.place, plan.manifest.labels_offset
+        )
+        schema = self._schema(frozen).check(plan.table.output_dir, may_add=plan.config.evolve_schema)
+        wanted = score_day.everything(frozen)
+        if prior is not None:
+            prior.check_columns(frozen)
+            wanted = self._missing(frozen, prior.ids(self.spark), _NEW)
+            if not wanted.num_rows:
+                return score_day.complete(prior, plan.config, frozen)
+            _log.info("%d of %d rows are new since run %s", wanted.num_rows, frozen.num_rows, prior.run_id)
+            self._fetch_model()
+        todo, taken_over = self._salvage(frozen, wanted)
+        started_s = time.monotonic()
+        events = self._run_stage(frozen, todo) if todo.num_rows else ()
+        elapsed_s = time.monotonic() - started_s
+        scored = self._scored(frozen, todo, taken_over)
+        tally = self._split(frozen, wanted, scored)
+        facts = self._look(frozen, scored)
+        whole = tally if prior is None else prior.add(tally)
+        num_rows = whole.num_predictions + sum(whole.rejects.values())
+        report = ScoreReport(
+            num_predictions=whole.num_predictions,
+            rejects=whole.rejects,
+            elapsed_s=elapsed_s,
+            input=str(plan.config.input),
+            model=str(plan.config.model_dir),
+            model_digest=plan.manifest.digest,
+            predictions_url=self.staging.day,
+            rejects_url=storage.join(plan.table.next_folder(self.staging), REJECTS),
+            reasons=whole.reasons,
+            run={
+                "run_id": self.staging.run_id,
+                "started": self.started,
+                "ended": now(),
+                **score_day.settings(plan.config, plan.manifest),
+                "columns": score_day.columns_of(frozen),
+                "schema_version": schema.version,
+            },
+            left_out=frozen.left_out,
+            events=events,
+            num_earlier=num_rows - todo.num_rows,
+        )
+        self._check_budget(frozen, report, facts)
+        return self._publish(frozen, schema, report, facts)
+
+    def _check_budget(self, frozen: FrozenInput, report: ScoreReport, facts: NightFacts) -> None:
+        """Raise BudgetError if the night must not be published; a page beside the days shows why."""
+        try:
+            publish.check_budget(report.num_rows, report.rejects, self.plan.config.bad_image_budget)
+        except BudgetError as err:
+            url = score_night.write_failed(self.plan, report, facts, self._draw(frozen, facts), str(err))
+            raise BudgetError(f"{err}; they are shown in {url!r}" if url else str(err)) from err
+
+    def _draw(self, frozen: FrozenInput, facts: NightFacts) -> dict[str, bytes]:
+        return score_night.draw(self.spark, self.staging, facts, frozen.pieces_url, self._rules(), self.place)
+
+    def _publish(self, frozen: FrozenInput, schema: TableSchema, report: ScoreReport, facts: NightFacts) -> ScoreReport:
+        plan, prior, day = self.plan, self.plan.prior, self.staging.join(publish.PREDICTIONS)
+        if prior is not None:
+            plan.table.carry_over(prior.day, day)
+        report = score_night.write(plan, self.staging, report, facts, self._draw(frozen, facts))
+        if prior is not None:
+            prior.check_is_still_there()
+        schema.write(plan.table.output_dir)
+        done = plan.table.publish(
+            self.staging, publish.PREDICTIONS, None if prior is None else prior.day, schema.predictions_json
+        )
+        report = dataclasses.replace(report, predictions_url=done.where)
+        score_night.delete_failed(plan)
+        if (days := plan.config.vacuum_days) is not None:
+            try:
+                note = f"vacuum: {plan.table.vacuum(days)} files and nights older than {days} days were deleted"
+            except StorageError as err:  # the day is published
+                note = f"nothing was vacuumed: {err}"
+            report = dataclasses.replace(report, notes=(*report.notes, note))
+        return report
+
+    def _schema(self, frozen: FrozenInput) -> TableSchema:
+        empty = self.spark.createDataFrame([], ddl(scored_schema(frozen.kept)))
+        parts = publish.shape(empty, kept=frozen.kept, model=self._model())
+        predictions, rejects = (tuple(part.schema.jsonValue()["fields"]) for part in parts)
+        self.plan.table.check([field["name"] for field in predictions])
+        return TableSchema(self.plan.config.table_format, predictions, rejects)
+
+    def _model(self) -> dict[str, Any]:
+        manifest = self.plan.manifest
+        return {"model_name": manifest.model_name, "model_step": manifest.step, "run_id": self.staging.run_id}
+
+    def _fetch_model(self) -> None:
+        """Copy the model to the run's own folder: whoever replaces it meanwhile does not change this run's."""
+        manifest = self.plan.manifest
+        _, folder = fetch_model(str(self.plan.config.model_dir), self.local, digest=manifest.digest)
+        storage.publish_dir(folder, self.staging.join(score_night.MODEL))
+
+    def _missing(self, frozen: FrozenInput, done: DataFrame, name: str) -> Todo:
+        return score_day.only_missing(self.spark, frozen, done, self.staging.join(name), self.place)
+
+    def _salvage(self, frozen: FrozenInput, wanted: Todo) -> tuple[Todo, DataFrame | None]:
+        """Return what is left to score once the rows of killed runs of this day are taken over, and these rows."""
+        plan = self.plan
+        about = {
+            **score_day.about(plan.config, plan.manifest),
+            "columns": score_day.columns_of(frozen),
+            "truth": frozen.truth,
+        }
+        salvage.describe(self.staging.url, about)
+        schema = ddl(scored_schema(frozen.kept))
+        with translated():
+            found = salvage.find(self.spark, self.staging.leftovers, about, schema)
+            if found is None:
+                return wanted, None
+            done = found.select("id")
+            if plan.prior is not None:
+                done = done.unionAll(plan.prior.ids(self.spark))
+            todo = self._missing(frozen, done, _MISSING)
+            ids = wanted.ids if wanted.ids is not None else score_input.ids(self.spark, frozen, self.place)
+            rows = found.join(ids.select("id"), "id", "left_semi").select(found.columns)
+        _log.info("%d rows are those of runs that were killed or told to end", wanted.num_rows - todo.num_rows)
+        return todo, rows
+
+    def _run_stage(self, frozen: FrozenInput, todo: Todo) -> tuple[str, ...]:
+        """Score what is to be done; return what was lost and done again meanwhile."""
+        config, spark, pieces = self.plan.config, self.spark, todo.pieces
+        progress_url = self.staging.join(_PROGRESS)
+        task = ScoreTask(
+            pieces_url=frozen.pieces_url,
+            model_url=self.staging.join(score_night.MODEL),
+            model_digest=self.plan.manifest.digest,
+            batch_size=config.batch_size,
+            top_k=config.top_k,
+            rules=self._rules(),
+            num_threads=config.num_intra_op_threads or _threads(spark),
+            cache_host=socket.gethostname(),
+            cache_dir=self.local,
+            kept=frozen.kept,
+            only_url=todo.only_url,
+            progress_url=progress_url,
+        )
+        work = with_tokens(self.place, functools.partial(tasks.score_piece, task))
+        schema = ddl(scored_schema(frozen.kept))
+        losses, count_done = StageLosses(spark), num_done_tasks(spark)
+
+        def look() -> int:
+            losses.look()
+            return count_done()
+
+        running = functools.partial(num_running_rows, progress_url, config.batch_size)
+        with translated(), StageProgress("score", todo.num_rows, len(pieces), look, running):
+            scored = map_pieces(spark, len(pieces), lambda index: work(pieces[index]), schema)
+            scored.write.parquet(publish.hadoop_url(self.staging.join(salvage.SCORED)))
+        losses.look()
+        return losses.events
+
+    def _rules(self) -> PictureRules:
+        config = self.plan.config
+        return PictureRules(
+            config.max_pixels,
+            parse_formats(config.formats),
+            parse_background(config.background),
+            use_orientation=config.exif_orientation is not False,
+            compress_level=0,  # decoded at once, and kept nowhere
+        )
+
+    def _scored(self, frozen: FrozenInput, todo: Todo, taken_over: DataFrame | None) -> DataFrame:
+        """Return all rows of this night, those of the stage and those that were taken over."""
+        parts = []
+        if todo.num_rows:
+            url = publish.hadoop_url(self.staging.join(salvage.SCORED), reading=True)
+            parts.append(self.spark.read.schema(ddl(scored_schema(frozen.kept))).parquet(url))
+        if taken_over is not None:  # pieces count anew in each run: where those rows are found again nobody knows
+            parts.append(taken_over.withColumn("_piece", F.lit(None).cast("int")))
+        return functools.reduce(DataFrame.unionByName, parts)
+
+    def _split(self, frozen: FrozenInput, wanted: Todo, scored: DataFrame) -> publish.DayCounts:
+        with translated():
+            predictions, rejects = publish.split_scored(
+                self.spark, self.staging, scored, wanted.num_rows, kept=frozen.kept, model=self._model()
+            )
+            ids = score_input.ids(self.spark, frozen, self.place) if wanted.ids is None else wanted.ids
+            return publish.reconcile(ids, predictions, rejects)
+
+    def _look(self, frozen: FrozenInput, scored: DataFrame) -> NightFacts:
+        config = self.plan.config
+        with translated():
+            return night.look(
+                scored,
+                num_classes=self.plan.manifest.num_classes,
+                num_samples=config.report_samples,
+                is_labelled=bool(frozen.truth),
+            )
+
+
+def now() -> str:
+    """Return the time in UTC, ISO 8601, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _threads(spark: SparkSession) -> int:
+    """Return a task's threads, so that tasks x threads = cores; executors that share this machine share its cores."""
+    if spark.sparkContext.master.startswith("local"):
+        return max(1, (os.cpu_count() or 1) // spark.sparkContext.defaultParallelism)
+    return int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
