@@ -129,7 +129,7 @@ def worker(config: TrainConfig, dataset: Dataset | None = None) -> Memory:
     times = 5.0 if config.num_ps else 3.25 + 2 * slots
     pictures = config.batch_size * config.num_clones * size.picture_mb * _MB * (side / net.default_image_size) ** 2
     least = _IMPORTED + (2 if config.num_ps else 2 + slots) * weights
-    return Memory(least, _IMPORTED + times * weights + pictures + _inputs(config, dataset, side))
+    return Memory(least, _IMPORTED + times * weights + pictures + inputs(config, dataset, side))
 
 
 def ps(config: TrainConfig) -> Memory:
@@ -217,7 +217,7 @@ def _slots(config: TrainConfig) -> int:
     return SLOTS[config.optimizer] + (1 if config.moving_average_decay else 0)
 
 
-def _inputs(config: TrainConfig, dataset: Dataset | None, side: int) -> float:
+def inputs(config: TrainConfig, dataset: Dataset | None, side: int) -> float:
     """Return the bytes of the common queue, of batches in and behind the prefetch queue, and of preloaded pictures."""
     record = _RECORD_BYTES
     if dataset is not None:

@@ -12,6 +12,7 @@ from sparkcv.evaluate import metrics
 from sparkcv.evaluate.outcome import Outcome
 from sparkcv.evaluate.part import MAX_LISTED, EvaluatedPart, worst
 from sparkcv.evaluate.task import Task
+from sparkcv.records.reasons import kind_of, most_frequent
 
 
 def merge(
@@ -38,7 +39,7 @@ def merge(
     reasons: Counter[str] = sum((part.reasons for part in parts), Counter())
     num_seen = tally.num_examples + reasons.total()
     total = num_seen if dataset.is_estimated and config.max_num_batches is None else dataset.num_records
-    _account(task, total, tally.num_examples, reasons.total())
+    _account(task, total, tally.num_examples, reasons)
     return Outcome(
         run_name=run_name,
         model_name=config.model_name,
@@ -62,9 +63,9 @@ def merge(
     )
 
 
-def _account(task: Task, total: int, num_examples: int, num_rejected: int) -> None:
+def _account(task: Task, total: int, num_examples: int, reasons: Counter[str]) -> None:
     """Raise unless each of ``total`` records was counted once and the rejects are within the budget."""
-    config = task.config
+    config, num_rejected = task.config, reasons.total()
     where = f"{task.dataset.name}/{task.dataset.split} in {task.dataset.dir!r}"
     if config.max_num_batches is None and num_examples + num_rejected != total:
         raise DataError(
@@ -78,7 +79,10 @@ def _account(task: Task, total: int, num_examples: int, num_rejected: int) -> No
         )
     allowed = math.ceil(config.bad_record_budget * total)
     if num_rejected > allowed:
+        kinds: Counter[str] = Counter()
+        for reason, count in reasons.items():
+            kinds[kind_of(reason)] += count
         raise BudgetError(
             f"{num_rejected} of {total} records of {where} cannot be used, "
-            f"--bad_record_budget {config.bad_record_budget:g} allows {allowed}"
+            f"--bad_record_budget {config.bad_record_budget:g} allows {allowed}; reasons: {most_frequent(kinds)}"
         )

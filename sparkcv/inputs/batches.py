@@ -17,7 +17,6 @@ and exported here too.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,8 +27,7 @@ from sparkcv.config.train import PRELOADED
 from sparkcv.inputs import pipeline, preloaded
 from sparkcv.inputs.one_pass import EvalBatches, ExampleId, eval_batches
 from sparkcv.inputs.spool import Spool
-from sparkcv.preprocess import EncodedPicture, Preprocessing
-from sparkcv.preprocess import decode as whole
+from sparkcv.preprocess import Preprocessing
 from sparkcv.records.example import SLIM_FEATURES, FeatureNames
 
 __all__ = ["Counts", "EvalBatches", "ExampleId", "TrainBatches", "eval_batches", "train_batches"]
@@ -195,48 +193,3 @@ def train_batches(
         )
         tf.train.add_queue_runner(runner)
         return TrainBatches(spool, queue, common_capacity, prefetch_capacity)
-
-
-Augment = Callable[[EncodedPicture], tf.Tensor]
-
-
-def _decoded_each_epoch(
-    records: tf.data.Dataset, reading: pipeline.Reading, augment: Augment, num_threads: int, queue: tuple[int, int]
-) -> tf.data.Dataset:
-    """Return (delivered, (tried, read, image, label)): a picture is decoded each time, no more of it than is wanted.
-
-    ``queue`` is the capacity of the common queue and the seed of its order.
-    """
-
-    def decode(tried: tf.Tensor, item: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        read, serialized = item
-        picture, label, _ = pipeline.parse(serialized, reading)
-        return tried, read, augment(picture), label
-
-    tried = records.enumerate().shuffle(queue[0], seed=queue[1]).enumerate()
-    return _mapped(tried, decode, num_threads).ignore_errors().enumerate()
-
-
-def _decoded_once(
-    records: tf.data.Dataset, reading: pipeline.Reading, augment: Augment, num_threads: int, queue: tuple[int, int]
-) -> tf.data.Dataset:
-    """Return the same of records that come once: each is tried and delivered once, and stays in memory decoded.
-
-    ``read`` is so much more than ``tried`` as there is in the common queue, which is behind the memory.
-    """
-
-    def decode(tried: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        picture, label, _ = pipeline.parse(serialized, reading)
-        return tried, whole.decode(picture), label
-
-    def distort(place: tf.Tensor, item: Any) -> tuple[tf.Tensor, Any]:
-        came, (delivered, (tried, pixels, label)) = item
-        return delivered, (tried, tried + came - place, augment(EncodedPicture("", pixels=pixels)), label)
-
-    kept = _mapped(records.enumerate(), decode, num_threads).ignore_errors().enumerate().cache().repeat()
-    return _mapped(kept.enumerate().shuffle(queue[0], seed=queue[1]).enumerate(), distort, num_threads)
-
-
-def _mapped(dataset: tf.data.Dataset, function: Any, num_threads: int) -> tf.data.Dataset:
-    # Deterministic, else the numbers before and behind the decoder would not differ by the lost.
-    return dataset.map(pipeline.plain(function), num_parallel_calls=num_threads, deterministic=True)

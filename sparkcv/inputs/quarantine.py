@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 import math
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 
 from sparkcv import logs, storage
 from sparkcv.errors import BudgetError, StorageError, UnavailableError
+from sparkcv.records.reasons import kind_of, most_frequent
 
 __all__ = ["Quarantine", "RejectedRecord"]
 
@@ -55,6 +57,7 @@ class Quarantine:
         self._seen: set[tuple[str, int]] = set()
         self._held: list[RejectedRecord] = []
         self._count = 0
+        self._kinds: collections.Counter[str] = collections.Counter()
         self._unlisted = ""
         self._has_listed = False
 
@@ -84,6 +87,8 @@ class Quarantine:
                 if len(self._held) < _LOGGED:
                     _log.warning("rejected %s at offset %d: %s", reject.url, reject.offset, reject.reason)
                 self._seen.add((reject.url, reject.offset))
+                kind = kind_of(reject.reason)
+                self._kinds[kind if kind in self._kinds or len(self._kinds) < _HELD else "others"] += reject.num_records
                 if len(self._held) < _HELD:
                     self._held.append(reject)
             lost = sum(reject.num_records for reject in new)
@@ -118,9 +123,10 @@ class Quarantine:
         if lost <= self.allowed:
             return
         worst = self._held[0] if self._held else None
+        reasons = f"; reasons: {most_frequent(self._kinds)}" if self._kinds else ""
         example = f"; the first: {worst.url} at offset {worst.offset}: {worst.reason}" if worst else ""
         listed = f"; all are listed in {self._url}" if self._url else ""
         raise BudgetError(
             f"{lost} of {self.total} records cannot be used, --bad_record_budget {self._budget:g} allows"
-            f" {self.allowed}{example}{listed}"
+            f" {self.allowed}{reasons}{example}{listed}"
         )

@@ -22,9 +22,10 @@ from sparkcv.records.image_header import NOT_NATIVE, ImageHeader
 
 __all__ = ["ImageCheck", "RecordCheck", "Validated", "map_file", "validate_shard"]
 
-RecordCheck = Callable[[bytes], str | None]
-"""Takes a record's payload; returns why it cannot be used, or None."""
+RecordCheck = Callable[[memoryview], str | None]
+"""Takes a record's payload, which it must not keep; returns why it cannot be used, or None."""
 
+_RESIDENT_BYTES = 16 << 20  # of a mapped shard; what goes through memory must not count with what is held
 _FRAME_BYTES = tfrecord.HEADER_BYTES + tfrecord.FOOTER_BYTES
 
 
@@ -46,7 +47,7 @@ class ImageCheck:
     names: FeatureNames = SLIM_FEATURES
     see: Callable[[ImageHeader], None] | None = None
 
-    def __call__(self, payload: bytes) -> str | None:
+    def __call__(self, payload: bytes | memoryview) -> str | None:
         """Return why the payload cannot be trained on, or None."""
         try:
             found = example.decode(payload, names=self.names)
@@ -106,7 +107,10 @@ def _sort_out(
     kept: list[tuple[int, int]] = []
     rejects: list[RejectedRecord] = []
     ordinal, is_damaged = 0, False
-    for item in tfrecord.read_all(memoryview(data), assignment.shard.num_records):
+    found = tfrecord.read_all(memoryview(data), assignment.shard.num_records, _letting_go(data))
+    passed = _letting_go(data)
+    for item in found:
+        passed(item.offset)
         mine = _count(assignment, ordinal, ordinal + item.num_records)
         ordinal += item.num_records
         if isinstance(item, tfrecord.BadRecord):
@@ -117,7 +121,7 @@ def _sort_out(
         is_damaged |= item.is_mended
         if not mine or item.offset in dropped:
             continue
-        if (reason := check(bytes(item.payload))) is not None:
+        if (reason := check(item.payload)) is not None:
             rejects.append(RejectedRecord(url, item.offset, reason))
             continue
         kept.append((item.offset, item.payload.nbytes + _FRAME_BYTES))
@@ -134,14 +138,31 @@ def _count(assignment: Assignment, start: int, end: int) -> int:
 
 def _compact(data: mmap.mmap, kept: list[tuple[int, int]]) -> None:
     """Move the kept frames to the front, neighbours together."""
+    passed = _letting_go(data)
     target = run_start = run_bytes = 0
     for offset, length in [*kept, (len(data) + 1, 0)]:
         if offset != run_start + run_bytes:
             if target != run_start:
-                data.move(target, run_start, run_bytes)
+                for done in range(0, run_bytes, _RESIDENT_BYTES):
+                    data.move(target + done, run_start + done, min(_RESIDENT_BYTES, run_bytes - done))
+                    passed(run_start + done)
             target += run_bytes
             run_start, run_bytes = offset, 0
         run_bytes += length
+
+
+def _letting_go(data: mmap.mmap | bytes) -> Callable[[int], None]:
+    """Return what takes pages before an offset out of this process's memory, a stretch at a time; the file has them."""
+    begin = 0
+
+    def passed(offset: int) -> None:
+        nonlocal begin
+        if isinstance(data, mmap.mmap) and offset - begin >= _RESIDENT_BYTES:
+            end = offset - offset % mmap.PAGESIZE
+            data.madvise(mmap.MADV_DONTNEED, begin, end - begin)
+            begin = end
+
+    return passed
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import dataclasses
 import itertools
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -94,15 +94,21 @@ def read_records(data: bytes | memoryview, where: str) -> Iterator[Record]:
         yield item
 
 
-def read_all(data: bytes | memoryview, num_records: int | None = None) -> list[Record | BadRecord]:
+def read_all(
+    data: bytes | memoryview, num_records: int | None = None, passed: Callable[[int], None] = lambda _: None
+) -> list[Record | BadRecord]:
     """Return the records of a shard in order, the damaged ones in their places.
 
     With ``num_records``, the manifest's count, the items stand for so many records; bytes behind the last of them are
     a BadRecord that stands for none. What is not proven to be a record of the shard, and in its place, is lost.
-    Without a count, all that is lost behind a damaged length counts as one record.
+    Without a count, all that is lost behind a damaged length counts as one record. ``passed`` is called with each
+    offset that was come to, before which nothing is looked at again soon.
     """
     data = memoryview(data)
-    found = list(_items(data))
+    found = []
+    for item in _items(data):
+        found.append(item)
+        passed(item.offset)
     bad = {index: item for index, item in enumerate(found) if isinstance(item, BadRecord)}
     first = next((index for index, item in bad.items() if item.is_gap), None)
     if first is None:

@@ -102,6 +102,8 @@ class TranslatedFile(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:  # noqa: D102
         with translated(self._url, "read"):
+            if hasattr(self._file, "readinto"):
+                return int(self._file.readinto(buffer))
             data = self._file.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)

@@ -60,7 +60,7 @@ def test_a_part_of_the_split_needs_not_be_all_of_it_nor_be_more_than_asked():
 
 
 def test_the_budget_is_of_the_whole_split():
-    with pytest.raises(BudgetError, match=r"2 of 25 records .* --bad_record_budget 0.001 allows 1"):
+    with pytest.raises(BudgetError, match=r"2 of 25 records .* 0.001 allows 1; reasons: truncated 2"):
         merged(parts_of(12, 11, num_rejected=2), bad_record_budget=0.001)
 
 

@@ -50,11 +50,24 @@ def test_one_reject_over_the_budget_ends_the_run_and_says_so():
     quarantine = Quarantine(2000, 0.001)
     quarantine.add([reject(0), reject(8)])
     wanted = re.escape(
-        "3 of 2000 records cannot be used, --bad_record_budget 0.001 allows 2; the first: /data/a-00000 at offset 0:"
-        " truncated"
+        "3 of 2000 records cannot be used, --bad_record_budget 0.001 allows 2; reasons: truncated 3; the first:"
+        " /data/a-00000 at offset 0: truncated"
     )
     with pytest.raises(BudgetError, match=wanted):
         quarantine.add([reject(16)])
+
+
+def test_the_ten_most_frequent_reasons_are_named_with_what_they_cost():
+    quarantine = Quarantine(1000, 0.0)
+    rejects = [RejectedRecord("/data/a", at, f"label {at}, wanted 0 to 9") for at in range(20)]
+    rejects += [RejectedRecord("/data/b", at, f"{chr(97 + at)}: {at} bytes") for at in range(12)]
+    rejects.append(RejectedRecord("/data/c", 0, "cut inside a record of 7 bytes", 5))
+    with pytest.raises(BudgetError, match="37 of 1000") as raised:
+        quarantine.add(rejects)
+    wanted = (
+        "; reasons: label #, wanted # to # 20, cut inside a record of # bytes 5, a 1, b 1, c 1, d 1, e 1, f 1, g 1,"
+    )
+    assert f"{wanted} h 1 and 4 more reasons; the first: /data/a at offset 0: label 0" in str(raised.value)
 
 
 def test_any_budget_above_zero_allows_one_record():

@@ -1,5 +1,8 @@
 """Validation: nothing bad passes, nothing good is lost, and the account is exact."""
 
+import pathlib
+import re
+
 import pytest
 
 from sparkcv.inputs.validate import ImageCheck, validate_shard
@@ -193,3 +196,20 @@ def test_a_missing_label_and_one_that_is_a_string_are_refused():
     assert "image/class/label" in check(encode_features({"image/encoded": PICTURE}))
     as_text = {"image/encoded": PICTURE, "image/class/label": b"1"}
     assert "image/class/label" in check(encode_features(as_text))
+
+
+@pytest.mark.parametrize("refused", [None, 0], ids=["whole", "one less"])
+def test_a_shard_passes_through_memory_and_does_not_stay_there(tmp_path, refused):
+    """YARN counts the pages of mapped files too; a shard may be of gigabytes, and several are looked at at a time."""
+    payloads = [bytes([index]) * (1 << 20) for index in range(96)]
+    resident = []
+
+    def check(payload):
+        status = pathlib.Path("/proc/self/status").read_text()
+        resident.append(int(re.search(r"^RssFile:\s+(\d+) kB$", status, re.MULTILINE)[1]) * 1024)
+        return "no" if len(resident) - 1 == refused else None
+
+    before = int(re.search(r"^RssFile:\s+(\d+) kB$", pathlib.Path("/proc/self/status").read_text(), re.MULTILINE)[1])
+    _, left = validate(tmp_path, data.shard_bytes(payloads), total=96, check=check)
+    assert left == payloads[refused is not None :]
+    assert max(resident) < before * 1024 + (40 << 20)

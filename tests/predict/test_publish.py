@@ -85,5 +85,5 @@ def test_a_budget_is_a_share_of_all_rows():
     with pytest.raises(BudgetError, match="5 of 5 pictures were rejected, which no budget allows; the most frequent"):
         publish.check_budget(5, {"empty": 5}, 1.0)
     publish.check_budget(5, {}, 0.0)
-    with pytest.raises(BudgetError, match=r"11 of 100 .* allows 10; the most frequent reason is 'empty' \(9\)"):
+    with pytest.raises(BudgetError, match=r"11 of 100 .* 10; the most frequent reasons: empty 9, too large 2; no"):
         publish.check_budget(100, {"empty": 9, "too large": 2}, 0.1)
