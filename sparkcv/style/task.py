@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
-__all__ = ["CONTENT_LAYERS", "STYLE_LAYERS", "LossWeights", "OptimizerSpec", "TransferTask"]
+__all__ = ["CONTENT_LAYERS", "LossWeights", "OptimizerSpec", "STYLE_LAYERS", "TransferTask"]
 
 CONTENT_LAYERS = ("relu4_2", "relu5_2")
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

@@ -23,7 +23,7 @@ from sparkcv import storage
 from sparkcv.errors import ModelError, UsageError
 from sparkcv.rundir import checkpoint
 
-__all__ = ["ENTRIES", "WIDTHS", "Vgg19Weights", "load"]
+__all__ = ["ENTRIES", "Vgg19Weights", "WIDTHS", "load"]
 
 Floats = NDArray[np.float32]
 
