@@ -84,7 +84,7 @@ def test_less_than_float32_scores_where_it_was_measured_to_agree(spark, tree, re
     assert report.engine["precision"] == wanted
     measured = report.engine["agreement"]
     assert measured["precision"] == wanted
-    assert measured["num_agreeing"] == measured["num_pictures"] == 16 if precision != "int8" else True
+    assert measured["num_agreeing"] == measured["num_pictures"] == 16
     assert f"in {wanted} has the best class of fp32 on" in str(report)
     assert report.num_predictions == COUNT
     with Predictor(real_model, "openvino") as predictor:
