@@ -167,7 +167,8 @@ def slims(png: bytes) -> Section:
                 [family.for_eval(png, size), [family.for_train(png, size, seed=seed) for seed in range(COLUMNS - 1)]]
             )
         tiles = [("evaluation", evaluated), *((f"training {index + 1}", each) for index, each in enumerate(trained))]
-        about = (f"to {preprocess.get(name).own_range.partition(':')[0]}",)
+        values = preprocess.get(name).own_range.partition(":")[0]
+        about = (f"to {values}" if values.startswith("[") else values,)
         rows.append(Row(name, about, tuple((label, _bytes(pixels)) for label, pixels in tiles)))
     return Section("TF-Slim's preprocessing", "--preprocessing_name; lenet distorts nothing.", tuple(rows))
 
@@ -196,9 +197,11 @@ def normalized(upright: Image.Image) -> Section:
             for kind, found in kinds.items()
         }
         values = session.run(made)
-    tiles = [(f"{kind} {value.min():.1f} to {value.max():.1f}", value) for kind, value in values.items()]
+    tiles = [(f"{kind} {value.min():.1f}, {value.max():.1f}", value) for kind, value in values.items()]
     shown = tuple((label, _bytes(np.repeat((v - v.min()) / max(np.ptp(v), 1e-6), 3, axis=2))) for label, v in tiles)
-    row = Row("--normalization", (f"grey, {SMALL} pixels", "stretched to black and white"), shown)
+    row = Row(
+        "--normalization", (f"grey, {SMALL} pixels", "stretched to black and white", "least, largest value"), shown
+    )
     return Section(
         "Normalization", "The same on every path; by `sparkcv statistics` where it needs the dataset.", (row,)
     )

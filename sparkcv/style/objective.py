@@ -20,7 +20,7 @@ from sparkcv.style.task import STYLE_LAYERS, LossWeights
 from sparkcv.style.tiles import Tile
 from sparkcv.style.vgg19_weights import Vgg19Weights
 
-__all__ = ["LossParts", "Net", "Objective", "Targets", "content_values", "style_grams"]
+__all__ = ["LossParts", "FeatureNet", "Objective", "Targets", "content_values", "style_grams"]
 
 Floats = NDArray[np.float32]
 
@@ -39,7 +39,7 @@ class LossParts:
         return self.content + self.style + self.tv
 
 
-class Net:
+class FeatureNet:
     """VGG-19 as it is used: weights, ``max`` or ``avg`` pooling, the convolutions' precision.
 
     The weights are tensors, which graphs refer to: as constants each graph would hold 80 MB of its own.
@@ -74,7 +74,7 @@ class Targets:
     masks: Floats | None = None
 
 
-def style_grams(net: Net, image: Floats, tile_size: int = 0) -> dict[str, Floats]:
+def style_grams(net: FeatureNet, image: Floats, tile_size: int = 0) -> dict[str, Floats]:
     """Return the Gram matrix ``[channels, channels]`` of each style layer of ``image``, mean pixel taken off."""
     grams: dict[str, Any] = dict.fromkeys(STYLE_LAYERS, 0.0)
     for _, found in _values(net, image, STYLE_LAYERS, tile_size):
@@ -86,7 +86,7 @@ def style_grams(net: Net, image: Floats, tile_size: int = 0) -> dict[str, Floats
     return grams
 
 
-def content_values(net: Net, image: Floats, layers: Any, tile_size: int = 0) -> dict[str, Floats]:
+def content_values(net: FeatureNet, image: Floats, layers: Any, tile_size: int = 0) -> dict[str, Floats]:
     """Return the layers' values ``[height, width, channels]`` of ``image``, mean pixel taken off."""
     made: dict[str, Floats] = {}
     for tile, found in _values(net, image, list(layers), tile_size):
@@ -99,7 +99,7 @@ def content_values(net: Net, image: Floats, layers: Any, tile_size: int = 0) -> 
     return made
 
 
-def _values(net: Net, image: Floats, layers: Any, tile_size: int) -> Iterator[tuple[Tile, dict[str, Any]]]:
+def _values(net: FeatureNet, image: Floats, layers: Any, tile_size: int) -> Iterator[tuple[Tile, dict[str, Any]]]:
     """Give the layers' own values of each tile."""
     height, width = image.shape[:2]
     for tile in tiles.tiles(height, width, tile_size or max(height, width), tiles.halo(layers)):
@@ -122,7 +122,7 @@ class Objective:
         tile_size: pixels of a tile's side, a multiple of 16; 0: the picture is looked at as a whole.
     """
 
-    def __init__(self, net: Net, targets: Targets, weights: LossWeights, tile_size: int = 0) -> None:
+    def __init__(self, net: FeatureNet, targets: Targets, weights: LossWeights, tile_size: int = 0) -> None:
         self._net, self._targets, self._weights, self._tile_size = net, targets, weights, tile_size
         self._content = weights.content_layers()
         self._layers = [*STYLE_LAYERS, *self._content]

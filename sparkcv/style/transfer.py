@@ -17,10 +17,10 @@ from sparkcv.config.style_transfer import checkpoint_name
 from sparkcv.errors import ImageError, ModelError, UsageError
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.style import colors, optimizers, picture_pixels, tiles, vgg19_weights
-from sparkcv.style.objective import LossParts, Net, Objective, Targets, content_values, style_grams
+from sparkcv.style.objective import FeatureNet, LossParts, Objective, Targets, content_values, style_grams
 from sparkcv.style.task import STYLE_LAYERS, TransferTask
 
-__all__ = ["LEAST_SIDE", "Outcome", "tile_size", "transfer"]
+__all__ = ["LEAST_SIDE", "TransferResult", "tile_size", "transfer"]
 
 Floats = NDArray[np.float32]
 LEAST_SIDE = 16
@@ -35,7 +35,7 @@ _log = logs.get(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class TransferResult:
     """What was made: size in pixels, the best picture's step and loss, the tile's side (0: none), the net."""
 
     width: int
@@ -47,7 +47,7 @@ class Outcome:
     network: str
 
 
-def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS) -> Outcome:
+def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS) -> TransferResult:
     """Do what ``task`` says; ``widths`` are those of VGG-19's blocks, smaller ones for tests.
 
     Raises:
@@ -57,7 +57,7 @@ def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS)
     weights = vgg19_weights.load(task.network, widths)
     _log.info("VGG-19 of %s", weights)
     content, styles, masks, initial = _pictures(task)
-    net = Net(weights, task.pooling, task.precision)
+    net = FeatureNet(weights, task.pooling, task.precision)
     record = _Record(task, weights.mean_pixel)
     seen = content
     if task.luminance:
@@ -170,11 +170,11 @@ class _Record:
             self._write(self._task.output)
             storage.write_text(self._task.metrics, "".join(json.dumps(line) + "\n" for line in self.metrics))
 
-    def outcome(self, network: str) -> Outcome:
+    def outcome(self, network: str) -> TransferResult:
         """Return what was made."""
         height, width = self.best_image().shape[:2]
         loss, iteration = self._best[:2] if self._best else (math.nan, 0)
-        return Outcome(width, height, iteration, loss, self.metrics[0]["total"], self._tile, network)
+        return TransferResult(width, height, iteration, loss, self.metrics[0]["total"], self._tile, network)
 
     def _write(self, url: str) -> None:
         pixels = colors.levels(self.best_image() + self._mean)
@@ -234,7 +234,11 @@ def _first(task: TransferTask, content: Floats, initial: Floats | None, mean: Fl
 
 
 def _targets(
-    net: Net, task: TransferTask, pictures: tuple[Floats, list[Floats], list[Floats]], mean: Floats, factor: float
+    net: FeatureNet,
+    task: TransferTask,
+    pictures: tuple[Floats, list[Floats], list[Floats]],
+    mean: Floats,
+    factor: float,
 ) -> Targets:
     """Return what is wanted at a resolution, whose width is ``factor`` of the output's; styles are scaled likewise."""
     content, styles, masks = pictures

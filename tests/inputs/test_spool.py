@@ -212,7 +212,7 @@ def test_close_wakes_a_reader_that_waits(stored, scratch):
 
 def test_bad_records_are_left_out_and_listed_once_in_many_epochs(stored, scratch):
     quarantine = Quarantine(30, 0.5)
-    check = lambda payload: "ends with 3" if payload.endswith(b"3") else None  # noqa: E731
+    check = lambda payload: "ends with 3" if bytes(payload).endswith(b"3") else None  # noqa: E731
     size = stored[0].shard.num_bytes
     with open_spool(stored, scratch, check=check, quarantine=quarantine, num_epochs=3, max_bytes=2 * size) as spool:
         found = drain(spool)
@@ -222,14 +222,14 @@ def test_bad_records_are_left_out_and_listed_once_in_many_epochs(stored, scratch
 
 
 def test_over_the_budget_of_bad_records_the_reader_gets_the_error(stored, scratch):
-    check = lambda payload: "odd" if payload.endswith(b"3") else None  # noqa: E731
+    check = lambda payload: "odd" if bytes(payload).endswith(b"3") else None  # noqa: E731
     spool = open_spool(stored, scratch, check=check, quarantine=Quarantine(30, 0.1))
     with spool, pytest.raises(BudgetError, match="4 of 30 records"):
         drain(spool)
 
 
 def test_without_a_quarantine_one_bad_record_is_too_many(stored, scratch):
-    check = lambda payload: "odd" if payload == b"02-3" else None  # noqa: E731
+    check = lambda payload: "odd" if bytes(payload) == b"02-3" else None  # noqa: E731
     with open_spool(stored, scratch, check=check) as spool, pytest.raises(BudgetError):
         drain(spool)
 
@@ -243,7 +243,7 @@ def test_data_without_one_usable_record_is_an_error_not_a_wait(stored, scratch):
 
 def test_a_shard_without_a_usable_record_is_passed_over(stored, scratch):
     quarantine = Quarantine(30, 1.0)
-    check = lambda payload: "no" if payload.startswith(b"02") else None  # noqa: E731
+    check = lambda payload: "no" if bytes(payload).startswith(b"02") else None  # noqa: E731
     with open_spool(stored, scratch, check=check, quarantine=quarantine, num_epochs=2) as spool:
         assert {source for source, _ in drain(spool)} == {0, 1, 3, 4, 5}
 

@@ -27,7 +27,7 @@ def network(tmp_path_factory):
 def net(network):
     from sparkcv.style import objective, vgg19
 
-    return objective.Net(vgg19.load(network, NARROW))
+    return objective.FeatureNet(vgg19.load(network, NARROW))
 
 
 def picture(path, seed, size=(40, 33)):
