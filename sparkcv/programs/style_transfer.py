@@ -1,7 +1,8 @@
 """Make one picture by optimization: a process of its own, for the driver imports no TensorFlow.
 
 ``python -m sparkcv.programs.style_transfer`` reads a line of JSON, a :class:`~sparkcv.style.task.TransferTask`, and
-writes one: an :class:`~sparkcv.style.transfer.TransferResult`, or ``error``, a sentence, and ``kind``, the name of its class.
+writes one: a :class:`~sparkcv.style.transfer.TransferResult`, or ``error``, a sentence, and ``kind``, the name of its
+class.
 It ends where its standard input does: whoever has asked is gone.
 """
 

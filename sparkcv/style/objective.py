@@ -20,7 +20,7 @@ from sparkcv.style.task import STYLE_LAYERS, LossWeights
 from sparkcv.style.tiles import Tile
 from sparkcv.style.vgg19_weights import Vgg19Weights
 
-__all__ = ["LossParts", "FeatureNet", "Objective", "Targets", "content_values", "style_grams"]
+__all__ = ["FeatureNet", "LossParts", "Objective", "Targets", "content_values", "style_grams"]
 
 Floats = NDArray[np.float32]
 
