@@ -132,6 +132,17 @@ def test_every_flag_shown_exists(name):
     assert unknown_flags(text) == []
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("conf/*.toml")))
+def test_a_recipe_begins_with_its_command_its_cost_and_what_came_out(name):
+    lines = [line for line in text_of(ROOT / "conf" / name).splitlines() if line.startswith("#")]
+    told = " ".join(line.lstrip("# ") for line in lines)
+    command, cost, expected = re.findall(r"Command:(.+) Cost:(.+) Expected:(.+)", told)[0]
+    assert f"--recipe conf/{name}" in command
+    assert re.search(r"\d", cost)
+    assert re.search(r"\d", expected)
+    assert "not measured" not in told
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_flag_named_in_passing_is_of_some_job_or_bench(name):
     known = {field.name for cls in CONFIGS.values() for field in dataclasses.fields(cls)}
