@@ -123,6 +123,9 @@ def slims(files: list[str], checkout: pathlib.Path) -> list[Any]:
     from sparkcv.nets.slim import quick, slim  # noqa: F401 - makes tf_slim importable
 
     sys.path.insert(0, str(checkout))
+    from tensorflow.python.ops import control_flow_ops
+
+    control_flow_ops.case = tf.case  # TensorFlow 2.21 has moved it since
     from preprocessing import inception_preprocessing
     from tf_slim.data import dataset as slim_dataset
     from tf_slim.data import dataset_data_provider, tfexample_decoder
