@@ -19,6 +19,7 @@ ROOMS = (
     "logs",
     "imports",
     "synthetic",
+    "scenes",
     "config",
     "roles",
     "archive",
