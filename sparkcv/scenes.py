@@ -83,7 +83,7 @@ class Scene:
 
 
 @dataclasses.dataclass(frozen=True)
-class Agreement:
+class CaptionAgreement:
     """How many of a scene's attributes a sentence has right: two colours, two shapes, one place."""
 
     colors: int
@@ -157,7 +157,7 @@ def read_caption(caption: str) -> Scene | None:
     return None if first is None or second is None else Scene(first, told[2], second)
 
 
-def compare(caption: str, scene: Scene) -> Agreement:
+def compare(caption: str, scene: Scene) -> CaptionAgreement:
     """Return what a sentence, of the grammar or not, has right of a scene: a group is looked for where it lies.
 
     A sentence that is none of the grammar has its place wrong, and counts the groups that can be read in their order.
@@ -166,7 +166,7 @@ def compare(caption: str, scene: Scene) -> Agreement:
     if told is None:
         groups = [Group(_NUMBERS[found[1]], found[2], found[3], found[4]) for found in _GROUP.finditer(caption)][:2]
         pairs = list(zip(groups, (scene.first, scene.second), strict=False))
-        return Agreement(*_count(pairs), place=0)
+        return CaptionAgreement(*_count(pairs), place=0)
     place = int(told.relation in (scene.relation, RELATIONS[scene.relation]))
     if told.relation == RELATIONS[scene.relation]:
         told = told.turned()
@@ -174,8 +174,8 @@ def compare(caption: str, scene: Scene) -> Agreement:
     if not place or colors + shapes == 0:
         other = _count([(told.second, scene.first), (told.first, scene.second)])
         if sum(other) > colors + shapes:  # right things at the wrong place
-            return Agreement(*other, place=0)
-    return Agreement(colors, shapes, place)
+            return CaptionAgreement(*other, place=0)
+    return CaptionAgreement(colors, shapes, place)
 
 
 def write_scenes(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sparkcv import scenes
-from sparkcv.scenes import Agreement, Group, Scene
+from sparkcv.scenes import CaptionAgreement, Group, Scene
 
 SEEDS = range(300)
 RING, SQUARES = Group(1, "large", "red", "ring"), Group(2, "small", "blue", "square")
@@ -111,16 +111,16 @@ def test_pictures_are_functions_of_scene_seed_and_size():
 @pytest.mark.parametrize(
     ("caption", "wanted"),
     [
-        ("A large red ring  left of two small blue squares .", Agreement(2, 2, 1)),
-        ("two large blue squares right of a small red ring", Agreement(2, 2, 1)),
-        ("two small blue squares left of a large red ring", Agreement(2, 2, 0)),
-        ("a large red ring above two small blue squares", Agreement(2, 2, 0)),
-        ("a large red ring left of two small red squares", Agreement(1, 2, 1)),
-        ("a large green ring left of two small blue stars", Agreement(1, 1, 1)),
-        ("a large red ring left of two small", Agreement(1, 1, 0)),
-        ("a large red ring a large red ring a large red ring", Agreement(1, 1, 0)),
-        ("a man riding a wave", Agreement(0, 0, 0)),
-        ("", Agreement(0, 0, 0)),
+        ("A large red ring  left of two small blue squares .", CaptionAgreement(2, 2, 1)),
+        ("two large blue squares right of a small red ring", CaptionAgreement(2, 2, 1)),
+        ("two small blue squares left of a large red ring", CaptionAgreement(2, 2, 0)),
+        ("a large red ring above two small blue squares", CaptionAgreement(2, 2, 0)),
+        ("a large red ring left of two small red squares", CaptionAgreement(1, 2, 1)),
+        ("a large green ring left of two small blue stars", CaptionAgreement(1, 1, 1)),
+        ("a large red ring left of two small", CaptionAgreement(1, 1, 0)),
+        ("a large red ring a large red ring a large red ring", CaptionAgreement(1, 1, 0)),
+        ("a man riding a wave", CaptionAgreement(0, 0, 0)),
+        ("", CaptionAgreement(0, 0, 0)),
     ],
 )
 def test_a_sentence_is_judged_by_colour_shape_and_place(caption, wanted):
