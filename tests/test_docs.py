@@ -16,6 +16,7 @@ PAGES = sorted(path for pattern in ("*.md", "docs/*.md", "findings/*.md", "bench
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 CONFIGS = {
     "batch_inference.py": config.ScoreConfig,
+    "convert_captions.py": config.ConvertCaptionsConfig,
     "convert_images.py": config.ConvertConfig,
     "demo.py": config.DemoConfig,
     "doctor.py": config.DoctorConfig,
@@ -32,6 +33,7 @@ CONFIGS = {
 }
 COMMANDS = {
     "convert": config.ConvertConfig,
+    "convertcaptions": config.ConvertCaptionsConfig,
     "demo": config.DemoConfig,
     "doctor": config.DoctorConfig,
     "evaluate": config.EvalConfig,

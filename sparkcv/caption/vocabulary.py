@@ -99,19 +99,23 @@ class Vocabulary:
         counter: collections.Counter[str] = collections.Counter()
         for words in captions:
             counter.update((START, *words, END))
+        num_captions = counter[START]
         for word in (START, END):
             counter[word] = max(counter[word], least)
         counter.pop(UNKNOWN, None)
         kept = sorted(((-count, word) for word, count in counter.items() if count >= least))
         if len(kept) < 3:
-            raise DataError(f"no word of {counter[START]} captions occurs {least} times or more, wanted some")
+            raise DataError(f"no word of {num_captions} captions occurs {least} times or more, wanted some")
         unknown = sum(counter.values()) + sum(count for count, _ in kept)
         return cls((*(word for _, word in kept), UNKNOWN), (*(-count for count, _ in kept), unknown))
 
 
 def tokenize(caption: str) -> tuple[str, ...]:
-    """Return the words of a caption in lower case, and its punctuation marks; ``don't`` is ``do`` and ``n't``."""
-    return tuple(_TOKEN.findall(caption.lower()))
+    """Return the words of a caption in lower case, and its punctuation marks; ``don't`` is ``do`` and ``n't``.
+
+    Characters that cannot be seen are left out.
+    """
+    return tuple(word for word in _TOKEN.findall(caption.lower()) if word.isprintable())
 
 
 def read_vocabulary(url: str) -> Vocabulary:

@@ -1,6 +1,7 @@
 """Configuration: one frozen dataclass a job, whose field names are its flags, checked whole before anything starts."""
 
 from sparkcv.config.convert import ConvertConfig
+from sparkcv.config.convert_captions import ConvertCaptionsConfig
 from sparkcv.config.demo import DemoConfig
 from sparkcv.config.doctor import DoctorConfig
 from sparkcv.config.evaluate import EvalConfig
@@ -18,6 +19,7 @@ from sparkcv.config.train import TrainConfig
 from sparkcv.config.train_style import TrainStyleConfig
 
 __all__ = [
+    "ConvertCaptionsConfig",
     "ConvertConfig",
     "DemoConfig",
     "DoctorConfig",

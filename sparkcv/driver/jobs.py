@@ -128,6 +128,13 @@ _ALL = (
         "sparkcv.driver.train_style",
     ),
     Job(
+        "convertcaptions",
+        "convert_captions.py",
+        configs.ConvertCaptionsConfig,
+        "convert pictures with captions to TFRecord shards",
+        "sparkcv.driver.convert_captions",
+    ),
+    Job(
         "serve",
         "serve.py",
         configs.ServeConfig,

@@ -15,7 +15,7 @@ from sparkcv.errors import RecordError
 from sparkcv.records.example_proto import SequenceExample
 from sparkcv.records.features import Value, fill, refuse_mistyped, value_of
 
-__all__ = ["CAPTION_IDS", "IMAGE_DATA", "IMAGE_ID", "CaptionedPicture", "decode", "encode"]
+__all__ = ["CaptionedPicture", "decode", "encode"]
 
 IMAGE_DATA, IMAGE_ID, CAPTION, CAPTION_IDS = "image/data", "image/image_id", "image/caption", "image/caption_ids"
 _FILENAME, _FORMAT, _ORIENTATION = "image/filename", "image/format", "image/orientation"

@@ -30,7 +30,7 @@ def test_words_that_are_frequent_enough_are_kept_most_frequent_first():
 
 def test_begin_and_end_stay_however_few_the_captions():
     assert Vocabulary.of_captions([["a"] * 4], 4).words == (END, START, "a", UNKNOWN)
-    with pytest.raises(DataError, match="no word of 4 captions occurs 4 times or more"):
+    with pytest.raises(DataError, match="no word of 1 captions occurs 4 times or more"):
         Vocabulary.of_captions([["a"]], 4)
 
 
@@ -95,6 +95,7 @@ def test_a_file_that_is_missing_is_told(tmp_path):
         ("Ein ÄPFEL kostet 1,50", "ein äpfel kostet 1,50"),
         ("", ""),
         (" \n", ""),
+        ("a\u200b dog \ud800\x07", "a dog"),
     ],
 )
 def test_a_caption_becomes_words_and_marks(caption, words):
