@@ -28,6 +28,7 @@ CONFIGS = {
     "show_run.py": config.TensorBoardConfig,
     "style_transfer.py": config.StyleTransferConfig,
     "stylize.py": config.StylizeConfig,
+    "train_captions.py": config.TrainCaptionsConfig,
     "train_image_classifier.py": config.TrainConfig,
     "train_style_net.py": config.TrainStyleConfig,
 }
@@ -46,6 +47,7 @@ COMMANDS = {
     "stylize": config.StylizeConfig,
     "tensorboard": config.TensorBoardConfig,
     "train": config.TrainConfig,
+    "traincaptions": config.TrainCaptionsConfig,
     "trainstyle": config.TrainStyleConfig,
 }
 # Of a fenced block or of words in code: the command, its continued lines, up to what ends it.

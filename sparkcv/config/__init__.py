@@ -16,6 +16,7 @@ from sparkcv.config.stylize import StylizeConfig
 from sparkcv.config.submit import SubmitConfig
 from sparkcv.config.tensorboard import TensorBoardConfig
 from sparkcv.config.train import TrainConfig
+from sparkcv.config.train_captions import TrainCaptionsConfig
 from sparkcv.config.train_style import TrainStyleConfig
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "StylizeConfig",
     "SubmitConfig",
     "TensorBoardConfig",
+    "TrainCaptionsConfig",
     "TrainConfig",
     "TrainStyleConfig",
     "choose",

@@ -135,6 +135,13 @@ _ALL = (
         "sparkcv.driver.convert_captions",
     ),
     Job(
+        "traincaptions",
+        "train_captions.py",
+        configs.TrainCaptionsConfig,
+        "train captions of pictures on Spark executors",
+        "sparkcv.driver.train_captions",
+    ),
+    Job(
         "serve",
         "serve.py",
         configs.ServeConfig,

@@ -95,6 +95,7 @@ def test_no_beam_is_more_probable_than_the_best_and_what_it_says_of_itself_is_tr
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_wider_beam_never_has_a_lower_probability(seed):
+    # No law of beam search: with eight words in place of four it was lower in 1 of 1400 cases.
     best = -math.inf
     for width in (1, 2, 3, 4, 6, 10, 30):
         (found,) = search(pictures(5), TableModel(seed, width), rules(width=width))
