@@ -16,6 +16,7 @@ PAGES = sorted(path for pattern in ("*.md", "docs/*.md", "findings/*.md", "bench
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 CONFIGS = {
     "batch_inference.py": config.ScoreConfig,
+    "caption_pictures.py": config.CaptionConfig,
     "convert_captions.py": config.ConvertCaptionsConfig,
     "convert_images.py": config.ConvertConfig,
     "demo.py": config.DemoConfig,
@@ -33,6 +34,7 @@ CONFIGS = {
     "train_style_net.py": config.TrainStyleConfig,
 }
 COMMANDS = {
+    "caption": config.CaptionConfig,
     "convert": config.ConvertConfig,
     "convertcaptions": config.ConvertCaptionsConfig,
     "demo": config.DemoConfig,

@@ -1,5 +1,6 @@
 """Configuration: one frozen dataclass a job, whose field names are its flags, checked whole before anything starts."""
 
+from sparkcv.config.caption import CaptionConfig
 from sparkcv.config.convert import ConvertConfig
 from sparkcv.config.convert_captions import ConvertCaptionsConfig
 from sparkcv.config.demo import DemoConfig
@@ -20,6 +21,7 @@ from sparkcv.config.train_captions import TrainCaptionsConfig
 from sparkcv.config.train_style import TrainStyleConfig
 
 __all__ = [
+    "CaptionConfig",
     "ConvertCaptionsConfig",
     "ConvertConfig",
     "DemoConfig",

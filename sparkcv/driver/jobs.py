@@ -142,6 +142,13 @@ _ALL = (
         "sparkcv.driver.train_captions",
     ),
     Job(
+        "caption",
+        "caption_pictures.py",
+        configs.CaptionConfig,
+        "print captions of a picture, or of the pictures in a folder",
+        "sparkcv.driver.caption",
+    ),
+    Job(
         "serve",
         "serve.py",
         configs.ServeConfig,
