@@ -40,7 +40,7 @@ bench: setup           ## every ratio, into bench/RESULTS.md; PHOTOGRAPHS=DIR fo
 soak: setup            ## real faults at real runs for MINUTES=60, into bench/SOAK.md; CASES=T1,T30 for some of them
 	$(PY) -m tests.faults.soak --minutes $(MINUTES) $(if $(CASES),--cases $(CASES))
 
-fuzz: setup            ## what reads records, Examples, GNT and pictures, with damaged bytes for MINUTES=60; TARGET=gnt for one
+fuzz: setup            ## what reads records, Examples, GNT, pictures and bodies of requests, with damaged bytes for MINUTES=60; TARGET=gnt for one
 	$(PY) -m tests.fuzz --minutes $(MINUTES) $(if $(TARGET),--target $(TARGET))
 
 format: setup          ## rewrite the files as `make check` wants them

@@ -401,7 +401,13 @@ def test_ways_of_training_are_flags_and_survive_json():
     assert (config_.keep_best, config_.early_stopping_evaluations, config_.class_weights) == (True, 3, "1,2")
 
 
-RECIPES = sorted((pathlib.Path(__file__).parents[1] / "conf").glob("*.toml"))
+CONF = pathlib.Path(__file__).parents[1] / "conf"
+RECIPES = sorted(path for path in CONF.glob("*.toml") if path.name != "serve.toml")
+
+
+def test_the_recipe_of_the_service_is_one_that_it_takes():
+    serving = config.parse(config.ServeConfig, ["--recipe", str(CONF / "serve.toml"), "--models_dir", "m"], "serve")
+    assert (serving.host, serving.version_policy) == ("0.0.0.0", "latest:2")
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)

@@ -25,7 +25,10 @@ CONFIGS = {
     "reproduce.py": config.ReproduceConfig,
     "serve.py": config.ServeConfig,
     "show_run.py": config.TensorBoardConfig,
+    "style_transfer.py": config.StyleTransferConfig,
+    "stylize.py": config.StylizeConfig,
     "train_image_classifier.py": config.TrainConfig,
+    "train_style_net.py": config.TrainStyleConfig,
 }
 COMMANDS = {
     "convert": config.ConvertConfig,
@@ -36,9 +39,12 @@ COMMANDS = {
     "reproduce": config.ReproduceConfig,
     "score": config.ScoreConfig,
     "serve": config.ServeConfig,
+    "styletransfer": config.StyleTransferConfig,
     "statistics": config.StatisticsConfig,
+    "stylize": config.StylizeConfig,
     "tensorboard": config.TensorBoardConfig,
     "train": config.TrainConfig,
+    "trainstyle": config.TrainStyleConfig,
 }
 # Of a fenced block or of words in code: the command, its continued lines, up to what ends it.
 _COMMAND = re.compile(r"(?:\bjobs/(?P<job>[a-z]\w*\.py)|\bsparkcv (?P<command>[a-z]+))(?P<words>(?: |\\\n|[^\n`#])*)")
@@ -124,6 +130,17 @@ def test_a_broken_link_is_found(tmp_path, link, is_broken):
 def test_every_flag_shown_exists(name):
     text = re.sub(r"^# ?", "", text_of(ROOT / name), flags=re.MULTILINE) if "conf/" in name else text_of(ROOT / name)
     assert unknown_flags(text) == []
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("conf/*.toml")))
+def test_a_recipe_begins_with_its_command_its_cost_and_what_came_out(name):
+    lines = [line for line in text_of(ROOT / "conf" / name).splitlines() if line.startswith("#")]
+    told = " ".join(line.lstrip("# ") for line in lines)
+    command, cost, expected = re.findall(r"Command:(.+) Cost:(.+) Expected:(.+)", told)[0]
+    assert f"--recipe conf/{name}" in command
+    assert re.search(r"\d", cost)
+    assert re.search(r"\d", expected)
+    assert "not measured" not in told
 
 
 @pytest.mark.parametrize("name", NAMES)

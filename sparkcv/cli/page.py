@@ -7,12 +7,13 @@ from sparkcv.driver.jobs import JOBS
 __all__ = ["completion", "main", "submit"]
 
 _GROUPS = {
-    "From pictures to predictions": ("convert", "train", "evaluate", "export", "score"),
+    "From pictures to predictions": ("convert", "statistics", "train", "evaluate", "export", "score", "serve"),
+    "Style transfer": ("styletransfer", "stylize", "trainstyle"),
     "Around a run": ("doctor", "tensorboard", "reproduce", "demo"),
 }
 _SUBMIT = "write the spark-submit command of a job, print it and run it"
 _COMPLETION = "print a script by which bash, zsh or fish completes all this"
-_WIDTH = 12
+_WIDTH = 14
 
 
 def main() -> str:

@@ -40,6 +40,7 @@ from sparkcv.compat.params import (
 )
 from sparkcv.compat.saved_model import SavedModelPlan, columns_of, predict
 from sparkcv.errors import UsageError
+from sparkcv.spark.python_daemon import imported_first
 
 __all__ = [
     "HasBatchSize",
@@ -234,11 +235,13 @@ class TFModel(
             argv=tuple(self.args.argv or ()),
         )
         spark = SparkSession.builder.getOrCreate()
-        # What the model says of its outputs is the schema, also where there is no row to guess it from.
-        kinds = spark.sparkContext.parallelize([plan], 1).map(columns_of).first()
-        fields = [
-            f"`{column}` {'array<' * rank}{kind}{'>' * rank}"
-            for (_, column), (kind, rank) in zip(outputs, kinds, strict=True)
-        ]
-        rows = dataset.select([column for column, _ in inputs]).rdd.mapPartitions(functools.partial(predict, plan))
-        return spark.createDataFrame(rows, StructType.fromDDL(", ".join(fields)))
+        # A worker imports TensorFlow in seconds, and again after each task that failed.
+        with imported_first(spark, "tensorflow"):
+            # What the model says of its outputs is the schema, also where there is no row to guess it from.
+            kinds = spark.sparkContext.parallelize([plan], 1).map(columns_of).first()
+            fields = [
+                f"`{column}` {'array<' * rank}{kind}{'>' * rank}"
+                for (_, column), (kind, rank) in zip(outputs, kinds, strict=True)
+            ]
+            rows = dataset.select([column for column, _ in inputs]).rdd.mapPartitions(functools.partial(predict, plan))
+            return spark.createDataFrame(rows, StructType.fromDDL(", ".join(fields)))

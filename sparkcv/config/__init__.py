@@ -10,9 +10,12 @@ from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
 from sparkcv.config.serve import ServeConfig
 from sparkcv.config.statistics import StatisticsConfig
+from sparkcv.config.style_transfer import StyleTransferConfig
+from sparkcv.config.stylize import StylizeConfig
 from sparkcv.config.submit import SubmitConfig
 from sparkcv.config.tensorboard import TensorBoardConfig
 from sparkcv.config.train import TrainConfig
+from sparkcv.config.train_style import TrainStyleConfig
 
 __all__ = [
     "ConvertConfig",
@@ -24,9 +27,12 @@ __all__ = [
     "ScoreConfig",
     "ServeConfig",
     "StatisticsConfig",
+    "StyleTransferConfig",
+    "StylizeConfig",
     "SubmitConfig",
     "TensorBoardConfig",
     "TrainConfig",
+    "TrainStyleConfig",
     "choose",
     "flag",
     "from_dict",

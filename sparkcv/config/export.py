@@ -22,6 +22,9 @@ class ExportConfig(Flags):
         required=True,
     )
     model_dir: str = flag(None, "folder for the model, any storage URL", group=_RUN, required=True)
+    eval_dir: str = flag(
+        "", "folder with the result of the checkpoint's evaluation; not set: of the run's own, if any", group=_RUN
+    )
     output_file: str = flag("", "a second place for the frozen .pb, as slim's flag", group=_RUN)
     dataset_dir: str = flag("", "folder that holds labels.txt; not set: read from the run's run.json", group=_NET)
     dataset_name: str = flag("imagenet", "dataset whose labels the model carries", group=_NET)

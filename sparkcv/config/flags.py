@@ -106,11 +106,12 @@ def parse(cls: type[Config], argv: Sequence[str], prog: str) -> Config:
             the dataclass refuses.
     """
     parser = _parser(cls, prog)
-    known, unknown = parser.parse_known_args(_first_named(cls, argv))
+    known, unknown = parser.parse_known_args(_underscored(cls, _first_named(cls, argv)))
     given = {name: value for name, value in vars(known).items() if value is not None}
     if unknown:
         raise UsageError(_unknown_flag(unknown[0], cls))
     recipe = given.pop("recipe", None)
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     values = {**(_read_recipe(recipe, cls) if recipe else {}), **given}
     return cls(**values)
 
@@ -139,7 +140,7 @@ def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
             raise UsageError(f"unknown setting {key!r} for {cls.__name__}{_nearest(key, names)}")
         if value is not None and not _fits(value, _kind(hints[key])):
             raise UsageError(f"setting {key!r} of {cls.__name__} is {value!r}, wanted {_kind(hints[key]).__name__}")
-    return cls(**dict(values))
+    return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
 def choose(value: str, allowed: Iterable[str], what: str) -> str:
@@ -175,11 +176,25 @@ def _parser(cls: type, prog: str) -> argparse.ArgumentParser:
             group.add_argument(
                 f"--no{field.name}", dest=field.name, action="store_false", default=None, help=argparse.SUPPRESS
             )
+        elif kind is tuple:
+            element = typing.get_args(_concrete(hints[field.name]))[0]
+            meta = element.__name__.upper()
+            group.add_argument(f"--{field.name}", nargs="+", type=element, metavar=meta, help=text)
         else:
             choices = field.metadata["choices"]
             meta = "{" + ",".join(choices) + "}" if choices else kind.__name__.upper()
             group.add_argument(f"--{field.name}", type=kind, choices=choices, metavar=meta, help=text)
     return parser
+
+
+def _underscored(cls: type, argv: Sequence[str]) -> list[str]:
+    """Return the words with the names of known flags as they are here, where they were given with hyphens."""
+    names, words = set(_names(cls)), []
+    for word in argv:
+        name, equals, value = word.removeprefix("--").partition("=")
+        known = word.startswith("--") and "-" in name and name.replace("-", "_") in names
+        words.append(f"--{name.replace('-', '_')}{equals}{value}" if known else word)
+    return words
 
 
 def _first_named(cls: type, argv: Sequence[str]) -> list[str]:
@@ -202,10 +217,15 @@ def _help(field: "dataclasses.Field[Any]") -> str:
 
 
 def _kind(hint: Any) -> type:
-    """Return the one concrete type of ``int`` or ``int | None``."""
+    """Return the one concrete type of ``int`` or ``int | None``; ``tuple`` of a flag that takes several values."""
+    concrete = _concrete(hint)
+    return typing.cast(type, typing.get_origin(concrete) or concrete)
+
+
+def _concrete(hint: Any) -> Any:
     if isinstance(hint, types.UnionType):
         return next(arg for arg in typing.get_args(hint) if arg is not type(None))
-    return typing.cast(type, hint)
+    return hint
 
 
 def _boolean(text: str) -> bool:
@@ -233,12 +253,12 @@ def _read_recipe(path: str, cls: type) -> dict[str, Any]:
             values[key] = value = tables[key](value, f"--recipe {path}: [{key}]")
         if not _fits(value, _kind(hints[key])):
             raise UsageError(f"--recipe {path}: {key} is {value!r}, wanted {_kind(hints[key]).__name__}")
-    return values
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
 
 def _fits(value: Any, kind: type) -> bool:
     """Return whether ``value`` is of a flag's type; TOML and JSON write a whole float without a point."""
-    return type(value) is kind or (kind is float and type(value) is int)
+    return type(value) is kind or (kind is float and type(value) is int) or (kind is tuple and type(value) is list)
 
 
 def _unknown_flag(word: str, cls: type) -> str:

@@ -3,12 +3,13 @@
 import dataclasses
 import datetime
 
+from sparkcv.config.engines import PRECISIONS, engine_flag
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.pictures import FORMATS, parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
-_IN, _OUT, _CARE, _CLUSTER = "input", "output", "care", "cluster"
+_IN, _OUT, _CARE, _CLUSTER, _NET = "input", "output", "care", "cluster", "net"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +72,23 @@ class ScoreConfig(Flags):
         group=_IN,
     )
     image_feature: str = flag("image/encoded", "feature of TFRecord shards that holds the picture", group=_IN)
+    engine: str = engine_flag(_NET)
+    precision: str = flag(
+        "fp32",
+        "what the net computes in: fp32, bf16, int8 (of OpenVINO and the extra int8), or auto, which is bf16 where that"
+        " agrees with fp32",
+        group=_NET,
+        choices=PRECISIONS,
+    )
+    calibrate: int = flag(
+        256,
+        "pictures of the input on which bf16 and int8 are measured against fp32; int8 is calibrated on as many more",
+        group=_NET,
+        least=1,
+    )
+    features: str | None = flag(
+        None, "end point of the net whose values, maps by their mean, become the column features", group=_NET
+    )
     top_k: int = flag(5, "best classes kept a picture", group=_OUT, least=1)
     batch_size: int = flag(32, "pictures a batch", group=_CLUSTER, least=1)
     num_partitions: int | None = flag(None, "Spark tasks; not set: by input size", group=_CLUSTER, least=1)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from sparkcv.config.engines import engine_flag
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.pictures import parse_background
 from sparkcv.errors import UsageError
@@ -31,12 +32,7 @@ class ServeConfig(Flags):
     tls_key_file: str | None = flag(None, "PEM file of the certificate's key", group=_WHERE)
     api_key_file: str | None = flag(None, "file with the key that inference wants; not set: none", group=_CARE)
     admin_key_file: str | None = flag(None, "file with the key that admin calls want; not set: none", group=_CARE)
-    engine: str = flag(
-        "auto",
-        "what runs the nets: auto (OpenVINO where it is installed), tf or openvino",
-        group=_SPEED,
-        choices=("auto", "tf", "openvino"),
-    )
+    engine: str = engine_flag(_SPEED)
     max_batch_size: int = flag(32, "pictures scored together", group=_SPEED, least=1, most=1024)
     max_delay_ms: float = flag(2.0, "how long a picture waits for others", group=_SPEED, least=0)
     num_threads: int = flag(0, "threads of a model's process; 0: one a core", group=_SPEED, least=0)

@@ -238,6 +238,7 @@ def _export_config(config: DemoConfig, data: pathlib.Path, run_dir: pathlib.Path
         dataset_name="shapes",
         model_name=config.model_name,
         image_size=config.image_size,
+        eval_dir=str(model.with_name("eval")),
     )
 
 

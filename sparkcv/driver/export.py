@@ -14,7 +14,7 @@ from sparkcv.config import ExportConfig
 from sparkcv.config.pictures import JPEG_ARITHMETIC
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.driver import checkpoint_checks, model_weights, statistics_checks
+from sparkcv.driver import checkpoint_checks, evaluated, model_weights, statistics_checks
 from sparkcv.driver.checkpoint_checks import TrainedClasses
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.net_variables import AskedNet
@@ -98,6 +98,7 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
         CheckpointError, MissingFileError: no valid checkpoint, or one of another net or number of classes.
         LabelError: labels.txt names other classes than the checkpoint was trained on, or in another order.
         FileExistsAlreadyError: ``model_dir`` holds something already that the export may not replace.
+        DataError: what ``eval_dir`` has is of another checkpoint.
     """
     net = nets.get(config.model_name)
     config = dataclasses.replace(
@@ -106,6 +107,7 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
         model_dir=storage.resolve(config.model_dir or ""),
         dataset_dir=config.dataset_dir and storage.resolve(config.dataset_dir),
         output_file=config.output_file and storage.resolve(config.output_file),
+        eval_dir=config.eval_dir and storage.resolve(config.eval_dir),
     )
     if not may_replace:
         check_target(str(config.model_dir))
@@ -158,7 +160,8 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
         _log.warning("--image_size %d: the net was trained at %d pixels", image_size, told.train_image_size)
     storage.check_writable(storage.parent(str(config.model_dir)))
     preprocessing = preprocess.get(preprocessing).name
-    return ExportPlan(ExportTask(config, found, names, where, image_size, preprocessing, may_replace))
+    evaluation = evaluated.find(config, found, told)
+    return ExportPlan(ExportTask(config, found, names, where, image_size, preprocessing, may_replace, evaluation))
 
 
 def run(spark: Any, plan: ExportPlan) -> ExportReport:

@@ -107,6 +107,27 @@ _ALL = (
         "sparkcv.driver.score",
     ),
     Job(
+        "styletransfer",
+        "style_transfer.py",
+        configs.StyleTransferConfig,
+        "make a picture of one's content in the style of others, by optimization",
+        "sparkcv.driver.style_transfer",
+    ),
+    Job(
+        "stylize",
+        "stylize.py",
+        configs.StylizeConfig,
+        "give pictures the style of a trained net, at their own size",
+        "sparkcv.driver.stylize",
+    ),
+    Job(
+        "trainstyle",
+        "train_style_net.py",
+        configs.TrainStyleConfig,
+        "train a fast style transfer net on Spark executors",
+        "sparkcv.driver.train_style",
+    ),
+    Job(
         "serve",
         "serve.py",
         configs.ServeConfig,

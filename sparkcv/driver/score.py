@@ -15,7 +15,7 @@ from sparkcv import storage
 from sparkcv.config import ScoreConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
-from sparkcv.driver import score_day
+from sparkcv.driver import score_day, score_engine
 from sparkcv.driver.score_day import PriorDay
 from sparkcv.driver.score_run import THEN, ScoreRun, now
 from sparkcv.driver.told_to_end import preempted
@@ -93,6 +93,7 @@ def prepare(config: ScoreConfig) -> ScorePlan:
     publish.hadoop_url(target)
     manifest = manifests.read_manifest(str(config.model_dir))
     check_top_k(config.top_k, manifest)
+    score_engine.choose(config, manifest)
     files = _find_input(config.input)
     config = dataclasses.replace(config, input=files.input)
     if files.holds(target):
@@ -143,7 +144,7 @@ def run(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
         staging,
         preempted(lambda: f"and stopped: {'the day is published' if staging.is_published else THEN}"),
         job_group(spark, f"score {config.input}"),
-        imported_first(spark, "sparkcv.predict.engines.decoding"),
+        imported_first(spark, score_engine.imported_by_workers(config, plan.manifest)),
         let_in(spark, config.port_range, THEN) as place,
     ):
         if not config.overwrite:  # who had the day before us may have published it since we looked

@@ -140,6 +140,8 @@ def settings(config: ScoreConfig, manifest: ModelManifest) -> dict[str, Any]:
     """Return what the rows of a day depend on beside the model."""
     return {
         "top_k": config.top_k,
+        "precision": config.precision,
+        "features": config.features,
         "max_pixels": config.max_pixels,
         "formats": config.formats,
         "background": config.background,

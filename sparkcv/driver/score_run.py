@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import functools
-import os
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,14 @@ from pyspark.sql import functions as F
 
 from sparkcv import logs, storage
 from sparkcv.config.pictures import parse_background, parse_formats
-from sparkcv.driver import score_day, score_input, score_night
+from sparkcv.driver import score_day, score_engine, score_input, score_night
 from sparkcv.driver.score_day import Todo
+from sparkcv.driver.score_engine import NetFacts
 from sparkcv.driver.score_input import FrozenInput
 from sparkcv.errors import BudgetError, StorageError
 from sparkcv.predict import night, publish, salvage, tasks
+from sparkcv.predict.accuracy_task import AccuracySample
+from sparkcv.predict.engines import NetSpec
 from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.night import NightFacts
 from sparkcv.predict.report import ScoreReport
@@ -33,7 +35,7 @@ from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.errors import translated
 from sparkcv.spark.stage_losses import StageLosses
 from sparkcv.spark.stage_progress import StageProgress
-from sparkcv.spark.stages import map_pieces, num_done_tasks
+from sparkcv.spark.stages import map_pieces, num_done_tasks, threads_a_task
 from sparkcv.tokens.server import TokenServerAddress, with_tokens
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["ScoreRun", "THEN", "now"]
 
 THEN = "nothing was published, the same command scores what is missing"
-_PROGRESS, _NEW, _MISSING = "progress", "new", "missing"
+_PROGRESS, _NEW, _MISSING, _MEASURED = "progress", "new", "missing", "measured"
 _log = logs.get(__name__)
 
 
@@ -76,7 +78,8 @@ class ScoreRun:
             self._fetch_model()
         todo, taken_over = self._salvage(frozen, wanted)
         started_s = time.monotonic()
-        events = self._run_stage(frozen, todo) if todo.num_rows else ()
+        task, net = self._settle_net(frozen, todo)
+        events = self._run_stage(task, frozen, todo) if todo.num_rows else ()
         elapsed_s = time.monotonic() - started_s
         scored = self._scored(frozen, todo, taken_over)
         tally = self._split(frozen, wanted, scored)
@@ -102,6 +105,7 @@ class ScoreRun:
                 "schema_version": schema.version,
             },
             left_out=frozen.left_out,
+            engine=net.to_dict(),
             events=events,
             num_earlier=num_rows - todo.num_rows,
         )
@@ -140,8 +144,11 @@ class ScoreRun:
             report = dataclasses.replace(report, notes=(*report.notes, note))
         return report
 
+    def _ddl(self, frozen: FrozenInput) -> str:
+        return ddl(scored_schema(frozen.kept, has_features=self.plan.config.features is not None))
+
     def _schema(self, frozen: FrozenInput) -> TableSchema:
-        empty = self.spark.createDataFrame([], ddl(scored_schema(frozen.kept)))
+        empty = self.spark.createDataFrame([], self._ddl(frozen))
         parts = publish.shape(empty, kept=frozen.kept, model=self._model())
         predictions, rejects = (tuple(part.schema.jsonValue()["fields"]) for part in parts)
         self.plan.table.check([field["name"] for field in predictions])
@@ -169,7 +176,7 @@ class ScoreRun:
             "truth": frozen.truth,
         }
         salvage.describe(self.staging.url, about)
-        schema = ddl(scored_schema(frozen.kept))
+        schema = self._ddl(frozen)
         with translated():
             found = salvage.find(self.spark, self.staging.leftovers, about, schema)
             if found is None:
@@ -183,36 +190,44 @@ class ScoreRun:
         _log.info("%d rows are those of runs that were killed or told to end", wanted.num_rows - todo.num_rows)
         return todo, rows
 
-    def _run_stage(self, frozen: FrozenInput, todo: Todo) -> tuple[str, ...]:
-        """Score what is to be done; return what was lost and done again meanwhile."""
-        config, spark, pieces = self.plan.config, self.spark, todo.pieces
-        progress_url = self.staging.join(_PROGRESS)
+    def _settle_net(self, frozen: FrozenInput, todo: Todo) -> tuple[ScoreTask, NetFacts]:
+        """Return what every task gets to know, and how the net is run."""
+        config, manifest = self.plan.config, self.plan.manifest
         task = ScoreTask(
             pieces_url=frozen.pieces_url,
             model_url=self.staging.join(score_night.MODEL),
-            model_digest=self.plan.manifest.digest,
+            model_digest=manifest.digest,
             batch_size=config.batch_size,
             top_k=config.top_k,
             rules=self._rules(),
-            num_threads=config.num_intra_op_threads or _threads(spark),
+            num_threads=config.num_intra_op_threads or threads_a_task(self.spark),
             cache_host=socket.gethostname(),
             cache_dir=self.local,
             kept=frozen.kept,
             only_url=todo.only_url,
-            progress_url=progress_url,
+            progress_url=self.staging.join(_PROGRESS),
+            net=NetSpec(features=config.features),
         )
+        sample = AccuracySample(self.staging.join(_MEASURED), config.calibrate)
+        choice = score_engine.choose(config, manifest)
+        facts = score_engine.settle(self.spark, choice, task, frozen, sample, self.place)
+        return dataclasses.replace(task, net=facts.net), facts
+
+    def _run_stage(self, task: ScoreTask, frozen: FrozenInput, todo: Todo) -> tuple[str, ...]:
+        """Score what is to be done; return what was lost and done again meanwhile."""
+        spark, pieces = self.spark, todo.pieces
         work = with_tokens(self.place, functools.partial(tasks.score_piece, task))
-        schema = ddl(scored_schema(frozen.kept))
+        schema = self._ddl(frozen)
         losses, count_done = StageLosses(spark), num_done_tasks(spark)
 
         def look() -> int:
             losses.look()
             return count_done()
 
-        running = functools.partial(num_running_rows, progress_url, config.batch_size)
+        running = functools.partial(num_running_rows, self.staging.join(_PROGRESS), task.batch_size)
         with translated(), StageProgress("score", todo.num_rows, len(pieces), look, running):
             scored = map_pieces(spark, len(pieces), lambda index: work(pieces[index]), schema)
-            scored.write.parquet(publish.hadoop_url(self.staging.join(salvage.SCORED)))
+            scored.write.options(**salvage.COMMITTER).parquet(publish.hadoop_url(self.staging.join(salvage.SCORED)))
         losses.look()
         return losses.events
 
@@ -231,7 +246,7 @@ class ScoreRun:
         parts = []
         if todo.num_rows:
             url = publish.hadoop_url(self.staging.join(salvage.SCORED), reading=True)
-            parts.append(self.spark.read.schema(ddl(scored_schema(frozen.kept))).parquet(url))
+            parts.append(self.spark.read.schema(self._ddl(frozen)).parquet(url))
         if taken_over is not None:  # pieces count anew in each run: where those rows are found again nobody knows
             parts.append(taken_over.withColumn("_piece", F.lit(None).cast("int")))
         return functools.reduce(DataFrame.unionByName, parts)
@@ -258,10 +273,3 @@ class ScoreRun:
 def now() -> str:
     """Return the time in UTC, ISO 8601, to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _threads(spark: SparkSession) -> int:
-    """Return a task's threads, so that tasks x threads = cores; executors that share this machine share its cores."""
-    if spark.sparkContext.master.startswith("local"):
-        return max(1, (os.cpu_count() or 1) // spark.sparkContext.defaultParallelism)
-    return int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))

@@ -146,7 +146,7 @@ def _run_roles(launcher: Launcher, plan: TrainPlan, status: StatusFile, held: le
         return given | ({"eval_dataset": plan.eval_dataset.to_dict()} if plan.eval_dataset else {})
 
     spec = RunSpec(
-        PROGRAM,
+        plan.program or PROGRAM,
         asked,
         params,
         optional=("evaluator",),

@@ -39,7 +39,8 @@ class TrainPlan:
 
     ``eval_dataset`` is the split of ``--num_evaluators``; ``is_exported`` tells whether ``--export_dir``, if there is
     one, has the model of ``found``; ``data_change`` says how the data differs from what the run was started on;
-    ``adopts`` that ``found`` has no manifest yet; ``reproduces`` is the folder of a run that this one starts again.
+    ``adopts`` that ``found`` has no manifest yet; ``reproduces`` is the folder of a run that this one starts again;
+    ``program`` is what the roles run; None: a classifier's training.
     """
 
     config: TrainConfig
@@ -50,6 +51,7 @@ class TrainPlan:
     data_change: str = ""
     adopts: bool = False
     reproduces: str | None = None
+    program: str | None = None
 
     @property
     def step(self) -> int:

@@ -7,12 +7,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sparkcv.predict.accuracy import measure
+    from sparkcv.predict.engines import NetSpec
     from sparkcv.predict.frames import transform
     from sparkcv.predict.predictor import Prediction, Predictor, Reject
 
-__all__ = ["Prediction", "Predictor", "Reject", "transform"]
+__all__ = ["NetSpec", "Prediction", "Predictor", "Reject", "measure", "transform"]
 
-_PLACES = {"transform": "frames", "Prediction": "predictor", "Predictor": "predictor", "Reject": "predictor"}
+_PLACES = {
+    "NetSpec": "engines",
+    "Prediction": "predictor",
+    "Predictor": "predictor",
+    "Reject": "predictor",
+    "measure": "accuracy",
+    "transform": "frames",
+}
 
 
 def __getattr__(name: str) -> Any:

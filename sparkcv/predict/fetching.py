@@ -34,7 +34,7 @@ def fetch_model(model_url: str, cache_dir: str, *, digest: str | None = None) ->
     manifest = None if digest else manifests.read_manifest(model_url)
     wanted = digest or (manifest.digest if manifest else "")
     target = os.path.join(cache_dir, wanted[:32])
-    with _locked(target + ".lock"):
+    with locked(target + ".lock"):
         cached = _cached(target, wanted)
         if cached is not None:
             return cached, target
@@ -95,7 +95,7 @@ def _own(cache_dir: str) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: str) -> Iterator[None]:
+def locked(path: str) -> Iterator[None]:
     """Hold the lock file; it goes with its process, so a killed one blocks nobody."""
     deadline_s = time.monotonic() + _LOCK_TIMEOUT_S
     handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -6,6 +6,7 @@ Nothing here imports TensorFlow: the driver checks models too.
 """
 
 import dataclasses
+import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -14,8 +15,10 @@ from typing import Any
 from sparkcv import storage
 from sparkcv.config.normalization import NEEDS_STATISTICS, NORMALIZATIONS, OWN
 from sparkcv.config.pictures import JPEG_ARITHMETIC
-from sparkcv.errors import DataError, MissingFileError, ModelError
+from sparkcv.errors import DataError, MissingFileError, ModelError, UsageError
+from sparkcv.predict import contract
 from sparkcv.preprocess.normalization import Normalization
+from sparkcv.records import labels
 from sparkcv.records.statistics import Statistics
 
 FILE_NAME = "model.json"
@@ -23,14 +26,17 @@ FROZEN_GRAPH = "frozen_inference_graph.pb"
 LABELS = "labels.txt"
 SAVED_MODEL = "saved_model"
 PICTURES = "pictures"
+END_POINTS = "end_points"
 STATISTICS = "statistics.npz"
 
 SCHEMA = 1
+_SAVED_MODELS = ("saved_model.pb", f"{SAVED_MODEL}/saved_model.pb")
 _BLOCK_BYTES = 1 << 20
 _MAX_JSON_BYTES = 1 << 20
 _WANTED = (
     f"wanted a folder with {FILE_NAME} that says what the graph takes and gives, which `sparkcv export"
-    " --checkpoint_path CHECKPOINT --model_dir FOLDER` writes of the checkpoint that it was made of"
+    " --checkpoint_path CHECKPOINT --model_dir FOLDER` writes of the checkpoint that it was made of, or"
+    f" {contract.FILE_NAME} beside a SavedModel"
 )
 
 
@@ -79,6 +85,23 @@ class ModelManifest:
         pictures = self.inputs.get(PICTURES)
         return str(pictures.get("jpeg_arithmetic", "fast")) if isinstance(pictures, Mapping) else "fast"
 
+    def end_point(self, name: str) -> str:
+        """Return the operation of the frozen graph that has an end point's maps, or its values where it has no area.
+
+        Raises UsageError, which names the nearest, where there is no such end point.
+        """
+        known = self.outputs.get(END_POINTS)
+        if not isinstance(known, Mapping) or not known:
+            raise UsageError(
+                f"--features: got {name!r}, but the {FILE_NAME} of this {self.model_name} names no end points: it was"
+                " exported before they were; wanted a model that is exported again"
+            )
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"wanted one of {', '.join(sorted(known))}"
+            raise UsageError(f"--features: {self.model_name} has no end point {name!r}; {hint}")
+        return str(known[name]["operation"])
+
     @property
     def normalization(self) -> str:
         """How pixels are normalized, which a model exported before this could be chosen does not say: ``own``."""
@@ -101,7 +124,7 @@ class ModelManifest:
 def describe_files(folder: str) -> dict[str, dict[str, Any]]:
     """Return ``files`` of a manifest for all that lies in ``folder``, but for ``model.json`` itself."""
     names = (entry.url[len(folder.rstrip("/")) + 1 :] for entry in storage.walk(folder))
-    return {name: _describe(storage.join(folder, name)) for name in names if name != FILE_NAME}
+    return {name: describe_file(storage.join(folder, name)) for name in names if name != FILE_NAME}
 
 
 def read_manifest(model_url: str) -> ModelManifest:
@@ -115,6 +138,8 @@ def read_manifest(model_url: str) -> ModelManifest:
     try:
         data = storage.read_bytes(url, 0, _MAX_JSON_BYTES)
     except MissingFileError as err:
+        if storage.exists(storage.join(model_url, contract.FILE_NAME)):
+            return _of_contract(model_url)
         if storage.is_dir(model_url):
             raise MissingFileError(f"{model_url!r} is no exported model: it holds no {FILE_NAME}; {_WANTED}") from err
         if storage.exists(model_url):
@@ -150,7 +175,7 @@ def verify(model_url: str, manifest: ModelManifest) -> None:
     for name, wanted in manifest.files.items():
         url = storage.join(model_url, name)
         try:
-            got = _describe(url)
+            got = describe_file(url)
         except MissingFileError as err:
             raise ModelError(f"the model file {url!r} is missing, {FILE_NAME} names it") from err
         compare(url, got, wanted)
@@ -189,14 +214,42 @@ def compare(url: str, got: Mapping[str, Any], wanted: Mapping[str, Any]) -> None
             )
 
 
+def saved_model_of(manifest: ModelManifest) -> str:
+    """Return the relative name of the SavedModel that a contract describes; "" where there is none."""
+    described = contract.FILE_NAME in manifest.files
+    return next((name for name in _SAVED_MODELS if described and name in manifest.files), "")
+
+
+def is_model(model_url: str) -> bool:
+    """Tell whether a folder has what describes a model, which is the last of its files."""
+    return any(storage.exists(storage.join(model_url, name)) for name in (FILE_NAME, contract.FILE_NAME))
+
+
+def _of_contract(model_url: str) -> ModelManifest:
+    """Describe a SavedModel of another program by its contract: all its files are read."""
+    url, labels_url = (storage.join(model_url, name) for name in (contract.FILE_NAME, LABELS))
+    fields = contract.parse_contract(storage.read_bytes(url, 0, _MAX_JSON_BYTES), url)
+    files = describe_files(model_url)
+    if LABELS not in files:
+        raise MissingFileError(f"{model_url!r} has no {LABELS}, wanted one line 'index:name' a class")
+    if not any(name in files for name in _SAVED_MODELS):
+        raise MissingFileError(f"{model_url!r} has {contract.FILE_NAME} and no SavedModel, wanted saved_model.pb")
+    num_labels = len(labels.parse_labels(storage.read_text(labels_url), labels_url))
+    if fields["num_classes"] not in (None, num_labels):
+        raise ModelError(f"{url!r}: num_classes is {fields['num_classes']}; {LABELS} has {num_labels}")
+    told = {"labels_offset": 0, "step": -1, "run": "", "created": "", "num_classes": num_labels}
+    return ModelManifest(**{**fields, **told}, files=files)
+
+
 def _check_fields(manifest: ModelManifest, where: str) -> None:
     """Check what the digest cannot vouch for: a whole file that somebody made by hand."""
     numbers = (manifest.image_size, manifest.num_classes, manifest.batch_size or 1)
     if not all(type(number) is int and number > 0 for number in numbers):
         raise ModelError(f"{where!r} has a size, class count or batch size that is no positive integer")
-    for name in (FROZEN_GRAPH, LABELS):
-        if name not in manifest.files:
-            raise ModelError(f"{where!r} names no {name}")
+    if FROZEN_GRAPH not in manifest.files and not saved_model_of(manifest):
+        raise ModelError(f"{where!r} names no {FROZEN_GRAPH}")
+    if LABELS not in manifest.files:
+        raise ModelError(f"{where!r} names no {LABELS}")
     for name, file in manifest.files.items():
         storage.join("/", name)  # AccessError for a name that leaves the folder
         if sorted(file) != ["bytes", "sha256"]:
@@ -211,7 +264,8 @@ def _check_fields(manifest: ModelManifest, where: str) -> None:
         raise ModelError(f"{where!r} names no {STATISTICS}, which its normalization {manifest.normalization} needs")
 
 
-def _describe(url: str) -> dict[str, Any]:
+def describe_file(url: str) -> dict[str, Any]:
+    """Return sha256 and size of a file as ``files`` of a manifest has them."""
     digest, total = hashlib.sha256(), 0
     with storage.open_read(url) as source:
         while block := source.read(_BLOCK_BYTES):

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -18,8 +18,9 @@ from PIL import Image
 from sparkcv import storage
 from sparkcv.errors import ImageError, ModelError, ShardError, UsageError
 from sparkcv.predict import manifest as manifests
-from sparkcv.predict.engines import Decoder, Engine
+from sparkcv.predict.engines import Decoder, Engine, NetSpec
 from sparkcv.predict.engines.choice import EngineChoice, choose_engine
+from sparkcv.predict.engines.loading import LocalModel, load_decoder, load_engine
 from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.predict.rows import InputRow, load
@@ -37,13 +38,15 @@ _RULES = PictureRules(compress_level=0)  # of a PNG that is decoded at once, and
 class Prediction:
     """What the model says of one picture: ``top_k`` is ``((label, score), ...)``, best first, scores in [0, 1].
 
-    ``label_id`` is the label's line in labels.txt, from 0.
+    ``label_id`` is the label's line in labels.txt, from 0. ``features`` are the end point's that were asked for,
+    float32 ``[channels]``.
     """
 
     label: str
     score: float
     top_k: tuple[tuple[str, float], ...]
     label_id: int = -1
+    features: NDArray[np.float32] | None = dataclasses.field(default=None, compare=False, repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +75,8 @@ class Predictor:
 
     Args:
         model_dir: URL of the exported model's folder.
-        engine: ``auto``, ``tf`` or ``openvino``; ``auto`` is OpenVINO where it is installed. Both compute in float32.
+        engine: ``auto``, ``tf`` or ``openvino``, in float32, or a :class:`NetSpec` that says more; ``auto`` is OpenVINO
+            where it is installed.
         cache_dir: local folder that keeps the model for the next process; None: a temporary one, while it is loaded.
         num_threads: threads of one operation, and pictures decoded at once; 0 counts as 1.
         rules: how files of pictures are read; what they do not allow is rejected before it is decoded.
@@ -80,7 +84,7 @@ class Predictor:
     Raises:
         MissingFileError: there is no model.
         ModelError: naming the file that is not as exported.
-        UsageError: an engine that there is not, or that is not installed.
+        UsageError: an engine that there is not or that is not installed, or features that the net has not.
     """
 
     manifest: ModelManifest
@@ -89,17 +93,18 @@ class Predictor:
     def __init__(
         self,
         model_dir: str,
-        engine: str = "auto",
+        engine: str | NetSpec = "auto",
         *,
         cache_dir: str | None = None,
         num_threads: int = 0,
         rules: PictureRules = _RULES,
     ) -> None:
-        choice = choose_engine(engine)
+        net = _spec(engine)
+        choice = choose_engine(net.engine, net.precision)
         with contextlib.ExitStack() as stack:
             cache = cache_dir or stack.enter_context(tempfile.TemporaryDirectory(prefix="sparkcv-model-"))
             manifest, folder = fetch_model(storage.resolve(model_dir), cache)
-            self._open(folder, manifest, choice, num_threads, rules)
+            self._open(LocalModel(manifest, folder, cache_dir is not None), choice, net, num_threads, rules)
 
     @classmethod
     def load(
@@ -108,7 +113,7 @@ class Predictor:
         cache_dir: str,
         *,
         digest: str | None = None,
-        engine: str = "tf",
+        engine: str | NetSpec = "tf",
         num_threads: int = 1,
         rules: PictureRules = _RULES,
     ) -> Predictor:
@@ -126,9 +131,11 @@ class Predictor:
             MissingFileError: there is no model.
             ModelError: naming the file that is not as exported, or the digest that is not the one wanted.
         """
+        net = _spec(engine)
+        choice = choose_engine(net.engine, net.precision)
         manifest, folder = fetch_model(model_url, cache_dir, digest=digest)
         made = cls.__new__(cls)
-        made._open(folder, manifest, choose_engine(engine), num_threads, rules)
+        made._open(LocalModel(manifest, folder), choice, net, num_threads, rules)
         return made
 
     @classmethod
@@ -137,7 +144,7 @@ class Predictor:
     ) -> Predictor:
         """Load a model that lies in a local folder in TensorFlow; raises as :meth:`load`."""
         made = cls.__new__(cls)
-        made._open(folder, manifest, choose_engine("tf"), num_threads, rules)
+        made._open(LocalModel(manifest, folder, False), choose_engine("tf"), NetSpec("tf"), num_threads, rules)
         return made
 
     @classmethod
@@ -146,17 +153,17 @@ class Predictor:
     ) -> Predictor:
         """Return a predictor of a loaded engine and decoder."""
         made = cls.__new__(cls)
-        made.engine = EngineChoice(type(engine).__name__, "given")
+        made.engine, made._net_spec = EngineChoice(type(engine).__name__, "given"), NetSpec()
         made._set(manifest, names, engine, decoder, rules)
         return made
 
     def _open(
-        self, folder: str, manifest: ModelManifest, choice: EngineChoice, num_threads: int, rules: PictureRules
+        self, model: LocalModel, choice: EngineChoice, net: NetSpec, num_threads: int, rules: PictureRules
     ) -> None:
-        names, threads = _read_labels(folder, manifest), max(1, num_threads)
-        self.engine = choice
-        engine = _load_engine(folder, manifest, choice, threads)
-        self._set(manifest, names, engine, _load_decoder(folder, manifest, choice, threads), rules)
+        names, threads = _read_labels(model.folder, model.manifest), max(1, num_threads)
+        self.engine, self._net_spec = choice, net
+        engine = load_engine(model, choice, net, threads)
+        self._set(model.manifest, names, engine, load_decoder(model, choice, threads), rules)
 
     def _set(
         self, manifest: ModelManifest, names: Sequence[str], engine: Engine, decoder: Decoder, rules: PictureRules
@@ -177,8 +184,8 @@ class Predictor:
         check_top_k(top_k, self.manifest)
         decoded = self.decode(pictures)
         images = [image for image in decoded if not isinstance(image, Reject)]
-        scores = iter(self.score(np.stack(images)) if images else ())
-        return [image if isinstance(image, Reject) else self.rank(next(scores), top_k) for image in decoded]
+        answers = iter(self._answer(np.stack(images), top_k) if images else ())
+        return [image if isinstance(image, Reject) else next(answers) for image in decoded]
 
     def decode(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32] | Reject]:
         """Turn each picture into what the net takes, float32 ``[size, size, channels]``, or say why that cannot be.
@@ -200,6 +207,16 @@ class Predictor:
     def score(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities ``[batch, classes]`` of decoded pictures ``[batch, size, size, channels]``."""
         return self._engine.probabilities(images)
+
+    def _answer(self, images: NDArray[np.float32], top_k: int) -> Iterator[Prediction | Reject]:
+        if self._net_spec.features is None:
+            yield from (self.rank(scores, top_k) for scores in self.score(images))
+            return
+        for scores, features in zip(*self._engine.with_features(images), strict=True):
+            answer = self.rank(scores, top_k)
+            if isinstance(answer, Prediction) and not np.isfinite(features).all():
+                answer = Reject("not scored: the model's features are not numbers")
+            yield answer if isinstance(answer, Reject) else dataclasses.replace(answer, features=features)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -266,43 +283,8 @@ def _to_png(pixels: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _load_engine(folder: str, manifest: ModelManifest, choice: EngineChoice, num_threads: int) -> Engine:
-    """Load the graph; an engine takes time to import, and a process that only reads manifests must not pay for it."""
-    path = f"{folder}/{manifests.FROZEN_GRAPH}"
-    graph = manifests.read_file(folder, manifest, manifests.FROZEN_GRAPH)  # checks each byte
-    if choice.name == "openvino":
-        from sparkcv.predict.engines.openvino import OpenVINOEngine
-
-        del graph
-        return OpenVINOEngine(path, path, num_threads=num_threads)
-    from sparkcv.predict.engines.tf import TFEngine
-
-    return TFEngine(graph, path, num_threads=num_threads)
-
-
-def _load_decoder(folder: str, manifest: ModelManifest, choice: EngineChoice, num_threads: int) -> Decoder:
-    """Load what prepares the pictures: Pillow beside OpenVINO, but for JPEG as only TensorFlow rounds it."""
-    grey, normalization = manifest.use_grayscale, manifests.normalization(folder, manifest)
-    if choice.name == "openvino" and manifest.jpeg_arithmetic == "accurate":
-        from sparkcv.predict.engines.pillow import PillowDecoder
-
-        return PillowDecoder(
-            manifest.preprocessing,
-            manifest.image_size,
-            use_grayscale=grey,
-            normalization=normalization,
-            num_threads=num_threads,
-        )
-    from sparkcv.predict.engines.decoding import TFDecoder
-
-    return TFDecoder(
-        manifest.preprocessing,
-        manifest.image_size,
-        use_grayscale=grey,
-        jpeg_arithmetic=manifest.jpeg_arithmetic,
-        normalization=normalization,
-        num_threads=num_threads,
-    )
+def _spec(engine: str | NetSpec) -> NetSpec:
+    return engine if isinstance(engine, NetSpec) else NetSpec(engine)
 
 
 def _read_labels(folder: str, manifest: ModelManifest) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def shape(rows: DataFrame, *, kept: Iterable[KeptColumn], model: dict[str, Any])
     when = F.coalesce(F.col("scored_at"), F.lit(_EPOCH)).alias("scored_at")
     predictions = rows.where("reason IS NULL").select(
         *(ident, "filename", _required("label", ""), _required("label_id", -1), _score(), _top_k()),
-        *(*others, name, step, digest, run, when),
+        *(*_features(rows), *others, name, step, digest, run, when),
     )
     head = F.substring_index(_required("reason", ""), ":", 1).alias("reason_class")
     rejects = rows.where("reason IS NOT NULL").select(
@@ -166,6 +166,13 @@ def _times_as_instants(spark: SparkSession) -> Iterator[None]:
 def _required(name: str, default: Any) -> Column:
     """Return a column that can hold no null: Spark writes it as required, and so readers know."""
     return F.coalesce(F.col(name), F.lit(default)).alias(name)
+
+
+def _features(rows: DataFrame) -> list[Column]:
+    """Return the column of features, if the run takes any; an input's own column never has this name here."""
+    return (
+        [F.coalesce("features", F.array().cast("array<float>")).alias("features")] if "features" in rows.columns else []
+    )
 
 
 def _score() -> Column:

@@ -25,6 +25,7 @@ class ScoreReport:
         rejects_url: the folder of the day's rejects.
         reasons: number of rejected ids by the sentence of their reason, ``#`` for names, bytes and numbers in it.
         run: what ran: ``run_id``, ``started``, ``ended`` (UTC), and the settings that rows depend on.
+        engine: what ran the net: ``name``, ``precision``, ``why``, and what was measured of its agreement with fp32.
         left_out: how often each name was left out of the input, as no picture.
         events: what Spark lost and did again meanwhile, a sentence each.
         notes: what else is to be told of the day.
@@ -42,6 +43,7 @@ class ScoreReport:
     rejects_url: str
     reasons: dict[str, int] = dataclasses.field(default_factory=dict)
     run: dict[str, Any] = dataclasses.field(default_factory=dict)
+    engine: dict[str, Any] = dataclasses.field(default_factory=dict)
     left_out: LeftOut = dataclasses.field(default_factory=LeftOut)
     events: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -84,6 +86,7 @@ class ScoreReport:
             *(("note", logs.clean(note)) for note in self.notes),
             *(("survived", logs.clean(event)) for event in self.events),
             ("speed", f"{self.images_per_s:.1f} images/s, {logs.duration(self.elapsed_s)} with the model's loading"),
+            *([("engine", "{name} in {precision}: {why}".format(**self.engine))] if self.engine else []),
             ("input", self.input),
             ("model", f"{self.model} (digest {self.model_digest[:16]})"),
             ("predictions", self.predictions_url),

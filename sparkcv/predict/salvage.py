@@ -1,8 +1,10 @@
 """The rows that a killed run of the same day had scored: taken over by the next, so that it does what is missing.
 
-Spark moves a finished task's file to its place at once, and keeps it in a folder of its own until the job's end: what
-lies there is whole. A run says beforehand in its staging folder what its rows depend on, and only rows of the very same
-model, input and settings are taken.
+A finished task's file is moved to its place at once, and what lies there is whole. (By Spark's default it waits in a
+folder that its JVM, which outlives a killed driver for a moment, deletes.)
+
+A run says beforehand in its staging folder what its rows depend on, and only rows of the very same model, input and
+settings are taken.
 """
 
 from typing import Any
@@ -13,9 +15,12 @@ from sparkcv import logs, storage
 from sparkcv.errors import MissingFileError, StorageError
 from sparkcv.predict import publish
 
-__all__ = ["SCORED", "describe", "find"]
+__all__ = ["COMMITTER", "SCORED", "describe", "find"]
 
 SCORED = "scored"
+COMMITTER = {"mapreduce.fileoutputcommitter.algorithm.version": "2"}
+"""Options of the write."""
+
 _ABOUT = "run.json"
 _log = logs.get(__name__)
 

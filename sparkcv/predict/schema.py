@@ -27,6 +27,8 @@ SCORED = pa.schema(
 )
 """What a task says of a row: a prediction has a label, a score and its best classes; a reject a reason instead."""
 
+_FEATURES = pa.field("features", pa.list_(pa.float32()))
+
 # What a task says for the night's report; no table has these. An executor is a host, and the parent of its tasks.
 _WORK = (
     pa.field("_piece", pa.int32()),
@@ -40,6 +42,7 @@ _WORK = (
 # What else a day's tables have, among them its partition column: a kept column takes another name.
 OF_SCORES = (
     *SCORED.names,
+    _FEATURES.name,
     "reason_class",
     "model_name",
     "model_step",
@@ -64,9 +67,10 @@ _WORDS = {
 }
 
 
-def scored_schema(kept: Iterable[KeptColumn] = ()) -> pa.Schema:
-    """Return :data:`SCORED` with the columns of the input that the scores keep behind it, and those of the report."""
-    return pa.schema([*SCORED, *_WORK, *(pa.field(column.name, column.kind) for column in kept)])
+def scored_schema(kept: Iterable[KeptColumn] = (), *, has_features: bool = False) -> pa.Schema:
+    """Return :data:`SCORED` with the net's features, the kept columns of the input, and those of the report."""
+    features = [_FEATURES] if has_features else []
+    return pa.schema([*SCORED, *features, *_WORK, *(pa.field(column.name, column.kind) for column in kept)])
 
 
 def ddl(schema: pa.Schema) -> str:

@@ -13,6 +13,7 @@ from sparkcv.errors import ImageError
 from sparkcv.evaluate.thumbnail import thumbnail
 from sparkcv.predict import rows
 from sparkcv.predict.batches import score_rows
+from sparkcv.predict.engines import NetSpec
 from sparkcv.predict.predictor import Predictor
 from sparkcv.predict.rows import InputPart, KeptColumn
 from sparkcv.predict.schema import scored_schema
@@ -25,8 +26,10 @@ from sparkcv.spark.local_dirs import application_dir
 _PIECES_A_FILE = 512
 IDS_SCHEMA = pa.schema([pa.field("id", pa.string()), pa.field("piece", pa.int32())])
 
+_NET = NetSpec("tf")
+
 # Spark keeps a Python worker for the next task (spark.python.worker.reuse): it finds its model here.
-_loaded: dict[tuple[str, int, PictureRules], Predictor] = {}
+_loaded: dict[tuple[str, int, PictureRules, NetSpec], Predictor] = {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +49,7 @@ class ScoreTask:
         progress_url: folder in which tasks say how far they are; None: they do not.
         cache_host: the host on which ``cache_dir`` holds the model already.
         cache_dir: a folder of the driver.
+        net: how the net is run.
     """
 
     pieces_url: str
@@ -60,6 +64,7 @@ class ScoreTask:
     kept: tuple[KeptColumn, ...] = ()
     only_url: str | None = None
     progress_url: str | None = None
+    net: NetSpec = _NET
 
 
 def write_pieces(pieces: list[list[InputPart]], url: str) -> None:
@@ -93,7 +98,7 @@ def score_piece(task: ScoreTask, index: int) -> Iterator[pa.RecordBatch]:
         digest=task.model_digest,
         batch_size=task.batch_size,
         top_k=task.top_k,
-        schema=scored_schema(task.kept),
+        schema=scored_schema(task.kept, has_features=task.net.features is not None),
     ):
         yield mark(_signed(batch, index), predictor.names)
         if progress is not None:
@@ -176,21 +181,22 @@ def _pieces_file(url: str, index: int) -> str:
 
 
 def _predictor(task: ScoreTask) -> Predictor:
-    key = (task.model_digest, task.num_threads, task.rules)
+    key = (task.model_digest, task.num_threads, task.rules, task.net)
     if key not in _loaded:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # oneDNN's and CUDA's news, once a worker
         unload()  # a worker that served another run gives its memory back first
         _loaded[key] = Predictor.load(
             task.model_url,
-            _cache_dir(task),
+            cache_dir(task),
             digest=task.model_digest,
+            engine=task.net,
             num_threads=task.num_threads,
             rules=task.rules,
         )
     return _loaded[key]
 
 
-def _cache_dir(task: ScoreTask) -> str:
+def cache_dir(task: ScoreTask) -> str:
     """Return a folder that processes of this host share and that goes with the application.
 
     On the driver's own host it is the driver's.

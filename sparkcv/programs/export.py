@@ -3,17 +3,19 @@
 Everything is built and checked in the process's own scratch folder; the last step publishes the folder as a whole.
 """
 
+import dataclasses
 import datetime
 import os
 from typing import Any
 
 from google.protobuf import text_format
 
-from sparkcv.nets.slim import tf  # first: whoever imports TensorFlow without it has pandas come along
+from sparkcv.nets import slim  # noqa: F401  (first: whoever imports TensorFlow without it has pandas come along)
 
 # isort: split
 from sparkcv import logs, storage
 from sparkcv.config import ExportConfig
+from sparkcv.predict import evaluation
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.export import graphs, proof
 from sparkcv.predict.export.target import publish_model
@@ -51,17 +53,19 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     manifest = manifests.read_manifest(folder)
     publish_model(folder, str(task.config.model_dir), may_replace=task.may_replace)
     if task.config.write_text_graphdef:
-        storage.write_text(task.config.output_file, text_format.MessageToString(frozen))
+        storage.write_text(task.config.output_file, text_format.MessageToString(frozen.graph))
     elif task.config.output_file:
         storage.publish(os.path.join(folder, manifests.FROZEN_GRAPH), task.config.output_file)
     return {"digest": manifest.digest, "step": manifest.step, "proof": difference}
 
 
-def write_model(task: ExportTask, frozen: tf.GraphDef, folder: str) -> None:
+def write_model(task: ExportTask, frozen: graphs.Frozen, folder: str) -> None:
     """Write all files of a model into the local ``folder``, ``model.json`` last."""
     config: ExportConfig = task.config
-    graphs.write_saved_model(task, frozen, os.path.join(folder, manifests.SAVED_MODEL))
-    storage.write_bytes(os.path.join(folder, manifests.FROZEN_GRAPH), frozen.SerializeToString(deterministic=True))
+    graphs.write_saved_model(task, frozen.graph, os.path.join(folder, manifests.SAVED_MODEL))
+    storage.write_bytes(
+        os.path.join(folder, manifests.FROZEN_GRAPH), frozen.graph.SerializeToString(deterministic=True)
+    )
     storage.write_text(os.path.join(folder, manifests.LABELS), labels.format_labels(task.labels))
     statistics = graphs.normalization_of(task).statistics
     if statistics is not None:
@@ -78,7 +82,11 @@ def write_model(task: ExportTask, frozen: tf.GraphDef, folder: str) -> None:
         run=task.found.prefix_url,
         created=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         inputs=graphs.describe_inputs(task),
-        outputs=graphs.describe_outputs(task),
+        outputs=graphs.describe_outputs(task, frozen),
         files=manifests.describe_files(folder),
     )
+    proof.write_scored_picture(folder, manifest)
+    if task.evaluation is not None:
+        storage.write_json(os.path.join(folder, evaluation.FILE_NAME), dict(task.evaluation))
+    manifest = dataclasses.replace(manifest, files=manifests.describe_files(folder))
     storage.write_bytes(os.path.join(folder, manifests.FILE_NAME), manifest.to_bytes())

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 
 from sparkcv import logs, storage
 from sparkcv.errors import ModelError, SparkcvError, UsageError
+from sparkcv.predict import contract
 from sparkcv.predict.manifest import FILE_NAME
-from sparkcv.serve.errors import RequestError, unavailable
+from sparkcv.serve.errors import RequestError, unavailable, whole_number
 from sparkcv.serve.model_process import WorkerOrder
 from sparkcv.serve.model_version import ModelVersion, State
 from sparkcv.serve.repository import LabelRule, VersionPolicy, check_label, find_models
@@ -85,10 +86,11 @@ class Catalog:
                 raise RequestError(404, f"model {name!r} has no label {label[:80]!r}; it has: {known}")
             return _available(versions, name, rule.version)
         if version is not None:
-            if not (version.isascii() and version.isdecimal()) or int(version) not in versions:
+            number = whole_number(version)
+            if number is None or number not in versions:
                 known = ", ".join(str(number) for number in list(versions)[:_MAX_TOLD])
                 raise RequestError(404, f"model {name!r} has no version {version[:40]!r}; it has: {known}")
-            return _available(versions, name, int(version))
+            return _available(versions, name, number)
         return _available(versions, name, self._default(name, versions))
 
     def rollback(self, name: str) -> int:
@@ -251,7 +253,8 @@ def _fingerprint(url: str) -> str:
     """Return what changes when a model folder is written anew."""
     try:
         sizes = sorted((entry.url, entry.size) for entry in storage.walk(url))
-        said = storage.read_bytes(storage.join(url, FILE_NAME), 0, 1 << 20)
+        is_exported = storage.exists(storage.join(url, FILE_NAME))
+        said = storage.read_bytes(storage.join(url, FILE_NAME if is_exported else contract.FILE_NAME), 0, 1 << 20)
     except SparkcvError as err:
         return f"unreadable: {err}"
     return hashlib.sha256(repr(sizes).encode("utf-8") + said).hexdigest()

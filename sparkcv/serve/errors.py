@@ -1,6 +1,8 @@
 """What a request is answered with where it cannot be answered: a status code and one sentence."""
 
-__all__ = ["RequestError", "overloaded", "unavailable"]
+__all__ = ["RequestError", "overloaded", "unavailable", "whole_number"]
+
+_MOST_DIGITS = 18  # int() takes time, and refuses thousands of them
 
 
 class RequestError(Exception):
@@ -15,6 +17,11 @@ class RequestError(Exception):
     def __init__(self, status: int, message: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.status, self.message, self.retry_after_s = status, message, retry_after_s
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a request's text is, from 0; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
 def overloaded(message: str) -> RequestError:

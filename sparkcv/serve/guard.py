@@ -67,7 +67,7 @@ class Guard:
         headers = Headers(scope=scope)
         begin_s, given = time.monotonic(), headers.get("x-request-id", "")
         request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
-        said: dict[str, Any] = {"status": 0}
+        said: dict[str, Any] = {"status": 0, "request_id": request_id}
         scope.setdefault("state", {})["about"] = said
 
         async def tell(message: Message) -> None:
@@ -83,13 +83,9 @@ class Guard:
             if not said["status"]:
                 await error_response(err)(scope, receive, tell)
         except _GoneError:
-            said["status"] = said["status"] or 499  # nginx's code for a client that went away
+            said["status"] = 499  # nginx's code for a client that went away; Starlette has sent it 500 in vain
         except Exception:  # noqa: BLE001 - one request's bug is no other's
             _log.exception("a bug of the service, request %s", request_id)
-            if not said["status"]:
-                await error_response(RequestError(500, f"a bug of the service, request {request_id}"))(
-                    scope, receive, tell
-                )
         finally:
             self._tell(scope, said, request_id, time.monotonic() - begin_s)
 

@@ -8,12 +8,14 @@ import time
 
 from sparkcv import synthetic
 from sparkcv.errors import ModelError, SparkcvError
+from sparkcv.predict import evaluation, scored_picture
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.records import labels as label_files
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.model_process import ModelProcess, ScoreReply, WorkerOrder
 from sparkcv.serve.protocols.values import Interface, ModelInput
+from sparkcv.serve.statistics import RequestStatistics
 
 __all__ = ["ModelVersion", "State"]
 
@@ -31,15 +33,6 @@ class State(enum.Enum):
     FAILED = "FAILED"
 
 
-@dataclasses.dataclass
-class RequestCounts:
-    """What a version has done so far."""
-
-    requests: int = 0
-    failed: int = 0
-    pictures: int = 0
-
-
 class ModelVersion:
     """One version; ``load`` and ``unload`` once each.
 
@@ -49,6 +42,7 @@ class ModelVersion:
         manifest: what its model.json says, once it was read.
         interface: what it takes and gives, once it is loaded.
         loaded_s: seconds that loading and checking took.
+        accuracy: of the evaluation that its export carried along; None for none.
     """
 
     def __init__(self, name: str, version: int, url: str) -> None:
@@ -57,7 +51,7 @@ class ModelVersion:
         self.manifest: ModelManifest | None = None
         self.interface: Interface | None = None
         self.process: ModelProcess | None = None
-        self.counts = RequestCounts()
+        self.statistics = RequestStatistics()
         self.loaded_s = 0.0
         self.accuracy: float | None = None
         self.num_running = 0
@@ -80,6 +74,7 @@ class ModelVersion:
             manifest = await asyncio.to_thread(manifests.read_manifest, self.url)
             names = await asyncio.to_thread(_labels, self.url, manifest)
             self.manifest = manifest
+            self.accuracy = evaluation.accuracy(await asyncio.to_thread(evaluation.read, self.url, manifest))
             self.interface = Interface(manifest.image_size, manifest.channels, names, max_batch)
             self.process = ModelProcess(str(self), dataclasses.replace(order, digest=manifest.digest))
             await self.process.start()
@@ -131,14 +126,20 @@ class ModelVersion:
         self.state = State.END
 
     async def _check(self, manifest: ModelManifest, process: ModelProcess) -> None:
-        """Score a drawn picture before any request does: the first run of a graph takes longest, and may fail."""
+        """Score a picture before any request does: the first run of a graph takes longest, and may fail.
+
+        It is the one that the export has scored, whose scores must be those of then; else a drawn one.
+        """
+        kept = await asyncio.to_thread(scored_picture.read, self.url, manifest)
         size = max(32, manifest.image_size)
-        picture = synthetic.encode(synthetic.draw(0, seed=0, size=size), "png")
+        picture = kept.picture if kept else synthetic.encode(synthetic.draw(0, seed=0, size=size), "png")
         reply = await process.score_picture(picture, time.monotonic() + _WARM_UP_S)
         if reply.scores.shape != (manifest.num_classes,):
             raise ModelError(f"it gives {reply.scores.shape[0]} scores, model.json says {manifest.num_classes}")
-        if abs(float(reply.scores.sum()) - 1) > _TOLERANCE:
+        if not abs(float(reply.scores.sum()) - 1) <= _TOLERANCE:
             raise ModelError(f"its scores of a picture add up to {float(reply.scores.sum()):.6f}, wanted 1")
+        if kept is not None:
+            kept.check(reply.scores)
 
     async def _fail(self, reason: str) -> None:
         self.state, self.error = State.FAILED, reason

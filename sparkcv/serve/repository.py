@@ -85,13 +85,14 @@ def find_models(models_dir: str) -> dict[str, dict[int, str]]:
     """Return the versions of each model below a folder with their URLs: ``{name: {version: url}}``.
 
     An exported model itself is one model of its folder's name, version 1, or of ``NAME/VERSION``. A folder without
-    ``model.json`` is not there yet: an export publishes it whole, and a copy by hand has it when it is done.
+    ``model.json`` or ``contract.json`` is not there yet: an export publishes it whole, and a copy by hand has it when
+    it is done.
 
     Raises:
         MissingFileError: no such folder.
         StorageError: its storage does not answer.
     """
-    if storage.exists(storage.join(models_dir, manifests.FILE_NAME)):
+    if manifests.is_model(models_dir):
         name = storage.basename(models_dir)
         if name.isdecimal() and int(name) <= _MAX_VERSION and (above := storage.basename(storage.parent(models_dir))):
             return {_name(above): {int(name): models_dir}}
@@ -108,9 +109,7 @@ def find_models(models_dir: str) -> dict[str, dict[int, str]]:
             for entry in storage.list_dir(model.url)
             if entry.is_dir and (number := storage.basename(entry.url)).isdecimal() and int(number) <= _MAX_VERSION
         }
-        complete = {
-            version: url for version, url in versions.items() if storage.exists(storage.join(url, manifests.FILE_NAME))
-        }
+        complete = {version: url for version, url in versions.items() if manifests.is_model(url)}
         if complete:
             found[name] = complete
     return found

@@ -48,8 +48,36 @@ class Service:
 
         Raises RequestError: 429 if there is no room, 503 if the model has gone.
         """
+        begin_s = time.monotonic()
+        try:
+            answers = await self._answers(one, given)
+        except RequestError:
+            one.statistics.add_failed(time.monotonic() - begin_s)
+            raise
+        one.statistics.add(time.monotonic() - begin_s, answers)
+        return answers
+
+    async def probabilities(self, one: ModelVersion, given: ModelInput) -> NDArray[np.float32]:
+        """Score pictures by one version, all or none: ``[batch, classes]``.
+
+        Raises RequestError: as :meth:`score`, and 400 naming the first picture that cannot be used.
+        """
+        begin_s = time.monotonic()
+        try:
+            answers = await self._answers(one, given)
+            rows = []
+            for index, answer in enumerate(answers):
+                if isinstance(answer, RequestError):
+                    raise RequestError(answer.status, f"picture {index}: {answer.message}")
+                rows.append(answer.scores)
+        except RequestError:
+            one.statistics.add_failed(time.monotonic() - begin_s)
+            raise
+        one.statistics.add(time.monotonic() - begin_s, answers)
+        return np.stack(rows)
+
+    async def _answers(self, one: ModelVersion, given: ModelInput) -> list[ScoreReply | RequestError]:
         if self.num_running and self.num_running + len(given) > self._limits.max_queue:
-            one.counts.failed += 1
             raise overloaded(
                 f"{self.num_running} pictures are on their way, at most {self._limits.max_queue} are taken"
             )
@@ -60,29 +88,13 @@ class Service:
         finally:
             self.num_running -= len(given)
             self.metrics.queue.set(self.num_running)
-        one.counts.requests += 1
-        one.counts.pictures += len(given)
         for answer in answers:
             if isinstance(answer, ScoreReply):
                 self.metrics.scored(one.name, one.version, answer)
         lost = [answer for answer in answers if isinstance(answer, RequestError) and answer.status in (503, 504)]
         if lost:
-            one.counts.failed += 1
             raise lost[0]
         return answers
-
-    async def probabilities(self, one: ModelVersion, given: ModelInput) -> NDArray[np.float32]:
-        """Score pictures by one version, all or none: ``[batch, classes]``.
-
-        Raises RequestError: as :meth:`score`, and 400 naming the first picture that cannot be used.
-        """
-        rows = []
-        for index, answer in enumerate(await self.score(one, given)):
-            if isinstance(answer, RequestError):
-                one.counts.failed += 1
-                raise RequestError(answer.status, f"picture {index}: {answer.message}")
-            rows.append(answer.scores)
-        return np.stack(rows)
 
 
 def ranked(scores: NDArray[np.float32], labels: Sequence[str], top_k: int) -> list[tuple[int, str, float]]:

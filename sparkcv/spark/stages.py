@@ -1,5 +1,6 @@
 """A Spark stage of numbered pieces: its rows and its progress."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -8,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv.spark.job_group import group_of
 
-__all__ = ["map_pieces", "num_done_tasks"]
+__all__ = ["map_pieces", "num_done_tasks", "threads_a_task"]
 
 
 def map_pieces(
@@ -42,3 +43,10 @@ def num_done_tasks(spark: SparkSession) -> Callable[[], int]:
         return sum(stage.numCompletedTasks for stage in stages if stage)
 
     return count
+
+
+def threads_a_task(spark: SparkSession) -> int:
+    """Return a task's threads, so that tasks x threads = cores; executors that share this machine share its cores."""
+    if spark.sparkContext.master.startswith("local"):
+        return max(1, (os.cpu_count() or 1) // spark.sparkContext.defaultParallelism)
+    return int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))

@@ -16,7 +16,7 @@ from sparkcv.nets.slim import fixed_batch_norm, model_variables, tf
 from sparkcv.train import losses, optimizers, placement, replicas, scopes, warmstart, wire
 from sparkcv.train.warmstart_plan import WarmStart
 
-__all__ = ["TrainGraph", "build", "variable_sizes"]
+__all__ = ["BuildTower", "TrainGraph", "build", "variable_sizes"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,10 @@ class TrainGraph:
     summary_op: Any | None = None
 
 
+BuildTower = Callable[[Any, Any, bool | None], tuple[list[Any], dict[str, Any]]]
+"""From images, labels and whether variables are reused to a tower's losses, scalars, and what summaries show of it."""
+
+
 @dataclass(frozen=True)
 class _Tower:
     losses: list[Any]
@@ -58,12 +62,14 @@ def build(
     next_batch: Callable[[], tuple[Any, Any]],
     topology: replicas.Topology | None = None,
     warm_start: warmstart.Source | None = None,
+    build_tower: BuildTower | None = None,
 ) -> TrainGraph:
     """Add the training step of ``config`` to the default graph.
 
     ``num_classes`` is without the classes that ``--labels_offset`` drops. ``next_batch`` is called once a tower and
     adds what takes one batch: images float32 ``[batch, size, size, channels]`` (static but for the batch), labels
     int64 ``[batch]`` in ``[0, num_classes)``. ``warm_start`` is a checkpoint to start from.
+    ``build_tower`` makes another net and loss than the classifier's.
     Summaries that are in the graph already are merged into ``summary_op``.
 
     Raise UsageError for flags that cannot work together and CheckpointError for a ``warm_start`` that does not fit.
@@ -73,7 +79,7 @@ def build(
     topology = topology or replicas.Topology()
     # The chief's seed makes the initial weights; the others' differ so that their dropout does.
     tf.set_random_seed(config.seed + topology.task)
-    placed = _placement(config, num_classes, topology)
+    placed = _placement(config, num_classes, topology, build_tower)
     setter = replicas.device_setter(topology, placed.places)
     # Each use of a variable that is on a ps would fetch it anew: convolution and weight decay are two. Cached, the
     # value is fetched once a step.
@@ -87,7 +93,9 @@ def build(
             ),
             _wire_scope(config, topology),
         ):
-            towers, update_ops, regularization = _build_towers(config, num_classes, next_batch)
+            towers, update_ops, regularization = _build_towers(
+                config, next_batch, build_tower or _classifier(config, num_classes)
+            )
     with tf.device(f"{topology.worker_device}/device:CPU:0"):
         rate = optimizers.learning_rate(config, num_records, global_step)
         optimizer = optimizers.scale_rates(optimizers.optimizer(config, rate), _rate_scales(config))
@@ -144,14 +152,18 @@ def _wire_scope(config: TrainConfig, topology: replicas.Topology) -> Any:
     return tf.variable_scope(tf.get_variable_scope(), custom_getter=wire.custom_getter(topology.worker_device))
 
 
-def _placement(config: TrainConfig, num_classes: int, topology: replicas.Topology) -> placement.PsPlan:
+def _placement(
+    config: TrainConfig, num_classes: int, topology: replicas.Topology, build_tower: BuildTower | None
+) -> placement.PsPlan:
     """Return the ps of each variable. Sizes come from a temporary graph, which a single ps does not need."""
     if topology.num_ps < 2:
         return placement.PsPlan({}, {}, ())
-    return placement.plan(variable_sizes(config, num_classes), topology.num_ps)
+    return placement.plan(variable_sizes(config, num_classes, build_tower), topology.num_ps)
 
 
-def variable_sizes(config: TrainConfig, num_classes: int) -> dict[str, placement.Size]:
+def variable_sizes(
+    config: TrainConfig, num_classes: int, build_tower: BuildTower | None = None
+) -> dict[str, placement.Size]:
     """Return the size of each variable of the net, and of its slots and average, by building it in a graph of its own.
 
     ``num_classes`` is without the classes that ``--labels_offset`` drops.
@@ -161,7 +173,10 @@ def variable_sizes(config: TrainConfig, num_classes: int) -> dict[str, placement
     averaged = 1 if config.moving_average_decay else 0
     with tf.Graph().as_default():
         images = tf.zeros([1, size, size, 1 if config.use_grayscale else 3])
-        net.build(images, num_classes, is_training=True)
+        if build_tower is None:
+            net.build(images, num_classes, is_training=True)
+        else:
+            build_tower(images, tf.zeros([1], tf.int64), None)
         trained = {variable.op.name for variable in _trained(config)}
         sizes = {}
         for variable in model_variables():
@@ -194,14 +209,31 @@ def _frozen(config: TrainConfig) -> set[str]:
     }
 
 
+def _classifier(config: TrainConfig, num_classes: int) -> BuildTower:
+    """Return what builds a tower of the net and the loss of ``config``."""
+
+    def build_tower(images: Any, labels: Any, reuse: bool | None) -> tuple[list[Any], dict[str, Any]]:
+        with fixed_batch_norm(functools.partial(_is_fixed, config)):
+            logits, end_points = nets.get(config.model_name).build(
+                images,
+                num_classes,
+                is_training=True,
+                weight_decay=config.weight_decay,
+                batch_norm_decay=config.batch_norm_decay,
+                reuse=reuse,
+            )
+        return losses.classifier_losses(config, logits, end_points, labels, num_classes), end_points
+
+    return build_tower
+
+
 def _build_towers(
-    config: TrainConfig, num_classes: int, next_batch: Callable[[], tuple[Any, Any]]
+    config: TrainConfig, next_batch: Callable[[], tuple[Any, Any]], build_tower: BuildTower
 ) -> tuple[list[_Tower], list[Any], list[Any]]:
     """Build towers that share variables; return them, the first one's update operations and regularization losses.
 
     One tower's statistics update batch normalisation's averages, and weight decay counts once: as in slim.
     """
-    net = nets.get(config.model_name)
     towers: list[_Tower] = []
     update_ops: list[Any] = []
     regularization: list[Any] = []
@@ -211,16 +243,7 @@ def _build_towers(
         with tf.name_scope(scope) if scope else contextlib.nullcontext(), tf.device(device):
             with tf.device("/device:CPU:0"):
                 images, labels = next_batch()
-            with fixed_batch_norm(functools.partial(_is_fixed, config)):
-                logits, end_points = net.build(
-                    images,
-                    num_classes,
-                    is_training=True,
-                    weight_decay=config.weight_decay,
-                    batch_norm_decay=config.batch_norm_decay,
-                    reuse=True if index else None,
-                )
-            tower_losses = losses.classifier_losses(config, logits, end_points, labels, num_classes)
+            tower_losses, end_points = build_tower(images, labels, True if index else None)
         towers.append(_Tower(tower_losses, end_points, scope, device))
         if index == 0:
             update_ops = list(tf.get_collection(tf.GraphKeys.UPDATE_OPS))

@@ -37,9 +37,15 @@ _log = logs.get(__name__)
 
 
 class Worker:
-    """A worker, or the chief, of a training run; whatever it opens it closes."""
+    """A worker, or the chief, of a training run; whatever it opens it closes.
 
-    def __init__(self, ctx: NodeContext, config: TrainConfig, dataset: Dataset) -> None:
+    ``build_tower`` makes another net and loss than those of a classifier, see :mod:`.step`.
+    """
+
+    def __init__(
+        self, ctx: NodeContext, config: TrainConfig, dataset: Dataset, build_tower: step.BuildTower | None = None
+    ) -> None:
+        self._build_tower = build_tower
         self._ctx, self._config, self._dataset = ctx, config, dataset
         self._topology = Topology(
             num_ps=len(ctx.cluster.get("ps", [])),
@@ -160,6 +166,7 @@ class Worker:
             next_batch=batches.next_batch,
             topology=self._topology,
             warm_start=warm_start,
+            build_tower=self._build_tower,
         )
         if graph.warm_start is not None:
             self._fence()

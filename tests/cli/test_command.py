@@ -43,7 +43,7 @@ def test_a_job_ends_as_its_file_would_under_its_own_name(capsys):
     [
         (["tarin"], "unknown command 'tarin', did you mean train?"),
         (["sumbit"], "unknown command 'sumbit', did you mean submit?"),
-        (["xyzzy"], "unknown command 'xyzzy'; wanted one of convert, train"),
+        (["xyzzy"], "unknown command 'xyzzy'; wanted one of convert, statistics, train"),
         (["--vresion"], "unknown option '--vresion'"),
         (["completion"], "completion: got nothing, wanted one of bash, zsh, fish"),
         (["completion", "tcsh"], "completion: got tcsh, wanted one of bash, zsh, fish"),

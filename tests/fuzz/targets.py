@@ -15,6 +15,7 @@ from sparkcv.preprocess import picture_file
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records import example, features, gnt, image_header, tfrecord
 from sparkcv.records.features import Value
+from tests.fuzz import bodies
 
 MAX_PIXELS = 1 << 16
 """Limit of the pictures here, so that memory which follows a header's claim and not the limit shows."""
@@ -257,4 +258,8 @@ TARGETS = {
     "gnt": Target(_make_gnt, _check_whole_gnt, _check_gnt),
     "header": Target(_make_picture, _check_whole_picture, _check_header),
     "picture": Target(_make_picture, _check_whole_picture, _check_picture),
+    "predict": Target(bodies.make_predict, bodies.check_whole_predict, bodies.check_predict),
+    "bent_predict": Target(bodies.make_bent_predict, bodies.check_predict, bodies.check_predict),
+    "infer": Target(bodies.make_infer, bodies.check_whole_infer, bodies.check_infer),
+    "bent_infer": Target(bodies.make_bent_infer, bodies.check_infer, bodies.check_infer),
 }

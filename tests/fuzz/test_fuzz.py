@@ -7,7 +7,10 @@ from tests.fuzz import running
 from tests.fuzz.running import FoundError, made, run
 from tests.fuzz.targets import TARGETS, Target
 
-NUMBERS = {"record": 6_000, "example": 12_000, "gnt": 12_000, "header": 20_000, "picture": 10_000}
+NUMBERS = {
+    "record": 6_000, "example": 12_000, "gnt": 12_000, "header": 20_000, "picture": 10_000,
+    "predict": 6_000, "bent_predict": 6_000, "infer": 6_000, "bent_infer": 6_000,
+}  # fmt: skip
 SEED = 20
 
 

@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -86,9 +87,9 @@ def test_help_names_every_flag(capsys):
         assert flag in said
 
 
-def start(pictures, model, out, temporary):
+def start(pictures, model, out, temporary, **flags):
     """Start the job as a user does: its own process, its own embedded Spark, its own folder for temporary files."""
-    command = [sys.executable, str(ROOT / "jobs" / "batch_inference.py"), *words(pictures, model, out)]
+    command = [sys.executable, str(ROOT / "jobs" / "batch_inference.py"), *words(pictures, model, out, **flags)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))}
     return subprocess.Popen(
         command,
@@ -122,10 +123,12 @@ def family(process):
 
 @pytest.mark.spark
 @pytest.mark.tensorflow
-def test_a_killed_driver_leaves_no_day_and_the_next_run_tidies_up(spark, pictures, model, tmp_path, temporary):
-    out = tmp_path / "out"
-    process = start(pictures, model, out, temporary)
-    wait_for(lambda: list(out.glob(".staging-*/scored")), process)
+def test_a_killed_driver_leaves_no_day_and_the_next_run_scores_what_is_missing(
+    spark, pictures, model, tmp_path, temporary, capsys
+):
+    out, flags = tmp_path / "out", {"num_partitions": 20}
+    process = start(pictures, model, out, temporary, **flags)
+    wait_for(lambda: list(out.glob(".staging-*/scored/*.parquet")), process)
     others = family(process)
     process.kill()
     process.communicate(timeout=LIMIT_S)
@@ -135,7 +138,9 @@ def test_a_killed_driver_leaves_no_day_and_the_next_run_tidies_up(spark, picture
     assert not left, "processes outlived the driver by 30 s"
     assert os.listdir(temporary) == []
     assert not (out / f"dt={DATE}").exists()
-    assert batch_inference.main(words(pictures, model, out)) == 0
+    capsys.readouterr()
+    assert batch_inference.main(words(pictures, model, out, **flags)) == 0
+    assert re.search(r"earlier +[1-9][0-9]* of them by runs before this one", capsys.readouterr().out)
     assert sorted(os.listdir(out)) == ["_schema.json", f"dt={DATE}"]
     assert ids_in(out) == ids_of(pictures)
 

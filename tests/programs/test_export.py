@@ -80,6 +80,22 @@ def test_an_export_is_a_folder_that_scores(export, run):
     assert result["proof"] < 1e-5
 
 
+def test_the_folder_keeps_a_scored_picture_and_the_evaluation_of_its_checkpoint(export, run, tmp_path):
+    from sparkcv.predict import evaluation, scored_picture
+
+    prefix = f"{run}/model.ckpt-5"
+    result = {"checkpoint": prefix, "accuracy": 0.5, "moving_averages": False}
+    (tmp_path / "eval-5.json").write_text(json.dumps(result))
+    _, model_dir, _ = export(run, eval_dir=str(tmp_path))
+    manifest = manifests.read_manifest(model_dir)
+    assert evaluation.read(model_dir, manifest)["accuracy"] == 0.5
+    kept = scored_picture.read(model_dir, manifest)
+    with Predictor.load(model_dir, str(tmp_path / "cache"), engine="openvino") as predictor:
+        kept.check(predictor.score(np.stack(predictor.decode([kept.picture])))[0])
+    _, other, _ = export(run, "without")
+    assert evaluation.read(other, manifests.read_manifest(other)) is None
+
+
 def test_predictor_and_saved_model_agree_on_every_kind_of_picture(export, run, tmp_path):
     _, model_dir, _ = export(run)
     pictures = [

@@ -60,32 +60,33 @@ def ready(client):
     return client.get("/v2/health/ready").status_code == 200
 
 
+def start_service(models, *flags):
+    """Start a service on a folder of models with more flags; wait until it listens."""
+    process = subprocess.Popen(
+        [sys.executable, "jobs/serve.py", "--models_dir", str(models), "--port", "0", *flags],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    log, listening = [], threading.Event()
+
+    def read():
+        for line in process.stdout:
+            log.append(line)
+            if " serves the models of " in line:
+                listening.set()
+        listening.set()
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    assert listening.wait(START_S)
+    found = re.search(r"(https?://\S+)/ serves", "".join(log))
+    assert found, "".join(log)
+    return Running(process, found[1], Path(models), log, reader)
+
+
 @pytest.fixture(scope="session")
-def start(tmp_path_factory):
-    """Starts a service on a folder of models with more flags; waits until it listens."""
-
-    def begin(models, *flags):
-        process = subprocess.Popen(
-            [sys.executable, "jobs/serve.py", "--models_dir", str(models), "--port", "0", *flags],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        log, listening = [], threading.Event()
-
-        def read():
-            for line in process.stdout:
-                log.append(line)
-                if " serves the models of " in line:
-                    listening.set()
-            listening.set()
-
-        reader = threading.Thread(target=read, daemon=True)
-        reader.start()
-        assert listening.wait(START_S)
-        found = re.search(r"(https?://\S+)/ serves", "".join(log))
-        assert found, "".join(log)
-        return Running(process, found[1], Path(models), log, reader)
-
-    return begin
+def start():
+    """The function that starts a service."""
+    return start_service
 
 
 @pytest.fixture(scope="session")

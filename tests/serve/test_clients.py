@@ -63,6 +63,10 @@ def test_tritonclient(served, python_with, red):
     assert len(found["pictures"]) == 6
     assert all(is_red(row) for rows in found["pictures"] for row in rows)
     assert found["pixels"] == [["7", [THIRDS]], "0.333333:0:red"] * 2
+    assert found["inputs"] == ["encoded", "input"]
+    everything, (first,) = found["statistics"]
+    assert sorted(one["version"] for one in everything) == ["1", "2"]
+    assert first["inference_stats"]["success"]["count"] >= 2
     assert "there is no model 'dogs'" in found["unknown"]
 
 

@@ -125,6 +125,29 @@ def test_health_metadata_and_index(client):
     assert client.get("/", headers={"Accept": "application/json"}).json() == {"status": "alive"}
 
 
+def test_statistics_in_the_form_of_tritons_extension(client, picture):
+    before = client.get("/v2/models/colors/versions/1/stats").json()["model_stats"][0]
+    files = [("image", ("a.jpg", picture("red")))] * 2
+    assert client.post("/classify?version=1", files=files).status_code == 200
+    assert client.post("/v1/models/colors/versions/1:predict", json={"instances": [{"b64": "AA=="}]}).status_code == 400
+    (after,) = client.get("/v2/models/colors/versions/1/stats").json()["model_stats"]
+    assert (after["name"], after["version"]) == ("colors", "1")
+    assert after["inference_count"] == before["inference_count"] + 2
+    assert after["execution_count"] > before["execution_count"]
+    assert after["last_inference"] > before["last_inference"]
+    for kind in ("success", "fail"):
+        assert after["inference_stats"][kind]["count"] == before["inference_stats"][kind]["count"] + 1
+        assert after["inference_stats"][kind]["ns"] > before["inference_stats"][kind]["ns"]
+    assert after["inference_stats"]["compute_infer"]["ns"] > before["inference_stats"]["compute_infer"]["ns"]
+    assert sum(one["batch_size"] * one["compute_infer"]["count"] for one in after["batch_stats"]) >= 2
+    assert [one["version"] for one in client.get("/v2/models/colors/stats").json()["model_stats"]] == ["2", "1"]
+    assert len(client.get("/v2/models/stats").json()["model_stats"]) == 2
+    for path, sentence in (("colors/versions/9", "has no version '9'"), ("dogs", "there is no model 'dogs'")):
+        answer = client.get(f"/v2/models/{path}/stats")
+        assert answer.status_code == 404
+        assert sentence in answer.json()["error"]
+
+
 def test_why_it_says_so(client, picture):
     value = client.post("/page/explain", content=picture("red"), params={"model": "colors"}).json()
     assert value["top"][0][1] == "red"
@@ -159,6 +182,8 @@ def test_why_it_says_so(client, picture):
             "there is no model 'dogs'; there are: colors",
         ),
         ("POST", "/classify?version=9", {"files": {"image": b"x"}}, 404, "has no version '9'; it has: 2, 1"),
+        ("POST", f"/classify?version={'9' * 5000}", {"files": {"image": b"x"}}, 404, "has no version '9999"),
+        ("POST", f"/classify?top_k={'9' * 5000}", {"files": {"image": b"x"}}, 400, "top_k is '9999"),
         ("POST", "/classify?label=new", {"files": {"image": b"x"}}, 404, "has no label 'new'; it has: old"),
         (
             "POST",
@@ -313,3 +338,33 @@ def test_a_full_queue_is_429_with_a_time_to_come_again(start, model_folders, pic
         assert "at most 4 are taken" in refused.json()["error"]
     finally:
         assert running.end() == 0
+
+
+def test_a_bug_is_told_by_its_request_alone(caplog):
+    import asyncio
+
+    from sparkcv.serve.guard import GuardSpec
+    from sparkcv.serve.http.app import make_app
+    from sparkcv.serve.metrics import ServiceMetrics
+    from sparkcv.serve.service import Service, ServiceLimits
+
+    app = make_app(Service(None, ServiceLimits(1, 1.0), ServiceMetrics()), GuardSpec(100, 1.0))  # no catalog to ask
+
+    async def ask():
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.get("/v1/models", headers={"X-Request-Id": "mine-2"})
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()) == (500, {"error": "a bug of the service, request mine-2"})
+    assert "AttributeError" in caplog.text
+
+
+def test_an_upload_that_is_cut_is_logged_as_a_client_that_went_away(served, picture):
+    url = httpx.URL(served.url)
+    with socket.create_connection((url.host, url.port)) as connection:
+        head = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 100\r\n"
+        connection.sendall(head + b"X-Request-Id: cut-1\r\n\r\n" + picture("red", "PNG")[:50])
+    served.wait(lambda client: any('"cut-1"' in line for line in served.log), 30)
+    (line,) = (line for line in served.log if '"cut-1"' in line)
+    assert json.loads(line)["status"] == 499

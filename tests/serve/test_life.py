@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
+from sparkcv.predict import scored_picture
 from tests.predict.models import color_graph, write_folder
 from tests.serve.conftest import ROOT, START_S, children, kill, ready
 
@@ -97,6 +99,29 @@ def test_a_new_version_takes_over_and_a_broken_one_does_not_and_no_request_is_lo
     assert set(load.codes) == {200}
     assert load.wrong == []
     assert any("version 5 is not loaded: the model file" in line for line in living.log)
+
+
+def test_a_version_that_computes_something_else_than_at_its_export_is_refused(living, picture):
+    scores = np.array([0.5, 0.25, 0.25], np.float32)
+    for number, wanted in ((3, scores[::-1]), (4, red_scores(6.0))):
+        folder = living.models.with_name(f"made-{number}")
+        folder.mkdir()
+        scored_picture.write(str(folder), picture("red", "PNG"), np.ascontiguousarray(wanted))
+        (folder / "evaluation.json").write_text('{"accuracy": 0.875}')
+        write_folder(folder, color_graph(16, weight=6.0))
+        folder.rename(living.models / "colors" / str(number))
+        living.wait(lambda client, number=number: states(client).get(str(number)) in ("READY", "UNAVAILABLE"))
+    living.wait(lambda client: states(client).get("4") == "READY")
+    said = "version 3 is not loaded: it computes something else than at its export: of the picture in scored_picture"
+    assert any(said in line and "wanted 0." in line for line in living.log)
+    with living.client() as client:
+        (model,) = client.get("/page/models").json()["models"]
+    assert {one["version"]: one["accuracy"] for one in model["versions"]}[4] == 0.875
+
+
+def red_scores(weight):
+    exponents = np.exp(weight * np.array([1.0, -1.0, -1.0]))
+    return (exponents / exponents.sum()).astype(np.float32)
 
 
 def test_a_killed_process_costs_503_at_most_and_is_started_again(living, picture):

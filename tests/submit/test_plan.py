@@ -235,7 +235,7 @@ def test_another_master_gets_what_it_understands(spark_home, master, wanted, unw
         ),
         ([*TRAIN, "--master", "yarn"], "--master is missing: wanted it before the job's name"),
         (["--master"], "--master: a value is missing"),
-        (["--master", "yarn"], "the job is missing: wanted sparkcv submit ... JOB, one of convert, train"),
+        (["--master", "yarn"], "the job is missing: wanted sparkcv submit ... JOB, one of convert, statistics, train"),
         (["--master", "yarn", "trian"], "unknown job 'trian', did you mean train?"),
         (["--master", "yarn", "demo"], "demo runs on this machine: wanted sparkcv demo, without submit"),
         (["--master", "yarn", *TRAIN, "--dry_run"], "--dry_run stands behind train, whose flag it is not"),

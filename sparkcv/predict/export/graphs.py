@@ -1,5 +1,6 @@
 """The two forms of a model: a frozen graph from pixels, and a SavedModel round it that takes the pictures' bytes."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -21,7 +22,15 @@ ENCODED = "encoded"
 _THREADS = 2
 
 
-def freeze(task: ExportTask, prefix: str) -> Any:
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    """A net as one GraphDef of constants, and its end points: by name, the ``operation`` and how many ``features``."""
+
+    graph: Any
+    end_points: Mapping[str, Any]
+
+
+def freeze(task: ExportTask, prefix: str) -> Frozen:
     """Build the evaluation graph, restore the local checkpoint ``prefix``, and return it as one GraphDef of constants.
 
     With ``moving_average_decay`` the variables are restored under the names of their moving averages, as slim's
@@ -49,7 +58,38 @@ def freeze(task: ExportTask, prefix: str) -> Any:
         node.device = ""
     if slims and all(node.name != slims for node in frozen.node):
         frozen.node.add(name=slims, op="Identity", input=[OUTPUT]).attr["T"].type = tf.float32.as_datatype_enum
-    return frozen
+    return Frozen(frozen, features_of(end_points, {node.name for node in frozen.node}))
+
+
+def features_of(end_points: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Say of each end point where the frozen graph with the operations ``names`` has it, and how many features it has.
+
+    Of a pool over the whole area the operation is the one before it, so that who takes the features can take the mean
+    in float32 whatever the net runs in. End points that are not on the way to the output are left out.
+    """
+    found, kept = {}, set(names)
+    for name, tensor in end_points.items():
+        source = _before_pool(tensor)
+        shape = source.shape.as_list() if source.shape.rank in (2, 4) else [None]
+        if source.op.name in kept and source.name.endswith(":0") and shape[-1] and source.dtype == tf.float32:
+            found[name] = {"operation": source.op.name, "features": shape[-1]}
+    return found
+
+
+def _before_pool(tensor: Any) -> Any:
+    """Return the maps ``[batch, height, width, channels]`` whose mean a tensor is, else the tensor itself."""
+    operation = tensor.op
+    while operation.type in ("Identity", "Squeeze"):
+        operation = operation.inputs[0].op
+    if operation.type not in ("AvgPool", "Mean") or operation.inputs[0].shape.rank != 4:
+        return tensor
+    maps, pool = operation.inputs[0], operation.outputs[0].shape.as_list()
+    if operation.type == "Mean":
+        axes = tf.get_static_value(operation.inputs[1])
+        is_whole = axes is not None and sorted(axes.ravel().tolist()) == [1, 2]
+    else:
+        is_whole = operation.get_attr("ksize")[1:3] == maps.shape.as_list()[1:3] and pool[1:3] == [1, 1]
+    return maps if is_whole else tensor
 
 
 def slims_output(end_points: Mapping[str, Any]) -> str | None:
@@ -133,7 +173,7 @@ def describe_inputs(task: ExportTask) -> dict[str, Any]:
     }
 
 
-def describe_outputs(task: ExportTask) -> dict[str, Any]:
+def describe_outputs(task: ExportTask, frozen: Frozen) -> dict[str, Any]:
     """Say for model.json what each form gives."""
     said = {
         "dtype": "float32",
@@ -143,6 +183,7 @@ def describe_outputs(task: ExportTask) -> dict[str, Any]:
     return {
         "frozen_graph": {"tensor": f"{OUTPUT}:0", **said},
         "saved_model": {"signature": "serving_default", "name": OUTPUT, **said},
+        manifests.END_POINTS: dict(frozen.end_points),
     }
 
 

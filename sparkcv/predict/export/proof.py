@@ -6,48 +6,60 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from numpy.typing import NDArray
 
-from sparkcv import synthetic
+from sparkcv import storage, synthetic
 from sparkcv.errors import ImageError, ModelError
 from sparkcv.predict import manifest as manifests
+from sparkcv.predict import scored_picture
 from sparkcv.predict.engines.decoding import TFDecoder
 from sparkcv.predict.engines.tf import OUTPUT, TFEngine, session_config
 from sparkcv.predict.export.graphs import ENCODED
-from sparkcv.predict.predictor import Prediction, Predictor
+from sparkcv.predict.manifest import ModelManifest
+from sparkcv.predict.predictor import Predictor, Reject
 
 _TOLERANCE = 1e-4
 _THREADS = 2
 
 
-def prove(folder: str) -> float:
-    """Load the model in the local ``folder`` and score one drawn picture with each form.
+def write_scored_picture(folder: str, manifest: ModelManifest) -> None:
+    """Score a drawn picture with the frozen graph of the local ``folder``, and keep both there; see scored_picture.py.
 
-    Returns the largest difference between their probabilities. Raises ModelError if a file is not as ``model.json``
-    says, a form does not load, gives no probabilities, or differs from the other.
+    ``manifest`` says what the graph takes; ``model.json`` is not written yet. Raises ModelError if the graph gives no
+    probabilities.
+    """
+    picture = synthetic.encode(synthetic.draw(0, seed=0, size=max(32, manifest.image_size)), "png")
+    scores = _score_frozen(folder, manifest, picture)
+    _check_probabilities("frozen graph", scores, manifest)
+    scored_picture.write(folder, picture, scores)
+
+
+def prove(folder: str) -> float:
+    """Load the model in the local ``folder`` and score its picture with each form.
+
+    Returns the largest difference between the probabilities of the SavedModel and those kept, of the frozen graph.
+    Raises ModelError if a file is not as ``model.json`` says, a form does not load, gives no probabilities, or differs
+    from the other.
     """
     manifest = manifests.read_manifest(folder)
     manifests.verify(folder, manifest)
-    picture = synthetic.encode(synthetic.draw(0, seed=0, size=max(32, manifest.image_size)), "png")
-    frozen = score_frozen(folder, picture)
-    saved = score_saved_model(os.path.join(folder, manifests.SAVED_MODEL), picture, manifest.batch_size or 1)
-    for form, scores in (("frozen graph", frozen), ("SavedModel", saved)):
-        if scores.shape != (manifest.num_classes,):
-            raise ModelError(f"the {form} gives shape {scores.shape}, wanted {manifest.num_classes} classes")
-        if not np.isfinite(scores).all() or abs(float(scores.sum()) - 1) > _TOLERANCE:
-            raise ModelError(f"the {form} gives no probabilities: they sum to {float(scores.sum())}, wanted 1")
-    difference = float(np.abs(frozen - saved).max())
+    kept = scored_picture.read(folder, manifest)
+    if kept is None:
+        raise ModelError(f"{folder!r} has no {scored_picture.PICTURE}")
+    saved = score_saved_model(os.path.join(folder, manifests.SAVED_MODEL), kept.picture, manifest.batch_size or 1)
+    _check_probabilities("SavedModel", saved, manifest)
+    difference = float(np.abs(kept.scores - saved).max())
     if difference > _TOLERANCE:
         raise ModelError(f"frozen graph and SavedModel differ by {difference} on one picture, wanted {_TOLERANCE}")
     with Predictor.open(folder, manifest) as predictor:
-        (answer,) = predictor.predict([picture], top_k=1)
-    if not isinstance(answer, Prediction) or abs(answer.score - float(frozen.max())) > _TOLERANCE:
-        raise ModelError(f"the Predictor answers {answer} where the frozen graph gives {float(frozen.max())}")
+        (image,) = predictor.decode([kept.picture])
+        if isinstance(image, Reject):
+            raise ModelError(f"the Predictor does not take the picture that the frozen graph scored: {image.reason}")
+        kept.check(predictor.score(image[None])[0])
     return difference
 
 
-def score_frozen(folder: str, picture: bytes) -> NDArray[np.float32]:
+def _score_frozen(folder: str, manifest: ModelManifest, picture: bytes) -> NDArray[np.float32]:
     """Score one picture with the frozen graph of a model folder: float32 ``[classes]``."""
-    manifest = manifests.read_manifest(folder)
-    graph = manifests.read_file(folder, manifest, manifests.FROZEN_GRAPH)
+    graph = storage.read_bytes(os.path.join(folder, manifests.FROZEN_GRAPH))
     engine = TFEngine(graph, manifests.FROZEN_GRAPH, num_threads=_THREADS)
     decoder = TFDecoder(
         manifest.preprocessing,
@@ -64,6 +76,13 @@ def score_frozen(folder: str, picture: bytes) -> NDArray[np.float32]:
     finally:
         decoder.close()
         engine.close()
+
+
+def _check_probabilities(form: str, scores: NDArray[np.float32], manifest: ModelManifest) -> None:
+    if scores.shape != (manifest.num_classes,):
+        raise ModelError(f"the {form} gives shape {scores.shape}, wanted {manifest.num_classes} classes")
+    if not np.isfinite(scores).all() or abs(float(scores.sum()) - 1) > _TOLERANCE:
+        raise ModelError(f"the {form} gives no probabilities: they sum to {float(scores.sum())}, wanted 1")
 
 
 def score_saved_model(folder: str, picture: bytes, batch_size: int = 1) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from sparkcv import config as configs
 from sparkcv.config import ExportConfig
 from sparkcv.rundir.checkpoint import Found
 
-_PLAIN = ("labels_url", "image_size", "preprocessing", "may_replace")  # fields that are JSON as they are
+_PLAIN = ("labels_url", "image_size", "preprocessing", "may_replace", "evaluation")  # fields that are JSON as they are
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +23,7 @@ class ExportTask:
         image_size: side of the input in pixels.
         preprocessing: name of the preprocessing.
         may_replace: whether what lies at ``model_dir`` is known to be replaceable.
+        evaluation: what an evaluation of the checkpoint found; None where there was none.
     """
 
     config: ExportConfig
@@ -32,6 +33,7 @@ class ExportTask:
     image_size: int
     preprocessing: str
     may_replace: bool = False
+    evaluation: Mapping[str, Any] | None = None
 
     def to_params(self) -> dict[str, Any]:
         """Return a JSON value that :meth:`from_params` reads."""

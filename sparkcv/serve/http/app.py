@@ -17,7 +17,7 @@ _SENTENCES = {404: "there is nothing at this path; /docs lists what there is", 4
 def make_app(service: Service, spec: GuardSpec) -> App:
     """Return the ASGI application of a service; it starts and ends nothing."""
     routes = [*pages.routes, *classify.routes, *tf_serving.routes, *open_inference.routes, *admin.routes]
-    handlers = {RequestError: _told, 404: _missing, 405: _missing}
+    handlers = {RequestError: _told, 404: _missing, 405: _missing, Exception: _bug}
     app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
     app.state.service, app.state.max_body_bytes = service, spec.max_body_bytes
     return Guard(app, spec, service.metrics, admin.is_admin)
@@ -25,6 +25,10 @@ def make_app(service: Service, spec: GuardSpec) -> App:
 
 async def _told(request: Request, err: RequestError) -> Response:
     return error_response(err)
+
+
+async def _bug(request: Request, err: Exception) -> Response:
+    return error_response(RequestError(500, f"a bug of the service, request {request.state.about['request_id']}"))
 
 
 async def _missing(request: Request, err: Exception) -> Response:

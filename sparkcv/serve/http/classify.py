@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sparkcv import logs
-from sparkcv.serve.errors import RequestError
+from sparkcv.serve.errors import RequestError, whole_number
 from sparkcv.serve.http.requests import about, interface_of, service_of, while_connected
 from sparkcv.serve.protocols.values import pictures_input
 from sparkcv.serve.service import ranked
@@ -72,9 +72,10 @@ def _only_model(names: list[str]) -> str:
 
 
 def _top_k(text: str, most: int) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) >= 1):
+    number = whole_number(text)
+    if not number:
         raise RequestError(400, f"top_k is {text[:40]!r}, wanted a number from 1 to {most}")
-    return min(int(text), most)
+    return min(number, most)
 
 
 async def _files(request: Request, most: int) -> list[tuple[str, bytes]]:

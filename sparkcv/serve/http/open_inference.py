@@ -23,7 +23,14 @@ _STATES = {
     State.END: "UNAVAILABLE",
     State.FAILED: "UNAVAILABLE",
 }
-_EXTENSIONS = ["binary_tensor_data", "classification", "model_repository", "model_repository(unload_dependents)"]
+_EXTENSIONS = [
+    "binary_tensor_data",
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "model_repository(unload_dependents)",
+    "statistics",
+]
 
 
 async def server(request: Request) -> Response:
@@ -73,8 +80,20 @@ async def config(request: Request) -> Response:
     """Tell a model's configuration, in the words of Triton's extension."""
     one = _resolved(request)
     about(request, "v2_config", one)
-    interface = interface_of(one)
-    return JSONResponse({"name": one.name, "platform": protocol.PLATFORM, "max_batch_size": interface.max_batch})
+    return JSONResponse(protocol.configuration(one.name, interface_of(one)))
+
+
+async def statistics(request: Request) -> Response:
+    """Tell what a model's versions, or those of all models, have done since they were loaded."""
+    about(request, "v2_statistics")
+    catalog, path = service_of(request).catalog, request.path_params
+    name, version = path.get("name"), path.get("version")
+    found = [one for known in ([name] if name else catalog.names()) for one in catalog.versions(known)]
+    if version is not None:
+        found = [one for one in found if str(one.version) == version]
+        if not found:
+            raise RequestError(404, f"model {name!r} has no version {version[:40]!r}")
+    return JSONResponse({"model_stats": [one.statistics.to_dict(one.name, one.version) for one in found]})
 
 
 async def infer(request: Request) -> Response:
@@ -142,6 +161,8 @@ routes = [
     Route("/v2/repository/index", index, methods=["POST"]),
     Route("/v2/repository/models/{name}/load", load, methods=["POST"]),
     Route("/v2/repository/models/{name}/unload", unload, methods=["POST"]),
+    Route("/v2/models/stats", statistics, methods=["GET"]),
+    *(Route(f"{which}/stats", statistics, methods=["GET"]) for which in _WHICH),
     *(Route(f"{which}/ready", model_ready, methods=["GET"]) for which in _WHICH),
     *(Route(f"{which}/config", config, methods=["GET"]) for which in _WHICH),
     *(Route(f"{which}/infer", infer, methods=["POST"]) for which in _WHICH),

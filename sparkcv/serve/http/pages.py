@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from sparkcv.serve.errors import RequestError
+from sparkcv.serve.errors import RequestError, whole_number
 from sparkcv.serve.http.openapi import description
 from sparkcv.serve.http.requests import about, interface_of, service_of, while_connected
 from sparkcv.serve.model_version import ModelVersion
@@ -73,11 +73,11 @@ async def explain(request: Request) -> Response:
         raise answer
     whole_s = time.monotonic() - begin_s
     label_id = query.get("label_id")
-    if label_id is not None and not (label_id.isascii() and label_id.isdecimal()):
+    wanted = None if label_id is None else whole_number(label_id)
+    if label_id is not None and wanted is None:
         raise RequestError(400, f"label_id is {label_id[:40]!r}, wanted a number")
     if one.process is None:
         raise RequestError(503, f"{one} is not loaded", retry_after_s=1)
-    wanted = None if label_id is None else int(label_id)
     found = await while_connected(request, one.process.explain(picture, wanted))
     return JSONResponse(
         {
@@ -148,9 +148,9 @@ def _said(metrics: Any, one: ModelVersion) -> dict[str, Any]:
         "accuracy": one.accuracy,
         "step": manifest.step if manifest is not None else None,
         "engine": one.process.engine if one.process is not None else "",
-        "requests": one.counts.requests,
-        "failed": one.counts.failed,
-        "pictures": one.counts.pictures,
+        "requests": one.statistics.requests,
+        "failed": one.statistics.failed,
+        "pictures": one.statistics.pictures,
         "memory_bytes": one.process.rss_bytes() if one.process is not None else 0,
         "latency": metrics.latency(one.name, one.version),
     }

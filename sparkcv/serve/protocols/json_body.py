@@ -7,7 +7,10 @@ from typing import Any
 
 from sparkcv.serve.errors import RequestError
 
-__all__ = ["decoded_base64", "parse_object"]
+__all__ = ["decoded_base64", "parse_object", "said"]
+
+
+_MAX_SAID = 100
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -31,6 +34,12 @@ def decoded_base64(text: Any, where: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as err:
         raise RequestError(400, f"{where}: this is no base64 ({err})") from err
+
+
+def said(value: Any) -> str:
+    """Return a value of JSON for an error's sentence: short, and without what could break its line."""
+    text = repr(value[:80] if isinstance(value, str) else value)
+    return text if len(text) <= _MAX_SAID else f"{text[:_MAX_SAID]}..."
 
 
 def _refuse(name: str) -> Any:

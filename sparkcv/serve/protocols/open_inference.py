@@ -15,11 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparkcv.serve.errors import RequestError
-from sparkcv.serve.protocols.json_body import decoded_base64, parse_object
+from sparkcv.serve.errors import RequestError, whole_number
+from sparkcv.serve.protocols.json_body import decoded_base64, parse_object, said
 from sparkcv.serve.protocols.values import PICTURES, PIXELS, SCORES, Interface, ModelInput, pictures_input, tensor_input
 
-__all__ = ["HEADER_LENGTH", "InferRequest", "OutputWanted", "infer_response", "metadata", "parse_infer"]
+__all__ = [
+    "HEADER_LENGTH",
+    "InferRequest",
+    "OutputWanted",
+    "configuration",
+    "infer_response",
+    "metadata",
+    "parse_infer",
+]
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 PLATFORM = "sparkcv"
@@ -98,25 +106,41 @@ def metadata(name: str, versions: Sequence[int], interface: Interface) -> dict[s
     }
 
 
+def configuration(name: str, interface: Interface) -> dict[str, Any]:
+    """Return a model's configuration in the words of Triton's extension, whose shapes have no batch."""
+    side = interface.image_size
+    return {
+        "name": name,
+        "platform": PLATFORM,
+        "max_batch_size": interface.max_batch,
+        "input": [
+            {"name": PICTURES, "data_type": "TYPE_STRING", "dims": [1], "reshape": {"shape": []}, "optional": True},
+            {"name": PIXELS, "data_type": "TYPE_FP32", "dims": [side, side, interface.channels], "optional": True},
+        ],
+        "output": [{"name": SCORES, "data_type": "TYPE_FP32", "dims": [len(interface.labels)]}],
+    }
+
+
 def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     if header_length is None:
         return body, b""
-    if not (header_length.isascii() and header_length.isdigit()) or int(header_length) > len(body):
+    length = whole_number(header_length)
+    if length is None or length > len(body):
         raise RequestError(
             400, f"{HEADER_LENGTH} is {header_length[:40]!r}, wanted a number of at most {len(body)}, the whole body"
         )
-    return body[: int(header_length)], body[int(header_length) :]
+    return body[:length], body[length:]
 
 
 def _input(tensor: Mapping[str, Any], tail: bytes, interface: Interface) -> ModelInput:
     name, datatype, shape = tensor.get("name"), tensor.get("datatype"), tensor.get("shape")
     wanted = {PICTURES: "BYTES", PIXELS: "FP32"}
-    if name not in wanted:
-        raise RequestError(400, f"unknown input {str(name)[:80]!r}, wanted {PICTURES!r} or {PIXELS!r}")
+    if not isinstance(name, str) or name not in wanted:
+        raise RequestError(400, f"unknown input {said(name)}, wanted {PICTURES!r} or {PIXELS!r}")
     if datatype != wanted[name]:
-        raise RequestError(400, f"input {name!r} has datatype {str(datatype)[:40]!r}, wanted {wanted[name]!r}")
+        raise RequestError(400, f"input {name!r} has datatype {said(datatype)}, wanted {wanted[name]!r}")
     if not isinstance(shape, list) or not 1 <= len(shape) <= 8 or not all(_is_size(size) for size in shape):
-        raise RequestError(400, f"input {name!r} has shape {str(shape)[:80]}, wanted an array of sizes")
+        raise RequestError(400, f"input {name!r} has shape {said(shape)}, wanted an array of sizes")
     raw = _raw(tensor, tail, name)
     if name == PICTURES:
         pictures = _pictures(tensor, raw)
@@ -136,7 +160,7 @@ def _raw(tensor: Mapping[str, Any], tail: bytes, name: str) -> bytes | None:
         return None
     if not _is_size(size) or size != len(tail):
         raise RequestError(
-            400, f"input {name!r} has a binary_data_size of {str(size)[:40]}, and {len(tail)} bytes behind the JSON"
+            400, f"input {name!r} has a binary_data_size of {said(size)}, and {len(tail)} bytes behind the JSON"
         )
     if "data" in tensor:
         raise RequestError(400, f"input {name!r} has both 'data' and a binary_data_size")
@@ -185,13 +209,13 @@ def _output(value: Mapping[str, Any], interface: Interface) -> OutputWanted:
     if not isinstance(outputs, list) or len(outputs) != 1 or not isinstance(outputs[0], dict):
         raise RequestError(400, f"'outputs' must be an array of one output, {SCORES!r}")
     if outputs[0].get("name") != SCORES:
-        raise RequestError(400, f"unknown output {str(outputs[0].get('name'))[:80]!r}, wanted {SCORES!r}")
+        raise RequestError(400, f"unknown output {said(outputs[0].get('name'))}, wanted {SCORES!r}")
     own = outputs[0].get("parameters", {})
     if not isinstance(own, dict):
         raise RequestError(400, "an output's 'parameters' must be an object")
     classes, most = own.get("classification", 0), len(interface.labels)
     if not _is_size(classes):
-        raise RequestError(400, f"'classification' is {str(classes)[:40]}, wanted a number from 1 to {most}")
+        raise RequestError(400, f"'classification' is {said(classes)}, wanted a number from 1 to {most}")
     binary = own.get("binary_data", parameters.get("binary_data_output", False))
     return OutputWanted(binary is True, min(classes, most))
 
@@ -202,4 +226,5 @@ def _classification(row: NDArray[np.float32], classes: int, labels: Sequence[str
 
 
 def _is_size(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    """Tell whether a value of JSON counts something; a product of larger ones has too many digits to be said."""
+    return type(value) is int and 0 <= value < 1 << 40

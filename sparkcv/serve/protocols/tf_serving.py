@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkcv.serve.errors import RequestError
-from sparkcv.serve.protocols.json_body import decoded_base64, parse_object
+from sparkcv.serve.protocols.json_body import decoded_base64, parse_object, said
 from sparkcv.serve.protocols.values import PICTURES, PIXELS, SCORES, Interface, ModelInput, pictures_input, tensor_input
 
 __all__ = ["PredictRequest", "classify_response", "metadata", "parse_classify", "parse_predict", "predict_response"]
@@ -94,13 +94,15 @@ def metadata(name: str, version: int, interface: Interface) -> dict[str, Any]:
 def _check_signature(value: dict[str, Any]) -> None:
     name = value.get("signature_name", SIGNATURE)
     if name not in (SIGNATURE, ""):
-        raise RequestError(400, f"unknown signature {str(name)[:80]!r}, wanted {SIGNATURE!r}")
+        raise RequestError(400, f"unknown signature {said(name)}, wanted {SIGNATURE!r}")
 
 
 def _of_columns(value: Any, interface: Interface) -> ModelInput:
     if isinstance(value, dict) and "b64" not in value:
         if len(value) != 1:
-            raise RequestError(400, f"'inputs' names {sorted(value)[:5]}, wanted one of {PICTURES!r} and {PIXELS!r}")
+            raise RequestError(
+                400, f"'inputs' names {said(sorted(value)[:5])}, wanted one of {PICTURES!r} and {PIXELS!r}"
+            )
         ((name, value),) = value.items()
         _check_name(name, "inputs")
         if name == PIXELS:
@@ -118,7 +120,7 @@ def _of_rows(rows: list[Any], field: str, interface: Interface) -> ModelInput:
         found = []
         for index, row in enumerate(rows):
             if set(row) != {"b64"}:
-                raise RequestError(400, f"{field}[{index}] has the keys {sorted(row)[:5]}, wanted 'b64'")
+                raise RequestError(400, f"{field}[{index}] has the keys {said(sorted(row)[:5])}, wanted 'b64'")
             found.append(decoded_base64(row["b64"], f"{field}[{index}]"))
         return pictures_input(found, interface)
     for index, row in enumerate(rows):
@@ -133,7 +135,7 @@ def _unnamed(row: Any, where: str) -> Any:
     """Return an instance without the name of the tensor that it may have."""
     if isinstance(row, dict) and "b64" not in row:
         if len(row) != 1:
-            raise RequestError(400, f"{where} names {sorted(row)[:5]}, wanted one of {PICTURES!r} and {PIXELS!r}")
+            raise RequestError(400, f"{where} names {said(sorted(row)[:5])}, wanted one of {PICTURES!r} and {PIXELS!r}")
         ((name, row),) = row.items()
         _check_name(name, where)
     return row
@@ -141,7 +143,7 @@ def _unnamed(row: Any, where: str) -> Any:
 
 def _check_name(name: str, where: str) -> None:
     if name not in (PICTURES, PIXELS):
-        raise RequestError(400, f"{where} names the input {name[:80]!r}, wanted {PICTURES!r} or {PIXELS!r}")
+        raise RequestError(400, f"{where} names the input {said(name)}, wanted {PICTURES!r} or {PIXELS!r}")
 
 
 def _numbers(value: Any, where: str) -> NDArray[np.float32]:

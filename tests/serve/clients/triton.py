@@ -17,6 +17,7 @@ found = {
     "extensions": client.get_server_metadata()["extensions"],
     "versions": client.get_model_metadata("colors")["versions"],
     "max_batch_size": client.get_model_config("colors")["max_batch_size"],
+    "inputs": [one["name"] for one in client.get_model_config("colors")["input"]],
     "index": client.get_model_repository_index(),
     "pictures": [],
     "pixels": [],
@@ -38,6 +39,10 @@ for binary in (True, False):
     wanted = triton.InferRequestedOutput("probabilities", binary_data=binary, class_count=1)
     (best,) = client.infer("colors", [pixels], outputs=[wanted]).as_numpy("probabilities")[0]
     found["pixels"].append(best.decode() if isinstance(best, bytes) else best)
+found["statistics"] = [
+    client.get_inference_statistics()["model_stats"],
+    client.get_inference_statistics("colors", "1")["model_stats"],
+]
 try:
     client.infer("dogs", [pixels])
 except triton.InferenceServerException as err:

@@ -1,0 +1,15 @@
+"""Give pictures the style of a trained net: ``stylize.py --input URL --style URL --output URL``."""
+
+import sys
+from collections.abc import Sequence
+
+from sparkcv.driver.jobs import run_job
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job and return its exit code."""
+    return run_job("stylize", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

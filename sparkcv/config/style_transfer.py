@@ -1,0 +1,147 @@
+"""The flags of style transfer by optimization: those of anishathalye/neural-style by their names, then ours.
+
+A name may be typed with hyphens, as there, or with underscores, as everywhere here.
+"""
+
+import dataclasses
+import math
+import re
+
+from sparkcv.config.flags import Flags, flag
+from sparkcv.errors import UsageError
+
+__all__ = ["StyleTransferConfig", "checkpoint_name"]
+
+_PICTURES, _LOSS, _STEPS, _COST = "pictures", "loss", "steps", "cost"
+_BRACES = re.compile(r"\{(:[^{}]*)?\}")
+_PERCENT = re.compile(r"%0?\d*[ds]")
+
+
+def checkpoint_name(pattern: str, iteration: int) -> str:
+    """Return the name of a picture on the way: the number stands at ``{}``, ``{:05}``, ``%s``, ``%d`` or ``%05d``.
+
+    Raises UsageError for a pattern that has no such place, or more than one.
+    """
+    places = [found for form in (_BRACES, _PERCENT) for found in form.finditer(pattern)]
+    try:
+        if len(places) == 1:
+            place = places[0].group()
+            number = place.format(iteration) if place.startswith("{") else place % iteration
+            return pattern[: places[0].start()] + number + pattern[places[0].end() :]
+    except ValueError:
+        pass
+    raise UsageError(
+        f"--checkpoint_output: got {pattern!r}, wanted one place for the number, as in out_{{:05}}.jpg or out_%05d.jpg"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class StyleTransferConfig(Flags):
+    """Make a picture with the content of one and the style of others, by optimization (Gatys et al. 2015)."""
+
+    content: str = flag(None, "the picture whose content is kept", group=_PICTURES, required=True)
+    styles: tuple[str, ...] = flag(None, "one or more pictures whose style is taken", group=_PICTURES, required=True)
+    output: str = flag(None, "the picture to make: .jpg, .png or .webp", group=_PICTURES, required=True)
+    network: str = flag(
+        "imagenet-vgg-verydeep-19.mat",
+        "VGG-19's weights: MatConvNet's .mat, an .npz, or a slim checkpoint",
+        group=_PICTURES,
+        required=True,
+    )
+    overwrite: bool = flag(False, "replace an output that is there", group=_PICTURES)
+    checkpoint_output: str = flag(
+        "", "name of pictures on the way, with a place for the number: out_{:05}.jpg or out_%s.jpg", group=_PICTURES
+    )
+    checkpoint_iterations: int | None = flag(None, "steps between two of them", group=_PICTURES, least=1)
+    report_dir: str = flag(
+        "", "folder for metrics.jsonl and report.html; not set: the output's name with .report", group=_PICTURES
+    )
+    width: int | None = flag(None, "width of the output in pixels; not set: the content's", group=_PICTURES, least=16)
+    style_scales: tuple[float, ...] | None = flag(
+        None, "width of each style over the output's; not set: 1", group=_PICTURES
+    )
+    masks: tuple[str, ...] | None = flag(
+        None, "a grey picture for each style, white where the style is wanted", group=_PICTURES
+    )
+    initial: str = flag("", "the picture to begin with; not set: noise", group=_PICTURES)
+    initial_noiseblend: float | None = flag(
+        None, "share of noise in the first picture; not set: 0 with --initial, 1 without", group=_PICTURES, share=True
+    )
+    preserve_colors: bool = flag(
+        False, "take brightness alone from what was made, colours from the content", group=_PICTURES
+    )
+    luminance: bool = flag(
+        False,
+        "see brightness alone, the styles' matched to the content's, and keep the content's colours",
+        group=_PICTURES,
+    )
+    max_pixels: int = flag(40_000_000, "pixels above which a picture is not decoded", group=_PICTURES, least=1)
+
+    defaults: str = flag(
+        "today",
+        "whose defaults: today's, or those of 2016 (style weight 100, style layers added up, not averaged)",
+        group=_LOSS,
+        choices=("today", "2016"),
+    )
+    content_weight: float = flag(5.0, "weight of the content", group=_LOSS, least=0)
+    content_weight_blend: float = flag(1.0, "share of relu4_2 in it; the rest is relu5_2's", group=_LOSS, share=True)
+    style_weight: float | None = flag(None, "weight of the styles; not set: 500, of 2016 100", group=_LOSS, least=0)
+    style_layer_weight_exp: float = flag(
+        1.0, "weight of a style layer over that of the one before", group=_LOSS, above=0
+    )
+    style_blend_weights: tuple[float, ...] | None = flag(
+        None, "weight of each style, of which their sum is made 1; not set: equal", group=_LOSS
+    )
+    tv_weight: float = flag(100.0, "weight of the differences of neighbouring pixels", group=_LOSS, least=0)
+    pooling: str = flag("max", "VGG-19's pooling", group=_LOSS, choices=("max", "avg"))
+
+    iterations: int = flag(1000, "steps, over all resolutions", group=_STEPS, least=1)
+    print_iterations: int | None = flag(None, "steps between two lines of losses; not set: none", group=_STEPS, least=1)
+    optimizer: str = flag("adam", "what changes the picture", group=_STEPS, choices=("adam", "lbfgs"))
+    learning_rate: float = flag(10.0, "Adam's rate, in levels of 0 to 255", group=_STEPS, above=0)
+    beta1: float = flag(0.9, "Adam's beta1", group=_STEPS, least=0, below=1)
+    beta2: float = flag(0.999, "Adam's beta2", group=_STEPS, least=0, below=1)
+    eps: float = flag(1e-8, "Adam's epsilon", group=_STEPS, above=0)
+    resolutions: int = flag(
+        1, "how many sizes, each twice the one before; they share the steps", group=_STEPS, least=1, most=8
+    )
+    seed: int = flag(0, "of the noise", group=_STEPS, least=0)
+
+    memory_mb: int = flag(4096, "memory of the process; what does not fit is done in tiles", group=_COST, least=1)
+    tile_size: int = flag(
+        0, "side of a tile in pixels, rounded down to a multiple of 16; 0: by --memory_mb", group=_COST, least=0
+    )
+    precision: str = flag(
+        "float32",
+        "of the convolutions; bfloat16 is coarser, and faster where the CPU has it",
+        group=_COST,
+        choices=("float32", "bfloat16"),
+    )
+    num_threads: int = flag(0, "TensorFlow's threads; 0: one a core", group=_COST, least=0)
+
+    def __post_init__(self) -> None:
+        """Refuse what can never work, before anything starts."""
+        super().__post_init__()
+        for name in ("style_scales", "style_blend_weights", "masks"):
+            given = getattr(self, name)
+            if given is not None and len(given) != len(self.styles):
+                raise UsageError(
+                    f"--{name}: got {len(given)} for {len(self.styles)} styles, wanted as many as --styles"
+                )
+        for name in ("style_scales", "style_blend_weights"):
+            for value in getattr(self, name) or ():
+                if not math.isfinite(value) or value < 0 or (name == "style_scales" and value == 0):
+                    wanted = "above 0" if name == "style_scales" else "of at least 0"
+                    raise UsageError(f"--{name}: got {value:g}, wanted finite numbers {wanted}")
+        if self.style_blend_weights is not None and not any(self.style_blend_weights):
+            raise UsageError("--style_blend_weights: got only zeros, wanted one above 0")
+        if bool(self.checkpoint_output) != (self.checkpoint_iterations is not None):
+            raise UsageError("--checkpoint_output and --checkpoint_iterations go together, only one of them is given")
+        if self.checkpoint_output:
+            checkpoint_name(self.checkpoint_output, 1)
+        if 0 < self.tile_size < 16:
+            raise UsageError(f"--tile_size: got {self.tile_size}, wanted 0 or at least 16")
+        if self.resolutions > self.iterations:
+            raise UsageError(
+                f"--resolutions {self.resolutions} --iterations {self.iterations}: wanted a step each at least"
+            )
