@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BeamRules", "Found", "search"]
+__all__ = ["BeamRules", "FoundCaption", "search"]
 
 _LEAST_LOG = math.log(1e-12)  # a word that is less probable is never taken
 
@@ -44,7 +44,7 @@ class BeamRules:
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Found:
+class FoundCaption:
     """One caption: ordered by ``score``; ``ids`` are from the begin to the end of the sentence, if it has one."""
 
     score: float
@@ -57,7 +57,7 @@ class Found:
         return math.exp(self.log_probability)
 
 
-def search(states: NDArray[Any], step: Step, rules: BeamRules) -> list[list[Found]]:
+def search(states: NDArray[Any], step: Step, rules: BeamRules) -> list[list[FoundCaption]]:
     """Return the captions of each picture, best first, at most ``width``.
 
     ``states`` are the net's after it has read the pictures, ``[pictures, ...]``; of those that ``step`` gives, rows are
@@ -66,7 +66,7 @@ def search(states: NDArray[Any], step: Step, rules: BeamRules) -> list[list[Foun
     num, width = len(states), rules.width
     ids = np.full((num, 1, 1), rules.start_id, np.int64)
     totals = np.zeros((num, 1))
-    complete: list[list[Found]] = [[] for _ in range(num)]
+    complete: list[list[FoundCaption]] = [[] for _ in range(num)]
     for _ in range(rules.max_words - 1):
         beams = ids.shape[1]
         logs, words, states = step(ids[:, :, -1].reshape(-1), states)
@@ -94,12 +94,12 @@ def search(states: NDArray[Any], step: Step, rules: BeamRules) -> list[list[Foun
         if not found:
             for partial, total in zip(ids[picture], totals[picture], strict=True):
                 if np.isfinite(total):
-                    found.append(Found(float(total), float(total), tuple(partial.tolist())))
+                    found.append(FoundCaption(float(total), float(total), tuple(partial.tolist())))
     return [sorted(found, reverse=True) for found in complete]
 
 
-def _keep(found: list[Found], total: float, ids: tuple[int, ...], rules: BeamRules) -> None:
+def _keep(found: list[FoundCaption], total: float, ids: tuple[int, ...], rules: BeamRules) -> None:
     """Put a complete caption among the best of its picture, a heap."""
     score = total / len(ids) ** rules.length_normalization
     push = heapq.heappush if len(found) < rules.width else heapq.heappushpop
-    push(found, Found(score, total, ids))
+    push(found, FoundCaption(score, total, ids))

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
-__all__ = ["SCOPES", "CaptionSpec", "Weights", "first_state", "loss", "next_state", "trained_weights", "word_scores"]
+__all__ = ["CaptionSpec", "SCOPES", "Weights", "first_state", "loss", "next_state", "trained_weights", "word_scores"]
 
 SCOPES = "image_embedding,seq_embedding,lstm,logits"
 """The scopes of the net's own variables, as flags name them; the encoder's are others."""

@@ -13,7 +13,7 @@ from sparkcv.nets.slim import model_variables, tf  # first: whoever imports Tens
 # isort: split
 from sparkcv import nets, preprocess
 from sparkcv.caption import caption_net, caption_weights
-from sparkcv.caption.beam_search import BeamRules, Found, search
+from sparkcv.caption.beam_search import BeamRules, FoundCaption, search
 from sparkcv.caption.caption_net import CaptionSpec
 from sparkcv.caption.caption_tower import features_of
 from sparkcv.errors import CheckpointError, ImageError
@@ -83,7 +83,7 @@ class Captioner:
             raise ImageError(f"damaged: TensorFlow cannot decode the picture: {_first_line(err)}") from err
         return image
 
-    def captions(self, images: Sequence[NDArray[np.float32]], rules: BeamRules) -> list[list[Found]]:
+    def captions(self, images: Sequence[NDArray[np.float32]], rules: BeamRules) -> list[list[FoundCaption]]:
         """Return the captions of a batch of prepared pictures, best first."""
         words, logs, state = self._step(min(rules.width, self._num_words))
 
