@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from sparkcv.config.augment import text_of_table
 from sparkcv.config.flags import flag
 from sparkcv.config.train import DECAYS, OPTIMIZERS, TrainConfig
 from sparkcv.errors import UsageError
@@ -34,6 +35,13 @@ class TrainCaptionsConfig(TrainConfig):
     )
     image_feature: str = flag("image/data", "only that: the form of the records is im2txt's", group=_CAPTION)
     label_feature: str = flag("image/image_id", "only that: the form of the records is im2txt's", group=_CAPTION)
+    augment: str | None = flag(
+        "slim=false",
+        "augmentations, as for a classifier; not the preprocessing's own, which crop and mirror, so that what is left of"
+        " a thing is not any more; slim=true: those too",
+        group=_CAPTION,
+        table=text_of_table,
+    )
     dataset_name: str = flag("captions", "name in the shards' file names", group=_CAPTION)
     optimizer: str = flag("sgd", "update rule", group=_CAPTION, choices=OPTIMIZERS)
     learning_rate: float = flag(2.0, "initial learning rate of the first phase", group=_CAPTION, above=0)

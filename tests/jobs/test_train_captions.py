@@ -43,6 +43,7 @@ def test_captions_are_trained_on_roles_and_resumed(spark, folder, tmp_path, caps
     described = json.loads((tmp_path / "run/run.json").read_text())
     assert described["labels"][:2] == [line.split()[0] for line in (folder / "data/word_counts.txt").open()][:2]
     assert described["config"]["num_lstm_units"] == 8
+    assert described["config"]["augment"] == "slim=false"  # what is left of a thing stays there
     assert described["resumed_from_step"] == 4
     assert (tmp_path / "run/model.ckpt-6.index").exists()
     capsys.readouterr()
