@@ -37,8 +37,8 @@ class TrainCaptionsConfig(TrainConfig):
     label_feature: str = flag("image/image_id", "only that: the form of the records is im2txt's", group=_CAPTION)
     augment: str | None = flag(
         "slim=false",
-        "augmentations, as for a classifier; not the preprocessing's own, which crop and mirror, so that what is left of"
-        " a thing is not any more; slim=true: those too",
+        "augmentations, as for a classifier; not the preprocessing's own, which crop and mirror, so that what is left"
+        " of a thing is not any more; slim=true: those too",
         group=_CAPTION,
         table=text_of_table,
     )
