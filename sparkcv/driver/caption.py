@@ -12,7 +12,7 @@ from sparkcv.caption.caption_task import CaptionTask, PictureCaptions
 from sparkcv.caption.vocabulary import Vocabulary
 from sparkcv.config import CaptionConfig
 from sparkcv.driver.net_flags import check_image_size
-from sparkcv.errors import ClusterError, DataError, MissingFileError, SparkcvError, UsageError, by_name
+from sparkcv.errors import CheckpointError, ClusterError, DataError, MissingFileError, SparkcvError, UsageError, by_name
 from sparkcv.launchers.python_module import start_module
 from sparkcv.rundir import checkpoint, checkpoint_model
 from sparkcv.rundir.description import RunDescription
@@ -57,6 +57,10 @@ def prepare(config: CaptionConfig) -> CaptionPlan:
     """
     pictures = _pictures(storage.resolve(config.input))
     found = checkpoint.locate(checkpoint_model.resolve(config.checkpoint_path))
+    if found.kind:
+        raise CheckpointError(
+            f"--checkpoint_path {found.prefix_url} is a {found.kind}, wanted a checkpoint of captions"
+        )
     told = RunDescription.read(storage.parent(found.prefix_url), pass_over_foreign=True) or RunDescription()
     model_name = config.model_name or told.model_name or _PUBLISHED_ENCODER
     preprocessing = config.preprocessing_name or told.preprocessing_name

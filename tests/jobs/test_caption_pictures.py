@@ -21,6 +21,7 @@ def given(tmp_path_factory):
     caption_checkpoints.write_vocabulary(folder / "more.txt", (*caption_checkpoints.WORDS, "zebra"))
     scenes.write_scenes(folder / "scenes", 3, 1, size=32)
     (folder / "empty").mkdir()
+    (folder / "frozen.pb").write_bytes(b"graph")
     return folder
 
 
@@ -67,6 +68,7 @@ def test_another_vocabulary_and_files_that_are_no_pictures_are_refused(given, ca
         ("empty", {}, 1, "holds no files, wanted pictures"),
         ("scenes", {"checkpoint_path": None}, 2, "--checkpoint_path is missing"),
         ("scenes", {"checkpoint_path": "/no/model.ckpt-1"}, 1, "/no"),
+        ("scenes", {"checkpoint_path": "{given}/frozen.pb"}, 1, "frozen.pb is a frozen graph, wanted a checkpoint of"),
         ("scenes", {"vocabulary": "/no/words.txt"}, 1, "/no/words.txt"),
         ("scenes", {"vocabulary": ""}, 2, "--vocabulary: got nothing"),
         ("scenes", {"model_name": "cifarnets"}, 2, "did you mean 'cifarnet'"),
@@ -76,7 +78,8 @@ def test_another_vocabulary_and_files_that_are_no_pictures_are_refused(given, ca
     ],
 )
 def test_what_cannot_work_is_one_sentence(given, source, changes, code, sentence, capsys):
-    assert run(given, given / source, **changes) == code
+    formed = {name: str(value).format(given=given) for name, value in changes.items() if value is not None}
+    assert run(given, given / source, **{**changes, **formed}) == code
     lines = capsys.readouterr().err.strip().splitlines()
     assert sentence in lines[-1]
 
