@@ -41,7 +41,7 @@ def test_captions_are_trained_on_roles_and_resumed(spark, folder, tmp_path, caps
     assert run(folder, tmp_path / "run") == 0
     assert run(folder, tmp_path / "run", max_number_of_steps=6) == 0
     described = json.loads((tmp_path / "run/run.json").read_text())
-    assert described["labels"][:2] == [line.split()[0] for line in (folder / "data/word_counts.txt").open()][:2]
+    assert described["labels"][:2] == (folder / "data/word_counts.txt").read_text().split()[:4:2]
     assert described["config"]["num_lstm_units"] == 8
     assert described["config"]["augment"] == "slim=false"  # what is left of a thing stays there
     assert described["resumed_from_step"] == 4
