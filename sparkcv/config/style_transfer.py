@@ -63,9 +63,9 @@ class StyleTransferConfig(Flags):
     masks: tuple[str, ...] | None = flag(
         None, "a grey picture for each style, white where the style is wanted", group=_PICTURES
     )
-    initial: str = flag("", "the picture to begin with; not set: noise", group=_PICTURES)
+    initial: str = flag("", "the picture to begin with; not set: noise, of mrf the content", group=_PICTURES)
     initial_noiseblend: float | None = flag(
-        None, "share of noise in the first picture; not set: 0 with --initial, 1 without", group=_PICTURES, share=True
+        None, "share of noise in the first picture; not set: 1, with --initial or of mrf 0", group=_PICTURES, share=True
     )
     preserve_colors: bool = flag(
         False, "take brightness alone from what was made, colours from the content", group=_PICTURES
@@ -77,6 +77,18 @@ class StyleTransferConfig(Flags):
     )
     max_pixels: int = flag(40_000_000, "pixels above which a picture is not decoded", group=_PICTURES, least=1)
 
+    method: str = flag(
+        "gatys",
+        "what a style is: Gram matrices (gatys), or patches, each pulled to the most alike of the style (mrf)",
+        group=_LOSS,
+        choices=("gatys", "mrf"),
+    )
+    mrf_rotations: tuple[float, ...] | None = flag(
+        None, "degrees by which the styles are turned for more patches; not set: 0 alone", group=_LOSS
+    )
+    mrf_scales: tuple[float, ...] | None = flag(
+        None, "factors by which the styles are scaled for more patches; not set: 1 alone", group=_LOSS
+    )
     defaults: str = flag(
         "today",
         "whose defaults: today's, or those of 2016 (style weight 100, style layers added up, not averaged)",
@@ -85,7 +97,9 @@ class StyleTransferConfig(Flags):
     )
     content_weight: float = flag(5.0, "weight of the content", group=_LOSS, least=0)
     content_weight_blend: float = flag(1.0, "share of relu4_2 in it; the rest is relu5_2's", group=_LOSS, share=True)
-    style_weight: float | None = flag(None, "weight of the styles; not set: 500, of 2016 100", group=_LOSS, least=0)
+    style_weight: float | None = flag(
+        None, "weight of the styles; not set: 500, of 2016 100, of mrf 20", group=_LOSS, least=0
+    )
     style_layer_weight_exp: float = flag(
         1.0, "weight of a style layer over that of the one before", group=_LOSS, above=0
     )
@@ -102,8 +116,12 @@ class StyleTransferConfig(Flags):
     beta1: float = flag(0.9, "Adam's beta1", group=_STEPS, least=0, below=1)
     beta2: float = flag(0.999, "Adam's beta2", group=_STEPS, least=0, below=1)
     eps: float = flag(1e-8, "Adam's epsilon", group=_STEPS, above=0)
-    resolutions: int = flag(
-        1, "how many sizes, each twice the one before; they share the steps", group=_STEPS, least=1, most=8
+    resolutions: int | None = flag(
+        None,
+        "how many sizes, each twice the one before; they share the steps; not set: 1, of mrf 3",
+        group=_STEPS,
+        least=1,
+        most=8,
     )
     seed: int = flag(0, "of the noise", group=_STEPS, least=0)
 
@@ -141,7 +159,36 @@ class StyleTransferConfig(Flags):
             checkpoint_name(self.checkpoint_output, 1)
         if 0 < self.tile_size < 16:
             raise UsageError(f"--tile_size: got {self.tile_size}, wanted 0 or at least 16")
-        if self.resolutions > self.iterations:
+        if self.num_resolutions > self.iterations:
             raise UsageError(
-                f"--resolutions {self.resolutions} --iterations {self.iterations}: wanted a step each at least"
+                f"--resolutions {self.num_resolutions} --iterations {self.iterations}: wanted a step each at least"
             )
+        self._check_method()
+
+    @property
+    def num_resolutions(self) -> int:
+        """How many sizes there are, where none is given that many which the method is best with."""
+        return self.resolutions or (3 if self.method == "mrf" else 1)
+
+    def _check_method(self) -> None:
+        """Refuse what the other method has."""
+        if self.method == "gatys":
+            for name in ("mrf_rotations", "mrf_scales"):
+                if getattr(self, name) is not None:
+                    raise UsageError(f"--{name} is for --method mrf, got --method gatys")
+            return
+        given = {
+            "masks": self.masks,
+            "style_blend_weights": self.style_blend_weights,
+            "tile_size": self.tile_size,
+            "defaults 2016": self.defaults == "2016",
+        }
+        for name, value in given.items():
+            if value:
+                raise UsageError(f"--{name} is for --method gatys, got --method mrf")
+        for angle in self.mrf_rotations or ():
+            if not -180 <= angle <= 180:
+                raise UsageError(f"--mrf_rotations: got {angle:g}, wanted degrees of -180 to 180")
+        for scale in self.mrf_scales or ():
+            if not 0 < scale <= 4:
+                raise UsageError(f"--mrf_scales: got {scale:g}, wanted above 0 and at most 4")

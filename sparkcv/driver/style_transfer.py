@@ -18,13 +18,13 @@ from sparkcv.evaluate import plots, report
 from sparkcv.evaluate.thumbnail import thumbnail
 from sparkcv.launchers.python_module import start_module
 from sparkcv.style import picture_pixels
-from sparkcv.style.task import STYLE_LAYERS, LossWeights, OptimizerSpec, TransferTask
+from sparkcv.style.task import MRF_LAYERS, STYLE_LAYERS, LossWeights, OptimizerSpec, TransferTask
 
 __all__ = ["StyleTransferReport", "TransferPlan", "prepare", "run"]
 
 METRICS, REPORT = "metrics.jsonl", "report.html"
 _PROGRAM = "sparkcv.programs.style_transfer"
-_STYLE_WEIGHTS = {"today": 500.0, "2016": 100.0}
+_STYLE_WEIGHTS = {"today": 500.0, "2016": 100.0, "mrf": 20.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +50,7 @@ class StyleTransferReport:
     def __str__(self) -> str:
         outcome = self.outcome
         tiles = f", in tiles of {outcome['tile_size']}" if outcome["tile_size"] else ""
+        expected = f", {logs.duration(outcome['expected_s'])} were expected" if outcome["expected_s"] else ""
         rows = [
             ("picture", f"{self.output}, {outcome['width']}x{outcome['height']} pixels{tiles}"),
             (
@@ -58,7 +59,7 @@ class StyleTransferReport:
             ),
             ("network", outcome["network"]),
             ("report", self.report),
-            ("took", logs.duration(self.elapsed_s)),
+            ("took", logs.duration(self.elapsed_s) + expected),
         ]
         return "\n".join(f"{name:<12} {text}" for name, text in rows)
 
@@ -81,12 +82,15 @@ def prepare(config: StyleTransferConfig) -> TransferPlan:
         network=_network(config.network),
         output=_writable(config.output, "output"),
         width=config.width,
+        resolutions=config.num_resolutions,
+        mrf_rotations=config.mrf_rotations or (0.0,),
+        mrf_scales=config.mrf_scales or (1.0,),
         style_scales=config.style_scales or (1.0,) * count,
         noise_blend=_noise_blend(config),
         weights=LossWeights(
             config.content_weight,
             config.content_weight_blend,
-            _STYLE_WEIGHTS[config.defaults] if config.style_weight is None else config.style_weight,
+            _style_weight(config),
             _style_layers(config),
             tuple(weight / sum(blend) for weight in blend),
             config.tv_weight,
@@ -110,7 +114,7 @@ def prepare(config: StyleTransferConfig) -> TransferPlan:
 
 _SAME = (
     "iterations",
-    "resolutions",
+    "method",
     "pooling",
     "precision",
     "seed",
@@ -167,12 +171,21 @@ def _writable(given: str, name: str) -> str:
 def _noise_blend(config: StyleTransferConfig) -> float:
     if config.initial_noiseblend is not None:
         return config.initial_noiseblend
-    return 0.0 if config.initial else 1.0
+    return 0.0 if config.initial or config.method == "mrf" else 1.0
+
+
+def _style_weight(config: StyleTransferConfig) -> float:
+    if config.style_weight is not None:
+        return config.style_weight
+    return _STYLE_WEIGHTS["mrf" if config.method == "mrf" else config.defaults]
 
 
 def _style_layers(config: StyleTransferConfig) -> tuple[float, ...]:
     """Return the style layers' weights: today's sum is 1, that of 2016 was their number."""
-    weights = [config.style_layer_weight_exp**index for index in range(len(STYLE_LAYERS))]
+    weights = [
+        config.style_layer_weight_exp**index
+        for index in range(len(MRF_LAYERS if config.method == "mrf" else STYLE_LAYERS))
+    ]
     total = 1.0 if config.defaults == "2016" else sum(weights)
     return tuple(weight / total for weight in weights)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import time
@@ -16,7 +17,7 @@ from sparkcv import logs, storage
 from sparkcv.config.style_transfer import checkpoint_name
 from sparkcv.errors import ImageError, ModelError, UsageError
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.style import colors, optimizers, picture_pixels, tiles, vgg19_weights
+from sparkcv.style import colors, mrf_setup, optimizers, picture_pixels, tiles, vgg19_weights
 from sparkcv.style.objective import FeatureNet, LossParts, Objective, Targets, content_values, style_grams
 from sparkcv.style.task import STYLE_LAYERS, TransferTask
 
@@ -36,7 +37,10 @@ _log = logs.get(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class TransferResult:
-    """What was made: size in pixels, the best picture's step and loss, the tile's side (0: none), the net."""
+    """What was made: size in pixels, the best picture's step and loss, the tile's side (0: none), the net.
+
+    ``expected_s`` are the seconds that it was to take; 0 where that was not asked beforehand.
+    """
 
     width: int
     height: int
@@ -45,6 +49,7 @@ class TransferResult:
     first_loss: float
     tile_size: int
     network: str
+    expected_s: float = 0.0
 
 
 def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS) -> TransferResult:
@@ -63,25 +68,29 @@ def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS)
     if task.luminance:
         seen = colors.gray(content)
         styles = [colors.matched(colors.gray(style), seen) for style in styles]
-    image: Floats | None = None
+    least = mrf_setup.LEAST_SIDE if task.method == "mrf" else LEAST_SIDE
+
+    def prepared(level: int) -> tuple[Floats, Any]:
+        """Return the content as it is shown at a resolution, and the loss there."""
+        height, width = (max(least, math.ceil(side / 2**level)) for side in content.shape[:2])
+        shown = _resized(seen, height, width)
+        return shown, _objective(net, task, (shown, styles, masks), weights.mean_pixel, width / content.shape[1])
+
+    expected_s, image = 0.0, None
+    if task.method == "mrf":
+        prepared = functools.cache(prepared)
+        expected_s = mrf_setup.expected_s(task, prepared)
     try:
         for level in range(task.resolutions - 1, -1, -1):
-            size = tuple(max(LEAST_SIDE, math.ceil(side / 2**level)) for side in content.shape[:2])
-            shown = _resized(seen, *size)
+            shown, record.objective = prepared(level)
+            size = shown.shape[:2]
             image = _first(task, shown, initial, weights.mean_pixel) if image is None else _enlarged(image, *size)
-            tile = tile_size(task, *size)
-            record.begin(level, _resized(content, *size), tile)
-            targets = _targets(net, task, (shown, styles, masks), weights.mean_pixel, shown.shape[1] / seen.shape[1])
-            objective = Objective(net, targets, task.weights, tile)
-            share, rest = divmod(task.iterations, task.resolutions)
-            record.objective = objective
-            optimizers.minimize(
-                task.optimizer, record.evaluate, image, share + (rest if level == 0 else 0), record.step
-            )
+            record.begin(level, _resized(content, *size), tile_size(task, *size))
+            optimizers.minimize(task.optimizer, record.evaluate, image, mrf_setup.steps_of(task, level), record.step)
             image = record.best_image()
     finally:
         record.save()
-    return record.outcome(str(weights))
+    return dataclasses.replace(record.outcome(str(weights)), expected_s=expected_s)
 
 
 def tile_size(task: TransferTask, height: int, width: int) -> int:
@@ -91,7 +100,9 @@ def tile_size(task: TransferTask, height: int, width: int) -> int:
     """
     if task.tile_size:
         return task.tile_size // tiles.ALIGNMENT * tiles.ALIGNMENT
-    own = _PIXEL_BYTES + (_LBFGS_BYTES if task.optimizer.name == "lbfgs" else 0) + 16 * len(task.masks)
+    own = _own_bytes(task)
+    if task.method == "mrf":
+        return 0  # its patches may lie anywhere; mrf_setup.check says whether they fit
     left = task.memory_mb * 1e6 - _FIXED_BYTES - height * width * own
     if left >= height * width * _TILE_BYTES:
         return 0
@@ -103,6 +114,11 @@ def tile_size(task: TransferTask, height: int, width: int) -> int:
             f"--memory_mb {task.memory_mb}: a picture of {width}x{height} pixels wants {least:.0f} at least"
         )
     return side // tiles.ALIGNMENT * tiles.ALIGNMENT
+
+
+def _own_bytes(task: TransferTask) -> float:
+    """Return the bytes that a pixel of the picture takes wherever it is looked at."""
+    return _PIXEL_BYTES + (_LBFGS_BYTES if task.optimizer.name == "lbfgs" else 0) + 16 * len(task.masks)
 
 
 class _Record:
@@ -199,6 +215,8 @@ def _pictures(task: TransferTask) -> tuple[Floats, list[Floats], list[Floats], F
         factor = scale * width / style.shape[1]
         styles.append(_resized(style, int(style.shape[0] * factor), int(style.shape[1] * factor), url))
     masks = [_resized(_read(task, url, "--masks"), height, width) for url in task.masks]
+    if task.method == "mrf":
+        mrf_setup.check(task, content, styles, _FIXED_BYTES + height * width * (_own_bytes(task) + _TILE_BYTES))
     initial = _resized(_read(task, task.initial, "--initial"), height, width) if task.initial else None
     return content, styles, masks, initial
 
@@ -233,23 +251,26 @@ def _first(task: TransferTask, content: Floats, initial: Floats | None, mean: Fl
     return (start - mean) * (1 - share) + noise * share
 
 
-def _targets(
+def _objective(
     net: FeatureNet,
     task: TransferTask,
     pictures: tuple[Floats, list[Floats], list[Floats]],
     mean: Floats,
     factor: float,
-) -> Targets:
-    """Return what is wanted at a resolution, whose width is ``factor`` of the output's; styles are scaled likewise."""
+) -> Any:
+    """Return the loss at a resolution, whose width is ``factor`` of the output's; styles are scaled likewise."""
     content, styles, masks = pictures
+    least = mrf_setup.LEAST_SIDE if task.method == "mrf" else LEAST_SIDE
+    sizes = [[max(least, int(side * factor)) for side in style.shape[:2]] for style in styles]
+    scaled = [_resized(style, height, width) for style, (height, width) in zip(styles, sizes, strict=True)]
+    if task.method == "mrf":
+        return mrf_setup.objective(net, task, content, scaled, mean)
     tile = tile_size(task, *content.shape[:2])
-    grams = []
-    for style in styles:
-        height, width = (max(LEAST_SIDE, int(side * factor)) for side in style.shape[:2])
-        grams.append(style_grams(net, _resized(style, height, width) - mean, tile))
+    grams = [style_grams(net, style - mean, tile) for style in scaled]
     shown = [_resized(mask, *content.shape[:2])[..., :1] / np.float32(255) for mask in masks]
-    return Targets(
+    targets = Targets(
         {layer: np.stack([gram[layer] for gram in grams]) for layer in STYLE_LAYERS},
         content_values(net, content - mean, task.weights.content_layers(), tile),
         np.stack(shown) if shown else None,
     )
+    return Objective(net, targets, task.weights, tile)
