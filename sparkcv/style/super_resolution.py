@@ -26,8 +26,8 @@ Pixels = NDArray[np.uint8]
 
 _CONTEXT = 1  # pixels around a patch that are looked at, too
 _FLOOR = 2.0  # levels: the contrast of what is flat
-_AGREEMENT = np.float32(0.1)  # what overlaps count: what is seen differs less than the details that go with it
-_CHUNK = 512  # patches that are looked up at once
+_AGREEMENT = np.float32(0.03)  # what overlaps count: what is seen differs less than the details that go with it
+_CHUNK_VALUES = 2**22  # distances that are held at once
 _log = logs.get(__name__)
 
 
@@ -73,7 +73,7 @@ def used_bytes(height: int, width: int, spec: SuperResolutionSpec) -> int:
     places = (height * spec.scale // step + 1) * (width * spec.scale // step + 1)
     values = spec.patch_size**2 + (spec.patch_size + 2 * _CONTEXT) ** 2
     each = spec.candidates * (8 * spec.candidates + 3 * spec.patch_size**2) + values
-    return 4 * (places * each + spec.max_patches * (2 * values + _CHUNK)) + 80 * height * width * spec.scale**2
+    return 4 * (places * each + 2 * spec.max_patches * values + 6 * _CHUNK_VALUES) + 80 * height * width * spec.scale**2
 
 
 def example_patches(pictures: Sequence[Pixels], spec: SuperResolutionSpec) -> ExamplePatches:
@@ -173,10 +173,11 @@ def _nearest(found: Floats, known: Floats, count: int) -> tuple[NDArray[np.int64
     count = min(count, len(known))
     lengths = np.square(known).sum(axis=1)
     indices, differences = [], []
-    for start in range(0, len(found), _CHUNK):
-        rows = found[start : start + _CHUNK]
+    chunk = max(1, _CHUNK_VALUES // len(known))
+    for start in range(0, len(found), chunk):
+        rows = found[start : start + chunk]
         away = lengths - 2 * (rows @ known.T)
-        taken = np.argpartition(away, count - 1, axis=1)[:, :count]
+        taken = np.argpartition(away, count - 1, axis=1)[:, :count].copy()  # a view would keep the whole
         indices.append(taken)
         differences.append(np.take_along_axis(away, taken, axis=1) + np.square(rows).sum(axis=1, keepdims=True))
     return np.concatenate(indices), np.maximum(np.concatenate(differences), 0) / found.shape[1]
