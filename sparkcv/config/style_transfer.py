@@ -106,12 +106,16 @@ class StyleTransferConfig(Flags):
     style_blend_weights: tuple[float, ...] | None = flag(
         None, "weight of each style, of which their sum is made 1; not set: equal", group=_LOSS
     )
-    tv_weight: float = flag(100.0, "weight of the differences of neighbouring pixels", group=_LOSS, least=0)
+    tv_weight: float | None = flag(
+        None, "weight of the differences of neighbouring pixels; not set: 100, of mrf 2", group=_LOSS, least=0
+    )
     pooling: str = flag("max", "VGG-19's pooling", group=_LOSS, choices=("max", "avg"))
 
     iterations: int = flag(1000, "steps, over all resolutions", group=_STEPS, least=1)
     print_iterations: int | None = flag(None, "steps between two lines of losses; not set: none", group=_STEPS, least=1)
-    optimizer: str = flag("adam", "what changes the picture", group=_STEPS, choices=("adam", "lbfgs"))
+    optimizer: str | None = flag(
+        None, "what changes the picture; not set: adam, of mrf lbfgs", group=_STEPS, choices=("adam", "lbfgs")
+    )
     learning_rate: float = flag(10.0, "Adam's rate, in levels of 0 to 255", group=_STEPS, above=0)
     beta1: float = flag(0.9, "Adam's beta1", group=_STEPS, least=0, below=1)
     beta2: float = flag(0.999, "Adam's beta2", group=_STEPS, least=0, below=1)

@@ -24,7 +24,12 @@ __all__ = ["StyleTransferReport", "TransferPlan", "prepare", "run"]
 
 METRICS, REPORT = "metrics.jsonl", "report.html"
 _PROGRAM = "sparkcv.programs.style_transfer"
-_STYLE_WEIGHTS = {"today": 500.0, "2016": 100.0, "mrf": 20.0}
+# Of mrf they were found by looking: the style's shapes show, and the content can be told.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "today": {"style_weight": 500.0, "tv_weight": 100.0, "optimizer": "adam"},
+    "2016": {"style_weight": 100.0, "tv_weight": 100.0, "optimizer": "adam"},
+    "mrf": {"style_weight": 20.0, "tv_weight": 2.0, "optimizer": "lbfgs"},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +55,10 @@ class StyleTransferReport:
     def __str__(self) -> str:
         outcome = self.outcome
         tiles = f", in tiles of {outcome['tile_size']}" if outcome["tile_size"] else ""
-        expected = f", {logs.duration(outcome['expected_s'])} were expected" if outcome["expected_s"] else ""
+        expected = ""
+        if outcome["expected_s"]:
+            spent, told = (logs.duration(outcome[name]) for name in ("spent_s", "expected_s"))
+            expected = f", of which the iterations {spent}; {told} were expected"
         rows = [
             ("picture", f"{self.output}, {outcome['width']}x{outcome['height']} pixels{tiles}"),
             (
@@ -90,12 +98,14 @@ def prepare(config: StyleTransferConfig) -> TransferPlan:
         weights=LossWeights(
             config.content_weight,
             config.content_weight_blend,
-            _style_weight(config),
+            _or_default(config, "style_weight"),
             _style_layers(config),
             tuple(weight / sum(blend) for weight in blend),
-            config.tv_weight,
+            _or_default(config, "tv_weight"),
         ),
-        optimizer=OptimizerSpec(config.optimizer, config.learning_rate, config.beta1, config.beta2, config.eps),
+        optimizer=OptimizerSpec(
+            _or_default(config, "optimizer"), config.learning_rate, config.beta1, config.beta2, config.eps
+        ),
         checkpoint_output=config.checkpoint_output and storage.resolve(config.checkpoint_output),
         checkpoint_iterations=config.checkpoint_iterations or 0,
         print_iterations=config.print_iterations or 0,
@@ -174,10 +184,9 @@ def _noise_blend(config: StyleTransferConfig) -> float:
     return 0.0 if config.initial or config.method == "mrf" else 1.0
 
 
-def _style_weight(config: StyleTransferConfig) -> float:
-    if config.style_weight is not None:
-        return config.style_weight
-    return _STYLE_WEIGHTS["mrf" if config.method == "mrf" else config.defaults]
+def _or_default(config: StyleTransferConfig, name: str) -> Any:
+    given = getattr(config, name)
+    return _DEFAULTS["mrf" if config.method == "mrf" else config.defaults][name] if given is None else given
 
 
 def _style_layers(config: StyleTransferConfig) -> tuple[float, ...]:

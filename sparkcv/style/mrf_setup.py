@@ -75,20 +75,19 @@ def steps_of(task: TransferTask, level: int) -> int:
 
 
 def expected_s(task: TransferTask, prepared: Callable[[int], tuple[Floats, Any]]) -> float:
-    """Say how long the run will take, and return the seconds, by two calls of each resolution's loss.
+    """Say how long the iterations will take, and return the seconds, by two calls of each resolution's loss.
 
     ``prepared`` gives a resolution's picture and loss. The first call makes the graph, the second is timed.
     """
     total = 0.0
     for level in range(task.resolutions):
-        begun_s = time.monotonic()
         picture, loss = prepared(level)
         loss(picture)
-        looked_s = time.monotonic()
+        begun_s = time.monotonic()
         loss(picture)
-        each_s = time.monotonic() - looked_s
+        each_s = time.monotonic() - begun_s
         steps = steps_of(task, level)
-        total += looked_s - begun_s + each_s * (steps + 1)
+        total += each_s * (steps + 1)
         _log.info("%dx%d pixels: %d iterations of %.2f s", picture.shape[1], picture.shape[0], steps, each_s)
     _log.info("will take about %s, at most %s", logs.duration(total), logs.duration(_MARGIN * total))
     return total

@@ -39,7 +39,8 @@ _log = logs.get(__name__)
 class TransferResult:
     """What was made: size in pixels, the best picture's step and loss, the tile's side (0: none), the net.
 
-    ``expected_s`` are the seconds that it was to take; 0 where that was not asked beforehand.
+    ``expected_s`` are the seconds that the iterations were to take, 0 where that was not asked beforehand, and
+    ``spent_s`` those that they took.
     """
 
     width: int
@@ -50,6 +51,7 @@ class TransferResult:
     tile_size: int
     network: str
     expected_s: float = 0.0
+    spent_s: float = 0.0
 
 
 def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS) -> TransferResult:
@@ -80,6 +82,7 @@ def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS)
     if task.method == "mrf":
         prepared = functools.cache(prepared)
         expected_s = mrf_setup.expected_s(task, prepared)
+    begun_s = time.monotonic()
     try:
         for level in range(task.resolutions - 1, -1, -1):
             shown, record.objective = prepared(level)
@@ -90,7 +93,8 @@ def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS)
             image = record.best_image()
     finally:
         record.save()
-    return dataclasses.replace(record.outcome(str(weights)), expected_s=expected_s)
+    spent_s = time.monotonic() - begun_s
+    return dataclasses.replace(record.outcome(str(weights)), expected_s=expected_s, spent_s=spent_s)
 
 
 def tile_size(task: TransferTask, height: int, width: int) -> int:

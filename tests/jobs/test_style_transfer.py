@@ -92,7 +92,11 @@ def test_patches_have_defaults_of_their_own(words):
     task = plan(words, "--method", "mrf", *more, "--initial-noiseblend", "1")
     assert (task.mrf_rotations, task.mrf_scales) == ((-15.0, 0.0), (0.9,))
     assert (task.resolutions, task.noise_blend, task.weights.style) == (1, 1.0, 3)
-    assert plan(words).resolutions == 1
+    assert (task.weights.total_variation, task.optimizer.name) == (2, "lbfgs")
+    gatys = plan(words)
+    assert (gatys.resolutions, gatys.weights.total_variation, gatys.optimizer.name) == (1, 100, "adam")
+    both = plan(words, "--method", "mrf", "--tv-weight", "0", "--optimizer", "adam")
+    assert (both.weights.total_variation, both.optimizer.name) == (0, "adam")
 
 
 @pytest.mark.tensorflow
