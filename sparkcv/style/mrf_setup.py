@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,15 +55,12 @@ def check(task: TransferTask, content: Floats, styles: Sequence[Floats], content
         )
 
 
-def objective(net: FeatureNet, task: TransferTask, content: Floats, styles: Iterable[Floats], mean: Any) -> Any:
+def objective(net: FeatureNet, task: TransferTask, content: Floats, styles: Sequence[Floats], mean: Any) -> Any:
     """Return the loss for ``content`` and ``styles``, 0 to 255, of a size of both."""
-    found = [
-        variant - mean
-        for style in styles
-        for variant in variants(style, task.mrf_rotations, task.mrf_scales, LEAST_SIDE)
-    ]
+    mean = np.asarray(mean, np.float32)
+    found = [one for style in styles for one in variants(style, task.mrf_rotations, task.mrf_scales, LEAST_SIDE)]
     # At a small size all may be too small, then the styles stand for themselves.
-    patches = style_patches(net, found or [style - mean for style in styles])
+    patches = style_patches(net, [one - mean for one in found or styles])
     values = content_values(net, content - mean, task.weights.content_layers())
     return MrfObjective(net, MrfTargets(patches, values), task.weights)
 
