@@ -173,13 +173,15 @@ def _nearest(found: Floats, known: Floats, count: int) -> tuple[NDArray[np.int64
     count = min(count, len(known))
     lengths = np.square(known).sum(axis=1)
     indices, differences = [], []
-    chunk = max(1, _CHUNK_VALUES // len(known))
+    chunk, progress = max(1, _CHUNK_VALUES // len(known)), logs.Progress("look-up", len(found), "patch")
     for start in range(0, len(found), chunk):
         rows = found[start : start + chunk]
         away = lengths - 2 * (rows @ known.T)
         taken = np.argpartition(away, count - 1, axis=1)[:, :count].copy()  # a view would keep the whole
         indices.append(taken)
         differences.append(np.take_along_axis(away, taken, axis=1) + np.square(rows).sum(axis=1, keepdims=True))
+        progress.update(start + len(rows))
+    progress.close()
     return np.concatenate(indices), np.maximum(np.concatenate(differences), 0) / found.shape[1]
 
 
