@@ -23,6 +23,7 @@ from sparkcv.style.task import STYLE_LAYERS, TransferTask
 __all__ = ["LEAST_SIDE", "TransferResult", "tile_size", "transfer"]
 
 Floats = NDArray[np.float32]
+Pixel = NDArray[np.float64]
 LEAST_SIDE = 16
 """Pixels: of anything smaller VGG-19's last layers see a single value."""
 NOISE = 0.256
@@ -108,7 +109,7 @@ def tile_size(task: TransferTask, height: int, width: int) -> int:
 class _Record:
     """Loss by loss: the best picture so far, the metrics, the pictures on the way."""
 
-    def __init__(self, task: TransferTask, mean: Floats) -> None:
+    def __init__(self, task: TransferTask, mean: Pixel) -> None:
         self._task, self._mean = task, mean
         self._content = np.zeros((0, 0, 3), np.float32)
         self._progress = logs.Progress("style", task.iterations, "iteration")
@@ -177,7 +178,7 @@ class _Record:
         return TransferResult(width, height, iteration, loss, self.metrics[0]["total"], self._tile, network)
 
     def _write(self, url: str) -> None:
-        pixels = colors.levels(self.best_image() + self._mean)
+        pixels = colors.levels(colors.less(self.best_image(), -self._mean))
         if self._task.preserve_colors or self._task.luminance:
             pixels = colors.with_colors_of(pixels, colors.levels(self._content))
         file_format = picture_pixels.format_of(storage.basename(url))
@@ -225,19 +226,19 @@ def _enlarged(image: Floats, height: int, width: int) -> Floats:
     return np.ascontiguousarray(np.stack(resized, axis=-1), np.float32)
 
 
-def _first(task: TransferTask, content: Floats, initial: Floats | None, mean: Floats) -> Floats:
+def _first(task: TransferTask, content: Floats, initial: Floats | None, mean: Pixel) -> Floats:
     """Return the first picture: ``initial``, or the content, with its share of noise."""
     noise = np.random.default_rng(task.seed).standard_normal(content.shape, np.float32) * np.float32(NOISE)
     start = content if initial is None else _resized(initial, *content.shape[:2])
     share = np.float32(task.noise_blend)
-    return (start - mean) * (1 - share) + noise * share
+    return colors.less(start, mean) * (1 - share) + noise * share
 
 
 def _targets(
     net: FeatureNet,
     task: TransferTask,
     pictures: tuple[Floats, list[Floats], list[Floats]],
-    mean: Floats,
+    mean: Pixel,
     factor: float,
 ) -> Targets:
     """Return what is wanted at a resolution, whose width is ``factor`` of the output's; styles are scaled likewise."""
@@ -246,10 +247,10 @@ def _targets(
     grams = []
     for style in styles:
         height, width = (max(LEAST_SIDE, int(side * factor)) for side in style.shape[:2])
-        grams.append(style_grams(net, _resized(style, height, width) - mean, tile))
+        grams.append(style_grams(net, colors.less(_resized(style, height, width), mean), tile))
     shown = [_resized(mask, *content.shape[:2])[..., :1] / np.float32(255) for mask in masks]
     return Targets(
         {layer: np.stack([gram[layer] for gram in grams]) for layer in STYLE_LAYERS},
-        content_values(net, content - mean, task.weights.content_layers(), tile),
+        content_values(net, colors.less(content, mean), task.weights.content_layers(), tile),
         np.stack(shown) if shown else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +11,7 @@ import tensorflow as tf
 from sparkcv.errors import UsageError
 from sparkcv.style.vgg19_weights import ENTRIES, WIDTHS, Vgg19Weights, load
 
-__all__ = ["ENTRIES", "POOLINGS", "PRECISIONS", "Vgg19Weights", "WIDTHS", "features", "load", "stride"]
+__all__ = ["ENTRIES", "FeatureNet", "POOLINGS", "PRECISIONS", "Vgg19Weights", "WIDTHS", "features", "load", "stride"]
 
 POOLINGS = ("max", "avg")
 PRECISIONS = ("float32", "bfloat16")
@@ -48,6 +49,26 @@ def features(
         if name in wanted:
             found[name] = tf.cast(net, tf.float32)
     return found
+
+
+class FeatureNet:
+    """VGG-19 as it is used: weights, ``max`` or ``avg`` pooling, the convolutions' precision.
+
+    The weights are tensors, which graphs refer to: as constants each graph would hold 80 MB of its own.
+    """
+
+    def __init__(self, weights: Vgg19Weights, pooling: str = "max", precision: str = "float32") -> None:
+        dtype = tf.as_dtype(precision)
+        self._weights: Any = dataclasses.replace(
+            weights,
+            kernels={name: tf.cast(array, dtype) for name, array in weights.kernels.items()},
+            biases={name: tf.cast(array, dtype) for name, array in weights.biases.items()},
+        )
+        self._pooling, self._precision = pooling, precision
+
+    def features(self, images: Any, layers: Any) -> dict[str, Any]:
+        """Return the layers' values of ``images``, mean pixel taken off."""
+        return features(images, self._weights, layers, self._pooling, self._precision)
 
 
 def stride(layer: str) -> int:
