@@ -117,6 +117,12 @@ class StyleTransferConfig(Flags):
         group=_COST,
         choices=("float32", "bfloat16"),
     )
+    convolutions: str = flag(
+        "winograd",
+        "how they are computed in float32: with fewer multiplications, or directly, in the reference's last bits",
+        group=_COST,
+        choices=("winograd", "direct"),
+    )
     num_threads: int = flag(0, "TensorFlow's threads; 0: one a core", group=_COST, least=0)
 
     def __post_init__(self) -> None:

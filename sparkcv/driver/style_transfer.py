@@ -113,6 +113,7 @@ _SAME = (
     "resolutions",
     "pooling",
     "precision",
+    "convolutions",
     "seed",
     "memory_mb",
     "tile_size",

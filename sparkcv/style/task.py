@@ -69,6 +69,7 @@ class TransferTask:
         metrics: where the losses go, a line of JSON an iteration.
         preserve_colors: whether the content's colours stay, by the output's brightness and the content's colours.
         luminance: whether brightness alone is optimized, on grey pictures matched to the content's brightness.
+        convolutions: ``winograd``, with fewer multiplications, or ``direct``, to the reference's last bits.
         max_pixels: a picture file with more is not decoded.
         num_threads: of TensorFlow; 0: one a core.
     """
@@ -88,6 +89,7 @@ class TransferTask:
     resolutions: int = 1
     pooling: str = "max"
     precision: str = "float32"
+    convolutions: str = "winograd"
     seed: int = 0
     memory_mb: int = 4096
     tile_size: int = 0

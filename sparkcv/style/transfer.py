@@ -58,8 +58,10 @@ def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS)
     weights = vgg19_weights.load(task.network, widths)
     _log.info("VGG-19 of %s", weights)
     content, styles, masks, initial = _pictures(task)
-    net = FeatureNet(weights, task.pooling, task.precision)
-    record = _Record(task, weights.mean_pixel)
+    net = FeatureNet(weights, task.pooling, task.precision, task.convolutions)
+    mean, network = weights.mean_pixel, str(weights)
+    del weights  # of which the net takes what it needs
+    record = _Record(task, mean)
     seen = content
     if task.luminance:
         seen = colors.gray(content)
@@ -69,10 +71,10 @@ def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS)
         for level in range(task.resolutions - 1, -1, -1):
             size = tuple(max(LEAST_SIDE, math.ceil(side / 2**level)) for side in content.shape[:2])
             shown = _resized(seen, *size)
-            image = _first(task, shown, initial, weights.mean_pixel) if image is None else _enlarged(image, *size)
+            image = _first(task, shown, initial, mean) if image is None else _enlarged(image, *size)
             tile = tile_size(task, *size)
             record.begin(level, _resized(content, *size), tile)
-            targets = _targets(net, task, (shown, styles, masks), weights.mean_pixel, shown.shape[1] / seen.shape[1])
+            targets = _targets(net, task, (shown, styles, masks), mean, shown.shape[1] / seen.shape[1])
             objective = Objective(net, targets, task.weights, tile)
             share, rest = divmod(task.iterations, task.resolutions)
             record.objective = objective
@@ -82,7 +84,7 @@ def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS)
             image = record.best_image()
     finally:
         record.save()
-    return record.outcome(str(weights))
+    return record.outcome(network)
 
 
 def tile_size(task: TransferTask, height: int, width: int) -> int:
