@@ -125,7 +125,7 @@ def slims(files: list[str], checkout: pathlib.Path) -> list[Any]:
     sys.path.insert(0, str(checkout))
     from tensorflow.python.ops import control_flow_ops
 
-    control_flow_ops.case = tf.case  # TensorFlow 2.21 has moved it since
+    control_flow_ops.case, control_flow_ops.cond = tf.case, tf.cond  # TensorFlow 2.21 has moved them since
     from preprocessing import inception_preprocessing
     from tf_slim.data import dataset as slim_dataset
     from tf_slim.data import dataset_data_provider, tfexample_decoder
