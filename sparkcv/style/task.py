@@ -6,10 +6,12 @@ import dataclasses
 import json
 from typing import Any
 
-__all__ = ["CONTENT_LAYERS", "LossWeights", "OptimizerSpec", "STYLE_LAYERS", "TransferTask"]
+__all__ = ["CONTENT_LAYERS", "LEAST_SIDE", "LossWeights", "OptimizerSpec", "STYLE_LAYERS", "TransferTask"]
 
 CONTENT_LAYERS = ("relu4_2", "relu5_2")
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+LEAST_SIDE = 16
+"""Pixels: of anything smaller VGG-19's last layers see a single value."""
 
 
 @dataclasses.dataclass(frozen=True)

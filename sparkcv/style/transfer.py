@@ -18,14 +18,12 @@ from sparkcv.errors import ImageError, ModelError, UsageError
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.style import colors, optimizers, picture_pixels, tiles, vgg19_weights
 from sparkcv.style.objective import FeatureNet, LossParts, Objective, Targets, content_values, style_grams
-from sparkcv.style.task import STYLE_LAYERS, TransferTask
+from sparkcv.style.task import LEAST_SIDE, STYLE_LAYERS, TransferTask
 
-__all__ = ["LEAST_SIDE", "TransferResult", "tile_size", "transfer"]
+__all__ = ["TransferResult", "tile_size", "transfer"]
 
 Floats = NDArray[np.float32]
 Pixel = NDArray[np.float64]
-LEAST_SIDE = 16
-"""Pixels: of anything smaller VGG-19's last layers see a single value."""
 NOISE = 0.256
 _QUALITY = 95
 _FIXED_BYTES = 900e6  # TensorFlow, and VGG-19 twice
