@@ -8,11 +8,13 @@ import math
 import re
 
 from sparkcv.config.flags import Flags, flag
+from sparkcv.config.port_range import PortRange
+from sparkcv.config.stylize import WRITTEN
 from sparkcv.errors import UsageError
 
 __all__ = ["StyleTransferConfig", "checkpoint_name"]
 
-_PICTURES, _LOSS, _STEPS, _COST = "pictures", "loss", "steps", "cost"
+_PICTURES, _LOSS, _STEPS, _COST, _FOLDER = "pictures", "loss", "steps", "cost", "a folder of pictures"
 _BRACES = re.compile(r"\{(:[^{}]*)?\}")
 _PERCENT = re.compile(r"%0?\d*[ds]")
 
@@ -39,9 +41,19 @@ def checkpoint_name(pattern: str, iteration: int) -> str:
 class StyleTransferConfig(Flags):
     """Make a picture with the content of one and the style of others, by optimization (Gatys et al. 2015)."""
 
-    content: str = flag(None, "the picture whose content is kept", group=_PICTURES, required=True)
+    content: str = flag(
+        None,
+        "the picture whose content is kept, or a folder of pictures, each to be made",
+        group=_PICTURES,
+        required=True,
+    )
     styles: tuple[str, ...] = flag(None, "one or more pictures whose style is taken", group=_PICTURES, required=True)
-    output: str = flag(None, "the picture to make: .jpg, .png or .webp", group=_PICTURES, required=True)
+    output: str = flag(
+        None,
+        "the picture to make: .jpg, .png or .webp; or the folder of a folder's pictures",
+        group=_PICTURES,
+        required=True,
+    )
     network: str = flag(
         "imagenet-vgg-verydeep-19.mat",
         "VGG-19's weights: MatConvNet's .mat, an .npz, or a slim checkpoint",
@@ -139,11 +151,37 @@ class StyleTransferConfig(Flags):
         group=_COST,
         choices=("float32", "bfloat16"),
     )
+    convolutions: str = flag(
+        "winograd",
+        "how they are computed in float32: with fewer multiplications, or directly, in the reference's last bits",
+        group=_COST,
+        choices=("winograd", "direct"),
+    )
     num_threads: int = flag(0, "TensorFlow's threads; 0: one a core", group=_COST, least=0)
+
+    format: str | None = flag(
+        None,
+        "what is written; not set: each picture's own by its name, png where that is not written",
+        group=_FOLDER,
+        choices=WRITTEN,
+    )
+    bad_image_budget: float = flag(
+        0.5,
+        "share of rejects above which the run fails; without any picture it always does",
+        group=_FOLDER,
+        share=True,
+    )
+    num_partitions: int | None = flag(None, "Spark tasks; not set: by input size", group=_FOLDER, least=1)
+    cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_FOLDER, least=1)
+    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_FOLDER, least=1)
+    port_range: str | None = flag(
+        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_FOLDER
+    )
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
         super().__post_init__()
+        PortRange.parse(self.port_range)
         for name in ("style_scales", "style_blend_weights", "masks"):
             given = getattr(self, name)
             if given is not None and len(given) != len(self.styles):

@@ -2,28 +2,26 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
-import threading
 import time
-from typing import IO, Any
+from typing import Any
+
+from pyspark.sql import SparkSession
 
 from sparkcv import logs, storage
 from sparkcv.config import StyleTransferConfig
 from sparkcv.config.style_transfer import checkpoint_name
-from sparkcv.diagnosis.log_filter import is_noise
-from sparkcv.errors import ClusterError, FileExistsAlreadyError, MissingFileError, SparkcvError, UsageError, by_name
+from sparkcv.driver import transfer_folder
+from sparkcv.driver.transfer_folder import StyleFolderReport, TransferFolder
+from sparkcv.errors import FileExistsAlreadyError, MissingFileError, UsageError
 from sparkcv.evaluate import plots, report
 from sparkcv.evaluate.thumbnail import thumbnail
-from sparkcv.launchers.python_module import start_module
-from sparkcv.style import picture_pixels
+from sparkcv.spark.session import SessionSpec
+from sparkcv.style import picture_pixels, transfer_process
 from sparkcv.style.task import MRF_LAYERS, STYLE_LAYERS, LossWeights, OptimizerSpec, TransferTask
 
 __all__ = ["StyleTransferReport", "TransferPlan", "prepare", "run"]
 
 METRICS, REPORT = "metrics.jsonl", "report.html"
-_PROGRAM = "sparkcv.programs.style_transfer"
 # Of mrf they were found by looking: the style's shapes show, and the content can be told.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "today": {"style_weight": 500.0, "tv_weight": 100.0, "optimizer": "adam"},
@@ -34,13 +32,18 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 @dataclasses.dataclass(frozen=True)
 class TransferPlan:
-    """A transfer that can start: what the process is asked to do, and where the report goes."""
+    """A transfer that can start: what the process is asked to do, and where the report goes.
+
+    Of a folder of pictures ``folder`` says what Spark does; ``task`` is then what all its pictures have in common.
+    """
 
     task: TransferTask
     report_dir: str
+    folder: TransferFolder | None = None
 
-    def session(self) -> None:
-        """Return None: no Spark is needed."""
+    def session(self) -> SessionSpec | None:
+        """Return what the run needs of Spark; None for a single picture."""
+        return self.folder.session() if self.folder else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,15 +83,18 @@ def prepare(config: StyleTransferConfig) -> TransferPlan:
         MissingFileError: a picture, the network or the output's folder is not there.
         FileExistsAlreadyError: the output is there, and ``overwrite`` is not set.
     """
+    is_folder = transfer_folder.is_folder(config.content)
+    if not is_folder:
+        transfer_folder.refuse_flags(config)
     count = len(config.styles)
     blend = config.style_blend_weights or (1.0,) * count
     task = TransferTask(
-        content=_found(config.content, "content"),
+        content="" if is_folder else _found(config.content, "content"),
         styles=tuple(_found(url, "styles") for url in config.styles),
         masks=tuple(_found(url, "masks") for url in config.masks or ()),
         initial=_found(config.initial, "initial") if config.initial else "",
         network=_network(config.network),
-        output=_writable(config.output, "output"),
+        output="" if is_folder else _writable(config.output, "output"),
         width=config.width,
         resolutions=config.num_resolutions,
         mrf_rotations=config.mrf_rotations or (0.0,),
@@ -111,6 +117,9 @@ def prepare(config: StyleTransferConfig) -> TransferPlan:
         print_iterations=config.print_iterations or 0,
         **{name: getattr(config, name) for name in _SAME},
     )
+    if is_folder:
+        folder = transfer_folder.plan(config, task)
+        return TransferPlan(task, folder.output, folder)
     if task.output in (task.content, task.initial, *task.styles, *task.masks):
         raise UsageError(f"--output: {task.output!r} is a picture that is read; wanted another name")
     if storage.exists(task.output) and not config.overwrite:
@@ -127,6 +136,7 @@ _SAME = (
     "method",
     "pooling",
     "precision",
+    "convolutions",
     "seed",
     "memory_mb",
     "tile_size",
@@ -137,16 +147,18 @@ _SAME = (
 )
 
 
-def run(spark: None, plan: TransferPlan) -> StyleTransferReport:
-    """Make the picture in a process of its own, and write the report.
+def run(spark: SparkSession | None, plan: TransferPlan) -> StyleTransferReport | StyleFolderReport:
+    """Make the picture in a process of its own, and write the report; or those of a folder, as a Spark stage.
 
     Raises:
         ImageError, ModelError, UsageError: what the process found wrong with pictures, network or memory.
         ClusterError: the process died.
+        DataError, BudgetError, AtWorkError, PreemptedError: what :class:`~.picture_stage.PictureStage` finds.
     """
-    del spark
+    if plan.folder is not None and spark is not None:
+        return plan.folder.run(spark)
     started_s = time.monotonic()
-    outcome = _ask(plan.task)
+    outcome = transfer_process.ask(plan.task)
     made = StyleTransferReport(
         plan.task.output, storage.join(plan.report_dir, REPORT), outcome, time.monotonic() - started_s
     )
@@ -197,41 +209,6 @@ def _style_layers(config: StyleTransferConfig) -> tuple[float, ...]:
     ]
     total = 1.0 if config.defaults == "2016" else sum(weights)
     return tuple(weight / total for weight in weights)
-
-
-def _ask(task: TransferTask) -> dict[str, Any]:
-    """Have a process that has TensorFlow do it; return what it says."""
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    pipe = subprocess.PIPE
-    process: Any
-    with start_module(_PROGRAM, [], env, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
-        last: list[str] = []
-        teller = threading.Thread(target=_tell, args=(process.stderr, last), name="sparkcv-style-log")
-        teller.start()
-        try:
-            process.stdin.write(task.to_json() + "\n")
-            process.stdin.flush()
-            said = process.stdout.readline()
-            process.stdin.close()
-            code = process.wait()
-        finally:
-            process.kill()
-            teller.join()
-    if not said.strip():
-        words = logs.clean(last[-1])[:300] if last else "it said nothing"
-        raise ClusterError(f"the process that makes {task.output!r} ended with {code}: {words}")
-    answer: dict[str, Any] = json.loads(said)
-    if "error" in answer:
-        raise (by_name(answer["kind"]) or SparkcvError)(answer["error"])
-    return answer
-
-
-def _tell(lines: IO[str], last: list[str]) -> None:
-    """Pass on what the process says, but for what TensorFlow says at every start."""
-    for line in lines:
-        if line.strip() and not is_noise(line):
-            sys.stderr.write(logs.clean(line.rstrip()) + "\n")
-            last[:] = [line.rstrip()]
 
 
 def _write_report(plan: TransferPlan, made: StyleTransferReport) -> None:

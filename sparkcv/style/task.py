@@ -6,11 +6,13 @@ import dataclasses
 import json
 from typing import Any
 
-__all__ = ["CONTENT_LAYERS", "LossWeights", "MRF_LAYERS", "OptimizerSpec", "STYLE_LAYERS", "TransferTask"]
+__all__ = ["CONTENT_LAYERS", "LEAST_SIDE", "LossWeights", "MRF_LAYERS", "OptimizerSpec", "STYLE_LAYERS", "TransferTask"]
 
 CONTENT_LAYERS = ("relu4_2", "relu5_2")
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 MRF_LAYERS = ("relu3_1", "relu4_1")
+LEAST_SIDE = 16
+"""Pixels: of anything smaller VGG-19's last layers see a single value."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +75,7 @@ class TransferTask:
         metrics: where the losses go, a line of JSON an iteration.
         preserve_colors: whether the content's colours stay, by the output's brightness and the content's colours.
         luminance: whether brightness alone is optimized, on grey pictures matched to the content's brightness.
+        convolutions: ``winograd``, with fewer multiplications, or ``direct``, to the reference's last bits.
         max_pixels: a picture file with more is not decoded.
         num_threads: of TensorFlow; 0: one a core.
     """
@@ -95,6 +98,7 @@ class TransferTask:
     resolutions: int = 1
     pooling: str = "max"
     precision: str = "float32"
+    convolutions: str = "winograd"
     seed: int = 0
     memory_mb: int = 4096
     tile_size: int = 0

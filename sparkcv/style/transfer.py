@@ -19,13 +19,12 @@ from sparkcv.errors import ImageError, ModelError, UsageError
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.style import colors, mrf_setup, optimizers, picture_pixels, tiles, vgg19_weights
 from sparkcv.style.objective import FeatureNet, LossParts, Objective, Targets, content_values, style_grams
-from sparkcv.style.task import STYLE_LAYERS, TransferTask
+from sparkcv.style.task import LEAST_SIDE, STYLE_LAYERS, TransferTask
 
-__all__ = ["LEAST_SIDE", "TransferResult", "tile_size", "transfer"]
+__all__ = ["TransferResult", "tile_size", "transfer"]
 
 Floats = NDArray[np.float32]
-LEAST_SIDE = 16
-"""Pixels: of anything smaller VGG-19's last layers see a single value."""
+Pixel = NDArray[np.float64]
 NOISE = 0.256
 _QUALITY = 95
 _FIXED_BYTES = 900e6  # TensorFlow, and VGG-19 twice
@@ -64,8 +63,10 @@ def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS)
     weights = vgg19_weights.load(task.network, widths)
     _log.info("VGG-19 of %s", weights)
     content, styles, masks, initial = _pictures(task)
-    net = FeatureNet(weights, task.pooling, task.precision)
-    record = _Record(task, weights.mean_pixel)
+    net = FeatureNet(weights, task.pooling, task.precision, task.convolutions)
+    mean, network = weights.mean_pixel, str(weights)
+    del weights  # of which the net takes what it needs
+    record = _Record(task, mean)
     seen = content
     if task.luminance:
         seen = colors.gray(content)
@@ -76,7 +77,7 @@ def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS)
         """Return the content as it is shown at a resolution, and the loss there."""
         height, width = (max(least, math.ceil(side / 2**level)) for side in content.shape[:2])
         shown = _resized(seen, height, width)
-        return shown, _objective(net, task, (shown, styles, masks), weights.mean_pixel, width / content.shape[1])
+        return shown, _objective(net, task, (shown, styles, masks), mean, width / content.shape[1])
 
     expected_s, image = 0.0, None
     if task.method == "mrf":
@@ -87,14 +88,14 @@ def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS)
         for level in range(task.resolutions - 1, -1, -1):
             shown, record.objective = prepared(level)
             size = shown.shape[:2]
-            image = _first(task, shown, initial, weights.mean_pixel) if image is None else _enlarged(image, *size)
+            image = _first(task, shown, initial, mean) if image is None else _enlarged(image, *size)
             record.begin(level, _resized(content, *size), tile_size(task, *size))
             optimizers.minimize(task.optimizer, record.evaluate, image, mrf_setup.steps_of(task, level), record.step)
             image = record.best_image()
     finally:
         record.save()
     spent_s = time.monotonic() - begun_s
-    return dataclasses.replace(record.outcome(str(weights)), expected_s=expected_s, spent_s=spent_s)
+    return dataclasses.replace(record.outcome(network), expected_s=expected_s, spent_s=spent_s)
 
 
 def tile_size(task: TransferTask, height: int, width: int) -> int:
@@ -128,7 +129,7 @@ def _own_bytes(task: TransferTask) -> float:
 class _Record:
     """Loss by loss: the best picture so far, the metrics, the pictures on the way."""
 
-    def __init__(self, task: TransferTask, mean: Floats) -> None:
+    def __init__(self, task: TransferTask, mean: Pixel) -> None:
         self._task, self._mean = task, mean
         self._content = np.zeros((0, 0, 3), np.float32)
         self._progress = logs.Progress("style", task.iterations, "iteration")
@@ -197,7 +198,7 @@ class _Record:
         return TransferResult(width, height, iteration, loss, self.metrics[0]["total"], self._tile, network)
 
     def _write(self, url: str) -> None:
-        pixels = colors.levels(self.best_image() + self._mean)
+        pixels = colors.levels(colors.less(self.best_image(), -self._mean))
         if self._task.preserve_colors or self._task.luminance:
             pixels = colors.with_colors_of(pixels, colors.levels(self._content))
         file_format = picture_pixels.format_of(storage.basename(url))
@@ -247,19 +248,19 @@ def _enlarged(image: Floats, height: int, width: int) -> Floats:
     return np.ascontiguousarray(np.stack(resized, axis=-1), np.float32)
 
 
-def _first(task: TransferTask, content: Floats, initial: Floats | None, mean: Floats) -> Floats:
+def _first(task: TransferTask, content: Floats, initial: Floats | None, mean: Pixel) -> Floats:
     """Return the first picture: ``initial``, or the content, with its share of noise."""
     noise = np.random.default_rng(task.seed).standard_normal(content.shape, np.float32) * np.float32(NOISE)
     start = content if initial is None else _resized(initial, *content.shape[:2])
     share = np.float32(task.noise_blend)
-    return (start - mean) * (1 - share) + noise * share
+    return colors.less(start, mean) * (1 - share) + noise * share
 
 
 def _objective(
     net: FeatureNet,
     task: TransferTask,
     pictures: tuple[Floats, list[Floats], list[Floats]],
-    mean: Floats,
+    mean: Pixel,
     factor: float,
 ) -> Any:
     """Return the loss at a resolution, whose width is ``factor`` of the output's; styles are scaled likewise."""
@@ -270,11 +271,11 @@ def _objective(
     if task.method == "mrf":
         return mrf_setup.objective(net, task, content, scaled, mean)
     tile = tile_size(task, *content.shape[:2])
-    grams = [style_grams(net, style - mean, tile) for style in scaled]
+    grams = [style_grams(net, colors.less(style, mean), tile) for style in scaled]
     shown = [_resized(mask, *content.shape[:2])[..., :1] / np.float32(255) for mask in masks]
     targets = Targets(
         {layer: np.stack([gram[layer] for gram in grams]) for layer in STYLE_LAYERS},
-        content_values(net, content - mean, task.weights.content_layers(), tile),
+        content_values(net, colors.less(content, mean), task.weights.content_layers(), tile),
         np.stack(shown) if shown else None,
     )
     return Objective(net, targets, task.weights, tile)
