@@ -27,6 +27,8 @@ CONFIGS = {
     "show_run.py": config.TensorBoardConfig,
     "style_transfer.py": config.StyleTransferConfig,
     "stylize.py": config.StylizeConfig,
+    "super_resolve.py": config.SuperResolveConfig,
+    "synthesize_texture.py": config.TextureConfig,
     "train_image_classifier.py": config.TrainConfig,
     "train_style_net.py": config.TrainStyleConfig,
 }
@@ -42,7 +44,9 @@ COMMANDS = {
     "styletransfer": config.StyleTransferConfig,
     "statistics": config.StatisticsConfig,
     "stylize": config.StylizeConfig,
+    "superresolve": config.SuperResolveConfig,
     "tensorboard": config.TensorBoardConfig,
+    "texture": config.TextureConfig,
     "train": config.TrainConfig,
     "trainstyle": config.TrainStyleConfig,
 }

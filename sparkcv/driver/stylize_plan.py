@@ -7,7 +7,8 @@ from sparkcv import storage
 from sparkcv.config import StylizeConfig
 from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
-from sparkcv.errors import FileExistsAlreadyError, MissingFileError, StorageError, UsageError
+from sparkcv.driver.picture_folder import check_parent, check_prior
+from sparkcv.errors import FileExistsAlreadyError, UsageError
 from sparkcv.predict import publish, rows
 from sparkcv.predict.rows import InputFiles, content
 from sparkcv.preprocess.picture_file import PictureRules
@@ -15,9 +16,7 @@ from sparkcv.spark.session import SessionSpec
 from sparkcv.style import picture_pixels, transformer_weights
 from sparkcv.style.transformer_weights import TransformerWeights
 
-__all__ = ["SETTINGS", "StylizePlan", "prepare"]
-
-SETTINGS = "_style.json"
+__all__ = ["StylizePlan", "prepare"]
 
 # A task that lost its executor or its Python process is tried again: what it wrote is whole, and stays.
 _SPARK_CONF = {"spark.task.maxFailures": "4", "spark.stage.maxConsecutiveAttempts": "4"}
@@ -96,11 +95,11 @@ def prepare(config: StylizeConfig) -> StylizePlan:
     if files.kind != content.PICTURES:
         raise UsageError(f"--input: {files.input!r} holds {files.kind}, wanted a picture or a folder of pictures")
     publish.hadoop_url(config.output)
-    _check_parent(config.output)
+    check_parent(config.output)
     if files.holds(config.output):
         raise UsageError(f"--output: {config.output!r} lies in --input {files.input!r}, so output would become input")
     plan = StylizePlan(config, weights, files)
-    _check_prior(plan)
+    check_prior(config.output, plan.settings(), overwrite=config.overwrite)
     storage.check_writable(config.output)
     return plan
 
@@ -120,43 +119,8 @@ def _single(config: StylizeConfig) -> StylizeConfig:
         raise UsageError(
             f"--format {config.format}: --output {output!r} ends in another one's name; wanted one of both"
         )
-    _check_parent(output)
+    check_parent(output)
     if storage.exists(output) and not config.overwrite:
         raise FileExistsAlreadyError(f"--output: {output!r} is there already; --overwrite replaces it")
     storage.check_writable(storage.parent(output))
     return dataclasses.replace(config, output=output, format=own)
-
-
-def _check_parent(output: str) -> None:
-    folder = storage.parent(output)
-    if not storage.is_dir(folder):
-        raise MissingFileError(f"--output: {output!r} cannot be written, there is no folder {folder!r}")
-
-
-def _check_prior(plan: StylizePlan) -> None:
-    """Raise FileExistsAlreadyError if what the output folder holds is not what this run would make."""
-    output = plan.config.output
-    if not storage.exists(output):
-        return
-    # What is hidden is of a run that ended before it wrote anything else.
-    if storage.is_dir(output) and all(entry.name.startswith(".") for entry in storage.iter_dir(output)):
-        return
-    url = storage.join(output, SETTINGS)
-    if not storage.exists(url):
-        raise FileExistsAlreadyError(
-            f"--output: {output!r} holds something that no run of this job made; wanted a new or an empty folder"
-        )
-    if plan.config.overwrite:
-        return
-    try:
-        theirs = storage.read_json(url)
-        differing = next((name for name, mine in plan.settings().items() if theirs[name] != mine), None)
-    except (StorageError, KeyError, TypeError) as err:
-        raise FileExistsAlreadyError(
-            f"--output: {url!r} does not say of which run its folder is; --overwrite replaces it"
-        ) from err
-    if differing is not None:
-        raise FileExistsAlreadyError(
-            f"--output: {output!r} is there already, made with {differing} {theirs[differing]}, this run's is"
-            f" {plan.settings()[differing]}; --overwrite replaces it"
-        )
