@@ -22,7 +22,7 @@ def folder(tmp_path, encoded):
     (root / "deep" / "b.jpg").write_bytes(encoded("JPEG", size=(16, 20)))
     (root / "small.png").write_bytes(encoded("PNG", size=(15, 16)))
     (root / "text.jpg").write_bytes(b"no picture at all, but words")
-    (tmp_path / "style.png").write_bytes(encoded("PNG", size=(32, 24)))
+    (tmp_path / "style.png").write_bytes(encoded("PNG", size=(32, 32)))
     (tmp_path / "net.mat").write_bytes(b"")
     return root
 
