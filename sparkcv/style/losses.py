@@ -76,12 +76,13 @@ def add_variation(gradient: Floats, image: Floats, weight: float) -> float:
     The terms are added up in the order of the reference's graph: content's and style's, then down, then right.
     """
     loss = 0.0
-    for after, before in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
-        steps = image[after] - image[before]
-        loss += weight * float(np.square(steps).mean(dtype=np.float64))
-        steps *= np.float32(2 * weight / steps.size)
-        gradient[after] += steps
-        gradient[before] -= steps
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no number is found and told by who asks
+        for after, before in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+            steps = image[after] - image[before]
+            loss += weight * float(np.square(steps).mean(dtype=np.float64))
+            steps *= np.float32(2 * weight / steps.size)
+            gradient[after] += steps
+            gradient[before] -= steps
     return loss
 
 

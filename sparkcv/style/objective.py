@@ -32,7 +32,8 @@ def style_grams(net: FeatureNet, image: Floats, tile_size: int = 0) -> dict[str,
     for _, found in _values(net, image, STYLE_LAYERS, tile_size):
         for layer, values in found.items():
             flat = values.numpy().reshape(-1, values.shape[-1])
-            grams[layer] = grams[layer] + flat.T @ flat  # by NumPy, as the reference does: to the last bit
+            with np.errstate(over="ignore", invalid="ignore"):  # a loss that is no number is told later
+                grams[layer] = grams[layer] + flat.T @ flat  # by NumPy, as the reference does: to the last bit
     for layer, gram in grams.items():
         rows, columns = (-(-side // vgg19.stride(layer)) for side in image.shape[:2])
         grams[layer] = (gram / (rows * columns * gram.shape[0])).astype(np.float32)

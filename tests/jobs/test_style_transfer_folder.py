@@ -19,10 +19,10 @@ def folder(tmp_path, encoded):
     root = tmp_path / "pictures"
     (root / "deep").mkdir(parents=True)
     (root / "a.png").write_bytes(encoded("PNG", size=(24, 18)))
-    (root / "deep" / "b.gif").write_bytes(encoded("GIF", size=(16, 20)))
+    (root / "deep" / "b.jpg").write_bytes(encoded("JPEG", size=(16, 20)))
     (root / "small.png").write_bytes(encoded("PNG", size=(15, 16)))
     (root / "text.jpg").write_bytes(b"no picture at all, but words")
-    (tmp_path / "style.png").write_bytes(encoded("PNG", size=(32, 24)))
+    (tmp_path / "style.png").write_bytes(encoded("PNG", size=(32, 32)))
     (tmp_path / "net.mat").write_bytes(b"")
     return root
 
@@ -52,23 +52,23 @@ def test_a_folder_is_made_exactly_once_with_its_rejects_and_goes_on_where_it_was
     results = results_in(out)
     assert {name: row["output"] for name, row in results.items()} == {
         "a.png": "a.png",
-        "deep/b.gif": "deep/b.gif.png",
+        "deep/b.jpg": "deep/b.jpg",
         "small.png": None,
         "text.jpg": None,
     }
-    for name, size in (("a.png", (24, 18)), ("deep/b.gif.png", (16, 20))):
+    for name, wanted in (("a.png", ("PNG", (24, 18))), ("deep/b.jpg", ("JPEG", (16, 20)))):
         with Image.open(out / name) as made:
-            assert (made.format, made.size) == ("PNG", size)
+            assert (made.format, made.size) == wanted
     assert results["small.png"]["reason"].startswith("too small: 15x16 pixels, wanted sides of at least 16")
     assert results["text.jpg"]["reason"]
     assert set(os.listdir(out)) == {"a.png", "deep"} | OURS
 
     before = (out / "a.png").stat().st_mtime_ns
-    (out / "deep" / "b.gif.png").unlink()
+    (out / "deep" / "b.jpg").unlink()
     assert main(words(folder, network=network)) == 0
     assert "earlier      1 of them were there already" in capsys.readouterr().out
     assert (out / "a.png").stat().st_mtime_ns == before
-    assert (out / "deep" / "b.gif.png").exists()
+    assert (out / "deep" / "b.jpg").exists()
     assert main(words(folder, "--seed", "3", network=network)) == 1
     assert "is there already, made with seed 0, this run's is 3; --overwrite replaces it" in capsys.readouterr().err
 
