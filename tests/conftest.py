@@ -180,11 +180,11 @@ def dist_python_zip():
 
 @pytest.fixture(autouse=True)
 def _log_as_before():
-    """A job sets up the log of its process; the next test must not find that."""
+    """A job, in a test or in a fixture of many, sets up the log of its process; the next test must not find that."""
     logger = logging.getLogger("sparkcv")
-    before = logger.handlers[:], logger.propagate
+    logger.handlers[:], logger.propagate = [], True
     yield
-    logger.handlers[:], logger.propagate = before
+    logger.handlers[:], logger.propagate = [], True
 
 
 @pytest.fixture(autouse=True)
