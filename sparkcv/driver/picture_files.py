@@ -6,11 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkcv import storage
+from sparkcv.driver.picture_folder import check_parent
 from sparkcv.errors import FileExistsAlreadyError, ImageError, MissingFileError, UsageError
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.style import picture_pixels
 
-__all__ = ["found", "pixels_of", "writable", "write"]
+__all__ = ["ENDINGS", "check_replaceable", "found", "named", "pixels_of", "writable", "write"]
+
+ENDINGS = ", ".join(f".{ending}" for known in picture_pixels.FORMATS.values() for ending in known)
+"""Of the names of pictures that are written, as a sentence has them."""
 
 _QUALITY = 95
 
@@ -23,25 +27,38 @@ def found(given: str, name: str) -> str:
     return url
 
 
-def writable(given: str, inputs: Iterable[str], *, overwrite: bool) -> str:
-    """Return the full URL of ``--output``, where a picture can be written.
+def named(given: str, name: str) -> str:
+    """Return the full URL of a picture to write; nothing is said of what lies there.
 
     Raises:
-        UsageError: its name says no format that is written, or it is one of ``inputs``.
+        UsageError: its name says no format that is written.
         MissingFileError: its folder is not there.
-        FileExistsAlreadyError: it is there, and ``overwrite`` is not set.
     """
     url = storage.resolve(given)
     if picture_pixels.format_of(storage.basename(url)) is None:
-        endings = ", ".join(f".{ending}" for known in picture_pixels.FORMATS.values() for ending in known)
-        raise UsageError(f"--output: {url!r} does not say a format that is written; wanted one of {endings}")
+        raise UsageError(f"--{name}: {url!r} does not say a format that is written; wanted one of {ENDINGS}")
+    check_parent(url, name)
+    return url
+
+
+def check_replaceable(url: str, inputs: Iterable[str], *, overwrite: bool) -> None:
+    """Check that ``--output`` can be written.
+
+    Raises:
+        UsageError: it is one of ``inputs``.
+        FileExistsAlreadyError: it is there, and ``overwrite`` is not set.
+    """
     if url in inputs:
         raise UsageError(f"--output: {url!r} is a picture that is read; wanted another name")
-    if not storage.is_dir(storage.parent(url)):
-        raise MissingFileError(f"--output: {url!r} cannot be written, there is no folder {storage.parent(url)!r}")
     if storage.exists(url) and not overwrite:
         raise FileExistsAlreadyError(f"--output: {url!r} is there already; --overwrite replaces it")
     storage.check_writable(storage.parent(url))
+
+
+def writable(given: str, inputs: Iterable[str], *, overwrite: bool) -> str:
+    """Return the full URL of ``--output``; raises what :func:`named` and :func:`check_replaceable` do."""
+    url = named(given, "output")
+    check_replaceable(url, inputs, overwrite=overwrite)
     return url
 
 

@@ -11,11 +11,11 @@ SETTINGS = "_style.json"
 """What the pictures of a folder depend on."""
 
 
-def check_parent(output: str) -> None:
-    """Raise MissingFileError where the folder that ``output`` is to stand in is not there."""
+def check_parent(output: str, name: str = "output") -> None:
+    """Raise MissingFileError, which names the flag, where the folder that ``output`` is to stand in is not there."""
     folder = storage.parent(output)
     if not storage.is_dir(folder):
-        raise MissingFileError(f"--output: {output!r} cannot be written, there is no folder {folder!r}")
+        raise MissingFileError(f"--{name}: {output!r} cannot be written, there is no folder {folder!r}")
 
 
 def check_prior(output: str, settings: dict[str, Any], *, overwrite: bool) -> None:

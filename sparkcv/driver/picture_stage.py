@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from sparkcv import storage
+from sparkcv import logs, storage
 from sparkcv.config import ScoreConfig
 from sparkcv.driver import score_input
 from sparkcv.driver.picture_folder import SETTINGS
@@ -51,6 +51,14 @@ class Made:
     num_made: int
     num_earlier: int
     rejects: dict[str, int]
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return it for a report: names and texts."""
+        return [
+            ("pictures", f"{self.num_made} made, {sum(self.rejects.values())} rejected"),
+            *(("reject", f"{count} x {logs.clean(reason)}") for reason, count in self.rejects.items()),
+            *([("earlier", f"{self.num_earlier} of them were there already")] if self.num_earlier else []),
+        ]
 
 
 @dataclasses.dataclass(frozen=True)

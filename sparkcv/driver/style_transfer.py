@@ -10,13 +10,13 @@ from pyspark.sql import SparkSession
 from sparkcv import logs, storage
 from sparkcv.config import StyleTransferConfig
 from sparkcv.config.style_transfer import checkpoint_name
-from sparkcv.driver import transfer_folder
+from sparkcv.driver import picture_files, transfer_folder
 from sparkcv.driver.transfer_folder import StyleFolderReport, TransferFolder
-from sparkcv.errors import FileExistsAlreadyError, MissingFileError, UsageError
+from sparkcv.errors import MissingFileError
 from sparkcv.evaluate import plots, report
 from sparkcv.evaluate.thumbnail import thumbnail
 from sparkcv.spark.session import SessionSpec
-from sparkcv.style import picture_pixels, transfer_process
+from sparkcv.style import transfer_process
 from sparkcv.style.task import MRF_LAYERS, STYLE_LAYERS, LossWeights, OptimizerSpec, TransferTask
 
 __all__ = ["StyleTransferReport", "TransferPlan", "prepare", "run"]
@@ -89,12 +89,12 @@ def prepare(config: StyleTransferConfig) -> TransferPlan:
     count = len(config.styles)
     blend = config.style_blend_weights or (1.0,) * count
     task = TransferTask(
-        content="" if is_folder else _found(config.content, "content"),
-        styles=tuple(_found(url, "styles") for url in config.styles),
-        masks=tuple(_found(url, "masks") for url in config.masks or ()),
-        initial=_found(config.initial, "initial") if config.initial else "",
+        content="" if is_folder else picture_files.found(config.content, "content"),
+        styles=tuple(picture_files.found(url, "styles") for url in config.styles),
+        masks=tuple(picture_files.found(url, "masks") for url in config.masks or ()),
+        initial=picture_files.found(config.initial, "initial") if config.initial else "",
         network=_network(config.network),
-        output="" if is_folder else _writable(config.output, "output"),
+        output="" if is_folder else picture_files.named(config.output, "output"),
         width=config.width,
         resolutions=config.num_resolutions,
         mrf_rotations=config.mrf_rotations or (0.0,),
@@ -120,13 +120,10 @@ def prepare(config: StyleTransferConfig) -> TransferPlan:
     if is_folder:
         folder = transfer_folder.plan(config, task)
         return TransferPlan(task, folder.output, folder)
-    if task.output in (task.content, task.initial, *task.styles, *task.masks):
-        raise UsageError(f"--output: {task.output!r} is a picture that is read; wanted another name")
-    if storage.exists(task.output) and not config.overwrite:
-        raise FileExistsAlreadyError(f"--output: {task.output!r} is there already; --overwrite replaces it")
+    read = (task.content, task.initial, *task.styles, *task.masks)
+    picture_files.check_replaceable(task.output, read, overwrite=config.overwrite)
     if task.checkpoint_output:
-        _writable(checkpoint_name(task.checkpoint_output, 1), "checkpoint_output")
-    storage.check_writable(storage.parent(task.output))
+        picture_files.named(checkpoint_name(task.checkpoint_output, 1), "checkpoint_output")
     report_dir = storage.resolve(config.report_dir or task.output.rpartition(".")[0] + ".report")
     return TransferPlan(dataclasses.replace(task, metrics=storage.join(report_dir, METRICS)), report_dir)
 
@@ -166,27 +163,10 @@ def run(spark: SparkSession | None, plan: TransferPlan) -> StyleTransferReport |
     return made
 
 
-def _found(given: str, name: str) -> str:
-    url = storage.resolve(given)
-    if not storage.exists(url) or storage.is_dir(url):
-        raise MissingFileError(f"--{name}: no file {url!r}, wanted a picture")
-    return url
-
-
 def _network(given: str) -> str:
     url = storage.resolve(given)
     if not any(storage.exists(name) for name in (url, f"{url}.index")):
         raise MissingFileError(f"--network: no file {url!r}, wanted a .mat, an .npz or a checkpoint of VGG-19")
-    return url
-
-
-def _writable(given: str, name: str) -> str:
-    url = storage.resolve(given)
-    if picture_pixels.format_of(storage.basename(url)) is None:
-        endings = ", ".join(f".{ending}" for known in picture_pixels.FORMATS.values() for ending in known)
-        raise UsageError(f"--{name}: {url!r} does not say a format that is written; wanted one of {endings}")
-    if not storage.is_dir(storage.parent(url)):
-        raise MissingFileError(f"--{name}: {url!r} cannot be written, there is no folder {storage.parent(url)!r}")
     return url
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from sparkcv import logs, storage
-from sparkcv.driver.picture_stage import PROGRESS, PictureStage
+from sparkcv.driver.picture_stage import PROGRESS, Made, PictureStage
 from sparkcv.driver.score_input import FrozenInput
 from sparkcv.driver.stylize_plan import StylizePlan, prepare
 from sparkcv.errors import ClusterError, ImageError, SparkcvError, by_name
@@ -31,23 +31,17 @@ _LONGEST_S = 4 * 3600.0
 
 @dataclasses.dataclass(frozen=True)
 class StylizeReport:
-    """What was made: ``num_made`` pictures, ``num_earlier`` of them there already, and rejects by their reason."""
+    """What was made: of a folder ``made``, of a single picture its ``size``."""
 
     output: str
     style: str
-    num_made: int
-    num_earlier: int
-    rejects: dict[str, int]
+    made: Made | None
     elapsed_s: float
     size: str = ""
 
     def __str__(self) -> str:
-        rejected = sum(self.rejects.values())
-        what = self.size or f"{self.num_made} made, {rejected} rejected"
         rows = [
-            ("pictures", what),
-            *(("reject", f"{count} x {logs.clean(reason)}") for reason, count in self.rejects.items()),
-            *([("earlier", f"{self.num_earlier} of them were there already")] if self.num_earlier else []),
+            *(self.made.rows() if self.made else [("pictures", self.size)]),
             ("style", self.style),
             ("output", self.output),
             ("took", logs.duration(self.elapsed_s)),
@@ -83,7 +77,7 @@ def _single(plan: StylizePlan, started_s: float) -> StylizeReport:
     if answer.get("reason"):
         raise ImageError(f"--input: {config.input!r} is rejected, {answer['reason']}")
     size = f"{answer['width']}x{answer['height']} pixels"
-    return StylizeReport(config.output, str(config.style), 1, 0, {}, time.monotonic() - started_s, size)
+    return StylizeReport(config.output, str(config.style), None, time.monotonic() - started_s, size)
 
 
 def _ask(asked: dict[str, Any]) -> dict[str, Any]:
@@ -134,8 +128,7 @@ def _folder(spark: SparkSession, plan: StylizePlan, files: InputFiles, started_s
         return functools.partial(stylizing.stylize_piece, task)
 
     made = stage.run(spark, work)
-    elapsed_s = time.monotonic() - started_s
-    return StylizeReport(config.output, str(config.style), made.num_made, made.num_earlier, made.rejects, elapsed_s)
+    return StylizeReport(config.output, str(config.style), made, time.monotonic() - started_s)
 
 
 def _task(plan: StylizePlan, weights_url: str, output_url: str, *, keeps: bool = True) -> StylizeTask:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import time
 from typing import Any
 
@@ -11,7 +12,7 @@ from sparkcv import logs, storage
 from sparkcv.config import StyleTransferConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.driver.picture_folder import check_parent, check_prior
-from sparkcv.driver.picture_stage import PROGRESS, PictureStage
+from sparkcv.driver.picture_stage import PROGRESS, Made, PictureStage
 from sparkcv.driver.score_input import FrozenInput
 from sparkcv.errors import UsageError
 from sparkcv.predict import publish, rows
@@ -19,7 +20,7 @@ from sparkcv.predict.rows import InputFiles, content
 from sparkcv.predict.staging import Staging
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.session import SessionSpec
-from sparkcv.spark.stages import threads_a_task
+from sparkcv.spark.stages import RETRIES, threads_a_task
 from sparkcv.style import transferring
 from sparkcv.style.task import TransferTask
 from sparkcv.style.transferring import FolderTask
@@ -29,25 +30,19 @@ __all__ = ["StyleFolderReport", "TransferFolder", "is_folder", "plan", "refuse_f
 _OF_ONE = ("checkpoint_output", "report_dir")
 _OF_FOLDER = ("format", "num_partitions", "cluster_size", "port_range")
 _EXECUTORS = 2
-# A task that lost its executor or its Python process is tried again: what it wrote is whole, and stays.
-_SPARK_CONF = {"spark.task.maxFailures": "4", "spark.stage.maxConsecutiveAttempts": "4"}
 
 
 @dataclasses.dataclass(frozen=True)
 class StyleFolderReport:
-    """What was made: ``num_made`` pictures, ``num_earlier`` of them there already, and rejects by their reason."""
+    """What was made of a folder."""
 
     output: str
-    num_made: int
-    num_earlier: int
-    rejects: dict[str, int]
+    made: Made
     elapsed_s: float
 
     def __str__(self) -> str:
         rows_ = [
-            ("pictures", f"{self.num_made} made, {sum(self.rejects.values())} rejected"),
-            *(("reject", f"{count} x {logs.clean(reason)}") for reason, count in self.rejects.items()),
-            *([("earlier", f"{self.num_earlier} of them were there already")] if self.num_earlier else []),
+            *self.made.rows(),
             ("output", self.output),
             ("took", logs.duration(self.elapsed_s)),
         ]
@@ -67,7 +62,9 @@ class TransferFolder:
         """Return what the pictures made depend on."""
         left_out = ("content", "output", "metrics", "print_iterations", "num_threads", "memory_mb")
         kept = {name: value for name, value in dataclasses.asdict(self.task).items() if name not in left_out}
-        return TransferFolder._plain({"content": self.files.input, "format": self.config.format, **kept})
+        asked = {"content": self.files.input, "format": self.config.format, **kept}
+        read_back: dict[str, Any] = json.loads(json.dumps(asked))  # tuples come as lists
+        return read_back
 
     def session(self) -> SessionSpec:
         """Return what the run needs of Spark."""
@@ -76,7 +73,7 @@ class TransferFolder:
             num_executors=self.config.cluster_size or _EXECUTORS,
             memory_mb=self.config.executor_memory_mb,
             role_bytes=self.config.memory_mb * 1e6,
-            conf=_SPARK_CONF,
+            conf=RETRIES,
             ports=PortRange.parse(self.config.port_range),
         )
 
@@ -109,15 +106,7 @@ class TransferFolder:
             return functools.partial(transferring.transfer_piece, task)
 
         made = stage.run(spark, work)
-        elapsed_s = time.monotonic() - started_s
-        return StyleFolderReport(self.output, made.num_made, made.num_earlier, made.rejects, elapsed_s)
-
-    @staticmethod
-    def _plain(values: Any) -> Any:
-        """Return tuples as lists, as JSON has them."""
-        if isinstance(values, dict):
-            return {name: TransferFolder._plain(value) for name, value in values.items()}
-        return [TransferFolder._plain(value) for value in values] if isinstance(values, tuple | list) else values
+        return StyleFolderReport(self.output, made, time.monotonic() - started_s)
 
 
 def is_folder(given: str) -> bool:
