@@ -31,6 +31,7 @@ CONFIGS = {
     "stylize.py": config.StylizeConfig,
     "super_resolve.py": config.SuperResolveConfig,
     "synthesize_texture.py": config.TextureConfig,
+    "evaluate_captions.py": config.EvaluateCaptionsConfig,
     "train_captions.py": config.TrainCaptionsConfig,
     "train_image_classifier.py": config.TrainConfig,
     "train_style_net.py": config.TrainStyleConfig,
@@ -53,6 +54,7 @@ COMMANDS = {
     "tensorboard": config.TensorBoardConfig,
     "texture": config.TextureConfig,
     "train": config.TrainConfig,
+    "evaluatecaptions": config.EvaluateCaptionsConfig,
     "traincaptions": config.TrainCaptionsConfig,
     "trainstyle": config.TrainStyleConfig,
 }

@@ -6,6 +6,7 @@ from sparkcv.config.convert_captions import ConvertCaptionsConfig
 from sparkcv.config.demo import DemoConfig
 from sparkcv.config.doctor import DoctorConfig
 from sparkcv.config.evaluate import EvalConfig
+from sparkcv.config.evaluate_captions import EvaluateCaptionsConfig
 from sparkcv.config.export import ExportConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
 from sparkcv.config.reproduce import ReproduceConfig
@@ -29,6 +30,7 @@ __all__ = [
     "DemoConfig",
     "DoctorConfig",
     "EvalConfig",
+    "EvaluateCaptionsConfig",
     "ExportConfig",
     "ReproduceConfig",
     "ScoreConfig",

@@ -156,6 +156,13 @@ _ALL = (
         "sparkcv.driver.train_captions",
     ),
     Job(
+        "evaluatecaptions",
+        "evaluate_captions.py",
+        configs.EvaluateCaptionsConfig,
+        "evaluate captions on a split",
+        "sparkcv.driver.evaluate_captions",
+    ),
+    Job(
         "caption",
         "caption_pictures.py",
         configs.CaptionConfig,
