@@ -17,6 +17,7 @@ NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 CONFIGS = {
     "batch_inference.py": config.ScoreConfig,
     "caption_pictures.py": config.CaptionConfig,
+    "captions_demo.py": config.CaptionsDemoConfig,
     "convert_captions.py": config.ConvertCaptionsConfig,
     "convert_images.py": config.ConvertConfig,
     "demo.py": config.DemoConfig,
@@ -38,6 +39,7 @@ CONFIGS = {
 }
 COMMANDS = {
     "caption": config.CaptionConfig,
+    "captionsdemo": config.CaptionsDemoConfig,
     "convert": config.ConvertConfig,
     "convertcaptions": config.ConvertCaptionsConfig,
     "demo": config.DemoConfig,

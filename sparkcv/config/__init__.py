@@ -1,6 +1,7 @@
 """Configuration: one frozen dataclass a job, whose field names are its flags, checked whole before anything starts."""
 
 from sparkcv.config.caption import CaptionConfig
+from sparkcv.config.captions_demo import CaptionsDemoConfig
 from sparkcv.config.convert import ConvertConfig
 from sparkcv.config.convert_captions import ConvertCaptionsConfig
 from sparkcv.config.demo import DemoConfig
@@ -25,6 +26,7 @@ from sparkcv.config.train_style import TrainStyleConfig
 
 __all__ = [
     "CaptionConfig",
+    "CaptionsDemoConfig",
     "ConvertCaptionsConfig",
     "ConvertConfig",
     "DemoConfig",

@@ -197,6 +197,13 @@ _ALL = (
         "run the whole chain on pictures that it draws",
         "sparkcv.driver.demo",
     ),
+    Job(
+        "captionsdemo",
+        "captions_demo.py",
+        configs.CaptionsDemoConfig,
+        "train and evaluate captions on scenes that it draws",
+        "sparkcv.driver.captions_demo",
+    ),
 )
 JOBS: Mapping[str, Job] = MappingProxyType({job.name: job for job in _ALL})
 
