@@ -32,8 +32,9 @@ class Captioner:
     """A net with its weights in a session; ``close`` ends that.
 
     ``prefix`` is a checkpoint on this machine, of either format and of any generation of names, ``source`` what the
-    user calls it. ``restored`` is the table of what was taken from it. Raises CheckpointError for a checkpoint without
-    captions, of another encoder, or of another vocabulary, whose ``num_words`` are named.
+    user calls it; ``num_threads`` is of an operation, 0: all cores. ``restored`` is the table of what was taken from
+    it. Raises CheckpointError for a checkpoint without captions, of another encoder, or of another vocabulary, whose
+    ``num_words`` are named.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Captioner:
         num_words: int,
         image_size: int | None = None,
         preprocessing_name: str | None = None,
+        num_threads: int = 0,
     ) -> None:
         net = nets.get(model_name)
         size = image_size or net.default_image_size
@@ -71,7 +73,8 @@ class Captioner:
             self._told = tf.placeholder(tf.int64, [None, None])
             self._loss = caption_net.loss(self._weights, features, self._told)
             saver = tf.train.Saver({**encoder, **{fitted.names[name]: each for name, each in self._weights.items()}})
-            self._session = tf.Session(graph=self._graph)
+            threads = tf.ConfigProto(intra_op_parallelism_threads=num_threads, inter_op_parallelism_threads=num_threads)
+            self._session = tf.Session(graph=self._graph, config=threads)
             try:
                 saver.restore(self._session, prefix)
             except (tf.errors.OpError, ValueError) as err:
@@ -136,8 +139,8 @@ class Captioner:
         return self._steps[width]
 
 
-def open_captioner(net: CaptionNet) -> tuple[Captioner, Vocabulary]:
-    """Fetch and load a net; raises what :class:`Captioner` does, and StorageError."""
+def open_captioner(net: CaptionNet, num_threads: int = 0) -> tuple[Captioner, Vocabulary]:
+    """Fetch and load a net, ``num_threads`` to an operation; raises what :class:`Captioner` does, and StorageError."""
     words = Vocabulary(net.words)
     with tempfile.TemporaryDirectory(prefix="sparkcv-caption-") as scratch:
         captioner = Captioner(
@@ -147,6 +150,7 @@ def open_captioner(net: CaptionNet) -> tuple[Captioner, Vocabulary]:
             num_words=len(words),
             image_size=net.image_size,
             preprocessing_name=net.preprocessing_name,
+            num_threads=num_threads,
         )
     return captioner, words
 

@@ -12,6 +12,7 @@ from sparkcv.config.export import ExportConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
 from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
+from sparkcv.config.score_captions import ScoreCaptionsConfig
 from sparkcv.config.serve import ServeConfig
 from sparkcv.config.statistics import StatisticsConfig
 from sparkcv.config.style_transfer import StyleTransferConfig
@@ -35,6 +36,7 @@ __all__ = [
     "EvaluateCaptionsConfig",
     "ExportConfig",
     "ReproduceConfig",
+    "ScoreCaptionsConfig",
     "ScoreConfig",
     "ServeConfig",
     "StatisticsConfig",

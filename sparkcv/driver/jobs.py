@@ -170,6 +170,13 @@ _ALL = (
         "sparkcv.driver.caption",
     ),
     Job(
+        "scorecaptions",
+        "score_captions.py",
+        configs.ScoreCaptionsConfig,
+        "caption a day's pictures into Parquet",
+        "sparkcv.driver.score_captions",
+    ),
+    Job(
         "serve",
         "serve.py",
         configs.ServeConfig,
