@@ -9,6 +9,7 @@ from sparkcv.config.doctor import DoctorConfig
 from sparkcv.config.evaluate import EvalConfig
 from sparkcv.config.evaluate_captions import EvaluateCaptionsConfig
 from sparkcv.config.export import ExportConfig
+from sparkcv.config.export_captions import ExportCaptionsConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
 from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
@@ -34,6 +35,7 @@ __all__ = [
     "DoctorConfig",
     "EvalConfig",
     "EvaluateCaptionsConfig",
+    "ExportCaptionsConfig",
     "ExportConfig",
     "ReproduceConfig",
     "ScoreCaptionsConfig",
