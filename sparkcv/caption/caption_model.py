@@ -1,7 +1,7 @@
 """An exported net of captions: a folder with its contract, ``captions.json``, weights and vocabulary, in whole or not.
 
-``captions.json`` says how the net is run, and names each other file with its bytes and sha256; its own digest over all of
-that is the model's name to other processes.
+``captions.json`` says how the net is run, and names each other file with its bytes and sha256; its own digest over all
+of that is the model's name to other processes.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ def _check_words(net: CaptionNet, dataset_words: tuple[str, ...]) -> None:
     if dataset_words and net.words != dataset_words:
         others = " others" if len(net.words) == len(dataset_words) else ""
         raise LabelError(
-            f"the dataset has {len(dataset_words)} words, the net {net.checkpoint!r} has {len(net.words)}{others}; wanted"
-            " the vocabulary that it was trained with"
+            f"the dataset has {len(dataset_words)} words, the net {net.checkpoint!r} has {len(net.words)}{others};"
+            " wanted the vocabulary that it was trained with"
         )
 
 
