@@ -95,6 +95,7 @@ class ScoreRun:
             predictions_url=self.staging.day,
             rejects_url=storage.join(plan.table.next_folder(self.staging), REJECTS),
             reasons=whole.reasons,
+            marks=whole.marks,
             run={
                 "run_id": self.staging.run_id,
                 "started": self.started,

@@ -25,7 +25,7 @@ from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.predict.rows import InputRow, load
 from sparkcv.preprocess import picture_file
-from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.preprocess.picture_file import PictureRules, SeenPicture
 from sparkcv.records import image_header, labels
 from sparkcv.records.image_header import NATIVE_FORMATS, NOT_NATIVE
 
@@ -39,7 +39,8 @@ class Prediction:
     """What the model says of one picture: ``top_k`` is ``((label, score), ...)``, best first, scores in [0, 1].
 
     ``label_id`` is the label's line in labels.txt, from 0. ``features`` are the end point's that were asked for,
-    float32 ``[channels]``.
+    float32 ``[channels]``. ``damaged`` says that the picture lost pixels inside, None that it is not known;
+    ``has_more_frames`` that its file holds others behind the one scored.
     """
 
     label: str
@@ -47,6 +48,8 @@ class Prediction:
     top_k: tuple[tuple[str, float], ...]
     label_id: int = -1
     features: NDArray[np.float32] | None = dataclasses.field(default=None, compare=False, repr=False)
+    damaged: bool | None = None
+    has_more_frames: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,27 +185,27 @@ class Predictor:
         ``top_k`` that the model has not.
         """
         check_top_k(top_k, self.manifest)
-        decoded = self.decode(pictures)
+        seen = [self._try_read(picture) for picture in pictures]
+        decoded = self._decode(seen)
         images = [image for image in decoded if not isinstance(image, Reject)]
         answers = iter(self._answer(np.stack(images), top_k) if images else ())
-        return [image if isinstance(image, Reject) else next(answers) for image in decoded]
+        return [
+            image if isinstance(image, Reject) else _described(next(answers), picture)
+            for image, picture in zip(decoded, seen, strict=True)
+        ]
 
     def decode(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32] | Reject]:
         """Turn each picture into what the net takes, float32 ``[size, size, channels]``, or say why that cannot be.
 
         Several threads may do it at once.
         """
-        answers: list[NDArray[np.float32] | Reject] = []
-        usable: dict[int, tuple[bytes, int]] = {}
-        for index, picture in enumerate(pictures):
-            answers.append(Reject(""))
-            try:
-                usable[index] = self._read(picture)
-            except ImageError as err:
-                answers[index] = Reject(str(err))
-        for index, image in zip(usable, self._decoder.decode(list(usable.values())), strict=True):
-            answers[index] = Reject(str(image)) if isinstance(image, ImageError) else image
-        return answers
+        return self._decode([self._try_read(picture) for picture in pictures])
+
+    def _decode(self, seen: Sequence[SeenPicture | Reject]) -> list[NDArray[np.float32] | Reject]:
+        usable = [(one.encoded, one.orientation) for one in seen if not isinstance(one, Reject)]
+        decoded = iter(self._decoder.decode(usable))
+        images = [one if isinstance(one, Reject) else next(decoded) for one in seen]
+        return [Reject(str(image)) if isinstance(image, ImageError) else image for image in images]
 
     def score(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities ``[batch, classes]`` of decoded pictures ``[batch, size, size, channels]``."""
@@ -241,7 +244,13 @@ class Predictor:
     ) -> None:
         self.close()
 
-    def _read(self, picture: Picture) -> tuple[bytes, int]:
+    def _try_read(self, picture: Picture) -> SeenPicture | Reject:
+        try:
+            return self._read(picture)
+        except ImageError as err:
+            return Reject(str(err))
+
+    def _read(self, picture: Picture) -> SeenPicture:
         """Return what the decoder takes; raises ImageError. TensorFlow would decode 48 kB into a gigabyte unasked."""
         if isinstance(picture, str | os.PathLike):
             found = load(InputRow("", url=storage.resolve(os.fspath(picture))))
@@ -251,12 +260,19 @@ class Predictor:
         elif isinstance(picture, np.ndarray):
             picture = _to_png(picture)
         if isinstance(picture, bytes):
-            seen = picture_file.read(picture, self._rules)
-            return seen.encoded, seen.orientation
+            return picture_file.read(picture, self._rules)
         header = image_header.probe(picture.encoded, max_pixels=self._rules.max_pixels, formats=NATIVE_FORMATS)
         if not header.is_native:
             raise ImageError(NOT_NATIVE.format(header.format))
-        return picture.encoded, header.orientation if picture.orientation is None else picture.orientation
+        return SeenPicture(
+            picture.encoded,
+            header.format,
+            header.height,
+            header.width,
+            header.orientation if picture.orientation is None else picture.orientation,
+            picture_file.is_damaged(picture.encoded, header, self._rules),
+            header.has_more_frames,
+        )
 
     def rank(self, scores: NDArray[np.float32], top_k: int) -> Prediction | Reject:
         """Return the best classes of one picture's probabilities ``[classes]``; a Reject if they are not finite."""
@@ -265,6 +281,13 @@ class Predictor:
         best = np.argsort(-scores, kind="stable")[:top_k]  # stable: equal scores keep the order of the classes
         ranked = tuple((self._names[index], float(scores[index])) for index in best)
         return Prediction(ranked[0][0], ranked[0][1], ranked, int(best[0]))
+
+
+def _described(answer: Prediction | Reject, seen: SeenPicture | Reject) -> Prediction | Reject:
+    """Say of a prediction what is known of its picture."""
+    if isinstance(answer, Reject) or isinstance(seen, Reject):
+        return answer
+    return dataclasses.replace(answer, damaged=seen.is_damaged, has_more_frames=seen.has_more_frames)
 
 
 def check_top_k(top_k: int, manifest: ModelManifest) -> None:
