@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from sparkcv import storage
-from sparkcv.errors import ImageError, ModelError, ShardError, UsageError
+from sparkcv.errors import ModelError, ShardError, UsageError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.engines import Decoder, Engine, NetSpec
 from sparkcv.predict.engines.choice import EngineChoice, choose_engine
 from sparkcv.predict.engines.loading import LocalModel, load_decoder, load_engine
 from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.manifest import ModelManifest
-from sparkcv.predict.rows import InputRow, load
-from sparkcv.preprocess import picture_file
-from sparkcv.preprocess.picture_file import PictureRules, SeenPicture
-from sparkcv.records import image_header, labels
-from sparkcv.records.image_header import NATIVE_FORMATS, NOT_NATIVE
+from sparkcv.predict.preparing import Picture, PicturePreparer, PreparedPicture, RecordPicture, Reject
+from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.records import labels
 
-__all__ = ["Prediction", "Predictor", "RecordPicture", "Reject", "check_top_k"]
+__all__ = ["Picture", "Prediction", "Predictor", "RecordPicture", "Reject", "check_top_k"]
 
 _RULES = PictureRules(compress_level=0)  # of a PNG that is decoded at once, and kept nowhere
 
@@ -50,27 +44,6 @@ class Prediction:
     features: NDArray[np.float32] | None = dataclasses.field(default=None, compare=False, repr=False)
     damaged: bool | None = None
     has_more_frames: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class RecordPicture:
-    """A picture out of a record, which is decoded as training decodes it, not looked at as a file is.
-
-    ``orientation`` is the record's, 1 to 8 as EXIF counts; None for the picture's own.
-    """
-
-    encoded: bytes
-    orientation: int | None = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Reject:
-    """Why there is no prediction: a short reason with a fixed head, so that reports can count it."""
-
-    reason: str
-
-
-Picture = bytes | str | os.PathLike[str] | NDArray[Any] | RecordPicture
 
 
 class Predictor:
@@ -174,8 +147,7 @@ class Predictor:
         self.manifest = manifest
         self._names = tuple(names)
         self._engine = engine
-        self._decoder = decoder
-        self._rules = rules
+        self._preparer = PicturePreparer(decoder, rules)
 
     def predict(self, pictures: Sequence[Picture], top_k: int = 5) -> list[Prediction | Reject]:
         """Score pictures as one batch; one answer each, in their order.
@@ -184,28 +156,21 @@ class Predictor:
         ``[height, width]``), or a record's picture. One that cannot be used costs itself only. Raises UsageError for a
         ``top_k`` that the model has not.
         """
+        return self.predict_prepared(self._preparer.prepare(pictures), top_k)
+
+    def predict_prepared(self, prepared: Sequence[PreparedPicture | Reject], top_k: int) -> list[Prediction | Reject]:
+        """Score what this model's preparer gave, as one batch; raises as :meth:`predict`."""
         check_top_k(top_k, self.manifest)
-        seen = [self._try_read(picture) for picture in pictures]
-        decoded = self._decode(seen)
-        images = [image for image in decoded if not isinstance(image, Reject)]
+        images = [one.pixels for one in prepared if not isinstance(one, Reject)]
         answers = iter(self._answer(np.stack(images), top_k) if images else ())
-        return [
-            image if isinstance(image, Reject) else _described(next(answers), picture)
-            for image, picture in zip(decoded, seen, strict=True)
-        ]
+        return [one if isinstance(one, Reject) else _described(next(answers), one) for one in prepared]
 
     def decode(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32] | Reject]:
         """Turn each picture into what the net takes, float32 ``[size, size, channels]``, or say why that cannot be.
 
         Several threads may do it at once.
         """
-        return self._decode([self._try_read(picture) for picture in pictures])
-
-    def _decode(self, seen: Sequence[SeenPicture | Reject]) -> list[NDArray[np.float32] | Reject]:
-        usable = [(one.encoded, one.orientation) for one in seen if not isinstance(one, Reject)]
-        decoded = iter(self._decoder.decode(usable))
-        images = [one if isinstance(one, Reject) else next(decoded) for one in seen]
-        return [Reject(str(image)) if isinstance(image, ImageError) else image for image in images]
+        return [one if isinstance(one, Reject) else one.pixels for one in self._preparer.prepare(pictures)]
 
     def score(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities ``[batch, classes]`` of decoded pictures ``[batch, size, size, channels]``."""
@@ -227,13 +192,18 @@ class Predictor:
         return self._names
 
     @property
+    def preparer(self) -> PicturePreparer:
+        """What makes the net's input of pictures."""
+        return self._preparer
+
+    @property
     def net(self) -> Engine:
         """The loaded net."""
         return self._engine
 
     def close(self) -> None:
         """Give back memory and threads; calling it again does nothing."""
-        self._decoder.close()
+        self._preparer.close()
         self._engine.close()
 
     def __enter__(self) -> Predictor:
@@ -244,36 +214,6 @@ class Predictor:
     ) -> None:
         self.close()
 
-    def _try_read(self, picture: Picture) -> SeenPicture | Reject:
-        try:
-            return self._read(picture)
-        except ImageError as err:
-            return Reject(str(err))
-
-    def _read(self, picture: Picture) -> SeenPicture:
-        """Return what the decoder takes; raises ImageError. TensorFlow would decode 48 kB into a gigabyte unasked."""
-        if isinstance(picture, str | os.PathLike):
-            found = load(InputRow("", url=storage.resolve(os.fspath(picture))))
-            if isinstance(found, str):
-                raise ImageError(found)
-            picture = found
-        elif isinstance(picture, np.ndarray):
-            picture = _to_png(picture)
-        if isinstance(picture, bytes):
-            return picture_file.read(picture, self._rules)
-        header = image_header.probe(picture.encoded, max_pixels=self._rules.max_pixels, formats=NATIVE_FORMATS)
-        if not header.is_native:
-            raise ImageError(NOT_NATIVE.format(header.format))
-        return SeenPicture(
-            picture.encoded,
-            header.format,
-            header.height,
-            header.width,
-            header.orientation if picture.orientation is None else picture.orientation,
-            picture_file.is_damaged(picture.encoded, header, self._rules),
-            header.has_more_frames,
-        )
-
     def rank(self, scores: NDArray[np.float32], top_k: int) -> Prediction | Reject:
         """Return the best classes of one picture's probabilities ``[classes]``; a Reject if they are not finite."""
         if not np.isfinite(scores).all():
@@ -283,27 +223,17 @@ class Predictor:
         return Prediction(ranked[0][0], ranked[0][1], ranked, int(best[0]))
 
 
-def _described(answer: Prediction | Reject, seen: SeenPicture | Reject) -> Prediction | Reject:
+def _described(answer: Prediction | Reject, picture: PreparedPicture) -> Prediction | Reject:
     """Say of a prediction what is known of its picture."""
-    if isinstance(answer, Reject) or isinstance(seen, Reject):
+    if isinstance(answer, Reject):
         return answer
-    return dataclasses.replace(answer, damaged=seen.is_damaged, has_more_frames=seen.has_more_frames)
+    return dataclasses.replace(answer, damaged=picture.damaged, has_more_frames=picture.has_more_frames)
 
 
 def check_top_k(top_k: int, manifest: ModelManifest) -> None:
     """Raise UsageError unless the model has ``top_k`` classes."""
     if not 1 <= top_k <= manifest.num_classes:
         raise UsageError(f"--top_k: got {top_k}, wanted 1 to {manifest.num_classes}, the classes of the model")
-
-
-def _to_png(pixels: NDArray[Any]) -> bytes:
-    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        raise ImageError(
-            f"unusable pixels: {pixels.dtype} {list(pixels.shape)}, wanted uint8 [height, width, 3] or [height, width]"
-        )
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=0)
-    return buffer.getvalue()
 
 
 def _spec(engine: str | NetSpec) -> NetSpec:
