@@ -209,6 +209,7 @@ class ScoreRun:
             only_url=todo.only_url,
             progress_url=self.staging.join(_PROGRESS),
             net=NetSpec(features=config.features),
+            picture_cpu_s=config.picture_cpu_s,
         )
         sample = AccuracySample(self.staging.join(_MEASURED), config.calibrate)
         choice = score_engine.choose(config, manifest)

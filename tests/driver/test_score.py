@@ -9,6 +9,7 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from sparkcv import storage
 from sparkcv.config import ScoreConfig
@@ -417,3 +418,18 @@ def test_a_frozen_graph_with_its_labels_is_told_what_is_wanted(tmp_path, tree):
         score.prepare(config(tmp_path, tree, folder))
     with pytest.raises(ModelError, match=rf"frozen\.pb' is one file, and no exported model; {made}"):
         score.prepare(config(tmp_path, tree, folder / "frozen.pb"))
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_a_picture_that_takes_too_long_to_read_costs_itself_alone(spark, tmp_path, color_model, picture):
+    (tmp_path / "in").mkdir()
+    for index, color in enumerate(COLORS):
+        (tmp_path / "in" / f"{index}.jpg").write_bytes(picture(color))
+    Image.new("RGB", (8000, 8000), "red").save(tmp_path / "in" / "slow.jp2")  # 2.6 s of CPU time, in a few bytes
+    plan = score.prepare(config(tmp_path, tmp_path / "in", color_model, picture_cpu_s=0.7, num_partitions=1))
+    report = score.run(spark, plan)
+    predictions, (reject,) = read(tmp_path)
+    assert {row["id"]: row["label"] for row in predictions} == {f"{i}.jpg": color for i, color in enumerate(COLORS)}
+    assert (reject["id"], reject["reason"]) == ("slow.jp2", "too slow: reading it takes more than 0.7 s of CPU time")
+    assert len(report.events) == 1  # the worker that died of it
