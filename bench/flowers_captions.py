@@ -5,9 +5,9 @@ Command (about 4 minutes on 2 idle cores)::
     python bench/flowers_captions.py --data DIR --work_dir /tmp/flowers_captions
 
 DIR holds ``flowers17.tar`` (``flowers17/image_0001..1360.jpg``, 80 of a class in turn) and ``mobilenet-tflite.tar``
-with the quantized MobileNets of github.com/google-coral/test_data. Three captions are made of each class's name; 60 pictures
-of a class are trained on, 20 are held out. Prints how many of those have the name in their best caption; exit code 0
-only from 0.7 on.
+with the quantized MobileNets of github.com/google-coral/test_data. Three captions are made of each class's name; 60
+pictures of a class are trained on, 20 are held out. Prints how many of those have the name in their best caption; exit
+code 0 only from 0.7 on.
 """
 
 import argparse
