@@ -9,18 +9,18 @@ export SPARK_HOME
 export PYSPARK_PYTHON="${PYSPARK_PYTHON:-$(command -v python3)}"
 export PYSPARK_DRIVER_PYTHON="${PYSPARK_DRIVER_PYTHON:-$PYSPARK_PYTHON}"
 java="${JAVA_HOME:+$JAVA_HOME/bin/}java"
+# In the order of Spark's own launcher: what the user put first, the configurations, Spark's jars.
 classes="$SPARK_HOME/jars/*"
-if [ -n "${SPARK_EXTRA_CLASSPATH:-}" ]; then classes="$SPARK_EXTRA_CLASSPATH:$classes"; fi
-if [ -n "${HADOOP_CONF_DIR:-}" ]; then classes="$HADOOP_CONF_DIR:$classes"; fi
-if [ -n "${SPARK_CONF_DIR:-}" ]; then classes="$SPARK_CONF_DIR:$classes"; fi
+for more in "${HADOOP_CONF_DIR:-}" "${SPARK_CONF_DIR:-}" "${SPARK_EXTRA_CLASSPATH:-}" "${SPARK_CLASSPATH:-}"; do
+  if [ -n "$more" ]; then classes="$more:$classes"; fi
+done
 
 case "${1:-}" in
   driver)
-    shift
     words=("$SPARK_HOME/bin/spark-submit"
       --conf "spark.driver.bindAddress=$SPARK_DRIVER_BIND_ADDRESS"
       --conf "spark.executorEnv.SPARK_DRIVER_POD_IP=$SPARK_DRIVER_BIND_ADDRESS"
-      --deploy-mode client "$@")
+      --deploy-mode client "${@:2}")
     ;;
   executor)
     # Spark numbers Java's options: SPARK_JAVA_OPT_0, SPARK_JAVA_OPT_1, ...; each is one word, whatever it holds.
@@ -50,7 +50,33 @@ case "${1:-}" in
 esac
 
 # Process 1 has to reap the processes whose parents have died: Java does not.
-if command -v tini >/dev/null; then
-  exec tini -s -- "${words[@]}"
+init=()
+if command -v tini >/dev/null; then init=(tini -s --); fi
+
+if [ "${1:-}" != driver ]; then
+  exec "${init[@]}" "${words[@]}"
 fi
-exec "${words[@]}"
+
+# A driver that is told to end (kubectl delete, a drained node) saves its run first: the signal is for its Python, as
+# Java would end at once, and the Python with it.
+"${init[@]}" "${words[@]}" &
+spark=$!
+end() {
+  local told=""
+  for parent in "$spark" $(cat "/proc/$spark"/task/*/children 2>/dev/null); do
+    for child in $(cat "/proc/$parent"/task/*/children 2>/dev/null); do
+      case "$(tr '\0' ' ' <"/proc/$child/cmdline" 2>/dev/null | cut -d' ' -f1)" in
+        *python*) kill -TERM "$child" 2>/dev/null && told=yes ;;
+      esac
+    done
+  done
+  if [ -z "$told" ]; then kill -TERM "$spark"; fi
+}
+trap end TERM INT
+code=0
+wait "$spark" || code=$?
+while kill -0 "$spark" 2>/dev/null; do  # wait ended for the signal, not for the driver
+  code=0
+  wait "$spark" || code=$?
+done
+exit "$code"

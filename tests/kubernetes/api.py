@@ -41,6 +41,7 @@ class Api:
         self.seen: set[tuple[str, str, str]] = set()  # who ("user", "account"), verb, resource
         self.requests: list[str] = []
         self.closing = threading.Event()
+        self.log_of: Callable[[str], str] = lambda pod: ""
         self._servers = [_server(self, who) for who in ("user", "account")]
         self.url, self.account_url = (f"http://127.0.0.1:{one.server_address[1]}" for one in self._servers)
         for name in ("default", "vision"):
@@ -88,13 +89,17 @@ class Api:
             account = body["spec"].get("serviceAccountName") or "default"
             if not self.store.find("serviceaccounts", namespace, fields=f"metadata.name={account}"):
                 raise ApiError(
-                    403, "Forbidden", f'pods "{name}" is forbidden: error looking up service account {namespace}/'
+                    403,
+                    "Forbidden",
+                    f'pods "{name}" is forbidden: error looking up service account {namespace}/'
                     f'{account}: serviceaccount "{account}" not found',
                 )
             used = len([one for one in self.store.find("pods", namespace) if _runs(one)])
             if self.quota_pods is not None and used >= self.quota_pods:
                 raise ApiError(
-                    403, "Forbidden", f'pods "{name}" is forbidden: exceeded quota: night, requested: pods=1,'
+                    403,
+                    "Forbidden",
+                    f'pods "{name}" is forbidden: exceeded quota: night, requested: pods=1,'
                     f" used: pods={used}, limited: pods={self.quota_pods}",
                 )
         return self.store.create(resource, namespace, body, dry_run=dry_run)
@@ -173,7 +178,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if verb == "watch":
             self._watch(resource, namespace, labels, fields, int(query.get("resourceVersion") or store.version))
         elif found["sub"] == "log":
-            self._send_text(api.log_of(namespace, name))  # type: ignore[attr-defined]
+            self._log(namespace, name, follow=query.get("follow") == "true")
         elif verb == "get":
             self._send(200, store.get(resource, namespace, name))
         elif verb == "list":
@@ -184,7 +189,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(200, {"apiVersion": version, "kind": f"{kind}List", "metadata": meta, "items": items})
         elif verb == "create" and resource == "selfsubjectaccessreviews":
             asked = body["spec"]["resourceAttributes"]
-            allowed = api.may(self.who, asked["verb"], "/".join(filter(None, [asked["resource"], asked.get("subresource")])))
+            allowed = api.may(
+                self.who, asked["verb"], "/".join(filter(None, [asked["resource"], asked.get("subresource")]))
+            )
             self._send(201, body | {"status": {"allowed": allowed}})
         elif verb == "create":
             self._send(201, api.create(resource, namespace, body, dry_run="dryRun" in query))
@@ -202,6 +209,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 with contextlib.suppress(ApiError):
                     store.delete(resource, namespace, one["metadata"]["name"], grace)
             self._send(200, {"kind": "Status", "apiVersion": "v1", "status": "Success", "metadata": {}})
+
+    def _log(self, namespace: str, name: str, *, follow: bool) -> None:
+        """Send what a pod has said, and says until it ends."""
+        if not follow:
+            self._send_text(self.api.log_of(name))
+            return
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        sent, is_over = 0, False
+        while not is_over and not self.api.closing.is_set():
+            is_over = not any(map(_runs, self.api.store.find("pods", namespace, fields=f"metadata.name={name}")))
+            text = self.api.log_of(name)
+            self.wfile.write(text[sent:].encode())
+            self.wfile.flush()
+            sent = len(text)
+            self.api.closing.wait(0.2)
 
     def _patch(self, resource: str, namespace: str, name: str, body: Any) -> None:
         is_apply = "apply-patch" in self.headers["Content-Type"]

@@ -43,11 +43,14 @@ class _Running:
 class Kubelet:
     """Runs the pods of a store."""
 
-    def __init__(self, store: Store, root: Path, env: Mapping[str, str] | None = None, nodes: Mapping[str, int] | None = None):
+    def __init__(
+        self, store: Store, root: Path, env: Mapping[str, str] | None = None, nodes: Mapping[str, int] | None = None
+    ):
         """``env`` is the image's; ``nodes`` are memory in MB by name."""
         self.store, self.root = store, root
         self.nodes = dict(nodes or {"node-a": 100_000, "node-b": 100_000})
         self.missing_images: set[str] = set()
+        self.image_paths: dict[str, str] = {}  # folders of the image, and where they are here
         self.env = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "SPARK_HOME": spark_home(),
@@ -76,6 +79,10 @@ class Kubelet:
         path = self.root / name / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def all_pids(self) -> list[int]:
+        """Every process of every pod that there was."""
+        return pids(None)
+
     def process(self, name: str) -> psutil.Process:
         """The first process of a pod."""
         uid = self.store.get("pods", NAMESPACE, name)["metadata"]["uid"]
@@ -87,6 +94,7 @@ class Kubelet:
 
     def evict(self, name: str, message: str = "The node was low on resource: memory.") -> None:
         """End a pod as a node under pressure does."""
+        self._event(name, "Evicted", message)
         self._end_with(name, {"phase": "Failed", "reason": "Evicted", "message": message})
 
     def preempt(self, name: str) -> None:
@@ -102,7 +110,13 @@ class Kubelet:
             pod["status"].setdefault("conditions", []).append(condition)
 
         self.store.change("pods", NAMESPACE, name, note)
+        self._event(name, "Preempted", "Preempted by pod 1f0 on node node-a")
         self.store.delete("pods", NAMESPACE, name)
+
+    def _event(self, pod: str, reason: str, message: str) -> None:
+        involved = {"kind": "Pod", "namespace": NAMESPACE, "name": pod}
+        event = {"metadata": {"generateName": f"{pod}."}, "involvedObject": involved}
+        self.store.create("events", NAMESPACE, event | {"reason": reason, "message": message, "type": "Warning"})
 
     def _end_with(self, name: str, status: dict[str, Any]) -> None:
         pod = self.store.get("pods", NAMESPACE, name)
@@ -161,7 +175,9 @@ class Kubelet:
             self._started.discard(uid)  # it is tried again
 
     def _missing_claim(self, pod: dict[str, Any]) -> str:
-        there = {one["metadata"]["name"] for one in self.store.find("persistentvolumeclaims", pod["metadata"]["namespace"])}
+        there = {
+            one["metadata"]["name"] for one in self.store.find("persistentvolumeclaims", pod["metadata"]["namespace"])
+        }
         for volume in pod["spec"].get("volumes", []):
             name = volume.get("persistentVolumeClaim", {}).get("claimName")
             if name and name not in there:
@@ -175,18 +191,28 @@ class Kubelet:
         with self._lock:
             address, self._next_ip = f"127.0.1.{self._next_ip}", self._next_ip + 1
         pod["status"]["podIP"] = address
-        mounts = self._mounts(pod, container, folder)
+        mounts = self._mounts(pod, container, folder) | self.image_paths
         termination = container.get("terminationMessagePath", "/dev/termination-log")
         mounts[termination] = str(folder / "termination-log")
         self._write_maps(pod, container, mounts)
         command = container.get("command") or [str(ENTRYPOINT)]
         words = [_local(word, mounts) for word in [*command, *container.get("args", [])]]
-        env = self.env | {"HOME": str(folder), "TMPDIR": str(folder / "work"), _MARK: pod["metadata"]["uid"]}
+        env = self.env | {
+            "HOME": str(folder),
+            "TMPDIR": str(folder / "work"),
+            _MARK: f"{os.getpid()}.{pod['metadata']['uid']}",
+        }
         env |= {one["name"]: _local(self._value(one, pod), mounts) for one in container.get("env", [])}
         env.setdefault("SPARKCV_TERMINATION_LOG", str(folder / "termination-log"))
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                words, env=env, cwd=folder / "work", stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+                words,
+                env=env,
+                cwd=folder / "work",
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
         limit = container.get("resources", {}).get("limits", {}).get("memory")
         with self._lock:
@@ -250,7 +276,10 @@ class Kubelet:
         ended = {"exitCode": code, "reason": one.reason or ("Completed" if code == 0 else "Error"), "finishedAt": now()}
         if told.exists():
             ended["message"] = told.read_text(errors="replace")[-4096:]
-        status = {"phase": "Succeeded" if code == 0 else "Failed", "containerStatuses": [_container(one.pod, {"terminated": ended})]}
+        status = {
+            "phase": "Succeeded" if code == 0 else "Failed",
+            "containerStatuses": [_container(one.pod, {"terminated": ended})],
+        }
         self._status(one.pod, status | one.end)
         with contextlib.suppress(ApiError):
             if self.store.get("pods", NAMESPACE, name)["metadata"].get("deletionTimestamp"):
@@ -286,13 +315,13 @@ class Kubelet:
         return True
 
 
-def pids(pod: dict[str, Any]) -> list[int]:
-    """All processes of a pod, by the variable that they have inherited."""
-    mark = f"{_MARK}={pod['metadata']['uid']}".encode()
+def pids(pod: dict[str, Any] | None) -> list[int]:
+    """All processes of a pod, or of all pods of this process's, by the variable that they have inherited."""
+    mark = f"{_MARK}={os.getpid()}.{pod['metadata']['uid'] if pod else ''}".encode()
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
-            if mark in path.read_bytes().split(b"\0"):
+            if any(one == mark or (pod is None and one.startswith(mark)) for one in path.read_bytes().split(b"\0")):
                 found.append(int(path.parent.name))
     return found
 
