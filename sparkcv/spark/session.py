@@ -167,8 +167,7 @@ def _submitted(app_name: str, conf: Mapping[str, str], role_bytes: float, num_sl
         yield found
         return
     conf = _room(role_bytes, num_slots) | dict(conf)
-    kubernetes_start.check(conf)
-    spark = _create(app_name, conf)
+    spark = _create(app_name, conf | kubernetes_start.check(conf))
     yarn.fail_unless_stopped(spark)
     exit_code = EXIT_FAILED
     try:

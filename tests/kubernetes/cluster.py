@@ -20,6 +20,7 @@ from tests.spark_programs import PROGRAMS
 
 IMAGE = "registry.example/sparkcv:1"
 ROLE_JOB = ROOT / "tests" / "yarn" / "programs"
+_SPARKCV = "import sys; from sparkcv.cli import main; sys.exit(main())"
 _GONE_S = 60
 
 
@@ -90,7 +91,7 @@ class Kubernetes:
 
     def sparkcv(self, *words: str) -> "Submitted":
         """``sparkcv submit --master k8s://... WORDS``."""
-        return Submitted(self, [sys.executable, "-m", "sparkcv", "submit", "--master", self.master, *words])
+        return Submitted(self, [sys.executable, "-c", _SPARKCV, "submit", "--master", self.master, *words])
 
     def close(self) -> None:
         self.api.close()

@@ -92,6 +92,11 @@ class Kubelet:
         """SIGKILL to all processes of a pod."""
         _kill_all(self.store.get("pods", NAMESPACE, name))
 
+    def starve(self, name: str) -> None:
+        """Have a pod be over its memory limit, as if it had grown."""
+        uid = self.store.get("pods", NAMESPACE, name)["metadata"]["uid"]
+        self._running[uid].limit_bytes = 1
+
     def evict(self, name: str, message: str = "The node was low on resource: memory.") -> None:
         """End a pod as a node under pressure does."""
         self._event(name, "Evicted", message)
@@ -251,8 +256,11 @@ class Kubelet:
             held = self.store.get("configmaps", pod["metadata"]["namespace"], name)
             for mount in container.get("volumeMounts", []):
                 if mount["name"] == volume["name"]:
+                    paths = {one["key"]: one["path"] for one in volume["configMap"].get("items", [])}
                     for file, text in (held.get("data") or {}).items():
-                        Path(mounts[mount["mountPath"]], file).write_text(_local(text, mounts))
+                        if not paths or file in paths:
+                            path = Path(mounts[mount["mountPath"]], paths.get(file, file))
+                            path.write_text(_local(text, mounts))
 
     def _value(self, one: dict[str, Any], pod: dict[str, Any]) -> str:
         source = one.get("valueFrom")
@@ -367,5 +375,5 @@ def _container(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
 
 def _local(text: str, mounts: Mapping[str, str]) -> str:
     for path in sorted(mounts, key=len, reverse=True):
-        text = re.sub(rf"(?<![\w./-]){re.escape(path)}(?![\w-])", mounts[path], text)
+        text = re.sub(rf"(?:(?<![\w./-])|(?<=://)){re.escape(path)}(?![\w-])", mounts[path], text)
     return text

@@ -16,22 +16,63 @@ def cluster():
         yield found
 
 
-def test_a_killed_pod_is_replaced_and_an_evicted_one_is_told_of(cluster):
-    running = cluster.roles("sit", "--max_generations", "1")
+def test_a_run_outlives_its_pods_and_says_what_kubernetes_did_to_them(cluster):
+    """Killed, preempted, evicted: each time all roles start anew, on new addresses. Over the memory limit is final."""
+    running = cluster.roles("sit", "--max_generations", "3")
     running.until("worker:1 has started")
-    assert len(cluster.pods()) == 3
+    deeds = {
+        cluster.kubelet.kill: "ended with exit code 137, killed by signal 9",
+        cluster.kubelet.preempt: "Preempted: Preempted by pod 1f0 on node node-a",
+        cluster.kubelet.evict: "was Evicted: The node was low on resource: memory.; the node ran out of something",
+    }
+    for number, (deed, said) in enumerate(deeds.items(), start=2):
+        victim = cluster.pods()[0]["metadata"]["name"]
+        deed(victim)
+        wait_until(lambda: running.output.count("worker:1 has started") == number, "the next generation", 180)  # noqa: B023
+        found = re.search(
+            rf"(ps|worker):\d was lost with its Spark executor on (127\.0\.1\.\d+): its pod {victim} on node \S+ (.*)",
+            running.output,
+        )
+        assert found, running.output[-5000:]
+        assert said in found[3]
     victim = cluster.pods()[0]["metadata"]["name"]
-    cluster.kubelet.kill(victim)
-    wait_until(lambda: running.output.count("worker:1 has started") == 2, "the next generation", 180)
-    assert re.search(
-        rf"(ps|worker):\d was lost with its Spark executor on 127\.0\.1\.\d+: its pod {victim} on node node-[ab] ended with"
-        r" exit code 137, killed by signal 9",
-        running.output,
-    ), running.output[-5000:]
-    cluster.kubelet.evict(cluster.pods()[0]["metadata"]["name"])
+    cluster.kubelet.starve(victim)
     assert running.wait() == 1
     said = last_line(running.output)
-    assert re.search(
-        r"its pod \S+ on node node-[ab] was Evicted: The node was low on resource: memory\.; the node", said
-    )
+    assert re.fullmatch(
+        r"role_job\.py: (ps|worker):\d was killed with its container on 127\.0\.1\.\d+ for exceeding physical memory"
+        r" limits: .* of 0\.9 GB used.*",
+        said,
+    ), said
+    assert victim in running.output.rpartition(said)[2], running.output[-7000:]
+    assert re.search(r"to change: --conf spark\.executor\.memoryOverhead=\d+m \(it was 384m\)", running.output)
+    cluster.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("trouble", ["no node", "no image", "quota"])
+def test_pods_that_never_start_end_the_job_with_the_reason(cluster, trouble):
+    nodes, patience = cluster.kubelet.nodes, {"spark.sparkcv.kubernetes.pendingTimeout": "4s"}
+    try:
+        if trouble == "no node":
+            cluster.kubelet.nodes = {"node-a": 1900, "node-b": 0}  # two executors of 896 MB, wanted are three
+        elif trouble == "no image":
+            cluster.kubelet.missing_images.add("registry.example/sparkcv:no")
+            patience["spark.kubernetes.container.image"] = "registry.example/sparkcv:no"
+        else:
+            cluster.api.quota_pods = 1
+        running = cluster.roles("sit", conf=patience)
+        assert running.wait() == 1
+    finally:
+        cluster.kubelet.nodes, cluster.api.quota_pods = nodes, None
+    said = last_line(running.output)
+    assert {
+        "no node": "only 2 were there, of 3 asked for: pod",
+        "no image": "no executor has started: pod",
+        "quota": "only 1 were there, of 3 asked for: the Kubernetes API",
+    }[trouble] in said
+    assert {
+        "no node": "has no node (Unschedulable: 0/2 nodes are available: 2 Insufficient memory.): ask for smaller",
+        "no image": 'has no image (ImagePullBackOff: Back-off pulling image "registry.example/sparkcv:no"): see --im',
+        "quota": "exceeded quota: night, requested: pods=1, used: pods=1, limited: pods=1: ask for fewer or smaller",
+    }[trouble] in said
     cluster.assert_nothing_is_left()

@@ -1,6 +1,7 @@
 """A Java process of Spark's for somebody who has none: who submits, and asks the API before and after."""
 
 import contextlib
+import subprocess
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ def java_alone(properties: Mapping[str, str]) -> Iterator[tuple[Any, Any]]:
     # spark-submit starts it, which would want what the properties say (templates, a pod's name): they come later.
     plain = SparkConf(loadDefaults=False).set("spark.master", "local").set("spark.ui.enabled", "false")
     try:
-        gateway: Any = launch_gateway(conf=plain)
+        gateway: Any = launch_gateway(conf=plain, popen_kwargs={"stderr": subprocess.DEVNULL})
     except PySparkRuntimeError as err:
         raise ClusterError(f"Java did not start ({err}); wanted Java 17 on the PATH or in JAVA_HOME") from err
     try:

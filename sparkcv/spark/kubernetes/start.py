@@ -26,26 +26,31 @@ _DEFAULT_PATIENCE = "40s"  # a refusal within a minute of the start
 _DURATION = re.compile(r"(\d+)(s|m|min|h|)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _ALL_S = 60.0  # conversion and scoring start on whoever is there by then
+# Spark would end the application, with exit code 11 and no word of ours, after twice as many as there are executors; it
+# counts pods that a quota keeps out. How many losses a run can take, its own budget says.
+_UNLESS_SET = {"spark.executor.maxNumFailures": "1000000"}
 _POLL_S, _LOOK_EVERY_S = 0.2, 2.0
 
 _log = logs.get(__name__)
 _clients: dict[str, KubernetesClient] = {}  # of the application that runs
 
 
-def check(conf: Mapping[str, str]) -> None:
+def check(conf: Mapping[str, str]) -> dict[str, str]:
     """Ask the API whether a session of these properties, and of those of spark-submit, can start.
 
-    Does nothing on another master. Raises ClusterError or UsageError, whose one sentence says what to change.
+    Return further properties for it; {} on another master, where nothing is asked. Raises ClusterError or UsageError,
+    whose one sentence says what to change.
     """
     jvm, _ = yarn.java()
     java_conf = jvm.org.apache.spark.SparkConf()
     if not kubernetes.runs_on({"spark.master": java_conf.get("spark.master", "")}):
-        return
+        return {}
     for name, value in conf.items():
         java_conf.set(name, value)
     given = {entry._1(): entry._2() for entry in java_conf.getAll()}
     with connect(jvm, java_conf) as client:
         preflight.check(client, given, DRIVER_VERBS)
+    return {name: value for name, value in _UNLESS_SET.items() if name not in given}
 
 
 def client_of(spark: "SparkSession") -> KubernetesClient:
