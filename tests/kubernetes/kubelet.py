@@ -132,6 +132,8 @@ class Kubelet:
         while not self._closing.is_set():
             with self.store.changed:
                 pods = self.store.find("pods")
+            for job in self.store.find("jobs"):
+                self._control(job, pods)
             for pod in pods:
                 if pod["metadata"]["uid"] not in self._started:
                     self._schedule(pod)
@@ -145,6 +147,26 @@ class Kubelet:
                     _kill_all(one.pod)
             with self.store.changed:
                 self.store.changed.wait(_POLL_S)
+
+    def _control(self, job: dict[str, Any], pods: list[dict[str, Any]]) -> None:
+        """Be the Job controller: another pod after one that failed, unless its exit code ends the Job."""
+        uid = job["metadata"]["uid"]
+        own = [one for one in pods if any(ref["uid"] == uid for ref in one["metadata"].get("ownerReferences", []))]
+        phases = [one["status"].get("phase") for one in own]
+        final = job["spec"]["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"]
+        codes = [
+            one["state"].get("terminated", {}).get("exitCode")
+            for pod in own
+            for one in pod["status"].get("containerStatuses", [])
+        ]
+        if set(phases) - {"Failed"} or phases.count("Failed") > job["spec"]["backoffLimit"] or set(final) & set(codes):
+            return
+        meta = {
+            "generateName": f"{job['metadata']['name']}-",
+            "labels": job["spec"]["template"]["metadata"].get("labels", {}),
+            "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"], "uid": uid}],
+        }
+        self.store.create("pods", NAMESPACE, {"metadata": meta, "spec": job["spec"]["template"]["spec"]})
 
     def _schedule(self, pod: dict[str, Any]) -> None:
         wanted = _request_mb(pod)
@@ -201,13 +223,14 @@ class Kubelet:
         mounts[termination] = str(folder / "termination-log")
         self._write_maps(pod, container, mounts)
         command = container.get("command") or [str(ENTRYPOINT)]
-        words = [_local(word, mounts) for word in [*command, *container.get("args", [])]]
+        given = {one["name"]: self._value(one, pod) for one in container.get("env", [])}
+        words = [_local(_expanded(word, given), mounts) for word in [*command, *container.get("args", [])]]
         env = self.env | {
             "HOME": str(folder),
             "TMPDIR": str(folder / "work"),
             _MARK: f"{os.getpid()}.{pod['metadata']['uid']}",
         }
-        env |= {one["name"]: _local(self._value(one, pod), mounts) for one in container.get("env", [])}
+        env |= {name: _local(value, mounts) for name, value in given.items()}
         env.setdefault("SPARKCV_TERMINATION_LOG", str(folder / "termination-log"))
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
@@ -371,6 +394,10 @@ def _container(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         "restartCount": 0,
         "state": state,
     }
+
+
+def _expanded(word: str, env: Mapping[str, str]) -> str:
+    return re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), word)
 
 
 def _local(text: str, mounts: Mapping[str, str]) -> str:

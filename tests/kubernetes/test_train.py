@@ -1,5 +1,6 @@
-"""Training in cluster mode, by the service account of conf/kubernetes/rbac.yaml; nothing but the exit code is left."""
+"""Training by the Job of conf/kubernetes/train-job.yaml, under its service account; then evaluation and scoring."""
 
+import copy
 import re
 
 import pytest
@@ -9,7 +10,8 @@ from tests.faults.conftest import put_dataset
 from tests.hadoop import wait_until
 from tests.kubernetes import manifests
 from tests.kubernetes.cluster import kubernetes
-from tests.yarn.test_train import FLAGS, newest_step
+from tests.kubernetes.kubelet import NAMESPACE
+from tests.yarn.test_train import FLAGS, TARGET, newest_step
 
 pytestmark = [pytest.mark.hadoop, pytest.mark.tensorflow]
 
@@ -32,13 +34,41 @@ def words(flags):
     return [f"--{name}={value}" for name, value in flags.items()]
 
 
-def test_training_in_cluster_mode_survives_its_executor_and_leaves_nothing(cluster, flags):
-    running = cluster.sparkcv("--num_executors", "2", "train", *words(flags))
-    wait_until(lambda: running.process.poll() is not None or newest_step(flags["train_dir"]) >= 25, "a checkpoint", 300)
-    assert running.process.poll() is None, running.output[-6000:]
-    cluster.kubelet.kill(cluster.pods()[0]["metadata"]["name"])
-    assert running.wait() == 0, running.output[-6000:]
-    assert 600 <= newest_step(flags["train_dir"]) <= 602
-    assert re.search(r"trained to step \d+: .*read back and whole", running.output)
+def test_a_job_of_kubernetes_resumes_after_its_driver_and_outlives_an_executor(cluster, flags):
+    """The driver's pod is killed: the Job starts another, which goes on; then an executor's pod is killed, too."""
+    job = copy.deepcopy(manifests.objects()["Job", "train"])
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    given = container["args"][: container["args"].index("train") + 1]
+    master = {"--master=k8s://https://kubernetes.default.svc": f"--master=k8s://{cluster.api.account_url}"}
+    container["args"] = [*(master.get(word, word) for word in given), *words(flags)]
+    container["env"] += [{"name": "SPARK_CONF_DIR", "value": str(cluster.root / "conf")}]
+    cluster.api.store.create("jobs", NAMESPACE, job)
+    wait_until(lambda: newest_step(flags["train_dir"]) >= 25, "a checkpoint", 300)
+    first = cluster.pods("driver")[0]
+    cluster.kubelet.kill(first["metadata"]["name"])
+    assert first["metadata"]["ownerReferences"][0]["name"] == "train"
+
+    def second() -> str:
+        names = [one["metadata"]["name"] for one in cluster.pods("driver")]
+        return next((name for name in names if name != first["metadata"]["name"]), "")
+
+    def is_at_work() -> bool:
+        log = cluster.kubelet.log(second()) if second() else ""
+        return re.search(r"worker:0 .*step \d+", log) is not None
+
+    wait_until(is_at_work, "the second driver to train", 300)
+    name = second()
+    cluster.kubelet.kill(cluster.pods()[-1]["metadata"]["name"])
+    wait_until(lambda: phase(cluster, name) in ("Succeeded", "Failed"), "the end of the second driver", 300)
+    said = cluster.kubelet.log(name)
+    assert phase(cluster, name) == "Succeeded", said[-6000:]
+    assert "starting all roles anew, with new addresses" in said
+    assert TARGET <= newest_step(flags["train_dir"]) <= TARGET + 2
+    assert storage.read_json(f"{flags['train_dir']}/run.json")["resumed_from_step"] >= 25
+    assert re.search(r"trained to step \d+: .*read back and whole", said)
+    cluster.api.store.delete("jobs", NAMESPACE, "train")
     cluster.assert_nothing_is_left()
-    assert storage.read_json(f"{flags['train_dir']}/run.json")
+
+
+def phase(cluster, name):
+    return cluster.api.store.get("pods", NAMESPACE, name)["status"]["phase"]
