@@ -11,23 +11,23 @@ pytestmark = pytest.mark.hadoop
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def k8s():
     with kubernetes() as found:
         yield found
 
 
-def test_a_run_outlives_its_pods_and_says_what_kubernetes_did_to_them(cluster):
+def test_a_run_outlives_its_pods_and_says_what_kubernetes_did_to_them(k8s):
     """Each time all roles start anew, on new addresses; the end of the budget is the end of the run."""
-    running = cluster.roles("sit", "--max_generations", "2")
+    running = k8s.roles("sit", "--max_generations", "2")
     running.until("worker:1 has started")
     deeds = {
-        cluster.kubelet.starve: "was OOMKilled (exit code 137), over its memory limit of 896 MB",
-        cluster.kubelet.preempt: "Preempted: Preempted by pod 1f0 on node node-a",
-        cluster.kubelet.evict: "was Evicted: The node was low on resource: memory.; the node ran out of something",
+        k8s.kubelet.starve: "was OOMKilled (exit code 137), over its memory limit of 896 MB",
+        k8s.kubelet.preempt: "Preempted: Preempted by pod 1f0 on node node-a",
+        k8s.kubelet.evict: "was Evicted: The node was low on resource: memory.; the node ran out of something",
     }
     for number, (deed, said) in enumerate(deeds.items(), start=1):
         wait_until(lambda: running.output.count("worker:1 has started") == number, "the next generation", 180)  # noqa: B023
-        victim = cluster.pods()[0]["metadata"]["name"]
+        victim = k8s.pods()[0]["metadata"]["name"]
         deed(victim)
         lost = rf"(ps|worker):\d was lost with its Spark executor on 127\.0\.1\.\d+: its pod {victim} on node \S+ (.*)"
         wait_until(lambda: re.search(lost, running.output) or running.process.poll() is not None, "its report", 60)  # noqa: B023
@@ -37,24 +37,24 @@ def test_a_run_outlives_its_pods_and_says_what_kubernetes_did_to_them(cluster):
     assert running.wait() == 1
     assert "it was not started again after 2 restarts" in last_line(running.output)
     assert re.search(r"to change: --conf spark\.executor\.memoryOverhead=\d+m \(it was 384m\)", running.output)
-    cluster.assert_nothing_is_left()
+    k8s.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("trouble", ["no node", "no image", "quota"])
-def test_pods_that_never_start_end_the_job_with_the_reason(cluster, trouble):
-    nodes, patience = cluster.kubelet.nodes, {"spark.sparkcv.kubernetes.pendingTimeout": "4s"}
+def test_pods_that_never_start_end_the_job_with_the_reason(k8s, trouble):
+    nodes, patience = k8s.kubelet.nodes, {"spark.sparkcv.kubernetes.pendingTimeout": "4s"}
     try:
         if trouble == "no node":
-            cluster.kubelet.nodes = {"node-a": 1900, "node-b": 0}  # two executors of 896 MB, wanted are three
+            k8s.kubelet.nodes = {"node-a": 1900, "node-b": 0}  # two executors of 896 MB, wanted are three
         elif trouble == "no image":
-            cluster.kubelet.missing_images.add("registry.example/sparkcv:no")
+            k8s.kubelet.missing_images.add("registry.example/sparkcv:no")
             patience["spark.kubernetes.container.image"] = "registry.example/sparkcv:no"
         else:
-            cluster.api.quota_pods = 1
-        running = cluster.roles("sit", conf=patience)
+            k8s.api.quota_pods = 1
+        running = k8s.roles("sit", conf=patience)
         assert running.wait() == 1
     finally:
-        cluster.kubelet.nodes, cluster.api.quota_pods = nodes, None
+        k8s.kubelet.nodes, k8s.api.quota_pods = nodes, None
     said = last_line(running.output)
     assert {
         "no node": "only 2 were there, of 3 asked for: pod",
@@ -66,4 +66,4 @@ def test_pods_that_never_start_end_the_job_with_the_reason(cluster, trouble):
         "no image": 'has no image (ImagePullBackOff: Back-off pulling image "registry.example/sparkcv:no"): see --im',
         "quota": "exceeded quota: night, requested: pods=1, used: pods=1, limited: pods=1: ask for fewer or smaller",
     }[trouble] in said
-    cluster.assert_nothing_is_left()
+    k8s.assert_nothing_is_left()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sparkcv import logs
-from sparkcv.errors import EXIT_FAILED, EXIT_OK, ClusterError
+from sparkcv.errors import EXIT_FAILED, EXIT_OK, ClusterError, PreemptedError
 from sparkcv.spark.kubernetes import pods
 from sparkcv.spark.kubernetes.client import ApiError, KubernetesClient
 
@@ -24,7 +24,7 @@ def follow(client: KubernetesClient, name: str, patience_s: float, output: Any) 
     """Return the exit code of the driver in the pod ``name``, once it has ended; delete the pod, and so all it owns.
 
     ``output``, a Java stream, gets its log. Raises ClusterError, with the pod deleted, if it does not start within
-    ``patience_s`` and Kubernetes says why; and if the pod was deleted by somebody, or ended by Kubernetes.
+    ``patience_s`` and Kubernetes says why, and if it was killed; PreemptedError if its pod was deleted.
     """
     pod = _until(client, name, lambda one: one["status"].get("phase") not in ("Pending", None), patience_s)
     _log.info("the driver runs: %s", pods.named(pod))
@@ -55,7 +55,7 @@ def _until(
             why = pods.waits_for(last)
         except ApiError as err:
             if err.code == 404:
-                raise ClusterError(_deleted(client, name, last)) from err
+                raise _deleted(client, name, last) from err
             if now_s > heard_s + _GONE_S:
                 raise
             why = ""
@@ -66,10 +66,14 @@ def _until(
         time.sleep(_POLL_S)  # a watch would need Java to call back
 
 
-def _deleted(client: KubernetesClient, name: str, last: dict[str, Any]) -> str:
+def _deleted(client: KubernetesClient, name: str, last: dict[str, Any]) -> ClusterError | PreemptedError:
+    """Return what to say of a pod that is gone: one that is deleted is told by SIGTERM, and saves its run."""
     if not last:
-        return f"the driver's pod {name} is not there in namespace {client.namespace}"
-    return f"the driver was lost: {pods.lost(client, last, '')}"
+        return ClusterError(f"the driver's pod {name} is not there in namespace {client.namespace}")
+    why = pods.lost(client, last, "")
+    if "deletionTimestamp" in last["metadata"]:
+        return PreemptedError(f"the driver was told to end: {why}; the same command goes on from the newest checkpoint")
+    return ClusterError(f"the driver was lost: {why}")
 
 
 def _exit_code(pod: dict[str, Any]) -> int | None:
