@@ -78,7 +78,8 @@ def _network(context: Any, order: ProbeOrder, addresses: list[str], is_first: bo
             next_one = next(at for at in [*range(index + 1, len(places)), *range(index + 1)] if places[at][1])
             found["peer"] = addresses[next_one]
             try:
-                ask(*places[next_one], order.word, _CONNECT_TIMEOUT_S)
+                host, number = places[next_one]
+                ask(host, number, order.word, _CONNECT_TIMEOUT_S)
             except OSError as err:
                 found["peer_error"] = str(err)
         context.barrier()  # nobody stops listening before everybody has asked

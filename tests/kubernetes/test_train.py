@@ -110,7 +110,12 @@ def test_its_run_is_evaluated_in_cluster_mode_and_pictures_are_scored(k8s, delet
     assert evaluate.wait() == 0, evaluate.output[-6000:]
     out = f"file://{k8s.root}/scores"
     score = k8s.sparkcv(
-        "score", f"--input={pictures}", f"--model_dir={color_model}", f"--output_dir={out}", "--date=2026-11-29"
+        "score",
+        f"--input={pictures}",
+        f"--model_dir={color_model}",
+        f"--output_dir={out}",
+        "--date=2026-11-29",
+        "--top_k=3",
     )
     assert score.wait() == 0, score.output[-6000:]
     assert storage.exists(f"{out}/dt=2026-11-29")

@@ -30,8 +30,10 @@ def follow(client: KubernetesClient, name: str, patience_s: float, output: Any) 
     _log.info("the driver runs: %s", pods.named(pod))
     stream = threading.Thread(target=_copy_log, args=(client, name, output), name="sparkcv-driver-log", daemon=True)
     stream.start()
-    pod = _until(client, name, lambda one: one["status"].get("phase") in _ENDED)
-    stream.join(_LOG_END_S)
+    try:
+        pod = _until(client, name, lambda one: one["status"].get("phase") in _ENDED)
+    finally:
+        stream.join(_LOG_END_S)
     client.delete(f"pods/{name}")
     code = _exit_code(pod)
     if code is None:
