@@ -236,6 +236,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except ApiError:
             if not is_apply:
                 raise
+            group = "" if resource != "networkpolicies" else "networking.k8s.io"
+            self.api.check(self.who, "create", resource, namespace, group)  # as the real one does: it is both
             self._send(201, self.api.create(resource, namespace, body, dry_run=False))
             return
         how: Callable[[dict[str, Any]], dict[str, Any]] = lambda one: _merged(one, body)  # noqa: E731

@@ -67,3 +67,21 @@ def test_pods_that_never_start_end_the_job_with_the_reason(k8s, trouble):
         "quota": "exceeded quota: night, requested: pods=1, used: pods=1, limited: pods=1: ask for fewer or smaller",
     }[trouble] in said
     k8s.assert_nothing_is_left()
+
+
+def test_the_doctor_looks_at_the_api_and_at_each_pod(k8s):
+    options = ["--deploy_mode", "client", "--num_executors", "2"]
+    job = ["doctor", "--num_ps_tasks=1", "--model_name=lenet", "--noload_tensorflow", "--examination_timeout_s=120"]
+    found = k8s.sparkcv(*options, *job, f"--train_dir=file://{k8s.root}/run")
+    assert found.wait() == 0, found.output[-6000:]
+    for said in (
+        rf"{re.escape(k8s.api.url)} answers in",
+        r"every verb that a driver uses is granted in namespace vision",
+        r"a further executor would be let in: quota, limits, service account",
+        r"executors reach the driver by \S+, without DNS",
+        r"pod \S+-exec-1 on node node-[ab], image registry\.example/sparkcv:1",
+        r"its spool is an emptyDir without a limit: the node's disk",
+    ):
+        assert re.search(said, found.output), said
+    assert "has a login to the API" not in found.output
+    k8s.assert_nothing_is_left()

@@ -123,4 +123,4 @@ def test_its_run_is_evaluated_in_cluster_mode_and_pictures_are_scored(k8s, delet
     # Exactly the verbs that were used: those of a driver by its account, and those of who submits.
     account, user = ({(verb, what) for who, verb, what in k8s.api.seen if who == one} for one in ("account", "user"))
     assert account == manifests.pairs("sparkcv-driver")
-    assert user == manifests.pairs("sparkcv-submit")
+    assert user | {("watch", "pods")} == manifests.pairs("sparkcv-submit")  # only where the log is not there at once

@@ -10,17 +10,17 @@ DRIVER_VERBS: Mapping[str, tuple[str, ...]] = {
     "pods": ("create", "get", "list", "watch", "delete", "deletecollection"),
     "configmaps": ("create", "deletecollection"),
     "services": ("deletecollection",),
-    "persistentvolumeclaims": ("deletecollection",),
+    "persistentvolumeclaims": ("list", "deletecollection"),
     "events": ("list",),
 }
 """What a driver does, wherever it runs: executors are its pods."""
 
 SUBMIT_VERBS: Mapping[str, tuple[str, ...]] = {
-    "pods": ("create", "get", "delete"),
+    "pods": ("create", "get", "list", "watch", "delete"),
     "pods/log": ("get",),
-    "services": ("patch",),
-    "configmaps": ("patch",),
-    "networkpolicies": ("patch",),
+    "services": ("create", "patch"),
+    "configmaps": ("create", "patch"),
+    "networkpolicies": ("create", "patch"),
 }
 """What who submits in cluster mode does: the driver's pod is his, and what Spark puts beside it."""
 

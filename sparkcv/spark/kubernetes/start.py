@@ -19,7 +19,7 @@ from sparkcv.spark.kubernetes.permissions import DRIVER_VERBS
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["PATIENCE", "Obstacles", "await_executors", "check", "client_of", "patience_s"]
+__all__ = ["Obstacles", "PATIENCE", "await_executors", "check", "client_of", "patience_s"]
 
 PATIENCE = "spark.sparkcv.kubernetes.pendingTimeout"
 _DEFAULT_PATIENCE = "40s"  # a refusal within a minute of the start
@@ -30,6 +30,7 @@ _ALL_S = 60.0  # conversion and scoring start on whoever is there by then
 # counts pods that a quota keeps out. How many losses a run can take, its own budget says.
 _UNLESS_SET = {"spark.executor.maxNumFailures": "1000000"}
 _POLL_S, _LOOK_EVERY_S = 0.2, 2.0
+_FORGET_S = 15.0  # nobody has asked since: that was another wait
 
 _log = logs.get(__name__)
 _clients: dict[str, KubernetesClient] = {}  # of the application that runs
@@ -48,6 +49,7 @@ def check(conf: Mapping[str, str]) -> dict[str, str]:
     for name, value in conf.items():
         java_conf.set(name, value)
     given = {entry._1(): entry._2() for entry in java_conf.getAll()}
+    patience_s(given)
     with connect(jvm, java_conf) as client:
         preflight.check(client, given, DRIVER_VERBS)
     return {name: value for name, value in _UNLESS_SET.items() if name not in given}
@@ -70,6 +72,8 @@ def await_executors(spark: "SparkSession") -> None:
     """
     if not kubernetes.is_kubernetes(spark):
         return
+    if spark.sparkContext.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
+        return  # they come with the tasks
     wanted = int(spark.sparkContext.getConf().get("spark.executor.instances", "2"))
     obstacles, deadline_s = Obstacles(spark), time.monotonic() + _ALL_S
     while (there := _registered(spark)) < wanted and time.monotonic() < deadline_s:
@@ -103,6 +107,8 @@ class Obstacles:
         """Return what has kept one of ``num_missing`` executors for as long as the patience is; "" before."""
         now_s = time.monotonic()
         if now_s >= self._looked_s + _LOOK_EVERY_S:
+            if now_s > self._looked_s + _FORGET_S:
+                self._since_s = None
             self._looked_s, self._why = now_s, self.look(num_missing)
             self._since_s = (self._since_s or now_s) if self._why else None
         is_lasting = self._since_s is not None and now_s - self._since_s >= patience_s(
