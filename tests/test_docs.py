@@ -16,6 +16,8 @@ PAGES = sorted(path for pattern in ("*.md", "docs/*.md", "findings/*.md", "bench
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 CONFIGS = {
     "batch_inference.py": config.ScoreConfig,
+    "caption_pictures.py": config.CaptionConfig,
+    "convert_captions.py": config.ConvertCaptionsConfig,
     "convert_images.py": config.ConvertConfig,
     "demo.py": config.DemoConfig,
     "doctor.py": config.DoctorConfig,
@@ -29,11 +31,14 @@ CONFIGS = {
     "stylize.py": config.StylizeConfig,
     "super_resolve.py": config.SuperResolveConfig,
     "synthesize_texture.py": config.TextureConfig,
+    "train_captions.py": config.TrainCaptionsConfig,
     "train_image_classifier.py": config.TrainConfig,
     "train_style_net.py": config.TrainStyleConfig,
 }
 COMMANDS = {
+    "caption": config.CaptionConfig,
     "convert": config.ConvertConfig,
+    "convertcaptions": config.ConvertCaptionsConfig,
     "demo": config.DemoConfig,
     "doctor": config.DoctorConfig,
     "evaluate": config.EvalConfig,
@@ -48,6 +53,7 @@ COMMANDS = {
     "tensorboard": config.TensorBoardConfig,
     "texture": config.TextureConfig,
     "train": config.TrainConfig,
+    "traincaptions": config.TrainCaptionsConfig,
     "trainstyle": config.TrainStyleConfig,
 }
 # Of a fenced block or of words in code: the command, its continued lines, up to what ends it.

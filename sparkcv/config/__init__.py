@@ -1,6 +1,8 @@
 """Configuration: one frozen dataclass a job, whose field names are its flags, checked whole before anything starts."""
 
+from sparkcv.config.caption import CaptionConfig
 from sparkcv.config.convert import ConvertConfig
+from sparkcv.config.convert_captions import ConvertCaptionsConfig
 from sparkcv.config.demo import DemoConfig
 from sparkcv.config.doctor import DoctorConfig
 from sparkcv.config.evaluate import EvalConfig
@@ -17,9 +19,12 @@ from sparkcv.config.super_resolve import SuperResolveConfig
 from sparkcv.config.tensorboard import TensorBoardConfig
 from sparkcv.config.texture import TextureConfig
 from sparkcv.config.train import TrainConfig
+from sparkcv.config.train_captions import TrainCaptionsConfig
 from sparkcv.config.train_style import TrainStyleConfig
 
 __all__ = [
+    "CaptionConfig",
+    "ConvertCaptionsConfig",
     "ConvertConfig",
     "DemoConfig",
     "DoctorConfig",
@@ -35,6 +40,7 @@ __all__ = [
     "SuperResolveConfig",
     "TensorBoardConfig",
     "TextureConfig",
+    "TrainCaptionsConfig",
     "TrainConfig",
     "TrainStyleConfig",
     "choose",

@@ -26,13 +26,17 @@ _READERS = 8
 
 
 class ShardRow(NamedTuple):
-    """One picture as the plan orders it; ``label`` is its index, -1 for none; the rest is as in Picture."""
+    """One picture as the plan orders it; ``label`` is its index, -1 for none; the rest is as in Picture.
+
+    ``more`` is what a record says that is not of this form, such as captions.
+    """
 
     name: bytes
     label: int
     line: int
     size: int
     fault: str | None = None
+    more: Any = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,17 @@ class PictureOutcome(NamedTuple):
     reason: str = ""
 
 
-def write_shard(rows: Iterable[ShardRow], target: ShardTarget) -> ShardSummary:
-    """Write the shard of these files or samples, in the order given, and beside it the rejects."""
-    read = _read_ahead(rows, lambda row: _convert(row, target), _readers(target.root))
+MakeFrame = Callable[[SeenPicture, ShardRow], bytes]
+"""From a picture and its row to the frame of its record."""
+
+
+def write_shard(rows: Iterable[ShardRow], target: ShardTarget, make: MakeFrame | None = None) -> ShardSummary:
+    """Write the shard of these files or samples, in the order given, and beside it the rejects.
+
+    ``make`` makes records of another form than TF-Slim's.
+    """
+    framed = make or (lambda seen, row: make_frame(seen, _name(row), row.label, target))
+    read = _read_ahead(rows, lambda row: _convert(row, target, framed), _readers(target.root))
     return write_outcomes((_outcome(row, got) for row, got in read), target)
 
 
@@ -117,19 +129,24 @@ def make_frame(seen: SeenPicture, name: str, label: int, target: ShardTarget) ->
     )
 
 
+def _name(row: ShardRow) -> str:
+    return row.name.decode("utf-8", "surrogateescape")
+
+
 def _outcome(row: ShardRow, got: bytes | ImageError | MissingFileError) -> PictureOutcome:
-    name = row.name.decode("utf-8", "surrogateescape")
+    name = _name(row)
     if isinstance(got, bytes):
         return PictureOutcome(name, row.label, got)
     if isinstance(got, MissingFileError):
-        named = f"line {row.line} of the CSV names it, and it is not there"
+        file = "the CSV" if row.more is None else "the captions"
+        named = f"line {row.line} of {file} names it, and it is not there"
         return PictureOutcome(name, row.label, None, f"missing: {named if row.line else 'gone since it was listed'}")
     return PictureOutcome(name, row.label, None, str(got))
 
 
-def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | MissingFileError:
+def _convert(row: ShardRow, target: ShardTarget, make: MakeFrame) -> bytes | ImageError | MissingFileError:
     """Return a picture's frame, or the error that is its reason; a failing store raises."""
-    name = row.name.decode("utf-8", "surrogateescape")
+    name = _name(row)
     if row.fault is not None or row.label < 0:
         return ImageError(row.fault or NO_CLASS)
     try:
@@ -137,7 +154,7 @@ def _convert(row: ShardRow, target: ShardTarget) -> bytes | ImageError | Missing
             seen = gnt_source.read_sample(target.root, name, row.size, target.rules)
         else:
             seen = picture_file.read(_read(locate(name, target.root), row.size), target.rules)
-        return make_frame(seen, name, row.label, target)
+        return make(seen, row)
     except (ImageError, MissingFileError) as err:
         return err
 

@@ -142,6 +142,27 @@ _ALL = (
         "sparkcv.driver.train_style",
     ),
     Job(
+        "convertcaptions",
+        "convert_captions.py",
+        configs.ConvertCaptionsConfig,
+        "convert pictures with captions to TFRecord shards",
+        "sparkcv.driver.convert_captions",
+    ),
+    Job(
+        "traincaptions",
+        "train_captions.py",
+        configs.TrainCaptionsConfig,
+        "train captions of pictures on Spark executors",
+        "sparkcv.driver.train_captions",
+    ),
+    Job(
+        "caption",
+        "caption_pictures.py",
+        configs.CaptionConfig,
+        "print captions of a picture, or of the pictures in a folder",
+        "sparkcv.driver.caption",
+    ),
+    Job(
         "serve",
         "serve.py",
         configs.ServeConfig,

@@ -8,14 +8,14 @@ import tempfile
 from typing import Any
 
 from sparkcv import logs, storage
-from sparkcv.config import TrainConfig, TrainStyleConfig
-from sparkcv.driver import checkpoint_checks, train, train_plan
+from sparkcv.config import TrainStyleConfig
+from sparkcv.driver import train, train_plan
+from sparkcv.driver.fixed_net import check_fixed_net, check_same_flags
 from sparkcv.driver.train_plan import TrainPlan
 from sparkcv.driver.train_report import TrainReport
-from sparkcv.errors import CheckpointError, FileExistsAlreadyError, ImageError, ModelError, UsageError
+from sparkcv.errors import FileExistsAlreadyError, ImageError, ModelError, UsageError
 from sparkcv.launchers.python_module import start_module
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.rundir import checkpoint, checkpoint_model
 from sparkcv.rundir.description import RunDescription
 from sparkcv.spark.session import SessionSpec
 from sparkcv.style import picture_pixels, transformer_weights
@@ -61,7 +61,7 @@ def prepare(config: TrainStyleConfig) -> StylePlan:
     # The classifier's checks of a start want a head of as many classes as the data has: the loss looks at no head.
     plan = train_plan.prepare(_without_start(config, style))
     settled = dataclasses.replace(plan.config, checkpoint_path=start)
-    _check_same_style(settled)
+    check_same_flags(settled, _KEPT)
     return StylePlan(dataclasses.replace(plan, config=settled, program=PROGRAM), export_dir)
 
 
@@ -82,32 +82,7 @@ def _check_start(config: TrainStyleConfig) -> str:
         raise UsageError(
             "--checkpoint_path is missing: wanted the trained weights of --model_name, through which the loss looks"
         )
-    train_plan.check_net(config)
-    found = checkpoint.locate(checkpoint_model.resolve(config.checkpoint_path))
-    trained_as = found.manifest.get("model_name")
-    if trained_as not in (None, config.model_name):
-        raise CheckpointError(
-            f"--checkpoint_path {found.prefix_url} is of {trained_as!r}, --model_name is {config.model_name!r}; wanted"
-            " the same net"
-        )
-    index = None if found.kind else checkpoint_checks.index_of(found)
-    if index is not None:
-        checkpoint_checks.check_net(config.model_name, index)
-    return found.prefix_url
-
-
-def _check_same_style(config: TrainConfig) -> None:
-    """Refuse to go on with a run of another style, or of another net."""
-    former = RunDescription.read(config.train_dir)
-    if former is None or config.restart:
-        return
-    for name in _KEPT:
-        theirs, mine = former.config.get(name), getattr(config, name)
-        if theirs != mine:
-            raise UsageError(
-                f"--{name} {mine}: {config.train_dir!r} holds a run with {theirs}; wanted the same, or another"
-                " --train_dir"
-            )
+    return check_fixed_net(config)
 
 
 def _check_export(url: str) -> None:

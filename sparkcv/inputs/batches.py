@@ -76,7 +76,7 @@ class TrainBatches:
         """Add what takes one batch from the prefetch queue; called once a clone.
 
         Returns images, float32 ``[batch, size, size, channels]`` in the preprocessing's range, and labels, int64
-        ``[batch]`` with ``--labels_offset`` taken off.
+        ``[batch]`` with ``--labels_offset`` taken off, or captions, ``[batch, longest]``.
         """
         with tf.device(self._device):
             asked = tf.timestamp()
@@ -150,7 +150,7 @@ def train_batches(
         )
 
     def decode(number: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        picture, label, _ = pipeline.parse(serialized, reading)
+        picture, label, _ = pipeline.parse(serialized, reading, (seed, first_picture + number))
         return prepare(number, picture), label
 
     def from_files() -> tf.data.Dataset:

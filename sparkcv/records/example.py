@@ -6,6 +6,7 @@ Reading is strict where TensorFlow is not: to TF-Slim a missing label is class 0
 from dataclasses import dataclass
 
 from sparkcv.errors import RecordError
+from sparkcv.records import captioned
 from sparkcv.records.features import Value, encode_features, parse_features
 
 _ENCODED = "image/encoded"
@@ -24,11 +25,14 @@ class FeatureNames:
     """Where an Example has its picture and its label.
 
     ``texts`` is empty where the label is a number; else the label is text, and its number is its place in ``texts``.
+    With ``longest`` records are SequenceExamples of pictures with captions (:mod:`.captioned`), none of more ids: then
+    captions are what labels are else, and ``label`` names nothing.
     """
 
     image: str = _ENCODED
     label: str = _LABEL
     texts: tuple[str, ...] = ()
+    longest: int = 0
 
 
 SLIM_FEATURES = FeatureNames()
@@ -77,9 +81,11 @@ def decode(payload: bytes | memoryview, where: str = "", names: FeatureNames = S
     Raises:
         RecordError: the bytes are no Example, the picture or the label is missing or not exactly one value of its
             type, or a label's text is none of ``names.texts``. A number may be out of range: nothing here knows the
-            number of classes.
+            number of classes. Of captions the label is the largest id.
     """
     at = f"{where}: " if where else ""
+    if names.longest:
+        return _decode_captioned(payload, where, names.longest)
     try:
         features = parse_features(payload)
     except ValueError as err:
@@ -93,6 +99,19 @@ def decode(payload: bytes | memoryview, where: str = "", names: FeatureNames = S
         width=_int(features, _WIDTH, 0, at),
         filename=_text(features, _FILENAME, "", at),
         orientation=_int(features, _ORIENTATION, 1, at),
+    )
+
+
+def _decode_captioned(payload: bytes | memoryview, where: str, longest: int) -> ImageExample:
+    """Read a picture with captions, the largest id as its label."""
+    picture = captioned.decode(payload, where)
+    ids = [index for caption in picture.ids for index in caption]
+    most = max(len(caption) for caption in picture.ids)
+    if most > longest or min(ids) < 0 or min(len(caption) for caption in picture.ids) < 2:
+        got = f"a caption of {most} ids, the smallest {min(ids)}"
+        raise RecordError(f"{where}{': ' if where else ''}{got}; wanted 2 to {longest}, none below 0")
+    return ImageExample(
+        picture.encoded, picture.format, max(ids), filename=picture.filename, orientation=picture.orientation
     )
 
 

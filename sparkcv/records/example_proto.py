@@ -1,4 +1,4 @@
-"""The messages of ``tf.train.Example``, without TensorFlow, which takes seconds and half a gigabyte to import.
+"""The messages of ``tf.train.Example`` and ``SequenceExample``, without TensorFlow's seconds and half a gigabyte.
 
 They are tensorflow/core/example/{example,feature}.proto, described here and made by protobuf's own runtime. They lie in
 a descriptor pool of their own: TensorFlow registers the same names in the default one, and two of a name are an error.
@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-__all__ = ["Example"]
+__all__ = ["Example", "SequenceExample"]
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _PACKAGE = "tensorflow"
@@ -27,8 +27,15 @@ def _message(parent: Any, name: str, *fields: tuple[str, Any], is_repeated: bool
     return message
 
 
-def _build() -> Any:
-    """Return the class of the message ``Example``."""
+def _map(parent: Any, name: str, field: str, kind: str) -> None:
+    """Add a message of one map from strings to messages of ``kind``."""
+    entry = f"{kind}Entry"
+    message = _message(parent, name, (field, f"{name}.{entry}"), is_repeated=True)
+    _message(message.nested_type, entry, ("key", _Field.TYPE_STRING), ("value", kind)).options.map_entry = True
+
+
+def _build() -> tuple[Any, Any]:
+    """Return the classes of the messages ``Example`` and ``SequenceExample``."""
     file = descriptor_pb2.FileDescriptorProto(name="example.proto", package=_PACKAGE, syntax="proto3")
     add = file.message_type
     _message(add, "BytesList", ("value", _Field.TYPE_BYTES), is_repeated=True)
@@ -39,13 +46,18 @@ def _build() -> Any:
     feature.oneof_decl.add(name="kind")
     for field in feature.field:
         field.oneof_index = 0
-    features = _message(add, "Features", ("feature", "Features.FeatureEntry"), is_repeated=True)
-    entry = _message(features.nested_type, "FeatureEntry", ("key", _Field.TYPE_STRING), ("value", "Feature"))
-    entry.options.map_entry = True
+    _map(add, "Features", "feature", "Feature")
     _message(add, "Example", ("features", "Features"))
+    _message(add, "FeatureList", ("feature", "Feature"), is_repeated=True)
+    _map(add, "FeatureLists", "feature_list", "FeatureList")
+    _message(add, "SequenceExample", ("context", "Features"), ("feature_lists", "FeatureLists"))
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Example"))
+    example, sequence = (
+        message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+        for name in ("Example", "SequenceExample")
+    )
+    return example, sequence
 
 
-Example = _build()
+Example, SequenceExample = _build()

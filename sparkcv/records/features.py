@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from sparkcv.records.example_proto import Example
 
-__all__ = ["Value", "encode_features", "parse_features"]
+__all__ = ["Value", "encode_features", "fill", "parse_features", "refuse_mistyped", "value_of"]
 
 _LISTS = {bytes: "bytes_list", float: "float_list", int: "int64_list"}
 _KINDS = {name: kind for kind, name in _LISTS.items()}
@@ -38,8 +38,14 @@ def encode_features(features: Mapping[str, bytes | int | Value]) -> bytes:
     an integer beyond int64.
     """
     message = Example()
-    feature = message.features.feature
     message.features.SetInParent()  # an Example without features has an empty map, not none
+    fill(message.features.feature, features)
+    data: bytes = message.SerializeToString(deterministic=True)
+    return data
+
+
+def fill(feature: Any, features: Mapping[str, bytes | int | Value]) -> None:
+    """Put features into the map ``feature`` of a message; raises as :func:`encode_features`."""
     for name, value in features.items():
         if isinstance(value, int):
             feature[name].int64_list.value.append(int(value))  # protobuf takes no booleans
@@ -53,8 +59,6 @@ def encode_features(features: Mapping[str, bytes | int | Value]) -> bytes:
             items = getattr(feature[name], _LISTS[value.kind])
             items.SetInParent()  # an empty list has a type, too
             items.value.extend(map(int, value.items) if value.kind is int else value.items)
-    data: bytes = message.SerializeToString(deterministic=True)
-    return data
 
 
 def parse_features(data: bytes | memoryview) -> dict[str, Value]:
@@ -69,22 +73,23 @@ def parse_features(data: bytes | memoryview) -> dict[str, Value]:
         message = Example.FromString(data)
     except DecodeError as err:
         raise ValueError(str(err).rpartition(": ")[2]) from err  # it begins with the name of the message
-    _refuse_mistyped(message)
-    _refuse_mistyped(message.features)
-    features = {}
-    for name, feature in sorted(message.features.feature.items()):
-        _refuse_mistyped(feature)
-        field = feature.WhichOneof("kind")
-        if field is None:
-            features[name] = Value(None, ())
-            continue
-        items = getattr(feature, field)
-        _refuse_mistyped(items)
-        features[name] = Value(_KINDS[field], list(items.value))
-    return features
+    refuse_mistyped(message)
+    refuse_mistyped(message.features)
+    return {name: value_of(feature) for name, feature in sorted(message.features.feature.items())}
 
 
-def _refuse_mistyped(message: Any) -> None:
+def value_of(feature: Any) -> Value:
+    """Return what a message ``Feature`` holds; raises ValueError for a field of another type."""
+    refuse_mistyped(feature)
+    field = feature.WhichOneof("kind")
+    if field is None:
+        return Value(None, ())
+    items = getattr(feature, field)
+    refuse_mistyped(items)
+    return Value(_KINDS[field], list(items.value))
+
+
+def refuse_mistyped(message: Any) -> None:
     """Raise ValueError if a field that the message knows came as another type."""
     for unknown in unknown_fields.UnknownFieldSet(message):
         known = message.DESCRIPTOR.fields_by_number.get(unknown.field_number)

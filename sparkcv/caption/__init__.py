@@ -1,0 +1,1 @@
+"""Captions of pictures, as Show and Tell makes them: their data, the net, its search for sentences."""

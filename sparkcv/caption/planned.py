@@ -1,0 +1,144 @@
+"""What a conversion of captions writes, planned before anything starts: which picture is in which split, and its words.
+
+All follows from the file of captions, the seed and the flags. It is held by the driver: texts only, no picture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from sparkcv.caption.caption_files import NamedCaptions
+from sparkcv.caption.vocabulary import Vocabulary, tokenize
+from sparkcv.convert import sources
+from sparkcv.convert.shard_writer import ShardRow
+from sparkcv.errors import DataError
+from sparkcv.preprocess.picture_file import SeenPicture
+from sparkcv.records import captioned, tfrecord
+from sparkcv.records.captioned import CaptionedPicture
+
+__all__ = ["PlannedCaptions", "PlannedPicture", "Told", "captions_of", "divide", "make_frame", "rows_of"]
+
+
+class Told(NamedTuple):
+    """What a record says beside the picture; it travels to Spark's tasks as plain values."""
+
+    image_id: int
+    words: tuple[tuple[str, ...], ...]
+    ids: tuple[tuple[int, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedPicture:
+    """A picture with its captions as words, and ``faults``: why others of its captions are left out."""
+
+    name: str
+    image_id: int
+    line: int
+    captions: tuple[tuple[str, ...], ...]
+    faults: tuple[str, ...]
+    draw: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedCaptions:
+    """The pictures of each split, by its name, and the vocabulary of them all."""
+
+    splits: dict[str, list[PlannedPicture]]
+    vocabulary: Vocabulary
+
+    @property
+    def longest(self) -> int:
+        """The ids of the longest caption, begin and end among them."""
+        return 2 + max((len(words) for words in captions_of(self._pictures())), default=0)
+
+    @property
+    def captions_per_picture(self) -> float:
+        """The mean number of captions of the pictures that have any."""
+        counts = [len(picture.captions) for picture in self._pictures() if picture.captions]
+        return sum(counts) / max(1, len(counts))
+
+    def _pictures(self) -> Iterator[PlannedPicture]:
+        for pictures in self.splits.values():
+            yield from pictures
+
+
+def divide(
+    named: Sequence[NamedCaptions],
+    names: Sequence[str],
+    *,
+    seed: int,
+    max_words: int,
+    validation_fraction: float | None = None,
+) -> dict[str, list[PlannedPicture]]:
+    """Return the pictures of each split; all captions of a picture are in one of them.
+
+    Raises DataError for too few pictures, none of which has a caption that can be used, in a split.
+    """
+    planned = sorted((_planned(each, seed, max_words) for each in named), key=lambda each: (each.draw, each.name))
+    held = 0
+    if validation_fraction is not None:
+        held = min(max(round(len(planned) * validation_fraction), 1), len(planned) - 1)
+    splits = dict(zip(names, (planned[held:], planned[:held]), strict=False))
+    for name, pictures in splits.items():
+        if not any(picture.captions for picture in pictures):
+            why = next((fault for picture in pictures for fault in picture.faults), "there is no picture for it")
+            raise DataError(f"the split {name!r} would have no caption: {why}")
+    return splits
+
+
+def captions_of(pictures: Iterable[PlannedPicture]) -> Iterator[tuple[str, ...]]:
+    """Yield the words of each caption."""
+    for picture in pictures:
+        yield from picture.captions
+
+
+def rows_of(
+    pictures: Iterable[PlannedPicture], vocabulary: Vocabulary, *, seed: int, record_per_caption: bool
+) -> list[ShardRow]:
+    """Return the rows of a split in the order of their records, those that are rejected among them."""
+    placed: list[tuple[int, str, ShardRow]] = []
+    for picture in pictures:
+        whole = [picture.captions] if picture.captions else []
+        groups = [(caption,) for caption in picture.captions] if record_per_caption else whole
+        for index, words in enumerate([*groups, *picture.faults]):
+            key = f"{picture.name}#{index}" if record_per_caption else picture.name
+            fault = words if isinstance(words, str) else None
+            told = None
+            if not isinstance(words, str):
+                ids = tuple(vocabulary.encode(each) for each in words)
+                told = Told(picture.image_id, tuple(("<S>", *each, "</S>") for each in words), ids)
+            row = ShardRow(picture.name.encode("utf-8", "surrogateescape"), 0, picture.line, -1, fault, told)
+            placed.append((sources.make_picture(key, None, seed).position, key, row))
+    return [row for *_, row in sorted(placed, key=lambda each: each[:2])]
+
+
+def make_frame(seen: SeenPicture, row: ShardRow, *, word_by_word: bool) -> bytes:
+    """Return the record of a picture and what its row tells, as a frame; ``word_by_word`` is im2txt's form."""
+    picture = CaptionedPicture(
+        encoded=seen.encoded,
+        image_id=row.more.image_id,
+        words=row.more.words,
+        ids=row.more.ids,
+        format=seen.format,
+        filename=row.name.decode("utf-8", "surrogateescape"),
+        orientation=seen.orientation,
+    )
+    return tfrecord.frame(captioned.encode(picture, word_by_word=word_by_word))
+
+
+def _planned(named: NamedCaptions, seed: int, max_words: int) -> PlannedPicture:
+    captions, faults = [], []
+    for number, text in enumerate(named.captions):
+        words = tokenize(text)
+        if not words:
+            faults.append(f"empty caption: number {number} has no word")
+        elif len(words) > max_words:
+            faults.append(f"long caption: number {number} has {len(words)} words, at most {max_words}")
+        else:
+            captions.append(words)
+    if not named.captions:
+        faults.append("no caption: the file of captions has none for it")
+    draw = sources.make_picture(named.path, None, seed).draw
+    return PlannedPicture(named.path, named.image_id, named.line, tuple(captions), tuple(faults), draw)

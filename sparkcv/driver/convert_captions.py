@@ -1,0 +1,189 @@
+"""A conversion of pictures with captions, from its checks to its report.
+
+The file of captions is read and divided by the driver, before Spark starts: texts only. Spark's tasks write a shard
+each, reading the pictures, as the conversion of classes does; what is published, and how, is the same too.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from sparkcv import logs, storage
+from sparkcv.caption import caption_files, planned, vocabulary
+from sparkcv.caption.planned import PlannedCaptions
+from sparkcv.caption.vocabulary import Vocabulary
+from sparkcv.config import ConvertCaptionsConfig
+from sparkcv.config.pictures import parse_formats
+from sparkcv.config.port_range import PortRange
+from sparkcv.convert import publication, splits
+from sparkcv.convert.plan import ConversionPlan, Split
+from sparkcv.convert.report import ConvertReport
+from sparkcv.convert.shard_writer import ShardRow, ShardSummary, write_shard
+from sparkcv.errors import DataError, LabelError
+from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.spark.errors import translated
+from sparkcv.spark.job_group import job_group
+from sparkcv.spark.session import SessionSpec
+from sparkcv.tokens.server import enter
+from sparkcv.tokens.stage import let_in
+
+__all__ = ["CaptionsPlan", "CaptionsReport", "prepare", "run", "run_with"]
+
+_EXECUTORS = 2
+
+_log = logs.get(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionsPlan:
+    """A conversion that can start: its flags, where it writes, where the pictures are, and their captions."""
+
+    config: ConvertCaptionsConfig
+    dataset_dir: str
+    captions_file: str
+    images_dir: str
+    planned: PlannedCaptions
+
+    def session(self) -> SessionSpec:
+        """Return what the conversion needs of Spark."""
+        return SessionSpec(
+            "sparkcv convertcaptions",
+            num_executors=self.config.cluster_size or _EXECUTORS,
+            ports=PortRange.parse(self.config.port_range),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionsReport:
+    """What was written; as text, a table of the splits."""
+
+    written: ConvertReport
+    num_words: int
+    captions_per_picture: float
+
+    def __str__(self) -> str:
+        where = logs.clean(self.written.dataset_dir)
+        first = f"{self.written.name}: {self.num_words} words, {self.captions_per_picture:.1f} captions a picture in"
+        return "\n".join([f"{first} {where}", *str(self.written).split("\n")[1:]])
+
+
+def prepare(config: ConvertCaptionsConfig) -> CaptionsPlan:
+    """Read the captions, divide the pictures, and find the vocabulary; writes nothing.
+
+    Raises:
+        FileExistsAlreadyError: a split of this name is there, and ``overwrite`` is not set.
+        MissingFileError: the file of captions, the pictures' folder or the vocabulary is not there.
+        DataError: the file of captions or the vocabulary is not what it should be, or there are too few pictures.
+        LabelError: the splits that are there have another vocabulary.
+    """
+    dataset_dir, captions_file = storage.resolve(config.dataset_dir), storage.resolve(config.captions_file)
+    names = (config.dataset_split_name,) if config.validation_fraction is None else ("train", "validation")
+    publication.check_free(dataset_dir, config.dataset_name, names, config.overwrite)
+    named = caption_files.read_captions(captions_file)
+    images_dir = storage.resolve(config.images_dir) if config.images_dir else storage.parent(captions_file)
+    storage.list_dir(images_dir)
+    divided = planned.divide(
+        named,
+        names,
+        seed=config.seed,
+        max_words=config.max_words,
+        validation_fraction=config.validation_fraction,
+    )
+    words = _vocabulary(config, dataset_dir, names, planned.captions_of(divided[names[0]]))
+    return CaptionsPlan(config, dataset_dir, captions_file, images_dir, PlannedCaptions(divided, words))
+
+
+def run(spark: Any, plan: CaptionsPlan) -> CaptionsReport:
+    """Write and publish the shards of ``plan``.
+
+    Raises:
+        DataError: no picture of a split can be used.
+        BudgetError: too many pictures and captions are unusable.
+        PreemptedError: HDFS lets the driver in no longer. In each case the dataset's folder is as it was.
+    """
+    with (
+        job_group(spark, f"convert {plan.captions_file}"),
+        let_in(spark, plan.config.port_range, "nothing was published, the same command converts anew") as place,
+    ):
+        return run_with(spark, plan, functools.partial(enter, place))
+
+
+def run_with(spark: Any, plan: CaptionsPlan, enter: Callable[[], None]) -> CaptionsReport:
+    """Do what :func:`run` does; ``enter`` is called in each task before anything is read or written."""
+    config, captions = plan.config, plan.planned
+    names = tuple(captions.splits)
+    staging = publication.staging_dir(plan.dataset_dir, config.dataset_name, names)
+    rows = {
+        name: planned.rows_of(
+            pictures, captions.vocabulary, seed=config.seed, record_per_caption=config.record_per_caption
+        )
+        for name, pictures in captions.splits.items()
+    }
+    shards = tuple(Split(name, min(config.num_shards, len(found)), len(found)) for name, found in rows.items())
+    rules = PictureRules(
+        config.max_pixels,
+        parse_formats(config.formats),
+        use_orientation=config.exif_orientation,
+        short_side=config.resize_short_side,
+    )
+    conversion = ConversionPlan(config.dataset_name, staging, plan.images_dir, captions.vocabulary.words, shards, rules)
+    source = {
+        "captions_per_picture": f"{1.0 if config.record_per_caption else captions.captions_per_picture:.6g}",
+        "longest_caption": str(captions.longest),
+    }
+    with translated("the conversion's Spark job"), splits.staged(plan.dataset_dir, staging):
+        summaries = _write(spark, conversion, rows, word_by_word=config.record_per_caption, enter=enter)
+        written = splits.Written(plan.dataset_dir, plan.captions_file, config.seed, conversion, summaries, source)
+        report = splits.report_of(written)
+        splits.check_budget(report, config.bad_image_budget)
+        splits.check_written(written, report, captions.vocabulary.words)
+        for split in report.splits:
+            if not split.num_records:
+                raise DataError(f"{plan.captions_file!r} has no usable picture for the split {split.split!r}")
+        url = storage.join(plan.dataset_dir, vocabulary.FILE_NAME)
+        storage.write_text(url, captions.vocabulary.to_text())
+        splits.publish_written(written, report)
+    return CaptionsReport(report, len(captions.vocabulary), captions.captions_per_picture)
+
+
+def _write(
+    spark: Any, plan: ConversionPlan, rows: dict[str, list[ShardRow]], *, word_by_word: bool, enter: Callable[[], None]
+) -> dict[str, list[ShardSummary]]:
+    """Write every shard, one Spark task each; return each split's summaries in order of its shards."""
+    bare = dataclasses.replace(plan, labels=())  # each task would get all of the words
+    pieces = [
+        found[index * len(found) // split.num_shards : (index + 1) * len(found) // split.num_shards]
+        for split, found in zip(plan.splits, rows.values(), strict=True)
+        for index in range(split.num_shards)
+    ]
+
+    def write(numbered: tuple[int, list[ShardRow]]) -> ShardSummary:
+        enter()
+        make = functools.partial(planned.make_frame, word_by_word=word_by_word)
+        return write_shard(numbered[1], bare.target(numbered[0]), make)
+
+    done = spark.sparkContext.parallelize(list(enumerate(pieces)), len(pieces)).map(write).collect()
+    written: dict[str, list[ShardSummary]] = {split.name: [] for split in plan.splits}
+    for (name, _), summary in zip(plan.shards(), done, strict=True):
+        written[name].append(summary)
+    return written
+
+
+def _vocabulary(config: ConvertCaptionsConfig, dataset_dir: str, names: tuple[str, ...], captions: Any) -> Vocabulary:
+    """Return the vocabulary that was named, that of the splits that stay, or that of the captions."""
+    known = publication.known_labels(dataset_dir, names)
+    own = storage.join(dataset_dir, vocabulary.FILE_NAME)
+    if config.vocabulary:
+        found, where = vocabulary.read_vocabulary(storage.resolve(config.vocabulary)), config.vocabulary
+    elif known:
+        found, where = vocabulary.read_vocabulary(own), own
+        _log.info("the vocabulary is that of the splits that are there: %d words", len(found))
+    else:
+        return Vocabulary.of_captions(captions, config.min_word_count)
+    if known and known != found.words:
+        raise LabelError(
+            f"{where!r} has {len(found)} words, the splits in {dataset_dir!r} have {len(known)}"
+            f"{' others' if len(found) == len(known) else ''}; wanted the same vocabulary, or another --dataset_dir"
+        )
+    return found

@@ -1,0 +1,70 @@
+"""The training of captions: that of a classifier with another program, on shards of pictures with captions."""
+
+import dataclasses
+from typing import Any
+
+from sparkcv import storage
+from sparkcv.config import TrainCaptionsConfig
+from sparkcv.driver import train, train_plan
+from sparkcv.driver.fixed_net import check_fixed_net, check_same_flags
+from sparkcv.driver.train_plan import TrainPlan
+from sparkcv.driver.train_report import TrainReport
+from sparkcv.errors import DataError, UsageError
+from sparkcv.records.captioned import CAPTION_IDS, IMAGE_DATA
+from sparkcv.records.example import FeatureNames
+from sparkcv.records.manifest import read_manifest
+from sparkcv.rundir import checkpoint
+
+__all__ = ["prepare", "run"]
+
+PROGRAM = "sparkcv.programs.train_captions:main"
+
+_KEPT = ("embedding_size", "num_lstm_units")
+
+
+def prepare(config: TrainCaptionsConfig) -> TrainPlan:
+    """Check flags, encoder, dataset and run folder without Spark or TensorFlow.
+
+    Raises what :func:`sparkcv.driver.train_plan.prepare` does, DataError for a dataset without captions, and UsageError
+    for an encoder that nobody trained or trains, and for a folder of a run of other sizes.
+    """
+    longest = _longest_caption(config)
+    start = check_fixed_net(config) if config.checkpoint_path else None
+    goes_on = not config.restart and checkpoint.newest_step(storage.resolve(config.train_dir))
+    if not start and not config.train_encoder and not goes_on:
+        raise UsageError(
+            f"--checkpoint_path is missing: wanted the trained weights of {config.model_name}, the encoder, or"
+            " --train_encoder, which trains it too"
+        )
+    # The classifier's checks of a start want a head of as many classes as there are words: the encoder has none.
+    plan = train_plan.prepare(dataclasses.replace(config, checkpoint_path=None))
+    settled = dataclasses.replace(plan.config, checkpoint_path=start)
+    check_same_flags(settled, _KEPT)
+    dataset = dataclasses.replace(plan.dataset, features=FeatureNames(IMAGE_DATA, CAPTION_IDS, longest=longest))
+    return dataclasses.replace(plan, config=settled, dataset=dataset, program=PROGRAM)
+
+
+def run(spark: Any, plan: TrainPlan) -> TrainReport:
+    """Train the captions of ``plan`` on the executors of ``spark``, and prove what was left.
+
+    Raises what :func:`sparkcv.driver.train.run` does.
+    """
+    return train.run(spark, plan)
+
+
+def _longest_caption(config: TrainCaptionsConfig) -> int:
+    """Return the ids of the dataset's longest caption, by its manifest."""
+    if not config.dataset_dir:
+        raise UsageError("--dataset_dir is missing")
+    url = storage.resolve(config.dataset_dir)
+    storage.list_dir(url)
+    manifest = read_manifest(url)
+    split = manifest.splits.get(config.dataset_split_name) if manifest is not None else None
+    longest = split.pictures.get("longest_caption", "") if split is not None else ""
+    if manifest is not None and split is None:
+        raise DataError(
+            f"{url!r} has no split {config.dataset_split_name!r}, it has {', '.join(sorted(manifest.splits))}"
+        )
+    if not longest.isdigit() or not 2 < int(longest) < 10_000:
+        raise DataError(f"{url!r} is no dataset of captions: wanted one that `sparkcv convertcaptions` wrote")
+    return int(longest)

@@ -1,0 +1,100 @@
+"""The worker of a training of captions in one process: both phases, what each changes, and how it goes on."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from sparkcv import config as configs
+from sparkcv import storage
+from sparkcv.caption import caption_net
+from sparkcv.config import TrainCaptionsConfig
+from sparkcv.driver import train_captions as driver
+from sparkcv.errors import CheckpointError
+from sparkcv.programs import train_captions
+from sparkcv.roles import NodeContext, Role
+from tests.caption import scene_shards
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Shards of drawn scenes, a picture stored once."""
+    folder = tmp_path_factory.mktemp("captions")
+    scene_shards.write_dataset(folder)
+    return folder
+
+
+def train(folder, name, **flags):
+    """One process's life of the run ``name``; returns what the worker gives."""
+    config = TrainCaptionsConfig(
+        **{
+            "dataset_dir": str(folder / "data"),
+            "train_dir": str(folder / name),
+            "model_name": "cifarnet",
+            "preprocessing_name": "inception",
+            "train_image_size": 32,
+            "batch_size": 4,
+            "embedding_size": 8,
+            "num_lstm_units": 8,
+            "num_ps_tasks": 0,
+            "num_preprocessing_threads": 2,
+            "log_every_n_steps": 1,
+            **flags,
+        }
+    )
+    plan = driver.prepare(config)
+    scratch = folder / f"scratch-{len(list(folder.iterdir()))}"
+    scratch.mkdir()
+    params = {"config": configs.to_dict(plan.config), "dataset": plan.dataset.to_dict()}
+    given = json.loads(json.dumps(params))
+    stop = lambda: False  # noqa: E731
+    context = NodeContext(Role("worker", 0), {"worker": ["127.0.0.1:1"]}, given, str(scratch), lambda _: None, stop)
+    return train_captions.main(context)
+
+
+def variables(prefix):
+    reader = tf.train.load_checkpoint(prefix)
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def rows(folder, name):
+    lines = storage.read_text(str(folder / name / "metrics.jsonl")).splitlines()
+    return [json.loads(line) for line in lines if line]  # a process that goes on begins with an empty line
+
+
+def test_the_phases_train_what_they_should_and_go_on_where_they_stood(folder):
+    both = train(folder, "both", train_encoder=True, encoder_learning_rate=0.05, max_number_of_steps=3)
+    assert both["step"] == 3
+    assert [row["learning_rate"] for row in rows(folder, "both")] == pytest.approx([0.05] * 3)
+    encoder = variables(both["checkpoint"])
+    start = {"checkpoint_path": both["checkpoint"], "num_epochs_per_decay": 0.25}
+    first = train(folder, "run", **start, max_number_of_steps=3)
+    assert "restored" in first["warm_start"]
+    # 24 records of two captions are 12 steps of 4: an epoch of captions, a quarter of which is 3 steps.
+    assert train(folder, "run", **start, max_number_of_steps=5)["step"] == 5
+    assert [row["learning_rate"] for row in rows(folder, "run")][:5] == pytest.approx([2, 2, 2, 1, 1])
+    done = variables(first["checkpoint"].replace("-3", "-5"))
+    scopes = tuple(caption_net.SCOPES.split(","))
+    changed = {name for name, value in done.items() if not np.array_equal(value, encoder[name])} - {"global_step"}
+    assert {name for name in changed if not name.startswith(scopes)} == set()
+    assert {name.split("/")[0] for name in changed} == set(scopes)
+    assert all(row["loss"] > 0 for row in rows(folder, "run"))
+    # The second phase goes on in the same folder, and changes the encoder too.
+    last = train(folder, "run", **start, train_encoder=True, max_number_of_steps=6)
+    after = variables(last["checkpoint"])
+    assert any(not name.startswith(scopes) and not np.array_equal(after[name], done[name]) for name in after)
+    with pytest.raises(CheckpointError, match="basic_lstm_cell/bias is float32"):
+        train(folder, "run", **start, num_lstm_units=16, max_number_of_steps=7)
+
+
+def test_captions_are_learned(tmp_path):
+    scene_shards.write_dataset(tmp_path, number=4, num_shards=1, record_per_caption=True)
+    train(
+        tmp_path, "run", train_encoder=True, optimizer="adam", opt_epsilon=1e-8, encoder_learning_rate=0.02,
+        max_number_of_steps=60, log_every_n_steps=20, lstm_dropout_keep=1.0, num_lstm_units=24,
+    )  # fmt: skip
+    losses = [row["loss"] for row in rows(tmp_path, "run")]
+    assert losses[-1] < 0.4 * losses[0]
