@@ -98,7 +98,7 @@ def row(what: str, pairs: list[tuple[float, float]]) -> str:
     ratios = sorted(one / other for one, other in pairs)
     one, other = (statistics.median(side) for side in zip(*pairs, strict=True))
     spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-    return f"| R13 {what}, Kubernetes / YARN | <= 1.2 | {spread} | - | {one:.1f} s / {other:.1f} s on YARN |"
+    return f"| R13 {what}, seconds on Kubernetes / on YARN | <= 1.2 | {spread} | - | {one:.1f} s / {other:.1f} s |"
 
 
 def main() -> int:
