@@ -29,6 +29,7 @@ class Kubernetes:
 
     def __init__(self, root: Path):
         self.root, self.api = root, Api()
+        self.submitted: list[Submitted] = []
         self.kubelet = Kubelet(self.api.store, root, {"PYTHONPATH": f"{ROOT}:{ROLE_JOB}:{PROGRAMS}"})
         self.kubelet.image_paths = {"/opt/sparkcv": str(ROOT)}
         self.api.log_of = self.kubelet.log
@@ -94,6 +95,9 @@ class Kubernetes:
         return Submitted(self, [sys.executable, "-c", _SPARKCV, "submit", "--master", self.master, *words])
 
     def close(self) -> None:
+        """End all: what a failed test has submitted, too."""
+        for one in self.submitted:
+            one.end()
         self.api.close()
         self.kubelet.close()
 
@@ -103,6 +107,7 @@ class Submitted:
 
     def __init__(self, cluster: Kubernetes, command: Sequence[str]):
         self.cluster = cluster
+        cluster.submitted.append(self)
         self.log = Path(tempfile.mkstemp(prefix="submit-", suffix=".log", dir=cluster.root)[1])
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -7,6 +7,7 @@ import pytest
 from tests.hadoop import wait_until
 from tests.kubernetes.cluster import kubernetes, last_line
 
+STARTED = " worker:1 info worker:1 has started"  # not the log's end in a report
 pytestmark = pytest.mark.hadoop
 
 
@@ -19,14 +20,13 @@ def k8s():
 def test_a_run_outlives_its_pods_and_says_what_kubernetes_did_to_them(k8s):
     """Each time all roles start anew, on new addresses; the end of the budget is the end of the run."""
     running = k8s.roles("sit", "--max_generations", "2")
-    running.until("worker:1 has started")
     deeds = {
         k8s.kubelet.starve: "was OOMKilled (exit code 137), over its memory limit of 896 MB",
         k8s.kubelet.preempt: "Preempted: Preempted by pod 1f0 on node node-a",
         k8s.kubelet.evict: "was Evicted: The node was low on resource: memory.; the node ran out of something",
     }
     for number, (deed, said) in enumerate(deeds.items(), start=1):
-        wait_until(lambda: running.output.count("worker:1 has started") == number, "the next generation", 180)  # noqa: B023
+        wait_until(lambda: running.output.count(STARTED) == number, "the next generation", 180)  # noqa: B023
         victim = k8s.pods()[0]["metadata"]["name"]
         deed(victim)
         lost = rf"(ps|worker):\d was lost with its Spark executor on 127\.0\.1\.\d+: its pod {victim} on node \S+ (.*)"
@@ -56,11 +56,15 @@ def test_pods_that_never_start_end_the_job_with_the_reason(k8s, trouble):
     finally:
         k8s.kubelet.nodes, k8s.api.quota_pods = nodes, None
     said = last_line(running.output)
-    assert {
-        "no node": "only 2 were there, of 3 asked for: pod",
-        "no image": "no executor has started: pod",
-        "quota": "only 1 were there, of 3 asked for: the Kubernetes API",
-    }[trouble] in said
+    # How many of those that can start have started by then, the machine's other load says.
+    assert re.search(
+        {
+            "no node": r"only [012] were there, of 3 asked for: pod",
+            "no image": r"no executor has started: pod",
+            "quota": r"only [01] were there, of 3 asked for: the Kubernetes API",
+        }[trouble],
+        said,
+    )
     assert {
         "no node": "has no node (Unschedulable: 0/2 nodes are available: 2 Insufficient memory.): ask for smaller",
         "no image": 'has no image (ImagePullBackOff: Back-off pulling image "registry.example/sparkcv:no"): see --im',

@@ -78,10 +78,11 @@ def await_executors(spark: "SparkSession") -> None:
     obstacles, deadline_s = Obstacles(spark), time.monotonic() + _ALL_S
     while (there := _registered(spark)) < wanted and time.monotonic() < deadline_s:
         if why := obstacles.lasting(wanted - there):
-            if there == 0:
+            if there == 0 and obstacles.num_starting == 0:
                 raise ClusterError(f"no executor has started: {why}")
-            _log.warning("%d of %d executors are there: %s", there, wanted, why)
-            return
+            if there > 0:
+                _log.warning("%d of %d executors are there: %s", there, wanted, why)
+                return
         time.sleep(_POLL_S)
 
 
@@ -96,9 +97,10 @@ def patience_s(conf: Any) -> float:
 
 @dataclasses.dataclass
 class Obstacles:
-    """What keeps executors' pods from starting, looked at every 2 s."""
+    """What keeps executors' pods from starting, looked at every 2 s; ``num_starting`` are those that nothing keeps."""
 
     spark: "SparkSession"
+    num_starting: int = 0
     _since_s: float | None = None
     _looked_s: float = 0.0
     _why: str = ""
@@ -122,10 +124,11 @@ class Obstacles:
             client = client_of(self.spark)
             found = pods.executors(client, self.spark.sparkContext.applicationId).values()
             reasons = [why for pod in found if (why := pods.waits_for(pod))]
+            starting = [pod for pod in found if pod.get("status", {}).get("phase") in ("Pending", "Running")]
+            self.num_starting = len(starting) - len(reasons)
             if reasons:
                 more = f" (and {len(reasons) - 1} more)" if reasons[1:] else ""
                 return reasons[0] + more
-            starting = [pod for pod in found if pod.get("status", {}).get("phase") in ("Pending", "Running")]
             if len(starting) - _registered(self.spark) >= num_missing:
                 return ""
             return preflight.refusal(client, dict(self.spark.sparkContext.getConf().getAll()))
