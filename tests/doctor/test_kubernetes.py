@@ -38,3 +38,10 @@ def test_elsewhere_nothing_is_said_and_what_is_well_is_ok():
 )
 def test_each_thing_that_is_wrong_is_found(changes, status, said):
     assert [one.status for one in judged(**changes) if said in one.found] == [status]
+
+
+@pytest.mark.parametrize(
+    ("host", "how"), [("10.0.0.7", "without DNS"), ("edge.example", "a name that their DNS has to kn")]
+)
+def test_a_driver_that_is_reached_by_its_name_wants_dns(host, how):
+    assert any(f"executors reach the driver by {host}, {how}" in one.found for one in judged(driver_host=host))

@@ -1,5 +1,6 @@
 """Whether Kubernetes lets the run do what it does, and what its pods are given."""
 
+import re
 from collections.abc import Iterator
 
 from sparkcv.doctor.facts import Facts, Kubernetes
@@ -47,7 +48,9 @@ def _address(found: Kubernetes) -> Iterator[Finding]:
             _CHECK, APPLICATION, FAIL, f"executors are told to reach the driver at {found.driver_host}", advice
         )
     else:
-        yield Finding(_CHECK, APPLICATION, OK, f"executors reach the driver by {found.driver_host}, without DNS")
+        is_name = not re.fullmatch(r"[\d.]+|\[?[\da-fA-F:]+\]?", found.driver_host)
+        how = ", a name that their DNS has to know" if is_name else ", without DNS"
+        yield Finding(_CHECK, APPLICATION, OK, f"executors reach the driver by {found.driver_host}{how}")
 
 
 def _pods(facts: Facts, found: Kubernetes) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ DRIVER_VERBS: Mapping[str, tuple[str, ...]] = {
 SUBMIT_VERBS: Mapping[str, tuple[str, ...]] = {
     "pods": ("create", "get", "list", "watch", "delete"),
     "pods/log": ("get",),
+    "events": ("list",),
     "services": ("create", "patch"),
     "configmaps": ("create", "patch"),
     "networkpolicies": ("create", "patch"),
