@@ -8,7 +8,7 @@ from tests.hadoop import wait_until
 from tests.kubernetes.cluster import kubernetes, last_line
 
 STARTED = " worker:1 info worker:1 has started"  # not the log's end in a report
-pytestmark = pytest.mark.hadoop
+pytestmark = pytest.mark.spark
 
 
 @pytest.fixture(scope="module")

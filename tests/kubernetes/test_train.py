@@ -13,7 +13,7 @@ from tests.kubernetes.cluster import kubernetes
 from tests.kubernetes.kubelet import NAMESPACE
 from tests.yarn.test_train import FLAGS, TARGET, newest_step
 
-pytestmark = [pytest.mark.hadoop, pytest.mark.tensorflow]
+pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
 
 
 @pytest.fixture(scope="module")
