@@ -22,11 +22,14 @@ from collections.abc import Callable
 
 import psutil
 
-from tests.faults.conftest import put_dataset
-from tests.hadoop import hadoop
-from tests.hadoop.submit import start_submit
-from tests.kubernetes.cluster import Kubernetes, kubernetes
-from tests.yarn.test_train import FLAGS
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # the clusters are the tests' and no part of the package
+
+from tests.faults.conftest import put_dataset  # noqa: E402
+from tests.hadoop import hadoop  # noqa: E402
+from tests.hadoop.submit import start_submit  # noqa: E402
+from tests.kubernetes.cluster import Kubernetes, kubernetes  # noqa: E402
+from tests.yarn.test_train import FLAGS  # noqa: E402
 
 ROUNDS = 3
 STEPS = 1_000_000
