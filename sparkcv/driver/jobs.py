@@ -156,11 +156,32 @@ _ALL = (
         "sparkcv.driver.train_captions",
     ),
     Job(
+        "evaluatecaptions",
+        "evaluate_captions.py",
+        configs.EvaluateCaptionsConfig,
+        "evaluate captions on a split",
+        "sparkcv.driver.evaluate_captions",
+    ),
+    Job(
         "caption",
         "caption_pictures.py",
         configs.CaptionConfig,
         "print captions of a picture, or of the pictures in a folder",
         "sparkcv.driver.caption",
+    ),
+    Job(
+        "scorecaptions",
+        "score_captions.py",
+        configs.ScoreCaptionsConfig,
+        "caption a day's pictures into Parquet",
+        "sparkcv.driver.score_captions",
+    ),
+    Job(
+        "exportcaptions",
+        "export_captions.py",
+        configs.ExportCaptionsConfig,
+        "export a net of captions as a model to serve",
+        "sparkcv.driver.export_captions",
     ),
     Job(
         "serve",
@@ -189,6 +210,13 @@ _ALL = (
         configs.DemoConfig,
         "run the whole chain on pictures that it draws",
         "sparkcv.driver.demo",
+    ),
+    Job(
+        "captionsdemo",
+        "captions_demo.py",
+        configs.CaptionsDemoConfig,
+        "train and evaluate captions on scenes that it draws",
+        "sparkcv.driver.captions_demo",
     ),
 )
 JOBS: Mapping[str, Job] = MappingProxyType({job.name: job for job in _ALL})
