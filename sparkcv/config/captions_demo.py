@@ -19,7 +19,7 @@ class CaptionsDemoConfig(Flags):
         0.95, "share of right colours, shapes and places on those scenes below which it fails", group=_RUN, share=True
     )
     min_unseen: float = flag(
-        0.80, "that share on scenes with combinations that were never trained", group=_RUN, share=True
+        0.75, "that share on scenes with combinations that were never trained", group=_RUN, share=True
     )
     seed: int = flag(0, "seed of scenes and training", group=_RUN, least=0)
     num_train: int = flag(
