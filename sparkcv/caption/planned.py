@@ -59,6 +59,17 @@ class PlannedCaptions:
         counts = [len(picture.captions) for picture in self._pictures() if picture.captions]
         return sum(counts) / max(1, len(counts))
 
+    @property
+    def most_captions(self) -> int:
+        """The captions of a picture at most."""
+        return max((len(picture.captions) for picture in self._pictures()), default=0)
+
+    @property
+    def num_different(self) -> int:
+        """How many different captions there are, as ids, in the split that has the fewest."""
+        found = [{self.vocabulary.encode(words) for words in captions_of(each)} for each in self.splits.values()]
+        return min(map(len, found), default=0)
+
     def _pictures(self) -> Iterator[PlannedPicture]:
         for pictures in self.splits.values():
             yield from pictures

@@ -19,6 +19,7 @@ from sparkcv.config.tensorboard import TensorBoardConfig
 from sparkcv.config.train import TrainConfig
 from sparkcv.config.train_captions import TrainCaptionsConfig
 from sparkcv.config.train_style import TrainStyleConfig
+from sparkcv.config.train_text2image import TrainText2ImageConfig
 
 __all__ = [
     "CaptionConfig",
@@ -39,6 +40,7 @@ __all__ = [
     "TrainCaptionsConfig",
     "TrainConfig",
     "TrainStyleConfig",
+    "TrainText2ImageConfig",
     "choose",
     "flag",
     "from_dict",

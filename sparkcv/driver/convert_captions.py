@@ -131,6 +131,8 @@ def run_with(spark: Any, plan: CaptionsPlan, enter: Callable[[], None]) -> Capti
     source = {
         "captions_per_picture": f"{1.0 if config.record_per_caption else captions.captions_per_picture:.6g}",
         "longest_caption": str(captions.longest),
+        "most_captions": str(1 if config.record_per_caption else captions.most_captions),
+        "different_captions": str(captions.num_different),
     }
     with translated("the conversion's Spark job"), splits.staged(plan.dataset_dir, staging):
         summaries = _write(spark, conversion, rows, word_by_word=config.record_per_caption, enter=enter)

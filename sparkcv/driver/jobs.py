@@ -149,6 +149,13 @@ _ALL = (
         "sparkcv.driver.caption",
     ),
     Job(
+        "traintext2image",
+        "train_text2image.py",
+        configs.TrainText2ImageConfig,
+        "train pictures from captions on Spark executors",
+        "sparkcv.driver.train_text2image",
+    ),
+    Job(
         "serve",
         "serve.py",
         configs.ServeConfig,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-__all__ = ["GanLosses", "losses", "wrong_of"]
+__all__ = ["GanLosses", "LossWeights", "losses", "wrong_of"]
 
 
 class GanLosses(NamedTuple):
@@ -18,16 +18,24 @@ class GanLosses(NamedTuple):
     generator: Any
 
 
-def losses(real: Any, wrong: Any, fake: Any, has_wrong: Any, *, halved: bool = True) -> GanLosses:
+class LossWeights(NamedTuple):
+    """How the discriminator's losses count: ``share`` is of wrong and made pictures, a half in the paper and one in its
+    TensorFlow form; ``real_target`` is what real pictures are to be taken for.
+    """
+
+    share: float = 0.5
+    real_target: float = 1.0
+
+
+def losses(real: Any, wrong: Any, fake: Any, has_wrong: Any, weights: LossWeights = LossWeights()) -> GanLosses:
     """Return the losses by the discriminator's logits ``[batch]``.
 
     ``has_wrong`` is float32 ``[batch]``, 0 where there was no picture of another caption; such rows do not count.
-    ``halved`` weighs wrong and fake by a half, as the paper does and its TensorFlow form does not.
     """
-    share = 0.5 if halved else 1.0
+    share = weights.share
     of_wrong = _cross_entropy(wrong, 0.0) * has_wrong
     return GanLosses(
-        tf.reduce_mean(_cross_entropy(real, 1.0)),
+        tf.reduce_mean(_cross_entropy(real, weights.real_target)),
         share * tf.reduce_sum(of_wrong) / tf.maximum(tf.reduce_sum(has_wrong), 1.0),
         share * tf.reduce_mean(_cross_entropy(fake, 0.0)),
         tf.reduce_mean(_cross_entropy(fake, 1.0)),

@@ -8,6 +8,7 @@ from sparkcv.inputs import caption_labels
 from sparkcv.nets.slim import tf
 from sparkcv.records.example import FeatureNames
 from sparkcv.text2image import gan_losses, gan_nets, text_encoder
+from sparkcv.text2image.gan_losses import LossWeights
 from sparkcv.text2image.gan_spec import DISCRIMINATOR, GENERATOR, GanSpec
 from sparkcv.train import step
 
@@ -17,7 +18,7 @@ _ROWS = 4
 _SEED = 1
 
 
-def build_tower(spec: GanSpec, names: FeatureNames, *, halved: bool = True) -> step.OpposedLosses:
+def build_tower(spec: GanSpec, names: FeatureNames, weights: LossWeights = LossWeights()) -> step.OpposedLosses:
     """Return what builds one tower: from pictures, labels and whether variables are reused to its losses.
 
     Pictures are float32 ``[batch, size, size, 3]`` in -1 to 1, labels as ``names`` say. The discriminator's loss trains
@@ -38,7 +39,7 @@ def build_tower(spec: GanSpec, names: FeatureNames, *, halved: bool = True) -> s
         real = gan_nets.discriminate(spec, images, encoded, is_training=True, reuse=reuse)
         wrong = gan_nets.discriminate(spec, tf.gather(images, other), encoded, is_training=True, reuse=True)
         fake = gan_nets.discriminate(spec, made, encoded, is_training=True, reuse=True)
-        found = gan_losses.losses(real, wrong, fake, has_other, halved=halved)
+        found = gan_losses.losses(real, wrong, fake, has_other, weights)
         if not reuse:
             for name, value in found._asdict().items():
                 tf.add_to_collection(step.RECORDED, tf.identity(value, name=f"{name}_loss"))

@@ -64,4 +64,4 @@ def discriminate(values, images, texts):
 
 def cross_entropy(logits, target):
     chance = 1 / (1 + np.exp(-logits))
-    return -np.log(chance if target else 1 - chance)
+    return -target * np.log(chance) - (1 - target) * np.log(1 - chance)

@@ -7,6 +7,7 @@ from sparkcv.inputs import caption_labels
 from sparkcv.nets.slim import tf
 from sparkcv.records.example import FeatureNames
 from sparkcv.text2image import gan_losses, gan_nets, gan_tower, text_encoder
+from sparkcv.text2image.gan_losses import LossWeights
 from sparkcv.text2image.gan_spec import GanSpec
 from sparkcv.train import step
 from tests.text2image import plain_gan
@@ -16,8 +17,8 @@ pytestmark = pytest.mark.tensorflow
 SPEC = GanSpec(text_size=6, image_size=64, z_size=5, text_units=7, gf=8, df=8)
 
 
-@pytest.mark.parametrize("halved", [True, False])
-def test_the_losses_are_those_of_plain_sums_at_equal_weights(halved):
+@pytest.mark.parametrize(("share", "target"), [(0.5, 1.0), (1.0, 0.9)])
+def test_the_losses_are_those_of_plain_sums_at_equal_weights(share, target):
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (3, 64, 64, 3))
     texts, z = rng.normal(size=(3, 6)), rng.normal(size=(3, 5))
@@ -29,7 +30,7 @@ def test_the_losses_are_those_of_plain_sums_at_equal_weights(halved):
             gan_nets.discriminate(SPEC, seen, said, is_training=True, reuse=reuse)
             for seen, reuse in ((shown, None), (tf.gather(shown, other), True), (made, True))
         ]
-        got = gan_losses.losses(*logits, tf.constant(has_other, tf.float32), halved=halved)
+        got = gan_losses.losses(*logits, tf.constant(has_other, tf.float32), LossWeights(share, target))
         num_updates = len(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
         variables = tf.global_variables()
         values = {}
@@ -41,9 +42,8 @@ def test_the_losses_are_those_of_plain_sums_at_equal_weights(halved):
     wanted = plain_gan.generate(values, texts, z)
     assert np.abs(seen - wanted).max() < 1e-4
     real, wrong, fake = (plain_gan.discriminate(values, each, texts) for each in (images, images[other], wanted))
-    share = 0.5 if halved else 1.0
     plain = (
-        plain_gan.cross_entropy(real, 1).mean(),
+        plain_gan.cross_entropy(real, target).mean(),
         share * plain_gan.cross_entropy(wrong, 0)[[0, 2]].mean(),
         share * plain_gan.cross_entropy(fake, 0).mean(),
         plain_gan.cross_entropy(fake, 1).mean(),
