@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sparkcv.caption.caption_files import NamedCaptions
+from sparkcv.caption.caption_vectors import CaptionVectors
 from sparkcv.caption.vocabulary import Vocabulary, tokenize
 from sparkcv.convert import sources
 from sparkcv.convert.shard_writer import ShardRow
@@ -125,16 +126,20 @@ def rows_of(
     return [row for *_, row in sorted(placed, key=lambda each: each[:2])]
 
 
-def make_frame(seen: SeenPicture, row: ShardRow, *, word_by_word: bool) -> bytes:
+def make_frame(seen: SeenPicture, row: ShardRow, *, word_by_word: bool, vectors: CaptionVectors | None = None) -> bytes:
     """Return the record of a picture and what its row tells, as a frame; ``word_by_word`` is im2txt's form."""
+    name = row.name.decode("utf-8", "surrogateescape")
+    # Begin and end are no words of it.
+    found = vectors.of_picture(name, [words[1:-1] for words in row.more.words]) if vectors is not None else []
     picture = CaptionedPicture(
         encoded=seen.encoded,
         image_id=row.more.image_id,
         words=row.more.words,
         ids=row.more.ids,
         format=seen.format,
-        filename=row.name.decode("utf-8", "surrogateescape"),
+        filename=name,
         orientation=seen.orientation,
+        vectors=tuple(tuple(vector.tolist()) for vector in found),
     )
     return tfrecord.frame(captioned.encode(picture, word_by_word=word_by_word))
 

@@ -6,8 +6,10 @@ from sparkcv.config.convert_captions import ConvertCaptionsConfig
 from sparkcv.config.demo import DemoConfig
 from sparkcv.config.doctor import DoctorConfig
 from sparkcv.config.evaluate import EvalConfig
+from sparkcv.config.evaluate_text2image import EvaluateText2ImageConfig
 from sparkcv.config.export import ExportConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
+from sparkcv.config.generate import GenerateConfig
 from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
 from sparkcv.config.serve import ServeConfig
@@ -28,7 +30,9 @@ __all__ = [
     "DemoConfig",
     "DoctorConfig",
     "EvalConfig",
+    "EvaluateText2ImageConfig",
     "ExportConfig",
+    "GenerateConfig",
     "ReproduceConfig",
     "ScoreConfig",
     "ServeConfig",

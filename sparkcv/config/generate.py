@@ -19,7 +19,9 @@ class GenerateConfig(Flags):
     caption: str | None = flag(None, "a caption", group=_IN)
     captions_file: str | None = flag(None, "a file of captions, one a line; any storage URL", group=_IN)
     to_caption: str | None = flag(
-        None, "a second caption: --num_pictures pictures lead from --caption to it, of the same random numbers", group=_IN
+        None,
+        "a second caption: --num_pictures pictures lead from --caption to it, of equal random numbers",
+        group=_IN,
     )
     vectors: str | None = flag(
         None, "captions' vectors, for nets that were trained on vectors: .npz, .parquet, .hdf5; any storage URL",

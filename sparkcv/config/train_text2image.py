@@ -83,4 +83,4 @@ class TrainText2ImageConfig(TrainConfig):
                 f"--train_image_size: got {self.train_image_size}, wanted one of {', '.join(map(str, _SIZES))}"
             )
         if self.text != WORDS and self.word_size != fields["word_size"].default:
-            raise UsageError(f"--word_size {self.word_size} with --text {self.text}: no word is read; wanted one of them")
+            raise UsageError(f"--word_size {self.word_size} with --text {self.text}: no word is read; wanted one")

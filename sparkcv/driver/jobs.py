@@ -156,6 +156,20 @@ _ALL = (
         "sparkcv.driver.train_text2image",
     ),
     Job(
+        "generate",
+        "generate_pictures.py",
+        configs.GenerateConfig,
+        "make pictures from captions by trained nets",
+        "sparkcv.driver.generate",
+    ),
+    Job(
+        "evaluatetext2image",
+        "evaluate_text2image.py",
+        configs.EvaluateText2ImageConfig,
+        "judge pictures made from captions by a classifier",
+        "sparkcv.driver.evaluate_text2image",
+    ),
+    Job(
         "serve",
         "serve.py",
         configs.ServeConfig,

@@ -33,12 +33,14 @@ def layers(*, is_training: bool, norm: BatchNorm = NORM) -> Any:
         "param_initializers": {"gamma": tf.random_normal_initializer(1.0, _STDDEV)},
     }
     start = {"weights_initializer": tf.random_normal_initializer(stddev=_STDDEV)}
-    own = {"kernel_size": 5, "stride": 2, "padding": "SAME"}
-    with slim.arg_scope([slim.fully_connected], activation_fn=None, **start):
-        with slim.arg_scope([slim.conv2d, slim.conv2d_transpose], normalizer_fn=slim.batch_norm, **start):
-            with slim.arg_scope([slim.conv2d, slim.conv2d_transpose], normalizer_params=params, **own):
-                with slim.arg_scope([slim.batch_norm], **params) as scope:
-                    return scope
+    own: dict[str, Any] = {"kernel_size": 5, "stride": 2, "padding": "SAME"}
+    own |= {"normalizer_fn": slim.batch_norm, "normalizer_params": params, **start}
+    with (
+        slim.arg_scope([slim.fully_connected], activation_fn=None, **start),
+        slim.arg_scope([slim.conv2d, slim.conv2d_transpose], **own),
+        slim.arg_scope([slim.batch_norm], **params) as scope,
+    ):
+        return scope
 
 
 def see(images: Any, depth: int) -> list[Any]:

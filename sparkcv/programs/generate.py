@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+from typing import Any
 
 from PIL import Image
 
@@ -23,6 +24,7 @@ def main() -> int:
     """Answer the question on standard input; return the exit code, which an error in the answer does not change."""
     logs.setup("generate")
     task = PictureTask.from_json(sys.stdin.readline())
+    answer: dict[str, Any]
     try:
         answer = {"made": make(task)}
     except SparkcvError as err:

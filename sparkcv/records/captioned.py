@@ -97,7 +97,9 @@ def decode(payload: bytes | memoryview, where: str = "") -> CaptionedPicture:
         format=_bytes(context, _FORMAT, b"jpeg", at).decode("utf-8", "surrogateescape"),
         filename=_bytes(context, _FILENAME, b"", at).decode("utf-8", "surrogateescape"),
         orientation=int(orientation.items[0]) if orientation is not None and orientation.kind is int else 1,
-        vectors=tuple(tuple(map(float, value.items)) for value in lists.get(CAPTION_VECTORS, []) if value.kind is float),
+        vectors=tuple(
+            tuple(map(float, value.items)) for value in lists.get(CAPTION_VECTORS, []) if value.kind is float
+        ),
     )
 
 

@@ -19,15 +19,20 @@ class GanLosses(NamedTuple):
 
 
 class LossWeights(NamedTuple):
-    """How the discriminator's losses count: ``share`` is of wrong and made pictures, a half in the paper and one in its
-    TensorFlow form; ``real_target`` is what real pictures are to be taken for.
+    """How the discriminator's losses count.
+
+    ``share`` is of wrong and made pictures, a half in the paper and one in its TensorFlow form; ``real_target`` is what
+    real pictures are to be taken for.
     """
 
     share: float = 0.5
     real_target: float = 1.0
 
 
-def losses(real: Any, wrong: Any, fake: Any, has_wrong: Any, weights: LossWeights = LossWeights()) -> GanLosses:
+PAPER = LossWeights()
+
+
+def losses(real: Any, wrong: Any, fake: Any, has_wrong: Any, weights: LossWeights = PAPER) -> GanLosses:
     """Return the losses by the discriminator's logits ``[batch]``.
 
     ``has_wrong`` is float32 ``[batch]``, 0 where there was no picture of another caption; such rows do not count.

@@ -18,7 +18,7 @@ _ROWS = 4
 _SEED = 1
 
 
-def build_tower(spec: GanSpec, names: FeatureNames, weights: LossWeights = LossWeights()) -> step.OpposedLosses:
+def build_tower(spec: GanSpec, names: FeatureNames, weights: LossWeights = gan_losses.PAPER) -> step.OpposedLosses:
     """Return what builds one tower: from pictures, labels and whether variables are reused to its losses.
 
     Pictures are float32 ``[batch, size, size, 3]`` in -1 to 1, labels as ``names`` say. The discriminator's loss trains

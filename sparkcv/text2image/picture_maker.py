@@ -61,7 +61,9 @@ class PictureMaker:
     def make(self, rows: Sequence[Row], seed: int) -> NDArray[np.uint8]:
         """Return pictures, uint8 ``[rows, size, size, 3]``."""
         parts = [self._batch(rows[start : start + _BATCH], seed) for start in range(0, len(rows), _BATCH)]
-        return np.concatenate(parts) if parts else np.zeros((0, self._spec.image_size, self._spec.image_size, 3), np.uint8)
+        return (
+            np.concatenate(parts) if parts else np.zeros((0, self._spec.image_size, self._spec.image_size, 3), np.uint8)
+        )
 
     def close(self) -> None:
         """End the session. Twice is fine."""

@@ -13,7 +13,7 @@ __all__ = ["PictureTask", "Row"]
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One picture: a text, as ids or a vector, and ``share`` of the way to ``other``, of the random numbers ``draw``."""
+    """One picture: a text, as ids or a vector, ``share`` of the way to ``other``, of the random numbers ``draw``."""
 
     text: tuple[float, ...]
     draw: int

@@ -26,9 +26,9 @@ class RunRecord(tf.train.SessionRunHook):
     """The chief's record of the run: ``metrics.jsonl`` and an event file, written locally and mirrored to ``run_url``.
 
     A line and the scalars every ``every_steps`` global steps; ``summary_op`` every ``summaries_s`` seconds and at the
-    first step; and ``samples``, the bytes of a PNG, as ``samples/step-00000100.png``. ``fetches`` has ``step``, ``loss``
-    and ``learning_rate``; scalars in ``recorded`` join the line by their names. Raises UnavailableError, at a step, if the
-    storage does not answer; one that is full costs the curve, not the run.
+    first step; and ``samples``, the bytes of a PNG, as ``samples/step-00000100.png``. ``fetches`` has ``step``,
+    ``loss`` and ``learning_rate``; scalars in ``recorded`` join the line by their names. Raises UnavailableError, at a
+    step, if the storage does not answer; one that is full costs the curve, not the run.
     """
 
     def __init__(

@@ -15,7 +15,9 @@ def convolve(x, kernel, stride):
     total = 0.0
     for i in range(taps):
         for j in range(taps):
-            total = total + x[:, i : i + out * stride : stride, j : j + out * stride : stride][:, :out, :out] @ kernel[i, j]
+            total = (
+                total + x[:, i : i + out * stride : stride, j : j + out * stride : stride][:, :out, :out] @ kernel[i, j]
+            )
     return total
 
 

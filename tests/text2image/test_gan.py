@@ -1,4 +1,4 @@
-"""The nets and losses of GAN-CLS against the same sums in NumPy; which variables a loss trains; which picture is wrong."""
+"""The nets and losses of GAN-CLS against the same sums in NumPy; what a loss trains; which picture is wrong."""
 
 import numpy as np
 import pytest
