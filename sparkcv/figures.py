@@ -15,7 +15,7 @@ from PIL import Image
 from sparkcv import scenes, synthetic
 from sparkcv.scenes import COLORS, SHAPES, SIZES, Group
 
-__all__ = ["COMBINATIONS", "Figure", "draw_figure", "make_figure", "read_figure", "write_figures"]
+__all__ = ["COMBINATIONS", "DrawnFigure", "draw_figure", "make_figure", "read_figure", "write_figures"]
 
 _WORDS = 6  # the words that scenes hold out are held out here too
 COMBINATIONS = tuple((color, shape) for color in tuple(COLORS)[:_WORDS] for shape in SHAPES[:_WORDS])
@@ -26,7 +26,7 @@ _SCALE = 2.0  # a lone shape is twice as large as one of a scene
 
 
 @dataclasses.dataclass(frozen=True)
-class Figure:
+class DrawnFigure:
     """A figure by its words."""
 
     size: str
@@ -38,7 +38,7 @@ class Figure:
         return f"a {self.size} {self.color} {self.shape}", f"a {self.color} {self.shape} that is {self.size}"
 
 
-def make_figure(seed: int, part: str | None = scenes.SEEN, *, split_seed: int = 0) -> Figure:
+def make_figure(seed: int, part: str | None = scenes.SEEN, *, split_seed: int = 0) -> DrawnFigure:
     """Return the figure of a seed: of combinations that are seen, of those held out, or with None of all.
 
     Raises ValueError for a part that there is not.
@@ -48,10 +48,10 @@ def make_figure(seed: int, part: str | None = scenes.SEEN, *, split_seed: int = 
     rng = np.random.default_rng((seed, zlib.crc32((part or "all").encode())))
     kept_out = scenes.held_out(split_seed)
     drawn = [each for each in COMBINATIONS if part is None or (each in kept_out) == (part != scenes.SEEN)]
-    return Figure(tuple(SIZES)[rng.integers(len(SIZES))], *drawn[rng.integers(len(drawn))])
+    return DrawnFigure(tuple(SIZES)[rng.integers(len(SIZES))], *drawn[rng.integers(len(drawn))])
 
 
-def draw_figure(figure: Figure, seed: int, size: int) -> Image.Image:
+def draw_figure(figure: DrawnFigure, seed: int, size: int) -> Image.Image:
     """Draw an RGB picture of ``size`` x ``size`` pixels: equal figures, seeds and sizes give equal pictures."""
     rng = np.random.default_rng((seed, 13))
     side = size * _SUPERSAMPLING
@@ -65,10 +65,10 @@ def draw_figure(figure: Figure, seed: int, size: int) -> Image.Image:
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
-def read_figure(caption: str) -> Figure | None:
+def read_figure(caption: str) -> DrawnFigure | None:
     """Return the figure that a sentence tells, None for a sentence of another grammar."""
     words = caption.lower().split()
-    for figure in (Figure(size, *each) for size in SIZES for each in COMBINATIONS):
+    for figure in (DrawnFigure(size, *each) for size in SIZES for each in COMBINATIONS):
         if " ".join(words) in figure.captions():
             return figure
     return None
@@ -77,7 +77,7 @@ def read_figure(caption: str) -> Figure | None:
 def write_figures(
     directory: str | os.PathLike[str], number: int, seed: int, *, size: int = 32, part: str | None = scenes.SEEN,
     by_class: bool = False,
-) -> list[Figure]:  # fmt: skip
+) -> list[DrawnFigure]:  # fmt: skip
     """Write PNGs and ``captions.csv``, a row ``path,caption`` for each sentence; return the figures in order.
 
     With ``by_class`` each lies in a folder named by its colour and shape, and there are no captions. Equal arguments

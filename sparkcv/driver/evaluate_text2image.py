@@ -24,7 +24,7 @@ from sparkcv.text2image.agreement import agreement, classes_of, frechet_distance
 from sparkcv.text2image.judge_task import JudgeTask
 from sparkcv.text2image.picture_grid import grid
 
-__all__ = ["MadeReport", "MadePlan", "prepare", "run"]
+__all__ = ["MadePlan", "MadeReport", "prepare", "run"]
 
 _PROGRAM = "sparkcv.programs.judge_pictures"
 _COLUMNS, _SHOWN = 12, 96

@@ -13,7 +13,7 @@ from sparkcv.config import TrainText2ImageConfig
 from sparkcv.records.shards import Dataset
 from sparkcv.roles import NodeContext
 from sparkcv.text2image import gan_tower
-from sparkcv.text2image.gan_losses import LossWeights
+from sparkcv.text2image.gan_losses import GanWeights
 from sparkcv.text2image.gan_of_config import spec_of
 from sparkcv.train.worker import Worker
 
@@ -28,5 +28,5 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     dataset = Dataset.from_dict(ctx.params["dataset"])
     names = dataset.features
     spec = spec_of(ctx.params["config"], names.vector or names.longest, dataset.num_classes)
-    weights = LossWeights(0.5 if not config.unhalved_losses else 1.0, config.real_target)
+    weights = GanWeights(0.5 if not config.unhalved_losses else 1.0, config.real_target)
     return Worker(ctx, config, dataset, gan_tower.build_tower(spec, names, weights)).run()

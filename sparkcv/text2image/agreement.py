@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from sparkcv.caption.vocabulary import tokenize
 from sparkcv.errors import DataError
 
-__all__ = ["Agreement", "agreement", "classes_of", "frechet_distance"]
+__all__ = ["CaptionFit", "agreement", "classes_of", "frechet_distance"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Agreement:
+class CaptionFit:
     """Shares of pictures, in [0, 1].
 
     ``top`` is of those whose likeliest class is told by the caption, ``better`` of those that fit their own caption
@@ -29,14 +29,17 @@ class Agreement:
 
 
 def classes_of(caption: str, labels: Sequence[str]) -> tuple[int, ...]:
-    """Return the classes that a caption tells: those of whose name it has every word."""
+    """Return the classes that a caption tells: those of whose name it has every word.
+
+    Of a caption of several things these may be more than are there: "a red star, a blue ring" has "red ring" too.
+    """
     words = set(tokenize(caption))
     return tuple(number for number, label in enumerate(labels) if set(tokenize(label.replace("_", " "))) <= words)
 
 
 def agreement(
     probabilities: NDArray[np.float32], captions: Sequence[str], labels: Sequence[str], seed: int = 0
-) -> Agreement:
+) -> CaptionFit:
     """Compare probabilities ``[pictures, classes]`` with the pictures' captions, and with those captions shuffled.
 
     A picture is compared with another's caption only where that tells other classes.
@@ -55,7 +58,7 @@ def agreement(
     order = np.random.default_rng(seed).permutation(len(told))
     pairs = [(number, int(other)) for number, other in enumerate(order) if told[number] != told[other]]
     better = [_chance(probabilities[one], told[one]) > _chance(probabilities[one], told[other]) for one, other in pairs]
-    return Agreement(float(np.mean(top)), float(np.mean(better)) if better else float("nan"), len(told), len(better))
+    return CaptionFit(float(np.mean(top)), float(np.mean(better)) if better else float("nan"), len(told), len(better))
 
 
 def frechet_distance(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-__all__ = ["GanLosses", "LossWeights", "losses", "wrong_of"]
+__all__ = ["GanLosses", "GanWeights", "losses", "wrong_of"]
 
 
 class GanLosses(NamedTuple):
@@ -18,7 +18,7 @@ class GanLosses(NamedTuple):
     generator: Any
 
 
-class LossWeights(NamedTuple):
+class GanWeights(NamedTuple):
     """How the discriminator's losses count.
 
     ``share`` is of wrong and made pictures, a half in the paper and one in its TensorFlow form; ``real_target`` is what
@@ -29,10 +29,10 @@ class LossWeights(NamedTuple):
     real_target: float = 1.0
 
 
-PAPER = LossWeights()
+PAPER = GanWeights()
 
 
-def losses(real: Any, wrong: Any, fake: Any, has_wrong: Any, weights: LossWeights = PAPER) -> GanLosses:
+def losses(real: Any, wrong: Any, fake: Any, has_wrong: Any, weights: GanWeights = PAPER) -> GanLosses:
     """Return the losses by the discriminator's logits ``[batch]``.
 
     ``has_wrong`` is float32 ``[batch]``, 0 where there was no picture of another caption; such rows do not count.

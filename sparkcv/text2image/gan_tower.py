@@ -8,7 +8,7 @@ from sparkcv.inputs import caption_labels
 from sparkcv.nets.slim import tf
 from sparkcv.records.example import FeatureNames
 from sparkcv.text2image import gan_losses, gan_nets, text_encoder
-from sparkcv.text2image.gan_losses import LossWeights
+from sparkcv.text2image.gan_losses import GanWeights
 from sparkcv.text2image.gan_spec import DISCRIMINATOR, GENERATOR, GanSpec
 from sparkcv.train import step
 
@@ -18,7 +18,7 @@ _ROWS = 4
 _SEED = 1
 
 
-def build_tower(spec: GanSpec, names: FeatureNames, weights: LossWeights = gan_losses.PAPER) -> step.OpposedLosses:
+def build_tower(spec: GanSpec, names: FeatureNames, weights: GanWeights = gan_losses.PAPER) -> step.OpposedLosses:
     """Return what builds one tower: from pictures, labels and whether variables are reused to its losses.
 
     Pictures are float32 ``[batch, size, size, 3]`` in -1 to 1, labels as ``names`` say. The discriminator's loss trains

@@ -13,7 +13,7 @@ from sparkcv.nets.slim import model_variables, tf  # first: whoever imports Tens
 # isort: split
 from sparkcv.errors import CheckpointError
 from sparkcv.text2image import gan_nets, text_encoder
-from sparkcv.text2image.gan_spec import GanSpec
+from sparkcv.text2image.gan_spec import GENERATOR, GanSpec
 from sparkcv.text2image.picture_task import Row
 
 __all__ = ["PictureMaker", "draw_z"]
@@ -48,7 +48,7 @@ class PictureMaker:
             encoded = first + self._share * (second - first)
             made = gan_nets.generate(spec, encoded, self._z, is_training=False)
             self._pixels = tf.cast(tf.round((made + 1.0) * 127.5), tf.uint8)
-            saver = tf.train.Saver(_names(prefix, source, model_variables()))
+            saver = tf.train.Saver(_names(prefix, source, spec, model_variables()))
             self._session = tf.Session(graph=self._graph)
             try:
                 saver.restore(self._session, prefix)
@@ -83,12 +83,17 @@ class PictureMaker:
         return (*text, *(-1,) * (self._spec.text_size - len(text)))
 
 
-def _names(prefix: str, source: str, variables: list[Any]) -> dict[str, Any]:
+def _names(prefix: str, source: str, spec: GanSpec, variables: list[Any]) -> dict[str, Any]:
     """Return the variables by their names in the checkpoint."""
     try:
         shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError) as err:
         raise CheckpointError(f"the checkpoint {source!r} cannot be read: {str(err).splitlines()[0][:300]}") from err
+    text = shapes.get(f"{GENERATOR}/text/weights")
+    if not spec.num_words and text and text[0] != spec.text_size:
+        raise CheckpointError(
+            f"got vectors of {spec.text_size} numbers, the nets were trained on vectors of {text[0]}: {source!r}"
+        )
     found = {}
     for variable in variables:
         name = variable.op.name

@@ -15,6 +15,7 @@ from sparkcv.text2image.gan_spec import DISCRIMINATOR, GanSpec
 __all__ = ["encode"]
 
 _NEIGHBOURS = 3
+_STDDEV = 0.5  # of words: with much less, a text is noise beside what is seen, and is learned late
 
 
 def encode(spec: GanSpec, texts: Any, *, reuse: bool | None = None) -> Any:
@@ -27,7 +28,7 @@ def encode(spec: GanSpec, texts: Any, *, reuse: bool | None = None) -> Any:
         return texts
     with quiet(), tf.variable_scope(f"{DISCRIMINATOR}/words", reuse=reuse):
         words = slim.model_variable(
-            "map", [spec.num_words, spec.word_size], initializer=tf.random_normal_initializer(stddev=0.1)
+            "map", [spec.num_words, spec.word_size], initializer=tf.random_normal_initializer(stddev=_STDDEV)
         )
         is_there = tf.cast(texts >= 0, tf.float32)[:, :, None]
         read = tf.nn.embedding_lookup(words, tf.maximum(texts, 0)) * is_there
@@ -40,4 +41,4 @@ def encode(spec: GanSpec, texts: Any, *, reuse: bool | None = None) -> Any:
             scope="neighbours",
         )
         both = (read + order) * is_there
-        return tf.reduce_sum(both, 1) / tf.maximum(tf.reduce_sum(is_there, 1), 1.0)
+        return tf.reduce_sum(both, 1) / tf.sqrt(tf.maximum(tf.reduce_sum(is_there, 1), 1.0))

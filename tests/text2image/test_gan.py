@@ -7,7 +7,7 @@ from sparkcv.inputs import caption_labels
 from sparkcv.nets.slim import tf
 from sparkcv.records.example import FeatureNames
 from sparkcv.text2image import gan_losses, gan_nets, gan_tower, text_encoder
-from sparkcv.text2image.gan_losses import LossWeights
+from sparkcv.text2image.gan_losses import GanWeights
 from sparkcv.text2image.gan_spec import GanSpec
 from sparkcv.train import step
 from tests.text2image import plain_gan
@@ -30,7 +30,7 @@ def test_the_losses_are_those_of_plain_sums_at_equal_weights(share, target):
             gan_nets.discriminate(SPEC, seen, said, is_training=True, reuse=reuse)
             for seen, reuse in ((shown, None), (tf.gather(shown, other), True), (made, True))
         ]
-        got = gan_losses.losses(*logits, tf.constant(has_other, tf.float32), LossWeights(share, target))
+        got = gan_losses.losses(*logits, tf.constant(has_other, tf.float32), GanWeights(share, target))
         num_updates = len(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
         variables = tf.global_variables()
         values = {}
