@@ -178,13 +178,24 @@ def dist_python_zip():
     return ROOT / "dist" / "Python.zip"
 
 
+def _hear_all():
+    """Undo what a job or a library may have done to the log of this process."""
+    root = logging.getLogger("sparkcv")
+    root.handlers[:], root.propagate = [], True
+    logging.disable(logging.NOTSET)
+    logging.getLogger().setLevel(logging.WARNING)
+    for name, logger in logging.Logger.manager.loggerDict.items():
+        if name.startswith("sparkcv.") and isinstance(logger, logging.Logger):
+            logger.disabled = False
+            logger.propagate, logger.level = True, logging.NOTSET
+
+
 @pytest.fixture(autouse=True)
 def _log_as_before():
-    """A job sets up the log of its process; the next test must not find that."""
-    logger = logging.getLogger("sparkcv")
-    before = logger.handlers[:], logger.propagate
+    """A job, in a test or in a fixture of many, sets up the log of its process; the next test must not find that."""
+    _hear_all()
     yield
-    logger.handlers[:], logger.propagate = before
+    _hear_all()
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ __all__ = ["completion", "main", "submit"]
 
 _GROUPS = {
     "From pictures to predictions": ("convert", "statistics", "train", "evaluate", "export", "score", "serve"),
-    "Style transfer": ("styletransfer", "stylize", "trainstyle"),
+    "Style transfer": ("styletransfer", "texture", "superresolve", "stylize", "trainstyle"),
     "Captions of pictures": ("convertcaptions", "traincaptions", "caption"),
     "Around a run": ("doctor", "tensorboard", "reproduce", "demo"),
 }

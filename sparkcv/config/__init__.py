@@ -17,7 +17,9 @@ from sparkcv.config.statistics import StatisticsConfig
 from sparkcv.config.style_transfer import StyleTransferConfig
 from sparkcv.config.stylize import StylizeConfig
 from sparkcv.config.submit import SubmitConfig
+from sparkcv.config.super_resolve import SuperResolveConfig
 from sparkcv.config.tensorboard import TensorBoardConfig
+from sparkcv.config.texture import TextureConfig
 from sparkcv.config.train import TrainConfig
 from sparkcv.config.train_captions import TrainCaptionsConfig
 from sparkcv.config.train_style import TrainStyleConfig
@@ -40,7 +42,9 @@ __all__ = [
     "StyleTransferConfig",
     "StylizeConfig",
     "SubmitConfig",
+    "SuperResolveConfig",
     "TensorBoardConfig",
+    "TextureConfig",
     "TrainCaptionsConfig",
     "TrainConfig",
     "TrainStyleConfig",

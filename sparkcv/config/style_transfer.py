@@ -8,11 +8,13 @@ import math
 import re
 
 from sparkcv.config.flags import Flags, flag
+from sparkcv.config.port_range import PortRange
+from sparkcv.config.stylize import WRITTEN
 from sparkcv.errors import UsageError
 
 __all__ = ["StyleTransferConfig", "checkpoint_name"]
 
-_PICTURES, _LOSS, _STEPS, _COST = "pictures", "loss", "steps", "cost"
+_PICTURES, _LOSS, _STEPS, _COST, _FOLDER = "pictures", "loss", "steps", "cost", "a folder of pictures"
 _BRACES = re.compile(r"\{(:[^{}]*)?\}")
 _PERCENT = re.compile(r"%0?\d*[ds]")
 
@@ -39,9 +41,19 @@ def checkpoint_name(pattern: str, iteration: int) -> str:
 class StyleTransferConfig(Flags):
     """Make a picture with the content of one and the style of others, by optimization (Gatys et al. 2015)."""
 
-    content: str = flag(None, "the picture whose content is kept", group=_PICTURES, required=True)
+    content: str = flag(
+        None,
+        "the picture whose content is kept, or a folder of pictures, each to be made",
+        group=_PICTURES,
+        required=True,
+    )
     styles: tuple[str, ...] = flag(None, "one or more pictures whose style is taken", group=_PICTURES, required=True)
-    output: str = flag(None, "the picture to make: .jpg, .png or .webp", group=_PICTURES, required=True)
+    output: str = flag(
+        None,
+        "the picture to make: .jpg, .png or .webp; or the folder of a folder's pictures",
+        group=_PICTURES,
+        required=True,
+    )
     network: str = flag(
         "imagenet-vgg-verydeep-19.mat",
         "VGG-19's weights: MatConvNet's .mat, an .npz, or a slim checkpoint",
@@ -63,9 +75,9 @@ class StyleTransferConfig(Flags):
     masks: tuple[str, ...] | None = flag(
         None, "a grey picture for each style, white where the style is wanted", group=_PICTURES
     )
-    initial: str = flag("", "the picture to begin with; not set: noise", group=_PICTURES)
+    initial: str = flag("", "the picture to begin with; not set: noise, of mrf the content", group=_PICTURES)
     initial_noiseblend: float | None = flag(
-        None, "share of noise in the first picture; not set: 0 with --initial, 1 without", group=_PICTURES, share=True
+        None, "share of noise in the first picture; not set: 1, with --initial or of mrf 0", group=_PICTURES, share=True
     )
     preserve_colors: bool = flag(
         False, "take brightness alone from what was made, colours from the content", group=_PICTURES
@@ -77,6 +89,18 @@ class StyleTransferConfig(Flags):
     )
     max_pixels: int = flag(40_000_000, "pixels above which a picture is not decoded", group=_PICTURES, least=1)
 
+    method: str = flag(
+        "gatys",
+        "what a style is: Gram matrices (gatys), or patches, each pulled to the most alike of the style (mrf)",
+        group=_LOSS,
+        choices=("gatys", "mrf"),
+    )
+    mrf_rotations: tuple[float, ...] | None = flag(
+        None, "degrees by which the styles are turned for more patches; not set: 0 alone", group=_LOSS
+    )
+    mrf_scales: tuple[float, ...] | None = flag(
+        None, "factors by which the styles are scaled for more patches; not set: 1 alone", group=_LOSS
+    )
     defaults: str = flag(
         "today",
         "whose defaults: today's, or those of 2016 (style weight 100, style layers added up, not averaged)",
@@ -85,25 +109,35 @@ class StyleTransferConfig(Flags):
     )
     content_weight: float = flag(5.0, "weight of the content", group=_LOSS, least=0)
     content_weight_blend: float = flag(1.0, "share of relu4_2 in it; the rest is relu5_2's", group=_LOSS, share=True)
-    style_weight: float | None = flag(None, "weight of the styles; not set: 500, of 2016 100", group=_LOSS, least=0)
+    style_weight: float | None = flag(
+        None, "weight of the styles; not set: 500, of 2016 100, of mrf 20", group=_LOSS, least=0
+    )
     style_layer_weight_exp: float = flag(
         1.0, "weight of a style layer over that of the one before", group=_LOSS, above=0
     )
     style_blend_weights: tuple[float, ...] | None = flag(
         None, "weight of each style, of which their sum is made 1; not set: equal", group=_LOSS
     )
-    tv_weight: float = flag(100.0, "weight of the differences of neighbouring pixels", group=_LOSS, least=0)
+    tv_weight: float | None = flag(
+        None, "weight of the differences of neighbouring pixels; not set: 100, of mrf 2", group=_LOSS, least=0
+    )
     pooling: str = flag("max", "VGG-19's pooling", group=_LOSS, choices=("max", "avg"))
 
     iterations: int = flag(1000, "steps, over all resolutions", group=_STEPS, least=1)
     print_iterations: int | None = flag(None, "steps between two lines of losses; not set: none", group=_STEPS, least=1)
-    optimizer: str = flag("adam", "what changes the picture", group=_STEPS, choices=("adam", "lbfgs"))
+    optimizer: str | None = flag(
+        None, "what changes the picture; not set: adam, of mrf lbfgs", group=_STEPS, choices=("adam", "lbfgs")
+    )
     learning_rate: float = flag(10.0, "Adam's rate, in levels of 0 to 255", group=_STEPS, above=0)
     beta1: float = flag(0.9, "Adam's beta1", group=_STEPS, least=0, below=1)
     beta2: float = flag(0.999, "Adam's beta2", group=_STEPS, least=0, below=1)
     eps: float = flag(1e-8, "Adam's epsilon", group=_STEPS, above=0)
-    resolutions: int = flag(
-        1, "how many sizes, each twice the one before; they share the steps", group=_STEPS, least=1, most=8
+    resolutions: int | None = flag(
+        None,
+        "how many sizes, each twice the one before; they share the steps; not set: 1, of mrf 3",
+        group=_STEPS,
+        least=1,
+        most=8,
     )
     seed: int = flag(0, "of the noise", group=_STEPS, least=0)
 
@@ -117,11 +151,37 @@ class StyleTransferConfig(Flags):
         group=_COST,
         choices=("float32", "bfloat16"),
     )
+    convolutions: str = flag(
+        "winograd",
+        "how they are computed in float32: with fewer multiplications, or directly, in the reference's last bits",
+        group=_COST,
+        choices=("winograd", "direct"),
+    )
     num_threads: int = flag(0, "TensorFlow's threads; 0: one a core", group=_COST, least=0)
+
+    format: str | None = flag(
+        None,
+        "what is written; not set: each picture's own by its name, png where that is not written",
+        group=_FOLDER,
+        choices=WRITTEN,
+    )
+    bad_image_budget: float = flag(
+        0.5,
+        "share of rejects above which the run fails; without any picture it always does",
+        group=_FOLDER,
+        share=True,
+    )
+    num_partitions: int | None = flag(None, "Spark tasks; not set: by input size", group=_FOLDER, least=1)
+    cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_FOLDER, least=1)
+    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_FOLDER, least=1)
+    port_range: str | None = flag(
+        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_FOLDER
+    )
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
         super().__post_init__()
+        PortRange.parse(self.port_range)
         for name in ("style_scales", "style_blend_weights", "masks"):
             given = getattr(self, name)
             if given is not None and len(given) != len(self.styles):
@@ -141,7 +201,36 @@ class StyleTransferConfig(Flags):
             checkpoint_name(self.checkpoint_output, 1)
         if 0 < self.tile_size < 16:
             raise UsageError(f"--tile_size: got {self.tile_size}, wanted 0 or at least 16")
-        if self.resolutions > self.iterations:
+        if self.num_resolutions > self.iterations:
             raise UsageError(
-                f"--resolutions {self.resolutions} --iterations {self.iterations}: wanted a step each at least"
+                f"--resolutions {self.num_resolutions} --iterations {self.iterations}: wanted a step each at least"
             )
+        self._check_method()
+
+    @property
+    def num_resolutions(self) -> int:
+        """How many sizes there are, where none is given that many which the method is best with."""
+        return self.resolutions or (3 if self.method == "mrf" else 1)
+
+    def _check_method(self) -> None:
+        """Refuse what the other method has."""
+        if self.method == "gatys":
+            for name in ("mrf_rotations", "mrf_scales"):
+                if getattr(self, name) is not None:
+                    raise UsageError(f"--{name} is for --method mrf, got --method gatys")
+            return
+        given = {
+            "masks": self.masks,
+            "style_blend_weights": self.style_blend_weights,
+            "tile_size": self.tile_size,
+            "defaults 2016": self.defaults == "2016",
+        }
+        for name, value in given.items():
+            if value:
+                raise UsageError(f"--{name} is for --method gatys, got --method mrf")
+        for angle in self.mrf_rotations or ():
+            if not -180 <= angle <= 180:
+                raise UsageError(f"--mrf_rotations: got {angle:g}, wanted degrees of -180 to 180")
+        for scale in self.mrf_scales or ():
+            if not 0 < scale <= 4:
+                raise UsageError(f"--mrf_scales: got {scale:g}, wanted above 0 and at most 4")

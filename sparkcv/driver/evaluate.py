@@ -12,12 +12,12 @@ from typing import Any
 import sparkcv
 from sparkcv import logs, storage
 from sparkcv.cluster import supervisor
-from sparkcv.cluster.observer import RunObserver
 from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import EvalConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.driver.evaluate_plan import EvalPlan, prepare
 from sparkcv.driver.evaluate_report import EvalReport
+from sparkcv.driver.progress import ExamplesProgress
 from sparkcv.driver.versions import versions
 from sparkcv.errors import StorageError
 from sparkcv.evaluate import curves, events, history, part, report, sections
@@ -53,7 +53,8 @@ def run(spark: Any, plan: EvalPlan) -> EvalReport:
         parts_url=storage.join(config.eval_dir, f".parts-{secrets.token_hex(6)}"),
     )
     started_s = time.monotonic()
-    progress = _Progress(plan.dataset.num_records if config.max_num_batches is None else None)
+    target = plan.dataset.num_records if config.max_num_batches is None else None
+    progress = ExamplesProgress("evaluate", target, "example")
     try:
         supervisor.run(
             spark,
@@ -88,23 +89,6 @@ def _sized(plan: EvalPlan, spark: Any) -> EvalConfig:
     # An evaluator without a batch, or without a record, would only cost its start.
     size = min(size, plan.dataset.num_records, config.max_num_batches or size)
     return dataclasses.replace(config, cluster_size=size)
-
-
-class _Progress(RunObserver):
-    """Adds up what the evaluators report and shows one line."""
-
-    def __init__(self, target: int | None) -> None:
-        self._progress = logs.Progress("evaluate", target, "example")
-        self._examples: dict[Role, int] = {}
-
-    def on_status(self, role: Role, status: dict[str, Any]) -> None:
-        """Take the newest status of one evaluator."""
-        self._examples[role] = int(status.get("examples", 0))
-        self._progress.update(sum(self._examples.values()))
-
-    def close(self) -> None:
-        """End the line."""
-        self._progress.close()
 
 
 def _write(plan: EvalPlan, outcome: Outcome) -> EvalReport:

@@ -114,6 +114,20 @@ _ALL = (
         "sparkcv.driver.style_transfer",
     ),
     Job(
+        "texture",
+        "synthesize_texture.py",
+        configs.TextureConfig,
+        "grow a texture of any size from a sample, pixel by pixel",
+        "sparkcv.driver.texture",
+    ),
+    Job(
+        "superresolve",
+        "super_resolve.py",
+        configs.SuperResolveConfig,
+        "enlarge a picture by what examples look like up close",
+        "sparkcv.driver.super_resolve",
+    ),
+    Job(
         "stylize",
         "stylize.py",
         configs.StylizeConfig,

@@ -5,9 +5,33 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparkcv import logs
+from sparkcv.cluster.observer import RunObserver
 from sparkcv.roles import Role
 
 _QUEUES = ("filename", "common", "prefetch")
+
+
+class ExamplesProgress(RunObserver):
+    """Adds up the examples that roles report and shows one line.
+
+    Args:
+        what: is done, in a word.
+        target: how many there will be; None where nobody knows.
+        unit: what an example is called.
+    """
+
+    def __init__(self, what: str, target: int | None, unit: str) -> None:
+        self._progress = logs.Progress(what, target, unit)
+        self._examples: dict[Role, int] = {}
+
+    def on_status(self, role: Role, status: dict[str, Any]) -> None:
+        """Take the newest status of one role."""
+        self._examples[role] = int(status.get("examples", 0))
+        self._progress.update(sum(self._examples.values()))
+
+    def close(self) -> None:
+        """End the line."""
+        self._progress.close()
 
 
 class TrainProgress:

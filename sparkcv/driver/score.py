@@ -32,12 +32,11 @@ from sparkcv.spark import yarn
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.python_daemon import imported_first
 from sparkcv.spark.session import SessionSpec
+from sparkcv.spark.stages import RETRIES
 from sparkcv.tokens.stage import let_in
 
 __all__ = ["ScorePlan", "ScoreReport", "prepare", "run"]
 
-# A task that lost its executor or its Python process is tried again: its rows are written by a committer.
-_SPARK_CONF = {"spark.task.maxFailures": "4", "spark.stage.maxConsecutiveAttempts": "4"}
 _EXECUTORS = 2
 
 
@@ -66,7 +65,7 @@ class ScorePlan:
             num_executors=self.config.cluster_size or _EXECUTORS,
             memory_mb=self.config.executor_memory_mb,
             role_bytes=estimate.scorer(self.manifest.model_name, self.manifest.image_size, self.config.batch_size),
-            conf=_SPARK_CONF,
+            conf=RETRIES,
             ports=PortRange.parse(self.config.port_range),
         )
 

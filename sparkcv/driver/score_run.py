@@ -13,8 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sparkcv import logs, storage
-from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.driver import score_day, score_engine, score_input, score_night
+from sparkcv.driver.picture_rules import rules_of
 from sparkcv.driver.score_day import Todo
 from sparkcv.driver.score_engine import NetFacts
 from sparkcv.driver.score_input import FrozenInput
@@ -31,7 +31,6 @@ from sparkcv.predict.table_schema import TableSchema
 from sparkcv.predict.tables import REJECTS
 from sparkcv.predict.task_progress import num_running_rows
 from sparkcv.predict.tasks import ScoreTask
-from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.errors import translated
 from sparkcv.spark.stage_losses import StageLosses
 from sparkcv.spark.stage_progress import StageProgress
@@ -121,7 +120,9 @@ class ScoreRun:
             raise BudgetError(f"{err}; they are shown in {url!r}" if url else str(err)) from err
 
     def _draw(self, frozen: FrozenInput, facts: NightFacts) -> dict[str, bytes]:
-        return score_night.draw(self.spark, self.staging, facts, frozen.pieces_url, self._rules(), self.place)
+        return score_night.draw(
+            self.spark, self.staging, facts, frozen.pieces_url, rules_of(self.plan.config), self.place
+        )
 
     def _publish(self, frozen: FrozenInput, schema: TableSchema, report: ScoreReport, facts: NightFacts) -> ScoreReport:
         plan, prior, day = self.plan, self.plan.prior, self.staging.join(publish.PREDICTIONS)
@@ -199,7 +200,7 @@ class ScoreRun:
             model_digest=manifest.digest,
             batch_size=config.batch_size,
             top_k=config.top_k,
-            rules=self._rules(),
+            rules=rules_of(config),
             num_threads=config.num_intra_op_threads or threads_a_task(self.spark),
             cache_host=socket.gethostname(),
             cache_dir=self.local,
@@ -230,16 +231,6 @@ class ScoreRun:
             scored.write.options(**salvage.COMMITTER).parquet(publish.hadoop_url(self.staging.join(salvage.SCORED)))
         losses.look()
         return losses.events
-
-    def _rules(self) -> PictureRules:
-        config = self.plan.config
-        return PictureRules(
-            config.max_pixels,
-            parse_formats(config.formats),
-            parse_background(config.background),
-            use_orientation=config.exif_orientation is not False,
-            compress_level=0,  # decoded at once, and kept nowhere
-        )
 
     def _scored(self, frozen: FrozenInput, todo: Todo, taken_over: DataFrame | None) -> DataFrame:
         """Return all rows of this night, those of the stage and those that were taken over."""

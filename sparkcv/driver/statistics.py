@@ -8,11 +8,11 @@ from typing import Any
 from sparkcv import config as configs
 from sparkcv import logs, nets, preprocess, storage
 from sparkcv.cluster import supervisor
-from sparkcv.cluster.observer import RunObserver
 from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import StatisticsConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.driver.net_flags import check_image_size, is_gray
+from sparkcv.driver.progress import ExamplesProgress
 from sparkcv.errors import DataError, StorageError, UsageError
 from sparkcv.records import shards
 from sparkcv.records.example import FeatureNames
@@ -122,7 +122,7 @@ def run(spark: Any, plan: StatisticsPlan) -> StatisticsReport:
         "parts_url": parts_url,
     }
     workers = [Role("worker", index) for index in range(size)]
-    progress = _Progress(plan.dataset.num_records)
+    progress = ExamplesProgress("statistics", plan.dataset.num_records, "picture")
     try:
         results = supervisor.run(
             spark,
@@ -157,23 +157,6 @@ def _added(parts_url: str, num_workers: int, of: FittedOn, *, has_covariance: bo
     for index in range(num_workers):
         moments.merge(Moments.read(storage.join(parts_url, f"{index}.npz"), shape, has_covariance=has_covariance))
     return moments
-
-
-class _Progress(RunObserver):
-    """Adds up what the workers report and shows one line."""
-
-    def __init__(self, target: int) -> None:
-        self._progress = logs.Progress("statistics", target, "picture")
-        self._examples: dict[Role, int] = {}
-
-    def on_status(self, role: Role, status: dict[str, Any]) -> None:
-        """Take the newest status of one worker."""
-        self._examples[role] = int(status.get("examples", 0))
-        self._progress.update(sum(self._examples.values()))
-
-    def close(self) -> None:
-        """End the line."""
-        self._progress.close()
 
 
 def _remove(parts_url: str) -> None:

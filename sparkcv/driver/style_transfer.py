@@ -2,40 +2,48 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
-import threading
 import time
-from typing import IO, Any
+from typing import Any
+
+from pyspark.sql import SparkSession
 
 from sparkcv import logs, storage
 from sparkcv.config import StyleTransferConfig
 from sparkcv.config.style_transfer import checkpoint_name
-from sparkcv.diagnosis.log_filter import is_noise
-from sparkcv.errors import ClusterError, FileExistsAlreadyError, MissingFileError, SparkcvError, UsageError, by_name
+from sparkcv.driver import picture_files, transfer_folder
+from sparkcv.driver.transfer_folder import StyleFolderReport, TransferFolder
+from sparkcv.errors import MissingFileError
 from sparkcv.evaluate import plots, report
 from sparkcv.evaluate.thumbnail import thumbnail
-from sparkcv.launchers.python_module import start_module
-from sparkcv.style import picture_pixels
-from sparkcv.style.task import STYLE_LAYERS, LossWeights, OptimizerSpec, TransferTask
+from sparkcv.spark.session import SessionSpec
+from sparkcv.style import transfer_process
+from sparkcv.style.task import MRF_LAYERS, STYLE_LAYERS, LossWeights, OptimizerSpec, TransferTask
 
 __all__ = ["StyleTransferReport", "TransferPlan", "prepare", "run"]
 
 METRICS, REPORT = "metrics.jsonl", "report.html"
-_PROGRAM = "sparkcv.programs.style_transfer"
-_STYLE_WEIGHTS = {"today": 500.0, "2016": 100.0}
+# Of mrf they were found by looking: the style's shapes show, and the content can be told.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "today": {"style_weight": 500.0, "tv_weight": 100.0, "optimizer": "adam"},
+    "2016": {"style_weight": 100.0, "tv_weight": 100.0, "optimizer": "adam"},
+    "mrf": {"style_weight": 20.0, "tv_weight": 2.0, "optimizer": "lbfgs"},
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class TransferPlan:
-    """A transfer that can start: what the process is asked to do, and where the report goes."""
+    """A transfer that can start: what the process is asked to do, and where the report goes.
+
+    Of a folder of pictures ``folder`` says what Spark does; ``task`` is then what all its pictures have in common.
+    """
 
     task: TransferTask
     report_dir: str
+    folder: TransferFolder | None = None
 
-    def session(self) -> None:
-        """Return None: no Spark is needed."""
+    def session(self) -> SessionSpec | None:
+        """Return what the run needs of Spark; None for a single picture."""
+        return self.folder.session() if self.folder else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +58,10 @@ class StyleTransferReport:
     def __str__(self) -> str:
         outcome = self.outcome
         tiles = f", in tiles of {outcome['tile_size']}" if outcome["tile_size"] else ""
+        expected = ""
+        if outcome["expected_s"]:
+            spent, told = (logs.duration(outcome[name]) for name in ("spent_s", "expected_s"))
+            expected = f", of which the iterations {spent}; {told} were expected"
         rows = [
             ("picture", f"{self.output}, {outcome['width']}x{outcome['height']} pixels{tiles}"),
             (
@@ -58,7 +70,7 @@ class StyleTransferReport:
             ),
             ("network", outcome["network"]),
             ("report", self.report),
-            ("took", logs.duration(self.elapsed_s)),
+            ("took", logs.duration(self.elapsed_s) + expected),
         ]
         return "\n".join(f"{name:<12} {text}" for name, text in rows)
 
@@ -71,48 +83,57 @@ def prepare(config: StyleTransferConfig) -> TransferPlan:
         MissingFileError: a picture, the network or the output's folder is not there.
         FileExistsAlreadyError: the output is there, and ``overwrite`` is not set.
     """
+    is_folder = transfer_folder.is_folder(config.content)
+    if not is_folder:
+        transfer_folder.refuse_flags(config)
     count = len(config.styles)
     blend = config.style_blend_weights or (1.0,) * count
     task = TransferTask(
-        content=_found(config.content, "content"),
-        styles=tuple(_found(url, "styles") for url in config.styles),
-        masks=tuple(_found(url, "masks") for url in config.masks or ()),
-        initial=_found(config.initial, "initial") if config.initial else "",
+        content="" if is_folder else picture_files.found(config.content, "content"),
+        styles=tuple(picture_files.found(url, "styles") for url in config.styles),
+        masks=tuple(picture_files.found(url, "masks") for url in config.masks or ()),
+        initial=picture_files.found(config.initial, "initial") if config.initial else "",
         network=_network(config.network),
-        output=_writable(config.output, "output"),
+        output="" if is_folder else picture_files.named(config.output, "output"),
         width=config.width,
+        resolutions=config.num_resolutions,
+        mrf_rotations=config.mrf_rotations or (0.0,),
+        mrf_scales=config.mrf_scales or (1.0,),
         style_scales=config.style_scales or (1.0,) * count,
         noise_blend=_noise_blend(config),
         weights=LossWeights(
             config.content_weight,
             config.content_weight_blend,
-            _STYLE_WEIGHTS[config.defaults] if config.style_weight is None else config.style_weight,
+            _or_default(config, "style_weight"),
             _style_layers(config),
             tuple(weight / sum(blend) for weight in blend),
-            config.tv_weight,
+            _or_default(config, "tv_weight"),
         ),
-        optimizer=OptimizerSpec(config.optimizer, config.learning_rate, config.beta1, config.beta2, config.eps),
+        optimizer=OptimizerSpec(
+            _or_default(config, "optimizer"), config.learning_rate, config.beta1, config.beta2, config.eps
+        ),
         checkpoint_output=config.checkpoint_output and storage.resolve(config.checkpoint_output),
         checkpoint_iterations=config.checkpoint_iterations or 0,
         print_iterations=config.print_iterations or 0,
         **{name: getattr(config, name) for name in _SAME},
     )
-    if task.output in (task.content, task.initial, *task.styles, *task.masks):
-        raise UsageError(f"--output: {task.output!r} is a picture that is read; wanted another name")
-    if storage.exists(task.output) and not config.overwrite:
-        raise FileExistsAlreadyError(f"--output: {task.output!r} is there already; --overwrite replaces it")
+    if is_folder:
+        folder = transfer_folder.plan(config, task)
+        return TransferPlan(task, folder.output, folder)
+    read = (task.content, task.initial, *task.styles, *task.masks)
+    picture_files.check_replaceable(task.output, read, overwrite=config.overwrite)
     if task.checkpoint_output:
-        _writable(checkpoint_name(task.checkpoint_output, 1), "checkpoint_output")
-    storage.check_writable(storage.parent(task.output))
+        picture_files.named(checkpoint_name(task.checkpoint_output, 1), "checkpoint_output")
     report_dir = storage.resolve(config.report_dir or task.output.rpartition(".")[0] + ".report")
     return TransferPlan(dataclasses.replace(task, metrics=storage.join(report_dir, METRICS)), report_dir)
 
 
 _SAME = (
     "iterations",
-    "resolutions",
+    "method",
     "pooling",
     "precision",
+    "convolutions",
     "seed",
     "memory_mb",
     "tile_size",
@@ -123,28 +144,23 @@ _SAME = (
 )
 
 
-def run(spark: None, plan: TransferPlan) -> StyleTransferReport:
-    """Make the picture in a process of its own, and write the report.
+def run(spark: SparkSession | None, plan: TransferPlan) -> StyleTransferReport | StyleFolderReport:
+    """Make the picture in a process of its own, and write the report; or those of a folder, as a Spark stage.
 
     Raises:
         ImageError, ModelError, UsageError: what the process found wrong with pictures, network or memory.
         ClusterError: the process died.
+        DataError, BudgetError, AtWorkError, PreemptedError: what :class:`~.picture_stage.PictureStage` finds.
     """
-    del spark
+    if plan.folder is not None and spark is not None:
+        return plan.folder.run(spark)
     started_s = time.monotonic()
-    outcome = _ask(plan.task)
+    outcome = transfer_process.ask(plan.task)
     made = StyleTransferReport(
         plan.task.output, storage.join(plan.report_dir, REPORT), outcome, time.monotonic() - started_s
     )
     _write_report(plan, made)
     return made
-
-
-def _found(given: str, name: str) -> str:
-    url = storage.resolve(given)
-    if not storage.exists(url) or storage.is_dir(url):
-        raise MissingFileError(f"--{name}: no file {url!r}, wanted a picture")
-    return url
 
 
 def _network(given: str) -> str:
@@ -154,62 +170,25 @@ def _network(given: str) -> str:
     return url
 
 
-def _writable(given: str, name: str) -> str:
-    url = storage.resolve(given)
-    if picture_pixels.format_of(storage.basename(url)) is None:
-        endings = ", ".join(f".{ending}" for known in picture_pixels.FORMATS.values() for ending in known)
-        raise UsageError(f"--{name}: {url!r} does not say a format that is written; wanted one of {endings}")
-    if not storage.is_dir(storage.parent(url)):
-        raise MissingFileError(f"--{name}: {url!r} cannot be written, there is no folder {storage.parent(url)!r}")
-    return url
-
-
 def _noise_blend(config: StyleTransferConfig) -> float:
     if config.initial_noiseblend is not None:
         return config.initial_noiseblend
-    return 0.0 if config.initial else 1.0
+    return 0.0 if config.initial or config.method == "mrf" else 1.0
+
+
+def _or_default(config: StyleTransferConfig, name: str) -> Any:
+    given = getattr(config, name)
+    return _DEFAULTS["mrf" if config.method == "mrf" else config.defaults][name] if given is None else given
 
 
 def _style_layers(config: StyleTransferConfig) -> tuple[float, ...]:
     """Return the style layers' weights: today's sum is 1, that of 2016 was their number."""
-    weights = [config.style_layer_weight_exp**index for index in range(len(STYLE_LAYERS))]
+    weights = [
+        config.style_layer_weight_exp**index
+        for index in range(len(MRF_LAYERS if config.method == "mrf" else STYLE_LAYERS))
+    ]
     total = 1.0 if config.defaults == "2016" else sum(weights)
     return tuple(weight / total for weight in weights)
-
-
-def _ask(task: TransferTask) -> dict[str, Any]:
-    """Have a process that has TensorFlow do it; return what it says."""
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    pipe = subprocess.PIPE
-    process: Any
-    with start_module(_PROGRAM, [], env, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
-        last: list[str] = []
-        teller = threading.Thread(target=_tell, args=(process.stderr, last), name="sparkcv-style-log")
-        teller.start()
-        try:
-            process.stdin.write(task.to_json() + "\n")
-            process.stdin.flush()
-            said = process.stdout.readline()
-            process.stdin.close()
-            code = process.wait()
-        finally:
-            process.kill()
-            teller.join()
-    if not said.strip():
-        words = logs.clean(last[-1])[:300] if last else "it said nothing"
-        raise ClusterError(f"the process that makes {task.output!r} ended with {code}: {words}")
-    answer: dict[str, Any] = json.loads(said)
-    if "error" in answer:
-        raise (by_name(answer["kind"]) or SparkcvError)(answer["error"])
-    return answer
-
-
-def _tell(lines: IO[str], last: list[str]) -> None:
-    """Pass on what the process says, but for what TensorFlow says at every start."""
-    for line in lines:
-        if line.strip() and not is_noise(line):
-            sys.stderr.write(logs.clean(line.rstrip()) + "\n")
-            last[:] = [line.rstrip()]
 
 
 def _write_report(plan: TransferPlan, made: StyleTransferReport) -> None:

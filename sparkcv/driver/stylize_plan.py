@@ -5,22 +5,21 @@ from typing import Any
 
 from sparkcv import storage
 from sparkcv.config import StylizeConfig
-from sparkcv.config.pictures import parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
-from sparkcv.errors import FileExistsAlreadyError, MissingFileError, StorageError, UsageError
+from sparkcv.driver.picture_files import ENDINGS, check_replaceable
+from sparkcv.driver.picture_folder import check_parent, check_prior
+from sparkcv.driver.picture_rules import rules_of
+from sparkcv.errors import UsageError
 from sparkcv.predict import publish, rows
 from sparkcv.predict.rows import InputFiles, content
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.session import SessionSpec
+from sparkcv.spark.stages import RETRIES
 from sparkcv.style import picture_pixels, transformer_weights
 from sparkcv.style.transformer_weights import TransformerWeights
 
-__all__ = ["SETTINGS", "StylizePlan", "prepare"]
+__all__ = ["StylizePlan", "prepare"]
 
-SETTINGS = "_style.json"
-
-# A task that lost its executor or its Python process is tried again: what it wrote is whole, and stays.
-_SPARK_CONF = {"spark.task.maxFailures": "4", "spark.stage.maxConsecutiveAttempts": "4"}
 _EXECUTORS = 2
 _LOADED_BYTES = 1.0e9  # TensorFlow, a picture of the usual limit and what was made of it
 _PIXEL_BYTES = 4 * 32 * 4  # of a strip: of the widest layer the input, the output and what is computed between
@@ -40,14 +39,7 @@ class StylizePlan:
     @property
     def rules(self) -> PictureRules:
         """How pictures are read."""
-        config = self.config
-        return PictureRules(
-            config.max_pixels,
-            parse_formats(config.formats),
-            parse_background(config.background),
-            use_orientation=config.exif_orientation,
-            compress_level=0,  # decoded at once, and kept nowhere
-        )
+        return rules_of(self.config)
 
     def settings(self) -> dict[str, Any]:
         """Return what the pictures made depend on."""
@@ -71,7 +63,7 @@ class StylizePlan:
             num_executors=self.config.cluster_size or _EXECUTORS,
             memory_mb=self.config.executor_memory_mb,
             role_bytes=_LOADED_BYTES + self.config.strip_pixels * _PIXEL_BYTES,
-            conf=_SPARK_CONF,
+            conf=RETRIES,
             ports=PortRange.parse(self.config.port_range),
         )
 
@@ -96,11 +88,11 @@ def prepare(config: StylizeConfig) -> StylizePlan:
     if files.kind != content.PICTURES:
         raise UsageError(f"--input: {files.input!r} holds {files.kind}, wanted a picture or a folder of pictures")
     publish.hadoop_url(config.output)
-    _check_parent(config.output)
+    check_parent(config.output)
     if files.holds(config.output):
         raise UsageError(f"--output: {config.output!r} lies in --input {files.input!r}, so output would become input")
     plan = StylizePlan(config, weights, files)
-    _check_prior(plan)
+    check_prior(config.output, plan.settings(), overwrite=config.overwrite)
     storage.check_writable(config.output)
     return plan
 
@@ -112,51 +104,13 @@ def _single(config: StylizeConfig) -> StylizeConfig:
         output = storage.join(output, picture_pixels.output_name(storage.basename(config.input), config.format)[0])
     own = picture_pixels.format_of(storage.basename(output))
     if own is None:
-        endings = ", ".join(f".{ending}" for known in picture_pixels.FORMATS.values() for ending in known)
         raise UsageError(
-            f"--output: {output!r} does not say a format that is written; wanted a name that ends in {endings}"
+            f"--output: {output!r} does not say a format that is written; wanted a name that ends in {ENDINGS}"
         )
     if config.format not in (None, own):
         raise UsageError(
             f"--format {config.format}: --output {output!r} ends in another one's name; wanted one of both"
         )
-    _check_parent(output)
-    if storage.exists(output) and not config.overwrite:
-        raise FileExistsAlreadyError(f"--output: {output!r} is there already; --overwrite replaces it")
-    storage.check_writable(storage.parent(output))
+    check_parent(output)
+    check_replaceable(output, (), overwrite=config.overwrite)
     return dataclasses.replace(config, output=output, format=own)
-
-
-def _check_parent(output: str) -> None:
-    folder = storage.parent(output)
-    if not storage.is_dir(folder):
-        raise MissingFileError(f"--output: {output!r} cannot be written, there is no folder {folder!r}")
-
-
-def _check_prior(plan: StylizePlan) -> None:
-    """Raise FileExistsAlreadyError if what the output folder holds is not what this run would make."""
-    output = plan.config.output
-    if not storage.exists(output):
-        return
-    # What is hidden is of a run that ended before it wrote anything else.
-    if storage.is_dir(output) and all(entry.name.startswith(".") for entry in storage.iter_dir(output)):
-        return
-    url = storage.join(output, SETTINGS)
-    if not storage.exists(url):
-        raise FileExistsAlreadyError(
-            f"--output: {output!r} holds something that no run of this job made; wanted a new or an empty folder"
-        )
-    if plan.config.overwrite:
-        return
-    try:
-        theirs = storage.read_json(url)
-        differing = next((name for name, mine in plan.settings().items() if theirs[name] != mine), None)
-    except (StorageError, KeyError, TypeError) as err:
-        raise FileExistsAlreadyError(
-            f"--output: {url!r} does not say of which run its folder is; --overwrite replaces it"
-        ) from err
-    if differing is not None:
-        raise FileExistsAlreadyError(
-            f"--output: {output!r} is there already, made with {differing} {theirs[differing]}, this run's is"
-            f" {plan.settings()[differing]}; --overwrite replaces it"
-        )

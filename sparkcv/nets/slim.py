@@ -41,7 +41,7 @@ _SUBMODULES = ("base", "convolutional", "core", "normalization", "pooling")
 
 def _alias_legacy_layers() -> None:
     """Register tf_keras' legacy layers under the name by which TensorFlow 2.21 looks for them."""
-    with hidden("pandas"):
+    with hidden("pandas"), hidden("scipy"):
         importlib.import_module("tf_keras")
     if importlib.util.find_spec(_OLD) is not None:
         return
@@ -54,8 +54,10 @@ with uncollected():
     _alias_legacy_layers()
 
     import tensorflow.compat.v1 as tf  # (the environment above must come first)
-    import tf_slim as slim
-    from tf_slim import nets as slim_nets
+
+    with hidden("sklearn"):  # for clustering losses, which no net has; it would bring scipy and pandas
+        import tf_slim as slim
+        from tf_slim import nets as slim_nets
 
 __all__ = ["fixed_batch_norm", "model_variables", "quick", "quiet", "slim", "slim_nets", "tf"]
 

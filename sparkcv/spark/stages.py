@@ -9,7 +9,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv.spark.job_group import group_of
 
-__all__ = ["map_pieces", "num_done_tasks", "threads_a_task"]
+__all__ = ["RETRIES", "map_pieces", "num_done_tasks", "threads_a_task"]
+
+RETRIES = {"spark.task.maxFailures": "4", "spark.stage.maxConsecutiveAttempts": "4"}
+"""Spark's settings by which a task that lost its executor or its Python process is tried again, on any master."""
 
 
 def map_pieces(

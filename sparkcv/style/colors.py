@@ -9,10 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["gray", "levels", "matched", "with_colors_of"]
+__all__ = ["gray", "less", "levels", "matched", "with_colors_of"]
 
 Floats = NDArray[np.float32]
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def less(image: Floats, pixel: NDArray[np.float64]) -> Floats:
+    """Return ``image`` less ``pixel``, rounded once: a mean pixel of float32 would be another number."""
+    return np.subtract(image, pixel, out=np.empty_like(image), dtype=np.float64, casting="same_kind")
 
 
 def levels(pixels: Floats) -> NDArray[np.uint8]:

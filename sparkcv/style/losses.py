@@ -6,11 +6,53 @@ squares, and a Gram matrix is divided by height * width * channels.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
-__all__ = ["content_loss", "gram", "gram_sum", "style_loss", "total_variation"]
+__all__ = [
+    "LossParts",
+    "Targets",
+    "add_variation",
+    "content_loss",
+    "gram_sum",
+    "mean_square",
+    "total_variation",
+]
+
+Floats = NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class LossParts:
+    """The weighed parts of a loss, and their sum."""
+
+    content: float
+    style: float
+    tv: float
+
+    @property
+    def total(self) -> float:
+        """The loss itself."""
+        return self.content + self.style + self.tv
+
+
+@dataclasses.dataclass(frozen=True)
+class Targets:
+    """What is wanted.
+
+    Attributes:
+        grams: by style layer the Gram matrix of each style, ``[styles, channels, channels]``.
+        content: by content layer the content's values, ``[height, width, channels]``.
+        masks: ``[styles, height, width, 1]`` of 0 to 1, of the whole picture; None where each style is wanted anywhere.
+    """
+
+    grams: dict[str, Floats]
+    content: dict[str, Floats]
+    masks: Floats | None = None
 
 
 def gram_sum(features: Any, mask: Any = None) -> Any:
@@ -23,21 +65,30 @@ def gram_sum(features: Any, mask: Any = None) -> Any:
     return tf.matmul(flat, flat, transpose_a=True)
 
 
-def gram(features: Any) -> Any:
-    """Return the Gram matrices, float32 ``[batch, channels, channels]``, of ``[batch, height, width, channels]``."""
-    shape = tf.shape(features)
-    flat = tf.reshape(features, [shape[0], shape[1] * shape[2], features.shape[-1]])
-    return tf.matmul(flat, flat, transpose_a=True) / tf.cast(shape[1] * shape[2] * shape[3], tf.float32)
+def mean_square(values: Any) -> Any:
+    """Return the mean of squares; by this operation its last bits are the reference's."""
+    return 2.0 * tf.nn.l2_loss(values) / tf.cast(tf.size(values), values.dtype)
+
+
+def add_variation(gradient: Floats, image: Floats, weight: float) -> float:
+    """Return the weighed total variation of ``image``, ``[height, width, 3]``, and add its slope to ``gradient``.
+
+    The terms are added up in the order of the reference's graph: content's and style's, then down, then right.
+    """
+    loss = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no number is found and told by who asks
+        for after, before in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+            steps = image[after] - image[before]
+            loss += weight * float(np.square(steps).mean(dtype=np.float64))
+            steps *= np.float32(2 * weight / steps.size)
+            gradient[after] += steps
+            gradient[before] -= steps
+    return loss
 
 
 def content_loss(got: Any, wanted: Any) -> Any:
     """Return the mean of squared differences of two features of the same shape."""
-    return tf.reduce_mean(tf.math.squared_difference(got, wanted))
-
-
-def style_loss(got: Any, wanted: Any) -> Any:
-    """Return the mean of squared differences of two Gram matrices."""
-    return tf.reduce_mean(tf.math.squared_difference(got, wanted))
+    return mean_square(got - wanted)
 
 
 def total_variation(images: Any) -> Any:
@@ -47,4 +98,4 @@ def total_variation(images: Any) -> Any:
     """
     down = images[:, 1:] - images[:, :-1]
     right = images[:, :, 1:] - images[:, :, :-1]
-    return tf.reduce_mean(tf.square(down)) + tf.reduce_mean(tf.square(right))
+    return mean_square(down) + mean_square(right)

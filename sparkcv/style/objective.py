@@ -7,7 +7,6 @@ matrices known, for the gradient by its pixels, which the tiles' overlaps add up
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,62 +15,15 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from sparkcv.style import losses, tiles, vgg19
+from sparkcv.style.losses import LossParts, Targets
 from sparkcv.style.task import STYLE_LAYERS, LossWeights
 from sparkcv.style.tiles import Tile
-from sparkcv.style.vgg19_weights import Vgg19Weights
+from sparkcv.style.vgg19 import FeatureNet
+from sparkcv.style.whole_picture import WholePicture
 
 __all__ = ["FeatureNet", "LossParts", "Objective", "Targets", "content_values", "style_grams"]
 
 Floats = NDArray[np.float32]
-
-
-@dataclasses.dataclass(frozen=True)
-class LossParts:
-    """The weighed parts of a loss, and their sum."""
-
-    content: float
-    style: float
-    tv: float
-
-    @property
-    def total(self) -> float:
-        """The loss itself."""
-        return self.content + self.style + self.tv
-
-
-class FeatureNet:
-    """VGG-19 as it is used: weights, ``max`` or ``avg`` pooling, the convolutions' precision.
-
-    The weights are tensors, which graphs refer to: as constants each graph would hold 80 MB of its own.
-    """
-
-    def __init__(self, weights: Vgg19Weights, pooling: str = "max", precision: str = "float32") -> None:
-        dtype = tf.as_dtype(precision)
-        self._weights: Any = dataclasses.replace(
-            weights,
-            kernels={name: tf.cast(array, dtype) for name, array in weights.kernels.items()},
-            biases={name: tf.cast(array, dtype) for name, array in weights.biases.items()},
-        )
-        self._pooling, self._precision = pooling, precision
-
-    def features(self, images: Any, layers: Any) -> dict[str, Any]:
-        """Return the layers' values of ``images``, mean pixel taken off."""
-        return vgg19.features(images, self._weights, layers, self._pooling, self._precision)
-
-
-@dataclasses.dataclass(frozen=True)
-class Targets:
-    """What is wanted.
-
-    Attributes:
-        grams: by style layer the Gram matrix of each style, ``[styles, channels, channels]``.
-        content: by content layer the content's values, ``[height, width, channels]``.
-        masks: ``[styles, height, width, 1]`` of 0 to 1, of the whole picture; None where each style is wanted anywhere.
-    """
-
-    grams: dict[str, Floats]
-    content: dict[str, Floats]
-    masks: Floats | None = None
 
 
 def style_grams(net: FeatureNet, image: Floats, tile_size: int = 0) -> dict[str, Floats]:
@@ -79,7 +31,9 @@ def style_grams(net: FeatureNet, image: Floats, tile_size: int = 0) -> dict[str,
     grams: dict[str, Any] = dict.fromkeys(STYLE_LAYERS, 0.0)
     for _, found in _values(net, image, STYLE_LAYERS, tile_size):
         for layer, values in found.items():
-            grams[layer] = grams[layer] + losses.gram_sum(values).numpy()
+            flat = values.numpy().reshape(-1, values.shape[-1])
+            with np.errstate(over="ignore", invalid="ignore"):  # a loss that is no number is told later
+                grams[layer] = grams[layer] + flat.T @ flat  # by NumPy, as the reference does: to the last bit
     for layer, gram in grams.items():
         rows, columns = (-(-side // vgg19.stride(layer)) for side in image.shape[:2])
         grams[layer] = (gram / (rows * columns * gram.shape[0])).astype(np.float32)
@@ -129,23 +83,18 @@ class Objective:
         self._masks = _pyramid(targets.masks)
         given = self._signature()
         self._sums_of = tf.function(self._sums, input_signature=given)
-        self._whole = tf.function(self._whole_gradient, input_signature=given)
+        self._whole = WholePicture(net, targets, weights, self._masks)
         slopes = {layer: tf.TensorSpec([None, None, None]) for layer in STYLE_LAYERS}
         self._tile = tf.function(self._tile_gradient, input_signature=[*given, slopes])
-        self._variation = tf.function(_variation)
 
     def __call__(self, image: Floats) -> tuple[LossParts, Floats]:
         """Return the loss of ``image``, float32 ``[height, width, 3]`` less the mean pixel, and its gradient."""
         height, width = image.shape[:2]
         size = self._tile_size or max(height, width)
         cut = list(tiles.tiles(height, width, size, tiles.halo(self._layers)))
-        if len(cut) == 1:
-            content, style, gradient = (value.numpy() for value in self._whole(image, *self._wanted(cut[0], image)))
-        else:
-            content, style, gradient = self._in_tiles(image, cut)
-        variation, slope = self._variation(image[None], self._weights.total_variation)
-        gradient = gradient + slope.numpy()[0]
-        return LossParts(float(content), float(style), float(variation)), gradient
+        content, style, gradient = self._in_tiles(image, cut) if len(cut) > 1 else self._whole(image)
+        variation = losses.add_variation(gradient, image, self._weights.total_variation)
+        return LossParts(content, style, variation), gradient
 
     def _signature(self) -> list[Any]:
         """Return what the functions take: tiles of all sizes share a graph."""
@@ -219,15 +168,6 @@ class Objective:
             loss += weight * tf.reduce_sum(differences * tf.constant(self._weights.blend, tf.float32))
         return self._weights.style * loss
 
-    def _whole_gradient(self, pixels: Any, own: Any, content: Any, masks: Any, positions: Any) -> tuple[Any, Any, Any]:
-        pixels = tf.convert_to_tensor(pixels)
-        with tf.GradientTape() as tape:
-            tape.watch(pixels)
-            grams, part = self._sums(pixels, own, content, masks, positions)
-            style = self._style_loss(grams, positions)
-            total = part + style
-        return part, style, tape.gradient(total, pixels)
-
     def _tile_gradient(
         self, pixels: Any, own: Any, content: Any, masks: Any, positions: Any, slopes: dict[str, Any]
     ) -> Any:
@@ -238,14 +178,6 @@ class Objective:
             for layer, slope in slopes.items():
                 total += tf.reduce_sum(slope * grams[layer])
         return tape.gradient(total, pixels)
-
-
-def _variation(images: Any, weight: float) -> tuple[Any, Any]:
-    images = tf.convert_to_tensor(images)
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        loss = weight * losses.total_variation(images)
-    return loss, tape.gradient(loss, images)
 
 
 def _pyramid(masks: Floats | None) -> dict[str, Floats]:

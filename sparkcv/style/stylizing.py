@@ -6,9 +6,10 @@ A process keeps the net that it has loaded, by digest: Spark gives it one task a
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.style import picture_pixels, transformer_weights
 from sparkcv.style.transformer_spec import LEAST_SIDE
 
-__all__ = ["RESULTS", "StylizeTask", "names_of_piece", "stylize_piece", "stylize_row"]
+__all__ = ["RESULTS", "StylizeTask", "each_of_piece", "names_of_piece", "stylize_piece", "stylize_row"]
 
 RESULTS = pa.schema(
     [
@@ -75,10 +76,17 @@ class StylizeTask:
 
 def stylize_piece(task: StylizeTask, index: int) -> Iterator[pa.RecordBatch]:
     """Stylize the pictures of one piece: an Arrow batch of :data:`RESULTS` a picture."""
-    progress = TaskProgress(task.progress_url, index)
-    for part in tasks.read_piece(task.pieces_url, index):
+    yield from each_of_piece(task.pieces_url, task.progress_url, index, functools.partial(stylize_row, task))
+
+
+def each_of_piece(
+    pieces_url: str, progress_url: str, index: int, work: Callable[[InputRow], dict[str, Any]]
+) -> Iterator[pa.RecordBatch]:
+    """Do ``work``, which gives a row of :data:`RESULTS`, with each picture of a piece: an Arrow batch a picture."""
+    progress = TaskProgress(progress_url, index)
+    for part in tasks.read_piece(pieces_url, index):
         for row in rows.read_rows(part):
-            yield pa.RecordBatch.from_pylist([stylize_row(task, row)], schema=RESULTS)
+            yield pa.RecordBatch.from_pylist([work(row)], schema=RESULTS)
             progress.add_batch()
     progress.close()
 

@@ -6,10 +6,13 @@ import dataclasses
 import json
 from typing import Any
 
-__all__ = ["CONTENT_LAYERS", "LossWeights", "OptimizerSpec", "STYLE_LAYERS", "TransferTask"]
+__all__ = ["CONTENT_LAYERS", "LEAST_SIDE", "LossWeights", "MRF_LAYERS", "OptimizerSpec", "STYLE_LAYERS", "TransferTask"]
 
 CONTENT_LAYERS = ("relu4_2", "relu5_2")
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+MRF_LAYERS = ("relu3_1", "relu4_1")
+LEAST_SIDE = 16
+"""Pixels: of anything smaller VGG-19's last layers see a single value."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +23,7 @@ class LossWeights:
         content: of the content layers together.
         content_blend: share of relu4_2 in it; the rest is relu5_2's.
         style: of all styles together.
-        style_layers: of each of :data:`STYLE_LAYERS`.
+        style_layers: of each of :data:`STYLE_LAYERS`, or of :data:`MRF_LAYERS` where the style is patches.
         blend: of each style; they add up to 1.
         total_variation: of the differences of neighbours.
     """
@@ -60,6 +63,9 @@ class TransferTask:
         output: where the picture goes.
         network: the weights of VGG-19.
         width: of the output in pixels; None: that of the content.
+        method: ``gatys``, the style as Gram matrices, or ``mrf``, as patches.
+        mrf_rotations: degrees by which the styles are turned for more patches.
+        mrf_scales: factors by which they are scaled for more patches.
         style_scales: width of each style picture over that of the output.
         initial: the picture to begin with; "" for the content, where noise is not all of it.
         noise_blend: share of noise in the first picture.
@@ -69,6 +75,7 @@ class TransferTask:
         metrics: where the losses go, a line of JSON an iteration.
         preserve_colors: whether the content's colours stay, by the output's brightness and the content's colours.
         luminance: whether brightness alone is optimized, on grey pictures matched to the content's brightness.
+        convolutions: ``winograd``, with fewer multiplications, or ``direct``, to the reference's last bits.
         max_pixels: a picture file with more is not decoded.
         num_threads: of TensorFlow; 0: one a core.
     """
@@ -78,6 +85,9 @@ class TransferTask:
     output: str
     network: str
     masks: tuple[str, ...] = ()
+    method: str = "gatys"
+    mrf_rotations: tuple[float, ...] = (0.0,)
+    mrf_scales: tuple[float, ...] = (1.0,)
     width: int | None = None
     style_scales: tuple[float, ...] = (1.0,)
     initial: str = ""
@@ -88,6 +98,7 @@ class TransferTask:
     resolutions: int = 1
     pooling: str = "max"
     precision: str = "float32"
+    convolutions: str = "winograd"
     seed: int = 0
     memory_mb: int = 4096
     tile_size: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import time
@@ -16,15 +17,14 @@ from sparkcv import logs, storage
 from sparkcv.config.style_transfer import checkpoint_name
 from sparkcv.errors import ImageError, ModelError, UsageError
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.style import colors, optimizers, picture_pixels, tiles, vgg19_weights
+from sparkcv.style import colors, mrf_setup, optimizers, picture_pixels, tiles, vgg19_weights
 from sparkcv.style.objective import FeatureNet, LossParts, Objective, Targets, content_values, style_grams
-from sparkcv.style.task import STYLE_LAYERS, TransferTask
+from sparkcv.style.task import LEAST_SIDE, STYLE_LAYERS, TransferTask
 
-__all__ = ["LEAST_SIDE", "TransferResult", "tile_size", "transfer"]
+__all__ = ["TransferResult", "tile_size", "transfer"]
 
 Floats = NDArray[np.float32]
-LEAST_SIDE = 16
-"""Pixels: of anything smaller VGG-19's last layers see a single value."""
+Pixel = NDArray[np.float64]
 NOISE = 0.256
 _QUALITY = 95
 _FIXED_BYTES = 900e6  # TensorFlow, and VGG-19 twice
@@ -36,7 +36,11 @@ _log = logs.get(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class TransferResult:
-    """What was made: size in pixels, the best picture's step and loss, the tile's side (0: none), the net."""
+    """What was made: size in pixels, the best picture's step and loss, the tile's side (0: none), the net.
+
+    ``expected_s`` are the seconds that the iterations were to take, 0 where that was not asked beforehand, and
+    ``spent_s`` those that they took.
+    """
 
     width: int
     height: int
@@ -45,6 +49,8 @@ class TransferResult:
     first_loss: float
     tile_size: int
     network: str
+    expected_s: float = 0.0
+    spent_s: float = 0.0
 
 
 def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS) -> TransferResult:
@@ -57,31 +63,39 @@ def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS)
     weights = vgg19_weights.load(task.network, widths)
     _log.info("VGG-19 of %s", weights)
     content, styles, masks, initial = _pictures(task)
-    net = FeatureNet(weights, task.pooling, task.precision)
-    record = _Record(task, weights.mean_pixel)
+    net = FeatureNet(weights, task.pooling, task.precision, task.convolutions)
+    mean, network = weights.mean_pixel, str(weights)
+    del weights  # of which the net takes what it needs
+    record = _Record(task, mean)
     seen = content
     if task.luminance:
         seen = colors.gray(content)
         styles = [colors.matched(colors.gray(style), seen) for style in styles]
-    image: Floats | None = None
+    least = mrf_setup.LEAST_SIDE if task.method == "mrf" else LEAST_SIDE
+
+    def prepared(level: int) -> tuple[Floats, Any]:
+        """Return the content as it is shown at a resolution, and the loss there."""
+        height, width = (max(least, math.ceil(side / 2**level)) for side in content.shape[:2])
+        shown = _resized(seen, height, width)
+        return shown, _objective(net, task, (shown, styles, masks), mean, width / content.shape[1])
+
+    expected_s, image = 0.0, None
+    if task.method == "mrf":
+        prepared = functools.cache(prepared)
+        expected_s = mrf_setup.expected_s(task, prepared)
+    begun_s = time.monotonic()
     try:
         for level in range(task.resolutions - 1, -1, -1):
-            size = tuple(max(LEAST_SIDE, math.ceil(side / 2**level)) for side in content.shape[:2])
-            shown = _resized(seen, *size)
-            image = _first(task, shown, initial, weights.mean_pixel) if image is None else _enlarged(image, *size)
-            tile = tile_size(task, *size)
-            record.begin(level, _resized(content, *size), tile)
-            targets = _targets(net, task, (shown, styles, masks), weights.mean_pixel, shown.shape[1] / seen.shape[1])
-            objective = Objective(net, targets, task.weights, tile)
-            share, rest = divmod(task.iterations, task.resolutions)
-            record.objective = objective
-            optimizers.minimize(
-                task.optimizer, record.evaluate, image, share + (rest if level == 0 else 0), record.step
-            )
+            shown, record.objective = prepared(level)
+            size = shown.shape[:2]
+            image = _first(task, shown, initial, mean) if image is None else _enlarged(image, *size)
+            record.begin(level, _resized(content, *size), tile_size(task, *size))
+            optimizers.minimize(task.optimizer, record.evaluate, image, mrf_setup.steps_of(task, level), record.step)
             image = record.best_image()
     finally:
         record.save()
-    return record.outcome(str(weights))
+    spent_s = time.monotonic() - begun_s
+    return dataclasses.replace(record.outcome(network), expected_s=expected_s, spent_s=spent_s)
 
 
 def tile_size(task: TransferTask, height: int, width: int) -> int:
@@ -91,7 +105,9 @@ def tile_size(task: TransferTask, height: int, width: int) -> int:
     """
     if task.tile_size:
         return task.tile_size // tiles.ALIGNMENT * tiles.ALIGNMENT
-    own = _PIXEL_BYTES + (_LBFGS_BYTES if task.optimizer.name == "lbfgs" else 0) + 16 * len(task.masks)
+    own = _own_bytes(task)
+    if task.method == "mrf":
+        return 0  # its patches may lie anywhere; mrf_setup.check says whether they fit
     left = task.memory_mb * 1e6 - _FIXED_BYTES - height * width * own
     if left >= height * width * _TILE_BYTES:
         return 0
@@ -105,10 +121,15 @@ def tile_size(task: TransferTask, height: int, width: int) -> int:
     return side // tiles.ALIGNMENT * tiles.ALIGNMENT
 
 
+def _own_bytes(task: TransferTask) -> float:
+    """Return the bytes that a pixel of the picture takes wherever it is looked at."""
+    return _PIXEL_BYTES + (_LBFGS_BYTES if task.optimizer.name == "lbfgs" else 0) + 16 * len(task.masks)
+
+
 class _Record:
     """Loss by loss: the best picture so far, the metrics, the pictures on the way."""
 
-    def __init__(self, task: TransferTask, mean: Floats) -> None:
+    def __init__(self, task: TransferTask, mean: Pixel) -> None:
         self._task, self._mean = task, mean
         self._content = np.zeros((0, 0, 3), np.float32)
         self._progress = logs.Progress("style", task.iterations, "iteration")
@@ -177,7 +198,7 @@ class _Record:
         return TransferResult(width, height, iteration, loss, self.metrics[0]["total"], self._tile, network)
 
     def _write(self, url: str) -> None:
-        pixels = colors.levels(self.best_image() + self._mean)
+        pixels = colors.levels(colors.less(self.best_image(), -self._mean))
         if self._task.preserve_colors or self._task.luminance:
             pixels = colors.with_colors_of(pixels, colors.levels(self._content))
         file_format = picture_pixels.format_of(storage.basename(url))
@@ -199,6 +220,8 @@ def _pictures(task: TransferTask) -> tuple[Floats, list[Floats], list[Floats], F
         factor = scale * width / style.shape[1]
         styles.append(_resized(style, int(style.shape[0] * factor), int(style.shape[1] * factor), url))
     masks = [_resized(_read(task, url, "--masks"), height, width) for url in task.masks]
+    if task.method == "mrf":
+        mrf_setup.check(task, content, styles, _FIXED_BYTES + height * width * (_own_bytes(task) + _TILE_BYTES))
     initial = _resized(_read(task, task.initial, "--initial"), height, width) if task.initial else None
     return content, styles, masks, initial
 
@@ -225,31 +248,34 @@ def _enlarged(image: Floats, height: int, width: int) -> Floats:
     return np.ascontiguousarray(np.stack(resized, axis=-1), np.float32)
 
 
-def _first(task: TransferTask, content: Floats, initial: Floats | None, mean: Floats) -> Floats:
+def _first(task: TransferTask, content: Floats, initial: Floats | None, mean: Pixel) -> Floats:
     """Return the first picture: ``initial``, or the content, with its share of noise."""
     noise = np.random.default_rng(task.seed).standard_normal(content.shape, np.float32) * np.float32(NOISE)
     start = content if initial is None else _resized(initial, *content.shape[:2])
     share = np.float32(task.noise_blend)
-    return (start - mean) * (1 - share) + noise * share
+    return colors.less(start, mean) * (1 - share) + noise * share
 
 
-def _targets(
+def _objective(
     net: FeatureNet,
     task: TransferTask,
     pictures: tuple[Floats, list[Floats], list[Floats]],
-    mean: Floats,
+    mean: Pixel,
     factor: float,
-) -> Targets:
-    """Return what is wanted at a resolution, whose width is ``factor`` of the output's; styles are scaled likewise."""
+) -> Any:
+    """Return the loss at a resolution, whose width is ``factor`` of the output's; styles are scaled likewise."""
     content, styles, masks = pictures
+    least = mrf_setup.LEAST_SIDE if task.method == "mrf" else LEAST_SIDE
+    sizes = [[max(least, int(side * factor)) for side in style.shape[:2]] for style in styles]
+    scaled = [_resized(style, height, width) for style, (height, width) in zip(styles, sizes, strict=True)]
+    if task.method == "mrf":
+        return mrf_setup.objective(net, task, content, scaled, mean)
     tile = tile_size(task, *content.shape[:2])
-    grams = []
-    for style in styles:
-        height, width = (max(LEAST_SIDE, int(side * factor)) for side in style.shape[:2])
-        grams.append(style_grams(net, _resized(style, height, width) - mean, tile))
+    grams = [style_grams(net, colors.less(style, mean), tile) for style in scaled]
     shown = [_resized(mask, *content.shape[:2])[..., :1] / np.float32(255) for mask in masks]
-    return Targets(
+    targets = Targets(
         {layer: np.stack([gram[layer] for gram in grams]) for layer in STYLE_LAYERS},
-        content_values(net, content - mean, task.weights.content_layers(), tile),
+        content_values(net, colors.less(content, mean), task.weights.content_layers(), tile),
         np.stack(shown) if shown else None,
     )
+    return Objective(net, targets, task.weights, tile)

@@ -55,14 +55,14 @@ class Vgg19Weights:
     Attributes:
         kernels: float32 ``[3, 3, in, out]`` by name, such as ``conv1_1``.
         biases: float32 ``[out]`` by name.
-        mean_pixel: float32 ``[3]``, red, green and blue, taken off each pixel of 0 to 255.
+        mean_pixel: float64 ``[3]``, red, green and blue, taken off each pixel of 0 to 255.
         md5: of the file; "" for a checkpoint, which is several.
         where: where they were read.
     """
 
     kernels: Mapping[str, Floats]
     biases: Mapping[str, Floats]
-    mean_pixel: Floats
+    mean_pixel: NDArray[np.float64]
     md5: str
     where: str
 
@@ -112,7 +112,7 @@ def _checked(
         kernels[name] = np.ascontiguousarray(kernel, np.float32)
         biases[name] = np.ascontiguousarray(bias, np.float32).reshape(-1)
         channels = width
-    pixel = np.asarray(mean, np.float32).reshape(-1)
+    pixel = np.asarray(mean, np.float64).reshape(-1)
     if pixel.size != 3 or not np.isfinite(pixel).all():
         raise ModelError(f"{url!r} is no VGG-19: its mean pixel has {pixel.size} values, wanted red, green and blue")
     return Vgg19Weights(kernels, biases, pixel, md5, url)

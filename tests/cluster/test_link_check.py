@@ -9,6 +9,7 @@ from sparkcv.cluster.link_check import WHOLE, LinkCheck, silent
 from tests.faults.links import Link
 
 PATIENCE_S = 60
+ANSWER_S = 5.0  # the mute one costs it whole; a busy machine may need some of it
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +30,9 @@ def test_which_servers_do_not_answer(server):
             "ps:2": f"127.0.0.1:{mute.getsockname()[1]}",
             "ps:3": "127.0.0.1:1",
         }
-        assert silent(addresses, 2.0) == ["ps:2", "ps:3"]
+        assert silent(addresses, ANSWER_S) == ["ps:2", "ps:3"]
         link.cut()
-        assert silent(addresses, 2.0) == ["ps:1", "ps:2", "ps:3"]
+        assert silent(addresses, ANSWER_S) == ["ps:1", "ps:2", "ps:3"]
         link.mend()
 
 

@@ -3,21 +3,9 @@
 import pytest
 
 from jobs import doctor as job
-from sparkcv.config import ConvertConfig, DoctorConfig
-from sparkcv.driver import convert, doctor
+from sparkcv.config import DoctorConfig
+from sparkcv.driver import doctor
 from tests.hadoop import settings
-
-
-@pytest.fixture(scope="module")
-def dataset(spark, pictures, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dataset")
-    convert.run(
-        spark,
-        convert.prepare(
-            ConvertConfig(images_dir=str(pictures), dataset_dir=str(folder), dataset_name="shapes", num_shards=2)
-        ),
-    )
-    return folder
 
 
 @pytest.fixture

@@ -83,6 +83,31 @@ def test_the_defaults_of_today_and_of_2016(words):
     assert content == {"relu4_2": 1.25, "relu5_2": 3.75}
 
 
+def test_patches_have_defaults_of_their_own(words):
+    task = plan(words, "--method", "mrf")
+    assert (task.method, task.resolutions, task.noise_blend) == ("mrf", 3, 0.0)
+    assert (task.weights.style, task.weights.style_layers) == (20, (0.5, 0.5))
+    assert (task.mrf_rotations, task.mrf_scales) == ((0.0,), (1.0,))
+    more = ["--mrf_rotations", "-15", "0", "--mrf_scales", "0.9", "--style-weight", "3", "--resolutions", "1"]
+    task = plan(words, "--method", "mrf", *more, "--initial-noiseblend", "1")
+    assert (task.mrf_rotations, task.mrf_scales) == ((-15.0, 0.0), (0.9,))
+    assert (task.resolutions, task.noise_blend, task.weights.style) == (1, 1.0, 3)
+    assert (task.weights.total_variation, task.optimizer.name) == (2, "lbfgs")
+    gatys = plan(words)
+    assert (gatys.resolutions, gatys.weights.total_variation, gatys.optimizer.name) == (1, 100, "adam")
+    both = plan(words, "--method", "mrf", "--tv-weight", "0", "--optimizer", "adam")
+    assert (both.weights.total_variation, both.optimizer.name) == (0, "adam")
+
+
+@pytest.mark.tensorflow
+def test_the_whole_job_by_patches_says_beforehand_how_long_it_takes(words, network, capsys):
+    more = ["--method", "mrf", "--iterations", "1", "--resolutions", "1"]
+    assert main(argv(words, *more, network=network)) == 0
+    said = capsys.readouterr()
+    assert "will take about " in said.err
+    assert "were expected" in said.out
+
+
 def test_several_styles_and_their_weights(words):
     style = words["--styles"]
     task = plan(words, "--styles", style, style, "--style-blend-weights", "1", "3", "--style-scales", "1", "0.5")
@@ -131,6 +156,16 @@ def test_a_pattern_without_one_place_is_refused(pattern):
         (["--network", "/no-such.mat"], 1, "--network: no file '/no-such.mat'"),
         (["--pooling", "min"], 2, "invalid choice: 'min'"),
         (["--resolutions", "3", "--iterations", "2"], 2, "wanted a step each at least"),
+        (["--method", "cnn"], 2, "invalid choice: 'cnn'"),
+        (["--mrf_scales", "1"], 2, "--mrf_scales is for --method mrf, got --method gatys"),
+        (["--method", "mrf", "--mrf_rotations", "181"], 2, "--mrf_rotations: got 181, wanted degrees of -180 to 180"),
+        (["--method", "mrf", "--mrf_scales", "0"], 2, "--mrf_scales: got 0, wanted above 0 and at most 4"),
+        (["--method", "mrf", "--mrf_scales", "nan"], 2, "--mrf_scales: got nan"),
+        (["--method", "mrf", "--masks", "a"], 2, "--masks is for --method gatys, got --method mrf"),
+        (["--method", "mrf", "--tile_size", "64"], 2, "--tile_size is for --method gatys, got --method mrf"),
+        (["--method", "mrf", "--defaults", "2016"], 2, "--defaults 2016 is for --method gatys"),
+        (["--method", "mrf", "--style-blend-weights", "1"], 2, "--style_blend_weights is for --method gatys"),
+        (["--method", "mrf", "--iterations", "2"], 2, "--resolutions 3 --iterations 2: wanted a step each at least"),
         (["--styels", "x"], 2, "unknown flag --styels, did you mean --styles?"),
     ],
 )

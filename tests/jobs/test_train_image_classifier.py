@@ -9,22 +9,7 @@ import pytest
 from jobs import reproduce
 from jobs import train_image_classifier as job
 from sparkcv import storage
-from sparkcv.config import ConvertConfig
-from sparkcv.driver import convert
 from sparkcv.records import example, tfrecord
-
-
-@pytest.fixture(scope="module")
-def dataset(spark, pictures, tmp_path_factory):
-    """Shards of the drawn pictures."""
-    folder = tmp_path_factory.mktemp("dataset")
-    convert.run(
-        spark,
-        convert.prepare(
-            ConvertConfig(images_dir=str(pictures), dataset_dir=str(folder), dataset_name="shapes", num_shards=2)
-        ),
-    )
-    return folder
 
 
 @pytest.fixture

@@ -9,22 +9,7 @@ from PIL import Image
 
 from jobs import stylize
 from jobs import train_style_net as job
-from sparkcv.config import ConvertConfig
-from sparkcv.driver import convert
 from tests.predict.checkpoints import write_run
-
-
-@pytest.fixture(scope="module")
-def dataset(spark, pictures, tmp_path_factory):
-    """Shards of the drawn pictures."""
-    folder = tmp_path_factory.mktemp("dataset")
-    convert.run(
-        spark,
-        convert.prepare(
-            ConvertConfig(images_dir=str(pictures), dataset_dir=str(folder), dataset_name="shapes", num_shards=2)
-        ),
-    )
-    return folder
 
 
 @pytest.fixture(scope="module")

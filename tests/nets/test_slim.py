@@ -21,8 +21,9 @@ def test_the_legacy_layers_are_found_under_the_name_that_tensorflow_asks_for(nam
 PROGRAMS = "sparkcv.programs.worker, sparkcv.programs.evaluator, sparkcv.programs.evaluate, sparkcv.programs.export"
 
 
-def test_no_role_pays_for_pandas_and_who_wants_it_has_it():
-    code = f"import sys, {PROGRAMS}; held = 'pandas' in sys.modules; import pandas; sys.exit(held)"
+@pytest.mark.parametrize("name", ["pandas", "scipy", "sklearn"])
+def test_no_role_pays_for_what_no_net_uses_and_who_wants_it_has_it(name):
+    code = f"import sys, {PROGRAMS}; held = '{name}' in sys.modules; import {name}; sys.exit(held)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=300).returncode == 0
 
 

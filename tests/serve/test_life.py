@@ -89,9 +89,11 @@ def test_a_new_version_takes_over_and_a_broken_one_does_not_and_no_request_is_lo
         living.wait(lambda client: states(client) == {"3": "READY"})  # the old one is drained and gone
         write_folder(living.models / "broken", color_graph(16))
         shutil.move(living.models / "broken", living.models / "colors" / "4")
-        graph = living.models / "colors" / "5"
-        write_folder(graph, color_graph(16))
-        (graph / "frozen_inference_graph.pb").write_bytes(b"not the graph")
+        write_folder(living.models / "spoilt", color_graph(16))
+        (living.models / "spoilt" / "frozen_inference_graph.pb").write_bytes(b"not the graph")
+        shutil.move(
+            living.models / "spoilt", living.models / "colors" / "5"
+        )  # whole at once: it may be looked at any time
         living.wait(lambda client: states(client).get("5") == "UNAVAILABLE")
         before = load.versions[3] + load.versions[4]
         load.wait(lambda: load.versions[3] + load.versions[4] > before + 5)

@@ -206,6 +206,32 @@ def test_tiles_follow_from_the_memory(task):
         tile_size(dataclasses.replace(task, memory_mb=1000), 2000, 3000)
 
 
+def test_the_gram_matrices_and_the_loss_of_a_whole_picture_are_their_formulas(net):
+    from sparkcv.style.objective import style_grams
+
+    objective, image = made_objective(net, (24, 32, 3), blend=0.25)
+    targets = objective._targets
+    found = {
+        layer: values.numpy()[0]
+        for layer, values in net.features(image[None], [*STYLE_LAYERS, *targets.content]).items()
+    }
+    grams = {layer: np.einsum("hwi,hwj->ij", found[layer], found[layer]) / found[layer].size for layer in STYLE_LAYERS}
+    for layer, gram in style_grams(net, image).items():
+        np.testing.assert_allclose(gram, grams[layer], rtol=1e-4, atol=1e-5 * grams[layer].max())
+    parts, _ = objective(image)
+    wanted = sum(0.2 * np.mean((grams[layer] - targets.grams[layer][0]) ** 2) for layer in STYLE_LAYERS)
+    assert parts.style == pytest.approx(500 * wanted, rel=1e-5)
+    shares = {"relu4_2": 0.25, "relu5_2": 0.75}
+    wanted = sum(share * np.mean((found[layer] - targets.content[layer]) ** 2) for layer, share in shares.items())
+    assert parts.content == pytest.approx(5 * wanted, rel=1e-5)
+
+
+def test_the_mean_pixel_is_taken_off_with_one_rounding():
+    pixel, image = np.array([123.68, 116.779, 103.939]), np.arange(256, dtype=np.float32).repeat(3).reshape(16, 16, 3)
+    np.testing.assert_array_equal(colors.less(image, pixel), (image.astype("f8") - pixel).astype("f4"))
+    assert colors.less(image, pixel).dtype == np.float32
+
+
 def test_brightness_is_matched():
     rng = np.random.default_rng(2)
     got = colors.matched(rng.normal(10, 3, (9, 9, 3)).astype("f4"), rng.normal(100, 20, (9, 9, 3)).astype("f4"))

@@ -1,0 +1,15 @@
+"""Grow a texture from a sample: ``synthesize_texture.py --input URL --output URL``."""
+
+import sys
+from collections.abc import Sequence
+
+from sparkcv.driver.jobs import run_job
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the job and return its exit code."""
+    return run_job("texture", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
