@@ -6,10 +6,13 @@ DEMO_DIR ?= demo
 MINUTES ?= 60
 PYTEST_ARGS ?= -n 3 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo serve-demo gallery handwriting text2image-demo yarn-demo test check bench soak fuzz format zip clean setup tensorboard
+.PHONY: demo captions-demo serve-demo gallery handwriting text2image-demo yarn-demo test check bench soak fuzz format zip clean setup tensorboard
 
 demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
 	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
+
+captions-demo: setup   ## captions of scenes that it draws: convert, train, evaluate on unseen combinations, report
+	$(PY) jobs/captions_demo.py --work_dir captions_demo
 
 gallery: setup         ## one sheet of formats, augmentations and normalizations, gallery.png; PHOTOGRAPH=FILE
 	$(PY) -m bench.gallery --output gallery.png $(if $(PHOTOGRAPH),--photograph "$(PHOTOGRAPH)")
@@ -72,4 +75,4 @@ $(VENV)/.classes: $(VENV)/.done
 	@touch $@
 
 clean:
-	rm -rf $(VENV) dist $(DEMO_DIR) handwriting text2image .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) dist $(DEMO_DIR) captions_demo handwriting text2image .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -195,12 +195,17 @@ def write_scenes(
     for index in range(number):
         own = int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
         scene = make_scene(own, part)
-        name = f"{part}-{index:05d}.png"
+        name = picture_name(part, index)
         (root / name).write_bytes(synthetic.encode(draw_scene(scene, own, size), "png"))
         rows += [f"{name},{caption}\n" for caption in scene.captions()]
         scenes.append(scene)
     (root / "captions.csv").write_text("".join(rows), "utf-8")
     return scenes
+
+
+def picture_name(part: str, index: int) -> str:
+    """Return what :func:`write_scenes` calls the picture of a number."""
+    return f"{part}-{index:05d}.png"
 
 
 def _read_group(text: str) -> Group | None:

@@ -17,6 +17,7 @@ NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 CONFIGS = {
     "batch_inference.py": config.ScoreConfig,
     "caption_pictures.py": config.CaptionConfig,
+    "captions_demo.py": config.CaptionsDemoConfig,
     "convert_captions.py": config.ConvertCaptionsConfig,
     "convert_images.py": config.ConvertConfig,
     "demo.py": config.DemoConfig,
@@ -31,12 +32,15 @@ CONFIGS = {
     "stylize.py": config.StylizeConfig,
     "super_resolve.py": config.SuperResolveConfig,
     "synthesize_texture.py": config.TextureConfig,
+    "score_captions.py": config.ScoreCaptionsConfig,
+    "evaluate_captions.py": config.EvaluateCaptionsConfig,
     "train_captions.py": config.TrainCaptionsConfig,
     "train_image_classifier.py": config.TrainConfig,
     "train_style_net.py": config.TrainStyleConfig,
 }
 COMMANDS = {
     "caption": config.CaptionConfig,
+    "captionsdemo": config.CaptionsDemoConfig,
     "convert": config.ConvertConfig,
     "convertcaptions": config.ConvertCaptionsConfig,
     "demo": config.DemoConfig,
@@ -53,6 +57,8 @@ COMMANDS = {
     "tensorboard": config.TensorBoardConfig,
     "texture": config.TextureConfig,
     "train": config.TrainConfig,
+    "scorecaptions": config.ScoreCaptionsConfig,
+    "evaluatecaptions": config.EvaluateCaptionsConfig,
     "traincaptions": config.TrainCaptionsConfig,
     "trainstyle": config.TrainStyleConfig,
 }

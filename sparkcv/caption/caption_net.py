@@ -7,6 +7,7 @@ checkpoints fit; gates stand in the order of TensorFlow's basic LSTM: input, new
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ _IMAGE, _WORDS = "image_embedding/weights", "seq_embedding/map"
 _KERNEL, _BIAS = "lstm/basic_lstm_cell/kernel", "lstm/basic_lstm_cell/bias"
 _LOGITS, _LOGITS_BIAS = "logits/weights", "logits/biases"
 _FORGET_BIAS = 1.0
-_INITIAL = 0.08  # weights begin as uniform within +- this
+_INITIAL, _INITIAL_UNITS = 0.08, 512  # im2txt: weights begin as uniform within +- this, at its sizes
 
 Weights = Mapping[str, Any]
 """The net's variables, or tensors, by their names."""
@@ -52,14 +53,18 @@ class CaptionSpec:
 
 
 def trained_weights(spec: CaptionSpec) -> Weights:
-    """Return the variables, to be trained, in the current variable scope."""
+    """Return the variables, to be trained, in the current variable scope.
+
+    Weights of smaller nets begin larger, as Glorot has it: else what the picture says is lost among so few units.
+    """
+    initial = _INITIAL * math.sqrt(_INITIAL_UNITS / min(spec.embedding, spec.units))
     collections = [tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.MODEL_VARIABLES]
     return {
         name: tf.get_variable(
             name,
             shape,
             tf.float32,
-            tf.zeros_initializer() if len(shape) == 1 else tf.random_uniform_initializer(-_INITIAL, _INITIAL),
+            tf.zeros_initializer() if len(shape) == 1 else tf.random_uniform_initializer(-initial, initial),
             collections=collections,
         )
         for name, shape in spec.variables().items()

@@ -6,24 +6,38 @@ import dataclasses
 import json
 from typing import Any
 
-__all__ = ["CaptionTask", "PictureCaptions"]
+__all__ = ["CaptionNet", "CaptionSearch", "CaptionTask", "EvaluationTask", "PictureCaptions"]
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionNet:
+    """A net to load: the prefix of its checkpoint, its vocabulary, and the encoder; None is the encoder's own."""
+
+    checkpoint: str
+    words: tuple[str, ...]
+    model_name: str
+    preprocessing_name: str | None = None
+    image_size: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionSearch:
+    """How captions are searched, as the flags of those names say."""
+
+    beam_size: int = 3
+    max_words: int = 20
+    length_normalization: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class CaptionTask:
-    """A checkpoint to load, the pictures' URLs, and how captions are searched; ``words`` is the vocabulary."""
+    """Pictures to caption, by their URLs."""
 
-    checkpoint: str
+    net: CaptionNet
+    search: CaptionSearch
     pictures: tuple[str, ...]
-    words: tuple[str, ...]
-    model_name: str
-    preprocessing_name: str | None
-    image_size: int | None
     formats: str
     max_pixels: int
-    beam_size: int
-    max_words: int
-    length_normalization: float
     batch_size: int
 
     def to_json(self) -> str:
@@ -34,7 +48,29 @@ class CaptionTask:
     def from_json(cls, line: str) -> CaptionTask:
         """Read what :meth:`to_json` gave."""
         value: dict[str, Any] = json.loads(line)
-        return cls(**{**value, "pictures": tuple(value["pictures"]), "words": tuple(value["words"])})
+        return cls(**{**value, **_parts(value), "pictures": tuple(value["pictures"])})
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationTask:
+    """Shards of captions to hold a net against; every ``sample_every`` th picture is given back, small."""
+
+    net: CaptionNet
+    search: CaptionSearch
+    shards: tuple[str, ...]
+    max_pixels: int
+    batch_size: int
+    sample_every: int
+
+    def to_json(self) -> str:
+        """Return it as one line."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> EvaluationTask:
+        """Read what :meth:`to_json` gave."""
+        value: dict[str, Any] = json.loads(line)
+        return cls(**{**value, **_parts(value), "shards": tuple(value["shards"])})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,3 +86,8 @@ class PictureCaptions:
             return f"No captions for image {self.name}: {self.reason}"
         lines = [f"  {number}) {text} (p={p:f})" for number, (text, p) in enumerate(self.captions)]
         return "\n".join([f"Captions for image {self.name}:", *lines])
+
+
+def _parts(value: dict[str, Any]) -> dict[str, Any]:
+    net = CaptionNet(**{**value["net"], "words": tuple(value["net"]["words"])})
+    return {"net": net, "search": CaptionSearch(**value["search"])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,11 +16,14 @@ from sparkcv import nets, preprocess
 from sparkcv.caption import caption_net, caption_weights
 from sparkcv.caption.beam_search import BeamRules, FoundCaption, search
 from sparkcv.caption.caption_net import CaptionSpec
+from sparkcv.caption.caption_task import CaptionNet, CaptionSearch
 from sparkcv.caption.caption_tower import features_of
+from sparkcv.caption.vocabulary import Vocabulary
 from sparkcv.errors import CheckpointError, ImageError
 from sparkcv.preprocess.picture_file import SeenPicture
+from sparkcv.rundir import checkpoint
 
-__all__ = ["Captioner"]
+__all__ = ["Captioner", "open_captioner", "rules_of"]
 
 _SHOWN = 3
 
@@ -28,8 +32,9 @@ class Captioner:
     """A net with its weights in a session; ``close`` ends that.
 
     ``prefix`` is a checkpoint on this machine, of either format and of any generation of names, ``source`` what the
-    user calls it. ``restored`` is the table of what was taken from it. Raises CheckpointError for a checkpoint without
-    captions, of another encoder, or of another vocabulary, whose ``num_words`` are named.
+    user calls it; ``num_threads`` is of an operation, 0: all cores. ``restored`` is the table of what was taken from
+    it. Raises CheckpointError for a checkpoint without captions, of another encoder, or of another vocabulary, whose
+    ``num_words`` are named.
     """
 
     def __init__(
@@ -41,6 +46,7 @@ class Captioner:
         num_words: int,
         image_size: int | None = None,
         preprocessing_name: str | None = None,
+        num_threads: int = 0,
     ) -> None:
         net = nets.get(model_name)
         size = image_size or net.default_image_size
@@ -56,7 +62,7 @@ class Captioner:
             picture = preprocess.EncodedPicture(self._encoded, self._orientation)
             self._image = family.for_eval(picture, size)
             self._images = tf.placeholder(tf.float32, [None, *self._image.shape.as_list()])
-            features = features_of(model_name, self._images, is_training=False)
+            features = self._features = features_of(model_name, self._images, is_training=False)
             encoder = {variable.op.name: variable for variable in model_variables()}
             _check_encoder(encoder, shapes, int(features.shape[-1]), fitted.num_features, (model_name, source))
             spec = CaptionSpec(fitted.num_words, fitted.num_features, fitted.embedding, fitted.units)
@@ -64,8 +70,11 @@ class Captioner:
             self._first = tf.concat(caption_net.first_state(self._weights, features), 1)
             self._words = tf.placeholder(tf.int64, [None])
             self._state = tf.placeholder(tf.float32, [None, 2 * fitted.units])
+            self._told = tf.placeholder(tf.int64, [None, None])
+            self._loss = caption_net.loss(self._weights, features, self._told)
             saver = tf.train.Saver({**encoder, **{fitted.names[name]: each for name, each in self._weights.items()}})
-            self._session = tf.Session(graph=self._graph)
+            threads = tf.ConfigProto(intra_op_parallelism_threads=num_threads, inter_op_parallelism_threads=num_threads)
+            self._session = tf.Session(graph=self._graph, config=threads)
             try:
                 saver.restore(self._session, prefix)
             except (tf.errors.OpError, ValueError) as err:
@@ -94,6 +103,25 @@ class Captioner:
         states = self._session.run(self._first, {self._images: np.stack(images)})
         return search(states, step, rules)
 
+    def log_probability(
+        self, images: Sequence[NDArray[np.float32]], captions: Sequence[Sequence[Sequence[int]]]
+    ) -> list[float]:
+        """Return the logarithm of probability of all captions of each picture together.
+
+        ``captions`` has each picture's, ids from the begin of the sentence to its end.
+        """
+        features = self._session.run(self._features, {self._images: np.stack(images)})
+        found = []
+        for picture, of_picture in zip(features, captions, strict=True):
+            told = np.full((len(of_picture), max(map(len, of_picture))), -1, np.int64)
+            for row, ids in zip(told, of_picture, strict=True):
+                row[: len(ids)] = ids
+            # A feed may stand in for any tensor: the encoder has looked at the picture already.
+            repeated = np.repeat(picture[None], len(told), axis=0)
+            mean = self._session.run(self._loss, {self._features: repeated, self._told: told})
+            found.append(-float(mean) * int((told[:, 1:] >= 0).sum()))
+        return found
+
     def close(self) -> None:
         """End the session. Twice is fine."""
         self._session.close()
@@ -109,6 +137,27 @@ class Captioner:
                 best, words = tf.math.top_k(logs, width)
                 self._steps[width] = words, best, tf.concat([cells, output], 1)
         return self._steps[width]
+
+
+def open_captioner(net: CaptionNet, num_threads: int = 0) -> tuple[Captioner, Vocabulary]:
+    """Fetch and load a net, ``num_threads`` to an operation; raises what :class:`Captioner` does, and StorageError."""
+    words = Vocabulary(net.words)
+    with tempfile.TemporaryDirectory(prefix="sparkcv-caption-") as scratch:
+        captioner = Captioner(
+            checkpoint.fetch(checkpoint.locate(net.checkpoint), scratch),
+            net.checkpoint,
+            model_name=net.model_name,
+            num_words=len(words),
+            image_size=net.image_size,
+            preprocessing_name=net.preprocessing_name,
+            num_threads=num_threads,
+        )
+    return captioner, words
+
+
+def rules_of(search: CaptionSearch, words: Vocabulary) -> BeamRules:
+    """Return the rules of a search for captions of these words."""
+    return BeamRules(words.start_id, words.end_id, search.beam_size, search.max_words, search.length_normalization)
 
 
 def _check_encoder(

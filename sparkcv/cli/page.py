@@ -9,8 +9,8 @@ __all__ = ["completion", "main", "submit"]
 _GROUPS = {
     "From pictures to predictions": ("convert", "statistics", "train", "evaluate", "export", "score", "serve"),
     "Style transfer": ("styletransfer", "texture", "superresolve", "stylize", "trainstyle"),
-    "Captions of pictures": ("convertcaptions", "traincaptions", "caption"),
-    "Around a run": ("doctor", "tensorboard", "reproduce", "demo"),
+    "Captions of pictures": ("convertcaptions", "traincaptions", "evaluatecaptions", "caption", "scorecaptions"),
+    "Around a run": ("doctor", "tensorboard", "reproduce", "demo", "captionsdemo"),
 }
 _SUBMIT = "write the spark-submit command of a job, print it and run it"
 _COMPLETION = "print a script by which bash, zsh or fish completes all this"

@@ -1,17 +1,20 @@
 """Configuration: one frozen dataclass a job, whose field names are its flags, checked whole before anything starts."""
 
 from sparkcv.config.caption import CaptionConfig
+from sparkcv.config.captions_demo import CaptionsDemoConfig
 from sparkcv.config.convert import ConvertConfig
 from sparkcv.config.convert_captions import ConvertCaptionsConfig
 from sparkcv.config.demo import DemoConfig
 from sparkcv.config.doctor import DoctorConfig
 from sparkcv.config.evaluate import EvalConfig
+from sparkcv.config.evaluate_captions import EvaluateCaptionsConfig
 from sparkcv.config.evaluate_text2image import EvaluateText2ImageConfig
 from sparkcv.config.export import ExportConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
 from sparkcv.config.generate import GenerateConfig
 from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
+from sparkcv.config.score_captions import ScoreCaptionsConfig
 from sparkcv.config.serve import ServeConfig
 from sparkcv.config.statistics import StatisticsConfig
 from sparkcv.config.style_transfer import StyleTransferConfig
@@ -27,15 +30,18 @@ from sparkcv.config.train_text2image import TrainText2ImageConfig
 
 __all__ = [
     "CaptionConfig",
+    "CaptionsDemoConfig",
     "ConvertCaptionsConfig",
     "ConvertConfig",
     "DemoConfig",
     "DoctorConfig",
     "EvalConfig",
+    "EvaluateCaptionsConfig",
     "EvaluateText2ImageConfig",
     "ExportConfig",
     "GenerateConfig",
     "ReproduceConfig",
+    "ScoreCaptionsConfig",
     "ScoreConfig",
     "ServeConfig",
     "StatisticsConfig",

@@ -118,10 +118,16 @@ class ScoreConfig(Flags):
             raise UsageError(f"--vacuum_days: got {self.vacuum_days} with --table_format parquet, wanted delta")
         if self.label_column and self.labels_from:
             raise UsageError(f"--label_column: got it with --labels_from {self.labels_from}, wanted one of them")
-        if self.date is not None:
-            try:
-                parsed = datetime.date.fromisoformat(self.date)
-            except ValueError as err:
-                raise UsageError(f"--date: got {self.date!r}, wanted a day as YYYY-MM-DD") from err
-            if parsed.isoformat() != self.date:
-                raise UsageError(f"--date: got {self.date!r}, wanted a day as YYYY-MM-DD")
+        check_date(self.date)
+
+
+def check_date(date: str | None) -> None:
+    """Raise UsageError unless ``--date`` is a day as YYYY-MM-DD, or None."""
+    if date is None:
+        return
+    try:
+        parsed = datetime.date.fromisoformat(date)
+    except ValueError as err:
+        raise UsageError(f"--date: got {date!r}, wanted a day as YYYY-MM-DD") from err
+    if parsed.isoformat() != date:
+        raise UsageError(f"--date: got {date!r}, wanted a day as YYYY-MM-DD")

@@ -30,8 +30,12 @@ class TrainCaptionsConfig(TrainConfig):
         "train the encoder too, at --encoder_learning_rate: the second phase, of a run that was trained without it",
         group=_CAPTION,
     )
-    encoder_learning_rate: float = flag(
-        5e-4, "learning rate of all with --train_encoder, which does not fall", group=_CAPTION, above=0
+    encoder_learning_rate: float = flag(5e-4, "learning rate of all with --train_encoder", group=_CAPTION, above=0)
+    encoder_learning_rate_decays: bool = flag(
+        False,
+        "the learning rate of --train_encoder falls as --learning_rate_decay_type says: for an encoder that nobody has"
+        " trained",
+        group=_CAPTION,
     )
     image_feature: str = flag("image/data", "only that: the form of the records is im2txt's", group=_CAPTION)
     label_feature: str = flag("image/image_id", "only that: the form of the records is im2txt's", group=_CAPTION)

@@ -5,22 +5,20 @@ claimed only after the Parquet was read back and held every held-out id exactly 
 """
 
 import dataclasses
-import json
 import pathlib
-import shutil
-import sys
 import time
 from typing import Any
 
 from sparkcv import logs, synthetic
 from sparkcv.config import ConvertConfig, DemoConfig, EvalConfig, ExportConfig, ScoreConfig, TrainConfig
 from sparkcv.driver import convert, evaluate, export, score, train
+from sparkcv.driver.demo_folder import make_folder, say, show
 from sparkcv.driver.demo_report import write_demo_report
-from sparkcv.errors import DataError, StorageError, UsageError
+from sparkcv.errors import DataError
 from sparkcv.spark.session import SessionSpec
 
 DATE = "2026-01-01"  # the "day" that the demo scores
-_MARK = "demo.json"
+_PARTS = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,23 +67,23 @@ def run(spark: Any, plan: DemoPlan) -> DemoReport:
     started_s = time.monotonic()
     config, work = plan.config, plan.work
     pictures, data, run_dir = work / "pictures", work / "data", work / "run"
-    _say(1, f"drawing pictures of {len(synthetic.CLASSES)} classes into {pictures}")
+    say(1, _PARTS, f"drawing pictures of {len(synthetic.CLASSES)} classes into {pictures}")
     for split, per_class in (("train", config.train_per_class), ("test", config.test_per_class)):
         synthetic.write_pictures(pictures / split, per_class, config.seed, broken=config.num_broken, by=split)
-    _say(2, f"converting them to TFRecord shards in {data}")
+    say(2, _PARTS, f"converting them to TFRecord shards in {data}")
     for split in ("train", "test"):
-        _print(convert.run(spark, convert.prepare(_convert_config(config, pictures / split, data, split))))
-    _say(3, f"training {config.model_name} by 1 ps and {config.num_workers} workers")
+        show(convert.run(spark, convert.prepare(_convert_config(config, pictures / split, data, split))))
+    say(3, _PARTS, f"training {config.model_name} by 1 ps and {config.num_workers} workers")
     trained = train.run(spark, train.prepare(_train_config(config, data, run_dir)))
-    _print(trained)
-    _say(4, "evaluating on the held-out split")
+    show(trained)
+    say(4, _PARTS, "evaluating on the held-out split")
     evaluated = evaluate.run(spark, evaluate.prepare(_eval_config(config, data, run_dir, work / "eval")))
-    _print(evaluated)
-    _say(5, "exporting the model")
-    _print(export.run(spark, export.prepare(_export_config(config, data, run_dir, work / "model"))))
-    _say(6, "scoring the held-out pictures into Parquet")
+    show(evaluated)
+    say(5, _PARTS, "exporting the model")
+    show(export.run(spark, export.prepare(_export_config(config, data, run_dir, work / "model"))))
+    say(6, _PARTS, "scoring the held-out pictures into Parquet")
     scored = score.run(spark, score.prepare(_score_config(pictures / "test", work)))
-    _print(scored)
+    show(scored)
     scores = read_back(work / "scores", pictures / "test")
     facts = (
         (
@@ -115,7 +113,7 @@ def run(spark: Any, plan: DemoPlan) -> DemoReport:
         pictures / "test",
     )
     if min(scores.accuracy, evaluated.accuracy) < config.min_accuracy:
-        _print(report)
+        show(report)
         raise DataError(
             f"accuracy is {scores.accuracy:.3f} in the Parquet and {evaluated.accuracy:.3f} by the evaluation, wanted"
             f" {config.min_accuracy} or more in both"
@@ -130,16 +128,7 @@ def prepare(config: DemoConfig) -> DemoPlan:
         UsageError: the folder holds something that is not a demo's.
         StorageError: the folder cannot be made.
     """
-    work = pathlib.Path(config.work_dir).absolute()
-    if work.exists() and any(work.iterdir()) and not (work / _MARK).exists():
-        raise UsageError(f"--work_dir {work} holds files that are not a demo's; wanted an empty or a new folder")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        work.mkdir(parents=True)
-        (work / _MARK).write_text(json.dumps(dataclasses.asdict(config), indent=1))
-    except OSError as err:
-        raise StorageError(f"--work_dir {work} cannot be written ({err.strerror}); wanted a local folder") from err
-    return DemoPlan(config, work)
+    return DemoPlan(config, make_folder(config.work_dir, config))
 
 
 def read_back(scores: pathlib.Path, pictures: pathlib.Path) -> Scores:
@@ -168,15 +157,6 @@ def _rows(folder: pathlib.Path) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq  # not needed by the driver's other jobs
 
     return list(pq.read_table(folder, partitioning=None).to_pylist()) if folder.exists() else []
-
-
-def _print(report: object) -> None:
-    sys.stdout.write(f"{report}\n")
-    sys.stdout.flush()
-
-
-def _say(number: int, what: str) -> None:
-    _print(f"\n[{number}/6] {what}")
 
 
 def _convert_config(config: DemoConfig, pictures: pathlib.Path, data: pathlib.Path, split: str) -> ConvertConfig:

@@ -156,6 +156,13 @@ _ALL = (
         "sparkcv.driver.train_captions",
     ),
     Job(
+        "evaluatecaptions",
+        "evaluate_captions.py",
+        configs.EvaluateCaptionsConfig,
+        "evaluate captions on a split",
+        "sparkcv.driver.evaluate_captions",
+    ),
+    Job(
         "caption",
         "caption_pictures.py",
         configs.CaptionConfig,
@@ -184,6 +191,13 @@ _ALL = (
         "sparkcv.driver.evaluate_text2image",
     ),
     Job(
+        "scorecaptions",
+        "score_captions.py",
+        configs.ScoreCaptionsConfig,
+        "caption a day's pictures into Parquet",
+        "sparkcv.driver.score_captions",
+    ),
+    Job(
         "serve",
         "serve.py",
         configs.ServeConfig,
@@ -210,6 +224,13 @@ _ALL = (
         configs.DemoConfig,
         "run the whole chain on pictures that it draws",
         "sparkcv.driver.demo",
+    ),
+    Job(
+        "captionsdemo",
+        "captions_demo.py",
+        configs.CaptionsDemoConfig,
+        "train and evaluate captions on scenes that it draws",
+        "sparkcv.driver.captions_demo",
     ),
 )
 JOBS: Mapping[str, Job] = MappingProxyType({job.name: job for job in _ALL})

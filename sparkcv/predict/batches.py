@@ -32,9 +32,17 @@ def score_rows(
 ) -> Iterator[pa.RecordBatch]:
     """Score rows in batches of exactly ``batch_size``, the last one less; one Arrow batch of ``schema`` each.
 
-    While one batch is scored, a few threads read the next: two batches of encoded pictures are held, never more.
-    A row that is rejected has a ``reason`` and neither label nor score. ``schema`` is :data:`SCORED`,
-    with the rows' kept columns behind it and what the night's report is made of.
+    It is read as :func:`loaded_batches` says. A row that is rejected has a ``reason`` and neither label nor score.
+    ``schema`` is :data:`SCORED`, with the rows' kept columns behind it and what the night's report is made of.
+    """
+    for of_batch, loaded in loaded_batches(rows, batch_size):
+        yield _to_arrow(of_batch, loaded, _score(of_batch, loaded, predict, top_k), digest, schema)
+
+
+def loaded_batches(rows: Iterable[InputRow], batch_size: int) -> Iterator[tuple[list[InputRow], list[Loaded]]]:
+    """Yield rows in batches of exactly ``batch_size``, the last one less, with what was read of each.
+
+    While one batch is used, a few threads read the next: two batches of encoded pictures are held, never more.
     """
     chunks = _chunks(iter(rows), batch_size)
     pool = ThreadPoolExecutor(_READERS, "read")
@@ -43,7 +51,7 @@ def score_rows(
         for chunk in itertools.chain(chunks, [None]):
             reading = None if chunk is None else (chunk, [pool.submit(_timed, row) for row in chunk])
             if waiting is not None:
-                yield _to_arrow(*_score(*waiting, predict, top_k), digest, schema)
+                yield waiting[0], [_result(read, row) for row, read in zip(*waiting, strict=True)]
             waiting = reading
     finally:
         pool.shutdown(cancel_futures=True)
@@ -54,10 +62,7 @@ def _chunks(rows: Iterator[InputRow], size: int) -> Iterator[list[InputRow]]:
         yield chunk
 
 
-def _score(
-    rows: list[InputRow], reads: list["Future[Loaded]"], predict: Predict, top_k: int
-) -> tuple[list[InputRow], list[Loaded], list[Prediction | Reject]]:
-    read = [_result(read, row) for row, read in zip(rows, reads, strict=True)]
+def _score(rows: list[InputRow], read: list[Loaded], predict: Predict, top_k: int) -> list[Prediction | Reject]:
     loaded = [data for data, _ in read]
     pictures = [
         RecordPicture(data, row.orientation) if row.is_record else data
@@ -65,7 +70,7 @@ def _score(
         if isinstance(data, bytes)
     ]
     answers = iter(predict(pictures, top_k))
-    return rows, read, [Reject(data) if isinstance(data, str) else next(answers) for data in loaded]
+    return [Reject(data) if isinstance(data, str) else next(answers) for data in loaded]
 
 
 def _timed(row: InputRow) -> Loaded:

@@ -32,7 +32,8 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     object.__setattr__(config, "checkpoint_exclude_scopes", caption_net.SCOPES)
     if config.train_encoder:
         object.__setattr__(config, "learning_rate", config.encoder_learning_rate)
-        object.__setattr__(config, "learning_rate_decay_type", "fixed")
+        if not config.encoder_learning_rate_decays:
+            object.__setattr__(config, "learning_rate_decay_type", "fixed")
     else:
         object.__setattr__(config, "trainable_scopes", caption_net.SCOPES)
     return Worker(ctx, config, dataset, tower).run()

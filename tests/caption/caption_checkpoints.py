@@ -18,7 +18,7 @@ GENERATIONS = {
 }
 
 
-def write(folder, generation="today", *, model_name="cifarnet", size=32):
+def write(folder, generation="today", *, model_name="cifarnet", size=32, num_words=None):
     """Write ``folder/model.ckpt-3``, the same weights whatever the names; return its prefix."""
 
     def name_of(variable):
@@ -31,7 +31,7 @@ def write(folder, generation="today", *, model_name="cifarnet", size=32):
     rng = np.random.default_rng(0)
     with tf.Graph().as_default(), tf.Session() as session:
         features = features_of(model_name, tf.zeros([1, size, size, 3]), is_training=False)
-        caption_net.trained_weights(CaptionSpec(len(WORDS), int(features.shape[-1]), 6, 5))
+        caption_net.trained_weights(CaptionSpec(num_words or len(WORDS), int(features.shape[-1]), 6, 5))
         for variable in tf.global_variables():
             scale = 0.1 if variable.op.name.startswith(model_name.capitalize()[:3]) else 0.8
             variable.load(rng.normal(size=variable.shape.as_list()).astype(np.float32) * scale, session)

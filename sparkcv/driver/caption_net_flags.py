@@ -1,0 +1,69 @@
+"""The net of captions that a job's flags name, checked without TensorFlow: checkpoint, encoder and vocabulary."""
+
+from sparkcv import storage
+from sparkcv.caption import vocabulary
+from sparkcv.caption.caption_task import CaptionNet, CaptionSearch
+from sparkcv.caption.vocabulary import Vocabulary
+from sparkcv.config.caption_net import CaptionNetConfig
+from sparkcv.driver.net_flags import check_image_size
+from sparkcv.errors import CheckpointError, DataError, LabelError, UsageError
+from sparkcv.rundir import checkpoint, checkpoint_model
+from sparkcv.rundir.description import RunDescription
+
+__all__ = ["net_of", "search_of"]
+
+_PUBLISHED_ENCODER = "inception_v3"
+
+
+def net_of(config: CaptionNetConfig, dataset_words: tuple[str, ...] = ()) -> CaptionNet:
+    """Return the net that the flags name; ``dataset_words`` are those that a dataset's ids count.
+
+    Raises:
+        MissingFileError: the checkpoint or the vocabulary is not there.
+        DataError: a vocabulary that is none.
+        LabelError: the dataset has other words than the net.
+        CheckpointError: a checkpoint that is not whole.
+        UsageError: a net that there is not, or a vocabulary that must be named.
+    """
+    found = checkpoint.locate(checkpoint_model.resolve(config.checkpoint_path))
+    if found.kind:
+        raise CheckpointError(
+            f"--checkpoint_path {found.prefix_url} is a {found.kind}, wanted a checkpoint of captions"
+        )
+    told = RunDescription.read(storage.parent(found.prefix_url), pass_over_foreign=True) or RunDescription()
+    model_name = config.model_name or told.model_name or _PUBLISHED_ENCODER
+    preprocessing = config.preprocessing_name or told.preprocessing_name
+    size = config.image_size or told.train_image_size
+    check_image_size(model_name, size, preprocessing)
+    words = _words(config, told, found.prefix_url, dataset_words)
+    if dataset_words and words != dataset_words:
+        raise LabelError(
+            f"the dataset has {len(dataset_words)} words, the net {found.prefix_url!r} has {len(words)}"
+            f"{' others' if len(words) == len(dataset_words) else ''}; wanted the vocabulary that it was trained with"
+        )
+    return CaptionNet(found.prefix_url, words, model_name, preprocessing, size)
+
+
+def search_of(config: CaptionNetConfig) -> CaptionSearch:
+    """Return how the flags have captions searched."""
+    return CaptionSearch(config.beam_size, config.max_words, config.length_normalization)
+
+
+def _words(config: CaptionNetConfig, told: RunDescription, prefix: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the vocabulary that is named, that of the training, or another one."""
+    if config.vocabulary:
+        return vocabulary.read_vocabulary(storage.resolve(config.vocabulary)).words
+    beside = storage.join(storage.parent(prefix), vocabulary.FILE_NAME)
+    if told.labels:
+        try:
+            return Vocabulary(tuple(told.labels)).words
+        except DataError as err:
+            raise DataError(f"{storage.parent(prefix)!r} is no training of captions: {err}") from err
+    if storage.exists(beside):
+        return vocabulary.read_vocabulary(beside).words
+    if otherwise:
+        return otherwise
+    raise UsageError(
+        f"--vocabulary is missing: {prefix!r} does not tell its words; wanted the word_counts.txt that it was trained"
+        " with"
+    )
