@@ -23,9 +23,9 @@ def folder(tmp_path_factory):
     """A run on words, of three steps and then two more."""
     folder = tmp_path_factory.mktemp("text2image")
     gan_runs.write_dataset(folder)
-    assert gan_runs.train(folder, "run", max_number_of_steps=3, save_summaries_secs=1)["step"] == 3
+    assert gan_runs.train_run(folder, "run", max_number_of_steps=3, save_summaries_secs=1)["step"] == 3
     first = variables(folder / "run/model.ckpt-3")
-    assert gan_runs.train(folder, "run", max_number_of_steps=5)["step"] == 5
+    assert gan_runs.train_run(folder, "run", max_number_of_steps=5)["step"] == 5
     last = variables(folder / "run/model.ckpt-5")
     same = {name for name, value in last.items() if np.array_equal(value, first[name])}
     assert same == set()  # batch normalisation's averages too
@@ -71,7 +71,7 @@ def test_the_same_seed_makes_the_same_pictures_and_a_way_leads_from_one_to_anoth
 
 
 def test_moving_averages_are_taken_where_they_are_kept(folder):
-    gan_runs.train(folder, "averaged", max_number_of_steps=2, moving_average_decay=0.9)
+    gan_runs.train_run(folder, "averaged", max_number_of_steps=2, moving_average_decay=0.9)
     gan = trained_gan.find(str(folder / "averaged"), None, 20)
     rows = picture_request.many(gan.texts, ["a red ring"], 1)
     maker = PictureMaker(gan.checkpoint, "", gan.spec)
@@ -92,7 +92,7 @@ def test_supplied_vectors_take_the_place_of_words(folder, tmp_path):
     np.savez(tmp_path / "v.npz", captions=np.array(different), vectors=rng.normal(size=(len(different), 6)))
     gan_runs.write_dataset(folder, name="with-vectors", vectors=str(tmp_path / "v.npz"))
     flags = {"dataset_dir": str(folder / "with-vectors"), "text": "vectors", "word_size": 128, "max_number_of_steps": 2}
-    assert gan_runs.train(folder, "vectors", **flags)["step"] == 2
+    assert gan_runs.train_run(folder, "vectors", **flags)["step"] == 2
     names = variables(folder / "vectors/model.ckpt-2")
     assert names["generator/text/weights"].shape == (6, 8)
     assert not any("words" in name for name in names)
@@ -125,6 +125,6 @@ def test_one_caption_for_all_pictures_is_refused(folder, tmp_path):
     )
     convert_captions.run_with(gan_runs.OneProcess(), convert_captions.prepare(config), lambda: None)
     with pytest.raises(DataError, match="has one caption for all pictures; wanted two different ones at least"):
-        gan_runs.train(tmp_path, "run", max_number_of_steps=1)
+        gan_runs.train_run(tmp_path, "run", max_number_of_steps=1)
     assert not (tmp_path / "run").exists()
     assert len(read_vocabulary(str(tmp_path / "data/word_counts.txt"))) == 5
