@@ -325,7 +325,9 @@ def _gradients(
             for scope, own in zip(apart, tower.losses, strict=True):
                 under = [each for each in variables if scopes.trains(scope, each.op.name)]
                 pairs += optimizer.compute_gradients(own / len(towers), var_list=under)
-            tower_gradients.append(pairs)
+            # All of them before any is applied: else a loss could meet what the other's has changed already.
+            values = tf.tuple([gradient for gradient, _ in pairs])
+            tower_gradients.append([(value, variable) for value, (_, variable) in zip(values, pairs, strict=True)])
     return tf.add_n(tower_losses, name="sum_of_losses"), replicas.sum_gradients(tower_gradients)
 
 
