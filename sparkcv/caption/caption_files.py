@@ -16,7 +16,7 @@ from typing import Any
 from sparkcv import storage
 from sparkcv.errors import DataError
 
-__all__ = ["NamedCaptions", "read_captions"]
+__all__ = ["NamedCaptions", "captions_of_rows", "read_captions"]
 
 _MOST_BYTES = 2 << 30
 _TOKEN_LINE = re.compile(r"(?P<path>[^\t]+)#(?P<number>\d+)\t(?P<caption>.*)")
@@ -73,6 +73,28 @@ def read_captions(url: str) -> list[NamedCaptions]:
         if [name.strip().strip('"') for name in first.split(separator)] == names:
             return _merged(_of_table(text, url, separator, columns))
     raise DataError(f"{url!r} is no file of captions: its first line is {first[:80]!r}; {_WANTED}")
+
+
+def captions_of_rows(rows: Iterable[tuple[Any, Any]], what: str) -> list[NamedCaptions]:
+    """Return the pictures of rows, paths and captions, as :func:`read_captions` returns those of a file.
+
+    A caption is a text, a list of texts, or None, which is no caption; ``what`` is what messages call the table. Raises
+    DataError for another one, for a path that is none, and where there is no row.
+    """
+
+    def told() -> Iterator[tuple[str, int, str]]:
+        for number, (path, captions) in enumerate(rows):
+            if not isinstance(path, str) or not path or "\0" in path:
+                raise DataError(f"{what} has the path {path!r}, wanted one")
+            for caption in captions if isinstance(captions, list) else ["" if captions is None else captions]:
+                if not isinstance(caption, str):
+                    raise DataError(f"{what} has the caption {caption!r} of {path!r}, wanted a text or a list of texts")
+                yield path, number, caption
+
+    found = _merged(told())
+    if not found:
+        raise DataError(f"{what} has no row, wanted paths and captions")
+    return found
 
 
 def _decoded(data: bytes, url: str) -> str:

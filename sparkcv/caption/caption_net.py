@@ -55,7 +55,8 @@ class CaptionSpec:
 def trained_weights(spec: CaptionSpec) -> Weights:
     """Return the variables, to be trained, in the current variable scope.
 
-    Weights of smaller nets begin larger, as Glorot has it: else what the picture says is lost among so few units.
+    Weights of smaller nets begin larger, as Glorot has it: else what the picture says is lost among so few units. Those
+    of the picture do not, whose inputs are the encoder's.
     """
     initial = _INITIAL * math.sqrt(_INITIAL_UNITS / min(spec.embedding, spec.units))
     collections = [tf.GraphKeys.GLOBAL_VARIABLES, tf.GraphKeys.MODEL_VARIABLES]
@@ -64,11 +65,15 @@ def trained_weights(spec: CaptionSpec) -> Weights:
             name,
             shape,
             tf.float32,
-            tf.zeros_initializer() if len(shape) == 1 else tf.random_uniform_initializer(-initial, initial),
+            tf.zeros_initializer() if len(shape) == 1 else _uniform(_INITIAL if name == _IMAGE else initial),
             collections=collections,
         )
         for name, shape in spec.variables().items()
     }
+
+
+def _uniform(most: float) -> Any:
+    return tf.random_uniform_initializer(-most, most)
 
 
 def first_state(weights: Weights, features: Any, drop: Callable[[Any], Any] = lambda values: values) -> State:

@@ -72,11 +72,13 @@ class Captioner:
             self._state = tf.placeholder(tf.float32, [None, 2 * fitted.units])
             self._told = tf.placeholder(tf.int64, [None, None])
             self._loss = caption_net.loss(self._weights, features, self._told)
-            saver = tf.train.Saver({**encoder, **{fitted.names[name]: each for name, each in self._weights.items()}})
+            self._saver = tf.train.Saver(
+                {**encoder, **{fitted.names[name]: each for name, each in self._weights.items()}}
+            )
             threads = tf.ConfigProto(intra_op_parallelism_threads=num_threads, inter_op_parallelism_threads=num_threads)
             self._session = tf.Session(graph=self._graph, config=threads)
             try:
-                saver.restore(self._session, prefix)
+                self._saver.restore(self._session, prefix)
             except (tf.errors.OpError, ValueError) as err:
                 self.close()
                 raise CheckpointError(f"the checkpoint {source!r} cannot be restored: {_first_line(err)}") from err
@@ -121,6 +123,11 @@ class Captioner:
             mean = self._session.run(self._loss, {self._features: repeated, self._told: told})
             found.append(-float(mean) * int((told[:, 1:] >= 0).sum()))
         return found
+
+    def save(self, prefix: str) -> None:
+        """Write the weights, and nothing else, as a checkpoint of this prefix."""
+        with self._graph.as_default():
+            self._saver.save(self._session, prefix, write_meta_graph=False, write_state=False)
 
     def close(self) -> None:
         """End the session. Twice is fine."""

@@ -44,10 +44,15 @@ class PlannedPicture:
 
 @dataclasses.dataclass(frozen=True)
 class PlannedCaptions:
-    """The pictures of each split, by its name, and the vocabulary of them all."""
+    """The pictures of each split, by its name, and the vocabulary of them all.
+
+    ``vectors`` is the URL of the captions' vectors, of ``vector_size`` numbers each, where there are any.
+    """
 
     splits: dict[str, list[PlannedPicture]]
     vocabulary: Vocabulary
+    vectors: str | None = None
+    vector_size: int = 0
 
     @property
     def longest(self) -> int:

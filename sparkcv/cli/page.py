@@ -9,7 +9,14 @@ __all__ = ["completion", "main", "submit"]
 _GROUPS = {
     "From pictures to predictions": ("convert", "statistics", "train", "evaluate", "export", "score", "serve"),
     "Style transfer": ("styletransfer", "texture", "superresolve", "stylize", "trainstyle"),
-    "Captions of pictures": ("convertcaptions", "traincaptions", "evaluatecaptions", "caption", "scorecaptions"),
+    "Captions of pictures": (
+        "convertcaptions",
+        "traincaptions",
+        "evaluatecaptions",
+        "caption",
+        "scorecaptions",
+        "exportcaptions",
+    ),
     "Around a run": ("doctor", "tensorboard", "reproduce", "demo", "captionsdemo"),
 }
 _SUBMIT = "write the spark-submit command of a job, print it and run it"

@@ -10,6 +10,7 @@ from sparkcv.config.evaluate import EvalConfig
 from sparkcv.config.evaluate_captions import EvaluateCaptionsConfig
 from sparkcv.config.evaluate_text2image import EvaluateText2ImageConfig
 from sparkcv.config.export import ExportConfig
+from sparkcv.config.export_captions import ExportCaptionsConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
 from sparkcv.config.generate import GenerateConfig
 from sparkcv.config.reproduce import ReproduceConfig
@@ -38,6 +39,7 @@ __all__ = [
     "EvalConfig",
     "EvaluateCaptionsConfig",
     "EvaluateText2ImageConfig",
+    "ExportCaptionsConfig",
     "ExportConfig",
     "GenerateConfig",
     "ReproduceConfig",

@@ -14,7 +14,8 @@ class CaptionNetConfig(Flags):
 
     checkpoint_path: str = flag(
         None,
-        "folder of a training of captions, or the prefix of a checkpoint, one that im2txt's program wrote among them",
+        "folder of a training of captions or of an exported model, or the prefix of a checkpoint, one that im2txt's"
+        " program wrote among them",
         group=NET,
         required=True,
     )

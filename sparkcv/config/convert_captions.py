@@ -7,6 +7,7 @@ from sparkcv.config.pictures import FORMATS, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
 
+_SOURCES = ("captions_file", "dataset_table", "dataset_query")
 _IN, _OUT, _WORDS, _CARE, _CLUSTER = "input", "output", "words", "care", "cluster"
 
 
@@ -14,13 +15,18 @@ _IN, _OUT, _WORDS, _CARE, _CLUSTER = "input", "output", "words", "care", "cluste
 class ConvertCaptionsConfig(Flags):
     """Convert pictures with captions to TFRecord shards, word_counts.txt and manifest.json, as one Spark job."""
 
-    captions_file: str = flag(
+    captions_file: str | None = flag(
         None,
         "COCO's captions_*.json, a token file of Flickr8k or Flickr30k, or a CSV with the columns path,caption; any"
         " storage URL",
         group=_IN,
-        required=True,
     )
+    dataset_table: str | None = flag(
+        None, "table that Spark knows, a row for each caption, in place of --captions_file", group=_IN
+    )
+    dataset_query: str | None = flag(None, "SQL whose rows are paths and captions, in place of a table", group=_IN)
+    path_column: str = flag("path", "column of a table that holds the path of a picture's file", group=_IN)
+    caption_column: str = flag("caption", "column of a table that holds a caption, or a list of them", group=_IN)
     images_dir: str | None = flag(
         None, "folder that the pictures' paths are relative to; not set: that of --captions_file", group=_IN
     )
@@ -83,6 +89,12 @@ class ConvertCaptionsConfig(Flags):
         super().__post_init__()
         PortRange.parse(self.port_range)
         parse_formats(self.formats)
+        given = [name for name in _SOURCES if getattr(self, name)]
+        if len(given) != 1:
+            got = " and ".join(f"--{name}" for name in given) or "none"
+            raise UsageError(f"got {got}, wanted one of {', '.join(f'--{name}' for name in _SOURCES)}")
+        if given != ["captions_file"] and not self.images_dir:
+            raise UsageError(f"--images_dir is missing: wanted the folder of the pictures that --{given[0]} names")
         for name in ("dataset_name", "dataset_split_name"):
             value = getattr(self, name)
             if not value.replace("-", "_").replace(".", "_").isidentifier() or ".." in value:

@@ -98,6 +98,7 @@ NETS: Mapping[str, NetSize] = {
     "resnet_v2_101": NetSize(42.5, 121.0),
     "resnet_v2_152": NetSize(58.2, 173.0),
     "resnet_v2_200": NetSize(62.7, 255.0),
+    "scenenet": NetSize(0.6, 1.2),
     "vgg_16": NetSize(134.3, 73.0),
     "vgg_19": NetSize(139.6, 80.0),
     "vgg_a": NetSize(128.8, 45.0),

@@ -1,7 +1,7 @@
 """The net of captions that a job's flags name, checked without TensorFlow: checkpoint, encoder and vocabulary."""
 
 from sparkcv import storage
-from sparkcv.caption import vocabulary
+from sparkcv.caption import caption_model, vocabulary
 from sparkcv.caption.caption_task import CaptionNet, CaptionSearch
 from sparkcv.caption.vocabulary import Vocabulary
 from sparkcv.config.caption_net import CaptionNetConfig
@@ -22,9 +22,14 @@ def net_of(config: CaptionNetConfig, dataset_words: tuple[str, ...] = ()) -> Cap
         MissingFileError: the checkpoint or the vocabulary is not there.
         DataError: a vocabulary that is none.
         LabelError: the dataset has other words than the net.
-        CheckpointError: a checkpoint that is not whole.
+        CheckpointError: a checkpoint that is not whole; ModelError: an exported model that is not as exported.
         UsageError: a net that there is not, or a vocabulary that must be named.
     """
+    folder = storage.resolve(config.checkpoint_path)
+    if caption_model.is_caption_model(folder):
+        net = caption_model.read_model(folder).net(folder)
+        _check_words(net, dataset_words)
+        return net
     found = checkpoint.locate(checkpoint_model.resolve(config.checkpoint_path))
     if found.kind:
         raise CheckpointError(
@@ -36,12 +41,18 @@ def net_of(config: CaptionNetConfig, dataset_words: tuple[str, ...] = ()) -> Cap
     size = config.image_size or told.train_image_size
     check_image_size(model_name, size, preprocessing)
     words = _words(config, told, found.prefix_url, dataset_words)
-    if dataset_words and words != dataset_words:
+    net = CaptionNet(found.prefix_url, words, model_name, preprocessing, size)
+    _check_words(net, dataset_words)
+    return net
+
+
+def _check_words(net: CaptionNet, dataset_words: tuple[str, ...]) -> None:
+    if dataset_words and net.words != dataset_words:
+        others = " others" if len(net.words) == len(dataset_words) else ""
         raise LabelError(
-            f"the dataset has {len(dataset_words)} words, the net {found.prefix_url!r} has {len(words)}"
-            f"{' others' if len(words) == len(dataset_words) else ''}; wanted the vocabulary that it was trained with"
+            f"the dataset has {len(dataset_words)} words, the net {net.checkpoint!r} has {len(net.words)}{others};"
+            " wanted the vocabulary that it was trained with"
         )
-    return CaptionNet(found.prefix_url, words, model_name, preprocessing, size)
 
 
 def search_of(config: CaptionNetConfig) -> CaptionSearch:

@@ -1,7 +1,7 @@
 """A conversion of pictures with captions, from its checks to its report.
 
-The file of captions is read and divided by the driver, before Spark starts: texts only. Spark's tasks write a shard
-each, reading the pictures, as the conversion of classes does; what is published, and how, is the same too.
+The captions are read and divided by the driver, those of a file before Spark starts: texts only. Spark's tasks write a
+shard each, reading the pictures, as the conversion of classes does; what is published, and how, is the same too.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ from typing import Any
 
 from sparkcv import logs, storage
 from sparkcv.caption import caption_files, planned, vocabulary
+from sparkcv.caption.caption_files import NamedCaptions
 from sparkcv.caption.caption_vectors import read_vectors
 from sparkcv.caption.planned import PlannedCaptions
 from sparkcv.caption.vocabulary import Vocabulary
@@ -21,6 +22,7 @@ from sparkcv.convert import publication, splits
 from sparkcv.convert.plan import ConversionPlan, Split
 from sparkcv.convert.report import ConvertReport
 from sparkcv.convert.shard_writer import ShardRow, ShardSummary, write_shard
+from sparkcv.driver import tables
 from sparkcv.errors import DataError, LabelError
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.errors import translated
@@ -38,15 +40,16 @@ _log = logs.get(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class CaptionsPlan:
-    """A conversion that can start: its flags, where it writes, where the pictures are, and their captions."""
+    """A conversion that can start: its flags, where it writes, where the pictures are, and their captions.
+
+    ``captions_file`` is what the source is called; ``planned`` is None for a table, which is read once Spark runs.
+    """
 
     config: ConvertCaptionsConfig
     dataset_dir: str
     captions_file: str
     images_dir: str
-    planned: PlannedCaptions
-    vectors: str | None = None
-    vector_size: int = 0
+    planned: PlannedCaptions | None = None
 
     def session(self) -> SessionSpec:
         """Return what the conversion needs of Spark."""
@@ -81,12 +84,26 @@ def prepare(config: ConvertCaptionsConfig) -> CaptionsPlan:
             pictures.
         LabelError: the splits that are there have another vocabulary.
     """
-    dataset_dir, captions_file = storage.resolve(config.dataset_dir), storage.resolve(config.captions_file)
-    names = (config.dataset_split_name,) if config.validation_fraction is None else ("train", "validation")
+    dataset_dir = storage.resolve(config.dataset_dir)
+    names = _splits(config)
     publication.check_free(dataset_dir, config.dataset_name, names, config.overwrite)
+    if config.captions_file is None:
+        images_dir = storage.resolve(str(config.images_dir))
+        storage.list_dir(images_dir)
+        return CaptionsPlan(config, dataset_dir, tables.named(config.dataset_table, config.dataset_query), images_dir)
+    captions_file = storage.resolve(config.captions_file)
     named = caption_files.read_captions(captions_file)
     images_dir = storage.resolve(config.images_dir) if config.images_dir else storage.parent(captions_file)
     storage.list_dir(images_dir)
+    return CaptionsPlan(config, dataset_dir, captions_file, images_dir, _planned(config, dataset_dir, named))
+
+
+def _splits(config: ConvertCaptionsConfig) -> tuple[str, ...]:
+    return (config.dataset_split_name,) if config.validation_fraction is None else ("train", "validation")
+
+
+def _planned(config: ConvertCaptionsConfig, dataset_dir: str, named: list[NamedCaptions]) -> PlannedCaptions:
+    names = _splits(config)
     divided = planned.divide(
         named,
         names,
@@ -96,8 +113,22 @@ def prepare(config: ConvertCaptionsConfig) -> CaptionsPlan:
     )
     words = _vocabulary(config, dataset_dir, names, planned.captions_of(divided[names[0]]))
     url = config.vectors and storage.resolve(config.vectors)
-    size = _check_vectors(url, divided) if url else 0
-    return CaptionsPlan(config, dataset_dir, captions_file, images_dir, PlannedCaptions(divided, words), url, size)
+    return PlannedCaptions(divided, words, url, _check_vectors(url, divided) if url else 0)
+
+
+def _of_table(spark: Any, plan: CaptionsPlan) -> PlannedCaptions:
+    """Plan the captions of a table: its rows are texts, which the driver holds."""
+    config = plan.config
+    frame = tables.open_table(spark, config.dataset_table, config.dataset_query)
+    for flag in ("path_column", "caption_column"):
+        if getattr(config, flag) not in frame.columns:
+            has = ", ".join(map(repr, frame.columns))
+            raise DataError(f"--{flag}: {plan.captions_file} has no column {getattr(config, flag)!r}, it has {has}")
+    with translated(plan.captions_file):
+        found = frame.select(frame[config.path_column], frame[config.caption_column]).collect()
+    # In whatever order Spark gave them: the records' order follows from the paths.
+    rows = sorted(((row[0], row[1]) for row in found), key=repr)
+    return _planned(config, plan.dataset_dir, caption_files.captions_of_rows(rows, plan.captions_file))
 
 
 def run(spark: Any, plan: CaptionsPlan) -> CaptionsReport:
@@ -117,7 +148,7 @@ def run(spark: Any, plan: CaptionsPlan) -> CaptionsReport:
 
 def run_with(spark: Any, plan: CaptionsPlan, enter: Callable[[], None]) -> CaptionsReport:
     """Do what :func:`run` does; ``enter`` is called in each task before anything is read or written."""
-    config, captions = plan.config, plan.planned
+    config, captions = plan.config, plan.planned or _of_table(spark, plan)
     names = tuple(captions.splits)
     staging = publication.staging_dir(plan.dataset_dir, config.dataset_name, names)
     rows = {
@@ -139,10 +170,10 @@ def run_with(spark: Any, plan: CaptionsPlan, enter: Callable[[], None]) -> Capti
         "longest_caption": str(captions.longest),
         "most_captions": str(1 if config.record_per_caption else captions.most_captions),
         "different_captions": str(captions.num_different),
-        **({"caption_vector": str(plan.vector_size)} if plan.vectors else {}),
+        **({"caption_vector": str(captions.vector_size)} if captions.vectors else {}),
     }
     with translated("the conversion's Spark job"), splits.staged(plan.dataset_dir, staging):
-        form = _Form(config.record_per_caption, plan.vectors)
+        form = _Form(config.record_per_caption, captions.vectors)
         summaries = _write(spark, conversion, rows, form, enter)
         written = splits.Written(plan.dataset_dir, plan.captions_file, config.seed, conversion, summaries, source)
         report = splits.report_of(written)

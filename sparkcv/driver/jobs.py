@@ -198,6 +198,13 @@ _ALL = (
         "sparkcv.driver.score_captions",
     ),
     Job(
+        "exportcaptions",
+        "export_captions.py",
+        configs.ExportCaptionsConfig,
+        "export a net of captions as a model to serve",
+        "sparkcv.driver.export_captions",
+    ),
+    Job(
         "serve",
         "serve.py",
         configs.ServeConfig,

@@ -156,6 +156,7 @@ _ALL = (
     _nasnet("pnasnet_large", 331, 0.00004),
     _nasnet("pnasnet_mobile", 224, 0.00004),
     *(_resnet(f"resnet_{version}_{depth}") for version in ("v1", "v2") for depth in (50, 101, 152, 200)),
+    Net("scenenet", "scenenet", 64, 1, None, "inception", 0.0, BatchNorm(decay=0.9, epsilon=0.001)),
     _early("vgg_16", 224, 224, 255),
     _early("vgg_19", 224, 224, 255),
     _early("vgg_a", 224, 224, 255),

@@ -46,6 +46,7 @@ _FAMILIES = {
         "nasnet_mobile",
         "pnasnet_large",
         "pnasnet_mobile",
+        "scenenet",
     ),
     "inception_square": ("inception_square",),
     "lenet": ("lenet",),

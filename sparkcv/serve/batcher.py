@@ -52,14 +52,14 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """The answer to an item: ``scores`` float32 ``[classes]``, or why there are none.
+    """The answer to an item: ``scores`` float32 ``[classes]``, or its captions, or why there are none.
 
     ``status`` is 200, 400 for a picture that cannot be used, 504 for one that came too late.
     """
 
     item: Item
     status: int
-    scores: NDArray[np.float32] | None = None
+    scores: NDArray[np.float32] | list[tuple[str, float]] | None = None
     reason: str = ""
     batch_size: int = 0
     wait_s: float = 0.0
@@ -72,8 +72,8 @@ class BatchModel(Protocol):
     def decode(self, picture: bytes) -> NDArray[np.float32]:
         """Return a picture's pixels; raises RequestError where it cannot be used. Called from several threads."""
 
-    def score(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Score a batch ``[batch, size, size, channels]``: ``[batch, classes]``. Called from one thread."""
+    def score(self, pixels: NDArray[np.float32]) -> Any:
+        """Score a batch ``[batch, size, size, channels]``: ``[batch, classes]``, or captions; from one thread."""
 
 
 class Batcher:
@@ -162,7 +162,7 @@ class Batcher:
         model_s = time.monotonic() - begin_s
         for item, row in zip(batch, scores, strict=True):
             item.pixels = None
-            is_number = bool(np.isfinite(row).all())
+            is_number = not isinstance(row, np.ndarray) or bool(np.isfinite(row).all())
             self._on_scored(
                 Scored(
                     item,

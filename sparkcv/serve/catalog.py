@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping
 
 from sparkcv import logs, storage
+from sparkcv.caption import caption_model
 from sparkcv.errors import ModelError, SparkcvError, UsageError
 from sparkcv.predict import contract
 from sparkcv.predict.manifest import FILE_NAME
@@ -253,8 +254,9 @@ def _fingerprint(url: str) -> str:
     """Return what changes when a model folder is written anew."""
     try:
         sizes = sorted((entry.url, entry.size) for entry in storage.walk(url))
-        is_exported = storage.exists(storage.join(url, FILE_NAME))
-        said = storage.read_bytes(storage.join(url, FILE_NAME if is_exported else contract.FILE_NAME), 0, 1 << 20)
+        described = (FILE_NAME, caption_model.FILE_NAME, contract.FILE_NAME)
+        known = next((name for name in described if storage.exists(storage.join(url, name))), FILE_NAME)
+        said = storage.read_bytes(storage.join(url, known), 0, 1 << 20)
     except SparkcvError as err:
         return f"unreadable: {err}"
     return hashlib.sha256(repr(sizes).encode("utf-8") + said).hexdigest()

@@ -43,17 +43,19 @@ class WorkerOrder:
     max_delay_s: float
     max_pixels: int
     background: tuple[int, int, int]
+    tells_captions: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class ScoreReply:
-    """A worker's answer to one picture; the times are in seconds."""
+    """A worker's answer to one picture: scores, or captions with their probabilities; the times are in seconds."""
 
     scores: NDArray[np.float32]
     batch_size: int
     decode_s: float
     wait_s: float
     model_s: float
+    captions: tuple[tuple[str, float], ...] = ()
 
 
 class ModelProcess:
@@ -248,7 +250,8 @@ async def _read(reader: asyncio.StreamReader) -> dict[str, Any] | None:
 
 def _reply(message: dict[str, Any]) -> ScoreReply:
     decode_s, wait_s, model_s = message["times"]
-    return ScoreReply(np.frombuffer(message["scores"], "<f4"), message["batch"], decode_s, wait_s, model_s)
+    captions = tuple((str(text), float(p)) for text, p in message["captions"])
+    return ScoreReply(np.frombuffer(message["scores"], "<f4"), message["batch"], decode_s, wait_s, model_s, captions)
 
 
 def _ending(code: int) -> str:

@@ -6,7 +6,9 @@ import dataclasses
 import enum
 import time
 
-from sparkcv import synthetic
+from sparkcv import nets, synthetic
+from sparkcv.caption import caption_model
+from sparkcv.caption.caption_model import CaptionModel
 from sparkcv.errors import ModelError, SparkcvError
 from sparkcv.predict import evaluation, scored_picture
 from sparkcv.predict import manifest as manifests
@@ -40,6 +42,7 @@ class ModelVersion:
         name, version, url: which it is.
         state, error: where it stands, and why it failed.
         manifest: what its model.json says, once it was read.
+        captions: what its captions.json says, of a net that tells captions.
         interface: what it takes and gives, once it is loaded.
         loaded_s: seconds that loading and checking took.
         accuracy: of the evaluation that its export carried along; None for none.
@@ -49,6 +52,7 @@ class ModelVersion:
         self.name, self.version, self.url = name, version, url
         self.state, self.error = State.LOADING, ""
         self.manifest: ModelManifest | None = None
+        self.captions: CaptionModel | None = None
         self.interface: Interface | None = None
         self.process: ModelProcess | None = None
         self.statistics = RequestStatistics()
@@ -71,6 +75,10 @@ class ModelVersion:
         """Read, start and check it; raises SparkcvError, and is FAILED then."""
         begin_s = time.monotonic()
         try:
+            if await asyncio.to_thread(caption_model.is_caption_model, self.url):
+                await self._load_captions(order, max_batch)
+                self.loaded_s, self.state = time.monotonic() - begin_s, State.AVAILABLE
+                return
             manifest = await asyncio.to_thread(manifests.read_manifest, self.url)
             names = await asyncio.to_thread(_labels, self.url, manifest)
             self.manifest = manifest
@@ -84,6 +92,24 @@ class ModelVersion:
             raise ModelError(f"{self} is not loaded: {self.error}") from err
         self.loaded_s = time.monotonic() - begin_s
         self.state = State.AVAILABLE
+
+    async def _load_captions(self, order: WorkerOrder, max_batch: int) -> None:
+        """Load a net of captions, and have it tell a drawn picture before any request does."""
+        self.captions = found = await asyncio.to_thread(caption_model.read_model, self.url)
+        size = found.image_size or nets.get(found.model_name).default_image_size
+        self.interface = Interface(size, 3, (), max_batch)
+        asked = dataclasses.replace(order, digest=found.digest, tells_captions=True)
+        self.process = ModelProcess(str(self), asked)
+        await self.process.start()
+        picture = synthetic.encode(synthetic.draw(0, seed=0, size=max(32, size)), "png")
+        if not (await self.process.score_picture(picture, time.monotonic() + _WARM_UP_S)).captions:
+            raise ModelError("it tells no caption of a picture")
+
+    @property
+    def digest(self) -> str:
+        """The model's digest; "" before it was read."""
+        known = self.captions or self.manifest
+        return known.digest if known is not None else ""
 
     async def score(self, given: ModelInput, deadline_s: float) -> list[ScoreReply | RequestError]:
         """Score pictures; each costs only itself. Raises RequestError (503) if all were lost with the process."""

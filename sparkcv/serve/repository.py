@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 
 from sparkcv import storage
+from sparkcv.caption.caption_model import is_caption_model
 from sparkcv.errors import MissingFileError, UsageError
 from sparkcv.predict import manifest as manifests
 
@@ -85,14 +86,14 @@ def find_models(models_dir: str) -> dict[str, dict[int, str]]:
     """Return the versions of each model below a folder with their URLs: ``{name: {version: url}}``.
 
     An exported model itself is one model of its folder's name, version 1, or of ``NAME/VERSION``. A folder without
-    ``model.json`` or ``contract.json`` is not there yet: an export publishes it whole, and a copy by hand has it when
-    it is done.
+    ``model.json``, ``contract.json`` or ``captions.json`` is not there yet: an export publishes it whole, and a copy by
+    hand has it when it is done.
 
     Raises:
         MissingFileError: no such folder.
         StorageError: its storage does not answer.
     """
-    if manifests.is_model(models_dir):
+    if _is_model(models_dir):
         name = storage.basename(models_dir)
         if name.isdecimal() and int(name) <= _MAX_VERSION and (above := storage.basename(storage.parent(models_dir))):
             return {_name(above): {int(name): models_dir}}
@@ -109,10 +110,14 @@ def find_models(models_dir: str) -> dict[str, dict[int, str]]:
             for entry in storage.list_dir(model.url)
             if entry.is_dir and (number := storage.basename(entry.url)).isdecimal() and int(number) <= _MAX_VERSION
         }
-        complete = {version: url for version, url in versions.items() if manifests.is_model(url)}
+        complete = {version: url for version, url in versions.items() if _is_model(url)}
         if complete:
             found[name] = complete
     return found
+
+
+def _is_model(url: str) -> bool:
+    return manifests.is_model(url) or is_caption_model(url)
 
 
 def _name(text: str) -> str:

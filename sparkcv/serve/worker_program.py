@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from sparkcv.errors import SparkcvError
 from sparkcv.predict.predictor import Predictor, Reject
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.serve import frames
-from sparkcv.serve.batcher import Batcher, Item, Scored
+from sparkcv.serve.batcher import Batcher, BatchModel, Item, Scored
 from sparkcv.serve.errors import RequestError
 
 __all__ = ["PredictorModel", "main"]
@@ -79,7 +80,8 @@ class _Worker:
             {
                 "id": item.number,
                 "status": scored.status,
-                "scores": b"" if scored.scores is None else np.ascontiguousarray(scored.scores, "<f4").tobytes(),
+                "scores": _bytes(scored.scores) if isinstance(scored.scores, np.ndarray) else b"",
+                "captions": scored.scores if isinstance(scored.scores, list) else [],
                 "reason": scored.reason,
                 "batch": scored.batch_size,
                 "times": [item.decode_s, scored.wait_s, scored.model_s],
@@ -89,6 +91,9 @@ class _Worker:
     def serve(self, order: dict[str, Any]) -> None:
         """Load the model and answer until the front process is gone; raises SparkcvError if it cannot be loaded."""
         rules = PictureRules(compress_level=0, max_pixels=order["max_pixels"], background=tuple(order["background"]))
+        if order["tells_captions"]:
+            self._serve_captions(order, rules)
+            return
         predictor = Predictor.load(
             order["model_url"],
             order["cache_dir"],
@@ -99,27 +104,41 @@ class _Worker:
         )
         with predictor:
             model = PredictorModel(predictor)
-            batcher = Batcher(
-                model,
-                self.answer,
-                max_batch_size=order["max_batch_size"],
-                max_delay_s=order["max_delay_s"],
-                num_threads=order["num_threads"],
-            )
-            self.send({"ready": True, "engine": predictor.engine.name})
             explain = functools.partial(self._explain, predictor, model)
-            while (message := self.receive()) is not None:
-                if message["kind"] == "cancel":
-                    item = self._items.get(message["id"])
-                    if item is not None:
-                        item.is_cancelled = True
-                elif message["kind"] == "explain":
-                    threading.Thread(target=explain, args=(message,), daemon=True).start()
-                else:
-                    item = _item(message)
-                    self._items[item.number] = item
-                    batcher.put(item)
-            batcher.close()
+            self._follow(order, model, predictor.engine.name, explain)
+
+    def _serve_captions(self, order: dict[str, Any], rules: PictureRules) -> None:
+        from sparkcv.serve.captioning import CaptionerModel
+
+        model = CaptionerModel(order["model_url"], order["digest"], rules, order["num_threads"])
+        with contextlib.closing(model):
+            self._follow(order, model, "tf", self._explain_nothing)
+
+    def _follow(self, order: dict[str, Any], model: BatchModel, engine: str, explain: Callable[[Any], None]) -> None:
+        """Answer what comes until the front process is gone."""
+        batcher = Batcher(
+            model,
+            self.answer,
+            max_batch_size=order["max_batch_size"],
+            max_delay_s=order["max_delay_s"],
+            num_threads=order["num_threads"],
+        )
+        self.send({"ready": True, "engine": engine})
+        while (message := self.receive()) is not None:
+            if message["kind"] == "cancel":
+                item = self._items.get(message["id"])
+                if item is not None:
+                    item.is_cancelled = True
+            elif message["kind"] == "explain":
+                threading.Thread(target=explain, args=(message,), daemon=True).start()
+            else:
+                item = _item(message)
+                self._items[item.number] = item
+                batcher.put(item)
+        batcher.close()
+
+    def _explain_nothing(self, message: dict[str, Any]) -> None:
+        self.send({"id": message["id"], "status": 400, "reason": "it tells captions, there is no map of them"})
 
     def _explain(self, predictor: Predictor, model: PredictorModel, message: dict[str, Any]) -> None:
         from sparkcv.serve.explaining import explain
@@ -129,6 +148,10 @@ class _Worker:
             self.send({"id": message["id"], "status": 200, **found})
         except RequestError as err:
             self.send({"id": message["id"], "status": err.status, "reason": err.message})
+
+
+def _bytes(scores: NDArray[np.float32]) -> bytes:
+    return np.ascontiguousarray(scores, "<f4").tobytes()
 
 
 def _item(message: dict[str, Any]) -> Item:

@@ -90,10 +90,35 @@ def test_a_budget_that_is_exceeded_and_pictures_that_are_all_missing_leave_nothi
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.spark
+def test_captions_come_from_a_query_as_from_a_file(spark, drawn, tmp_path, capsys):
+    lines = (drawn / "captions.csv").read_text().splitlines()[1:25]
+    rows = ", ".join("('{}', '{}')".format(*line.split(",")) for line in lines)
+    flags = {"dataset_dir": tmp_path / "data", "num_shards": 1, "images_dir": drawn}
+    query = f"VALUES {rows} AS t(path, caption)"
+    assert run(**flags, dataset_query=query) == 0
+    (tmp_path / "same.csv").write_text("\n".join(["path,caption", *sorted(lines)]) + "\n")
+    assert run(**{**flags, "dataset_dir": tmp_path / "same"}, captions_file=tmp_path / "same.csv") == 0
+    assert read(tmp_path / "data", "train") == read(tmp_path / "same", "train")
+    capsys.readouterr()
+    for wrong, sentence in (
+        ("SELECT 1 AS path, 'a dog' AS caption", "has the path 1, wanted one"),
+        ("SELECT 'a.jpg' AS path, 2 AS caption", "'a.jpg'"),
+        ("SELECT 'a.jpg' AS file, 'a dog' AS caption", "--path_column: the query"),
+        ("SELECT path, caption FROM no_such_table", "no_such_table"),
+        ("SELECT 'a.jpg' AS path, 'a dog' AS caption WHERE 1 = 0", "has no row, wanted paths and captions"),
+    ):
+        assert run(**{**flags, "dataset_dir": tmp_path / "no"}, dataset_query=wrong) == 1
+        assert sentence in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not (tmp_path / "no").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "sentence"),
     [
-        ({"captions_file": None}, 2, "--captions_file is missing"),
+        ({"captions_file": None}, 2, "got none, wanted one of --captions_file, --dataset_table, --dataset_query"),
+        ({"dataset_table": "a.b"}, 2, "got --captions_file and --dataset_table, wanted one of"),
+        ({"captions_file": None, "dataset_table": "a.b"}, 2, "--images_dir is missing: wanted the folder of"),
         ({"dataset_dir": None}, 2, "--dataset_dir is missing"),
         ({"max_words": 0}, 2, "--max_words: got 0, wanted"),
         ({"captions_file": "/no/captions.json"}, 1, "/no/captions.json"),

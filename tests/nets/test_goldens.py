@@ -43,6 +43,7 @@ PUBLISHED = {
     "overfeat": ("overfeat/conv1/weights", "overfeat/fc6/weights"),
     "charnet": ("CharNet/conv1/weights", "CharNet/conv3/biases", "CharNet/fc1/weights", "CharNet/fc2/biases"),
     "cifarnet": ("CifarNet/conv1/weights", "CifarNet/fc3/weights", "CifarNet/logits/biases"),
+    "scenenet": ("SceneNet/conv1/BatchNorm/gamma", "SceneNet/fc6/BatchNorm/beta", "SceneNet/logits/biases"),
     "lenet": ("LeNet/conv1/weights", "LeNet/fc3/biases", "LeNet/fc4/weights"),
     "inception_v4": (
         "InceptionV4/Conv2d_1a_3x3/weights",
@@ -86,7 +87,7 @@ PUBLISHED = {
     ),
     "pnasnet_large": ("cell_11/comb_iter_1/left/separable_7x7_2/pointwise_weights", "aux_7/aux_logits/proj/weights"),
 }
-NOT_SLIMS = ("alexnet_flowers", "charnet", "gan_cls")
+NOT_SLIMS = ("alexnet_flowers", "charnet", "gan_cls", "scenenet")
 # The ends that slim gives its nets, in its order.
 ENDS = {
     "alexnet_v2": ("alexnet_v2/fc7", "alexnet_v2/fc8"),

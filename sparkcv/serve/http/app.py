@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.guard import App, Guard, GuardSpec, error_response
-from sparkcv.serve.http import admin, classify, open_inference, pages, tf_serving
+from sparkcv.serve.http import admin, caption, classify, open_inference, pages, tf_serving
 from sparkcv.serve.service import Service
 
 __all__ = ["make_app"]
@@ -16,7 +16,14 @@ _SENTENCES = {404: "there is nothing at this path; /docs lists what there is", 4
 
 def make_app(service: Service, spec: GuardSpec) -> App:
     """Return the ASGI application of a service; it starts and ends nothing."""
-    routes = [*pages.routes, *classify.routes, *tf_serving.routes, *open_inference.routes, *admin.routes]
+    routes = [
+        *pages.routes,
+        *classify.routes,
+        *caption.routes,
+        *tf_serving.routes,
+        *open_inference.routes,
+        *admin.routes,
+    ]
     handlers = {RequestError: _told, 404: _missing, 405: _missing, Exception: _bug}
     app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
     app.state.service, app.state.max_body_bytes = service, spec.max_body_bytes

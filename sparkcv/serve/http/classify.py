@@ -10,10 +10,11 @@ from starlette.routing import Route
 from sparkcv import logs
 from sparkcv.serve.errors import RequestError, whole_number
 from sparkcv.serve.http.requests import about, interface_of, service_of, while_connected
+from sparkcv.serve.model_process import ScoreReply
 from sparkcv.serve.protocols.values import pictures_input
 from sparkcv.serve.service import ranked
 
-__all__ = ["routes"]
+__all__ = ["milliseconds", "only_model", "routes", "uploaded"]
 
 _FORM = "multipart/form-data"
 _WANTED = "wanted multipart/form-data with files, such as curl -F image=@x.jpg, or one picture as the body"
@@ -27,11 +28,11 @@ async def classify(request: Request) -> Response:
     """
     service = service_of(request)
     query = request.query_params
-    name = query.get("model") or _only_model(service.catalog.names())
+    name = query.get("model") or only_model(service.catalog.names())
     one = service.catalog.resolve(name, query.get("version"), query.get("label"))
     interface = interface_of(one)
     top_k = _top_k(query.get("top_k", "5"), len(interface.labels))
-    files = await _files(request, interface.max_batch)
+    files = await uploaded(request, interface.max_batch)
     about(request, "classify", one, len(files))
     given = pictures_input([data for _, data in files], interface)
     answers = await while_connected(request, service.score(one, given))
@@ -45,16 +46,11 @@ async def classify(request: Request) -> Response:
             {
                 "file": file_name,
                 "predictions": [{"label": label, "label_id": index, "score": score} for index, label, score in best],
-                "ms": {
-                    "decode": round(1000 * answer.decode_s, 2),
-                    "wait": round(1000 * answer.wait_s, 2),
-                    "model": round(1000 * answer.model_s, 2),
-                },
+                "ms": milliseconds(answer),
             }
         )
-    digest = one.manifest.digest if one.manifest is not None else ""
     status = 200 if any("predictions" in entry for entry in entries) else 400
-    value: dict[str, Any] = {"model": one.name, "version": one.version, "digest": digest, "results": entries}
+    value: dict[str, Any] = {"model": one.name, "version": one.version, "digest": one.digest, "results": entries}
     if status == 400:
         value["error"] = f"no picture could be used; the first: {entries[0]['error']}"
     return JSONResponse(value, status)
@@ -63,7 +59,14 @@ async def classify(request: Request) -> Response:
 routes = [Route("/classify", classify, methods=["POST"])]
 
 
-def _only_model(names: list[str]) -> str:
+def milliseconds(answer: ScoreReply) -> dict[str, float]:
+    """Return how long each stage of a picture took."""
+    stages = (("decode", answer.decode_s), ("wait", answer.wait_s), ("model", answer.model_s))
+    return {name: round(1000 * seconds, 2) for name, seconds in stages}
+
+
+def only_model(names: list[str]) -> str:
+    """Return the one model that is served; raises RequestError (400, 503) for several, or none."""
     if not names:
         raise RequestError(503, "no model is loaded yet", retry_after_s=1)
     if len(names) > 1:
@@ -78,7 +81,7 @@ def _top_k(text: str, most: int) -> int:
     return min(number, most)
 
 
-async def _files(request: Request, most: int) -> list[tuple[str, bytes]]:
+async def uploaded(request: Request, most: int) -> list[tuple[str, bytes]]:
     """Return the names and bytes of the uploaded files; raises RequestError (400, 415)."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith("image/") or kind == "application/octet-stream":

@@ -83,7 +83,7 @@ async def explain(request: Request) -> Response:
         {
             "model": one.name,
             "version": one.version,
-            "digest": one.manifest.digest if one.manifest is not None else "",
+            "digest": one.digest,
             "top": [list(best) for best in ranked(answer.scores, interface.labels, _TOP)],
             "ms": {
                 "decode": 1000 * answer.decode_s,
@@ -137,12 +137,14 @@ routes = [
 
 
 def _said(metrics: Any, one: ModelVersion) -> dict[str, Any]:
-    manifest = one.manifest
+    manifest, captions = one.manifest, one.captions
+    net = captions.model_name if captions is not None else ""
     return {
         "version": one.version,
         "state": one.state.value,
-        "digest": manifest.digest if manifest is not None else "",
-        "net": manifest.model_name if manifest is not None else "",
+        "digest": one.digest,
+        "tells_captions": captions is not None,
+        "net": manifest.model_name if manifest is not None else net,
         "classes": manifest.num_classes if manifest is not None else 0,
         "image_size": manifest.image_size if manifest is not None else 0,
         "accuracy": one.accuracy,

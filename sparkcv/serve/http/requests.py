@@ -33,7 +33,9 @@ def about(request: Request, route: str, one: ModelVersion | None = None, picture
 
 
 def interface_of(one: ModelVersion) -> Interface:
-    """Return what an available version takes and gives."""
+    """Return what an available version takes and gives; RequestError (400) where it tells captions."""
+    if one.captions is not None:
+        raise RequestError(400, f"{one} tells captions, wanted POST /caption")
     if one.interface is None:
         raise RequestError(503, f"{one} is not loaded", retry_after_s=1)
     return one.interface

@@ -16,7 +16,7 @@ function element(name, attributes, ...children) {
 }
 
 async function ask(path, options) {
-  const headers = key ? { Authorization: "Bearer " + key } : {};
+  const headers = { ...(options && options.headers), ...(key && { Authorization: "Bearer " + key }) };
   const answer = await fetch(path, { ...options, headers });
   if (answer.status === 401) $("key-form").hidden = false;
   const value = await answer.json().catch(() => ({ error: "the server answered " + answer.status }));
@@ -30,7 +30,7 @@ async function loadModels() {
   const options = [];
   for (const model of models)
     for (const version of model.versions)
-      if (version.state === "AVAILABLE") options.push([JSON.stringify([model.name, version.version]), `${model.name} · ${version.version}`]);
+      if (version.state === "AVAILABLE") options.push([JSON.stringify([model.name, version.version, version.tells_captions]), `${model.name} · ${version.version}`]);
   $("first").replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
   $("second").replaceChildren(element("option", { value: "" }, "nothing"), ...options.map(([value, text]) => element("option", { value }, text)));
   if (options.some(([value]) => value === before[0])) $("first").value = before[0];
@@ -99,11 +99,27 @@ function classify() {
   if (!picture) return;
   const wanted = [$("first").value, $("second").value].filter(Boolean);
   $("results").replaceChildren(...wanted.map((text) => {
-    const [name, version] = JSON.parse(text);
+    const [name, version, tellsCaptions] = JSON.parse(text);
     const card = element("article", { class: "card" }, element("h2", {}, `${name} · ${version}`), element("p", { class: "muted" }, "Looking …"));
-    explain(card, name, version, null);
+    if (tellsCaptions) caption(card, name, version);
+    else explain(card, name, version, null);
     return card;
   }));
+}
+
+async function caption(card, name, version) {
+  try {
+    const found = await ask("/caption?" + new URLSearchParams({ model: name, version }), {
+      method: "POST", body: picture, headers: { "Content-Type": "application/octet-stream" } });
+    const { captions, ms } = found.results[0];
+    card.replaceChildren(element("h2", {}, `${found.model} · ${found.version}`),
+      element("ol", { class: "captions" }, ...captions.map(({ text, p }) =>
+        element("li", {}, text, element("span", { class: "muted small" }, ` p=${p.toPrecision(3)}`)))),
+      element("p", { class: "small muted" }, `decode ${ms.decode.toFixed(1)} ms, wait for the batch ${ms.wait.toFixed(1)} ms, model ${ms.model.toFixed(1)} ms`),
+      element("p", { class: "small muted", title: found.digest }, `digest ${found.digest.slice(0, 16)}`));
+  } catch (error) {
+    card.replaceChildren(element("h2", {}, `${name} · ${version}`), element("p", { class: "error", role: "alert" }, error.message));
+  }
 }
 
 async function explain(card, name, version, labelId) {
