@@ -114,6 +114,12 @@ def test_supplied_vectors_take_the_place_of_words(folder, tmp_path):
     assert not (folder / "few").exists()
 
 
+def test_records_of_one_caption_each_are_trained_on_too(folder):
+    gan_runs.write_dataset(folder, name="each", record_per_caption=True)
+    flags = {"dataset_dir": str(folder / "each"), "max_number_of_steps": 2, "unhalved_losses": True, "batch_size": 8}
+    assert gan_runs.train_run(folder, "each-run", **flags)["step"] == 2
+
+
 def test_one_caption_for_all_pictures_is_refused(folder, tmp_path):
     rows = [f"figure-{number:05d}.png,a figure" for number in range(6)]
     (tmp_path / "same.csv").write_text("\n".join(["path,caption", *rows]) + "\n")
