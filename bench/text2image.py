@@ -192,7 +192,12 @@ def _make(work: pathlib.Path) -> None:
     captions = [f"a large {color} {shape}" for color, shape in figures.COMBINATIONS]
     (work / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
     asked = (
-        {"captions_file": str(work / "captions.txt"), "num_pictures": 6, "output_dir": str(work / "pictures")},
+        {
+            "captions_file": str(work / "captions.txt"),
+            "num_pictures": 2,
+            "columns": 12,
+            "output_dir": str(work / "pictures"),
+        },
         {"caption": captions[0], "to_caption": captions[-1], "num_pictures": 12, "output_dir": str(work / "way")},
     )
     for each in asked:

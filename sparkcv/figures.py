@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from sparkcv import scenes, synthetic
-from sparkcv.scenes import COLORS, SHAPES, SIZES, Group
+from sparkcv.scenes import COLORS, SHAPES, Group
 
 __all__ = ["COMBINATIONS", "DrawnFigure", "draw_figure", "make_figure", "read_figure", "write_figures"]
 
@@ -22,7 +22,7 @@ COMBINATIONS = tuple((color, shape) for color in tuple(COLORS)[:_WORDS] for shap
 """Colour and shape of every figure that is drawn."""
 
 _SUPERSAMPLING = 3
-_SCALE = 2.0  # a lone shape is twice as large as one of a scene
+_RADII = {"small": 0.24, "large": 0.36}  # shares of the side: at 32 pixels a smaller star is a blot
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ def make_figure(seed: int, part: str | None = scenes.SEEN, *, split_seed: int = 
     rng = np.random.default_rng((seed, zlib.crc32((part or "all").encode())))
     kept_out = scenes.held_out(split_seed)
     drawn = [each for each in COMBINATIONS if part is None or (each in kept_out) == (part != scenes.SEEN)]
-    return DrawnFigure(tuple(SIZES)[rng.integers(len(SIZES))], *drawn[rng.integers(len(drawn))])
+    return DrawnFigure(tuple(_RADII)[rng.integers(len(_RADII))], *drawn[rng.integers(len(drawn))])
 
 
 def draw_figure(figure: DrawnFigure, seed: int, size: int) -> Image.Image:
@@ -58,7 +58,7 @@ def draw_figure(figure: DrawnFigure, seed: int, size: int) -> Image.Image:
     red, green, blue = (int(value) for value in (rng.uniform(25, 110) + rng.uniform(-12, 12, 3)).clip(0, 255))
     canvas = Image.new("RGB", (side, side), (red, green, blue))
     x, y = 0.5 + rng.uniform(-0.05, 0.05, 2)
-    radius = _SCALE * SIZES[figure.size] * rng.uniform(0.9, 1.1)
+    radius = _RADII[figure.size] * rng.uniform(0.9, 1.1)
     scenes.draw_shape(canvas, Group(1, figure.size, figure.color, figure.shape), x * side, y * side, radius * side)
     picture = canvas.resize((size, size), Image.Resampling.BOX)
     pixels = np.asarray(picture, np.float32) + rng.normal(0, rng.uniform(1, 3), (size, size, 3))
@@ -68,7 +68,7 @@ def draw_figure(figure: DrawnFigure, seed: int, size: int) -> Image.Image:
 def read_figure(caption: str) -> DrawnFigure | None:
     """Return the figure that a sentence tells, None for a sentence of another grammar."""
     words = caption.lower().split()
-    for figure in (DrawnFigure(size, *each) for size in SIZES for each in COMBINATIONS):
+    for figure in (DrawnFigure(size, *each) for size in _RADII for each in COMBINATIONS):
         if " ".join(words) in figure.captions():
             return figure
     return None

@@ -31,6 +31,9 @@ class GenerateConfig(Flags):
         None, "new folder for the PNGs, grid.png and pictures.json; any storage URL", group=_OUT, required=True
     )
     num_pictures: int = flag(8, "pictures of each caption", group=_OUT, least=1, most=1000)
+    columns: int | None = flag(
+        None, "pictures in a line of grid.png; not set: those of one caption", group=_OUT, least=1, most=1000
+    )
     seed: int = flag(0, "seed of the random numbers: the same gives the same pictures", group=_OUT, least=0)
     max_words: int = flag(100, "words of a caption at most", group=_IN, least=1, most=1000)
 

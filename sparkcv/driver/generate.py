@@ -77,7 +77,7 @@ def prepare(config: GenerateConfig) -> GeneratePlan:
         if unknown := gan.texts.unknown(caption):
             _log.warning("the nets do not know %s of the caption %r", ", ".join(unknown[:5]), logs.clean(caption[:80]))
     storage.check_writable(storage.parent(output_dir))
-    return GeneratePlan(gan, rows, tuple(captions), config.num_pictures, config.seed, output_dir)
+    return GeneratePlan(gan, rows, tuple(captions), config.columns or config.num_pictures, config.seed, output_dir)
 
 
 def run(spark: None, plan: GeneratePlan) -> GeneratedPictures:

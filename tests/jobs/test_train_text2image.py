@@ -86,7 +86,7 @@ def test_what_cannot_be_trained_is_one_sentence_and_nothing_is_written(folder, c
 @pytest.mark.tensorflow
 def test_a_file_of_captions_becomes_pngs_and_a_grid(trained, tmp_path, capsys):
     (tmp_path / "captions.txt").write_text("a large red ring\n\na small zeppelin\n")
-    flags = {"checkpoint_path": trained, "captions_file": tmp_path / "captions.txt", "num_pictures": 3}
+    flags = {"checkpoint_path": trained, "captions_file": tmp_path / "captions.txt", "num_pictures": 3, "columns": 2}
     assert generate_pictures.main(words({**flags, "output_dir": tmp_path / "out"})) == 0
     said = capsys.readouterr()
     assert "6 pictures and grid.png in" in said.out
@@ -100,7 +100,7 @@ def test_a_file_of_captions_becomes_pngs_and_a_grid(trained, tmp_path, capsys):
     ]
     grid = np.asarray(Image.open(tmp_path / "out/grid.png"))
     first = np.asarray(Image.open(tmp_path / "out/00000.png"))
-    assert (first.shape, grid.shape) == ((16, 16, 3), (2 * 66 - 2, 3 * 66 - 2, 3))
+    assert (first.shape, grid.shape) == ((16, 16, 3), (3 * 66 - 2, 2 * 66 - 2, 3))
     assert np.array_equal(grid[:64:4, :64:4], first)
 
 
