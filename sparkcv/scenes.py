@@ -185,10 +185,12 @@ def write_scenes(
     *,
     size: int = 64,
     part: str = SEEN,
+    captions: int = 2,
 ) -> list[Scene]:
     """Write ``<directory>/<part>-00000.png``... and ``captions.csv``, a row ``path,caption`` for each sentence.
 
-    Return the scenes in order. Equal arguments give equal files.
+    ``captions`` 1 leaves out the second sentence of each scene. Return the scenes in order. Equal arguments give equal
+    files.
     """
     root, scenes, rows = pathlib.Path(directory), [], ["path,caption\n"]
     root.mkdir(parents=True, exist_ok=True)
@@ -197,7 +199,7 @@ def write_scenes(
         scene = make_scene(own, part)
         name = picture_name(part, index)
         (root / name).write_bytes(synthetic.encode(draw_scene(scene, own, size), "png"))
-        rows += [f"{name},{caption}\n" for caption in scene.captions()]
+        rows += [f"{name},{caption}\n" for caption in scene.captions()[:captions]]
         scenes.append(scene)
     (root / "captions.csv").write_text("".join(rows), "utf-8")
     return scenes

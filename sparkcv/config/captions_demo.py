@@ -22,7 +22,9 @@ class CaptionsDemoConfig(Flags):
         0.80, "that share on scenes with combinations that were never trained", group=_RUN, share=True
     )
     seed: int = flag(0, "seed of scenes and training", group=_RUN, least=0)
-    num_train: int = flag(6000, "scenes drawn for training, two captions each", group=_DATA, least=2)
+    num_train: int = flag(
+        6000, "scenes drawn for training, one caption each; those held out have two", group=_DATA, least=2
+    )
     num_test: int = flag(200, "scenes held out, of each of both kinds", group=_DATA, least=1)
     image_size: int = flag(64, "side of the pictures in pixels", group=_DATA, least=16, most=512)
     model_name: str = flag("scenenet", "the encoder", group=_TRAIN)
