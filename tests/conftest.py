@@ -180,20 +180,20 @@ def dist_python_zip():
 
 def _hear_all():
     """Undo what a job or a library may have done to the log of this process."""
-    root = logging.getLogger("sparkcv")
-    root.handlers[:], root.propagate = [], True
+    logging.getLogger("sparkcv").handlers[:] = []
     logging.disable(logging.NOTSET)
-    logging.getLogger().setLevel(logging.WARNING)
     for name, logger in logging.Logger.manager.loggerDict.items():
-        if name.startswith("sparkcv.") and isinstance(logger, logging.Logger):
-            logger.disabled = False
-            logger.propagate, logger.level = True, logging.NOTSET
+        if name.partition(".")[0] == "sparkcv" and isinstance(logger, logging.Logger):
+            logger.disabled, logger.propagate, logger.filters[:] = False, True, []
+            logger.setLevel(logging.NOTSET)
+    logging.getLogger().setLevel(logging.WARNING)
 
 
 @pytest.fixture(autouse=True)
-def _log_as_before():
+def _log_as_before(request):
     """A job, in a test or in a fixture of many, sets up the log of its process; the next test must not find that."""
     _hear_all()
+    request.config.pluginmanager.get_plugin("logging-plugin").caplog_handler.setLevel(logging.NOTSET)
     yield
     _hear_all()
 

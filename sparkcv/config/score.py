@@ -106,6 +106,16 @@ class ScoreConfig(Flags):
         group=_CARE,
         share=True,
     )
+    damaged: str = flag(
+        "mark",
+        "JPEGs that decode but lost pixels inside: mark them in the column damaged, reject them, or ignore, which does"
+        " not look for them",
+        group=_CARE,
+        choices=("mark", "reject", "ignore"),
+    )
+    picture_cpu_s: float = flag(
+        60.0, "seconds of CPU time that reading one picture may take; above that it is rejected", group=_CARE, above=0.0
+    )
     max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE, least=1)
 
     def __post_init__(self) -> None:

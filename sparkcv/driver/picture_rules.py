@@ -15,4 +15,5 @@ def rules_of(config: ScoreConfig | StylizeConfig | ScoreCaptionsConfig) -> Pictu
         parse_background(config.background),
         use_orientation=config.exif_orientation is not False,
         compress_level=0,
+        damaged=config.damaged if isinstance(config, ScoreConfig) else "ignore",
     )

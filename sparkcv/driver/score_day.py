@@ -69,6 +69,7 @@ class PriorDay:
             tally.num_predictions + int(self.report["num_predictions"]),
             dict(collections.Counter(tally.rejects) + collections.Counter(self.report["rejects"])),
             dict(collections.Counter(tally.reasons) + collections.Counter(self.report["reasons"])),
+            dict(collections.Counter(tally.marks) + collections.Counter(self.report["marks"])),
         )
 
     def check_is_still_there(self) -> None:
@@ -130,6 +131,7 @@ def complete(prior: PriorDay, config: ScoreConfig, frozen: FrozenInput) -> Score
         predictions_url=prior.day.where,
         rejects_url=prior.day.rejects,
         reasons=dict(prior.report["reasons"]),
+        marks=dict(prior.report["marks"]),
         left_out=frozen.left_out,
         notes=(f"complete already: run {prior.run_id} scored all {frozen.num_rows} rows of the input, none is new",),
         num_earlier=int(prior.report["num_rows"]),
@@ -142,6 +144,7 @@ def settings(config: ScoreConfig, manifest: ModelManifest) -> dict[str, Any]:
         "top_k": config.top_k,
         "precision": config.precision,
         "features": config.features,
+        "damaged_pictures": config.damaged,
         "max_pixels": config.max_pixels,
         "formats": config.formats,
         "background": config.background,

@@ -80,7 +80,9 @@ def freeze(
     slots = spark.sparkContext.defaultParallelism
     num_pieces = min(config.num_partitions or rows.num_pieces(num_rows, slots, config.batch_size), num_rows)
     url = staging.join(_PIECES)
-    tasks.write_pieces(rows.split(parts, num_pieces), url)
+    pieces = [piece for piece in rows.split(parts, num_pieces) if piece]
+    num_pieces = len(pieces)
+    tasks.write_pieces(pieces, url)
     _log.info("%d rows of %s in %d tasks", num_rows, kind, num_pieces)
     frozen = FrozenInput(url, num_pieces, num_rows, kept, left_out, truth)
     if parts[0].kind == "table":  # the other kinds make their own ids
@@ -142,7 +144,12 @@ def _counted(
     with translated():
         found = map_pieces(spark, len(unknown), with_tokens(place, count), "index long, rows long").collect()
         counts = dict(map(tuple, found))
-    counted = iter([dataclasses.replace(part, stop=counts[index]) for index, part in enumerate(unknown)])
+    counted = iter(
+        [
+            dataclasses.replace(part, stop=counts[index], row_bytes=part.num_bytes // max(1, counts[index]))
+            for index, part in enumerate(unknown)
+        ]
+    )
     return [next(counted) if part.stop is None else part for part in parts]
 
 

@@ -95,6 +95,7 @@ class ScoreRun:
             predictions_url=self.staging.day,
             rejects_url=storage.join(plan.table.next_folder(self.staging), REJECTS),
             reasons=whole.reasons,
+            marks=whole.marks,
             run={
                 "run_id": self.staging.run_id,
                 "started": self.started,
@@ -208,6 +209,7 @@ class ScoreRun:
             only_url=todo.only_url,
             progress_url=self.staging.join(_PROGRESS),
             net=NetSpec(features=config.features),
+            picture_cpu_s=config.picture_cpu_s,
         )
         sample = AccuracySample(self.staging.join(_MEASURED), config.calibrate)
         choice = score_engine.choose(config, manifest)

@@ -97,6 +97,7 @@ def _to_arrow(
         if isinstance(result, Prediction):
             top_k = [{"label": label, "score": score} for label, score in result.top_k]
             record |= {"label": result.label, "label_id": result.label_id, "score": result.score, "top_k": top_k}
+            record |= {"damaged": result.damaged, "has_more_frames": result.has_more_frames}
             record |= {} if result.features is None else {"features": result.features}
         else:
             record |= {"reason": result.reason, "where": row.where}

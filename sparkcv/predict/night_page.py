@@ -84,6 +84,8 @@ def _headline(night: Night) -> list[Fact]:
         Fact("rejects", f"{report.num_rejects:,}", f"{100 * share:.3g} %"),
         Fact("images a second", f"{report.images_per_s:.1f}", "all tasks together"),
     ]
+    if report.marks.get("damaged"):
+        facts.append(Fact("damaged", f"{report.marks['damaged']:,}", "predictions of JPEGs that lost pixels"))
     if drift is not None:
         facts.append(Fact("drift of labels", f"{drift.psi:.3f}", "PSI, against the nights before"))
     if night.metrics is not None:

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from sparkcv import storage
-from sparkcv.errors import ImageError, ModelError, ShardError, UsageError
+from sparkcv.errors import ModelError, ShardError, UsageError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.engines import Decoder, Engine, NetSpec
 from sparkcv.predict.engines.choice import EngineChoice, choose_engine
 from sparkcv.predict.engines.loading import LocalModel, load_decoder, load_engine
 from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.manifest import ModelManifest
-from sparkcv.predict.rows import InputRow, load
-from sparkcv.preprocess import picture_file
+from sparkcv.predict.preparing import Picture, PicturePreparer, PreparedPicture, RecordPicture, Reject
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.records import image_header, labels
-from sparkcv.records.image_header import NATIVE_FORMATS, NOT_NATIVE
+from sparkcv.records import labels
 
-__all__ = ["Prediction", "Predictor", "RecordPicture", "Reject", "check_top_k"]
+__all__ = ["Picture", "Prediction", "Predictor", "RecordPicture", "Reject", "check_top_k"]
 
 _RULES = PictureRules(compress_level=0)  # of a PNG that is decoded at once, and kept nowhere
 
@@ -39,7 +33,8 @@ class Prediction:
     """What the model says of one picture: ``top_k`` is ``((label, score), ...)``, best first, scores in [0, 1].
 
     ``label_id`` is the label's line in labels.txt, from 0. ``features`` are the end point's that were asked for,
-    float32 ``[channels]``.
+    float32 ``[channels]``. ``damaged`` says that the picture lost pixels inside, None that it is not known;
+    ``has_more_frames`` that its file holds others behind the one scored.
     """
 
     label: str
@@ -47,27 +42,8 @@ class Prediction:
     top_k: tuple[tuple[str, float], ...]
     label_id: int = -1
     features: NDArray[np.float32] | None = dataclasses.field(default=None, compare=False, repr=False)
-
-
-@dataclasses.dataclass(frozen=True)
-class RecordPicture:
-    """A picture out of a record, which is decoded as training decodes it, not looked at as a file is.
-
-    ``orientation`` is the record's, 1 to 8 as EXIF counts; None for the picture's own.
-    """
-
-    encoded: bytes
-    orientation: int | None = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Reject:
-    """Why there is no prediction: a short reason with a fixed head, so that reports can count it."""
-
-    reason: str
-
-
-Picture = bytes | str | os.PathLike[str] | NDArray[Any] | RecordPicture
+    damaged: bool | None = None
+    has_more_frames: bool = False
 
 
 class Predictor:
@@ -89,6 +65,8 @@ class Predictor:
 
     manifest: ModelManifest
     engine: EngineChoice
+    folder: str = ""
+    """The model's folder on this host, once it was fetched."""
 
     def __init__(
         self,
@@ -161,7 +139,7 @@ class Predictor:
         self, model: LocalModel, choice: EngineChoice, net: NetSpec, num_threads: int, rules: PictureRules
     ) -> None:
         names, threads = _read_labels(model.folder, model.manifest), max(1, num_threads)
-        self.engine, self._net_spec = choice, net
+        self.engine, self._net_spec, self.folder = choice, net, model.folder
         engine = load_engine(model, choice, net, threads)
         self._set(model.manifest, names, engine, load_decoder(model, choice, threads), rules)
 
@@ -171,8 +149,7 @@ class Predictor:
         self.manifest = manifest
         self._names = tuple(names)
         self._engine = engine
-        self._decoder = decoder
-        self._rules = rules
+        self._preparer = PicturePreparer(decoder, rules)
 
     def predict(self, pictures: Sequence[Picture], top_k: int = 5) -> list[Prediction | Reject]:
         """Score pictures as one batch; one answer each, in their order.
@@ -181,28 +158,21 @@ class Predictor:
         ``[height, width]``), or a record's picture. One that cannot be used costs itself only. Raises UsageError for a
         ``top_k`` that the model has not.
         """
+        return self.predict_prepared(self._preparer.prepare(pictures), top_k)
+
+    def predict_prepared(self, prepared: Sequence[PreparedPicture | Reject], top_k: int) -> list[Prediction | Reject]:
+        """Score what this model's preparer gave, as one batch; raises as :meth:`predict`."""
         check_top_k(top_k, self.manifest)
-        decoded = self.decode(pictures)
-        images = [image for image in decoded if not isinstance(image, Reject)]
+        images = [one.pixels for one in prepared if not isinstance(one, Reject)]
         answers = iter(self._answer(np.stack(images), top_k) if images else ())
-        return [image if isinstance(image, Reject) else next(answers) for image in decoded]
+        return [one if isinstance(one, Reject) else _described(next(answers), one) for one in prepared]
 
     def decode(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32] | Reject]:
         """Turn each picture into what the net takes, float32 ``[size, size, channels]``, or say why that cannot be.
 
         Several threads may do it at once.
         """
-        answers: list[NDArray[np.float32] | Reject] = []
-        usable: dict[int, tuple[bytes, int]] = {}
-        for index, picture in enumerate(pictures):
-            answers.append(Reject(""))
-            try:
-                usable[index] = self._read(picture)
-            except ImageError as err:
-                answers[index] = Reject(str(err))
-        for index, image in zip(usable, self._decoder.decode(list(usable.values())), strict=True):
-            answers[index] = Reject(str(image)) if isinstance(image, ImageError) else image
-        return answers
+        return [one if isinstance(one, Reject) else one.pixels for one in self._preparer.prepare(pictures)]
 
     def score(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the probabilities ``[batch, classes]`` of decoded pictures ``[batch, size, size, channels]``."""
@@ -224,13 +194,18 @@ class Predictor:
         return self._names
 
     @property
+    def preparer(self) -> PicturePreparer:
+        """What makes the net's input of pictures."""
+        return self._preparer
+
+    @property
     def net(self) -> Engine:
         """The loaded net."""
         return self._engine
 
     def close(self) -> None:
         """Give back memory and threads; calling it again does nothing."""
-        self._decoder.close()
+        self._preparer.close()
         self._engine.close()
 
     def __enter__(self) -> Predictor:
@@ -241,23 +216,6 @@ class Predictor:
     ) -> None:
         self.close()
 
-    def _read(self, picture: Picture) -> tuple[bytes, int]:
-        """Return what the decoder takes; raises ImageError. TensorFlow would decode 48 kB into a gigabyte unasked."""
-        if isinstance(picture, str | os.PathLike):
-            found = load(InputRow("", url=storage.resolve(os.fspath(picture))))
-            if isinstance(found, str):
-                raise ImageError(found)
-            picture = found
-        elif isinstance(picture, np.ndarray):
-            picture = _to_png(picture)
-        if isinstance(picture, bytes):
-            seen = picture_file.read(picture, self._rules)
-            return seen.encoded, seen.orientation
-        header = image_header.probe(picture.encoded, max_pixels=self._rules.max_pixels, formats=NATIVE_FORMATS)
-        if not header.is_native:
-            raise ImageError(NOT_NATIVE.format(header.format))
-        return picture.encoded, header.orientation if picture.orientation is None else picture.orientation
-
     def rank(self, scores: NDArray[np.float32], top_k: int) -> Prediction | Reject:
         """Return the best classes of one picture's probabilities ``[classes]``; a Reject if they are not finite."""
         if not np.isfinite(scores).all():
@@ -267,20 +225,17 @@ class Predictor:
         return Prediction(ranked[0][0], ranked[0][1], ranked, int(best[0]))
 
 
+def _described(answer: Prediction | Reject, picture: PreparedPicture) -> Prediction | Reject:
+    """Say of a prediction what is known of its picture."""
+    if isinstance(answer, Reject):
+        return answer
+    return dataclasses.replace(answer, damaged=picture.damaged, has_more_frames=picture.has_more_frames)
+
+
 def check_top_k(top_k: int, manifest: ModelManifest) -> None:
     """Raise UsageError unless the model has ``top_k`` classes."""
     if not 1 <= top_k <= manifest.num_classes:
         raise UsageError(f"--top_k: got {top_k}, wanted 1 to {manifest.num_classes}, the classes of the model")
-
-
-def _to_png(pixels: NDArray[Any]) -> bytes:
-    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
-        raise ImageError(
-            f"unusable pixels: {pixels.dtype} {list(pixels.shape)}, wanted uint8 [height, width, 3] or [height, width]"
-        )
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=0)
-    return buffer.getvalue()
 
 
 def _spec(engine: str | NetSpec) -> NetSpec:

@@ -19,6 +19,7 @@ from sparkcv.records.reasons import most_frequent
 
 __all__ = [
     "DayCounts",
+    "MARKS",
     "PREDICTIONS",
     "check_budget",
     "hadoop_url",
@@ -26,6 +27,9 @@ __all__ = [
     "shape",
     "split_scored",
 ]
+
+MARKS = ("damaged", "has_more_frames")
+"""Columns that say of a prediction that its picture is not all that a person may take it for."""
 
 PREDICTIONS = "day"  # rejects lie inside it, so that one rename publishes both
 
@@ -42,12 +46,14 @@ _DETAILS = r"('[^']*'|\b[0-9a-f]{8}\b|[0-9]+)"
 class DayCounts:
     """What was counted in a day's rows: predictions, and rejects by the head of their reason and by its sentence.
 
-    In a sentence ``#`` stands for names, bytes and numbers.
+    In a sentence ``#`` stands for names, bytes and numbers. ``marks`` are the predictions for which a column of
+    :data:`MARKS` is true.
     """
 
     num_predictions: int
     rejects: dict[str, int]
     reasons: dict[str, int]
+    marks: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def hadoop_url(url: str, *, reading: bool = False) -> str:
@@ -73,6 +79,7 @@ def shape(rows: DataFrame, *, kept: Iterable[KeptColumn], model: dict[str, Any])
     when = F.coalesce(F.col("scored_at"), F.lit(_EPOCH)).alias("scored_at")
     predictions = rows.where("reason IS NULL").select(
         *(ident, "filename", _required("label", ""), _required("label_id", -1), _score(), _top_k()),
+        *("damaged", _required("has_more_frames", False)),
         *(*_features(rows), *others, name, step, digest, run, when),
     )
     head = F.substring_index(_required("reason", ""), ":", 1).alias("reason_class")
@@ -127,7 +134,9 @@ def reconcile(ids: DataFrame, predictions: DataFrame, rejects: DataFrame) -> Day
         )
     heads = _counts(rejects.groupBy(F.substring_index("reason", ":", 1)))
     sentences = _counts(rejects.groupBy(F.regexp_replace("reason", _DETAILS, "#"))) if heads else {}
-    return DayCounts(predictions.count(), heads, sentences)
+    marks = [name for name in MARKS if name in predictions.columns]
+    counted = predictions.agg(F.count(F.lit(1)), *(F.count_if(name) for name in marks)).collect()[0]
+    return DayCounts(counted[0], heads, sentences, dict(zip(marks, counted[1:], strict=True)))
 
 
 def check_budget(num_rows: int, rejects: dict[str, int], budget: float) -> None:

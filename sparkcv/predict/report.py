@@ -8,6 +8,10 @@ from sparkcv.predict.rows import LeftOut
 
 SCHEMA = 1
 _MOST_REASONS = 10
+_MARKS = (
+    ("damaged", "damaged", "predictions of JPEGs that lost pixels inside: column damaged"),
+    ("has_more_frames", "first frame", "predictions of the first of several frames or pages: column has_more_frames"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +28,8 @@ class ScoreReport:
         predictions_url: the folder of the day's predictions.
         rejects_url: the folder of the day's rejects.
         reasons: number of rejected ids by the sentence of their reason, ``#`` for names, bytes and numbers in it.
+        marks: number of predictions of pictures that lost pixels inside (``damaged``), and of those whose file holds
+            more pictures than the one scored (``has_more_frames``).
         run: what ran: ``run_id``, ``started``, ``ended`` (UTC), and the settings that rows depend on.
         engine: what ran the net: ``name``, ``precision``, ``why``, and what was measured of its agreement with fp32.
         left_out: how often each name was left out of the input, as no picture.
@@ -42,6 +48,7 @@ class ScoreReport:
     predictions_url: str
     rejects_url: str
     reasons: dict[str, int] = dataclasses.field(default_factory=dict)
+    marks: dict[str, int] = dataclasses.field(default_factory=dict)
     run: dict[str, Any] = dataclasses.field(default_factory=dict)
     engine: dict[str, Any] = dataclasses.field(default_factory=dict)
     left_out: LeftOut = dataclasses.field(default_factory=LeftOut)
@@ -80,6 +87,7 @@ class ScoreReport:
     def __str__(self) -> str:
         rows = [
             ("rows scored", f"{self.num_rows}: {self.num_predictions} predictions, {self.num_rejects} rejects"),
+            *((head, f"{self.marks[name]} {words}") for name, head, words in _MARKS if self.marks.get(name)),
             *(("reject", f"{count} x {logs.clean(reason)}") for reason, count in self._most_frequent()),
             *([("left out", str(self.left_out))] if self.left_out.count else []),
             *([("earlier", f"{self.num_earlier} of them by runs before this one")] if self.num_earlier else []),

@@ -18,6 +18,8 @@ SCORED = pa.schema(
         pa.field("label_id", pa.int32()),
         pa.field("score", pa.float32()),
         pa.field("top_k", pa.list_(pa.struct([("label", pa.string()), ("score", pa.float32())]))),
+        pa.field("damaged", pa.bool_()),
+        pa.field("has_more_frames", pa.bool_()),
         pa.field("model_digest", pa.string(), False),
         pa.field("scored_at", pa.timestamp("us", "UTC"), False),
         pa.field("reason", pa.string()),

@@ -1,5 +1,6 @@
 """What runs in a scoring task's Python process: one model a process, found by the digest that the driver pinned."""
 
+import contextlib
 import dataclasses
 import os
 import socket
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyspark import TaskContext
 
 from sparkcv import storage
 from sparkcv.errors import ImageError
@@ -14,6 +16,7 @@ from sparkcv.evaluate.thumbnail import thumbnail
 from sparkcv.predict import rows
 from sparkcv.predict.batches import score_rows
 from sparkcv.predict.engines import NetSpec
+from sparkcv.predict.limited import IsolatedPreparer, LimitedPreparer, Preparer, PreparerOrder
 from sparkcv.predict.predictor import Predictor
 from sparkcv.predict.rows import InputPart, KeptColumn
 from sparkcv.predict.schema import scored_schema
@@ -50,6 +53,7 @@ class ScoreTask:
         cache_host: the host on which ``cache_dir`` holds the model already.
         cache_dir: a folder of the driver.
         net: how the net is run.
+        picture_cpu_s: seconds of CPU time that reading one picture may take.
     """
 
     pieces_url: str
@@ -65,6 +69,7 @@ class ScoreTask:
     only_url: str | None = None
     progress_url: str | None = None
     net: NetSpec = _NET
+    picture_cpu_s: float = 60.0
 
 
 def write_pieces(pieces: list[list[InputPart]], url: str) -> None:
@@ -92,19 +97,29 @@ def score_piece(task: ScoreTask, index: int) -> Iterator[pa.RecordBatch]:
         only = _read_only(storage.join(task.only_url, f"piece={index}"))
         found = (row for row in found if row.id in only)
     progress = None if task.progress_url is None else TaskProgress(task.progress_url, index)
-    for batch in score_rows(
-        found,
-        predictor.predict,
-        digest=task.model_digest,
-        batch_size=task.batch_size,
-        top_k=task.top_k,
-        schema=scored_schema(task.kept, has_features=task.net.features is not None),
-    ):
-        yield mark(_signed(batch, index), predictor.names)
-        if progress is not None:
-            progress.add_batch()
+    with contextlib.closing(_preparer(task, predictor)) as preparer:
+        for batch in score_rows(
+            found,
+            lambda pictures, top_k: predictor.predict_prepared(preparer.prepare(pictures), top_k),
+            digest=task.model_digest,
+            batch_size=task.batch_size,
+            top_k=task.top_k,
+            schema=scored_schema(task.kept, has_features=task.net.features is not None),
+        ):
+            yield mark(_signed(batch, index), predictor.names)
+            if progress is not None:
+                progress.add_batch()
     if progress is not None:
         progress.close()
+
+
+def _preparer(task: ScoreTask, predictor: Predictor) -> Preparer:
+    """Return what prepares a task's pictures; a task that is tried again may have died of one of them."""
+    running = TaskContext.get()
+    if running is None or not running.attemptNumber():
+        return LimitedPreparer(predictor.preparer, task.picture_cpu_s, task.num_threads)
+    order = PreparerOrder(predictor.folder, predictor.engine.name, task.rules, task.picture_cpu_s)
+    return IsolatedPreparer(order)
 
 
 def _signed(batch: pa.RecordBatch, index: int) -> pa.RecordBatch:

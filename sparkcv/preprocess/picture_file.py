@@ -15,10 +15,11 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sparkcv.errors import ImageError
+from sparkcv.preprocess.jpeg_damage import jpeg_warning
 from sparkcv.records import image_header
 from sparkcv.records.image_header import FORMATS, ImageHeader
 
-__all__ = ["PictureRules", "SeenPicture", "read"]
+__all__ = ["PictureRules", "SeenPicture", "is_damaged", "read"]
 
 _KEPT = ("jpeg", "png", "webp")
 _PLUGINS = {"jpeg2000": "JPEG2000"}
@@ -39,6 +40,8 @@ class PictureRules:
         compress_level: of the PNGs that are written, 0 (fast) to 9 (small).
         short_side: pixels of the shorter side of larger pictures, which become JPEG; None: all keep their size.
         jpeg_quality: of those.
+        damaged: what becomes of a JPEG that decodes, but lost pixels: ``ignore`` does not look for it, ``mark`` says
+            so of the picture, ``reject`` refuses it.
     """
 
     max_pixels: int = 2**26
@@ -48,6 +51,7 @@ class PictureRules:
     compress_level: int = 6
     short_side: int | None = None
     jpeg_quality: int = 90
+    damaged: str = "ignore"
 
     def describe(self) -> dict[str, str]:
         """Say for a manifest what became of the pictures."""
@@ -65,7 +69,8 @@ class SeenPicture:
     """A picture that TensorFlow decodes to what a person sees, once its pixels are turned.
 
     ``format`` is ``jpeg``, ``png`` or ``webp``; ``height`` and ``width`` are those of ``encoded``, before turning;
-    ``orientation`` is 1 to 8 as EXIF counts.
+    ``orientation`` is 1 to 8 as EXIF counts. ``is_damaged`` is None where that was not looked for, or cannot be known;
+    ``has_more_frames`` says that the file held others behind it.
     """
 
     encoded: bytes
@@ -73,6 +78,21 @@ class SeenPicture:
     height: int
     width: int
     orientation: int
+    is_damaged: bool | None = None
+    has_more_frames: bool = False
+
+
+def is_damaged(data: bytes, header: ImageHeader, rules: PictureRules) -> bool | None:
+    """Tell whether a picture with a good header lost pixels inside; None where that is not looked for, or not known.
+
+    A PNG's chunks have checksums, which the look at its header compared. Raises ImageError if ``rules`` refuse one.
+    """
+    if rules.damaged == "ignore" or header.format not in ("jpeg", "png"):
+        return None
+    warning = jpeg_warning(data, header.channels) if header.format == "jpeg" else None
+    if warning is not None and rules.damaged == "reject":
+        raise ImageError(f"damaged: pixels are lost, libjpeg says: {warning}")
+    return warning is not None
 
 
 def read(data: bytes, rules: PictureRules) -> SeenPicture:
@@ -82,6 +102,11 @@ def read(data: bytes, rules: PictureRules) -> SeenPicture:
         ImageError: a reason with a fixed head, as :func:`sparkcv.records.image_header.probe`.
     """
     header = image_header.probe(data, max_pixels=rules.max_pixels, formats=rules.formats)
+    seen = _seen(data, header, rules)
+    return dataclasses.replace(seen, is_damaged=is_damaged(data, header, rules), has_more_frames=header.has_more_frames)
+
+
+def _seen(data: bytes, header: ImageHeader, rules: PictureRules) -> SeenPicture:
     is_kept = header.format in _KEPT and header.is_native
     is_large = rules.short_side is not None and min(header.height, header.width) > rules.short_side
     if is_kept and not header.is_transparent and not is_large:

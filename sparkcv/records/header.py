@@ -22,6 +22,7 @@ class ImageHeader:
         orientation: 1 to 8, as EXIF counts: how the stored pixels are turned and mirrored to stand upright.
         is_transparent: some pixels may be see-through.
         is_native: TensorFlow decodes the stored bytes to the colours meant, but for transparency.
+        has_more_frames: the file holds more than this picture: an animation, or pages.
     """
 
     format: str
@@ -32,6 +33,7 @@ class ImageHeader:
     orientation: int = 1
     is_transparent: bool = False
     is_native: bool = True
+    has_more_frames: bool = False
 
 
 def check_size(height: int, width: int, max_pixels: int) -> None:

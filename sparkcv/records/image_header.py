@@ -188,7 +188,7 @@ def _probe_png(data: bytes, max_pixels: int) -> ImageHeader:
     header: ImageHeader | None = None
     exif: int | None = None
     other: int | None = None
-    has_pixels = is_transparent = False
+    has_pixels = is_transparent = has_more_frames = False
     offset, view = len(_PNG_MAGIC), memoryview(data)
     while True:
         if len(data) < offset + 12:
@@ -207,6 +207,8 @@ def _probe_png(data: bytes, max_pixels: int) -> ImageHeader:
             header = _png_header(data[offset + 8 : end - 4], max_pixels)
         has_pixels = has_pixels or kind == b"IDAT"
         is_transparent = is_transparent or kind == b"tRNS"
+        if kind == b"acTL" and length == 8:
+            has_more_frames = int.from_bytes(view[offset + 8 : offset + 12], "big") > 1
         if kind == b"eXIf":
             exif = exif or orientation.from_exif(data[offset + 8 : end - 4].removeprefix(_EXIF))
         elif kind in (b"iTXt", b"tEXt", b"zTXt"):
@@ -217,7 +219,9 @@ def _probe_png(data: bytes, max_pixels: int) -> ImageHeader:
     if not has_pixels:
         raise ImageError("damaged: PNG without a picture")
     is_transparent = is_transparent or header.channels in (2, 4)
-    return dataclasses.replace(header, orientation=exif or other or 1, is_transparent=is_transparent)
+    return dataclasses.replace(
+        header, orientation=exif or other or 1, is_transparent=is_transparent, has_more_frames=has_more_frames
+    )
 
 
 def _png_text_orientation(kind: bytes, chunk: bytes) -> int | None:

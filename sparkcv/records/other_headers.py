@@ -65,7 +65,7 @@ def _gif(data: bytes, max_pixels: int) -> ImageHeader:
             raise ImageError(f"damaged: GIF block {kind:02x} at byte {offset}")
     if not frames:
         raise ImageError("truncated: GIF without a frame")
-    return ImageHeader("gif", height, width, 3, 8, 1, is_transparent, frames * width * height <= max_pixels)
+    return ImageHeader("gif", height, width, 3, 8, 1, is_transparent, frames * width * height <= max_pixels, frames > 1)
 
 
 def _color_table(flags: int) -> int:
@@ -119,7 +119,7 @@ def _webp(data: bytes, max_pixels: int) -> ImageHeader:
         raise ImageError(f"damaged: WebP chunk named {kind.hex()}")
     check_size(height, width, max_pixels)
     channels = 4 if is_transparent else 3
-    return ImageHeader("webp", height, width, channels, 8, turned or 1, is_transparent, not is_animated)
+    return ImageHeader("webp", height, width, channels, 8, turned or 1, is_transparent, not is_animated, is_animated)
 
 
 def _webp_orientation(data: bytes, end: int) -> int | None:
@@ -157,7 +157,8 @@ def _tiff(data: bytes, max_pixels: int) -> ImageHeader:
     if samples > 5:
         raise ImageError(f"unusable TIFF: {samples} channels, wanted at most 4 and a mask")
     turned = orientation.from_exif(data) or 1
-    return ImageHeader("tiff", tags[_HEIGHT], tags[_WIDTH], samples, bits, turned, _EXTRA in tags, False)
+    (following,) = struct.unpack_from(f"{order}I", data.ljust(first + 6 + 12 * count, b"\0"), first + 2 + 12 * count)
+    return ImageHeader("tiff", tags[_HEIGHT], tags[_WIDTH], samples, bits, turned, _EXTRA in tags, False, following > 0)
 
 
 def _jpeg2000(data: bytes, max_pixels: int) -> ImageHeader:
@@ -187,7 +188,7 @@ def _avif(data: bytes, max_pixels: int) -> ImageHeader:
         at = data.find(b"ispe", at + 4)
     if sides == (0, 0):
         raise ImageError("damaged: AVIF that tells no size")
-    return ImageHeader("avif", *sides, 3, 8, 1, b"auxC" in data, False)
+    return ImageHeader("avif", *sides, 3, 8, 1, b"auxC" in data, False, data[8:12] == b"avis")
 
 
 def _box_bytes(data: bytes) -> int:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sparkcv import logs
 from sparkcv.diagnosis.log_filter import is_noise
 from sparkcv.errors import ModelError
-from sparkcv.serve import frames
+from sparkcv.launchers import pipe_messages as frames
 from sparkcv.serve.errors import RequestError, unavailable
 
 __all__ = ["ModelProcess", "ScoreReply", "WorkerOrder"]

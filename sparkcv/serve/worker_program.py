@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from sparkcv import logs
 from sparkcv.errors import SparkcvError
+from sparkcv.launchers import pipe_messages as frames
 from sparkcv.predict.predictor import Predictor, Reject
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.serve import frames
 from sparkcv.serve.batcher import Batcher, BatchModel, Item, Scored
 from sparkcv.serve.errors import RequestError
 
@@ -60,12 +60,7 @@ class _Worker:
 
     def receive(self) -> dict[str, Any] | None:
         """Return the next message; None at the end."""
-        head = self._source.read(frames.HEAD.size)
-        if len(head) < frames.HEAD.size:
-            return None
-        size = frames.length_of(head)
-        data = self._source.read(size)
-        return frames.unpack(data) if len(data) == size else None
+        return frames.read(self._source)
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a message; a front process that is gone is noticed by who receives."""

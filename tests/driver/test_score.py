@@ -9,6 +9,7 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from sparkcv import storage
 from sparkcv.config import ScoreConfig
@@ -25,6 +26,7 @@ from sparkcv.errors import (
 from sparkcv.records import example, tfrecord
 from sparkcv.records.example import ImageExample
 from tests.predict.models import COLORS, color_graph, write_folder
+from tests.preprocess.jpeg_defects import cut_inside, several_frames
 
 DATE = "2026-01-02"
 
@@ -271,21 +273,30 @@ def test_the_table_says_what_a_data_engineer_asks(spark, tmp_path, color_model, 
     good = (tree / "odd" / "tail.jpg").read_bytes()
     for name in ("_DSC0001.JPG", "_MG_1234.JPG", "_more/1.jpg", "_more/2.jpg", "a.jpg", "b.jpg"):
         (tmp_path / "in" / name).write_bytes(good)
+    (tmp_path / "in" / "cut.jpg").write_bytes(cut_inside(good))
+    (tmp_path / "in" / "two.gif").write_bytes(several_frames("GIF"))
     (tmp_path / "in" / "c.gif.jpg").write_bytes(b"%PDF-1.4")
     (tmp_path / "in" / "d.jpg").write_bytes(b"<html>")
     (tmp_path / "in" / ".DS_Store").write_bytes(b"x")
     report = score.run(spark, score.prepare(config(tmp_path, tmp_path / "in", color_model)))
-    assert (report.num_predictions, report.num_rejects) == (6, 2)
+    assert (report.num_predictions, report.num_rejects) == (8, 2)
+    assert report.marks == {"damaged": 1, "has_more_frames": 1}
+    assert "damaged      1 predictions of JPEGs that lost pixels inside: column damaged" in str(report)
     assert sorted(report.reasons.values()) == [1, 1]
     assert "left out     1 file or folder: .DS_Store" in str(report)
     schema = {field.name: field for field in pq.ParquetDataset(day(tmp_path)).schema}
     nullable = {name for name, field in schema.items() if field.nullable}
     assert set(schema) - {"dt"} == {
-        *("id", "filename", "label", "label_id", "score", "top_k"),
+        *("id", "filename", "label", "label_id", "score", "top_k", "damaged", "has_more_frames"),
         *("model_name", "model_step", "model_digest", "run_id", "scored_at"),
     }
-    assert nullable - {"dt"} == {"filename"}
+    assert nullable - {"dt"} == {"filename", "damaged"}
     predictions, rejects = read(tmp_path)
+    assert {row["id"]: (row["damaged"], row["has_more_frames"]) for row in predictions} == {
+        **{row["id"]: (False, False) for row in predictions},
+        "cut.jpg": (True, False),
+        "two.gif": (None, True),
+    }
     assert {row["filename"] for row in predictions} == {row["id"] for row in predictions}
     assert all(row["label_id"] == list(COLORS).index(row["label"]) for row in predictions)
     assert {(row["model_name"], row["model_step"]) for row in predictions} == {("colors", 7)}
@@ -407,3 +418,18 @@ def test_a_frozen_graph_with_its_labels_is_told_what_is_wanted(tmp_path, tree):
         score.prepare(config(tmp_path, tree, folder))
     with pytest.raises(ModelError, match=rf"frozen\.pb' is one file, and no exported model; {made}"):
         score.prepare(config(tmp_path, tree, folder / "frozen.pb"))
+
+
+@pytest.mark.spark
+@pytest.mark.tensorflow
+def test_a_picture_that_takes_too_long_to_read_costs_itself_alone(spark, tmp_path, color_model, picture):
+    (tmp_path / "in").mkdir()
+    for index, color in enumerate(COLORS):
+        (tmp_path / "in" / f"{index}.jpg").write_bytes(picture(color))
+    Image.new("RGB", (8000, 8000), "red").save(tmp_path / "in" / "slow.jp2")  # 2.6 s of CPU time, in a few bytes
+    plan = score.prepare(config(tmp_path, tmp_path / "in", color_model, picture_cpu_s=0.7, num_partitions=1))
+    report = score.run(spark, plan)
+    predictions, (reject,) = read(tmp_path)
+    assert {row["id"]: row["label"] for row in predictions} == {f"{i}.jpg": color for i, color in enumerate(COLORS)}
+    assert (reject["id"], reject["reason"]) == ("slow.jp2", "too slow: reading it takes more than 0.7 s of CPU time")
+    assert len(report.events) == 1  # the worker that died of it

@@ -52,6 +52,8 @@ def test_every_row_is_a_prediction_or_a_reject():
         "bytes": 1,
         "where": None,
         "score": 0.5,
+        "damaged": None,
+        "has_more_frames": False,
         "model_digest": "d1",
         "reason": None,
         "top_k": [{"label": "x", "score": 0.5}] * 2,

@@ -56,8 +56,8 @@ def test_predictions_and_rejects_are_written_apart_in_a_folder_of_any_name(spark
     out = str(tmp_path / "out [1] {x} * ü ?")
     now = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
     rows = [
-        ("a", None, "cat", 3, 0.5, [("cat", 0.5)], "d", now, None, 9, None),
-        ("b", "f", None, None, None, None, "d", now, "empty: 0 bytes", 0, "/f"),
+        ("a", None, "cat", 3, 0.5, [("cat", 0.5)], True, False, "d", now, None, 9, None),
+        ("b", "f", None, None, None, None, None, None, "d", now, "empty: 0 bytes", 0, "/f"),
     ]
     model = {"model_name": "m", "model_step": 7, "run_id": "r"}
     with Staging(out, "2026-01-02", overwrite=False) as staging:
@@ -69,7 +69,9 @@ def test_predictions_and_rejects_are_written_apart_in_a_folder_of_any_name(spark
     day = f"{out}/dt=2026-01-02"
     table = pq.read_table(day)
     assert table.column_names[:6] == ["id", "filename", "label", "label_id", "score", "top_k"]
-    assert table.column_names[6:11] == ["model_name", "model_step", "model_digest", "run_id", "scored_at"]
+    assert table.column_names[6:8] == ["damaged", "has_more_frames"]
+    assert table.to_pylist()[0]["damaged"] is True
+    assert table.column_names[8:13] == ["model_name", "model_step", "model_digest", "run_id", "scored_at"]
     assert table.to_pylist()[0]["top_k"] == [{"label": "cat", "score": 0.5}]
     assert pq.read_table(f"{day}/_rejects").to_pylist() == [
         {"id": "b", "filename": "f", "reason_class": "empty", "reason": "empty: 0 bytes", "bytes": 0, "where": "/f"}

@@ -138,7 +138,7 @@ def test_an_animated_png_counts_as_its_first_frame(encoded):
     frames = [Image.new("RGB", (6, 4), color) for color in ("red", "blue", "green")]
     buffer = io.BytesIO()
     frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
-    assert probe(buffer.getvalue()) == ImageHeader("png", 4, 6, 3, 8)
+    assert probe(buffer.getvalue()) == ImageHeader("png", 4, 6, 3, 8, has_more_frames=True)
 
 
 @pytest.mark.parametrize("options", [("JPEG", {}), ("JPEG", {"progressive": True}), ("PNG", {})], ids=str)

@@ -1,5 +1,6 @@
 """The driver's renewer: takes what Java has, gets what is missing, says what fails, leaves nothing."""
 
+import logging
 import os
 import stat
 
@@ -7,9 +8,19 @@ import pytest
 
 from sparkcv.errors import ClusterError
 from sparkcv.storage.hdfs import tokens
-from sparkcv.tokens.renewer import TokenRenewer
+from sparkcv.tokens.renewer import TokenRenewer, _log
 from sparkcv.tokens.store import TokenStore
 from tests.tokens.made import Source, token
+
+
+def _state_of_log():
+    """What decides whether a warning of the renewer is heard."""
+    states, logger = [f"disabled to {logging.root.manager.disable}"], logging.getLogger("sparkcv.tokens.renewer")
+    while logger is not None:
+        of = (logger.name, logger.level, logger.disabled, logger.propagate, logger.handlers, logger.filters)
+        states.append(f"{of}, the module's {logger is _log}")
+        logger = logger.parent
+    return "; ".join(states)
 
 
 def renewer(secured, source, store):
@@ -68,6 +79,7 @@ def test_without_a_way_to_get_new_ones_the_old_ones_have_to_do(secured):
 def test_a_kdc_that_is_gone_is_told_and_tried_again(secured, caplog):
     source, store = Source([], [token()]), TokenStore()
     source.error = OSError("Connection refused\nCaused by: KrbException: Cannot contact the KDC")
+    caplog.set_level(logging.WARNING, "sparkcv.tokens.renewer")
     with renewer(secured, source, store) as one:
         assert one.failure == "KrbException: Cannot contact the KDC"
         assert not one.renews
@@ -76,9 +88,9 @@ def test_a_kdc_that_is_gone_is_told_and_tried_again(secured, caplog):
         one.look()
         assert (one.failure, one.renews) == ("", True)
         assert store.newest()[0] == 1
-    assert [record.message for record in caplog.records if "could be had" in record.message] == [
-        "no new token for HDFS could be had, which is tried again: KrbException: Cannot contact the KDC"
-    ]
+    said = [record.message for record in caplog.records if "could be had" in record.message]
+    words = "no new token for HDFS could be had, which is tried again: KrbException: Cannot contact the KDC"
+    assert said == [words], _state_of_log()
 
 
 def test_more_than_a_frame_holds_is_refused(secured):

@@ -8,6 +8,8 @@ from typing import Any
 # A task of this many pictures runs for a minute or so: little is lost with one, and the progress line moves.
 _MOST_ROWS_A_PIECE = 2048
 _PIECES_A_SLOT = 4
+# What a picture costs beside its bytes, in bytes: a net of small pictures takes as long as decoding so many.
+_ROW_COST = 256 << 10
 
 
 TRUTH = "_truth"
@@ -34,6 +36,7 @@ class InputPart:
         num_records: of a TFRecord shard, the records that its manifest counts; None without one.
         image_feature: of a TFRecord shard, the feature that holds the picture.
         use_exif: of a TFRecord shard, turn pictures as their own EXIF says where the record has no orientation.
+        row_bytes: what a row's picture has in the mean, as listed; 0: not known, or not in this file.
         truth: how it is told what a picture shows: ``texts`` (records that name it), ``records:1`` (these, or by a
             number, from which 1 is taken), ``folders``, or ``column:`` with a column's name; "" where it is not.
     """
@@ -55,6 +58,7 @@ class InputPart:
     image_feature: str = "image/encoded"
     use_exif: bool = False
     truth: str = ""
+    row_bytes: int = 0
 
     @property
     def num_rows(self) -> int:
@@ -117,16 +121,34 @@ def num_pieces(num_rows: int, num_slots: int, batch_size: int) -> int:
 
 
 def split(parts: Sequence[InputPart], count: int) -> list[list[InputPart]]:
-    """Split rows into ``count`` pieces, equal to one row and in the input's order; a piece may span files."""
-    total = count_rows(parts)
+    """Split rows into ``count`` pieces that cost alike, in the input's order; a piece may span files.
+
+    A row costs by the bytes of its picture, so that a folder of large ones does not become one long task. Rows that
+    cost alike are split to one row; beside a row that costs more than a piece, pieces may be empty.
+    """
+    total = sum(part.num_rows * _cost(part) for part in parts)
     pieces: list[list[InputPart]] = [[] for _ in range(count)]
-    piece, at = 0, 0
+    at = 0
     for part in parts:
-        start, stop = part.start, part.start + part.num_rows
+        start, stop, cost = part.start, part.start + part.num_rows, _cost(part)
         while start < stop:
-            while at >= (piece + 1) * total // count:
-                piece += 1
-            taken = min(stop - start, (piece + 1) * total // count - at)
-            pieces[piece].append(dataclasses.replace(part, start=start, stop=start + taken))
-            start, at = start + taken, at + taken
+            piece = at * count // total
+            taken = min(stop - start, -(-((piece + 1) * total - at * count) // (cost * count)))
+            _add(pieces[piece], dataclasses.replace(part, start=start, stop=start + taken))
+            start, at = start + taken, at + taken * cost
     return pieces
+
+
+def _cost(part: InputPart) -> int:
+    return _ROW_COST + part.row_bytes
+
+
+def _add(piece: list[InputPart], part: InputPart) -> None:
+    """Add a part, to the one before where it goes on from there: each is an opened file."""
+    last = piece[-1] if piece else part
+    if last.stop == part.start and last == dataclasses.replace(
+        part, start=last.start, stop=last.stop, row_bytes=last.row_bytes
+    ):
+        piece[-1] = dataclasses.replace(last, stop=part.stop)
+    else:
+        piece.append(part)

@@ -4,6 +4,7 @@ The list is the frozen input: a picture that is added later is not scored, one t
 Ids are paths relative to the tree.
 """
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
@@ -19,20 +20,27 @@ KIND = "pictures"
 _ROWS_A_FILE = 1 << 16
 _ROWS_A_GROUP = 1 << 10
 # URLs are bytes: a POSIX file name need not be UTF-8.
+_LEAST_ROWS_A_PART, _ROWS_OF_FINE_PARTS = 16, 1 << 8
 _SCHEMA = pa.schema([pa.field("id", pa.string(), False), pa.field("url", pa.binary(), False)])
 
 
 def freeze(files: InputFiles, list_url: str, left_out: LeftOut | None = None) -> Iterator[InputPart]:
-    """Write the lists into the folder ``list_url`` and yield a part for each, its size in rows known."""
+    """Write the lists into the folder ``list_url`` and yield their parts: rows, and the mean size of their pictures.
+
+    Parts are small at first and become larger with the tree, so that small trees are dealt out evenly and large ones
+    are a few lines.
+    """
     batch: list[tuple[str, bytes]] = []
+    sizes: list[int] = []
     count = 0
     for entry in files.entries(left_out):
         batch.append((files.name(entry), entry.url.encode("utf-8", "surrogateescape")))
+        sizes.append(entry.size)
         if len(batch) == _ROWS_A_FILE:
-            yield _write(batch, list_url, count)
-            batch, count = [], count + 1
+            yield from _parts(_write(batch, list_url, count), sizes, count * _ROWS_A_FILE)
+            batch, sizes, count = [], [], count + 1
     if batch:
-        yield _write(batch, list_url, count)
+        yield from _parts(_write(batch, list_url, count), sizes, count * _ROWS_A_FILE)
 
 
 def read_ids(part: InputPart) -> Iterator[str]:
@@ -56,6 +64,16 @@ def _write(batch: Iterable[tuple[str, bytes]], list_url: str, number: int) -> In
     with storage.open_write(url) as sink:
         pq.write_table(table, sink, row_group_size=_ROWS_A_GROUP)
     return InputPart(KIND, url, "", 0, table.num_rows, 0)
+
+
+def _parts(whole: InputPart, sizes: list[int], before: int) -> Iterator[InputPart]:
+    """Cut a list of ``sizes`` bytes, which ``before`` rows precede, into parts of pictures that lie side by side."""
+    start = 0
+    while start < len(sizes):
+        rows = min(_ROWS_A_GROUP, max(_LEAST_ROWS_A_PART, (before + start) // _ROWS_OF_FINE_PARTS))
+        of = sizes[start : start + rows]
+        yield dataclasses.replace(whole, start=start, stop=start + len(of), row_bytes=sum(of) // len(of))
+        start += len(of)
 
 
 def _read(part: InputPart, columns: list[str]) -> Iterator[tuple[pa.Array, pa.Array]]:

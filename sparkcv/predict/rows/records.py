@@ -44,6 +44,7 @@ def freeze(
                 num_records=count,
                 image_feature=image_feature,
                 use_exif=use_exif,
+                row_bytes=entry.size // count if count else 0,
             )
 
 

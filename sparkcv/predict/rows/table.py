@@ -35,6 +35,7 @@ class _Footer:
     file: TableFile
     schema: pa.Schema
     groups: tuple[int, ...]
+    group_bytes: tuple[int, ...]
 
 
 def freeze(
@@ -155,7 +156,8 @@ def _opened(url: str) -> Iterator[Any]:
 def _footer(file: TableFile) -> _Footer:
     with _opened(file.url) as opened:
         rows = tuple(opened.metadata.row_group(group).num_rows for group in range(opened.metadata.num_row_groups))
-        return _Footer(file, opened.schema_arrow, rows)
+        sizes = tuple(opened.metadata.row_group(group).total_byte_size for group in range(len(rows)))
+        return _Footer(file, opened.schema_arrow, rows, sizes)
 
 
 def _parts(footer: _Footer, columns: TableColumns) -> Iterator[InputPart]:
@@ -170,6 +172,7 @@ def _parts(footer: _Footer, columns: TableColumns) -> Iterator[InputPart]:
                 id_column=columns.id.name,
                 id_field=columns.id.field,
                 base=file.base,
+                row_bytes=footer.group_bytes[group] // count,
             )
 
 

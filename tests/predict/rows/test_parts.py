@@ -28,6 +28,23 @@ def test_a_part_of_a_part_is_split_inside_itself():
     assert [(p.start, p.stop, p.row_group, p.base) for p in first + second] == [(10, 13, 2, "/b"), (13, 16, 2, "/b")]
 
 
+def test_a_folder_of_large_pictures_is_dealt_to_many_pieces():
+    small = [InputPart("pictures", "/l", "", start, start + 16, 0, row_bytes=20_000) for start in range(0, 320, 16)]
+    large = [InputPart("pictures", "/l", "", start, start + 16, 0, row_bytes=8 << 20) for start in range(320, 352, 16)]
+    pieces = split(small + large, 8)
+    assert rows_of(pieces) == rows_of([small + large])
+    costs = [sum(part.num_rows * ((256 << 10) + part.row_bytes) for part in piece) for piece in pieces]
+    assert max(costs) < 1.2 * sum(costs) / 8
+    assert [count_rows(piece) for piece in pieces[3:]] == [5, 6, 5, 5, 5]
+    assert all(len(piece) <= 2 for piece in pieces)  # what lies side by side is one part, read with one opening
+
+
+def test_a_row_that_costs_more_than_a_piece_leaves_pieces_empty():
+    one, many = InputPart("table", "/t", "", 0, 1, 0, row_bytes=1 << 30), InputPart("records", "/s", "", 0, 9, 0)
+    pieces = split([one, many], 4)
+    assert [count_rows(piece) for piece in pieces] == [1, 0, 0, 9]
+
+
 def test_a_part_goes_through_json():
     part = InputPart("pictures", "/päth\udcff", "n", 1, None, 3)
     assert InputPart.from_json(part.to_json()) == part

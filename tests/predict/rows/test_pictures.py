@@ -45,3 +45,20 @@ def test_the_list_is_frozen(tmp_path):
     assert [row.id for row in rows] == ["a.jpg", "b.jpg"]
     assert load(rows[0]) == "missing: the file is not there"
     assert load(rows[1]) == b"x"
+
+
+def test_pictures_are_dealt_out_by_their_bytes_as_listed(tmp_path):
+    for folder, count, size in (("a", 48, 10), ("b", 16, 1 << 20)):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        for index in range(count):
+            (tmp_path / "in" / folder / f"{index:02d}.jpg").write_bytes(bytes(size))
+    parts = list_parts(find_input(str(tmp_path / "in")), str(tmp_path / "lists")).parts
+    assert [(part.start, part.stop, part.row_bytes) for part in parts] == [
+        *((start, start + 16, 10) for start in (0, 16, 32)),
+        (48, 64, 1 << 20),
+    ]
+    few, many = split(parts, 2)
+    assert (count_rows(few), count_rows(many)) == (52, 12)
+    assert [row.id for part in few + many for row in read_rows(part)] == [
+        row.id for part in parts for row in read_rows(part)
+    ]

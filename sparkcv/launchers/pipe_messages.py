@@ -1,14 +1,14 @@
-"""Messages between the front process and a worker: msgpack maps with their length before them, over a socket pair.
+"""Messages between a process of ours and its child: msgpack maps with their length before them, over a pipe or socket.
 
 Both ends are ours and of one user; the length is bounded all the same, and msgpack builds plain values only.
 """
 
 import struct
-from typing import Any
+from typing import IO, Any
 
 import msgpack
 
-__all__ = ["HEAD", "length_of", "pack", "unpack"]
+__all__ = ["HEAD", "length_of", "pack", "read", "unpack"]
 
 HEAD = struct.Struct("<I")
 _MAX_BYTES = 1 << 30
@@ -34,3 +34,13 @@ def unpack(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"a message is a {type(value).__name__}, wanted a map")
     return value
+
+
+def read(source: IO[bytes]) -> dict[str, Any] | None:
+    """Read one message from a buffered stream; None at its end, also within a message."""
+    head = source.read(HEAD.size)
+    if len(head) < HEAD.size:
+        return None
+    size = length_of(head)
+    data = source.read(size)
+    return unpack(data) if len(data) == size else None
