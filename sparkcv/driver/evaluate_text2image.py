@@ -12,10 +12,11 @@ from sparkcv import logs, storage
 from sparkcv.caption import caption_files
 from sparkcv.caption.caption_files import NamedCaptions
 from sparkcv.config import EvaluateText2ImageConfig
+from sparkcv.config.normalization import OWN
 from sparkcv.driver import child_answer, generate, trained_gan
 from sparkcv.driver.text2image_report import write_page
 from sparkcv.driver.trained_gan import TrainedGan
-from sparkcv.errors import CheckpointError, DataError, FileExistsAlreadyError
+from sparkcv.errors import CheckpointError, DataError, FileExistsAlreadyError, UsageError
 from sparkcv.evaluate import curves
 from sparkcv.rundir import checkpoint, checkpoint_model
 from sparkcv.rundir.description import RunDescription
@@ -78,6 +79,7 @@ def prepare(config: EvaluateText2ImageConfig) -> MadePlan:
         DataError: captions that cannot be told to the nets, or that tell none of the judge's classes.
         FileExistsAlreadyError: the output folder is there and not empty.
         MissingFileError: a file of captions, or a picture, that is not there.
+        UsageError: a judge of grey pictures, or of another normalization.
     """
     output_dir = storage.resolve(config.output_dir)
     if storage.exists(output_dir) and (not storage.is_dir(output_dir) or storage.list_dir(output_dir)):
@@ -89,6 +91,9 @@ def prepare(config: EvaluateText2ImageConfig) -> MadePlan:
         raise CheckpointError(
             f"--judge_path: {storage.parent(judge.prefix_url)!r} is no training of a classifier, by its run.json"
         )
+    for name, own in (("use_grayscale", False), ("normalization", OWN)):
+        if (got := told.config.get(name, own)) != own:
+            raise UsageError(f"--judge_path: it was trained with --{name} {got}; wanted a classifier without")
     url = storage.resolve(config.captions_file)
     images_dir = storage.resolve(config.images_dir) if config.images_dir else storage.parent(url)
     chosen = _drawn(caption_files.read_captions(url), config.max_pictures, config.seed)

@@ -169,4 +169,9 @@ def test_made_pictures_are_judged_beside_real_ones(folder, trained, judge, tmp_p
     assert "the caption 'a ring' has the name of none of the" in capsys.readouterr().err
     assert evaluate_text2image.main(words({**flags, "judge_path": trained, "output_dir": tmp_path / "other"})) == 1
     assert "--judge_path: " in capsys.readouterr().err
+    described = json.loads((judge / "run.json").read_text())
+    described["config"]["use_grayscale"] = True
+    (judge / "run.json").write_text(json.dumps(described))
+    assert evaluate_text2image.main(words({**flags, "output_dir": tmp_path / "other"})) == 2
+    assert "--judge_path: it was trained with --use_grayscale True; wanted" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
