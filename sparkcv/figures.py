@@ -15,7 +15,7 @@ from PIL import Image
 from sparkcv import scenes, synthetic
 from sparkcv.scenes import COLORS, SHAPES, Group
 
-__all__ = ["COMBINATIONS", "DrawnFigure", "draw_figure", "make_figure", "read_figure", "write_figures"]
+__all__ = ["COMBINATIONS", "DrawnFigure", "draw_figure", "make_figure", "write_figures"]
 
 _WORDS = 6  # the words that scenes hold out are held out here too
 COMBINATIONS = tuple((color, shape) for color in tuple(COLORS)[:_WORDS] for shape in SHAPES[:_WORDS])
@@ -63,15 +63,6 @@ def draw_figure(figure: DrawnFigure, seed: int, size: int) -> Image.Image:
     picture = canvas.resize((size, size), Image.Resampling.BOX)
     pixels = np.asarray(picture, np.float32) + rng.normal(0, rng.uniform(1, 3), (size, size, 3))
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-
-
-def read_figure(caption: str) -> DrawnFigure | None:
-    """Return the figure that a sentence tells, None for a sentence of another grammar."""
-    words = caption.lower().split()
-    for figure in (DrawnFigure(size, *each) for size in _RADII for each in COMBINATIONS):
-        if " ".join(words) in figure.captions():
-            return figure
-    return None
 
 
 def write_figures(

@@ -15,7 +15,7 @@ from sparkcv.records.captioned import CAPTION_IDS, IMAGE_DATA
 from sparkcv.records.example import FeatureNames
 from sparkcv.text2image.gan_of_config import KEPT
 
-__all__ = ["names_of", "prepare", "run"]
+__all__ = ["prepare", "run"]
 
 PROGRAM = "sparkcv.programs.train_text2image:main"
 
@@ -27,7 +27,7 @@ def prepare(config: TrainText2ImageConfig) -> TrainPlan:
     caption only, or without the vectors that are asked for, and UsageError for a folder of a run of other sizes.
     """
     data = read_caption_data(config.dataset_dir, config.dataset_split_name)
-    names = names_of(config.text, data, str(config.dataset_dir))
+    names = _names_of(config.text, data, str(config.dataset_dir))
     plan = train_plan.prepare(config)
     check_same_flags(plan.config, KEPT)
     return dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, features=names), program=PROGRAM)
@@ -41,7 +41,7 @@ def run(spark: Any, plan: TrainPlan) -> TrainReport:
     return train.run(spark, plan)
 
 
-def names_of(text: str, data: CaptionData, where: str) -> FeatureNames:
+def _names_of(text: str, data: CaptionData, where: str) -> FeatureNames:
     """Return how records are read with ``--text``; raises DataError for data that cannot be trained on."""
     if not data.most_captions:
         raise DataError(
