@@ -41,7 +41,17 @@ _SHARED = {
     "looked": "looked",
 }
 _CLUSTERS = ("hadoop_cluster", "secured_cluster", "cluster")
-_LONGEST = ("yarn", "faults", "hadoop", "compat", "spark", "secured", "launchers")
+_LONGEST = (
+    "tests/kubernetes/test_train.py",
+    "yarn",
+    "tests/kubernetes/test_pods.py",
+    "faults",
+    "hadoop",
+    "compat",
+    "spark",
+    "secured",
+    "launchers",
+)
 _OWN_SPARK = {
     "tests/compat/": "compat",
     "tests/launchers/test_launchers.py": "launchers",

@@ -150,7 +150,10 @@ def test_a_broken_link_is_found(tmp_path, link, is_broken):
     assert broken_links(page) == ([link] if is_broken else [])
 
 
-@pytest.mark.parametrize("name", [*NAMES, *(f"conf/{path.name}" for path in sorted(ROOT.glob("conf/*")))])
+CONF = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("conf/**/*")) if path.is_file()]
+
+
+@pytest.mark.parametrize("name", [*NAMES, *CONF])
 def test_every_flag_shown_exists(name):
     text = re.sub(r"^# ?", "", text_of(ROOT / name), flags=re.MULTILINE) if "conf/" in name else text_of(ROOT / name)
     assert unknown_flags(text) == []
@@ -169,7 +172,7 @@ def test_a_recipe_begins_with_its_command_its_cost_and_what_came_out(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_flag_named_in_passing_is_of_some_job_or_bench(name):
-    known = {field.name for cls in CONFIGS.values() for field in dataclasses.fields(cls)}
+    known = {field.name for cls in (*CONFIGS.values(), config.SubmitConfig) for field in dataclasses.fields(cls)}
     known |= {name for path in ROOT.glob("bench/*.py") for name in re.findall(r'"--(\w+)"', text_of(path))}
     named = set(re.findall(r"--([a-z0-9]+_\w+)", text_of(ROOT / name)))
     assert sorted(named - known) == []

@@ -19,7 +19,16 @@ from sparkcv.preprocess.picture_file import SeenPicture
 from sparkcv.records import captioned, tfrecord
 from sparkcv.records.captioned import CaptionedPicture
 
-__all__ = ["PlannedCaptions", "PlannedPicture", "Told", "captions_of", "divide", "make_frame", "rows_of"]
+__all__ = [
+    "PlannedCaptions",
+    "PlannedPicture",
+    "Told",
+    "captions_of",
+    "check_told_apart",
+    "divide",
+    "make_frame",
+    "rows_of",
+]
 
 
 class Told(NamedTuple):
@@ -103,6 +112,16 @@ def divide(
             why = next((fault for picture in pictures for fault in picture.faults), "there is no picture for it")
             raise DataError(f"the split {name!r} would have no caption: {why}")
     return splits
+
+
+def check_told_apart(pictures: Sequence[PlannedPicture]) -> None:
+    """Raise DataError where all pictures have one caption: a net would learn to say it whatever it sees."""
+    different = set(captions_of(pictures))
+    if len(pictures) > 1 and len(different) == 1:
+        raise DataError(
+            f"all {len(pictures)} pictures have one caption, {' '.join(*different)[:80]!r}; wanted captions that tell"
+            " pictures apart"
+        )
 
 
 def captions_of(pictures: Iterable[PlannedPicture]) -> Iterator[tuple[str, ...]]:

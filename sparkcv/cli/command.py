@@ -72,7 +72,7 @@ def _submit(words: list[str]) -> int:
     if not plan.options.dry_run:
         logs.setup("submit")
         submit.ready(plan)
-        submit.run(plan)
+        return submit.run(plan)
     return EXIT_OK
 
 

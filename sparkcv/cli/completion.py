@@ -16,7 +16,7 @@ from sparkcv.submit.words import SUBMITTED
 
 __all__ = ["CompletedFlag", "SHELLS", "flags", "script"]
 
-_MASTERS = ("yarn", "spark://", "local[2]", "local-cluster[3,1,1024]")
+_MASTERS = ("yarn", "k8s://", "spark://", "local[2]", "local-cluster[3,1,1024]")
 _SHELL_NAMES = ("bash", "zsh", "fish")
 
 

@@ -73,7 +73,7 @@ def _failure(one: RoleState, launch: Launch) -> Failure:
         return dataclasses.replace(failure, sentence=silent)
     reason = _loss(one, launch)
     if over := overrun(reason):
-        return dataclasses.replace(failure, sentence=_overrun_sentence(one, failure.host, over), overrun=over)
+        return dataclasses.replace(failure, sentence=_overrun_sentence(one, failure.host, over, reason), overrun=over)
     if reason:
         lost = f"{one.role} was lost with its Spark executor on {failure.host}: {reason}"
         return dataclasses.replace(failure, sentence=lost)
@@ -92,8 +92,10 @@ def _loss(one: RoleState, launch: Launch) -> str:
     return reason
 
 
-def _overrun_sentence(one: RoleState, host: str, over: Overrun) -> str:
+def _overrun_sentence(one: RoleState, host: str, over: Overrun, reason: str) -> str:
     rss = f", {one.role} itself {_gb(one.peak_rss_bytes)}" if one.peak_rss_bytes else ""
+    if over.used_bytes == over.limit_bytes:  # Kubernetes names the pod and its limit, not what was used
+        return f"{one.role} was lost with its Spark executor on {host}: {reason}{rss}"
     return (
         f"{one.role} was killed with its container on {host} for exceeding physical memory limits: "
         f"{_gb(over.used_bytes)} of {_gb(over.limit_bytes)} used{rss}"

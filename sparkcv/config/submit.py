@@ -9,8 +9,22 @@ from sparkcv.errors import UsageError
 MODES = ("client", "cluster")
 NO_ARCHIVE = "none"
 
-_WHERE, _SIZE, _PYTHON, _LOGIN, _MORE = "where", "how much", "the nodes' Python", "Kerberos", "more"
-_MASTER = re.compile(r"yarn|spark://[^\s/]+|local(\[[^\]]+\])?|local-cluster\[\s*\d+\s*,\s*\d+\s*,\s*\d+\s*\]")
+_WHERE, _SIZE, _PYTHON, _LOGIN, _MORE, _KUBERNETES = (
+    "where",
+    "how much",
+    "the nodes' Python",
+    "Kerberos",
+    "more",
+    "Kubernetes",
+)
+_MASTER = re.compile(
+    r"yarn|k8s://(https?://)?[^\s/]+(/\S*)?|spark://[^\s/]+|local(\[[^\]]+\])?"
+    r"|local-cluster\[\s*\d+\s*,\s*\d+\s*,\s*\d+\s*\]"
+)
+_MASTERS = "yarn, k8s://https://HOST:PORT, spark://HOST:PORT, local-cluster[EXECUTORS,CORES,MB] or local[THREADS]"
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # Kubernetes': a DNS label
+_LONGEST = 63
+_LONGEST_PREFIX = 47  # Spark adds the executor's number to it
 _SIZE_TEXT = re.compile(r"([1-9]\d*)([kmgt]?)b?", re.IGNORECASE)
 _PROPERTY = re.compile(r"spark\.[^\s=]+=.*", re.DOTALL)
 
@@ -24,12 +38,23 @@ class SubmitConfig:
     """
 
     master: str | None = flag(
-        None, "yarn, spark://HOST:PORT, local-cluster[EXECUTORS,CORES,MB] or local[THREADS]", group=_WHERE
+        None,
+        "yarn, k8s://https://HOST:PORT, spark://HOST:PORT, local-cluster[EXECUTORS,CORES,MB] or local[THREADS]",
+        group=_WHERE,
     )
     deploy_mode: str | None = flag(
-        None, "where the driver runs; not set: cluster on YARN, client elsewhere", group=_WHERE, choices=MODES
+        None,
+        "where the driver runs; not set: cluster on YARN and Kubernetes, client elsewhere",
+        group=_WHERE,
+        choices=MODES,
     )
     queue: str | None = flag(None, "YARN's queue; not set: the user's default", group=_WHERE)
+    context: str | None = flag(None, "kubeconfig's context; not set: its current one", group=_KUBERNETES)
+    namespace: str | None = flag(None, "Kubernetes' namespace; not set: default", group=_KUBERNETES)
+    image: str | None = flag(None, "image of driver and executors, as docker/Dockerfile makes it", group=_KUBERNETES)
+    service_account: str | None = flag(
+        None, "the driver's, as conf/kubernetes/rbac.yaml makes it; not set: sparkcv", group=_KUBERNETES
+    )
     num_executors: int | None = flag(None, "executors; not set: counted from the job's roles", group=_SIZE)
     executor_memory: str | None = flag(
         None, "an executor's Java heap, TensorFlow's memory comes beside it; not set: 1g", group=_SIZE
@@ -58,26 +83,28 @@ class SubmitConfig:
         if self.num_executors is not None and self.num_executors < 1:
             raise UsageError(f"--num_executors: got {self.num_executors}, wanted at least 1")
         if not _MASTER.fullmatch(self.master):
-            raise UsageError(
-                f"--master: got {self.master!r}, wanted yarn, spark://HOST:PORT, local-cluster[EXECUTORS,CORES,MB]"
-                " or local[THREADS]"
-            )
+            raise UsageError(f"--master: got {self.master!r}, wanted {_MASTERS}")
         if self.deploy_mode is not None:
             choose(self.deploy_mode, MODES, "--deploy_mode")
-        if self.deploy_mode == "cluster" and not self.is_yarn:
+        if self.deploy_mode == "cluster" and not self.has_pythons:
             raise UsageError(
-                f"--deploy_mode cluster with --master {self.master}: Spark starts a Python driver inside of YARN only;"
-                " wanted client"
+                f"--deploy_mode cluster with --master {self.master}: Spark starts a Python driver inside of YARN and"
+                " Kubernetes only; wanted client"
             )
         for name in ("queue", "archive", "archive_dir", "principal", "keytab"):
             if getattr(self, name) is not None and not self.is_yarn:
                 raise UsageError(f"--{name} with --master {self.master}: it means something on YARN only")
+        for name in ("context", "namespace", "image", "service_account"):
+            if getattr(self, name) is not None and not self.is_kubernetes:
+                raise UsageError(f"--{name} with --master {self.master}: it means something on Kubernetes only")
         for name in ("executor_memory", "driver_memory"):
             if (text := getattr(self, name)) is not None:
                 megabytes(text, f"--{name}")
         if (self.principal is None) != (self.keytab is None):
             raise UsageError(f"got --{'keytab' if self.keytab else 'principal'} alone, wanted --principal and --keytab")
         self._check_properties()
+        if self.is_kubernetes:
+            self._check_names()
 
     @property
     def is_yarn(self) -> bool:
@@ -85,14 +112,36 @@ class SubmitConfig:
         return self.master == "yarn"
 
     @property
+    def is_kubernetes(self) -> bool:
+        """Whether the master is Kubernetes."""
+        return self.master is not None and self.master.startswith("k8s://")
+
+    @property
+    def has_pythons(self) -> bool:
+        """Whether the master starts Python drivers, and gives each executor a container of its own."""
+        return self.is_yarn or self.is_kubernetes
+
+    @property
     def is_cluster_mode(self) -> bool:
-        """Whether the driver runs inside of YARN."""
-        return self.is_yarn and self.deploy_mode != "client"
+        """Whether the driver runs inside of the cluster."""
+        return self.has_pythons and self.deploy_mode != "client"
 
     @property
     def properties(self) -> dict[str, str]:
         """What ``--conf`` gave, by name."""
         return dict(line.split("=", 1) for line in (self.conf or "").split("\n") if line)
+
+    def _check_names(self) -> None:
+        """Refuse names that Kubernetes would refuse, one after the other and late."""
+        names = {f"--{name}": getattr(self, name) for name in ("namespace", "service_account")}
+        names |= {f"--conf {name}": self.properties.get(name) for name in _NAMES}
+        for what, text in names.items():
+            longest = _LONGEST_PREFIX if "Prefix" in what else _LONGEST
+            if text is not None and (len(text) > longest or not _NAME.fullmatch(text)):
+                raise UsageError(
+                    f"{what}: got {text!r} ({len(text)} characters), wanted at most {longest} of a-z, 0-9 and -, such"
+                    " as sparkcv-night"
+                )
 
     def _check_properties(self) -> None:
         for line in (self.conf or "").split("\n"):
@@ -113,7 +162,19 @@ _OPTIONS = {
     "spark.driver.memory": "driver_memory",
     "spark.kerberos.principal": "principal",
     "spark.kerberos.keytab": "keytab",
+    "spark.kubernetes.context": "context",
+    "spark.kubernetes.namespace": "namespace",
+    "spark.kubernetes.container.image": "image",
+    "spark.kubernetes.authenticate.driver.serviceAccountName": "service_account",
 }
+_NAMES = (
+    "spark.kubernetes.namespace",
+    "spark.kubernetes.driver.pod.name",
+    "spark.kubernetes.executor.podNamePrefix",
+    "spark.kubernetes.driver.resourceNamePrefix",
+    "spark.kubernetes.authenticate.driver.serviceAccountName",
+    "spark.kubernetes.authenticate.executor.serviceAccountName",
+)
 
 
 def megabytes(text: str, what: str) -> int:

@@ -11,7 +11,7 @@ from sparkcv.config import TrainConfig
 from sparkcv.doctor.finding import DRIVER, Location
 from sparkcv.records.shards import Dataset
 
-__all__ = ["Facts", "Login", "Machine", "Silent", "Spark", "Step"]
+__all__ = ["ExecutorPod", "Facts", "Kubernetes", "Login", "Machine", "Silent", "Spark", "Step"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,6 +193,48 @@ class Login:
 
 
 @dataclasses.dataclass(frozen=True)
+class ExecutorPod:
+    """The pod of an executor.
+
+    Attributes:
+        executor: the executor's number.
+        name: of the pod, and its node.
+        image: what its container runs.
+        has_login: whether it gets a token for the API.
+        spool_limits: bytes of each emptyDir that is a local folder of Spark's; 0: no limit.
+        claims: names of its PersistentVolumeClaims.
+    """
+
+    executor: str
+    name: str = ""
+    image: str = ""
+    has_login: bool = False
+    spool_limits: tuple[int, ...] = ()
+    claims: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Kubernetes:
+    """What the API said; only ``url``, ``driver_host`` and ``error`` where it did not answer.
+
+    Attributes:
+        driver_host: by which address executors reach the driver.
+        seconds: that an answer took, in the mean.
+        denied: verbs and resources that a driver uses and may not.
+        refusal: why a further executor would not be let in; "" if it would be.
+    """
+
+    url: str
+    namespace: str = ""
+    driver_host: str = ""
+    seconds: float = 0.0
+    denied: tuple[str, ...] = ()
+    refusal: str = ""
+    pods: tuple[ExecutorPod, ...] = ()
+    error: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Facts:
     """All that the checks judge.
 
@@ -203,6 +245,7 @@ class Facts:
         uses_hdfs: whether a path of the run is.
         complaints: what a training job says before it asks Spark for anything.
         login: who the driver is to HDFS and YARN; None where that was not asked.
+        kubernetes: what its API said; None on another master.
     """
 
     config: TrainConfig
@@ -215,6 +258,7 @@ class Facts:
     uses_hdfs: bool = False
     complaints: tuple[str, ...] = ()
     login: Login | None = None
+    kubernetes: Kubernetes | None = None
 
     @property
     def num_roles(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sparkcv import logs
 from sparkcv.config import DoctorConfig
 from sparkcv.config.port_range import PortRange
-from sparkcv.doctor import application, checks, gathering, login
+from sparkcv.doctor import application, checks, gathering, kubernetes, login
 from sparkcv.doctor.clock_server import ClockServer
 from sparkcv.doctor.facts import Silent
 from sparkcv.doctor.finding import APPLICATION, DoctorReport
@@ -71,5 +71,10 @@ def examine(
         else:
             survey.silent.append(Silent(APPLICATION, f"no executor was there after {config.start_timeout_s / 2:.0f} s"))
     known = login.describe(spark, config.principal, config.keytab)
-    facts = dataclasses.replace(gathering.surveyed(facts, survey), complaints=tuple(complaints), login=known)
+    facts = dataclasses.replace(
+        gathering.surveyed(facts, survey),
+        complaints=tuple(complaints),
+        login=known,
+        kubernetes=kubernetes.describe(spark),
+    )
     return DoctorReport(tuple(checks.judge(facts, checks.ALL)))

@@ -8,7 +8,7 @@ from typing import Any
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import files, machine, trial_role
 from sparkcv.doctor.clock_server import ClockServer, ask
-from sparkcv.launchers.barrier import gpus_of
+from sparkcv.launchers.barrier import gpus_of, own_host
 from sparkcv.spark.local_dirs import scratch_root
 
 __all__ = ["ProbeOrder", "examine"]
@@ -67,19 +67,19 @@ def _network(context: Any, order: ProbeOrder, addresses: list[str], is_first: bo
     found: dict[str, Any] = {}
     index = context.partitionId()
     with contextlib.ExitStack() as stack:
-        port = 0
+        port, own = 0, own_host(addresses[index]).strip("[]")
         if is_first and order.driver is not None:
             try:
-                clock = ClockServer(_host(addresses[index]), order.word, PortRange.parse(order.port_range))
-                port = stack.enter_context(clock).port
+                port = stack.enter_context(ClockServer(own, order.word, PortRange.parse(order.port_range))).port
             except OSError as err:
-                found["bind_error"] = f"{_host(addresses[index])}: {err}"
-        ports = [int(text) for text in context.allGather(str(port))]
+                found["bind_error"] = f"{own}: {err}"
+        places = [(host, int(number)) for host, number in map(str.split, context.allGather(f"{own} {port}"))]
         if port:
-            next_one = next(at for at in [*range(index + 1, len(ports)), *range(index + 1)] if ports[at])
+            next_one = next(at for at in [*range(index + 1, len(places)), *range(index + 1)] if places[at][1])
             found["peer"] = addresses[next_one]
             try:
-                ask(_host(addresses[next_one]), ports[next_one], order.word, _CONNECT_TIMEOUT_S)
+                host, number = places[next_one]
+                ask(host, number, order.word, _CONNECT_TIMEOUT_S)
             except OSError as err:
                 found["peer_error"] = str(err)
         context.barrier()  # nobody stops listening before everybody has asked
@@ -92,10 +92,6 @@ def _clock(host: str, port: int, word: str) -> dict[str, Any]:
     except OSError as err:
         return {"driver_error": f"{host}:{port}: {err}"}
     return {"clock_s": clock_s, "clock_error_s": error_s}
-
-
-def _host(address: str) -> str:
-    return address.rpartition(":")[0].strip("[]")
 
 
 def _plain(steps: Any) -> list[dict[str, Any]]:

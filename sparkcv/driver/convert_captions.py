@@ -111,6 +111,7 @@ def _planned(config: ConvertCaptionsConfig, dataset_dir: str, named: list[NamedC
         max_words=config.max_words,
         validation_fraction=config.validation_fraction,
     )
+    planned.check_told_apart(divided[names[0]])
     words = _vocabulary(config, dataset_dir, names, planned.captions_of(divided[names[0]]))
     url = config.vectors and storage.resolve(config.vectors)
     return PlannedCaptions(divided, words, url, _check_vectors(url, divided) if url else 0)

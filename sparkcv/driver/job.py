@@ -1,4 +1,7 @@
-"""How a job ends: one sentence and a true exit code, a traceback only for our own bugs; YARN is told the same."""
+"""How a job ends: one sentence and a true exit code, a traceback only for our own bugs.
+
+YARN and Kubernetes are told the same.
+"""
 
 import contextlib
 import os
@@ -18,7 +21,7 @@ from sparkcv.errors import (
     SparkcvError,
     UnavailableError,
 )
-from sparkcv.spark import startup_deadline, yarn
+from sparkcv.spark import kubernetes, startup_deadline, yarn
 from sparkcv.tokens import expiry, renewer
 
 Config = TypeVar("Config")
@@ -61,6 +64,7 @@ def run_main(cls: type[Config], prog: str, work: Callable[[Config], object], arg
 
 def _failed(message: str, exit_code: int, *, may_retry: bool) -> int:
     print(message, file=sys.stderr, flush=True)
+    kubernetes.report_end(message)
     yarn.report_end(message, exit_code, may_retry=may_retry)
     return exit_code
 

@@ -84,6 +84,9 @@ class Launcher(Protocol):
     def granted(self) -> int | None:
         """Return how many could be launched once all that was granted has started; None if that is not known."""
 
+    def obstacle(self, num_missing: int) -> str:
+        """Return what has kept ``num_missing`` places from starting for too long; "" if nothing is known."""
+
     def bind_host(self) -> tuple[str, str]:
         """Return the interface that the driver listens on for its agents, and the name by which they reach it."""
 

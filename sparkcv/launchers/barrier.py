@@ -2,14 +2,17 @@
 
 import contextlib
 import functools
+import os
 import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sparkcv.errors import ClusterError
 from sparkcv.launchers import Body, Slots, TaskSlot
-from sparkcv.spark import yarn
+from sparkcv.spark import kubernetes, yarn
 from sparkcv.spark.errors import heart, loss_sentence, spark_sentence
+from sparkcv.spark.kubernetes.executor_pods import ExecutorPods
+from sparkcv.spark.kubernetes.start import Obstacles
 from sparkcv.spark.local_dirs import scratch_root
 from sparkcv.spark.memory import ExecutorMemory, executor_memory
 from sparkcv.spark.session import bind_host, submitted_executors
@@ -17,7 +20,7 @@ from sparkcv.spark.session import bind_host, submitted_executors
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["BarrierLaunch", "BarrierLauncher", "gpus_of"]
+__all__ = ["BarrierLaunch", "BarrierLauncher", "gpus_of", "own_host"]
 
 _MAX_STAGE_ATTEMPTS = 4  # Spark's default of spark.stage.maxConsecutiveAttempts
 
@@ -29,6 +32,7 @@ class BarrierLauncher:
         """Take a session; raises ClusterError for one that cannot run barrier stages."""
         self._context = spark.sparkContext
         self._spark = spark
+        self._obstacles = Obstacles(spark) if kubernetes.is_kubernetes(spark) else None
         if self._context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
             raise ClusterError(
                 "spark.dynamicAllocation.enabled is true, but all roles have to start together: "
@@ -47,6 +51,12 @@ class BarrierLauncher:
             executors, each = yarn.granted_executors(self._spark), self._slots_each()
             return None if executors is None or each is None else executors * each
         return None
+
+    def obstacle(self, num_missing: int) -> str:
+        """Return what Kubernetes says of executors that do not start, in its words; "" elsewhere."""
+        with _java_may_be_gone():
+            return self._obstacles.lasting(num_missing) if self._obstacles else ""
+        return ""
 
     def bind_host(self) -> tuple[str, str]:
         """Return Spark's own answer, as in ``session.bind_host``."""
@@ -83,6 +93,7 @@ class BarrierLaunch:
         self._name, self._count, self._body = name, count, body
         self._group = f"sparkcv-{uuid.uuid4().hex}"
         self._error = ""
+        self._pods = ExecutorPods(spark) if kubernetes.is_kubernetes(spark) else None
         self._thread = InheritableThread(target=self._run, name="sparkcv-launch", daemon=True)
         self._thread.start()
 
@@ -98,7 +109,8 @@ class BarrierLaunch:
         """Return the executor that Spark's status store names for that task."""
         with _java_may_be_gone():
             executor = self._executor_of(task)
-            return f"Spark executor {executor}" if executor else ""
+            pod = self._pods.named(executor) if executor and self._pods else ""
+            return f"Spark executor {executor}{pod and ', '}{pod}" if executor else ""
         return ""
 
     def loss(self, task: str) -> str:
@@ -110,7 +122,10 @@ class BarrierLaunch:
                 found = executors.apply(at)
                 if found.id() == name and not found.isActive():
                     reason = found.removeReason()
-                    return loss_sentence(reason.get()) if reason.isDefined() else "Spark removed the executor"
+                    if not reason.isDefined():
+                        return "Spark removed the executor"
+                    told = self._pods.lost(name, str(reason.get())) if self._pods else ""
+                    return told or loss_sentence(reason.get())
         return ""
 
     def complaint(self, task: str) -> str:
@@ -132,7 +147,8 @@ class BarrierLaunch:
         """Return it by Spark's properties, where the cluster manager holds executors to them."""
         with _java_may_be_gone():
             conf = self._context.getConf()
-            return executor_memory(dict(conf.getAll())) if self._context.master == "yarn" else None
+            bounds = self._context.master == "yarn" or self._pods is not None
+            return executor_memory(dict(conf.getAll())) if bounds else None
         return None
 
     def _status_store(self) -> Any:
@@ -188,7 +204,7 @@ def _run_body(body: Body, _: Iterator[int]) -> Iterator[Any]:
     body(
         TaskSlot(
             index=index,
-            host=context.getTaskInfos()[index].address.rpartition(":")[0],
+            host=own_host(context.getTaskInfos()[index].address),
             task=f"{context.stageId()}.{context.taskAttemptId()}",
             scratch_root=scratch_root(),
             exchange=context.allGather,
@@ -196,6 +212,15 @@ def _run_body(body: Body, _: Iterator[int]) -> Iterator[Any]:
         )
     )
     return iter(())
+
+
+def own_host(address: str) -> str:
+    """Return by which name other executors reach this one.
+
+    Spark's ``address`` is the one that the driver sees its connection come from. On Kubernetes that is the node's where
+    a driver outside of the cluster is spoken to by address translation; a pod knows its own.
+    """
+    return os.environ.get("SPARK_EXECUTOR_POD_IP") or address.rpartition(":")[0]
 
 
 def gpus_of(context: Any) -> tuple[str, ...]:

@@ -52,6 +52,10 @@ class DetachedLauncher:
         granted = self._barrier.granted()
         return None if granted is None else granted + len(self._on_driver)
 
+    def obstacle(self, num_missing: int) -> str:
+        """Return what BarrierLauncher does."""
+        return self._barrier.obstacle(num_missing)
+
     def bind_host(self) -> tuple[str, str]:
         """Return what BarrierLauncher does."""
         return self._barrier.bind_host()

@@ -15,9 +15,12 @@ _START_GRANTED_S = 600.0  # to fetch and unpack an archive of gigabytes on a hos
 _log = logs.get(__name__)
 
 
-def wait_for_slots(launcher: Launcher, count: int, timeout_s: float) -> None:
-    """Return once ``count`` agents can run at once; raises ClusterError if they cannot, or not in time."""
-    slots = await_slots(launcher, count, timeout_s)
+def wait_for_slots(launcher: Launcher, count: int, timeout_s: float, *, is_patient: bool = False) -> None:
+    """Return once ``count`` agents can run at once; raises ClusterError if they cannot, or not in time.
+
+    Who ``is_patient``, as a run that has lost an executor, waits all the time for room that others may leave.
+    """
+    slots = await_slots(launcher, count, timeout_s, is_patient=is_patient)
     if slots.now >= count:
         return
     needs = f"{count} roles need {count} task slots at once, but"
@@ -27,6 +30,8 @@ def wait_for_slots(launcher: Launcher, count: int, timeout_s: float) -> None:
             f"submit with --num-executors {count}, or use fewer ps and workers"
         )
     asked = "" if slots.most is None else f", of {slots.most} asked for"
+    if why := launcher.obstacle(count - slots.now):
+        raise ClusterError(f"{needs} only {slots.now} were there{asked}: {why}")
     granted = launcher.granted()
     if granted is not None and granted >= count:
         raise ClusterError(
@@ -40,11 +45,12 @@ def wait_for_slots(launcher: Launcher, count: int, timeout_s: float) -> None:
     )
 
 
-def await_slots(launcher: Launcher, count: int, timeout_s: float) -> Slots:
+def await_slots(launcher: Launcher, count: int, timeout_s: float, *, is_patient: bool = False) -> Slots:
     """Wait until ``count`` agents can run at once, tell what is missing meanwhile, and return how many can.
 
-    It gives up after ``timeout_s``, at once where fewer were asked for, and 10 minutes later where the cluster manager
-    says that it has granted enough: a new host fetches and unpacks the job's archive before an executor starts there.
+    It gives up after ``timeout_s``, at once where fewer were asked for, earlier where the launcher knows of an
+    obstacle and it is not to be patient, and 10 minutes later where the cluster manager says that it has granted
+    enough: a new host fetches and unpacks the job's archive before an executor starts there.
     """
     start_s = told_s = time.monotonic()
     deadline_s = start_s + timeout_s
@@ -57,7 +63,8 @@ def await_slots(launcher: Launcher, count: int, timeout_s: float) -> Slots:
             if granted is not None and granted >= count:
                 deadline_s = max(deadline_s, min(now_s + _TELL_EVERY_S, start_s + timeout_s + _START_GRANTED_S))
             _tell(slots, granted)
-        if now_s > deadline_s:
+        why = launcher.obstacle(count - slots.now)  # asked in each round: it tells what has lasted
+        if now_s > deadline_s or (why and not is_patient):
             return slots
         time.sleep(_POLL_S)  # executors register when the cluster manager has room: there is nothing to wait on
 

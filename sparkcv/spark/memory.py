@@ -23,6 +23,9 @@ LEAST_JAVA_BYTES = 250 * 2**20
 _MB = 2**20
 _UNITS = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 _KILLED = re.compile(r"([\d.]+) ?([KMGT]?B) of ([\d.]+) ?([KMGT]?B) physical memory used")
+_OOM_KILLED = re.compile(
+    r"OOMKilled .*over its memory limit of ([1-9]\d*) MB"
+)  # kubernetes/pods.py; what it used is not told
 _SPARE = 1.2  # a role that was killed while it grew wants more than it had
 _STEP_MB = 128
 _MARGIN = 1.15  # for what an estimate may be short by
@@ -69,7 +72,9 @@ def executor_memory(conf: Mapping[str, str]) -> ExecutorMemory:
 
 
 def overrun(reason: str) -> Overrun | None:
-    """Return what YARN's words for the loss of an executor say of its memory; None for another reason."""
+    """Return what the words for the loss of an executor say of its memory; None for another reason."""
+    if oom := _OOM_KILLED.search(reason):
+        return Overrun(int(oom[1]) * _MB, int(oom[1]) * _MB)
     found = _KILLED.search(reason)
     if found is None:
         return None

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from sparkcv import logs
 from sparkcv.config.port_range import ANY_PORT, PortRange
 from sparkcv.errors import EXIT_FAILED, EXIT_OK, ClusterError, SparkcvError, UsageError
-from sparkcv.spark import startup_deadline, yarn
+from sparkcv.spark import kubernetes, startup_deadline, yarn
 from sparkcv.spark.embedded import embedded_session, interrupts_kept
 from sparkcv.spark.errors import spark_sentence
+from sparkcv.spark.kubernetes import start as kubernetes_start
 from sparkcv.spark.memory import executor_memory, overhead_for
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ class SessionSpec:
         num_executors: processes of the embedded Spark.
         cores_per_executor: task slots of each.
         memory_mb: Java heap of each, in MB; what a task's Python processes use comes on top.
-        role_bytes: what a task's Python processes take at most, 0 if it is not known. On YARN, where the user has set
-            neither ``spark.executor.memoryOverhead`` nor its factor, the containers are asked for large enough for it.
+        role_bytes: what a task's Python processes take at most, 0 if it is not known. On YARN and Kubernetes, where
+            the user has set neither ``spark.executor.memoryOverhead`` nor its factor, the containers are asked for
+            large enough for it.
         conf: further Spark properties, of the embedded session or of a submitted one that is made here.
         ports: those that the embedded Spark keeps to. Of a submitted one they are bounded on its command line, and a
             warning says so.
@@ -126,10 +128,13 @@ def submitted_executors(spark: "SparkSession") -> int | None:
 def bind_host(spark: "SparkSession") -> tuple[str, str]:
     """Return the interface that the driver listens on, and its name as the executors reach it, by Spark's own answer.
 
-    They are ``spark.driver.bindAddress`` and ``spark.driver.host``.
+    They are ``spark.driver.bindAddress`` and ``spark.driver.host``; of a driver in a pod both are the pod's address, as
+    the name of its service may not be known to every executor's DNS yet.
     """
     conf = spark.sparkContext.getConf()
     host = conf.get("spark.driver.host", "127.0.0.1")
+    if kubernetes.is_kubernetes(spark) and kubernetes.is_driver_pod():
+        host = os.environ["SPARK_DRIVER_BIND_ADDRESS"]
     return conf.get("spark.driver.bindAddress", host), host
 
 
@@ -161,10 +166,12 @@ def _submitted(app_name: str, conf: Mapping[str, str], role_bytes: float, num_sl
     if found is not None:
         yield found
         return
-    spark = _create(app_name, _room(role_bytes, num_slots) | dict(conf))
+    conf = _room(role_bytes, num_slots) | dict(conf)
+    spark = _create(app_name, conf | kubernetes_start.check(conf))
     yarn.fail_unless_stopped(spark)
     exit_code = EXIT_FAILED
     try:
+        kubernetes_start.await_executors(spark)
         yield spark
         exit_code = EXIT_OK
     except SparkcvError as err:
@@ -187,13 +194,13 @@ def _room(role_bytes: float, num_slots: int) -> dict[str, str]:
     overhead = "spark.executor.memoryOverhead"
     if (
         not role_bytes
-        or conf.get("spark.master") != "yarn"
+        or not _has_containers(conf.get("spark.master"))
         or conf.contains(overhead)
         or conf.contains(f"{overhead}Factor")
     ):
         return {}
     cores, cpus = int(conf.get("spark.executor.cores", "1")), int(conf.get("spark.task.cpus", "1"))
-    instances = int(conf.get("spark.executor.instances", "2"))  # Spark's default on YARN
+    instances = int(conf.get("spark.executor.instances", "2"))  # Spark's default on YARN and Kubernetes
     slots = max(1, min(cores // cpus, math.ceil(num_slots / instances)))
     given = executor_memory(dict(conf.getAll()))
     wanted_mb = overhead_for(slots * role_bytes, given.heap_mb)
@@ -207,6 +214,10 @@ def _room(role_bytes: float, num_slots: int) -> dict[str, str]:
         role_bytes / 2**30,
     )
     return {overhead: f"{wanted_mb}m"}
+
+
+def _has_containers(master: str) -> bool:
+    return master == "yarn" or kubernetes.runs_on({"spark.master": master})
 
 
 def _tell_ports(spark: "SparkSession", ports: PortRange) -> None:

@@ -14,7 +14,7 @@ from sparkcv.driver import reproduce
 from sparkcv.driver.jobs import Job
 from sparkcv.errors import UsageError
 from sparkcv.storage.hadoop import conf_dir
-from sparkcv.submit import package, properties, python_archive, sizing, spark_home
+from sparkcv.submit import on_kubernetes, package, properties, python_archive, sizing, spark_home
 from sparkcv.submit.package import PackageFiles
 from sparkcv.submit.python_archive import PythonArchive
 from sparkcv.submit.words import part
@@ -36,6 +36,7 @@ class SubmitPlan:
         sizes: what the executors are asked for, and why.
         files: the package's zip and the job's file.
         archive: the nodes' Python; None: they have the packages.
+        properties: Spark's, of the command and of the executors' sizes.
     """
 
     options: SubmitConfig
@@ -45,6 +46,7 @@ class SubmitPlan:
     sizes: sizing.Sizes
     files: PackageFiles
     archive: PythonArchive | None
+    properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def command(self) -> list[str]:
@@ -72,16 +74,29 @@ def prepare(argv: Sequence[str]) -> SubmitPlan:
     given, root = properties.given(options), package.checkout()
     archive = python_archive.find(options, root / "dist" if root else None) if options.is_yarn else None
     settled = _pythons(options) | properties.ours(options, has_archive=archive is not None) | given
+    if options.is_kubernetes:
+        settled = on_kubernetes.settled(options, job, settled, properties.defaults(home))
     sizes = sizing.sizes(config, options, settled, properties.defaults(home))
     files = package.locate(job)
+    is_in_image = options.is_kubernetes and options.is_cluster_mode
     lines = (
         (str(home / "bin" / "spark-submit"),),
         *_options(options, sizes, archive, files, settled),
         *(("--conf", f"{name}={value}") for name, value in settled.items()),
-        (str(files.job),),
+        (on_kubernetes.job_file(job) if is_in_image else str(files.job),),
         *_by_flag(words),
     )
-    return SubmitPlan(options, job, lines, environment, sizes, files, archive)
+    return SubmitPlan(options, job, lines, environment, sizes, files, archive, _sized(settled, sizes))
+
+
+def _sized(settled: Mapping[str, str], sizes: sizing.Sizes) -> dict[str, str]:
+    """Return the properties with what spark-submit is told of sizes by options."""
+    told = {
+        "spark.executor.memory": sizes.heap,
+        "spark.executor.memoryOverhead": sizes.overhead,
+        "spark.executor.instances": None if sizes.executors is None else str(sizes.executors),
+    }
+    return {name: value for name, value in told.items() if value is not None} | dict(settled)
 
 
 def _options(
@@ -97,16 +112,17 @@ def _options(
     number = None if sizes.executors is None or "spark.executor.instances" in settled else str(sizes.executors)
     found = {
         "--master": options.master,
-        "--deploy-mode": ("cluster" if options.is_cluster_mode else "client") if options.is_yarn else None,
+        "--deploy-mode": ("cluster" if options.is_cluster_mode else "client") if options.has_pythons else None,
         "--queue": options.queue,
         "--principal": options.principal,
         "--keytab": options.keytab,
-        "--num-executors": number if options.is_yarn else None,
+        "--num-executors": number if options.has_pythons else None,
         "--total-executor-cores": number if is_standalone else None,
         "--executor-memory": heap,
         "--driver-memory": options.driver_memory,
         "--archives": f"{archive.url}#Python" if archive else None,
-        "--py-files": str(files.zip),
+        # In the cluster mode of Kubernetes nothing of this machine reaches a pod: the image has the package.
+        "--py-files": None if options.is_kubernetes and options.is_cluster_mode else str(files.zip),
     }
     lines: list[tuple[str, ...]] = [(name, value) for name, value in found.items() if value is not None]
     if sizes.overhead is not None:
@@ -120,7 +136,7 @@ def _pythons(options: SubmitConfig) -> dict[str, str]:
     """Which Python runs what this machine runs: this one, whatever else is on the PATH."""
     if options.is_cluster_mode:
         return {}
-    return {"spark.pyspark.driver.python" if options.is_yarn else "spark.pyspark.python": sys.executable}
+    return {"spark.pyspark.driver.python" if options.has_pythons else "spark.pyspark.python": sys.executable}
 
 
 def _hadoop_conf() -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""Spark's properties of a submission: ours of ``spark-yarn.conf``, and the user's, which beat them."""
+"""Spark's properties of a submission: ours of ``spark-yarn.conf`` or ``spark-kubernetes.conf``, and the user's.
+
+The user's beat ours.
+"""
 
 import os
 import re
@@ -11,6 +14,10 @@ __all__ = ["defaults", "given", "ours", "read"]
 
 _LINE = re.compile(r"(\S+?)(?:\s*[=:]\s*|\s+)(\S.*?)?\s*")
 _OURS = Path(__file__).with_name("spark-yarn.conf")
+_OURS_ON_KUBERNETES = Path(__file__).with_name("spark-kubernetes.conf")
+# Files of the checkout there, and of this folder.
+_TEMPLATES = ("spark.kubernetes.driver.podTemplateFile", "spark.kubernetes.executor.podTemplateFile")
+_ACCOUNT = "spark.kubernetes.authenticate.driver.serviceAccountName"
 # What an archive's interpreter needs; nodes that have the packages have a Python of their own.
 _OF_ARCHIVE = ("spark.pyspark.python", "spark.executorEnv.LD_LIBRARY_PATH", "spark.yarn.appMasterEnv.LD_LIBRARY_PATH")
 # What other masters have no use for, or say by themselves.
@@ -19,6 +26,8 @@ _OF_YARN = ("spark.yarn.", "spark.driver.memory", "spark.executor.cores", "spark
 
 def ours(config: SubmitConfig, *, has_archive: bool) -> dict[str, str]:
     """Return our own properties for this master."""
+    if config.is_kubernetes:
+        return _on_kubernetes(config)
     found = read(_OURS)
     if not config.is_yarn:
         found = {name: value for name, value in found.items() if not name.startswith(_OF_YARN)}
@@ -27,6 +36,28 @@ def ours(config: SubmitConfig, *, has_archive: bool) -> dict[str, str]:
     if config.driver_memory is not None:
         found.pop("spark.driver.memory", None)
     return found
+
+
+def _on_kubernetes(config: SubmitConfig) -> dict[str, str]:
+    found = read(_OURS_ON_KUBERNETES)
+    for name in _TEMPLATES:
+        found[name] = str(Path(__file__).with_name(Path(found[name]).name))
+    if not config.is_cluster_mode:  # the driver is a process of this machine, with its user's own login
+        found = {
+            name: value for name, value in found.items() if not name.startswith(("spark.kubernetes.driver.", _ACCOUNT))
+        }
+        found.pop("spark.kubernetes.executor.useDriverPodIP", None)
+    if config.service_account is not None:
+        found.pop(_ACCOUNT, None)
+    if config.driver_memory is not None:
+        found.pop("spark.driver.memory", None)
+    options = {
+        "spark.kubernetes.context": config.context,
+        "spark.kubernetes.namespace": config.namespace,
+        "spark.kubernetes.container.image": config.image,
+        _ACCOUNT: config.service_account if config.is_cluster_mode else None,
+    }
+    return found | {name: value for name, value in options.items() if value is not None}
 
 
 def given(config: SubmitConfig) -> dict[str, str]:

@@ -10,7 +10,8 @@ __all__ = ["command", "notes"]
 def notes(plan: SubmitPlan) -> str:
     """Say in comment lines what was counted and estimated, and what is, or would be, built and uploaded."""
     sizes, options = plan.sizes, plan.options
-    where = f"YARN, {'cluster' if options.is_cluster_mode else 'client'} mode" if options.is_yarn else options.master
+    mode = f"{'cluster' if options.is_cluster_mode else 'client'} mode"
+    where = f"YARN, {mode}" if options.is_yarn else f"Kubernetes, {mode}" if options.is_kubernetes else options.master
     found = {"job": f"{plan.job.name}, on {where}"}
     count = "" if sizes.executors is None else f"{sizes.executors} for "
     found["executors"] = f"{count}{sizes.roles}"
@@ -18,7 +19,10 @@ def notes(plan: SubmitPlan) -> str:
         beside = f" and {sizes.overhead} beside it" if sizes.overhead else ""
         reason = f" ({sizes.reason})" if sizes.reason else ""
         found["memory"] = f"{sizes.heap} of Java heap{beside}{reason}"
-    found["package"] = f"{plan.files.zip}, made anew where it is not current"
+    if options.is_kubernetes and options.is_cluster_mode:
+        found["package"] = "the image's"
+    else:
+        found["package"] = f"{plan.files.zip}, made anew where it is not current"
     if plan.archive is not None and plan.archive.source is not None:
         size = plan.archive.source.stat().st_size
         found["archive"] = f"{plan.archive.source} ({size / 1e6:.0f} MB), uploaded unless it is there already"

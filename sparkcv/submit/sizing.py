@@ -66,7 +66,7 @@ def sizes(config: Any, options: SubmitConfig, given: Mapping[str, str], defaults
             f"{roles} need {math.ceil(count / slots)} executors at once, got {executors}; wanted more of them, or"
             " fewer roles"
         )
-    if not options.is_yarn:
+    if not options.has_pythons:
         is_open = options.master is not None and options.master.startswith("spark://")
         return Sizes(executors if is_open else None, roles, options.executor_memory if not is_open else _HEAP)
     heap = options.executor_memory or given.get("spark.executor.memory") or defaults.get("spark.executor.memory", _HEAP)

@@ -57,6 +57,15 @@ def test_captions_that_cannot_be_used_are_faults_and_the_others_stay():
     assert (whole.longest, whole.captions_per_picture) == (4, 1.0)
 
 
+def test_one_caption_for_all_pictures_is_refused():
+    same = [NamedCaptions(f"{index}.jpg", index, 0, ("A dog .",)) for index in range(3)]
+    pictures = planned.divide(same, ("train",), seed=0, max_words=9)["train"]
+    with pytest.raises(DataError, match=r"all 3 pictures have one caption, 'a dog \.'; wanted captions that tell"):
+        planned.check_told_apart(pictures)
+    planned.check_told_apart(pictures[:1])
+    planned.check_told_apart(planned.divide(NAMED, ("train",), seed=0, max_words=9)["train"])
+
+
 @pytest.mark.parametrize(
     ("named", "sentence"),
     [

@@ -35,6 +35,9 @@ class LocalLauncher:
     def granted(self) -> int | None:
         return None
 
+    def obstacle(self, num_missing: int) -> str:
+        return ""
+
     def bind_host(self) -> tuple[str, str]:
         return "127.0.0.1", "127.0.0.1"
 

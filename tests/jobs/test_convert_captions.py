@@ -21,6 +21,7 @@ def drawn(tmp_path_factory):
     (folder / "broken.jpg").write_bytes(b"no picture")
     with (folder / "captions.csv").open("a") as file:
         file.write("missing.jpg,a dog\nbroken.jpg,a cat\nseen-00003.png,\n")
+    (folder / "same.csv").write_text("path,caption\nseen-00000.png,a dog\nseen-00001.png,a dog\n")
     return folder
 
 
@@ -125,6 +126,11 @@ def test_captions_come_from_a_query_as_from_a_file(spark, drawn, tmp_path, capsy
         ({"images_dir": "/no/pictures"}, 1, "/no/pictures"),
         ({"vocabulary": "/no/word_counts.txt"}, 1, "/no/word_counts.txt"),
         ({"captions_file": "{drawn}/seen-00000.png"}, 1, "line 1 is not UTF-8: byte 0x89"),
+        (
+            {"captions_file": "{drawn}/same.csv"},
+            1,
+            "all 2 pictures have one caption, 'a dog'; wanted captions that tell",
+        ),
         ({"min_word_count": 1000}, 1, "no word of 26 captions occurs 1000 times or more"),
         ({"vocabulary": "{drawn}/captions.csv"}, 1, "line 1 is 'path,caption', wanted a word and its count"),
         ({"vocabulary": "x", "min_word_count": 2}, 2, "--min_word_count 2 with --vocabulary"),

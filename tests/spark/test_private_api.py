@@ -22,6 +22,7 @@ CHECKED = "4.3.0"
 
 OF_CONTEXTS = ("_active_spark_context", "_ensure_initialized", "_gateway", "_jsc", "_jvm", "_lock")
 
+_K8S = "org.apache.spark.deploy.k8s."
 _YARN = "org.apache.spark.deploy.yarn."
 _V1 = "org.apache.spark.status.api.v1."
 METHODS = {  # the number of arguments of each, or the numbers where several are used
@@ -33,6 +34,10 @@ METHODS = {  # the number of arguments of each, or the numbers where several are
         "stop": 1,
     },
     "org.apache.spark.deploy.SparkHadoopUtil": {"newConfiguration": 1},
+    f"{_K8S}SparkKubernetesClientFactory": {"createKubernetesClient": 6},
+    f"{_K8S}SparkKubernetesClientFactory$ClientType$": {"Driver": 0, "Submission": 0},
+    "io.fabric8.kubernetes.client.Config": {"autoConfigure": 1, "getContexts": 0},
+    "io.fabric8.kubernetes.client.impl.BaseClient": {"getConfiguration": 0, "getMasterUrl": 0, "raw": 3},
     "org.apache.spark.deploy.security.HadoopDelegationTokenManager": {"obtainDelegationTokens": 1},
     f"{_YARN}ApplicationMaster": {
         "cleanupStagingDir": 1,
@@ -54,7 +59,11 @@ METHODS = {  # the number of arguments of each, or the numbers where several are
     f"{_V1}TaskData": {"errorMessage": 0, "executorId": 0, "host": 0, "index": 0, "status": 0, "taskId": 0},
     "org.apache.spark.util.ShutdownHookManager": {"registerShutdownDeleteDir": 1},
 }
-FIELDS = {f"{_YARN}ApplicationMaster": ("client", "registered", "yarnConf"), f"{_YARN}ApplicationMaster$": ("MODULE$",)}
+FIELDS = {
+    f"{_K8S}SparkKubernetesClientFactory$ClientType$": ("MODULE$",),
+    f"{_YARN}ApplicationMaster": ("client", "registered", "yarnConf"),
+    f"{_YARN}ApplicationMaster$": ("MODULE$",),
+}
 
 
 @functools.cache

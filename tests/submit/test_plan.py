@@ -223,8 +223,9 @@ def test_another_master_gets_what_it_understands(spark_home, master, wanted, unw
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
-        (["--master", "yran", *TRAIN], "--master: got 'yran', wanted yarn, spark://HOST:PORT"),
-        (["--master", "k8s://https://h", *TRAIN], "--master: got 'k8s://https://h', wanted yarn"),
+        (["--master", "yran", *TRAIN], "--master: got 'yran', wanted yarn, k8s://https://HOST:PORT, spark://HOST:PORT"),
+        (["--master", "k8s://", *TRAIN], "--master: got 'k8s://', wanted yarn"),
+        (["--master", "k8s://https://h", *TRAIN], "--image is missing: wanted the image of driver and executors"),
         (
             ["--master", "yarn", "--master", "local[2]", *TRAIN],
             "got --master 2 times, yarn and local[2], wanted it once",
@@ -261,7 +262,10 @@ def test_another_master_gets_what_it_understands(spark_home, master, wanted, unw
             ["--master", "local[2]", "--queue", "q", *TRAIN],
             "--queue with --master local[2]: it means something on YARN",
         ),
-        (["--master", "spark://h:1", "--deploy-mode", "cluster", *TRAIN], "inside of YARN only; wanted client"),
+        (
+            ["--master", "spark://h:1", "--deploy-mode", "cluster", *TRAIN],
+            "inside of YARN and Kubernetes only; wanted client",
+        ),
         (["--master", "yarn", "--deploy-mode", "clusted", *TRAIN], "--deploy_mode: invalid choice: 'clusted'"),
     ],
 )
@@ -306,3 +310,41 @@ def test_help_says_what_stands_where(capsys, words, exit_code):
     out = capsys.readouterr().out
     assert out.startswith("usage: sparkcv submit [options] JOB [the job's flags]")
     assert "--dry_run" in out
+
+
+ON_KUBERNETES = ["--master", "k8s://https://h:6443", "--namespace", "night", "--image", "r/sparkcv:1"]
+
+
+def test_on_kubernetes_the_driver_s_pod_is_named_and_nothing_of_this_machine_is_sent(spark_home):
+    words = words_of(*ON_KUBERNETES, *TRAIN)
+    found = conf(words)
+    assert value(words, "--deploy-mode") == "cluster"
+    assert value(words, "--num-executors") == "3"
+    assert "--py-files" not in words
+    assert "local:///opt/sparkcv/jobs/train_image_classifier.py" in words
+    assert re.fullmatch(r"sparkcv-train-[0-9a-f]{8}", found["spark.kubernetes.driver.pod.name"])
+    assert found["spark.kubernetes.submission.waitAppCompletion"] == "false"
+    assert found["spark.kubernetes.namespace"] == "night"
+    assert found["spark.kubernetes.container.image"] == "r/sparkcv:1"
+    assert found["spark.kubernetes.authenticate.driver.serviceAccountName"] == "sparkcv"
+    assert found["spark.executor.memoryOverhead"] == "5632m"
+    for side in ("driver", "executor"):
+        assert Path(found[f"spark.kubernetes.{side}.podTemplateFile"]).is_file()
+    assert not [name for name in found if name.startswith("spark.yarn")]
+
+
+def test_on_kubernetes_in_client_mode_the_driver_is_this_python_with_its_user_s_login(spark_home):
+    words = words_of(*ON_KUBERNETES, "--deploy_mode", "client", "--context", "prod", *TRAIN)
+    found = conf(words)
+    assert value(words, "--deploy-mode") == "client"
+    assert value(words, "--py-files").endswith("sparkcv.zip")
+    assert found["spark.kubernetes.context"] == "prod"
+    assert "spark.pyspark.driver.python" in found
+    assert not [name for name in found if name.startswith(("spark.kubernetes.driver.", "spark.kubernetes.auth"))]
+
+
+def test_a_user_s_own_properties_beat_ours_on_kubernetes(spark_home):
+    own = {"spark.kubernetes.executor.podTemplateFile": "/my.yaml", "spark.kubernetes.driver.pod.name": "mine"}
+    words = [word for name, text in own.items() for word in ("--conf", f"{name}={text}")]
+    found = conf(words_of(*ON_KUBERNETES, *words, *TRAIN))
+    assert {name: found[name] for name in own} == own

@@ -10,6 +10,7 @@ from sparkcv.doctor.checks import (
     exposure,
     gpus,
     hosts,
+    kubernetes,
     launcher,
     login,
     memory,
@@ -31,6 +32,7 @@ Check = Callable[[Facts], Iterable[Finding]]
 ALL: tuple[Check, ...] = (
     settings.check,
     slots.check,
+    kubernetes.check,
     versions.check,
     roles.check,
     storage.check,

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# What a container of sparkcv's image runs. Spark on Kubernetes starts it with "driver" or "executor" and tells it the
+# rest by variables, as it does the one of Spark's own image, which pip's pyspark does not bring. Anything else is run
+# as it stands: "sparkcv train ...", "spark-submit ...", "bash".
+set -euo pipefail
+
+SPARK_HOME="${SPARK_HOME:-$(python3 -c 'import importlib.util as u; print(u.find_spec("pyspark").submodule_search_locations[0])')}"
+export SPARK_HOME
+export PYSPARK_PYTHON="${PYSPARK_PYTHON:-$(command -v python3)}"
+export PYSPARK_DRIVER_PYTHON="${PYSPARK_DRIVER_PYTHON:-$PYSPARK_PYTHON}"
+java="${JAVA_HOME:+$JAVA_HOME/bin/}java"
+# In the order of Spark's own launcher: what the user put first, the configurations, Spark's jars.
+classes="$SPARK_HOME/jars/*"
+for more in "${HADOOP_CONF_DIR:-}" "${SPARK_CONF_DIR:-}" "${SPARK_EXTRA_CLASSPATH:-}" "${SPARK_CLASSPATH:-}"; do
+  if [ -n "$more" ]; then classes="$more:$classes"; fi
+done
+
+case "${1:-}" in
+  driver)
+    words=("$SPARK_HOME/bin/spark-submit"
+      --conf "spark.driver.bindAddress=$SPARK_DRIVER_BIND_ADDRESS"
+      --conf "spark.executorEnv.SPARK_DRIVER_POD_IP=$SPARK_DRIVER_BIND_ADDRESS"
+      --deploy-mode client "${@:2}")
+    ;;
+  executor)
+    # Spark numbers Java's options: SPARK_JAVA_OPT_0, SPARK_JAVA_OPT_1, ...; each is one word, whatever it holds.
+    options=()
+    for ((number = 0; ; number++)); do
+      name="SPARK_JAVA_OPT_$number"
+      if [ -z "${!name+set}" ]; then break; fi
+      options+=("${!name}")
+    done
+    words=("$java" "${options[@]}" "-Xms$SPARK_EXECUTOR_MEMORY" "-Xmx$SPARK_EXECUTOR_MEMORY"
+      -cp "$classes"
+      org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend
+      --driver-url "$SPARK_DRIVER_URL"
+      --executor-id "$SPARK_EXECUTOR_ID"
+      --cores "$SPARK_EXECUTOR_CORES"
+      --app-id "$SPARK_APPLICATION_ID"
+      --hostname "$SPARK_EXECUTOR_POD_IP"
+      --resourceProfileId "$SPARK_RESOURCE_PROFILE_ID"
+      --podName "$SPARK_EXECUTOR_POD_NAME")
+    ;;
+  "")
+    words=(sparkcv --help)
+    ;;
+  *)
+    words=("$@")
+    ;;
+esac
+
+# Process 1 has to reap the processes whose parents have died: Java does not.
+init=()
+if command -v tini >/dev/null; then init=(tini -s --); fi
+
+if [ "${1:-}" != driver ]; then
+  exec "${init[@]}" "${words[@]}"
+fi
+
+# A driver that is told to end (kubectl delete, a drained node) saves its run first: the signal is for its Python, as
+# Java would end at once, and the Python with it.
+"${init[@]}" "${words[@]}" &
+spark=$!
+end() {
+  local told=""
+  for parent in "$spark" $(cat "/proc/$spark"/task/*/children 2>/dev/null); do
+    for child in $(cat "/proc/$parent"/task/*/children 2>/dev/null); do
+      case "$(tr '\0' ' ' <"/proc/$child/cmdline" 2>/dev/null | cut -d' ' -f1)" in
+        *python*) kill -TERM "$child" 2>/dev/null && told=yes ;;
+      esac
+    done
+  done
+  if [ -z "$told" ]; then kill -TERM "$spark"; fi
+}
+trap end TERM INT
+code=0
+wait "$spark" || code=$?
+while kill -0 "$spark" 2>/dev/null; do  # wait ended for the signal, not for the driver
+  code=0
+  wait "$spark" || code=$?
+done
+exit "$code"

@@ -1,0 +1,74 @@
+"""What Kubernetes says of the application: its API, what the driver may do there, and the executors' pods."""
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from sparkcv.doctor.facts import ExecutorPod, Kubernetes
+from sparkcv.spark import kubernetes
+from sparkcv.spark.kubernetes import pods, preflight
+from sparkcv.spark.kubernetes.client import ApiError
+from sparkcv.spark.kubernetes.permissions import DRIVER_VERBS, denied
+from sparkcv.spark.kubernetes.start import client_of
+from sparkcv.spark.session import bind_host
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["describe"]
+
+_SIZES = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def describe(spark: "SparkSession") -> Kubernetes | None:
+    """Return it, or None on another master; an API that does not answer is part of it."""
+    if not kubernetes.is_kubernetes(spark):
+        return None
+    context = spark.sparkContext
+    driver_host = bind_host(spark)[1]
+    try:
+        client = client_of(spark)
+        start_s = time.monotonic()
+        lacking = tuple(f"{verb} {resource}" for verb, resource in denied(client, DRIVER_VERBS))
+        seconds = time.monotonic() - start_s
+        refusal = preflight.refusal(client, dict(context.getConf().getAll()))
+        found = pods.executors(client, context.applicationId)
+    except ApiError as err:
+        return Kubernetes(context.master.removeprefix("k8s://"), driver_host=driver_host, error=str(err))
+    return Kubernetes(
+        url=client.url,
+        namespace=client.namespace,
+        driver_host=driver_host,
+        seconds=seconds / sum(map(len, DRIVER_VERBS.values())),
+        denied=lacking,
+        refusal=refusal,
+        pods=tuple(_pod(name, found[name]) for name in sorted(found, key=lambda name: (len(name), name))),
+    )
+
+
+def _pod(executor: str, pod: dict[str, Any]) -> ExecutorPod:
+    spec = pod["spec"]
+    container = spec["containers"][0]
+    volumes = {one["name"]: one for one in spec.get("volumes", [])}
+    local = {one["value"] for one in container.get("env", []) if one["name"] == "SPARK_LOCAL_DIRS" and "value" in one}
+    folders = {folder for text in local for folder in text.split(",")}
+    limits = [
+        volumes[mount["name"]]["emptyDir"].get("sizeLimit", "")
+        for mount in container.get("volumeMounts", [])
+        if mount["mountPath"] in folders and "emptyDir" in volumes.get(mount["name"], {})
+    ]
+    claims = [one["persistentVolumeClaim"]["claimName"] for one in volumes.values() if "persistentVolumeClaim" in one]
+    return ExecutorPod(
+        executor,
+        name=pods.named(pod),
+        image=container.get("image", ""),
+        has_login=spec.get("automountServiceAccountToken", True),
+        spool_limits=tuple(_bytes(text) for text in limits),
+        claims=tuple(claims),
+    )
+
+
+def _bytes(text: str) -> int:
+    """Return the bytes of a size as Kubernetes spells it; 0 for none."""
+    found = re.fullmatch(r"(\d+)(\w*)", text)
+    return int(found[1]) * _SIZES.get(found[2], 1) if found else 0

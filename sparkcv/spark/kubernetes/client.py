@@ -1,0 +1,170 @@
+"""Requests to the Kubernetes API by the client that Spark brings, with the same login, certificates and context.
+
+Java's client reads kubeconfig, its plugins for logins, and a pod's service account; what it sends and gets is JSON.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sparkcv.errors import ClusterError, UsageError
+
+__all__ = ["ApiError", "DRIVER", "KubernetesClient", "SUBMISSION", "connect", "make", "namespace_of"]
+
+DRIVER, SUBMISSION = "Driver", "Submission"  # Spark's words for who asks: each has logins of its own
+_TIMEOUT_MS = 10_000
+_LOGINS = {DRIVER: "spark.kubernetes.authenticate", SUBMISSION: "spark.kubernetes.authenticate.submission"}
+_OF_POD = "spark.kubernetes.authenticate.driver.mounted"
+_CA = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+_SILENT = ("TimeoutException", "timed out", "timeout period")
+
+
+class ApiError(ClusterError):
+    """The Kubernetes API refused, or could not be reached; ``code`` is HTTP's, 0 if there was no answer."""
+
+    def __init__(self, message: str, code: int = 0):
+        super().__init__(message)
+        self.code = code
+
+
+class KubernetesClient:
+    """One namespace of one Kubernetes.
+
+    Attributes:
+        namespace: the one that Spark's properties name.
+        url: the API's.
+    """
+
+    def __init__(self, java_client: Any, namespace: str):
+        self.java = java_client
+        self.namespace = namespace
+        self.url = str(java_client.getMasterUrl()).rstrip("/")
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Return the object at ``path`` below the namespace, such as ``pods/a`` or ``pods?labelSelector=...``.
+
+        Raises ApiError.
+        """
+        return self.call("GET", f"{self._core}/{path}")
+
+    def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an object at ``path`` below the namespace; raises ApiError."""
+        return self.call("POST", f"{self._core}/{path}", body)
+
+    def delete(self, path: str) -> None:
+        """Delete what is at ``path`` below the namespace, and what it owns; fine if it is gone. Raises ApiError."""
+        try:
+            self.call("DELETE", f"{self._core}/{path}")
+        except ApiError as err:
+            if err.code != 404:
+                raise
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send one request and return its JSON; raises ApiError with the server's sentence, or the network's."""
+        from py4j.protocol import Py4JError
+
+        try:
+            text = self.java.raw(path, method, None if body is None else json.dumps(body))
+        except Py4JError as err:
+            raise _translated(err, self.url) from err
+        if not text:
+            raise ApiError(f"{self.url} has no {path}", 404)
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def copy_log(self, pod: str, output: Any) -> None:
+        """Copy a pod's log to a Java stream until the pod ends; raises Py4JError."""
+        reader = self.java.pods().inNamespace(self.namespace).withName(pod).watchLog().getOutput()
+        reader.transferTo(output)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.java.close()
+
+    @property
+    def _core(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}"
+
+
+@contextlib.contextmanager
+def connect(jvm: Any, conf: Any, who: str = DRIVER) -> Iterator[KubernetesClient]:
+    """Give a client as Spark would make it of ``conf``, a Java SparkConf; nothing is asked yet.
+
+    It waits 10 s for an answer, and tries once. Raises UsageError for a context that is not there.
+    """
+    client = make(jvm, conf, who)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def make(jvm: Any, conf: Any, who: str = DRIVER) -> KubernetesClient:
+    """Return a client that the caller closes; see :func:`connect`."""
+    from py4j.protocol import Py4JError
+
+    _check_context(jvm, conf)
+    given = {entry._1(): entry._2() for entry in conf.getAll()}
+    in_pod = given.get("spark.kubernetes.submitInDriver") == "true" and who == DRIVER
+    login = _OF_POD if in_pod else _LOGINS[who]
+    master = given.get("spark.master", "").removeprefix("k8s://")
+    if in_pod:
+        master = given.get("spark.kubernetes.driver.master", "https://kubernetes.default.svc")
+    k8s, fabric8 = jvm.org.apache.spark.deploy.k8s, jvm.io.fabric8.kubernetes.client
+    namespace = namespace_of(given)
+    types = getattr(getattr(k8s, "SparkKubernetesClientFactory$ClientType$"), "MODULE$")
+    some = jvm.scala.Option.apply
+    ca = some(jvm.java.io.File(_CA)) if in_pod and os.path.exists(_CA) else jvm.scala.Option.empty()
+    try:
+        made = k8s.SparkKubernetesClientFactory.createKubernetesClient(
+            master, some(namespace), login, getattr(types, who)(), conf, ca
+        )
+        config = fabric8.ConfigBuilder(made.getConfiguration())
+        config = config.withRequestRetryBackoffLimit(0).withRequestTimeout(_TIMEOUT_MS)
+        own = fabric8.KubernetesClientBuilder().withConfig(config.withConnectionTimeout(_TIMEOUT_MS).build()).build()
+        made.close()
+    except Py4JError as err:
+        raise _translated(err, master) from err
+    return KubernetesClient(own, namespace)
+
+
+def namespace_of(conf: Mapping[str, str]) -> str:
+    """Return the namespace that Spark works in by its properties."""
+    return conf.get("spark.kubernetes.namespace", "default")
+
+
+def _check_context(jvm: Any, conf: Any) -> None:
+    """Refuse a context that kubeconfig does not have: the client would take another one without a word."""
+    wanted = conf.get("spark.kubernetes.context", "")
+    if not wanted:
+        return
+    config = jvm.io.fabric8.kubernetes.client.Config.autoConfigure(None)
+    names = sorted(str(one.getName()) for one in config.getContexts())
+    if wanted not in names:
+        place = os.environ.get("KUBECONFIG", "~/.kube/config")
+        there = f"one of {', '.join(names)}" if names else "a kubeconfig with it, as there is no context at all"
+        raise UsageError(f"spark.kubernetes.context: got {wanted!r}, which {place} does not have; wanted {there}")
+
+
+def _translated(err: Exception, url: str) -> ApiError:
+    java = getattr(err, "java_exception", None)
+    if java is None:
+        return ApiError(f"Spark's Java process did not answer: {err}")
+    code, message, causes = 0, "", []
+    while java is not None:
+        name = str(java.getClass().getSimpleName())
+        if name == "KubernetesClientException" and not code:
+            code, status = max(0, int(java.getCode())), java.getStatus()  # -1: there was no answer
+            message = str(status.getMessage()) if status is not None and status.getMessage() else ""
+        causes.append(f"{name}: {java.getMessage()}")
+        java = java.getCause()
+    if code == 401:
+        return ApiError(f"the Kubernetes API at {url} does not know who asks (401): log in anew, see kubeconfig", code)
+    if code:
+        return ApiError(f"the Kubernetes API at {url} refused ({code}): {message or causes[0]}", code)
+    if any(word in cause for cause in causes for word in _SILENT):
+        return ApiError(f"the Kubernetes API at {url} has not answered within {_TIMEOUT_MS // 1000} s")
+    last = causes[-1].partition(": ")[2]
+    return ApiError(f"the Kubernetes API at {url} cannot be reached: {last}; see --master, or kubeconfig's server")

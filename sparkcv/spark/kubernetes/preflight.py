@@ -1,0 +1,70 @@
+"""Before anything is made on Kubernetes: is the API there, may we, and would it take a pod such as ours?
+
+Spark asks none of it: it tries for ever to create executors that a quota or a missing permission keeps out, and its job
+waits for them.
+"""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from sparkcv.errors import ClusterError
+from sparkcv.spark.kubernetes.client import ApiError, KubernetesClient
+from sparkcv.spark.kubernetes.permissions import denied
+from sparkcv.spark.memory import executor_memory
+
+__all__ = ["check", "refusal", "trial_pod"]
+
+_ROLE = "conf/kubernetes/rbac.yaml"
+
+
+def check(client: KubernetesClient, conf: Mapping[str, str], verbs: Mapping[str, tuple[str, ...]]) -> None:
+    """Raise ClusterError for what would keep the run from starting: one sentence, with what to change."""
+    lacking = list(denied(client, verbs))
+    if lacking:
+        raise ClusterError(
+            f"in namespace {client.namespace} of {client.url} this login may not"
+            f" {', '.join(f'{verb} {resource}' for verb, resource in lacking)}: grant it, as {_ROLE} does"
+        )
+    if why := refusal(client, conf):
+        raise ClusterError(why)
+
+
+def refusal(client: KubernetesClient, conf: Mapping[str, str]) -> str:
+    """Have the API try a pod like an executor's, without making it, and return why it refuses; "" if it does not.
+
+    Quotas, limits, admission, the service account and the namespace are all asked by that. Raises ApiError for an API
+    that gives no answer.
+    """
+    try:
+        client.create("pods?dryRun=All", trial_pod(conf))
+    except ApiError as err:
+        if not err.code:
+            raise
+        text = str(err)
+        if err.code == 404:
+            return f"{text}: create the namespace, or name another one (--namespace, spark.kubernetes.namespace)"
+        if "exceeded quota" in text:
+            return f"{text}: ask for fewer or smaller executors, or have the quota of {client.namespace} raised"
+        if "service account" in text or "serviceaccount" in text:
+            return f"{text}: create it, as {_ROLE} does, or name another one (--service_account)"
+        return text
+    return ""
+
+
+def trial_pod(conf: Mapping[str, str]) -> dict[str, Any]:
+    """Return a pod that asks for what an executor's will ask for."""
+    memory = executor_memory(conf)
+    size = {"memory": f"{memory.heap_mb + memory.overhead_mb}Mi", "cpu": conf.get("spark.executor.cores", "1")}
+    container = {
+        "name": "spark-kubernetes-executor",
+        "image": conf.get("spark.kubernetes.executor.container.image") or conf.get("spark.kubernetes.container.image"),
+        "resources": {"requests": size, "limits": {"memory": size["memory"]}},
+    }
+    account = "spark.kubernetes.authenticate.{}.serviceAccountName"
+    name = conf.get(account.format("executor")) or conf.get(account.format("driver"))
+    spec: dict[str, Any] = {"containers": [container], "restartPolicy": "Never"}
+    if name:
+        spec["serviceAccountName"] = name
+    meta = {"name": f"sparkcv-trial-{uuid.uuid4().hex[:8]}", "labels": {"spark-role": "executor"}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}

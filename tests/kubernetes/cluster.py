@@ -1,0 +1,168 @@
+"""One Kubernetes of the tests, and submissions to it as a user's shell would do them."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sparkcv.spark import class_data
+from tests.hadoop import wait_until
+from tests.hadoop.submit import ROOT, spark_home
+from tests.kubernetes.api import Api
+from tests.kubernetes.kubelet import NAMESPACE, Kubelet
+from tests.spark_programs import PROGRAMS
+
+IMAGE = "registry.example/sparkcv:1"
+ROLE_JOB = ROOT / "tests" / "yarn" / "programs"
+_SPARKCV = "import sys; from sparkcv.cli import main; sys.exit(main())"
+_GONE_S = 60
+
+
+class Kubernetes:
+    """API, kubelet, and a folder for all of them."""
+
+    def __init__(self, root: Path):
+        self.root, self.api = root, Api()
+        self.submitted: list[Submitted] = []
+        self.kubelet = Kubelet(self.api.store, root, {"PYTHONPATH": f"{ROOT}:{ROLE_JOB}:{PROGRAMS}"})
+        self.kubelet.image_paths = {"/opt/sparkcv": str(ROOT)}
+        self.api.log_of = self.kubelet.log
+        self.api.store.create("serviceaccounts", NAMESPACE, {"metadata": {"name": "sparkcv"}})
+        (root / "conf").mkdir()
+        java = f"{class_data.QUICK_JAVA} -Dlog4j2.level=WARN"
+        defaults = {
+            "spark.driver.memory": "512m",
+            "spark.executor.memory": "512m",
+            "spark.kubernetes.namespace": NAMESPACE,
+            "spark.kubernetes.container.image": IMAGE,
+            "spark.kubernetes.driver.master": self.api.account_url,
+            "spark.kubernetes.executor.podTemplateFile": str(ROOT / "conf" / "kubernetes" / "executor-pod.yaml"),
+            "spark.ui.enabled": "false",
+            **class_data.conf(java),
+        }
+        (root / "conf" / "spark-defaults.conf").write_text("".join(f"{k} {v}\n" for k, v in defaults.items()))
+
+    @property
+    def master(self) -> str:
+        return f"k8s://{self.api.url}"
+
+    def pods(self, role: str = "executor") -> list[dict[str, Any]]:
+        """The pods of a role that run, the oldest first."""
+        found = self.api.store.find("pods", NAMESPACE, f"spark-role={role}")
+        running = [one for one in found if one["status"].get("phase") == "Running"]
+        return sorted(running, key=lambda one: int(one["metadata"]["labels"].get("spark-exec-id", "0")))
+
+    def left(self) -> list[str]:
+        """What is in the namespace beside what was there at first."""
+        kinds = ("pods", "configmaps", "services", "networkpolicies", "persistentvolumeclaims", "jobs")
+        return [f"{kind}/{one['metadata']['name']}" for kind in kinds for one in self.api.store.find(kind, NAMESPACE)]
+
+    def assert_nothing_is_left(self) -> None:
+        """No object, and no process of a pod."""
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: not self.left() and not self.kubelet.all_pids(), "the namespace to empty", _GONE_S)
+        assert (self.left(), self.kubelet.all_pids()) == ([], [])
+
+    def environment(self) -> dict[str, str]:
+        """What a user's shell holds."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("SPARK_", "PYSPARK", "PYTHONPATH", "HADOOP_"))}
+        return kept | {
+            "SPARK_HOME": spark_home(),
+            "SPARK_CONF_DIR": str(self.root / "conf"),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "PYSPARK_DRIVER_PYTHON": sys.executable,
+            "SPARK_SUBMIT_OPTS": f"{class_data.QUICK_JAVA} {class_data.options()}",
+            "PYTHONPATH": f"{ROOT}:{ROLE_JOB}:{PROGRAMS}",
+            "KUBECONFIG": str(self.root / "no-kubeconfig"),
+        }
+
+    def roles(self, deed: str, *words: str, conf: Mapping[str, str] | None = None, executors: int = 3) -> "Submitted":
+        """spark-submit role_job.py in client mode."""
+        command = [str(Path(spark_home()) / "bin" / "spark-submit"), "--master", self.master, "--num-executors"]
+        command += [str(executors), "--conf", "spark.scheduler.minRegisteredResourcesRatio=0"]
+        for name, value in (conf or {}).items():
+            command += ["--conf", f"{name}={value}"]
+        return Submitted(self, [*command, str(ROLE_JOB / "role_job.py"), "--deed", deed, *words])
+
+    def sparkcv(self, *words: str) -> "Submitted":
+        """``sparkcv submit --master k8s://... WORDS``."""
+        return Submitted(self, [sys.executable, "-c", _SPARKCV, "submit", "--master", self.master, *words])
+
+    def close(self) -> None:
+        """End all: what a failed test has submitted, too."""
+        for one in self.submitted:
+            one.end()
+        self.api.close()
+        self.kubelet.close()
+
+
+class Submitted:
+    """A process of a user's, and what it has said."""
+
+    def __init__(self, cluster: Kubernetes, command: Sequence[str]):
+        self.cluster = cluster
+        cluster.submitted.append(self)
+        self.log = Path(tempfile.mkstemp(prefix="submit-", suffix=".log", dir=cluster.root)[1])
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                env=cluster.environment(),
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def wait(self, timeout_s: float = 240.0) -> int:
+        """The exit code."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.end()
+            raise AssertionError(f"not over after {timeout_s} s: {self.output[-6000:]}") from None
+
+    def until(self, said: str, timeout_s: float = 180.0) -> None:
+        """Wait until it has said so."""
+
+        def has_said() -> bool:
+            assert self.process.poll() is None or said in self.output, self.output[-6000:]
+            return said in self.output
+
+        wait_until(has_said, said, timeout_s)
+
+    def end(self) -> None:
+        """SIGKILL to all of its session."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def kubernetes() -> Iterator[Kubernetes]:
+    """Give one; its pods end with it."""
+    root = Path(tempfile.mkdtemp(prefix="sparkcv-k8s-"))
+    cluster = Kubernetes(root)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def last_line(text: str, prefix: str = "role_job.py: ") -> str:
+    """The sentence with which a job ended."""
+    return next(line for line in reversed(text.splitlines()) if line.startswith(prefix))
+
+
+__all__ = ["Kubernetes", "Submitted", "kubernetes", "last_line"]

@@ -1,0 +1,77 @@
+"""The image's recipe against what stands elsewhere: it is not built here, its entrypoint runs in the other tests."""
+
+import re
+import subprocess
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+
+from sparkcv.driver.jobs import JOBS
+from sparkcv.submit import on_kubernetes, properties
+from tests.hadoop.submit import ROOT
+from tests.kubernetes.kubelet import ENTRYPOINT
+
+RECIPE = (ROOT / "docker" / "Dockerfile").read_text()
+PINNED = dict(
+    line.split("==")
+    for line in (ROOT / "docker" / "requirements.txt").read_text().splitlines()
+    if not line.startswith("#")
+)
+
+
+def test_what_is_copied_is_there_and_not_ignored():
+    ignored = (ROOT / "docker" / "Dockerfile.dockerignore").read_text().splitlines()
+    for line in re.findall(r"^COPY (?!--from)(.*)$", RECIPE, re.MULTILINE):
+        *sources, _ = [word for word in line.split() if not word.startswith("--")]
+        for source in sources:
+            assert (ROOT / source).exists()
+            assert f"!{source}" in ignored
+
+
+def test_it_runs_as_the_user_of_the_templates_and_by_the_entrypoint():
+    user = re.search(r"^USER (\d+):(\d+)$", RECIPE, re.MULTILINE)
+    for name in ("driver-pod", "executor-pod", "train-job"):
+        text = (ROOT / "conf" / "kubernetes" / f"{name}.yaml").read_text()
+        assert f"runAsUser: {user[1]}\n" in text
+        assert f"runAsGroup: {user[2]}\n" in text
+    assert 'ENTRYPOINT ["/opt/entrypoint.sh"]' in RECIPE
+    assert "docker/entrypoint.sh /opt/entrypoint.sh" in RECIPE
+
+
+def test_every_job_is_where_submit_says_that_the_image_has_it():
+    assert "COPY jobs /opt/sparkcv/jobs" in RECIPE
+    for job in JOBS.values():
+        path = on_kubernetes.job_file(job)
+        assert (ROOT / "jobs" / path.removeprefix("local:///opt/sparkcv/jobs/")).is_file()
+
+
+def test_each_requirement_is_pinned_to_a_version_that_it_allows():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for text in [*project["dependencies"], *project["optional-dependencies"]["serve"]]:
+        wanted = Requirement(text)
+        assert PINNED[wanted.name.lower()] in wanted.specifier, text
+
+
+def test_the_configuration_is_the_package_s_own_and_its_templates_are_there():
+    for name in ("spark-kubernetes.conf", "kubernetes/driver-pod.yaml", "kubernetes/executor-pod.yaml"):
+        shown = ROOT / "conf" / name
+        assert shown.resolve() == (ROOT / "sparkcv" / "submit" / shown.name).resolve()
+    found = properties.read(ROOT / "conf" / "spark-kubernetes.conf")
+    for side in ("driver", "executor"):
+        assert (ROOT / found[f"spark.kubernetes.{side}.podTemplateFile"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["python3", "-c", "print('as it stands')"], 0, "as it stands"),
+        (["bash", "-c", "exit 75"], 75, ""),
+        (["executor"], 1, "SPARK_EXECUTOR_MEMORY: unbound variable"),
+    ],
+)
+def test_the_entrypoint_runs_other_words_and_gives_their_exit_code(words, code, said):
+    env = {"PATH": "/usr/bin:/bin", "SPARK_HOME": "/nowhere"}
+    done = subprocess.run([ENTRYPOINT, *words], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr

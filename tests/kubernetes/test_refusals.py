@@ -1,0 +1,122 @@
+"""What cannot start on Kubernetes is told in one sentence, before anything is made there."""
+
+import json
+import re
+
+import pytest
+
+from sparkcv.cli import main
+from sparkcv.errors import ClusterError, UsageError
+from sparkcv.spark.kubernetes import preflight
+from sparkcv.spark.kubernetes.client import DRIVER, SUBMISSION, connect
+from sparkcv.spark.kubernetes.gateway import java_alone
+from sparkcv.spark.kubernetes.permissions import DRIVER_VERBS, SUBMIT_VERBS
+from tests.kubernetes import manifests
+from tests.kubernetes.api import Api
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture(scope="module")
+def jvm():
+    with java_alone({}) as (found, _):
+        yield found
+
+
+@pytest.fixture
+def api():
+    found = Api()
+    yield found
+    found.close()
+
+
+def check(jvm, url, verbs=DRIVER_VERBS, who=DRIVER, **more):
+    properties = {
+        "spark.master": f"k8s://{url}",
+        "spark.kubernetes.namespace": "vision",
+        "spark.kubernetes.container.image": "registry.example/sparkcv:1",
+        **{name.replace("_", "."): value for name, value in more.items()},
+    }
+    conf = jvm.org.apache.spark.SparkConf(False)
+    for name, value in properties.items():
+        conf.set(name, value)
+    with connect(jvm, conf, who) as client:
+        preflight.check(client, properties, verbs)
+
+
+@pytest.mark.parametrize(("role", "verbs"), [("sparkcv-driver", DRIVER_VERBS), ("sparkcv-submit", SUBMIT_VERBS)])
+def test_the_roles_of_the_manifest_are_enough_and_each_verb_that_lacks_is_named(jvm, api, role, verbs):
+    api.load_rules(manifests.rules(role))
+    api.store.create("serviceaccounts", "vision", {"metadata": {"name": "sparkcv"}})
+    check(jvm, api.account_url, verbs)
+    assert api.store.find("pods") == []  # the trial was dry
+    wanted = {(verb, what) for what, several in verbs.items() for verb in several}
+    assert wanted <= manifests.pairs(role)
+    api.rules = frozenset(manifests.pairs(role) - {("delete", "pods"), ("patch", "networkpolicies")})
+    lacking = "delete pods" if verbs is DRIVER_VERBS else "delete pods, patch networkpolicies"
+    with pytest.raises(
+        ClusterError, match=rf"in namespace vision of \S+ this login may not {lacking}: grant it, as conf/"
+    ):
+        check(jvm, api.account_url, verbs)
+
+
+def test_an_api_that_is_not_there_or_says_nothing_is_told_of(jvm, api):
+    with pytest.raises(ClusterError, match=r"the Kubernetes API at http://127\.0\.0\.1:1 cannot be reached: .*refused"):
+        check(jvm, "http://127.0.0.1:1")
+    api.is_silent.set()
+    with pytest.raises(ClusterError, match=r"the Kubernetes API at \S+ has not answered within 10 s"):
+        check(jvm, api.url, SUBMIT_VERBS, SUBMISSION)
+
+
+def test_namespace_account_and_quota_are_asked_by_a_trial(jvm, api):
+    with pytest.raises(ClusterError, match=r'namespaces "nowhere" not found: create the namespace, or name another'):
+        check(jvm, api.url, spark_kubernetes_namespace="nowhere")
+    account = {"spark_kubernetes_authenticate_driver_serviceAccountName": "nobody"}
+    with pytest.raises(ClusterError, match=r'serviceaccount "nobody" not found: create it, as conf/kubernetes/rbac'):
+        check(jvm, api.url, **account)
+    api.quota_pods = 0
+    with pytest.raises(ClusterError, match=r"exceeded quota: night, .*limited: pods=0: ask for fewer or smaller exec"):
+        check(jvm, api.url)
+
+
+def test_a_context_that_kubeconfig_lacks_is_refused_with_those_that_it_has(jvm, tmp_path):
+    config = tmp_path / "config"
+    contexts = [{"name": name, "context": {"cluster": "one", "user": "ann"}} for name in ("night", "day")]
+    clusters = [{"name": "one", "cluster": {"server": "http://127.0.0.1:1"}}]
+    config.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "clusters": clusters, "contexts": contexts}))
+    jvm.java.lang.System.setProperty("kubeconfig", str(config))
+    try:
+        with pytest.raises(UsageError, match=r"spark\.kubernetes\.context: got 'dusk', .* wanted one of day, night"):
+            check(jvm, "http://127.0.0.1:1", spark_kubernetes_context="dusk")
+    finally:
+        jvm.java.lang.System.clearProperty("kubeconfig")
+
+
+LONG = "n" * 64
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--namespace", LONG], r"--namespace: got 'n+' \(64 characters\), wanted at most 63 of a-z, 0-9 and -"),
+        (["--namespace", "Night"], r"--namespace: got 'Night' \(5 characters\), wanted"),
+        (
+            ["--conf", f"spark.kubernetes.driver.pod.name={LONG}"],
+            r"--conf spark\.kubernetes\.driver\.pod\.name: got 'n+'",
+        ),
+        (["--conf", f"spark.kubernetes.executor.podNamePrefix={LONG[:48]}"], r"\(48 characters\), wanted at most 47"),
+        (["--queue", "night"], r"--queue with --master k8s://https://h:6443: it means something on YARN only"),
+        ([], r"--image is missing: wanted the image of driver and executors, as docker/Dockerfile makes it"),
+    ],
+)
+def test_bad_words_are_refused_before_anybody_is_asked(words, said, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    image = [] if "--image" in said else ["--image", "i:1"]
+    train = ["train", "--dataset_dir", "hdfs:///d", "--train_dir", "hdfs:///t", "--num_ps_tasks", "1"]
+    assert main(["submit", "--dry_run", "--master", "k8s://https://h:6443", *image, *words, *train]) == 2
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_options_of_kubernetes_are_refused_elsewhere(capsys):
+    assert main(["submit", "--master", "yarn", "--image", "i:1", "doctor"]) == 2
+    assert "--image with --master yarn: it means something on Kubernetes only" in capsys.readouterr().err
