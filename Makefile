@@ -6,7 +6,7 @@ DEMO_DIR ?= demo
 MINUTES ?= 60
 PYTEST_ARGS ?= -n 4 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo captions-demo serve-demo gallery handwriting yarn-demo test check bench soak fuzz format zip clean setup tensorboard
+.PHONY: demo captions-demo serve-demo gallery handwriting text2image-demo yarn-demo test check bench soak fuzz format zip clean setup tensorboard
 
 demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
 	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
@@ -19,6 +19,9 @@ gallery: setup         ## one sheet of formats, augmentations and normalizations
 
 handwriting: setup     ## drawn characters as GNT files through the jobs: convert, train charnet, evaluate, export, score
 	$(PY) -m bench.handwriting --work_dir handwriting
+
+text2image-demo: setup ## drawn figures with captions: convert, train GAN-CLS and a judge, make pictures from captions, evaluate
+	$(PY) -m bench.text2image --work_dir text2image
 
 serve-demo: demo       ## the page and the protocols on the model of `make demo`, at the address that it prints
 	$(PY) jobs/serve.py --models_dir $(DEMO_DIR)/model
@@ -72,4 +75,4 @@ $(VENV)/.classes: $(VENV)/.done
 	@touch $@
 
 clean:
-	rm -rf $(VENV) dist $(DEMO_DIR) captions_demo handwriting .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) dist $(DEMO_DIR) captions_demo handwriting text2image .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -142,7 +142,7 @@ def draw_scene(scene: Scene, seed: int, size: int) -> Image.Image:
             x, y = (place, other) if ordered.relation == "left of" else (other, place)
             dx, dy = rng.uniform(-0.05, 0.05, 2)
             radius = SIZES[group.size] * rng.uniform(0.9, 1.1)
-            _draw_shape(canvas, group, (x + dx) * side, (y + dy) * side, radius * side)
+            draw_shape(canvas, group, (x + dx) * side, (y + dy) * side, radius * side)
     picture = canvas.resize((size, size), Image.Resampling.BOX)
     pixels = np.asarray(picture, np.float32) + rng.normal(0, rng.uniform(1, 5), (size, size, 3))
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
@@ -226,7 +226,8 @@ def _count(pairs: list[tuple[Group, Group]]) -> tuple[int, int]:
     )
 
 
-def _draw_shape(canvas: Image.Image, group: Group, x: float, y: float, radius: float) -> None:
+def draw_shape(canvas: Image.Image, group: Group, x: float, y: float, radius: float) -> None:
+    """Draw the one shape of a group, whose centre and radius are in pixels of the canvas."""
     pen, fill = ImageDraw.Draw(canvas), COLORS[group.color]
     box = [x - radius, y - radius, x + radius, y + radius]
     if group.shape == "circle":

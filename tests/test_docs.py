@@ -36,6 +36,9 @@ CONFIGS = {
     "score_captions.py": config.ScoreCaptionsConfig,
     "evaluate_captions.py": config.EvaluateCaptionsConfig,
     "train_captions.py": config.TrainCaptionsConfig,
+    "evaluate_text2image.py": config.EvaluateText2ImageConfig,
+    "generate_pictures.py": config.GenerateConfig,
+    "train_text2image.py": config.TrainText2ImageConfig,
     "train_image_classifier.py": config.TrainConfig,
     "train_style_net.py": config.TrainStyleConfig,
 }
@@ -62,6 +65,9 @@ COMMANDS = {
     "scorecaptions": config.ScoreCaptionsConfig,
     "evaluatecaptions": config.EvaluateCaptionsConfig,
     "traincaptions": config.TrainCaptionsConfig,
+    "evaluatetext2image": config.EvaluateText2ImageConfig,
+    "generate": config.GenerateConfig,
+    "traintext2image": config.TrainText2ImageConfig,
     "trainstyle": config.TrainStyleConfig,
 }
 # Of a fenced block or of words in code: the command, its continued lines, up to what ends it.

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sparkcv.caption.caption_files import NamedCaptions
+from sparkcv.caption.caption_vectors import CaptionVectors
 from sparkcv.caption.vocabulary import Vocabulary, tokenize
 from sparkcv.convert import sources
 from sparkcv.convert.shard_writer import ShardRow
@@ -52,10 +53,15 @@ class PlannedPicture:
 
 @dataclasses.dataclass(frozen=True)
 class PlannedCaptions:
-    """The pictures of each split, by its name, and the vocabulary of them all."""
+    """The pictures of each split, by its name, and the vocabulary of them all.
+
+    ``vectors`` is the URL of the captions' vectors, of ``vector_size`` numbers each, where there are any.
+    """
 
     splits: dict[str, list[PlannedPicture]]
     vocabulary: Vocabulary
+    vectors: str | None = None
+    vector_size: int = 0
 
     @property
     def longest(self) -> int:
@@ -67,6 +73,17 @@ class PlannedCaptions:
         """The mean number of captions of the pictures that have any."""
         counts = [len(picture.captions) for picture in self._pictures() if picture.captions]
         return sum(counts) / max(1, len(counts))
+
+    @property
+    def most_captions(self) -> int:
+        """The captions of a picture at most."""
+        return max((len(picture.captions) for picture in self._pictures()), default=0)
+
+    @property
+    def num_different(self) -> int:
+        """How many different captions there are, as ids, in the split that has the fewest."""
+        found = [{self.vocabulary.encode(words) for words in captions_of(each)} for each in self.splits.values()]
+        return min(map(len, found), default=0)
 
     def _pictures(self) -> Iterator[PlannedPicture]:
         for pictures in self.splits.values():
@@ -133,16 +150,20 @@ def rows_of(
     return [row for *_, row in sorted(placed, key=lambda each: each[:2])]
 
 
-def make_frame(seen: SeenPicture, row: ShardRow, *, word_by_word: bool) -> bytes:
+def make_frame(seen: SeenPicture, row: ShardRow, *, word_by_word: bool, vectors: CaptionVectors | None = None) -> bytes:
     """Return the record of a picture and what its row tells, as a frame; ``word_by_word`` is im2txt's form."""
+    name = row.name.decode("utf-8", "surrogateescape")
+    # Begin and end are no words of it.
+    found = vectors.of_picture(name, [words[1:-1] for words in row.more.words]) if vectors is not None else []
     picture = CaptionedPicture(
         encoded=seen.encoded,
         image_id=row.more.image_id,
         words=row.more.words,
         ids=row.more.ids,
         format=seen.format,
-        filename=row.name.decode("utf-8", "surrogateescape"),
+        filename=name,
         orientation=seen.orientation,
+        vectors=tuple(tuple(vector.tolist()) for vector in found),
     )
     return tfrecord.frame(captioned.encode(picture, word_by_word=word_by_word))
 

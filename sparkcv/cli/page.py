@@ -17,11 +17,12 @@ _GROUPS = {
         "scorecaptions",
         "exportcaptions",
     ),
+    "Pictures from captions": ("traintext2image", "generate", "evaluatetext2image"),
     "Around a run": ("doctor", "tensorboard", "reproduce", "demo", "captionsdemo"),
 }
 _SUBMIT = "write the spark-submit command of a job, print it and run it"
 _COMPLETION = "print a script by which bash, zsh or fish completes all this"
-_WIDTH = 16
+_WIDTH = 18
 
 
 def main() -> str:

@@ -8,9 +8,11 @@ from sparkcv.config.demo import DemoConfig
 from sparkcv.config.doctor import DoctorConfig
 from sparkcv.config.evaluate import EvalConfig
 from sparkcv.config.evaluate_captions import EvaluateCaptionsConfig
+from sparkcv.config.evaluate_text2image import EvaluateText2ImageConfig
 from sparkcv.config.export import ExportConfig
 from sparkcv.config.export_captions import ExportCaptionsConfig
 from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
+from sparkcv.config.generate import GenerateConfig
 from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
 from sparkcv.config.score_captions import ScoreCaptionsConfig
@@ -25,6 +27,7 @@ from sparkcv.config.texture import TextureConfig
 from sparkcv.config.train import TrainConfig
 from sparkcv.config.train_captions import TrainCaptionsConfig
 from sparkcv.config.train_style import TrainStyleConfig
+from sparkcv.config.train_text2image import TrainText2ImageConfig
 
 __all__ = [
     "CaptionConfig",
@@ -35,8 +38,10 @@ __all__ = [
     "DoctorConfig",
     "EvalConfig",
     "EvaluateCaptionsConfig",
+    "EvaluateText2ImageConfig",
     "ExportCaptionsConfig",
     "ExportConfig",
+    "GenerateConfig",
     "ReproduceConfig",
     "ScoreCaptionsConfig",
     "ScoreConfig",
@@ -51,6 +56,7 @@ __all__ = [
     "TrainCaptionsConfig",
     "TrainConfig",
     "TrainStyleConfig",
+    "TrainText2ImageConfig",
     "choose",
     "flag",
     "from_dict",

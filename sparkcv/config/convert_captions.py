@@ -68,6 +68,12 @@ class ConvertCaptionsConfig(Flags):
         group=_WORDS,
     )
     min_word_count: int = flag(4, "times that a word of the vocabulary must occur", group=_WORDS, least=1)
+    vectors: str | None = flag(
+        None,
+        "captions' vectors, which are stored too, for a training of pictures from captions: .npz, .parquet, or .hdf5 of"
+        " skip-thought's form; any storage URL",
+        group=_WORDS,
+    )
     max_words: int = flag(100, "words of a caption above which it is rejected", group=_WORDS, least=1, most=1000)
     max_pixels: int = flag(2**26, "pixels above which a picture is refused", group=_CARE, least=1)
     bad_image_budget: float = flag(
@@ -93,6 +99,8 @@ class ConvertCaptionsConfig(Flags):
             value = getattr(self, name)
             if not value.replace("-", "_").replace(".", "_").isidentifier() or ".." in value:
                 raise UsageError(f"--{name}: got {value!r}, wanted letters, digits, '_', '-' or '.' only")
+        if self.vectors and self.record_per_caption:
+            raise UsageError("--vectors with --record_per_caption: got both, but im2txt's form has none; wanted one")
         if self.vocabulary and self.min_word_count != 4:
             raise UsageError(
                 f"--min_word_count {self.min_word_count} with --vocabulary: got both, but no word is counted then"

@@ -64,6 +64,7 @@ NETS: Mapping[str, NetSize] = {
     "alexnet_v2": NetSize(46.2, 3.1),
     "charnet": NetSize(17.1, 3.4),
     "cifarnet": NetSize(1.8, 3.4),
+    "gan_cls": NetSize(4.4, 2.0),
     "inception_resnet_v2": NetSize(56.9, 395.0),
     "inception_v1": NetSize(5.6, 43.7),
     "inception_v2": NetSize(10.2, 49.5),

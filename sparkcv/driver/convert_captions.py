@@ -12,6 +12,7 @@ from typing import Any
 from sparkcv import logs, storage
 from sparkcv.caption import caption_files, planned, vocabulary
 from sparkcv.caption.caption_files import NamedCaptions
+from sparkcv.caption.caption_vectors import read_vectors
 from sparkcv.caption.planned import PlannedCaptions
 from sparkcv.caption.vocabulary import Vocabulary
 from sparkcv.config import ConvertCaptionsConfig
@@ -79,7 +80,8 @@ def prepare(config: ConvertCaptionsConfig) -> CaptionsPlan:
     Raises:
         FileExistsAlreadyError: a split of this name is there, and ``overwrite`` is not set.
         MissingFileError: the file of captions, the pictures' folder or the vocabulary is not there.
-        DataError: the file of captions or the vocabulary is not what it should be, or there are too few pictures.
+        DataError: the file of captions, the vocabulary or the vectors are not what they should be, or there are too few
+            pictures.
         LabelError: the splits that are there have another vocabulary.
     """
     dataset_dir = storage.resolve(config.dataset_dir)
@@ -110,7 +112,9 @@ def _planned(config: ConvertCaptionsConfig, dataset_dir: str, named: list[NamedC
         validation_fraction=config.validation_fraction,
     )
     planned.check_told_apart(divided[names[0]])
-    return PlannedCaptions(divided, _vocabulary(config, dataset_dir, names, planned.captions_of(divided[names[0]])))
+    words = _vocabulary(config, dataset_dir, names, planned.captions_of(divided[names[0]]))
+    url = config.vectors and storage.resolve(config.vectors)
+    return PlannedCaptions(divided, words, url, _check_vectors(url, divided) if url else 0)
 
 
 def _of_table(spark: Any, plan: CaptionsPlan) -> PlannedCaptions:
@@ -165,9 +169,13 @@ def run_with(spark: Any, plan: CaptionsPlan, enter: Callable[[], None]) -> Capti
     source = {
         "captions_per_picture": f"{1.0 if config.record_per_caption else captions.captions_per_picture:.6g}",
         "longest_caption": str(captions.longest),
+        "most_captions": str(1 if config.record_per_caption else captions.most_captions),
+        "different_captions": str(captions.num_different),
+        **({"caption_vector": str(captions.vector_size)} if captions.vectors else {}),
     }
     with translated("the conversion's Spark job"), splits.staged(plan.dataset_dir, staging):
-        summaries = _write(spark, conversion, rows, word_by_word=config.record_per_caption, enter=enter)
+        form = _Form(config.record_per_caption, captions.vectors)
+        summaries = _write(spark, conversion, rows, form, enter)
         written = splits.Written(plan.dataset_dir, plan.captions_file, config.seed, conversion, summaries, source)
         report = splits.report_of(written)
         splits.check_budget(report, config.bad_image_budget)
@@ -181,8 +189,16 @@ def run_with(spark: Any, plan: CaptionsPlan, enter: Callable[[], None]) -> Capti
     return CaptionsReport(report, len(captions.vocabulary), captions.captions_per_picture)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Form:
+    """How records are written: in im2txt's form, and with the vectors of a file."""
+
+    word_by_word: bool
+    vectors: str | None
+
+
 def _write(
-    spark: Any, plan: ConversionPlan, rows: dict[str, list[ShardRow]], *, word_by_word: bool, enter: Callable[[], None]
+    spark: Any, plan: ConversionPlan, rows: dict[str, list[ShardRow]], form: _Form, enter: Callable[[], None]
 ) -> dict[str, list[ShardSummary]]:
     """Write every shard, one Spark task each; return each split's summaries in order of its shards."""
     bare = dataclasses.replace(plan, labels=())  # each task would get all of the words
@@ -194,7 +210,8 @@ def _write(
 
     def write(numbered: tuple[int, list[ShardRow]]) -> ShardSummary:
         enter()
-        make = functools.partial(planned.make_frame, word_by_word=word_by_word)
+        vectors = read_vectors(form.vectors) if form.vectors else None  # here: the driver would send each task its own
+        make = functools.partial(planned.make_frame, word_by_word=form.word_by_word, vectors=vectors)
         return write_shard(numbered[1], bare.target(numbered[0]), make)
 
     done = spark.sparkContext.parallelize(list(enumerate(pieces)), len(pieces)).map(write).collect()
@@ -202,6 +219,18 @@ def _write(
     for (name, _), summary in zip(plan.shards(), done, strict=True):
         written[name].append(summary)
     return written
+
+
+def _check_vectors(url: str, divided: dict[str, list[planned.PlannedPicture]]) -> int:
+    """Return the length of the vectors; raises DataError where a caption has none."""
+    found = read_vectors(url)
+    if found.rows is not None:
+        raise DataError(f"{url!r} has rows without names, wanted vectors by captions or by pictures")
+    for pictures in divided.values():
+        for picture in pictures:
+            if picture.captions:
+                found.of_picture(picture.name, picture.captions)
+    return found.size
 
 
 def _vocabulary(config: ConvertCaptionsConfig, dataset_dir: str, names: tuple[str, ...], captions: Any) -> Vocabulary:

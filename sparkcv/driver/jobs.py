@@ -170,6 +170,27 @@ _ALL = (
         "sparkcv.driver.caption",
     ),
     Job(
+        "traintext2image",
+        "train_text2image.py",
+        configs.TrainText2ImageConfig,
+        "train pictures from captions on Spark executors",
+        "sparkcv.driver.train_text2image",
+    ),
+    Job(
+        "generate",
+        "generate_pictures.py",
+        configs.GenerateConfig,
+        "make pictures from captions by trained nets",
+        "sparkcv.driver.generate",
+    ),
+    Job(
+        "evaluatetext2image",
+        "evaluate_text2image.py",
+        configs.EvaluateText2ImageConfig,
+        "judge pictures made from captions by a classifier",
+        "sparkcv.driver.evaluate_text2image",
+    ),
+    Job(
         "scorecaptions",
         "score_captions.py",
         configs.ScoreCaptionsConfig,

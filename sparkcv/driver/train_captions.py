@@ -6,13 +6,13 @@ from typing import Any
 from sparkcv import storage
 from sparkcv.config import TrainCaptionsConfig
 from sparkcv.driver import train, train_plan
+from sparkcv.driver.caption_data import read_caption_data
 from sparkcv.driver.fixed_net import check_fixed_net, check_same_flags
 from sparkcv.driver.train_plan import TrainPlan
 from sparkcv.driver.train_report import TrainReport
-from sparkcv.errors import DataError, UsageError
+from sparkcv.errors import UsageError
 from sparkcv.records.captioned import CAPTION_IDS, IMAGE_DATA
 from sparkcv.records.example import FeatureNames
-from sparkcv.records.manifest import read_manifest
 from sparkcv.rundir import checkpoint
 
 __all__ = ["prepare", "run"]
@@ -28,7 +28,7 @@ def prepare(config: TrainCaptionsConfig) -> TrainPlan:
     Raises what :func:`sparkcv.driver.train_plan.prepare` does, DataError for a dataset without captions, and UsageError
     for an encoder that nobody trained or trains, and for a folder of a run of other sizes.
     """
-    longest = _longest_caption(config)
+    longest = read_caption_data(config.dataset_dir, config.dataset_split_name).longest
     start = check_fixed_net(config) if config.checkpoint_path else None
     goes_on = not config.restart and checkpoint.newest_step(storage.resolve(config.train_dir))
     if not start and not config.train_encoder and not goes_on:
@@ -50,21 +50,3 @@ def run(spark: Any, plan: TrainPlan) -> TrainReport:
     Raises what :func:`sparkcv.driver.train.run` does.
     """
     return train.run(spark, plan)
-
-
-def _longest_caption(config: TrainCaptionsConfig) -> int:
-    """Return the ids of the dataset's longest caption, by its manifest."""
-    if not config.dataset_dir:
-        raise UsageError("--dataset_dir is missing")
-    url = storage.resolve(config.dataset_dir)
-    storage.list_dir(url)
-    manifest = read_manifest(url)
-    split = manifest.splits.get(config.dataset_split_name) if manifest is not None else None
-    longest = split.pictures.get("longest_caption", "") if split is not None else ""
-    if manifest is not None and split is None:
-        raise DataError(
-            f"{url!r} has no split {config.dataset_split_name!r}, it has {', '.join(sorted(manifest.splits))}"
-        )
-    if not longest.isdigit() or not 2 < int(longest) < 10_000:
-        raise DataError(f"{url!r} is no dataset of captions: wanted one that `sparkcv convertcaptions` wrote")
-    return int(longest)

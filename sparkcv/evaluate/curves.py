@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,12 +22,16 @@ FILE_NAME = "metrics.jsonl"
 
 @dataclass(frozen=True)
 class Point:
-    """What the chief logged at one step; a value that was absent or not finite is None."""
+    """What the chief logged at one step; a value that was absent or not finite is None.
+
+    ``recorded`` are the run's own losses, such as those of two nets, by their names.
+    """
 
     step: int
     loss: float | None
     learning_rate: float | None
     images_per_s: float | None
+    recorded: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,9 @@ def _point(line: str) -> Point | None:
     step = row.get("step") if isinstance(row, dict) else None
     if not isinstance(step, int) or isinstance(step, bool) or not 0 <= step < 2**63:
         return None
-    return Point(step, *(_number(row.get(name)) for name in ("loss", "learning_rate", "images_per_s")))
+    own = {name: value for name in row if name.endswith("_loss") and (value := _number(row[name])) is not None}
+    loss, rate, speed = (_number(row.get(name)) for name in ("loss", "learning_rate", "images_per_s"))
+    return Point(step, loss, rate, speed, own)
 
 
 def parse(lines: Iterable[str]) -> Curves:

@@ -11,15 +11,14 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from sparkcv.errors import DataError, ImageError, SparkcvError, StorageError
+from sparkcv.inputs import caption_labels
 from sparkcv.inputs.spool import Spool
 from sparkcv.preprocess import EncodedPicture
 from sparkcv.records import image_header
-from sparkcv.records.captioned import CAPTION_IDS
 from sparkcv.records.example import SLIM_FEATURES, FeatureNames
 
 __all__ = ["AS_SLIM", "EncodedPicture", "Reading", "iterate", "own_orientation", "parse", "plain", "records", "shards"]
 
-_CAPTION_SALT = 7919
 _EXTRA_THREADS = 2  # one may wait in Python for the spool, one moves batches
 
 
@@ -90,7 +89,7 @@ def parse(serialized: tf.Tensor, reading: Reading, draw: Any = (0, 0)) -> tuple[
     """Return encoded picture, label less the offset, and file name of one record.
 
     Of a record with captions the label is one of them, as ``draw``, two integers, draws it: int64 ``[longest]``, -1
-    behind its end.
+    behind its end; see :mod:`sparkcv.inputs.caption_labels` for what else it may be.
     """
     names = reading.names
     wanted = {
@@ -99,9 +98,8 @@ def parse(serialized: tf.Tensor, reading: Reading, draw: Any = (0, 0)) -> tuple[
         "image/orientation": tf.io.FixedLenFeature([], tf.int64, default_value=0),
     }
     if names.longest:
-        lists = {CAPTION_IDS: tf.io.VarLenFeature(tf.int64)}
-        features, found = tf.io.parse_single_sequence_example(serialized, wanted, lists)
-        label = _one_caption(found[CAPTION_IDS], names.longest, draw)
+        features, found = tf.io.parse_single_sequence_example(serialized, wanted, caption_labels.wanted(names))
+        label = caption_labels.label(found, names, draw)
     else:
         wanted[names.label] = tf.io.FixedLenFeature([], tf.string if names.texts else tf.int64)
         features = tf.io.parse_single_example(serialized, wanted)
@@ -119,16 +117,6 @@ def parse(serialized: tf.Tensor, reading: Reading, draw: Any = (0, 0)) -> tuple[
         orientation.set_shape([])
     picture = EncodedPicture(encoded, orientation, reading.jpeg_arithmetic)
     return picture, label - reading.labels_offset, features["image/filename"]
-
-
-def _one_caption(found: Any, longest: int, draw: Any) -> tf.Tensor:
-    """Return one of the captions of a record, of either form that :mod:`sparkcv.records.captioned` has."""
-    captions = tf.sparse.to_dense(found, default_value=-1)
-    captions = tf.cond(tf.equal(tf.shape(captions)[1], 1), lambda: tf.transpose(captions), lambda: captions)
-    of_captions = tf.stack([draw[0] + _CAPTION_SALT, draw[1]])  # else it would follow from the picture's augmentation
-    chosen = captions[tf.random.stateless_uniform([], of_captions, maxval=tf.shape(captions)[0], dtype=tf.int32)]
-    padded = tf.pad(chosen[:longest], [[0, tf.maximum(0, longest - tf.shape(chosen)[0])]], constant_values=-1)
-    return tf.ensure_shape(padded, [longest])
 
 
 def own_orientation(encoded: bytes) -> int:

@@ -129,6 +129,7 @@ _ALL = (
     _early("alexnet_v2", 224, 195, 226),
     Net("charnet", "charnet", 64, 1, None, "charnet", weight_decay=0.0),
     Net("cifarnet", "cifarnet", 32, 4, None, "cifarnet", weight_decay=0.004),
+    Net("gan_cls", "gan_cls", 64, 16, 128, "inception", 0.0, BatchNorm(decay=0.9, epsilon=0.00001)),
     _inception("inception_resnet_v2", "inception_v4", 299, 75, None, has_aux=True),
     _inception("inception_v1", "inception", 224, 193, 224),
     _inception("inception_v2", "inception", 224, 1, 256),

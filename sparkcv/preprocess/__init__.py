@@ -23,6 +23,7 @@ _FAMILIES = {
     "cifarnet": ("cifarnet", "nasnet_cifar"),
     "inception": (
         "inception",
+        "gan_cls",
         "inception_resnet_v2",
         "inception_v1",
         "inception_v2",

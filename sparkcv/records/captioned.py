@@ -18,6 +18,7 @@ from sparkcv.records.features import Value, fill, refuse_mistyped, value_of
 __all__ = ["CaptionedPicture", "decode", "encode"]
 
 IMAGE_DATA, IMAGE_ID, CAPTION, CAPTION_IDS = "image/data", "image/image_id", "image/caption", "image/caption_ids"
+CAPTION_VECTORS = "image/caption_vectors"
 _FILENAME, _FORMAT, _ORIENTATION = "image/filename", "image/format", "image/orientation"
 
 
@@ -25,7 +26,7 @@ _FILENAME, _FORMAT, _ORIENTATION = "image/filename", "image/format", "image/orie
 class CaptionedPicture:
     """One picture and its captions: ``encoded`` is the picture's file, a caption is words and as many ids.
 
-    ``orientation`` is 1 to 8 as EXIF counts.
+    ``orientation`` is 1 to 8 as EXIF counts. ``vectors``, where there are any, are float32, one of each caption.
     """
 
     encoded: bytes
@@ -35,6 +36,7 @@ class CaptionedPicture:
     format: str = "jpeg"
     filename: str = ""
     orientation: int = 1
+    vectors: tuple[tuple[float, ...], ...] = ()
 
 
 def encode(picture: CaptionedPicture, *, word_by_word: bool = False) -> bytes:
@@ -56,6 +58,8 @@ def encode(picture: CaptionedPicture, *, word_by_word: bool = False) -> bytes:
         for start in range(0, len(ids), size):
             lists[CAPTION].feature.add().bytes_list.value.extend(texts[start : start + size])
             lists[CAPTION_IDS].feature.add().int64_list.value.extend(ids[start : start + size])
+    for vector in picture.vectors:
+        lists[CAPTION_VECTORS].feature.add().float_list.value.extend(vector)
     data: bytes = message.SerializeToString(deterministic=True)
     return data
 
@@ -74,7 +78,7 @@ def decode(payload: bytes | memoryview, where: str = "") -> CaptionedPicture:
         context = {name: value_of(feature) for name, feature in message.context.feature.items()}
         lists = {
             name: [value_of(feature) for feature in message.feature_lists.feature_list[name].feature]
-            for name in (CAPTION, CAPTION_IDS)
+            for name in (CAPTION, CAPTION_IDS, CAPTION_VECTORS)
             if name in message.feature_lists.feature_list
         }
     except (DecodeError, ValueError) as err:
@@ -93,6 +97,9 @@ def decode(payload: bytes | memoryview, where: str = "") -> CaptionedPicture:
         format=_bytes(context, _FORMAT, b"jpeg", at).decode("utf-8", "surrogateescape"),
         filename=_bytes(context, _FILENAME, b"", at).decode("utf-8", "surrogateescape"),
         orientation=int(orientation.items[0]) if orientation is not None and orientation.kind is int else 1,
+        vectors=tuple(
+            tuple(map(float, value.items)) for value in lists.get(CAPTION_VECTORS, []) if value.kind is float
+        ),
     )
 
 

@@ -26,13 +26,16 @@ class FeatureNames:
 
     ``texts`` is empty where the label is a number; else the label is text, and its number is its place in ``texts``.
     With ``longest`` records are SequenceExamples of pictures with captions (:mod:`.captioned`), none of more ids: then
-    captions are what labels are else, and ``label`` names nothing.
+    captions are what labels are else, and ``label`` names nothing. With ``digests`` as well, digests of its picture's
+    captions, so many at most, follow a caption; with ``vector`` a caption is its vector, of so many numbers.
     """
 
     image: str = _ENCODED
     label: str = _LABEL
     texts: tuple[str, ...] = ()
     longest: int = 0
+    digests: int = 0
+    vector: int = 0
 
 
 SLIM_FEATURES = FeatureNames()
@@ -85,7 +88,7 @@ def decode(payload: bytes | memoryview, where: str = "", names: FeatureNames = S
     """
     at = f"{where}: " if where else ""
     if names.longest:
-        return _decode_captioned(payload, where, names.longest)
+        return _decode_captioned(payload, where, names)
     try:
         features = parse_features(payload)
     except ValueError as err:
@@ -102,9 +105,13 @@ def decode(payload: bytes | memoryview, where: str = "", names: FeatureNames = S
     )
 
 
-def _decode_captioned(payload: bytes | memoryview, where: str, longest: int) -> ImageExample:
+def _decode_captioned(payload: bytes | memoryview, where: str, names: FeatureNames) -> ImageExample:
     """Read a picture with captions, the largest id as its label."""
-    picture = captioned.decode(payload, where)
+    picture, longest = captioned.decode(payload, where), names.longest
+    sizes = {len(vector) for vector in picture.vectors}
+    if names.vector and (sizes != {names.vector} or len(picture.vectors) != len(picture.ids)):
+        got = f"{len(picture.vectors)} vectors of {', '.join(map(str, sorted(sizes))) or 'no'} numbers"
+        raise RecordError(f"{where}{': ' if where else ''}{got}; wanted {len(picture.ids)} of {names.vector}")
     ids = [index for caption in picture.ids for index in caption]
     most = max(len(caption) for caption in picture.ids)
     if most > longest or min(ids) < 0 or min(len(caption) for caption in picture.ids) < 2:

@@ -112,13 +112,14 @@ class TrainingLoop:
         record = None
         if saving is not None:
             record = RunRecord(
-                fetches,
+                {**fetches, "recorded": {each.op.name: each for each in graph.recorded}},
                 meter,
                 self._ctx.scratch_dir,
                 config.train_dir,
                 every_steps=config.log_every_n_steps,
                 summary_op=graph.summary_op,
                 summaries_s=config.save_summaries_secs,
+                samples=graph.samples,
             )
             every += [record, saving]
         creator = self._session_creator(graph, tf_saver, restored, target)

@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 
 from sparkcv import logs, storage
+from sparkcv.errors import StorageError, UnavailableError
 from sparkcv.inputs.meter import Meter
 from sparkcv.train.mirror import Mirror
 
@@ -25,8 +26,9 @@ class RunRecord(tf.train.SessionRunHook):
     """The chief's record of the run: ``metrics.jsonl`` and an event file, written locally and mirrored to ``run_url``.
 
     A line and the scalars every ``every_steps`` global steps; ``summary_op`` every ``summaries_s`` seconds and at the
-    first step. ``fetches`` has ``step``, ``loss`` and ``learning_rate``. Raises UnavailableError, at a step, if the
-    storage does not answer; one that is full costs the curve, not the run.
+    first step; and ``samples``, the bytes of a PNG, as ``samples/step-00000100.png``. ``fetches`` has ``step``,
+    ``loss`` and ``learning_rate``; scalars in ``recorded`` join the line by their names. Raises UnavailableError, at a
+    step, if the storage does not answer; one that is full costs the curve, not the run.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class RunRecord(tf.train.SessionRunHook):
         every_steps: int,
         summary_op: Any | None,
         summaries_s: float,
+        samples: Any | None = None,
     ) -> None:
         self._fetches, self._meter, self._summary_op = fetches, meter, summary_op
+        self._samples = samples
         self._every_steps, self._summaries_s = every_steps, summaries_s
         self._next_mirror_s = self._next_summary_s = self._next_line_s = 0.0
         self._last_step: int | None = None
@@ -68,6 +72,8 @@ class RunRecord(tf.train.SessionRunHook):
         fetches = dict(self._fetches)
         if self._summary_op is not None and time.monotonic() >= self._next_summary_s:
             fetches["summary"] = self._summary_op
+            if self._samples is not None:
+                fetches["samples"] = self._samples
         return tf.train.SessionRunArgs(fetches)
 
     def after_run(self, run_context: Any, run_values: Any) -> None:  # noqa: D102
@@ -76,9 +82,12 @@ class RunRecord(tf.train.SessionRunHook):
         if "summary" in values:
             self._locally(lambda: self._writer.add_summary(values["summary"], step))
             self._next_summary_s = time.monotonic() + self._summaries_s
+        if "samples" in values:
+            self._show(values["samples"], step)
         last, self._last_step = self._last_step, step
         if last is None or step // self._every_steps > last // self._every_steps:
-            self._line(step, float(values["loss"]), float(values["learning_rate"]))
+            recorded = {name: float(value) for name, value in values.get("recorded", {}).items()}
+            self._line(step, float(values["loss"]), float(values["learning_rate"]), recorded)
         if self._mirror is not None:
             self._mirror.check()
             if time.monotonic() >= self._next_mirror_s:
@@ -109,10 +118,19 @@ class RunRecord(tf.train.SessionRunHook):
             self._is_lost = True
             _log.warning("the record of the run is not kept any more: %s", err)
 
-    def _line(self, step: int, loss: float, learning_rate: float) -> None:
+    def _show(self, png: bytes, step: int) -> None:
+        """Publish the picture; one that cannot be written is left out."""
+        try:
+            storage.write_bytes(storage.join(self._run_url, "samples", f"step-{step:08d}.png"), png)
+        except UnavailableError:
+            raise
+        except StorageError as err:
+            _log.warning("no samples of step %d: %s", step, err)
+
+    def _line(self, step: int, loss: float, learning_rate: float, recorded: dict[str, float]) -> None:
         rate = self._meter.images_per_s
-        row = {"step": step, "loss": loss, "learning_rate": learning_rate, "images_per_s": rate}
-        scalars = {"loss": loss, "learning_rate": learning_rate, "images_per_s": rate}
+        scalars = {"loss": loss, "learning_rate": learning_rate, "images_per_s": rate, **recorded}
+        row = {"step": step, **scalars}
         scalars |= {f"queues/{name}": fill for name, (fill, _) in self._meter.queues.items()}
         values = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items() if value is not None]
         self._locally(lambda: self._append(json.dumps(row) + "\n"))

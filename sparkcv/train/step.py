@@ -16,7 +16,10 @@ from sparkcv.nets.slim import fixed_batch_norm, model_variables, tf
 from sparkcv.train import losses, optimizers, placement, replicas, scopes, warmstart, wire
 from sparkcv.train.warmstart_plan import WarmStart
 
-__all__ = ["BuildTower", "TrainGraph", "build", "variable_sizes"]
+__all__ = ["BuildTower", "OpposedLosses", "RECORDED", "SAMPLES", "TrainGraph", "build", "variable_sizes"]
+
+RECORDED, SAMPLES = "recorded", "samples"
+"""Collections in which a tower leaves scalars for the run's curves, and the bytes of a PNG that shows where it is."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class TrainGraph:
     sum of the towers' losses and the regularization. ``init_fn(session)`` fills the variables from
     ``--checkpoint_path``, as ``warm_start`` says; it must run after initialization, on the chief, and only when there
     is no checkpoint to resume from. ``sync_hook`` must be among the session's hooks with ``--sync_replicas``.
-    ``summary_op`` is None on workers other than the chief.
+    ``summary_op`` is None on workers other than the chief. ``recorded`` and ``samples`` are what the first tower left
+    in the collections of these names.
     """
 
     train_op: Any
@@ -40,10 +44,27 @@ class TrainGraph:
     init_fn: Callable[[Any], None] | None = None
     warm_start: WarmStart | None = None
     summary_op: Any | None = None
+    recorded: tuple[Any, ...] = ()
+    samples: Any | None = None
 
 
 BuildTower = Callable[[Any, Any, bool | None], tuple[list[Any], dict[str, Any]]]
 """From images, labels and whether variables are reused to a tower's losses, scalars, and what summaries show of it."""
+
+
+@dataclass(frozen=True)
+class OpposedLosses:
+    """A tower each of whose losses trains its own variables only, all at once, as adversaries do.
+
+    ``scopes`` are as many as ``build_tower`` returns losses: a loss changes what lies under its scope.
+    """
+
+    build_tower: BuildTower
+    scopes: tuple[str, ...]
+
+    def __call__(self, images: Any, labels: Any, reuse: bool | None) -> tuple[list[Any], dict[str, Any]]:
+        """Build the tower."""
+        return self.build_tower(images, labels, reuse)
 
 
 @dataclass(frozen=True)
@@ -100,7 +121,8 @@ def build(
         rate = optimizers.learning_rate(config, num_records, global_step)
         optimizer = optimizers.scale_rates(optimizers.optimizer(config, rate), _rate_scales(config))
         optimizer, average_op = _averaging(config, optimizer, global_step, topology, update_ops)
-        total_loss, gradients = _gradients(optimizer, towers, regularization, _trained(config))
+        apart = build_tower.scopes if isinstance(build_tower, OpposedLosses) else ()
+        total_loss, gradients = _gradients(optimizer, towers, regularization, _trained(config), apart)
         gradients = optimizers.clipped(gradients, config.clip_gradient_norm)
         if _is_halved(config, topology):
             gradients = wire.push(gradients, topology.host_device)
@@ -132,6 +154,8 @@ def build(
         init_fn=init_fn,
         warm_start=done,
         summary_op=summary_op,
+        recorded=tuple(tf.get_collection(RECORDED)),
+        samples=next(iter(tf.get_collection(SAMPLES)), None),
     )
 
 
@@ -279,9 +303,12 @@ def _averaging(
 
 
 def _gradients(
-    optimizer: Any, towers: list[_Tower], regularization: list[Any], variables: list[Any]
+    optimizer: Any, towers: list[_Tower], regularization: list[Any], variables: list[Any], apart: tuple[str, ...] = ()
 ) -> tuple[Any, list[tuple[Any, Any]]]:
-    """Return total loss and summed gradients; each tower counts 1/towers, and weight decay is in the first one's."""
+    """Return total loss and summed gradients; each tower counts 1/towers, and weight decay is in the first one's.
+
+    With ``apart`` each of a tower's losses has gradients of the variables under its scope only.
+    """
     tower_losses, tower_gradients = [], []
     for index, tower in enumerate(towers):
         with tf.name_scope(tower.scope) if tower.scope else contextlib.nullcontext(), tf.device(tower.device):
@@ -291,7 +318,16 @@ def _gradients(
             if index == 0 and regularization:
                 loss = loss + tf.add_n(regularization, name="regularization_loss")
             tower_losses.append(loss)
-            tower_gradients.append(optimizer.compute_gradients(loss, var_list=variables))
+            if not apart:
+                tower_gradients.append(optimizer.compute_gradients(loss, var_list=variables))
+                continue
+            pairs = []
+            for scope, own in zip(apart, tower.losses, strict=True):
+                under = [each for each in variables if scopes.trains(scope, each.op.name)]
+                pairs += optimizer.compute_gradients(own / len(towers), var_list=under)
+            # All of them before any is applied: else a loss could meet what the other's has changed already.
+            values = tf.tuple([gradient for gradient, _ in pairs])
+            tower_gradients.append([(value, variable) for value, (_, variable) in zip(values, pairs, strict=True)])
     return tf.add_n(tower_losses, name="sum_of_losses"), replicas.sum_gradients(tower_gradients)
 
 

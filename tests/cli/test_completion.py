@@ -11,7 +11,7 @@ from sparkcv.config import TrainConfig
 from sparkcv.driver.jobs import JOBS
 
 CASES = [
-    ("sparkcv tr", ["train", "traincaptions", "trainstyle"]),
+    ("sparkcv tr", ["train", "traincaptions", "trainstyle", "traintext2image"]),
     ("sparkcv train --dataset_n", ["--dataset_name"]),
     ("sparkcv train --optimizer ad", ["adadelta", "adagrad", "adam"]),
     ("sparkcv train --model_name incep", [name for name in nets.names() if name.startswith("incep")]),

@@ -87,7 +87,7 @@ PUBLISHED = {
     ),
     "pnasnet_large": ("cell_11/comb_iter_1/left/separable_7x7_2/pointwise_weights", "aux_7/aux_logits/proj/weights"),
 }
-NOT_SLIMS = ("alexnet_flowers", "charnet", "scenenet")
+NOT_SLIMS = ("alexnet_flowers", "charnet", "gan_cls", "scenenet")
 # The ends that slim gives its nets, in its order.
 ENDS = {
     "alexnet_v2": ("alexnet_v2/fc7", "alexnet_v2/fc8"),

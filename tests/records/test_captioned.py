@@ -76,3 +76,14 @@ def test_a_context_that_lacks_something_is_told():
     other.feature_lists.feature_list["image/caption_ids"].feature[0].bytes_list.value.append(b"x")
     with pytest.raises(RecordError, match="image/caption_ids holds bytes, wanted int"):
         captioned.decode(other.SerializeToString())
+
+
+def test_vectors_are_stored_beside_the_captions_and_their_lengths_are_checked():
+    both = dataclasses.replace(PICTURE, vectors=((0.5, -2.0, 0.25), (1.0, 0.0, 3.0)))
+    data = captioned.encode(both)
+    assert captioned.decode(data) == both
+    names = example.FeatureNames(longest=4, digests=2, vector=3)
+    assert example.decode(data, names=names).label == 9
+    for vector, wrong in ((4, both), (3, dataclasses.replace(both, vectors=both.vectors[:1])), (3, PICTURE)):
+        with pytest.raises(RecordError, match=rf"vectors of .* numbers; wanted 2 of {vector}"):
+            example.decode(captioned.encode(wrong), names=dataclasses.replace(names, vector=vector))

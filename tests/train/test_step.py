@@ -509,3 +509,27 @@ def test_frozen_layers_are_as_in_inference():
         session.run(tf.global_variables_initializer())
         got, wanted = session.run([trained, features])
     np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_clones", [1, 2])
+def test_opposed_losses_train_their_own_variables_from_the_same_values(num_clones):
+    def tower(images, labels, reuse):
+        del images, labels
+        with tf.variable_scope(tf.get_variable_scope(), reuse=reuse):
+            one, other = (
+                slim.model_variable(f"{name}/value", [], initializer=tf.constant_initializer(value))
+                for name, value in (("first", 3.0), ("second", 5.0))
+            )
+        if not reuse:
+            tf.add_to_collection(step.RECORDED, tf.identity(one, name="one_loss"))
+        return [one * other, -one * other], {}
+
+    opposed = step.OpposedLosses(tower, ("first/", "second/"))
+    flags = {"learning_rate": 0.1, "learning_rate_decay_type": "fixed", "num_clones": num_clones, "clone_on_cpu": True}
+    with tf.Graph().as_default():
+        graph = build(lenet(**flags), build_tower=opposed)
+        assert [each.op.name.rpartition("/")[2] for each in graph.recorded] == ["one_loss"]
+        with opened() as session:
+            session.run(graph.train_op)
+            values = {each.op.name: session.run(each) for each in tf.trainable_variables()}
+    assert values == {"first/value": pytest.approx(3 - 0.1 * 5), "second/value": pytest.approx(5 + 0.1 * 3)}

@@ -1,0 +1,174 @@
+"""The evaluation of pictures that were made from captions: what a classifier says of them, and of real ones."""
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from sparkcv import logs, storage
+from sparkcv.caption import caption_files
+from sparkcv.caption.caption_files import NamedCaptions
+from sparkcv.config import EvaluateText2ImageConfig
+from sparkcv.config.normalization import OWN
+from sparkcv.driver import child_answer, generate, trained_gan
+from sparkcv.driver.text2image_report import write_page
+from sparkcv.driver.trained_gan import TrainedGan
+from sparkcv.errors import CheckpointError, DataError, FileExistsAlreadyError, UsageError
+from sparkcv.evaluate import curves
+from sparkcv.rundir import checkpoint, checkpoint_model
+from sparkcv.rundir.description import RunDescription
+from sparkcv.text2image import picture_request
+from sparkcv.text2image.agreement import agreement, classes_of, frechet_distance
+from sparkcv.text2image.judge_task import JudgeTask
+from sparkcv.text2image.picture_grid import grid
+
+__all__ = ["MadePlan", "MadeReport", "prepare", "run"]
+
+_PROGRAM = "sparkcv.programs.judge_pictures"
+_COLUMNS, _SHOWN = 12, 96
+
+
+@dataclasses.dataclass(frozen=True)
+class MadePlan:
+    """What is made and looked at: nets, captions with their real pictures, and the judge's own description."""
+
+    config: EvaluateText2ImageConfig
+    gan: TrainedGan
+    captions: tuple[str, ...]
+    pictures: tuple[str, ...]
+    judge: str
+    judge_run: RunDescription
+    output_dir: str
+
+    def session(self) -> None:
+        """Return None: no Spark is needed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MadeReport:
+    """What the judge says: shares in [0, 1], ``frechet`` by its own features."""
+
+    step: int
+    num_pictures: int
+    real: float
+    agree: float
+    better_than_shuffled: float
+    frechet: float
+    output_dir: str
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"real pictures       {self.real:.3f} agree with their caption, by the classifier",
+                f"made pictures       {self.agree:.3f} of {self.num_pictures} agree, by step {self.step}",
+                f"fits better         {self.better_than_shuffled:.3f} fit their caption better than another's",
+                f"Frechet distance    {self.frechet:.3f} by the classifier's features",
+                f"report              {logs.clean(storage.join(self.output_dir, 'report.html'))}",
+            ]
+        )
+
+
+def prepare(config: EvaluateText2ImageConfig) -> MadePlan:
+    """Check nets, judge, captions and output without TensorFlow.
+
+    Raises:
+        CheckpointError: a checkpoint of something else.
+        DataError: captions that cannot be told to the nets, or that tell none of the judge's classes.
+        FileExistsAlreadyError: the output folder is there and not empty.
+        MissingFileError: a file of captions, or a picture, that is not there.
+        UsageError: a judge of grey pictures, or of another normalization.
+    """
+    output_dir = storage.resolve(config.output_dir)
+    if storage.exists(output_dir) and (not storage.is_dir(output_dir) or storage.list_dir(output_dir)):
+        raise FileExistsAlreadyError(f"--output_dir: {output_dir!r} is there already; wanted a new or an empty folder")
+    gan = trained_gan.find(config.checkpoint_path, config.vectors, config.max_words)
+    judge = checkpoint.locate(checkpoint_model.resolve(config.judge_path))
+    told = RunDescription.read(storage.parent(judge.prefix_url), pass_over_foreign=True)
+    if told is None or not told.model_name or not told.labels or "text" in told.config:
+        raise CheckpointError(
+            f"--judge_path: {storage.parent(judge.prefix_url)!r} is no training of a classifier, by its run.json"
+        )
+    for name, own in (("use_grayscale", False), ("normalization", OWN)):
+        if (got := told.config.get(name, own)) != own:
+            raise UsageError(f"--judge_path: it was trained with --{name} {got}; wanted a classifier without")
+    url = storage.resolve(config.captions_file)
+    images_dir = storage.resolve(config.images_dir) if config.images_dir else storage.parent(url)
+    chosen = _drawn(caption_files.read_captions(url), config.max_pictures, config.seed)
+    rng = np.random.default_rng((config.seed, 1))
+    captions = tuple(each.captions[rng.integers(len(each.captions))] for each in chosen)
+    for number, caption in enumerate(captions):
+        gan.texts.text_of(caption, number)
+        if not classes_of(caption, told.labels):
+            raise DataError(
+                f"the caption {caption[:80]!r} has the name of none of the {len(told.labels)} classes of"
+                f" {storage.parent(judge.prefix_url)!r}, such as {told.labels[0]!r}"
+            )
+    storage.check_writable(storage.parent(output_dir))
+    pictures = tuple(storage.join(images_dir, each.path) for each in chosen)
+    return MadePlan(config, gan, captions, pictures, judge.prefix_url, told, output_dir)
+
+
+def run(spark: None, plan: MadePlan) -> MadeReport:
+    """Make the pictures, have all judged, and write the report.
+
+    Raises CheckpointError for a checkpoint of other nets, ImageError for a real picture that cannot be decoded,
+    ClusterError where a process died, and StorageError.
+    """
+    del spark
+    config = plan.config
+    with tempfile.TemporaryDirectory(prefix="sparkcv-made-") as scratch:
+        made_dir, folder = os.path.join(scratch, "made"), os.path.join(scratch, "report")
+        os.mkdir(made_dir)
+        os.mkdir(folder)
+        rows = picture_request.many(plan.gan.texts, plan.captions, config.num_pictures)
+        rows = tuple(dataclasses.replace(row, draw=number) for number, row in enumerate(rows))
+        made = [os.path.join(made_dir, name) for name in generate.make_pictures(plan.gan, rows, config.seed, made_dir)]
+        real = []
+        for number, url in enumerate(plan.pictures):
+            real.append(os.path.join(scratch, f"real-{number:05d}"))
+            storage.fetch(url, real[-1])
+        probabilities, features = _look(plan, [*made, *real], os.path.join(scratch, "seen.npz"))
+        captions = [caption for caption in plan.captions for _ in range(config.num_pictures)]
+        labels = plan.judge_run.labels
+        fits = agreement(probabilities[: len(made)], captions, labels, config.seed)
+        of_real = agreement(probabilities[len(made) :], plan.captions, labels, config.seed)
+        distance = frechet_distance(features[: len(made)], features[len(made) :])
+        report = MadeReport(plan.gan.step, len(made), of_real.top, fits.top, fits.better, distance, plan.output_dir)
+        pixels = [np.asarray(Image.open(name).convert("RGB")) for name in made[:_SHOWN]]
+        grid(pixels, min(_COLUMNS, len(pixels))).save(os.path.join(folder, "grid.png"))
+        said = {**dataclasses.asdict(report), "checkpoint": plan.gan.checkpoint, "judge": plan.judge}
+        storage.write_json(os.path.join(folder, "evaluation.json"), said)
+        shown = list(zip(made[:_SHOWN], captions, strict=False))
+        write_page(os.path.join(folder, "report.html"), str(report), shown, curves.read(plan.gan.run_dir))
+        if storage.exists(plan.output_dir):
+            storage.delete(plan.output_dir)  # an empty folder
+        storage.publish_dir(folder, plan.output_dir)
+    return report
+
+
+def _look(plan: MadePlan, pictures: Sequence[str], output: str) -> tuple[np.ndarray, np.ndarray]:
+    told = plan.judge_run
+    task = JudgeTask(
+        plan.judge,
+        str(told.model_name),
+        len(told.labels),
+        told.preprocessing_name,
+        told.train_image_size,
+        tuple(pictures),
+        output,
+    )
+    child_answer.ask(_PROGRAM, task.to_json(), "judges pictures")
+    with np.load(output, allow_pickle=False) as seen:
+        return seen["probabilities"], seen["features"]
+
+
+def _drawn(named: list[NamedCaptions], number: int, seed: int) -> list[NamedCaptions]:
+    """Return so many of the pictures that have a caption."""
+    some = [each for each in named if each.captions]
+    if len(some) < 2:
+        raise DataError(f"got {len(some)} pictures with captions, wanted 2 at least")
+    order = np.random.default_rng(seed).permutation(len(some))[:number]
+    return [some[index] for index in order]

@@ -1,0 +1,57 @@
+"""A training of pictures from captions as its pictures are made: checkpoint, sizes, and what its texts are."""
+
+import dataclasses
+
+from sparkcv import storage
+from sparkcv.caption.caption_vectors import CaptionVectors, read_vectors
+from sparkcv.caption.vocabulary import Vocabulary
+from sparkcv.config.train_text2image import VECTORS
+from sparkcv.errors import CheckpointError, DataError, UsageError
+from sparkcv.rundir import checkpoint, checkpoint_model
+from sparkcv.rundir.description import RunDescription
+from sparkcv.text2image.gan_of_config import spec_of
+from sparkcv.text2image.gan_spec import GanSpec
+from sparkcv.text2image.picture_request import Texts
+
+__all__ = ["TrainedGan", "find"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedGan:
+    """The prefix of a checkpoint, the step that it is of, its nets' sizes, and what texts are to them."""
+
+    checkpoint: str
+    step: int
+    spec: GanSpec
+    texts: Texts
+    run_dir: str
+
+
+def find(checkpoint_path: str, vectors: str | None, max_words: int) -> TrainedGan:
+    """Look at a checkpoint and its run without TensorFlow; ``vectors`` is the file of them, where one is given.
+
+    Raises CheckpointError for what is no checkpoint of such a training, and UsageError for vectors that are missing, or
+    of no use.
+    """
+    found = checkpoint.locate(checkpoint_model.resolve(checkpoint_path))
+    run_dir = storage.parent(found.prefix_url)
+    if found.kind:
+        raise CheckpointError(f"--checkpoint_path {found.prefix_url} is a {found.kind}, wanted a checkpoint")
+    told = RunDescription.read(run_dir, pass_over_foreign=True)
+    if told is None:
+        raise CheckpointError(f"{run_dir!r} has no run.json; wanted the folder of a training of pictures from captions")
+    try:
+        spec_of(told.config, 0, 0)
+        words = Vocabulary(tuple(told.labels))
+    except (CheckpointError, DataError) as err:
+        raise CheckpointError(f"{run_dir!r} is no training of pictures from captions: {err}") from err
+    wants = told.config["text"] == VECTORS
+    if wants != bool(vectors):
+        raise UsageError(
+            f"--vectors is missing: the nets of {run_dir!r} were trained on vectors; wanted those of the captions"
+            if wants
+            else f"--vectors {vectors}: the nets of {run_dir!r} were trained on words; wanted it unset"
+        )
+    given: CaptionVectors | None = read_vectors(storage.resolve(vectors)) if vectors else None
+    spec = spec_of(told.config, given.size if given else max_words + 2, len(words))
+    return TrainedGan(found.prefix_url, found.step, spec, Texts(words, given, max_words), run_dir)

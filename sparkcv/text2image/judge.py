@@ -1,0 +1,65 @@
+"""A trained classifier that looks at pictures: its probabilities, and the features that they follow from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparkcv.nets.slim import model_variables, tf  # first: whoever imports TensorFlow without it has pandas come along
+
+# isort: split
+from sparkcv import nets, preprocess
+from sparkcv.errors import CheckpointError, ImageError
+
+__all__ = ["Seen", "look"]
+
+_BATCH = 64
+
+Seen = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Probabilities ``[pictures, classes]`` and features ``[pictures, features]``."""
+
+
+def look(
+    prefix: str, model_name: str, num_classes: int, pictures: Sequence[str], *, family: str | None, size: int | None
+) -> Seen:
+    """Return what the classifier of a checkpoint sees in picture files of this machine, as evaluation prepares them.
+
+    ``family`` and ``size`` are the preprocessing and the side of its input, None: the net's own. Raises
+    CheckpointError for a checkpoint of something else, and ImageError for a file that is no picture.
+    """
+    net = nets.get(model_name)
+    prepare = preprocess.get(family or net.preprocessing)
+    side = size or net.default_image_size
+    with tf.Graph().as_default():
+        encoded = tf.placeholder(tf.string, [])
+        image = prepare.for_eval(preprocess.EncodedPicture(encoded), side)
+        images = tf.placeholder(tf.float32, [None, *image.shape.as_list()])
+        features, _ = net.build(images, None, is_training=False)
+        logits, _ = net.build(images, num_classes, is_training=False, reuse=tf.AUTO_REUSE)
+        probabilities = tf.nn.softmax(logits)
+        flat = tf.reshape(features, [tf.shape(images)[0], -1])
+        saver = tf.train.Saver(model_variables())
+        with tf.Session() as session:
+            try:
+                saver.restore(session, prefix)
+            except (tf.errors.OpError, ValueError) as err:
+                raise CheckpointError(
+                    f"the classifier {model_name} cannot be restored: {str(err).splitlines()[0][:300]}"
+                ) from err
+
+            def prepared(name: str) -> NDArray[np.float32]:
+                with open(name, "rb") as file:
+                    data = file.read()
+                try:
+                    pixels: NDArray[np.float32] = session.run(image, {encoded: data})
+                except tf.errors.OpError as err:
+                    raise ImageError(f"{name!r} cannot be decoded: {str(err).splitlines()[0][:200]}") from err
+                return pixels
+
+            found = []
+            for start in range(0, len(pictures), _BATCH):
+                batch = [prepared(name) for name in pictures[start : start + _BATCH]]
+                found.append(session.run([probabilities, flat], {images: np.stack(batch)}))
+    return np.concatenate([each[0] for each in found]), np.concatenate([each[1] for each in found])

@@ -1,0 +1,90 @@
+"""What pictures are wanted: captions as rows of a task, by the vocabulary or the vectors of the nets' training."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from sparkcv import storage
+from sparkcv.caption.caption_vectors import CaptionVectors
+from sparkcv.caption.vocabulary import UNKNOWN, Vocabulary, tokenize
+from sparkcv.errors import DataError
+from sparkcv.text2image.picture_task import Row
+
+__all__ = ["Texts", "many", "read_lines", "way"]
+
+_MOST_BYTES = 16 << 20
+_MOST_CAPTIONS = 10_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+    """What captions are to the nets: ids of a vocabulary, or vectors, where there are any."""
+
+    vocabulary: Vocabulary
+    vectors: CaptionVectors | None = None
+    max_words: int = 100
+
+    def text_of(self, caption: str, number: int) -> tuple[float, ...]:
+        """Return the text of the caption in line ``number`` of its file, from 0.
+
+        Raises DataError for an empty or a long caption, one of unknown words only, and one without a vector.
+        """
+        words = tokenize(caption)
+        if not words:
+            raise DataError(f"the caption {caption[:80]!r} has no word, wanted some")
+        if len(words) > self.max_words:
+            raise DataError(f"the caption {caption[:80]!r} has {len(words)} words, wanted {self.max_words} at most")
+        if self.vectors is not None:
+            if self.vectors.rows is None:
+                return tuple(self.vectors.of_caption(words).tolist())
+            if number >= len(self.vectors.rows):
+                raise DataError(f"{self.vectors.url!r} has {len(self.vectors.rows)} rows, wanted one of each caption")
+            return tuple(self.vectors.rows[number].tolist())
+        unknown = [word for word in words if word not in self.vocabulary.ids]
+        if len(unknown) == len(words):
+            known = ", ".join(self.vocabulary.words[:10])
+            raise DataError(
+                f"the caption {caption[:80]!r} has no word that the nets were trained with; they know"
+                f" {len(self.vocabulary)}, such as {known}"
+            )
+        return self.vocabulary.encode(words)
+
+    def unknown(self, caption: str) -> list[str]:
+        """Return the words of a caption that the nets do not know, which all are the same to them."""
+        if self.vectors is not None:
+            return []
+        ids = self.vocabulary.ids
+        return [word for word in tokenize(caption) if ids.get(word, ids[UNKNOWN]) == ids[UNKNOWN]]
+
+
+def many(texts: Texts, captions: Sequence[str], num_pictures: int) -> tuple[Row, ...]:
+    """Return ``num_pictures`` rows of each caption; the same place of each has the same random numbers."""
+    told = [texts.text_of(caption, number) for number, caption in enumerate(captions)]
+    return tuple(Row(text, draw) for text in told for draw in range(num_pictures))
+
+
+def way(texts: Texts, first: str, last: str, num_pictures: int) -> tuple[Row, ...]:
+    """Return rows that lead from one caption to another in equal steps, of the same random numbers."""
+    text, other = texts.text_of(first, 0), texts.text_of(last, 1)
+    return tuple(Row(text, 0, other, step / (num_pictures - 1)) for step in range(num_pictures))
+
+
+def read_lines(url: str) -> tuple[str, ...]:
+    """Return the captions of a file, one a line; lines without a word are passed over.
+
+    Raises MissingFileError, and DataError for one that is not UTF-8, without captions, or too large.
+    """
+    size = storage.size(url)
+    if size > _MOST_BYTES:
+        raise DataError(f"{url!r} has {size} bytes, wanted a file of captions of {_MOST_BYTES} at most")
+    data = storage.read_bytes(url)
+    try:
+        lines = data.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as err:
+        line = data.count(b"\n", 0, err.start) + 1
+        raise DataError(f"{url!r} line {line} is not UTF-8: byte 0x{data[err.start]:02x}; wanted UTF-8") from err
+    captions = tuple(line.strip() for line in lines if line.strip())
+    if not 0 < len(captions) <= _MOST_CAPTIONS:
+        raise DataError(f"{url!r} has {len(captions)} captions, wanted 1 to {_MOST_CAPTIONS}, one a line")
+    return captions

@@ -1,0 +1,97 @@
+"""Vectors of captions in the files that other programs leave, and what is refused of them."""
+
+import re
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sparkcv.caption.caption_vectors import read_vectors
+from sparkcv.errors import DataError, MissingFileError, SparkcvError, UsageError
+
+CAPTIONS = ["A large red ring", "two stars."]
+VECTORS = np.array([[1.5, -2.0, 0.25], [0.0, 3.0, 4.0]], np.float32)
+
+
+def save(path, captions=CAPTIONS, vectors=VECTORS):
+    if path.suffix == ".npz":
+        np.savez(path, captions=np.array(captions), vectors=vectors)
+    elif path.suffix == ".parquet":
+        rows = pa.array([list(map(float, each)) for each in vectors])
+        pq.write_table(pa.table({"caption": captions, "vector": rows}), path)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["v.npz", "v.parquet"])
+def test_vectors_are_found_by_the_words_of_captions(tmp_path, name):
+    found = read_vectors(save(tmp_path / name))
+    assert found.size == 3
+    assert found.of_picture("x.jpg", [("two", "stars", "."), ("a", "large", "red", "ring")])[1].tolist() == [
+        1.5,
+        -2,
+        0.25,
+    ]
+    with pytest.raises(DataError, match="has no vector of the caption 'a ring'"):
+        found.of_caption(("a", "ring"))
+
+
+def test_skip_thoughts_file_has_them_by_picture_or_by_line(tmp_path):
+    with h5py.File(tmp_path / "tv.hdf5", "w") as file:
+        file["image_00001.jpg"] = VECTORS.astype(np.float64)
+        file["sub/image_00002.jpg"] = VECTORS[:1]
+    found = read_vectors(str(tmp_path / "tv.hdf5"))
+    assert np.array_equal(found.of_picture("flowers/image_00001.jpg", [("a",), ("b",)]), VECTORS)
+    assert np.array_equal(found.of_picture("sub/image_00002.jpg", [("a",)]), VECTORS[:1])
+    with pytest.raises(DataError, match=r"has 2 vectors of 'image_00001.jpg', which has 1 captions"):
+        found.of_picture("image_00001.jpg", [("a",)])
+    with pytest.raises(DataError, match=r"has no vectors of the picture 'other\.jpg'"):
+        found.of_picture("other.jpg", [("a",)])
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        file["vectors"] = VECTORS
+    assert np.array_equal(read_vectors(str(tmp_path / "rows.h5")).rows, VECTORS)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "error", "sentence"),
+    [
+        ("v.csv", lambda path: path.write_text("a"), UsageError, "wanted a file .npz, .parquet, .hdf5 or .h5"),
+        ("v.npz", lambda path: None, MissingFileError, "v.npz"),
+        ("v.npz", lambda path: path.write_bytes(b"PK"), DataError, "holds no vectors of captions"),
+        ("v.h5", lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), DataError, "holds no vectors of captions"),
+        ("v.parquet", lambda path: path.write_bytes(b"PAR1"), DataError, "holds no vectors of captions"),
+        ("v.npz", lambda path: np.savez(path, vectors=VECTORS), DataError, "captions"),
+        ("v.npz", lambda path: save(path, CAPTIONS[:1]), DataError, "has 1 captions and 2 vectors; wanted one of each"),
+        ("v.npz", lambda path: save(path, vectors=VECTORS * np.nan), DataError, "numbers that are not finite"),
+        ("v.npz", lambda path: np.savez(path, captions=np.array([{}]), vectors=VECTORS), DataError, "holds no vectors"),
+        ("v.npz", lambda path: save(path, vectors=VECTORS[:, :0]), DataError, "wanted numbers"),
+        (
+            "v.parquet",
+            lambda path: pq.write_table(pa.table({"caption": ["a", "b"], "vector": [[1.0], [1.0, 2.0]]}), path),
+            DataError,
+            "vectors of 1 and of 2 numbers; wanted one of each, of one length",
+        ),
+        (
+            "v.parquet",
+            lambda path: pq.write_table(pa.table({"caption": ["a"], "vectors": [[1.0]]}), path),
+            DataError,
+            "No match for FieldRef.Name(vector)",
+        ),
+        ("v.hdf5", lambda path: h5py.File(path, "w").close(), DataError, "it has no dataset"),
+    ],
+)
+def test_what_holds_no_vectors_is_one_sentence(tmp_path, name, write, error, sentence):
+    write(tmp_path / name)
+    with pytest.raises(error, match=re.escape(sentence)) as caught:
+        read_vectors(str(tmp_path / name))
+    assert isinstance(caught.value, SparkcvError)
+    assert "\n" not in str(caught.value)
+    assert "v." in str(caught.value)
+
+
+def test_a_file_of_two_lengths_is_refused(tmp_path):
+    with h5py.File(tmp_path / "tv.hdf5", "w") as file:
+        file["a.jpg"], file["b.jpg"] = VECTORS, VECTORS[:, :2]
+    with pytest.raises(DataError, match="has vectors of 2 and of 3 numbers, wanted one length"):
+        read_vectors(str(tmp_path / "tv.hdf5"))
