@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sparkcv.config import tables
+from sparkcv.config import spark_flags, tables
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.pictures import FORMATS, parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
@@ -59,10 +59,8 @@ class ConvertConfig(Flags):
     )
     max_pixels: int = flag(2**26, "pixels above which a picture is refused", group=_CARE, least=1)
     bad_image_budget: float = flag(1.0, "share of unusable pictures that fails the conversion", group=_CARE, share=True)
-    cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_CLUSTER, least=1)
-    port_range: str | None = flag(
-        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
-    )
+    cluster_size: int | None = spark_flags.cluster_size(_CLUSTER)
+    port_range: str | None = spark_flags.port_range(_CLUSTER)
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""

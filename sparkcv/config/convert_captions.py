@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from sparkcv.config import spark_flags
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.pictures import FORMATS, parse_formats
 from sparkcv.config.port_range import PortRange
@@ -79,10 +80,8 @@ class ConvertCaptionsConfig(Flags):
     bad_image_budget: float = flag(
         1.0, "share of unusable pictures and captions that fails the conversion", group=_CARE, share=True
     )
-    cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_CLUSTER, least=1)
-    port_range: str | None = flag(
-        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
-    )
+    cluster_size: int | None = spark_flags.cluster_size(_CLUSTER)
+    port_range: str | None = spark_flags.port_range(_CLUSTER)
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from sparkcv.config import spark_flags
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.normalization import normalization_flag, statistics_flag
 from sparkcv.config.pictures import JPEG_ARITHMETIC
@@ -51,11 +52,9 @@ class ExportConfig(Flags):
     moving_average_decay: float | None = flag(
         None, "set: export the moving averages of the weights", group=_RUN, share=True
     )
-    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group="cluster", least=1)
+    executor_memory_mb: int = spark_flags.executor_memory_mb("cluster")
     start_timeout_s: float = flag(120.0, "seconds in which the exporter must have started", group="cluster", above=0)
-    port_range: str | None = flag(
-        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group="cluster"
-    )
+    port_range: str | None = spark_flags.port_range("cluster")
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""

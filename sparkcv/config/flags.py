@@ -92,6 +92,13 @@ class Flags:
             if choices:
                 choose(value, choices, f"--{field.name}")
 
+    def refuse_use(self, names: Iterable[str], who: str) -> None:
+        """Raise UsageError for a flag among ``names`` that is not at its default: ``who`` has no use for it."""
+        defaults = {field.name: field.default for field in dataclasses.fields(typing.cast(Any, self))}
+        for name in names:
+            if (value := getattr(self, name)) != defaults[name]:
+                raise UsageError(f"--{name} {value}: {who} has no use for it; wanted it unset")
+
 
 def parse(cls: type[Config], argv: Sequence[str], prog: str) -> Config:
     """Read a command line into ``cls``.

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 
+from sparkcv.config import spark_flags
 from sparkcv.config.engines import PRECISIONS, engine_flag
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.pictures import FORMATS, parse_background, parse_formats
@@ -91,15 +92,11 @@ class ScoreConfig(Flags):
     )
     top_k: int = flag(5, "best classes kept a picture", group=_OUT, least=1)
     batch_size: int = flag(32, "pictures a batch", group=_CLUSTER, least=1)
-    num_partitions: int | None = flag(None, "Spark tasks; not set: by input size", group=_CLUSTER, least=1)
-    cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_CLUSTER, least=1)
-    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER, least=1)
-    num_intra_op_threads: int = flag(
-        0, "threads of one TensorFlow op; 0: cores divided by executors", group=_CLUSTER, least=0
-    )
-    port_range: str | None = flag(
-        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
-    )
+    num_partitions: int | None = spark_flags.num_partitions(_CLUSTER)
+    cluster_size: int | None = spark_flags.cluster_size(_CLUSTER)
+    executor_memory_mb: int = spark_flags.executor_memory_mb(_CLUSTER)
+    num_intra_op_threads: int = spark_flags.num_intra_op_threads(_CLUSTER)
+    port_range: str | None = spark_flags.port_range(_CLUSTER)
     bad_image_budget: float = flag(
         0.5,
         "share of rejects above which the run fails; without any prediction it always does",

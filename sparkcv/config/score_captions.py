@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from sparkcv.config import spark_flags
 from sparkcv.config.caption_net import CaptionNetConfig
 from sparkcv.config.flags import flag
 from sparkcv.config.pictures import FORMATS, parse_background, parse_formats
@@ -33,15 +34,11 @@ class ScoreCaptionsConfig(CaptionNetConfig):
     bad_image_budget: float = flag(
         0.5, "share of rejects above which the run fails; without any caption it always does", group=_CARE, share=True
     )
-    num_partitions: int | None = flag(None, "Spark tasks; not set: by input size", group=_CLUSTER, least=1)
-    cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_CLUSTER, least=1)
-    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER, least=1)
-    num_intra_op_threads: int = flag(
-        0, "threads of one TensorFlow op; 0: cores divided by executors", group=_CLUSTER, least=0
-    )
-    port_range: str | None = flag(
-        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
-    )
+    num_partitions: int | None = spark_flags.num_partitions(_CLUSTER)
+    cluster_size: int | None = spark_flags.cluster_size(_CLUSTER)
+    executor_memory_mb: int = spark_flags.executor_memory_mb(_CLUSTER)
+    num_intra_op_threads: int = spark_flags.num_intra_op_threads(_CLUSTER)
+    port_range: str | None = spark_flags.port_range(_CLUSTER)
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""

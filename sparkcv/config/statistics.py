@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sparkcv.config import pictures
+from sparkcv.config import pictures, spark_flags
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.normalization import WHITENINGS
 from sparkcv.config.port_range import PortRange
@@ -39,11 +39,9 @@ class StatisticsConfig(Flags):
     bad_record_budget: float = flag(0.001, "share of bad records that ends the run", group=_CARE, share=True)
     max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE, least=1)
     cluster_size: int | None = flag(None, "workers; not set: the executors submitted", group=_CLUSTER, least=1)
-    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER, least=1)
+    executor_memory_mb: int = spark_flags.executor_memory_mb(_CLUSTER)
     start_timeout_s: float = flag(120.0, "seconds in which all workers must have started", group=_CLUSTER, above=0)
-    port_range: str | None = flag(
-        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
-    )
+    port_range: str | None = spark_flags.port_range(_CLUSTER)
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""

@@ -7,6 +7,7 @@ import dataclasses
 import math
 import re
 
+from sparkcv.config import spark_flags
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.port_range import PortRange
 from sparkcv.config.stylize import WRITTEN
@@ -171,12 +172,10 @@ class StyleTransferConfig(Flags):
         group=_FOLDER,
         share=True,
     )
-    num_partitions: int | None = flag(None, "Spark tasks; not set: by input size", group=_FOLDER, least=1)
-    cluster_size: int | None = flag(None, "executors of the embedded Spark; not set: 2", group=_FOLDER, least=1)
-    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_FOLDER, least=1)
-    port_range: str | None = flag(
-        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_FOLDER
-    )
+    num_partitions: int | None = spark_flags.num_partitions(_FOLDER)
+    cluster_size: int | None = spark_flags.cluster_size(_FOLDER)
+    executor_memory_mb: int = spark_flags.executor_memory_mb(_FOLDER)
+    port_range: str | None = spark_flags.port_range(_FOLDER)
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""

@@ -5,7 +5,7 @@ Names, defaults and meaning of the first kind are those of tensorflow/models, re
 
 import dataclasses
 
-from sparkcv.config import pictures, tables
+from sparkcv.config import pictures, spark_flags, tables
 from sparkcv.config.augment import Augmentations, text_of_table
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.normalization import OWN, normalization_flag, statistics_flag
@@ -201,14 +201,10 @@ class TrainConfig(Flags):
         group=_CLUSTER,
         least=0,
     )
-    num_intra_op_threads: int = flag(
-        0, "threads of one TensorFlow op; 0: cores divided by workers", group=_CLUSTER, least=0
-    )
-    executor_memory_mb: int = flag(1024, "JVM heap of an executor of the embedded Spark", group=_CLUSTER, least=1)
+    num_intra_op_threads: int = spark_flags.num_intra_op_threads(_CLUSTER, "workers")
+    executor_memory_mb: int = spark_flags.executor_memory_mb(_CLUSTER)
     start_timeout_s: float = flag(120.0, "seconds in which all roles must have started", group=_CLUSTER, above=0)
-    port_range: str | None = flag(
-        None, "LOW-HIGH, the ports that the job and the embedded Spark may listen on; not set: any", group=_CLUSTER
-    )
+    port_range: str | None = spark_flags.port_range(_CLUSTER)
 
     launcher: str = flag(
         "barrier",

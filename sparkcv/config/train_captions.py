@@ -5,7 +5,6 @@ import dataclasses
 from sparkcv.config.augment import text_of_table
 from sparkcv.config.flags import flag
 from sparkcv.config.train import DECAYS, OPTIMIZERS, TrainConfig
-from sparkcv.errors import UsageError
 
 _CAPTION = "captions"
 # What a classifier's training has and this one cannot: each must keep its default.
@@ -62,9 +61,4 @@ class TrainCaptionsConfig(TrainConfig):
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
         super().__post_init__()
-        fields = type(self).__dataclass_fields__
-        for name in _UNUSED:
-            if getattr(self, name) != fields[name].default:
-                raise UsageError(
-                    f"--{name} {getattr(self, name)}: a training of captions has no use for it; wanted it unset"
-                )
+        self.refuse_use(_UNUSED, "a training of captions")

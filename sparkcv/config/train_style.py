@@ -50,12 +50,7 @@ class TrainStyleConfig(TrainConfig):
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
         super().__post_init__()
-        fields = type(self).__dataclass_fields__
-        for name in _UNUSED:
-            if getattr(self, name) != fields[name].default:
-                raise UsageError(
-                    f"--{name} {getattr(self, name)}: a style net's training has no use for it; wanted it unset"
-                )
+        self.refuse_use(_UNUSED, "a style net's training")
         if not self.content_weight + self.style_weight + self.tv_weight:
             raise UsageError("--content_weight, --style_weight and --tv_weight are all 0; wanted one above it")
 

@@ -71,16 +71,10 @@ class TrainText2ImageConfig(TrainConfig):
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
         super().__post_init__()
-        fields = type(self).__dataclass_fields__
-        for name in _UNUSED:
-            if getattr(self, name) != fields[name].default:
-                raise UsageError(
-                    f"--{name} {getattr(self, name)}: a training of pictures from captions has no use for it; wanted it"
-                    " unset"
-                )
+        self.refuse_use(_UNUSED, "a training of pictures from captions")
         if self.train_image_size not in _SIZES:
             raise UsageError(
                 f"--train_image_size: got {self.train_image_size}, wanted one of {', '.join(map(str, _SIZES))}"
             )
-        if self.text != WORDS and self.word_size != fields["word_size"].default:
-            raise UsageError(f"--word_size {self.word_size} with --text {self.text}: no word is read; wanted one")
+        if self.text != WORDS:
+            self.refuse_use(["word_size"], f"--text {self.text}, with which no word is read,")
