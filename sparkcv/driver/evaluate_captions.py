@@ -1,7 +1,5 @@
 """An evaluation of captions: a process tells the pictures of a split, and what it told is held against the records'."""
 
-from __future__ import annotations
-
 import base64
 import collections
 import dataclasses

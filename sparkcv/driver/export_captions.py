@@ -1,7 +1,5 @@
 """The export of a net of captions: a process keeps its weights alone, then the folder appears as a whole."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os

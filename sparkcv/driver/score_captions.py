@@ -3,8 +3,6 @@
 It is scoring with another answer: the input is frozen, staged, reconciled and published by the same pieces.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import datetime
 import functools
