@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -157,11 +158,18 @@ class IsolatedPreparer:
     def _start(self) -> Any:
         env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
         pipe = subprocess.PIPE
-        process: Any = start_module(self._module, [self._order.to_json()], env, stdin=pipe, stdout=pipe)
-        if pipe_messages.read(process.stdout) is None:  # it says that it is ready
-            process.kill()
-            process.communicate()
-            raise ModelError(f"the process that prepares pictures for {self._order.folder!r} did not come up")
+        with tempfile.TemporaryFile() as said:
+            words = [self._order.to_json()]
+            process: Any = start_module(self._module, words, env, stdin=pipe, stdout=pipe, stderr=said)
+            if pipe_messages.read(process.stdout) is None:  # it says that it is ready
+                process.kill()
+                process.communicate()
+                said.seek(0)
+                last = said.read().decode(errors="replace").strip().rpartition("\n")[2] or "it said nothing"
+                raise ModelError(
+                    f"the process that prepares pictures for {self._order.folder!r} did not come up, it ended with"
+                    f" {process.returncode}: {logs.clean(last)[:300]}"
+                )
         return process
 
 

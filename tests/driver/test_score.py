@@ -432,4 +432,4 @@ def test_a_picture_that_takes_too_long_to_read_costs_itself_alone(spark, tmp_pat
     predictions, (reject,) = read(tmp_path)
     assert {row["id"]: row["label"] for row in predictions} == {f"{i}.jpg": color for i, color in enumerate(COLORS)}
     assert (reject["id"], reject["reason"]) == ("slow.jp2", "too slow: reading it takes more than 0.7 s of CPU time")
-    assert len(report.events) == 1  # the worker that died of it
+    assert len(report.events) == 1, report.events  # the worker that died of it
