@@ -286,7 +286,7 @@ def test_a_record_that_cannot_be_stored_at_the_end_does_not_hide_the_error(graph
     await_stored(tmp_path / "scratch" / "metrics.jsonl", tmp_path / "run" / "metrics.jsonl")
     storage.delete(run_url, recursive=True)
     (tmp_path / "run").write_text("a file in the way")
-    hook._line(5, 1.0, 1.0)
+    hook._line(5, 1.0, 1.0, {})
     hook.close()
 
 
