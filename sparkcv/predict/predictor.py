@@ -65,8 +65,6 @@ class Predictor:
 
     manifest: ModelManifest
     engine: EngineChoice
-    folder: str = ""
-    """The model's folder on this host, once it was fetched."""
 
     def __init__(
         self,
@@ -139,7 +137,7 @@ class Predictor:
         self, model: LocalModel, choice: EngineChoice, net: NetSpec, num_threads: int, rules: PictureRules
     ) -> None:
         names, threads = _read_labels(model.folder, model.manifest), max(1, num_threads)
-        self.engine, self._net_spec, self.folder = choice, net, model.folder
+        self.engine, self._net_spec = choice, net
         engine = load_engine(model, choice, net, threads)
         self._set(model.manifest, names, engine, load_decoder(model, choice, threads), rules)
 

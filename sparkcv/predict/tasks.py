@@ -16,6 +16,7 @@ from sparkcv.evaluate.thumbnail import thumbnail
 from sparkcv.predict import rows
 from sparkcv.predict.batches import score_rows
 from sparkcv.predict.engines import NetSpec
+from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.limited import IsolatedPreparer, LimitedPreparer, Preparer, PreparerOrder
 from sparkcv.predict.predictor import Predictor
 from sparkcv.predict.rows import InputPart, KeptColumn
@@ -118,8 +119,9 @@ def _preparer(task: ScoreTask, predictor: Predictor) -> Preparer:
     running = TaskContext.get()
     if running is None or not running.attemptNumber():
         return LimitedPreparer(predictor.preparer, task.picture_cpu_s, task.num_threads)
-    order = PreparerOrder(predictor.folder, predictor.engine.name, task.rules, task.picture_cpu_s)
-    return IsolatedPreparer(order)
+    # A worker that scored for an earlier run has the same model loaded, but its copy went with that run.
+    _, folder = fetch_model(task.model_url, cache_dir(task), digest=task.model_digest)
+    return IsolatedPreparer(PreparerOrder(folder, predictor.engine.name, task.rules, task.picture_cpu_s))
 
 
 def _signed(batch: pa.RecordBatch, index: int) -> pa.RecordBatch:
