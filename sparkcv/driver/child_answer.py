@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 from sparkcv import logs
@@ -12,16 +13,19 @@ from sparkcv.launchers.python_module import start_module
 __all__ = ["ask"]
 
 
-def ask(program: str, question: str, what: str) -> dict[str, Any]:
-    """Return the last line of JSON that ``program`` answers.
+def ask(
+    program: str, question: str, what: str, *, limit_s: float | None = None, env: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the last line of JSON that ``program`` answers; ``env`` is added to its environment.
 
-    Raises what it says that it met, and ClusterError where it died; ``what`` says what it does.
+    Raises what it says that it met, and ClusterError where it died; ``what`` says what it does. Raises
+    subprocess.TimeoutExpired after ``limit_s`` seconds; None: never.
     """
     pipe = subprocess.PIPE
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(env or {})}
     with start_module(program, [], env, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
-            said, complaint = process.communicate(question + "\n")
+            said, complaint = process.communicate(question + "\n", limit_s)
         finally:
             process.kill()
     lines = [line for line in said.splitlines() if line.strip()]

@@ -12,11 +12,11 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from sparkcv import logs, storage
+from sparkcv.driver import child_answer
 from sparkcv.driver.picture_stage import PROGRESS, Made, PictureStage
 from sparkcv.driver.score_input import FrozenInput
 from sparkcv.driver.stylize_plan import StylizePlan, prepare
-from sparkcv.errors import ClusterError, ImageError, SparkcvError, by_name
-from sparkcv.launchers.python_module import start_module
+from sparkcv.errors import ClusterError, ImageError
 from sparkcv.predict.rows import InputFiles
 from sparkcv.predict.staging import Staging
 from sparkcv.spark.stages import threads_a_task
@@ -82,22 +82,11 @@ def _single(plan: StylizePlan, started_s: float) -> StylizeReport:
 
 def _ask(asked: dict[str, Any]) -> dict[str, Any]:
     """Have a process that has TensorFlow do it; return what it says."""
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-    pipe = subprocess.PIPE
-    with start_module(_PROGRAM, [], env, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
-        try:
-            said, complaint = process.communicate(json.dumps(asked), _LONGEST_S)
-        except subprocess.TimeoutExpired as err:
-            raise ClusterError(f"{asked['url']!r} was not stylized within {_LONGEST_S:.0f} s") from err
-        finally:
-            process.kill()
-    if process.returncode != 0 or not said.strip():
-        last = logs.clean((complaint.strip().splitlines() or ["it said nothing"])[-1])[:300]
-        raise ClusterError(f"the process that stylizes {asked['url']!r} ended with {process.returncode}: {last}")
-    answer: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
-    if "error" in answer:
-        raise (by_name(answer["kind"]) or SparkcvError)(answer["error"])
-    return answer
+    what, env = f"stylizes {asked['url']!r}", {"CUDA_VISIBLE_DEVICES": ""}
+    try:
+        return child_answer.ask(_PROGRAM, json.dumps(asked), what, limit_s=_LONGEST_S, env=env)
+    except subprocess.TimeoutExpired as err:
+        raise ClusterError(f"{asked['url']!r} was not stylized within {_LONGEST_S:.0f} s") from err
 
 
 def _folder(spark: SparkSession, plan: StylizePlan, files: InputFiles, started_s: float) -> StylizeReport:

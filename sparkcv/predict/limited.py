@@ -30,7 +30,6 @@ from sparkcv.preprocess.picture_file import PictureRules
 __all__ = ["IsolatedPreparer", "LimitedPreparer", "Preparer", "PreparerOrder", "cpu_limit"]
 
 _MODULE = "sparkcv.programs.prepare_pictures"
-_log = logs.get(__name__)
 
 
 class Preparer(Protocol):
@@ -99,10 +98,7 @@ class PreparerOrder:
     def from_json(cls, line: str) -> PreparerOrder:
         """Read what :meth:`to_json` gave."""
         value: dict[str, Any] = json.loads(line)
-        rules: dict[str, Any] = {
-            name: tuple(of) if isinstance(of, list) else of for name, of in value.pop("rules").items()
-        }
-        return cls(**value, rules=PictureRules(**rules))
+        return cls(**{**value, "rules": PictureRules.from_json(value["rules"])})
 
 
 class IsolatedPreparer:

@@ -156,6 +156,7 @@ class Predictor:
         ``[height, width]``), or a record's picture. One that cannot be used costs itself only. Raises UsageError for a
         ``top_k`` that the model has not.
         """
+        check_top_k(top_k, self.manifest)  # before any picture is read
         return self.predict_prepared(self._preparer.prepare(pictures), top_k)
 
     def predict_prepared(self, prepared: Sequence[PreparedPicture | Reject], top_k: int) -> list[Prediction | Reject]:

@@ -9,6 +9,7 @@ larger pictures become a JPEG of that size, upright.
 import dataclasses
 import io
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,14 @@ class PictureRules:
     short_side: int | None = None
     jpeg_quality: int = 90
     damaged: str = "ignore"
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "PictureRules":
+        """Return what ``dataclasses.asdict`` gave, out of JSON, which has lists for tuples."""
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        return cls(**fields)
 
     def describe(self) -> dict[str, str]:
         """Say for a manifest what became of the pictures."""

@@ -19,8 +19,8 @@ __all__ = ["main"]
 def main() -> int:
     """Answer the question on standard input; return the exit code, which an error in the answer does not change."""
     asked: dict[str, Any] = json.loads(sys.stdin.read())
-    task, given = asked["task"], asked["task"]["rules"]
-    rules = PictureRules(**{**given, "formats": tuple(given["formats"]), "background": tuple(given["background"])})
+    task = asked["task"]
+    rules = PictureRules.from_json(task["rules"])
     try:
         row = InputRow(asked["name"], url=asked["url"], filename=asked["name"])
         answer = stylize_row(StylizeTask(**{**task, "rules": rules}), row)
