@@ -94,7 +94,7 @@ def _loss(one: RoleState, launch: Launch) -> str:
 
 def _overrun_sentence(one: RoleState, host: str, over: Overrun, reason: str) -> str:
     rss = f", {one.role} itself {_gb(one.peak_rss_bytes)}" if one.peak_rss_bytes else ""
-    if over.used_bytes == over.limit_bytes:  # Kubernetes names the pod and its limit, not what was used
+    if not over.used_bytes:
         return f"{one.role} was lost with its Spark executor on {host}: {reason}{rss}"
     return (
         f"{one.role} was killed with its container on {host} for exceeding physical memory limits: "

@@ -129,10 +129,13 @@ def known(text: str) -> str:
 
 def _known(text: str) -> str:
     if over := overrun(text):
-        return (
-            f"YARN killed a container for its memory, {over.used_bytes / 2**30:.1f} GB of "
-            f"{over.limit_bytes / 2**30:.1f} GB used: raise spark.executor.memoryOverhead by {missing_mb(over)} MB"
+        limit = f"{over.limit_bytes / 2**30:.1f} GB"
+        killed = (
+            f"YARN killed a container for its memory, {over.used_bytes / 2**30:.1f} GB of {limit} used"
+            if over.used_bytes
+            else f"a container was killed at its memory limit of {limit}"
         )
+        return f"{killed}: raise spark.executor.memoryOverhead by {missing_mb(over)} MB"
     if found := _VERSIONS.search(text):
         return (
             f"the executors run Python {found[1]}, the driver {found[2]}, wanted the same minor version on both: "

@@ -44,7 +44,10 @@ class ExecutorMemory:
 
 @dataclasses.dataclass(frozen=True)
 class Overrun:
-    """What a container used, and its limit, when YARN killed it for that."""
+    """The limit of a container that was killed for its memory, and what it had used, 0 where that is not told.
+
+    YARN tells both; Kubernetes names the pod and its limit only.
+    """
 
     used_bytes: int
     limit_bytes: int
@@ -74,7 +77,7 @@ def executor_memory(conf: Mapping[str, str]) -> ExecutorMemory:
 def overrun(reason: str) -> Overrun | None:
     """Return what the words for the loss of an executor say of its memory; None for another reason."""
     if oom := _OOM_KILLED.search(reason):
-        return Overrun(int(oom[1]) * _MB, int(oom[1]) * _MB)
+        return Overrun(0, int(oom[1]) * _MB)
     found = _KILLED.search(reason)
     if found is None:
         return None
@@ -83,7 +86,8 @@ def overrun(reason: str) -> Overrun | None:
 
 def missing_mb(over: Overrun) -> int:
     """Return the MB by which to raise ``spark.executor.memoryOverhead`` after that: to a fifth more than was used."""
-    return math.ceil(max(over.used_bytes * _SPARE - over.limit_bytes, 1) / _MB / _STEP_MB) * _STEP_MB
+    used_bytes = max(over.used_bytes, over.limit_bytes)
+    return math.ceil((used_bytes * _SPARE - over.limit_bytes) / _MB / _STEP_MB) * _STEP_MB
 
 
 def wanted_overhead_mb(given: ExecutorMemory, used_bytes: int) -> int:

@@ -71,6 +71,10 @@ VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
         (WRONG_PLATFORM, "the executors' Python Python/bin/python3 does not start: Exec format error: see that"),
         (NO_QUEUE, "YARN has no queue 'nope' for user root: submit with the --queue"),
         (OVER, "YARN killed a container for its memory, 2.5 GB of 2.0 GB used: raise spark.executor.memoryOverhead by"),
+        (
+            "pod a on node b was OOMKilled (exit code 137), over its memory limit of 1024 MB",
+            "a container was killed at its memory limit of 1.0 GB: raise spark.executor.memoryOverhead by 256 MB",
+        ),
         ("a.b.PythonException: Traceback:\n  File x\nValueError: too much\n", "ValueError: too much"),
         ("it broke\n\tat java.lang.Thread.run(Thread.java:833)\n", "it broke"),
     ],
