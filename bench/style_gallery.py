@@ -32,7 +32,7 @@ from sparkcv.driver.jobs import JOBS
 from sparkcv.errors import SparkcvError
 from sparkcv.evaluate import plots, report
 
-SAMPLE, GROWN, WINDOW = 64, 112, 13
+SAMPLE, GROWN, WINDOW = 64, 96, 11
 
 
 @dataclasses.dataclass
