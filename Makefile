@@ -6,7 +6,7 @@ DEMO_DIR ?= demo
 MINUTES ?= 60
 PYTEST_ARGS ?= -n 5 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo captions-demo serve-demo gallery handwriting text2image-demo yarn-demo test check bench soak fuzz format zip clean setup tensorboard
+.PHONY: demo captions-demo serve-demo gallery style-gallery handwriting text2image-demo yarn-demo test check bench soak fuzz format zip clean setup tensorboard
 
 demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
 	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
@@ -16,6 +16,10 @@ captions-demo: setup   ## captions of scenes that it draws: convert, train, eval
 
 gallery: setup         ## one sheet of formats, augmentations and normalizations, gallery.png; PHOTOGRAPH=FILE
 	$(PY) -m bench.gallery --output gallery.png $(if $(PHOTOGRAPH),--photograph "$(PHOTOGRAPH)")
+
+style-gallery: setup   ## style_gallery.html: content, style, results, losses and times of each kind; PHOTOGRAPHS=DIR, WEIGHTS=FILE, FAST=NET
+	$(PY) -m bench.style_gallery --output style_gallery.html $(if $(PHOTOGRAPHS),--photographs "$(PHOTOGRAPHS)") \
+	    $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(FAST),--fast $(FAST))
 
 handwriting: setup     ## drawn characters as GNT files through the jobs: convert, train charnet, evaluate, export, score
 	$(PY) -m bench.handwriting --work_dir handwriting

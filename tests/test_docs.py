@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from sparkcv import config
+from sparkcv.driver.jobs import STYLE
 from tests import flag_table
 from tests.test_layers import ROOMS, ROOT
 
@@ -70,8 +71,11 @@ COMMANDS = {
     "traintext2image": config.TrainText2ImageConfig,
     "trainstyle": config.TrainStyleConfig,
 }
+COMMANDS |= {f"style {kind}": COMMANDS[name] for kind, name in STYLE.items()}
 # Of a fenced block or of words in code: the command, its continued lines, up to what ends it.
-_COMMAND = re.compile(r"(?:\bjobs/(?P<job>[a-z]\w*\.py)|\bsparkcv (?P<command>[a-z]+))(?P<words>(?: |\\\n|[^\n`#])*)")
+_COMMAND = re.compile(
+    r"(?:\bjobs/(?P<job>[a-z]\w*\.py)|\bsparkcv (?P<command>style [a-z]+|[a-z]+))(?P<words>(?: |\\\n|[^\n`#])*)"
+)
 _FLAG = re.compile(r"(?<!\S)--(\w+)")
 
 

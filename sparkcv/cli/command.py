@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from sparkcv import logs
 from sparkcv.cli import completion, page, versions
-from sparkcv.driver.jobs import JOBS, run_job
+from sparkcv.driver.jobs import JOBS, one_word, run_job
 from sparkcv.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, SparkcvError, UsageError
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = (*JOBS, "submit", "completion")
+COMMANDS = (*JOBS, "style", "submit", "completion")
 _HELP = ("-h", "--help", "help")
 _VERSION = ("-V", "--version", "version")
 
@@ -45,11 +45,14 @@ def _run(words: list[str]) -> int:
         return EXIT_USAGE
     name, rest = words[0], words[1:]
     if name in _HELP:
-        return _run([rest[0], "--help"]) if name == "help" and rest else _say(page.main())
+        asked = rest[: 2 if rest[:1] == ["style"] else 1]
+        return _run([*asked, "--help"]) if name == "help" and rest else _say(page.main())
     if name in _VERSION:
         return _say(versions.table())
     if name in JOBS:
         return run_job(name, rest, f"sparkcv {name}")
+    if name == "style":
+        return _style(rest)
     if name == "submit":
         return _submit(rest)
     if name == "completion":
@@ -57,6 +60,14 @@ def _run(words: list[str]) -> int:
     close = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
     hint = f", did you mean {close[0]}?" if close else f"; wanted one of {', '.join(COMMANDS)}"
     raise UsageError(f"unknown {'option' if name.startswith('-') else 'command'} {name!r}{hint}")
+
+
+def _style(words: list[str]) -> int:
+    if not words or words[0] in _HELP:
+        sys.stdout.write(page.style())
+        return EXIT_OK if words else EXIT_USAGE
+    name, *rest = one_word(["style", *words])
+    return run_job(name, rest, f"sparkcv style {words[0]}")
 
 
 def _submit(words: list[str]) -> int:

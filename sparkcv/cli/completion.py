@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from sparkcv import nets
 from sparkcv.config import SubmitConfig
-from sparkcv.driver.jobs import JOBS
+from sparkcv.driver.jobs import JOBS, STYLE
 from sparkcv.submit.words import SUBMITTED
 
 __all__ = ["CompletedFlag", "SHELLS", "flags", "script"]
@@ -48,6 +48,7 @@ def flags(cls: type) -> list[CompletedFlag]:
 def script(shell: str) -> str:
     """Return the script for one of :data:`SHELLS`."""
     commands = {job.name: job.summary for job in JOBS.values()}
+    commands["style"] = "style transfer by two words"
     commands["submit"] = "run a job on a cluster"
     commands["completion"] = "print a script like this one"
     own = {name: flags(job.config) for name, job in JOBS.items()}
@@ -80,7 +81,8 @@ _sparkcv() {{
     for word in "${{COMP_WORDS[@]:1:COMP_CWORD - 1}}"; do
         case "$command:$word" in
         {" | ".join(f":{name}" for name in commands)}) command=$word ;;
-        {" | ".join(f"submit:{name}" for name in SUBMITTED)}) command=$word ;;
+        {" | ".join(f"submit:{name}" for name in (*SUBMITTED, "style"))}) command=$word ;;
+        {"; ".join(f"style:{kind}) command={name} ;" for kind, name in STYLE.items())};
         esac
     done
     COMPREPLY=()
@@ -94,6 +96,7 @@ _sparkcv() {{
         case $command in
         '') words='{" ".join(commands)} --help --version' ;;
         completion) words='{" ".join(_SHELL_NAMES)}' ;;
+        style) words='{" ".join(STYLE)}' ;;
 {words}
         esac
         [[ $command == submit && $cur != -* ]] && words='{" ".join(SUBMITTED)}'
@@ -148,6 +151,12 @@ _sparkcv() {{
   case $words[1] in
     submit) _sparkcv_submit ;;
     completion) compadd -- {" ".join(_SHELL_NAMES)} ;;
+    style)
+      if (( CURRENT == 2 )); then compadd -- {" ".join(STYLE)}; return; fi
+      shift words; (( CURRENT-- ))
+      case $words[1] in
+{chr(10).join(f"        {kind}) _sparkcv_job {name} ;;" for kind, name in STYLE.items())}
+      esac ;;
     *) _sparkcv_job $words[1] ;;
   esac
 }}
@@ -188,11 +197,16 @@ def _fish(commands: Mapping[str, str], own: Mapping[str, list[CompletedFlag]]) -
         )
     shells = " ".join(_SHELL_NAMES)
     lines.append(f"complete -c sparkcv -n '__fish_seen_subcommand_from completion' -a '{shells}'")
+    kinds = f"__fish_seen_subcommand_from style; and not __fish_seen_subcommand_from {' '.join(STYLE)}"
+    lines.append(f"complete -c sparkcv -n '{kinds}' -a '{' '.join(STYLE)}'")
     before_job = f"__fish_seen_subcommand_from submit; and not __fish_seen_subcommand_from {' '.join(SUBMITTED)}"
     lines += [f"complete -c sparkcv -n '{before_job}' -a {name} -d {_fish_quote(commands[name])}" for name in SUBMITTED]
     for name, known in own.items():
         seen = before_job if name == "submit" else f"__fish_seen_subcommand_from {name}"
         lines += [f"complete -c sparkcv -n '{seen}' {_fish_flag(flag)}" for flag in known]
+    for kind, name in STYLE.items():
+        seen = f"__fish_seen_subcommand_from style; and __fish_seen_subcommand_from {kind}"
+        lines += [f"complete -c sparkcv -n '{seen}' {_fish_flag(flag)}" for flag in own[name] if kind != name]
     return "\n".join(lines) + "\n"
 
 

@@ -2,9 +2,9 @@
 
 from sparkcv.config import SubmitConfig
 from sparkcv.config.flags import help_text
-from sparkcv.driver.jobs import JOBS
+from sparkcv.driver.jobs import JOBS, STYLE
 
-__all__ = ["completion", "main", "submit"]
+__all__ = ["completion", "main", "style", "submit"]
 
 _GROUPS = {
     "From pictures to predictions": ("convert", "statistics", "train", "evaluate", "export", "score", "serve"),
@@ -29,6 +29,7 @@ def main() -> str:
     """Return the page of ``sparkcv --help``."""
     grouped = {name for names in _GROUPS.values() for name in names}
     groups = {title: [(name, JOBS[name].summary) for name in names if name in JOBS] for title, names in _GROUPS.items()}
+    groups["Style transfer"].append(("style", f"the same by two words: sparkcv style {', '.join(STYLE)}"))
     groups["More jobs"] = [(job.name, job.summary) for job in JOBS.values() if job.name not in grouped]
     groups["On a cluster"] = [("submit", _SUBMIT)]
     groups["This command"] = [
@@ -42,6 +43,12 @@ def main() -> str:
         if rows
     )
     return f"{_HEAD}\n{tables}\n{_FOOT}"
+
+
+def style() -> str:
+    """Return the page of ``sparkcv style --help``."""
+    rows = "".join(f"  {kind:<{_WIDTH}} {JOBS[name].summary}\n" for kind, name in STYLE.items())
+    return f"usage: sparkcv style KIND --flag value ...\n\n{rows}\nsparkcv style KIND --help lists the flags.\n"
 
 
 def submit() -> str:

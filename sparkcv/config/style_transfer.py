@@ -16,6 +16,7 @@ from sparkcv.errors import UsageError
 __all__ = ["StyleTransferConfig", "checkpoint_name"]
 
 _PICTURES, _LOSS, _STEPS, _COST, _FOLDER = "pictures", "loss", "steps", "cost", "a folder of pictures"
+_MOST_WEIGHT = 1e30  # a loss is a float32, which ends at 3e38
 _BRACES = re.compile(r"\{(:[^{}]*)?\}")
 _PERCENT = re.compile(r"%0?\d*[ds]")
 
@@ -108,10 +109,10 @@ class StyleTransferConfig(Flags):
         group=_LOSS,
         choices=("today", "2016"),
     )
-    content_weight: float = flag(5.0, "weight of the content", group=_LOSS, least=0)
+    content_weight: float = flag(5.0, "weight of the content", group=_LOSS, least=0, most=_MOST_WEIGHT)
     content_weight_blend: float = flag(1.0, "share of relu4_2 in it; the rest is relu5_2's", group=_LOSS, share=True)
     style_weight: float | None = flag(
-        None, "weight of the styles; not set: 500, of 2016 100, of mrf 20", group=_LOSS, least=0
+        None, "weight of the styles; not set: 500, of 2016 100, of mrf 20", group=_LOSS, least=0, most=_MOST_WEIGHT
     )
     style_layer_weight_exp: float = flag(
         1.0, "weight of a style layer over that of the one before", group=_LOSS, above=0
@@ -120,7 +121,11 @@ class StyleTransferConfig(Flags):
         None, "weight of each style, of which their sum is made 1; not set: equal", group=_LOSS
     )
     tv_weight: float | None = flag(
-        None, "weight of the differences of neighbouring pixels; not set: 100, of mrf 2", group=_LOSS, least=0
+        None,
+        "weight of the differences of neighbouring pixels; not set: 100, of mrf 2",
+        group=_LOSS,
+        least=0,
+        most=_MOST_WEIGHT,
     )
     pooling: str = flag("max", "VGG-19's pooling", group=_LOSS, choices=("max", "avg"))
 
@@ -194,6 +199,8 @@ class StyleTransferConfig(Flags):
                     raise UsageError(f"--{name}: got {value:g}, wanted finite numbers {wanted}")
         if self.style_blend_weights is not None and not any(self.style_blend_weights):
             raise UsageError("--style_blend_weights: got only zeros, wanted one above 0")
+        if self.content_weight == self.style_weight == self.tv_weight == 0:
+            raise UsageError("--content_weight, --style_weight and --tv_weight are all 0; wanted one above it")
         if bool(self.checkpoint_output) != (self.checkpoint_iterations is not None):
             raise UsageError("--checkpoint_output and --checkpoint_iterations go together, only one of them is given")
         if self.checkpoint_output:

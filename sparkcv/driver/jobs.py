@@ -4,6 +4,7 @@ A job's module is loaded when its flags have been read: ``--help`` takes no seco
 """
 
 import dataclasses
+import difflib
 import importlib
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -11,9 +12,10 @@ from typing import Any, Protocol, cast
 
 from sparkcv import config as configs
 from sparkcv.driver.job import run_main
+from sparkcv.errors import UsageError
 from sparkcv.spark.session import SessionSpec, open_session
 
-__all__ = ["JOBS", "Job", "JobModule", "JobPlan", "run_job"]
+__all__ = ["JOBS", "Job", "JobModule", "JobPlan", "STYLE", "one_word", "run_job"]
 
 
 class JobPlan(Protocol):
@@ -241,6 +243,33 @@ _ALL = (
     ),
 )
 JOBS: Mapping[str, Job] = MappingProxyType({job.name: job for job in _ALL})
+
+STYLE: Mapping[str, str] = MappingProxyType(
+    {
+        "transfer": "styletransfer",
+        "train": "trainstyle",
+        "stylize": "stylize",
+        "texture": "texture",
+        "superresolve": "superresolve",
+    }
+)
+"""The jobs of style transfer by the second word of ``sparkcv style KIND``."""
+
+
+def one_word(words: Sequence[str]) -> list[str]:
+    """Return a command line's words with ``style KIND`` at their front as the job's name; other words as they are.
+
+    Raises UsageError for a kind that there is not.
+    """
+    if list(words[:1]) != ["style"]:
+        return list(words)
+    if len(words) < 2 or words[1] not in STYLE:
+        got = repr(words[1]) if len(words) > 1 else "nothing"
+        close = difflib.get_close_matches(words[1], STYLE, n=1, cutoff=0.5) if len(words) > 1 else []
+        raise UsageError(
+            f"style: got {got}, " + (f"did you mean {close[0]}?" if close else f"wanted one of {', '.join(STYLE)}")
+        )
+    return [STYLE[words[1]], *words[2:]]
 
 
 def run_job(name: str, argv: Sequence[str] | None = None, prog: str | None = None) -> int:

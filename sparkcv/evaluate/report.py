@@ -105,10 +105,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures in a grid."""
+    """Pictures in a grid, as thumbnails or large."""
 
     kind: ClassVar[str] = "gallery"
     pictures: Sequence[Figure]
+    is_large: bool = False
 
 
 @dataclass(frozen=True)

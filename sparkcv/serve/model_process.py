@@ -19,6 +19,7 @@ from sparkcv import logs
 from sparkcv.diagnosis.log_filter import is_noise
 from sparkcv.errors import ModelError
 from sparkcv.launchers import pipe_messages as frames
+from sparkcv.serve.answers import Answers
 from sparkcv.serve.errors import RequestError, unavailable
 
 __all__ = ["ModelProcess", "ScoreReply", "WorkerOrder"]
@@ -43,12 +44,16 @@ class WorkerOrder:
     max_delay_s: float
     max_pixels: int
     background: tuple[int, int, int]
-    tells_captions: bool = False
+    max_stylized_pixels: int
+    answers: Answers = Answers.SCORES
 
 
 @dataclasses.dataclass(frozen=True)
 class ScoreReply:
-    """A worker's answer to one picture: scores, or captions with their probabilities; the times are in seconds."""
+    """A worker's answer to one picture: scores, captions with their probabilities, or a picture.
+
+    The times are in seconds. ``picture`` are the bytes of a file in ``file_format``: jpeg, png or webp.
+    """
 
     scores: NDArray[np.float32]
     batch_size: int
@@ -56,6 +61,8 @@ class ScoreReply:
     wait_s: float
     model_s: float
     captions: tuple[tuple[str, float], ...] = ()
+    picture: bytes = b""
+    file_format: str = ""
 
 
 class ModelProcess:
@@ -120,9 +127,13 @@ class ModelProcess:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
-    async def score_picture(self, picture: bytes, deadline_s: float) -> ScoreReply:
-        """Score the bytes of a picture's file; raises RequestError where it cannot be used or the process died."""
-        return _reply(await self._ask({"kind": "picture", "data": picture, "deadline_s": deadline_s}))
+    async def score_picture(self, picture: bytes, deadline_s: float, file_format: str = "") -> ScoreReply:
+        """Score the bytes of a picture's file; raises RequestError where it cannot be used or the process died.
+
+        A picture that is made of it is wanted back in ``file_format``; "": in its own.
+        """
+        message = {"kind": "picture", "data": picture, "deadline_s": deadline_s, "format": file_format}
+        return _reply(await self._ask(message))
 
     async def score_pixels(self, pixels: NDArray[np.float32], deadline_s: float) -> ScoreReply:
         """Score pixels ``[size, size, channels]``; raises as :meth:`score_picture`."""
@@ -251,7 +262,8 @@ async def _read(reader: asyncio.StreamReader) -> dict[str, Any] | None:
 def _reply(message: dict[str, Any]) -> ScoreReply:
     decode_s, wait_s, model_s = message["times"]
     captions = tuple((str(text), float(p)) for text, p in message["captions"])
-    return ScoreReply(np.frombuffer(message["scores"], "<f4"), message["batch"], decode_s, wait_s, model_s, captions)
+    scores, made = np.frombuffer(message["scores"], "<f4"), (message["picture"], message["format"])
+    return ScoreReply(scores, message["batch"], decode_s, wait_s, model_s, captions, *made)
 
 
 def _ending(code: int) -> str:

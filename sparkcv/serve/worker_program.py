@@ -5,13 +5,14 @@ picture is a message, and so is each answer, in any order. It ends when the fron
 """
 
 import contextlib
+import dataclasses
 import functools
 import os
 import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,12 @@ from sparkcv.errors import SparkcvError
 from sparkcv.launchers import pipe_messages as frames
 from sparkcv.predict.predictor import Predictor, Reject
 from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.serve.answers import Answers
 from sparkcv.serve.batcher import Batcher, BatchModel, Item, Scored
 from sparkcv.serve.errors import RequestError
+
+if TYPE_CHECKING:
+    from sparkcv.serve.stylizing import Stylizer
 
 __all__ = ["PredictorModel", "main"]
 
@@ -77,6 +82,8 @@ class _Worker:
                 "status": scored.status,
                 "scores": _bytes(scored.scores) if isinstance(scored.scores, np.ndarray) else b"",
                 "captions": scored.scores if isinstance(scored.scores, list) else [],
+                "picture": scored.scores if isinstance(scored.scores, bytes) else b"",
+                "format": item.file_format,
                 "reason": scored.reason,
                 "batch": scored.batch_size,
                 "times": [item.decode_s, scored.wait_s, scored.model_s],
@@ -86,8 +93,9 @@ class _Worker:
     def serve(self, order: dict[str, Any]) -> None:
         """Load the model and answer until the front process is gone; raises SparkcvError if it cannot be loaded."""
         rules = PictureRules(compress_level=0, max_pixels=order["max_pixels"], background=tuple(order["background"]))
-        if order["tells_captions"]:
-            self._serve_captions(order, rules)
+        if order["answers"] != Answers.SCORES:
+            serve = self._serve_captions if order["answers"] == Answers.CAPTIONS else self._serve_pictures
+            serve(order, rules)
             return
         predictor = Predictor.load(
             order["model_url"],
@@ -100,24 +108,33 @@ class _Worker:
         with predictor:
             model = PredictorModel(predictor)
             explain = functools.partial(self._explain, predictor, model)
-            self._follow(order, model, predictor.engine.name, explain)
+            self._follow(self._batcher(order, model), predictor.engine.name, explain)
 
     def _serve_captions(self, order: dict[str, Any], rules: PictureRules) -> None:
         from sparkcv.serve.captioning import CaptionerModel
 
         model = CaptionerModel(order["model_url"], order["digest"], rules, order["num_threads"])
         with contextlib.closing(model):
-            self._follow(order, model, "tf", self._explain_nothing)
+            self._follow(self._batcher(order, model), "tf", self._explain_nothing)
 
-    def _follow(self, order: dict[str, Any], model: BatchModel, engine: str, explain: Callable[[Any], None]) -> None:
-        """Answer what comes until the front process is gone."""
-        batcher = Batcher(
+    def _serve_pictures(self, order: dict[str, Any], rules: PictureRules) -> None:
+        from sparkcv.serve.stylizing import Stylizer
+
+        rules = dataclasses.replace(rules, max_pixels=min(rules.max_pixels, order["max_stylized_pixels"]))
+        stylizer = Stylizer(order["model_url"], order["digest"], rules, order["num_threads"], self.answer)
+        self._follow(stylizer, "tf", self._explain_nothing)
+
+    def _batcher(self, order: dict[str, Any], model: BatchModel) -> Batcher:
+        return Batcher(
             model,
             self.answer,
             max_batch_size=order["max_batch_size"],
             max_delay_s=order["max_delay_s"],
             num_threads=order["num_threads"],
         )
+
+    def _follow(self, answering: "Batcher | Stylizer", engine: str, explain: Callable[[Any], None]) -> None:
+        """Answer what comes until the front process is gone."""
         self.send({"ready": True, "engine": engine})
         while (message := self.receive()) is not None:
             if message["kind"] == "cancel":
@@ -129,11 +146,11 @@ class _Worker:
             else:
                 item = _item(message)
                 self._items[item.number] = item
-                batcher.put(item)
-        batcher.close()
+                answering.put(item)
+        answering.close()
 
     def _explain_nothing(self, message: dict[str, Any]) -> None:
-        self.send({"id": message["id"], "status": 400, "reason": "it tells captions, there is no map of them"})
+        self.send({"id": message["id"], "status": 400, "reason": "it gives no scores, so there is no map of them"})
 
     def _explain(self, predictor: Predictor, model: PredictorModel, message: dict[str, Any]) -> None:
         from sparkcv.serve.explaining import explain
@@ -153,7 +170,8 @@ def _item(message: dict[str, Any]) -> Item:
     if message["kind"] == "pixels":
         pixels = np.frombuffer(message["data"], "<f4").reshape(message["shape"])
         return Item(message["id"], pixels=pixels, deadline_s=message["deadline_s"])
-    return Item(message["id"], picture=message["data"], deadline_s=message["deadline_s"])
+    data, file_format = message["data"], message["format"]
+    return Item(message["id"], picture=data, deadline_s=message["deadline_s"], file_format=file_format)
 
 
 def main(argv: list[str]) -> int:

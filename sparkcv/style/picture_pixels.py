@@ -11,11 +11,12 @@ from sparkcv.errors import ImageError
 from sparkcv.preprocess import numpy_eval, picture_file
 from sparkcv.preprocess.picture_file import PictureRules
 
-__all__ = ["FORMATS", "encode", "format_of", "output_name", "read"]
+__all__ = ["FORMATS", "check_sides", "encode", "format_of", "output_name", "read"]
 
 FORMATS = {"jpeg": ("jpg", "jpeg", "jpe", "jfif"), "png": ("png",), "webp": ("webp",)}
 """The formats that are written, and the endings of their names."""
 
+_MOST_SIDE = {"jpeg": 65_500, "webp": 16_383}  # what libjpeg and libwebp write
 _OTHER = "png"  # of a picture whose own format is not written: nothing is lost
 
 
@@ -42,8 +43,20 @@ def read(data: bytes, rules: PictureRules, least_side: int = 1) -> NDArray[np.ui
     return np.ascontiguousarray(numpy_eval.turn(pixels, seen.orientation))
 
 
+def check_sides(pixels: NDArray[np.uint8], file_format: str) -> None:
+    """Raise ImageError for a picture that a format cannot hold."""
+    height, width = pixels.shape[:2]
+    most = _MOST_SIDE.get(file_format, max(height, width))
+    if max(height, width) > most:
+        raise ImageError(f"too large: {width}x{height} pixels, {file_format} has sides of at most {most}; png has more")
+
+
 def encode(pixels: NDArray[np.uint8], file_format: str, quality: int) -> bytes:
-    """Return the file of uint8 ``[height, width, 3]``; ``quality``, 1 to 100, counts for JPEG and WebP."""
+    """Return the file of uint8 ``[height, width, 3]``; ``quality``, 1 to 100, counts for JPEG and WebP.
+
+    Raises what :func:`check_sides` does.
+    """
+    check_sides(pixels, file_format)
     buffer = io.BytesIO()
     options = {} if file_format == "png" else {"quality": quality}
     if file_format == "jpeg" and quality >= 90:

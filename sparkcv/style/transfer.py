@@ -60,9 +60,9 @@ def transfer(task: TransferTask, widths: tuple[int, ...] = vgg19_weights.WIDTHS)
         ImageError: a picture is none, or too large or too small.
         ModelError: the network is no VGG-19, or the loss is no number; the last good picture was written, if any.
     """
+    content, styles, masks, initial = _pictures(task)  # first: what is none is told at once
     weights = vgg19_weights.load(task.network, widths)
     _log.info("VGG-19 of %s", weights)
-    content, styles, masks, initial = _pictures(task)
     net = FeatureNet(weights, task.pooling, task.precision, task.convolutions)
     mean, network = weights.mean_pixel, str(weights)
     del weights  # of which the net takes what it needs

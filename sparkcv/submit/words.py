@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sparkcv import config as configs
 from sparkcv.config import SubmitConfig
-from sparkcv.driver.jobs import JOBS, Job
+from sparkcv.driver.jobs import JOBS, Job, one_word
 from sparkcv.errors import UsageError
 
 __all__ = ["PROG", "SUBMITTED", "is_help", "part"]
@@ -23,7 +23,7 @@ def is_help(argv: Sequence[str]) -> bool:
     for word in argv:
         if word in _HELP:
             return True
-        if word in JOBS:
+        if word in JOBS or word == "style":
             return False
     return False
 
@@ -44,6 +44,7 @@ def part(argv: Sequence[str]) -> tuple[SubmitConfig, Job, list[str]]:
             raise UsageError(f"got --{name} {len(values)} times, {' and '.join(values)}, wanted it once")
     own = ["--{}={}".format(name, "\n".join(values)) for name, values in given.items()]
     config = configs.parse(SubmitConfig, own, PROG)
+    words = one_word(words)
     job = _job(words)
     for word in words[1:]:
         name = _name(word)

@@ -9,7 +9,7 @@ import pytest
 import sparkcv
 from sparkcv.cli import main
 from sparkcv.cli.command import COMMANDS
-from sparkcv.driver.jobs import JOBS
+from sparkcv.driver.jobs import JOBS, STYLE
 
 
 @pytest.mark.parametrize(("argv", "exit_code"), [([], 2), (["--help"], 0), (["-h"], 0), (["help"], 0)])
@@ -33,6 +33,24 @@ def test_each_job_has_the_flags_of_its_file(capsys, name):
         assert f"--{flag}" in by_command
 
 
+def test_jobs_of_style_transfer_are_had_by_two_words(capsys):
+    assert main(["style"]) == 2
+    said = capsys.readouterr().out
+    assert main(["style", "--help"]) == 0
+    assert capsys.readouterr().out == said
+    for kind, name in STYLE.items():
+        assert f"  {kind} " in said
+        assert main(["style", kind, "--help"]) == 0
+        by_two = capsys.readouterr().out
+        assert by_two.startswith(f"usage: sparkcv style {kind}")
+        assert main(["help", "style", kind]) == 0
+        assert capsys.readouterr().out == by_two
+        assert main([name, "--help"]) == 0
+        assert by_two.partition("\n\n")[2] == capsys.readouterr().out.partition("\n\n")[2]
+    assert main(["style", "transfer", "--iterations", "0"]) == 2
+    assert capsys.readouterr().err.startswith("sparkcv style transfer: ")
+
+
 def test_a_job_ends_as_its_file_would_under_its_own_name(capsys):
     assert main(["convert", "--images_dirr", "x"]) == 2
     assert capsys.readouterr().err == "sparkcv convert: unknown flag --images_dirr, did you mean --images_dir?\n"
@@ -45,6 +63,11 @@ def test_a_job_ends_as_its_file_would_under_its_own_name(capsys):
         (["sumbit"], "unknown command 'sumbit', did you mean submit?"),
         (["xyzzy"], "unknown command 'xyzzy'; wanted one of convert, statistics, train"),
         (["--vresion"], "unknown option '--vresion'"),
+        (["style", "tranfser"], "style: got 'tranfser', did you mean transfer?"),
+        (
+            ["style", "--content"],
+            "style: got '--content', wanted one of transfer, train, stylize, texture, superresolve",
+        ),
         (["completion"], "completion: got nothing, wanted one of bash, zsh, fish"),
         (["completion", "tcsh"], "completion: got tcsh, wanted one of bash, zsh, fish"),
     ],

@@ -28,6 +28,9 @@ CASES = [
     ("sparkcv submit --master yarn train --launcher b", ["barrier"]),
     ("sparkcv submit --master yarn train --train_d", ["--train_dir"]),
     ("sparkcv completion f", ["fish"]),
+    ("sparkcv style tr", ["train", "transfer"]),
+    ("sparkcv style transfer --mrf_s", ["--mrf_scales"]),
+    ("sparkcv style train --style_im", ["--style_image"]),
 ]
 _BASH = """
 source "$1"

@@ -143,6 +143,12 @@ def test_a_pattern_without_one_place_is_refused(pattern):
         (["--style-blend-weights", "-1"], 2, "--style_blend_weights: got -1, wanted finite numbers of at least 0"),
         (["--style-blend-weights", "nan"], 2, "--style_blend_weights: got nan"),
         (["--style-blend-weights", "0"], 2, "--style_blend_weights: got only zeros"),
+        (["--style-weight", "1e40"], 2, "--style_weight: got 1e+40, wanted 0 to 1e+30"),
+        (
+            ["--content-weight", "0", "--style-weight", "0", "--tv-weight", "0"],
+            2,
+            "--content_weight, --style_weight and --tv_weight are all 0; wanted one above it",
+        ),
         (["--masks", "a", "b"], 2, "--masks: got 2 for 1 styles"),
         (
             ["--checkpoint-output", "a.png", "--checkpoint-iterations", "1"],

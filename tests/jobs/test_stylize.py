@@ -18,8 +18,10 @@ import pytest
 from PIL import Image
 
 from jobs import stylize
+from sparkcv.errors import ImageError
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records import tfrecord
-from sparkcv.style import transformer_weights
+from sparkcv.style import stylizing, transformer_weights
 from sparkcv.style.strips import StripNet
 from sparkcv.style.transformer_spec import TransformerSpec
 from tests.style.conftest import random_weights
@@ -181,6 +183,14 @@ def test_a_picture_that_cannot_be_used_is_one_sentence_and_leaves_nothing(style,
     assert f"--input: '{tmp_path}/in.png' {said}" in err
     assert len(err.strip().splitlines()) == 1
     assert os.listdir(tmp_path) == ["in.png"]
+
+
+def test_a_picture_that_its_format_cannot_hold_is_refused_before_it_is_made(encoded):
+    def net(pixels):
+        raise AssertionError
+
+    with pytest.raises(ImageError, match=r"too large: 16400x16 pixels, webp has sides of at most 16383; png has more"):
+        stylizing.stylized(encoded("PNG", size=(16400, 16)), net, PictureRules(), "webp", 90)
 
 
 def test_a_net_that_was_cut_or_is_another_is_refused_before_anything_starts(style, picture, tmp_path, capsys):

@@ -67,13 +67,16 @@ def test_an_exported_net_is_served_and_tells_what_the_job_tells(start, folder, c
                 each["text"] for each in first["captions"]
             ]
             wrong = client.post("/caption?model=colors", **body)
-            assert (wrong.status_code, "tells no captions, wanted POST /classify" in wrong.text) == (400, True)
+            assert (wrong.status_code, "colors version 1 gives scores, wanted POST /classify" in wrong.text) == (
+                400,
+                True,
+            )
             wrong = client.post("/classify?model=told", **body)
             assert (wrong.status_code, "tells captions, wanted POST /caption" in wrong.text) == (400, True)
             assert client.get("/v2/models/told").status_code == 400
             assert client.post("/caption?model=told", content=b"", headers=body["headers"]).status_code == 400
             told = {model["name"]: model["versions"][0] for model in client.get("/page/models").json()["models"]}
-            assert (told["told"]["tells_captions"], told["colors"]["tells_captions"]) == (True, False)
+            assert (told["told"]["path"], told["colors"]["path"]) == ("/caption", "/classify")
             assert told["told"]["digest"] == json.loads((folder / "models/told/1/captions.json").read_text())["digest"]
             assert "/caption" in client.get("/openapi.json").json()["paths"]
             assert 'ask("/caption?"' in client.get("/page.js").text

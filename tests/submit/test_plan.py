@@ -234,6 +234,7 @@ def test_another_master_gets_what_it_understands(spark_home, master, wanted, unw
             ["--master", "yarn", "--conf", "spark.master=local", *TRAIN],
             "got --master yarn and --conf spark.master=local",
         ),
+        (["--master", "yarn", "style", "tranfser"], "style: got 'tranfser', did you mean transfer?"),
         ([*TRAIN, "--master", "yarn"], "--master is missing: wanted it before the job's name"),
         (["--master"], "--master: a value is missing"),
         (["--master", "yarn"], "the job is missing: wanted sparkcv submit ... JOB, one of convert, statistics, train"),
@@ -348,3 +349,13 @@ def test_a_user_s_own_properties_beat_ours_on_kubernetes(spark_home):
     words = [word for name, text in own.items() for word in ("--conf", f"{name}={text}")]
     found = conf(words_of(*ON_KUBERNETES, *words, *TRAIN))
     assert {name: found[name] for name in own} == own
+
+
+def test_a_job_of_style_transfer_is_submitted_by_its_two_words(capsys):
+    words = ["--input", "/data/photos", "--style", "/models/udnie", "--output", "/data/styled"]
+    said = []
+    for name in (["style", "stylize"], ["stylize"]):
+        assert main(["submit", "--dry_run", "--master", "local[2]", *name, *words]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert "stylize.py" in said[0]

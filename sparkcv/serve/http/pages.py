@@ -137,14 +137,13 @@ routes = [
 
 
 def _said(metrics: Any, one: ModelVersion) -> dict[str, Any]:
-    manifest, captions = one.manifest, one.captions
-    net = captions.model_name if captions is not None else ""
+    manifest, net = one.manifest, one.net
     return {
         "version": one.version,
         "state": one.state.value,
         "digest": one.digest,
-        "tells_captions": captions is not None,
-        "net": manifest.model_name if manifest is not None else net,
+        "path": net.answers.path if net is not None else "",
+        "net": net.name if net is not None else "",
         "classes": manifest.num_classes if manifest is not None else 0,
         "image_size": manifest.image_size if manifest is not None else 0,
         "accuracy": one.accuracy,
