@@ -13,17 +13,17 @@ from sparkcv.caption import caption_files
 from sparkcv.caption.caption_files import NamedCaptions
 from sparkcv.config import EvaluateText2ImageConfig
 from sparkcv.config.normalization import OWN
-from sparkcv.driver import child_answer, generate, trained_gan
+from sparkcv.driver import child_answer, generate
 from sparkcv.driver.text2image_report import write_page
-from sparkcv.driver.trained_gan import TrainedGan
 from sparkcv.errors import CheckpointError, DataError, FileExistsAlreadyError, UsageError
 from sparkcv.evaluate import curves
 from sparkcv.rundir import checkpoint, checkpoint_model
 from sparkcv.rundir.description import RunDescription
-from sparkcv.text2image import picture_request
+from sparkcv.text2image import picture_request, trained_gan
 from sparkcv.text2image.agreement import agreement, classes_of, frechet_distance
 from sparkcv.text2image.judge_task import JudgeTask
 from sparkcv.text2image.picture_grid import grid
+from sparkcv.text2image.trained_gan import TrainedGan
 
 __all__ = ["MadePlan", "MadeReport", "prepare", "run"]
 

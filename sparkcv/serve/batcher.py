@@ -52,14 +52,14 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """The answer to an item: ``scores`` float32 ``[classes]``, or its captions, or why there are none.
+    """The answer to an item: ``scores`` float32 ``[classes]``, or its captions, a PNG, or why there are none.
 
     ``status`` is 200, 400 for a picture that cannot be used, 504 for one that came too late.
     """
 
     item: Item
     status: int
-    scores: NDArray[np.float32] | list[tuple[str, float]] | None = None
+    scores: NDArray[np.float32] | list[tuple[str, float]] | bytes | None = None
     reason: str = ""
     batch_size: int = 0
     wait_s: float = 0.0
@@ -73,7 +73,7 @@ class BatchModel(Protocol):
         """Return a picture's pixels; raises RequestError where it cannot be used. Called from several threads."""
 
     def score(self, pixels: NDArray[np.float32]) -> Any:
-        """Score a batch ``[batch, size, size, channels]``: ``[batch, classes]``, or captions; from one thread."""
+        """Score a batch ``[batch, size, size, channels]``: ``[batch, classes]``, captions, or PNGs; from one thread."""
 
 
 class Batcher:

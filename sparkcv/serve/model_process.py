@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from sparkcv.diagnosis.log_filter import is_noise
 from sparkcv.errors import ModelError
 from sparkcv.launchers import pipe_messages as frames
 from sparkcv.serve.errors import RequestError, unavailable
+from sparkcv.serve.gives import Gives
 
 __all__ = ["ModelProcess", "ScoreReply", "WorkerOrder"]
 
@@ -32,7 +34,7 @@ _log = logs.get(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class WorkerOrder:
-    """What a worker process is to load, and how it is to score."""
+    """What a worker process is to load, and how it is to score; ``sizes`` are the nets' that make pictures."""
 
     model_url: str
     cache_dir: str
@@ -43,12 +45,13 @@ class WorkerOrder:
     max_delay_s: float
     max_pixels: int
     background: tuple[int, int, int]
-    tells_captions: bool = False
+    kind: str = Gives.CLASSES.value
+    sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
 class ScoreReply:
-    """A worker's answer to one picture: scores, or captions with their probabilities; the times are in seconds."""
+    """A worker's answer: scores, captions with their probabilities, or a PNG; the times are in seconds."""
 
     scores: NDArray[np.float32]
     batch_size: int
@@ -56,6 +59,7 @@ class ScoreReply:
     wait_s: float
     model_s: float
     captions: tuple[tuple[str, float], ...] = ()
+    picture: bytes = b""
 
 
 class ModelProcess:
@@ -251,7 +255,8 @@ async def _read(reader: asyncio.StreamReader) -> dict[str, Any] | None:
 def _reply(message: dict[str, Any]) -> ScoreReply:
     decode_s, wait_s, model_s = message["times"]
     captions = tuple((str(text), float(p)) for text, p in message["captions"])
-    return ScoreReply(np.frombuffer(message["scores"], "<f4"), message["batch"], decode_s, wait_s, model_s, captions)
+    scores = np.frombuffer(message["scores"], "<f4")
+    return ScoreReply(scores, message["batch"], decode_s, wait_s, model_s, captions, message["picture"])
 
 
 def _ending(code: int) -> str:

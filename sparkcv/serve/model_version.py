@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import enum
 import time
+from collections.abc import Awaitable, Callable
 
 from sparkcv import nets, synthetic
 from sparkcv.caption import caption_model
@@ -14,10 +15,15 @@ from sparkcv.predict import evaluation, scored_picture
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.records import labels as label_files
+from sparkcv.serve import generating
 from sparkcv.serve.errors import RequestError
+from sparkcv.serve.gives import Gives
 from sparkcv.serve.model_process import ModelProcess, ScoreReply, WorkerOrder
 from sparkcv.serve.protocols.values import Interface, ModelInput
 from sparkcv.serve.statistics import RequestStatistics
+from sparkcv.text2image import trained_gan
+from sparkcv.text2image.picture_task import Row
+from sparkcv.text2image.trained_gan import TrainedGan
 
 __all__ = ["ModelVersion", "State"]
 
@@ -42,7 +48,9 @@ class ModelVersion:
         name, version, url: which it is.
         state, error: where it stands, and why it failed.
         manifest: what its model.json says, once it was read.
+        kind: what it gives.
         captions: what its captions.json says, of a net that tells captions.
+        generator: what its training left, of a net that makes pictures.
         interface: what it takes and gives, once it is loaded.
         loaded_s: seconds that loading and checking took.
         accuracy: of the evaluation that its export carried along; None for none.
@@ -52,7 +60,9 @@ class ModelVersion:
         self.name, self.version, self.url = name, version, url
         self.state, self.error = State.LOADING, ""
         self.manifest: ModelManifest | None = None
+        self.kind = Gives.CLASSES
         self.captions: CaptionModel | None = None
+        self.generator: TrainedGan | None = None
         self.interface: Interface | None = None
         self.process: ModelProcess | None = None
         self.statistics = RequestStatistics()
@@ -75,8 +85,9 @@ class ModelVersion:
         """Read, start and check it; raises SparkcvError, and is FAILED then."""
         begin_s = time.monotonic()
         try:
-            if await asyncio.to_thread(caption_model.is_caption_model, self.url):
-                await self._load_captions(order, max_batch)
+            loads = await asyncio.to_thread(self._other_kind)
+            if loads is not None:
+                await loads(order, max_batch)
                 self.loaded_s, self.state = time.monotonic() - begin_s, State.AVAILABLE
                 return
             manifest = await asyncio.to_thread(manifests.read_manifest, self.url)
@@ -93,22 +104,42 @@ class ModelVersion:
         self.loaded_s = time.monotonic() - begin_s
         self.state = State.AVAILABLE
 
+    def _other_kind(self) -> Callable[[WorkerOrder, int], Awaitable[None]] | None:
+        """Return what loads a model that gives no classes; None for one that does."""
+        if caption_model.is_caption_model(self.url):
+            return self._load_captions
+        if not manifests.is_model(self.url) and trained_gan.is_trained(self.url):
+            return self._load_generator
+        return None
+
     async def _load_captions(self, order: WorkerOrder, max_batch: int) -> None:
         """Load a net of captions, and have it tell a drawn picture before any request does."""
         self.captions = found = await asyncio.to_thread(caption_model.read_model, self.url)
         size = found.image_size or nets.get(found.model_name).default_image_size
         self.interface = Interface(size, 3, (), max_batch)
-        asked = dataclasses.replace(order, digest=found.digest, tells_captions=True)
+        self.kind = Gives.CAPTIONS
+        asked = dataclasses.replace(order, digest=found.digest, kind=self.kind.value)
         self.process = ModelProcess(str(self), asked)
         await self.process.start()
         picture = synthetic.encode(synthetic.draw(0, seed=0, size=max(32, size)), "png")
         if not (await self.process.score_picture(picture, time.monotonic() + _WARM_UP_S)).captions:
             raise ModelError("it tells no caption of a picture")
 
+    async def _load_generator(self, order: WorkerOrder, max_batch: int) -> None:
+        """Load a generator of pictures from captions, and have it make one before any request does."""
+        self.generator = found = await asyncio.to_thread(generating.find, self.url)
+        self.interface = Interface(found.spec.image_size, 3, (), max_batch)
+        self.kind = Gives.PICTURES
+        self.process = ModelProcess(str(self), generating.order_of(order, found))
+        await self.process.start()
+        asked = generating.asked(Row(found.texts.vocabulary.encode(()), 0), seed=0)
+        if not (await self.process.score_picture(asked, time.monotonic() + _WARM_UP_S)).picture:
+            raise ModelError("it makes no picture of a caption")
+
     @property
     def digest(self) -> str:
         """The model's digest; "" before it was read."""
-        known = self.captions or self.manifest
+        known = self.captions or self.generator or self.manifest
         return known.digest if known is not None else ""
 
     async def score(self, given: ModelInput, deadline_s: float) -> list[ScoreReply | RequestError]:

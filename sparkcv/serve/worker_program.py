@@ -23,6 +23,7 @@ from sparkcv.predict.predictor import Predictor, Reject
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.serve.batcher import Batcher, BatchModel, Item, Scored
 from sparkcv.serve.errors import RequestError
+from sparkcv.serve.gives import Gives
 
 __all__ = ["PredictorModel", "main"]
 
@@ -77,6 +78,7 @@ class _Worker:
                 "status": scored.status,
                 "scores": _bytes(scored.scores) if isinstance(scored.scores, np.ndarray) else b"",
                 "captions": scored.scores if isinstance(scored.scores, list) else [],
+                "picture": scored.scores if isinstance(scored.scores, bytes) else b"",
                 "reason": scored.reason,
                 "batch": scored.batch_size,
                 "times": [item.decode_s, scored.wait_s, scored.model_s],
@@ -86,8 +88,9 @@ class _Worker:
     def serve(self, order: dict[str, Any]) -> None:
         """Load the model and answer until the front process is gone; raises SparkcvError if it cannot be loaded."""
         rules = PictureRules(compress_level=0, max_pixels=order["max_pixels"], background=tuple(order["background"]))
-        if order["tells_captions"]:
-            self._serve_captions(order, rules)
+        if order["kind"] != Gives.CLASSES.value:
+            with _opened(order, rules) as model:
+                self._follow(order, model, "tf", self._explain_nothing)
             return
         predictor = Predictor.load(
             order["model_url"],
@@ -101,13 +104,6 @@ class _Worker:
             model = PredictorModel(predictor)
             explain = functools.partial(self._explain, predictor, model)
             self._follow(order, model, predictor.engine.name, explain)
-
-    def _serve_captions(self, order: dict[str, Any], rules: PictureRules) -> None:
-        from sparkcv.serve.captioning import CaptionerModel
-
-        model = CaptionerModel(order["model_url"], order["digest"], rules, order["num_threads"])
-        with contextlib.closing(model):
-            self._follow(order, model, "tf", self._explain_nothing)
 
     def _follow(self, order: dict[str, Any], model: BatchModel, engine: str, explain: Callable[[Any], None]) -> None:
         """Answer what comes until the front process is gone."""
@@ -133,7 +129,7 @@ class _Worker:
         batcher.close()
 
     def _explain_nothing(self, message: dict[str, Any]) -> None:
-        self.send({"id": message["id"], "status": 400, "reason": "it tells captions, there is no map of them"})
+        self.send({"id": message["id"], "status": 400, "reason": "it gives no classes, there is no map of them"})
 
     def _explain(self, predictor: Predictor, model: PredictorModel, message: dict[str, Any]) -> None:
         from sparkcv.serve.explaining import explain
@@ -143,6 +139,17 @@ class _Worker:
             self.send({"id": message["id"], "status": 200, **found})
         except RequestError as err:
             self.send({"id": message["id"], "status": err.status, "reason": err.message})
+
+
+def _opened(order: dict[str, Any], rules: PictureRules) -> contextlib.AbstractContextManager[BatchModel]:
+    """Return the model of an order that gives no classes; what it takes TensorFlow for is imported here."""
+    if order["kind"] == Gives.CAPTIONS.value:
+        from sparkcv.serve.captioning import CaptionerModel
+
+        return contextlib.closing(CaptionerModel(order["model_url"], order["digest"], rules, order["num_threads"]))
+    from sparkcv.serve.generating import GeneratorModel
+
+    return contextlib.closing(GeneratorModel(order))
 
 
 def _bytes(scores: NDArray[np.float32]) -> bytes:

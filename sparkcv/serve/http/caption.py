@@ -7,8 +7,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sparkcv.serve.errors import RequestError
+from sparkcv.serve.gives import Gives
 from sparkcv.serve.http.classify import milliseconds, only_model, uploaded
-from sparkcv.serve.http.requests import about, service_of, while_connected
+from sparkcv.serve.http.requests import about, interface_of, service_of, while_connected
 from sparkcv.serve.protocols.values import pictures_input
 
 __all__ = ["routes"]
@@ -24,11 +25,10 @@ async def caption(request: Request) -> Response:
     query = request.query_params
     name = query.get("model") or only_model(service.catalog.names())
     one = service.catalog.resolve(name, query.get("version"), query.get("label"))
-    if one.captions is None or one.interface is None:
-        raise RequestError(400, f"{one} tells no captions, wanted POST /classify")
-    files = await uploaded(request, one.interface.max_batch)
+    interface = interface_of(one, Gives.CAPTIONS)
+    files = await uploaded(request, interface.max_batch)
     about(request, "caption", one, len(files))
-    given = pictures_input([data for _, data in files], one.interface)
+    given = pictures_input([data for _, data in files], interface)
     answers = await while_connected(request, service.score(one, given))
     entries: list[dict[str, Any]] = []
     for (file_name, _), answer in zip(files, answers, strict=True):

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.routing import BaseRoute, Route
 
 import sparkcv
+from sparkcv.serve.http import generate
 
 __all__ = ["description"]
 
@@ -66,10 +67,12 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
 
 
 def _content(path: str) -> dict[str, Any]:
-    if path == "/classify":
+    if path in ("/classify", "/caption"):
         files = {"type": "array", "items": {"type": "string", "format": "binary"}}
         form = {"type": "object", "properties": {"image": files}}
         return {"multipart/form-data": {"schema": form}, "application/octet-stream": {}}
+    if path == "/generate":
+        return {"application/json": {"schema": generate.SCHEMA}}
     if path == "/page/explain":
         return {"application/octet-stream": {}}
     return {"application/json": {"schema": {"type": "object"}}}

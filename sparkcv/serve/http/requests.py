@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from starlette.requests import Request
 
 from sparkcv.serve.errors import RequestError
+from sparkcv.serve.gives import Gives
 from sparkcv.serve.model_version import ModelVersion
 from sparkcv.serve.protocols.values import Interface
 from sparkcv.serve.service import Service
@@ -32,10 +33,10 @@ def about(request: Request, route: str, one: ModelVersion | None = None, picture
         said["model"], said["version"] = one.name, one.version
 
 
-def interface_of(one: ModelVersion) -> Interface:
-    """Return what an available version takes and gives; RequestError (400) where it tells captions."""
-    if one.captions is not None:
-        raise RequestError(400, f"{one} tells captions, wanted POST /caption")
+def interface_of(one: ModelVersion, kind: Gives = Gives.CLASSES) -> Interface:
+    """Return what an available version takes and gives; RequestError (400) where it gives something else."""
+    if one.kind is not kind:
+        raise RequestError(400, f"{one} {one.kind.does}, wanted POST {one.kind.path}")
     if one.interface is None:
         raise RequestError(503, f"{one} is not loaded", retry_after_s=1)
     return one.interface
