@@ -40,6 +40,9 @@ class ServeConfig(Flags):
     max_pictures: int = flag(64, "pictures of one request", group=_CARE, least=1)
     max_body_bytes: int = flag(10_000_000, "bytes of one request", group=_CARE, least=1)
     max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE, least=1)
+    max_stylized_pixels: int = flag(
+        2**22, "pixels above which a style net refuses a picture; a million take seconds", group=_CARE, least=1
+    )
     max_connections: int = flag(256, "connections at one time, over which they get 503", group=_CARE, least=1)
     header_timeout_s: float = flag(10.0, "seconds for a request's head", group=_CARE, least=0.1)
     upload_timeout_s: float = flag(30.0, "seconds for a request's body", group=_CARE, least=0.1)

@@ -55,7 +55,7 @@ def prepare(config: ServeConfig) -> ServePlan:
     if not find_models(models_dir):
         raise MissingFileError(
             f"--models_dir: no exported model in {models_dir!r}, wanted NAME/VERSION/ with model.json, which"
-            " `sparkcv export` writes, or one such folder"
+            " `sparkcv export` writes, what exportcaptions or trainstyle's --export_dir wrote, or one such folder"
         )
     if config.tls_cert_file is not None and config.tls_key_file is not None:
         _check_tls(config.tls_cert_file, config.tls_key_file)
@@ -98,6 +98,7 @@ async def _serve(plan: ServePlan, folder: str) -> str:
         max_batch_size=config.max_batch_size,
         max_delay_s=config.max_delay_ms / 1000,
         max_pixels=config.max_pixels,
+        max_stylized_pixels=config.max_stylized_pixels,
         background=parse_background(config.background),
     )
     spec = CatalogSpec(

@@ -33,6 +33,7 @@ class Item:
         pixels: float32 ``[size, size, channels]``.
         deadline_s: by ``time.monotonic()``, behind which nobody waits for it.
         is_cancelled: whether its client is gone.
+        file_format: in which a picture is wanted back; "": in its own.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Item:
     pixels: NDArray[np.float32] | None = None
     deadline_s: float = float("inf")
     is_cancelled: bool = False
+    file_format: str = ""
     arrived_s: float = dataclasses.field(default_factory=time.monotonic)
     decode_s: float = 0.0
     ready_s: float = 0.0
@@ -52,7 +54,7 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """The answer to an item: ``scores`` float32 ``[classes]``, or its captions, a PNG, or why there are none.
+    """The answer to an item: ``scores`` float32 ``[classes]``, its captions, a picture's file, or why there is none.
 
     ``status`` is 200, 400 for a picture that cannot be used, 504 for one that came too late.
     """

@@ -20,6 +20,7 @@ from sparkcv.serve.errors import RequestError, unavailable, whole_number
 from sparkcv.serve.model_process import WorkerOrder
 from sparkcv.serve.model_version import ModelVersion, State
 from sparkcv.serve.repository import LabelRule, VersionPolicy, check_label, find_models
+from sparkcv.style import transformer_weights
 
 __all__ = ["Catalog", "CatalogSpec"]
 
@@ -256,7 +257,8 @@ def _fingerprint(url: str) -> str:
     try:
         sizes = sorted((entry.url, entry.size) for entry in storage.walk(url))
         described = (FILE_NAME, caption_model.FILE_NAME, contract.FILE_NAME, description.FILE_NAME)
-        known = next((name for name in described if storage.exists(storage.join(url, name))), FILE_NAME)
+        known = next((name for name in described if storage.exists(storage.join(url, name))), "")
+        known = known or transformer_weights.described_by(url) or FILE_NAME
         said = storage.read_bytes(storage.join(url, known), 0, 1 << 20)
     except SparkcvError as err:
         return f"unreadable: {err}"

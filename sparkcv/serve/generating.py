@@ -16,14 +16,13 @@ from PIL import Image
 from sparkcv import storage
 from sparkcv.errors import ModelError, UsageError
 from sparkcv.rundir import checkpoint
-from sparkcv.serve.gives import Gives
 from sparkcv.serve.model_process import WorkerOrder
 from sparkcv.text2image import trained_gan
 from sparkcv.text2image.gan_spec import GanSpec
 from sparkcv.text2image.picture_task import Row
 from sparkcv.text2image.trained_gan import TrainedGan
 
-__all__ = ["MAX_WORDS", "GeneratorModel", "asked", "find", "order_of"]
+__all__ = ["GeneratorModel", "MAX_WORDS", "asked", "find", "order_of"]
 
 MAX_WORDS = 100
 """Words of a caption at most."""
@@ -42,13 +41,7 @@ def find(run_url: str) -> TrainedGan:
 
 def order_of(order: WorkerOrder, found: TrainedGan) -> WorkerOrder:
     """Return the order for the worker process of a generator: this checkpoint, though a training may go on."""
-    return dataclasses.replace(
-        order,
-        model_url=found.checkpoint,
-        digest=found.digest,
-        kind=Gives.PICTURES.value,
-        sizes=dataclasses.asdict(found.spec),
-    )
+    return dataclasses.replace(order, model_url=found.checkpoint, sizes=dataclasses.asdict(found.spec))
 
 
 def asked(row: Row, seed: int) -> bytes:

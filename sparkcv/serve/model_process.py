@@ -20,8 +20,8 @@ from sparkcv import logs
 from sparkcv.diagnosis.log_filter import is_noise
 from sparkcv.errors import ModelError
 from sparkcv.launchers import pipe_messages as frames
+from sparkcv.serve.answers import Answers
 from sparkcv.serve.errors import RequestError, unavailable
-from sparkcv.serve.gives import Gives
 
 __all__ = ["ModelProcess", "ScoreReply", "WorkerOrder"]
 
@@ -34,7 +34,7 @@ _log = logs.get(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class WorkerOrder:
-    """What a worker process is to load, and how it is to score; ``sizes`` are the nets' that make pictures."""
+    """What a worker process is to load, and how it is to score; ``sizes`` are those of a generator's nets."""
 
     model_url: str
     cache_dir: str
@@ -45,13 +45,17 @@ class WorkerOrder:
     max_delay_s: float
     max_pixels: int
     background: tuple[int, int, int]
-    kind: str = Gives.CLASSES.value
+    max_stylized_pixels: int
+    answers: Answers = Answers.SCORES
     sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
 class ScoreReply:
-    """A worker's answer: scores, captions with their probabilities, or a PNG; the times are in seconds."""
+    """A worker's answer to one picture: scores, captions with their probabilities, or a picture.
+
+    The times are in seconds. ``picture`` are the bytes of a file in ``file_format``: jpeg, png or webp.
+    """
 
     scores: NDArray[np.float32]
     batch_size: int
@@ -60,6 +64,7 @@ class ScoreReply:
     model_s: float
     captions: tuple[tuple[str, float], ...] = ()
     picture: bytes = b""
+    file_format: str = ""
 
 
 class ModelProcess:
@@ -124,9 +129,13 @@ class ModelProcess:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
-    async def score_picture(self, picture: bytes, deadline_s: float) -> ScoreReply:
-        """Score the bytes of a picture's file; raises RequestError where it cannot be used or the process died."""
-        return _reply(await self._ask({"kind": "picture", "data": picture, "deadline_s": deadline_s}))
+    async def score_picture(self, picture: bytes, deadline_s: float, file_format: str = "") -> ScoreReply:
+        """Score the bytes of a picture's file; raises RequestError where it cannot be used or the process died.
+
+        A picture that is made of it is wanted back in ``file_format``; "": in its own.
+        """
+        message = {"kind": "picture", "data": picture, "deadline_s": deadline_s, "format": file_format}
+        return _reply(await self._ask(message))
 
     async def score_pixels(self, pixels: NDArray[np.float32], deadline_s: float) -> ScoreReply:
         """Score pixels ``[size, size, channels]``; raises as :meth:`score_picture`."""
@@ -255,8 +264,8 @@ async def _read(reader: asyncio.StreamReader) -> dict[str, Any] | None:
 def _reply(message: dict[str, Any]) -> ScoreReply:
     decode_s, wait_s, model_s = message["times"]
     captions = tuple((str(text), float(p)) for text, p in message["captions"])
-    scores = np.frombuffer(message["scores"], "<f4")
-    return ScoreReply(scores, message["batch"], decode_s, wait_s, model_s, captions, message["picture"])
+    scores, made = np.frombuffer(message["scores"], "<f4"), (message["picture"], message["format"])
+    return ScoreReply(scores, message["batch"], decode_s, wait_s, model_s, captions, *made)
 
 
 def _ending(code: int) -> str:

@@ -9,18 +9,19 @@ from collections.abc import Awaitable, Callable
 
 from sparkcv import nets, synthetic
 from sparkcv.caption import caption_model
-from sparkcv.caption.caption_model import CaptionModel
 from sparkcv.errors import ModelError, SparkcvError
 from sparkcv.predict import evaluation, scored_picture
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.records import labels as label_files
-from sparkcv.serve import generating
+from sparkcv.serve import generating, stylizing
+from sparkcv.serve.answers import Answers
 from sparkcv.serve.errors import RequestError
-from sparkcv.serve.gives import Gives
 from sparkcv.serve.model_process import ModelProcess, ScoreReply, WorkerOrder
 from sparkcv.serve.protocols.values import Interface, ModelInput
 from sparkcv.serve.statistics import RequestStatistics
+from sparkcv.style import transformer_weights
+from sparkcv.style.transformer_spec import LEAST_SIDE
 from sparkcv.text2image import trained_gan
 from sparkcv.text2image.picture_task import Row
 from sparkcv.text2image.trained_gan import TrainedGan
@@ -41,16 +42,24 @@ class State(enum.Enum):
     FAILED = "FAILED"
 
 
+@dataclasses.dataclass(frozen=True)
+class ServedNet:
+    """Which net a version is: what it answers with, its digest, its name; ``generator`` is what its training left."""
+
+    answers: Answers
+    digest: str
+    name: str
+    generator: TrainedGan | None = None
+
+
 class ModelVersion:
     """One version; ``load`` and ``unload`` once each.
 
     Attributes:
         name, version, url: which it is.
         state, error: where it stands, and why it failed.
-        manifest: what its model.json says, once it was read.
-        kind: what it gives.
-        captions: what its captions.json says, of a net that tells captions.
-        generator: what its training left, of a net that makes pictures.
+        net: which net it is, once its description was read.
+        manifest: what its model.json says, of one that gives scores.
         interface: what it takes and gives, once it is loaded.
         loaded_s: seconds that loading and checking took.
         accuracy: of the evaluation that its export carried along; None for none.
@@ -60,9 +69,7 @@ class ModelVersion:
         self.name, self.version, self.url = name, version, url
         self.state, self.error = State.LOADING, ""
         self.manifest: ModelManifest | None = None
-        self.kind = Gives.CLASSES
-        self.captions: CaptionModel | None = None
-        self.generator: TrainedGan | None = None
+        self.net: ServedNet | None = None
         self.interface: Interface | None = None
         self.process: ModelProcess | None = None
         self.statistics = RequestStatistics()
@@ -85,62 +92,71 @@ class ModelVersion:
         """Read, start and check it; raises SparkcvError, and is FAILED then."""
         begin_s = time.monotonic()
         try:
-            loads = await asyncio.to_thread(self._other_kind)
-            if loads is not None:
-                await loads(order, max_batch)
-                self.loaded_s, self.state = time.monotonic() - begin_s, State.AVAILABLE
-                return
-            manifest = await asyncio.to_thread(manifests.read_manifest, self.url)
-            names = await asyncio.to_thread(_labels, self.url, manifest)
-            self.manifest = manifest
-            self.accuracy = evaluation.accuracy(await asyncio.to_thread(evaluation.read, self.url, manifest))
-            self.interface = Interface(manifest.image_size, manifest.channels, names, max_batch)
-            self.process = ModelProcess(str(self), dataclasses.replace(order, digest=manifest.digest))
-            await self.process.start()
-            await self._check(manifest, self.process)
+            load = await asyncio.to_thread(self._loader)
+            await load(order, max_batch)
         except (SparkcvError, RequestError, OSError, TimeoutError) as err:
             await self._fail(str(err) or type(err).__name__)
             raise ModelError(f"{self} is not loaded: {self.error}") from err
         self.loaded_s = time.monotonic() - begin_s
         self.state = State.AVAILABLE
 
-    def _other_kind(self) -> Callable[[WorkerOrder, int], Awaitable[None]] | None:
-        """Return what loads a model that gives no classes; None for one that does."""
+    def _loader(self) -> Callable[[WorkerOrder, int], Awaitable[None]]:
+        """Return what loads the kind of net that the folder holds."""
         if caption_model.is_caption_model(self.url):
             return self._load_captions
+        if not manifests.is_model(self.url) and transformer_weights.described_by(self.url):
+            return self._load_style
         if not manifests.is_model(self.url) and trained_gan.is_trained(self.url):
             return self._load_generator
-        return None
+        return self._load_classifier
+
+    async def _load_classifier(self, order: WorkerOrder, max_batch: int) -> None:
+        manifest = await asyncio.to_thread(manifests.read_manifest, self.url)
+        names = await asyncio.to_thread(_labels, self.url, manifest)
+        self.manifest, self.net = manifest, ServedNet(Answers.SCORES, manifest.digest, manifest.model_name)
+        self.accuracy = evaluation.accuracy(await asyncio.to_thread(evaluation.read, self.url, manifest))
+        self.interface = Interface(manifest.image_size, manifest.channels, names, max_batch)
+        await self._check(manifest, await self._start(order))
 
     async def _load_captions(self, order: WorkerOrder, max_batch: int) -> None:
         """Load a net of captions, and have it tell a drawn picture before any request does."""
-        self.captions = found = await asyncio.to_thread(caption_model.read_model, self.url)
+        found = await asyncio.to_thread(caption_model.read_model, self.url)
+        self.net = ServedNet(Answers.CAPTIONS, found.digest, found.model_name)
         size = found.image_size or nets.get(found.model_name).default_image_size
         self.interface = Interface(size, 3, (), max_batch)
-        self.kind = Gives.CAPTIONS
-        asked = dataclasses.replace(order, digest=found.digest, kind=self.kind.value)
-        self.process = ModelProcess(str(self), asked)
-        await self.process.start()
-        picture = synthetic.encode(synthetic.draw(0, seed=0, size=max(32, size)), "png")
-        if not (await self.process.score_picture(picture, time.monotonic() + _WARM_UP_S)).captions:
+        process = await self._start(order)
+        if not (await process.score_picture(_drawn(size), time.monotonic() + _WARM_UP_S)).captions:
             raise ModelError("it tells no caption of a picture")
+
+    async def _load_style(self, order: WorkerOrder, max_batch: int) -> None:
+        """Load a style net, and have it stylize a drawn picture before any request does."""
+        weights = await asyncio.to_thread(stylizing.read_net, self.url)
+        self.net = ServedNet(Answers.PICTURES, weights.digest, "style transformer")
+        self.interface = Interface(LEAST_SIDE, 3, (), max_batch)
+        process = await self._start(order)
+        await process.score_picture(_drawn(LEAST_SIDE), time.monotonic() + _WARM_UP_S)
 
     async def _load_generator(self, order: WorkerOrder, max_batch: int) -> None:
         """Load a generator of pictures from captions, and have it make one before any request does."""
-        self.generator = found = await asyncio.to_thread(generating.find, self.url)
+        found = await asyncio.to_thread(generating.find, self.url)
+        self.net = ServedNet(Answers.DRAWINGS, found.digest, "GAN-CLS", found)
         self.interface = Interface(found.spec.image_size, 3, (), max_batch)
-        self.kind = Gives.PICTURES
-        self.process = ModelProcess(str(self), generating.order_of(order, found))
-        await self.process.start()
+        process = await self._start(generating.order_of(order, found))
         asked = generating.asked(Row(found.texts.vocabulary.encode(()), 0), seed=0)
-        if not (await self.process.score_picture(asked, time.monotonic() + _WARM_UP_S)).picture:
-            raise ModelError("it makes no picture of a caption")
+        await process.score_picture(asked, time.monotonic() + _WARM_UP_S)
+
+    async def _start(self, order: WorkerOrder) -> ModelProcess:
+        """Start the process of the net that was read."""
+        if self.net is not None:
+            order = dataclasses.replace(order, digest=self.net.digest, answers=self.net.answers)
+        self.process = ModelProcess(str(self), order)
+        await self.process.start()
+        return self.process
 
     @property
     def digest(self) -> str:
         """The model's digest; "" before it was read."""
-        known = self.captions or self.generator or self.manifest
-        return known.digest if known is not None else ""
+        return self.net.digest if self.net is not None else ""
 
     async def score(self, given: ModelInput, deadline_s: float) -> list[ScoreReply | RequestError]:
         """Score pictures; each costs only itself. Raises RequestError (503) if all were lost with the process."""
@@ -153,7 +169,8 @@ class ModelVersion:
             if given.pixels is not None:
                 asked = [process.score_pixels(row, deadline_s) for row in given.pixels]
             else:
-                asked = [process.score_picture(picture, deadline_s) for picture in given.pictures]
+                wanted = given.file_format
+                asked = [process.score_picture(picture, deadline_s, wanted) for picture in given.pictures]
             tasks = [asyncio.ensure_future(one) for one in asked]
             try:
                 found = await asyncio.gather(*tasks, return_exceptions=True)
@@ -188,8 +205,7 @@ class ModelVersion:
         It is the one that the export has scored, whose scores must be those of then; else a drawn one.
         """
         kept = await asyncio.to_thread(scored_picture.read, self.url, manifest)
-        size = max(32, manifest.image_size)
-        picture = kept.picture if kept else synthetic.encode(synthetic.draw(0, seed=0, size=size), "png")
+        picture = kept.picture if kept else _drawn(manifest.image_size)
         reply = await process.score_picture(picture, time.monotonic() + _WARM_UP_S)
         if reply.scores.shape != (manifest.num_classes,):
             raise ModelError(f"it gives {reply.scores.shape[0]} scores, model.json says {manifest.num_classes}")
@@ -203,6 +219,10 @@ class ModelVersion:
         if self.process is not None:
             await self.process.close()
             self.process = None
+
+
+def _drawn(size: int) -> bytes:
+    return synthetic.encode(synthetic.draw(0, seed=0, size=max(32, size)), "png")
 
 
 def _labels(url: str, manifest: ModelManifest) -> tuple[str, ...]:

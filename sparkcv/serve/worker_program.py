@@ -5,13 +5,14 @@ picture is a message, and so is each answer, in any order. It ends when the fron
 """
 
 import contextlib
+import dataclasses
 import functools
 import os
 import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,12 @@ from sparkcv.errors import SparkcvError
 from sparkcv.launchers import pipe_messages as frames
 from sparkcv.predict.predictor import Predictor, Reject
 from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.serve.answers import Answers
 from sparkcv.serve.batcher import Batcher, BatchModel, Item, Scored
 from sparkcv.serve.errors import RequestError
-from sparkcv.serve.gives import Gives
+
+if TYPE_CHECKING:
+    from sparkcv.serve.stylizing import Stylizer
 
 __all__ = ["PredictorModel", "main"]
 
@@ -79,6 +83,7 @@ class _Worker:
                 "scores": _bytes(scored.scores) if isinstance(scored.scores, np.ndarray) else b"",
                 "captions": scored.scores if isinstance(scored.scores, list) else [],
                 "picture": scored.scores if isinstance(scored.scores, bytes) else b"",
+                "format": item.file_format,
                 "reason": scored.reason,
                 "batch": scored.batch_size,
                 "times": [item.decode_s, scored.wait_s, scored.model_s],
@@ -88,9 +93,13 @@ class _Worker:
     def serve(self, order: dict[str, Any]) -> None:
         """Load the model and answer until the front process is gone; raises SparkcvError if it cannot be loaded."""
         rules = PictureRules(compress_level=0, max_pixels=order["max_pixels"], background=tuple(order["background"]))
-        if order["kind"] != Gives.CLASSES.value:
-            with _opened(order, rules) as model:
-                self._follow(order, model, "tf", self._explain_nothing)
+        if order["answers"] != Answers.SCORES:
+            serve = {
+                Answers.CAPTIONS: self._serve_captions,
+                Answers.PICTURES: self._serve_pictures,
+                Answers.DRAWINGS: self._serve_drawings,
+            }
+            serve[Answers(order["answers"])](order, rules)
             return
         predictor = Predictor.load(
             order["model_url"],
@@ -103,17 +112,40 @@ class _Worker:
         with predictor:
             model = PredictorModel(predictor)
             explain = functools.partial(self._explain, predictor, model)
-            self._follow(order, model, predictor.engine.name, explain)
+            self._follow(self._batcher(order, model), predictor.engine.name, explain)
 
-    def _follow(self, order: dict[str, Any], model: BatchModel, engine: str, explain: Callable[[Any], None]) -> None:
-        """Answer what comes until the front process is gone."""
-        batcher = Batcher(
+    def _serve_captions(self, order: dict[str, Any], rules: PictureRules) -> None:
+        from sparkcv.serve.captioning import CaptionerModel
+
+        model = CaptionerModel(order["model_url"], order["digest"], rules, order["num_threads"])
+        with contextlib.closing(model):
+            self._follow(self._batcher(order, model), "tf", self._explain_nothing)
+
+    def _serve_pictures(self, order: dict[str, Any], rules: PictureRules) -> None:
+        from sparkcv.serve.stylizing import Stylizer
+
+        rules = dataclasses.replace(rules, max_pixels=min(rules.max_pixels, order["max_stylized_pixels"]))
+        stylizer = Stylizer(order["model_url"], order["digest"], rules, order["num_threads"], self.answer)
+        self._follow(stylizer, "tf", self._explain_nothing)
+
+    def _serve_drawings(self, order: dict[str, Any], rules: PictureRules) -> None:
+        from sparkcv.serve.generating import GeneratorModel
+
+        model = GeneratorModel(order)
+        with contextlib.closing(model):
+            self._follow(self._batcher(order, model), "tf", self._explain_nothing)
+
+    def _batcher(self, order: dict[str, Any], model: BatchModel) -> Batcher:
+        return Batcher(
             model,
             self.answer,
             max_batch_size=order["max_batch_size"],
             max_delay_s=order["max_delay_s"],
             num_threads=order["num_threads"],
         )
+
+    def _follow(self, answering: "Batcher | Stylizer", engine: str, explain: Callable[[Any], None]) -> None:
+        """Answer what comes until the front process is gone."""
         self.send({"ready": True, "engine": engine})
         while (message := self.receive()) is not None:
             if message["kind"] == "cancel":
@@ -125,11 +157,11 @@ class _Worker:
             else:
                 item = _item(message)
                 self._items[item.number] = item
-                batcher.put(item)
-        batcher.close()
+                answering.put(item)
+        answering.close()
 
     def _explain_nothing(self, message: dict[str, Any]) -> None:
-        self.send({"id": message["id"], "status": 400, "reason": "it gives no classes, there is no map of them"})
+        self.send({"id": message["id"], "status": 400, "reason": "it gives no scores, so there is no map of them"})
 
     def _explain(self, predictor: Predictor, model: PredictorModel, message: dict[str, Any]) -> None:
         from sparkcv.serve.explaining import explain
@@ -141,17 +173,6 @@ class _Worker:
             self.send({"id": message["id"], "status": err.status, "reason": err.message})
 
 
-def _opened(order: dict[str, Any], rules: PictureRules) -> contextlib.AbstractContextManager[BatchModel]:
-    """Return the model of an order that gives no classes; what it takes TensorFlow for is imported here."""
-    if order["kind"] == Gives.CAPTIONS.value:
-        from sparkcv.serve.captioning import CaptionerModel
-
-        return contextlib.closing(CaptionerModel(order["model_url"], order["digest"], rules, order["num_threads"]))
-    from sparkcv.serve.generating import GeneratorModel
-
-    return contextlib.closing(GeneratorModel(order))
-
-
 def _bytes(scores: NDArray[np.float32]) -> bytes:
     return np.ascontiguousarray(scores, "<f4").tobytes()
 
@@ -160,7 +181,8 @@ def _item(message: dict[str, Any]) -> Item:
     if message["kind"] == "pixels":
         pixels = np.frombuffer(message["data"], "<f4").reshape(message["shape"])
         return Item(message["id"], pixels=pixels, deadline_s=message["deadline_s"])
-    return Item(message["id"], picture=message["data"], deadline_s=message["deadline_s"])
+    data, file_format = message["data"], message["format"]
+    return Item(message["id"], picture=data, deadline_s=message["deadline_s"], file_format=file_format)
 
 
 def main(argv: list[str]) -> int:

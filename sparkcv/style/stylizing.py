@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from sparkcv import storage
 from sparkcv.errors import ImageError, ModelError
@@ -24,7 +25,16 @@ from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.style import picture_pixels, transformer_weights
 from sparkcv.style.transformer_spec import LEAST_SIDE
 
-__all__ = ["RESULTS", "StylizeTask", "each_of_piece", "names_of_piece", "stylize_piece", "stylize_row"]
+__all__ = [
+    "MadePicture",
+    "RESULTS",
+    "StylizeTask",
+    "each_of_piece",
+    "names_of_piece",
+    "stylize_piece",
+    "stylize_row",
+    "stylized",
+]
 
 RESULTS = pa.schema(
     [
@@ -98,6 +108,29 @@ def names_of_piece(pieces_url: str, file_format: str | None, index: int) -> Iter
         yield pa.RecordBatch.from_pydict({"output": names}, schema=NAMES)
 
 
+@dataclasses.dataclass(frozen=True)
+class MadePicture:
+    """A stylized picture: the bytes of its file, and its sides in pixels."""
+
+    encoded: bytes
+    width: int
+    height: int
+
+
+def stylized(
+    data: bytes, net: Callable[[NDArray[np.uint8]], Any], rules: PictureRules, file_format: str, quality: int
+) -> MadePicture:
+    """Return the picture of a file's bytes as ``net`` makes it, of the same size.
+
+    ``net`` gives float32 of 0 to 255 for uint8 ``[height, width, 3]``. Raises ImageError for what is no picture, too
+    large or too small, or cannot be written in ``file_format``.
+    """
+    pixels = picture_pixels.read(data, rules, LEAST_SIDE)
+    made = np.clip(net(pixels), 0.0, 255.0).astype(np.uint8)
+    height, width = made.shape[:2]
+    return MadePicture(picture_pixels.encode(made, file_format, quality), width, height)
+
+
 def stylize_row(task: StylizeTask, row: InputRow) -> dict[str, Any]:
     """Stylize one picture and write it, and return its row of :data:`RESULTS`.
 
@@ -112,13 +145,11 @@ def stylize_row(task: StylizeTask, row: InputRow) -> dict[str, Any]:
     if isinstance(data, str):
         return {"id": row.id, "reason": data}
     try:
-        pixels = picture_pixels.read(data, task.rules, LEAST_SIDE)
+        made = stylized(data, lambda pixels: _net(task).stylize(pixels), task.rules, file_format, task.quality)
     except ImageError as err:
         return {"id": row.id, "reason": str(err)}
-    made = np.clip(_net(task).stylize(pixels), 0.0, 255.0).astype(np.uint8)
-    storage.write_bytes(url, picture_pixels.encode(made, file_format, task.quality))
-    height, width = made.shape[:2]
-    return {"id": row.id, "output": name, "width": width, "height": height, "is_earlier": False}
+    storage.write_bytes(url, made.encoded)
+    return {"id": row.id, "output": name, "width": made.width, "height": made.height, "is_earlier": False}
 
 
 def _net(task: StylizeTask) -> Any:

@@ -23,7 +23,7 @@ from sparkcv.records.tfrecord import masked_crc32c
 from sparkcv.rundir import checkpoint, checkpoint_index
 from sparkcv.style.transformer_spec import PADDINGS, SCOPE, UPSAMPLES, TransformerSpec
 
-__all__ = ["FILE_NAME", "TransformerWeights", "dump", "load", "parse"]
+__all__ = ["FILE_NAME", "TransformerWeights", "described_by", "dump", "load", "parse"]
 
 FILE_NAME = "transformer.npz"
 _MANIFEST = "manifest.json"
@@ -86,6 +86,17 @@ def load(url: str) -> TransformerWeights:
         return _published(shapes, read, url)
     weights = TransformerSpec(upsample=_upsample(shapes))
     return TransformerWeights(weights, _collect(weights.variables(), shapes, read, url), url)
+
+
+def described_by(url: str) -> str:
+    """Return the file of a folder by which it is a net at rest: ``transformer.npz``, or a dump's manifest; "" if none.
+
+    A dump's is only taken for one beside its first variable: other programs have a ``manifest.json``, too.
+    """
+    if storage.exists(storage.join(url, FILE_NAME)):
+        return FILE_NAME
+    is_dump = storage.exists(storage.join(url, _MANIFEST)) and storage.exists(storage.join(url, "Variable"))
+    return _MANIFEST if is_dump else ""
 
 
 def dump(weights: TransformerWeights) -> bytes:

@@ -85,13 +85,13 @@ def test_an_exported_net_is_served_and_tells_what_the_job_tells(running, folder,
         one = client.post("/caption?model=told&version=1", **body).json()
         assert [each["text"] for each in one["results"][0]["captions"]] == [each["text"] for each in first["captions"]]
         wrong = client.post("/caption?model=colors", **body)
-        assert (wrong.status_code, "gives classes, wanted POST /classify" in wrong.text) == (400, True)
+        assert (wrong.status_code, "colors version 1 gives scores, wanted POST /classify" in wrong.text) == (400, True)
         wrong = client.post("/classify?model=told", **body)
         assert (wrong.status_code, "tells captions, wanted POST /caption" in wrong.text) == (400, True)
         assert client.get("/v2/models/told").status_code == 400
         assert client.post("/caption?model=told", content=b"", headers=body["headers"]).status_code == 400
         told = {model["name"]: model["versions"][0] for model in client.get("/page/models").json()["models"]}
-        assert (told["told"]["kind"], told["colors"]["kind"]) == ("captions", "classes")
+        assert (told["told"]["path"], told["colors"]["path"]) == ("/caption", "/classify")
         assert told["told"]["digest"] == json.loads((folder / "models/told/1/captions.json").read_text())["digest"]
         assert "/caption" in client.get("/openapi.json").json()["paths"]
         assert 'ask("/caption?"' in client.get("/page.js").text
@@ -239,7 +239,8 @@ def test_a_person_drops_a_picture_and_reads_its_captions(running, folder, tab):
 def test_a_checkpoint_that_a_training_deletes_is_served_on(folder, tmp_path):
     run = shutil.copytree(folder / "models/figures/1", tmp_path / "run")
     common = {"engine": "auto", "num_threads": 1, "max_batch_size": 4, "max_delay_s": 0.0, "max_pixels": 1}
-    order = WorkerOrder("", str(tmp_path / "kept"), "", background=(255, 255, 255), **common)
+    common["max_stylized_pixels"] = 1
+    order = WorkerOrder("", str(tmp_path / "kept"), "d", background=(255, 255, 255), **common)
     order = dataclasses.asdict(generating.order_of(order, generating.find(str(run))))
     made = []
     for _ in range(2):  # the second time it is a process that was started again

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sparkcv.serve.answers import Answers
 from sparkcv.serve.errors import RequestError
-from sparkcv.serve.gives import Gives
 from sparkcv.serve.http.classify import milliseconds, only_model, uploaded
 from sparkcv.serve.http.requests import about, interface_of, service_of, while_connected
 from sparkcv.serve.protocols.values import pictures_input
@@ -25,7 +25,7 @@ async def caption(request: Request) -> Response:
     query = request.query_params
     name = query.get("model") or only_model(service.catalog.names())
     one = service.catalog.resolve(name, query.get("version"), query.get("label"))
-    interface = interface_of(one, Gives.CAPTIONS)
+    interface = interface_of(one, Answers.CAPTIONS)
     files = await uploaded(request, interface.max_batch)
     about(request, "caption", one, len(files))
     given = pictures_input([data for _, data in files], interface)

@@ -14,7 +14,7 @@ from sparkcv.serve.model_process import ScoreReply
 from sparkcv.serve.protocols.values import pictures_input
 from sparkcv.serve.service import ranked
 
-__all__ = ["milliseconds", "only_model", "routes", "uploaded"]
+__all__ = ["milliseconds", "only_model", "routes", "upload_form", "uploaded"]
 
 _FORM = "multipart/form-data"
 _WANTED = "wanted multipart/form-data with files, such as curl -F image=@x.jpg, or one picture as the body"
@@ -83,18 +83,24 @@ def _top_k(text: str, most: int) -> int:
 
 async def uploaded(request: Request, most: int) -> list[tuple[str, bytes]]:
     """Return the names and bytes of the uploaded files; raises RequestError (400, 415)."""
+    return (await upload_form(request, most))[0]
+
+
+async def upload_form(request: Request, most: int) -> tuple[list[tuple[str, bytes]], dict[str, str]]:
+    """Return the same, and the form's other fields by name."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind.startswith("image/") or kind == "application/octet-stream":
         data = await request.body()
         if not data:
             raise RequestError(400, f"the body is empty; {_WANTED}")
-        return [("", data)]
+        return [("", data)], {}
     if kind != _FORM:
         raise RequestError(415, f"the content type is {kind[:80]!r}; {_WANTED}")
     try:
         # One more than is taken, so that too many are told by their number.
         async with request.form(max_files=most + 1, max_fields=100, max_part_size=1 << 16) as form:
             uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+            fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
             files = [(logs.clean(upload.filename or "")[:200], await upload.read()) for upload in uploads]
     except RequestError:
         raise
@@ -105,4 +111,4 @@ async def uploaded(request: Request, most: int) -> list[tuple[str, bytes]]:
         raise RequestError(400, f"the form cannot be read: {reason}") from err
     if not files:
         raise RequestError(400, f"the form has no file; {_WANTED}")
-    return files
+    return files, fields

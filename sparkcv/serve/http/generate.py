@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from sparkcv.errors import DataError
 from sparkcv.serve import generating
+from sparkcv.serve.answers import Answers
 from sparkcv.serve.errors import RequestError
-from sparkcv.serve.gives import Gives
 from sparkcv.serve.http.classify import only_model
 from sparkcv.serve.http.requests import about, body, interface_of, service_of, while_connected
 from sparkcv.serve.protocols.generate import PicturesAsked, parse
@@ -50,12 +50,13 @@ async def generate(request: Request) -> Response:
     query = request.query_params
     name = query.get("model") or only_model(service.catalog.names())
     one = service.catalog.resolve(name, query.get("version"), query.get("label"))
-    interface = interface_of(one, Gives.PICTURES)
-    if one.generator is None:
+    interface = interface_of(one, Answers.DRAWINGS)
+    generator = one.net.generator if one.net is not None else None
+    if generator is None:
         raise RequestError(503, f"{one} is not loaded", retry_after_s=1)
     wanted = parse(await body(request), interface.max_batch)
     try:
-        made = picture_request.request(one.generator.texts, wanted.captions, wanted.to_caption, wanted.num_pictures)
+        made = picture_request.request(generator.texts, wanted.captions, wanted.to_caption, wanted.num_pictures)
     except DataError as err:
         raise RequestError(400, str(err)) from err
     about(request, "generate", one, len(made.rows))
@@ -71,7 +72,7 @@ async def generate(request: Request) -> Response:
         "model": one.name,
         "version": one.version,
         "digest": one.digest,
-        "step": one.generator.step,
+        "step": generator.step,
         "seed": wanted.seed,
         "unknown_words": made.unknown,
         "pictures": [

@@ -8,7 +8,9 @@ from typing import Any
 from starlette.routing import BaseRoute, Route
 
 import sparkcv
+from sparkcv.serve.answers import Answers
 from sparkcv.serve.http import generate
+from sparkcv.style.picture_pixels import FORMATS
 
 __all__ = ["description"]
 
@@ -20,6 +22,12 @@ _ERRORS = {
     "413": "the body is too large",
     "429": "too much is under way; come again after Retry-After seconds",
     "503": "the model is not there for the moment; come again after Retry-After seconds",
+}
+_UPLOADS = tuple(kind.path for kind in Answers if kind is not Answers.DRAWINGS)
+_FILE = {"type": "string", "format": "binary"}
+_PICTURES = {
+    Answers.PICTURES.path: {"content": {f"image/{name}": {"schema": _FILE} for name in FORMATS}},
+    Answers.DRAWINGS.path: {"content": {"image/png": {"schema": _FILE}, "application/json": {}}},
 }
 
 
@@ -60,19 +68,19 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
         value["requestBody"] = {"content": _content(route.path)}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     value["responses"] = {
-        "200": {"description": "OK"},
+        "200": {"description": "OK", **_PICTURES.get(route.path, {})},
         **{status: {"description": why, "content": error} for status, why in _ERRORS.items()},
     }
     return value
 
 
 def _content(path: str) -> dict[str, Any]:
-    if path in ("/classify", "/caption"):
+    if path == Answers.DRAWINGS.path:
+        return {"application/json": {"schema": generate.SCHEMA}}
+    if path in _UPLOADS:
         files = {"type": "array", "items": {"type": "string", "format": "binary"}}
         form = {"type": "object", "properties": {"image": files}}
         return {"multipart/form-data": {"schema": form}, "application/octet-stream": {}}
-    if path == "/generate":
-        return {"application/json": {"schema": generate.SCHEMA}}
     if path == "/page/explain":
         return {"application/octet-stream": {}}
     return {"application/json": {"schema": {"type": "object"}}}

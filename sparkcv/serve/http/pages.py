@@ -144,21 +144,20 @@ routes = [
 
 
 def _said(metrics: Any, one: ModelVersion) -> dict[str, Any]:
-    manifest, captions, generator = one.manifest, one.captions, one.generator
-    net = captions.model_name if captions is not None else "GAN-CLS" * (generator is not None)
-    known = manifest or captions or generator
+    manifest, net = one.manifest, one.net
+    generator = net.generator if net is not None else None
     return {
         "version": one.version,
         "state": one.state.value,
         "digest": one.digest,
-        "kind": one.kind.value,
         "words": generator.texts.some_words(_WORDS) if generator is not None else [],
         "max_pictures": one.interface.max_batch if one.interface is not None else 0,
-        "net": manifest.model_name if manifest is not None else net,
+        "path": net.answers.path if net is not None else "",
+        "net": net.name if net is not None else "",
         "classes": manifest.num_classes if manifest is not None else 0,
-        "image_size": one.interface.image_size if one.interface is not None else 0,
+        "image_size": manifest.image_size if manifest is not None else 0,
         "accuracy": one.accuracy,
-        "step": known.step if known is not None else None,
+        "step": manifest.step if manifest is not None else None,
         "engine": one.process.engine if one.process is not None else "",
         "requests": one.statistics.requests,
         "failed": one.statistics.failed,

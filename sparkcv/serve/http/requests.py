@@ -8,8 +8,8 @@ from typing import Any, TypeVar, cast
 
 from starlette.requests import Request
 
+from sparkcv.serve.answers import Answers
 from sparkcv.serve.errors import RequestError
-from sparkcv.serve.gives import Gives
 from sparkcv.serve.model_version import ModelVersion
 from sparkcv.serve.protocols.values import Interface
 from sparkcv.serve.service import Service
@@ -33,10 +33,10 @@ def about(request: Request, route: str, one: ModelVersion | None = None, picture
         said["model"], said["version"] = one.name, one.version
 
 
-def interface_of(one: ModelVersion, kind: Gives = Gives.CLASSES) -> Interface:
-    """Return what an available version takes and gives; RequestError (400) where it gives something else."""
-    if one.kind is not kind:
-        raise RequestError(400, f"{one} {one.kind.does}, wanted POST {one.kind.path}")
+def interface_of(one: ModelVersion, answers: Answers = Answers.SCORES) -> Interface:
+    """Return what an available version takes and gives; RequestError (400) where it answers with something else."""
+    if one.net is not None and one.net.answers is not answers:
+        raise RequestError(400, f"{one} {one.net.answers.what_it_does}, wanted POST {one.net.answers.path}")
     if one.interface is None:
         raise RequestError(503, f"{one} is not loaded", retry_after_s=1)
     return one.interface

@@ -30,10 +30,14 @@ class Interface:
 
 @dataclasses.dataclass(frozen=True)
 class ModelInput:
-    """Pictures to score: either files' bytes, or pixels ``[batch, size, size, channels]``."""
+    """Pictures to score: either files' bytes, or pixels ``[batch, size, size, channels]``.
+
+    What a style net makes of them is wanted in ``file_format``; "": in each one's own.
+    """
 
     pictures: tuple[bytes, ...] = ()
     pixels: NDArray[np.float32] | None = None
+    file_format: str = ""
 
     def __len__(self) -> int:
         """Return the number of pictures."""

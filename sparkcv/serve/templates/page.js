@@ -3,6 +3,7 @@
 const $ = (id) => document.getElementById(id);
 let picture = null;
 let key = "";
+const shownUrls = [];
 
 function element(name, attributes, ...children) {
   const made = document.createElement(name);
@@ -15,22 +16,26 @@ function element(name, attributes, ...children) {
   return made;
 }
 
-async function ask(path, options) {
+async function send(path, options) {
   const headers = { ...(options && options.headers), ...(key && { Authorization: "Bearer " + key }) };
   const answer = await fetch(path, { ...options, headers });
   if (answer.status === 401) $("key-form").hidden = false;
-  const value = await answer.json().catch(() => ({ error: "the server answered " + answer.status }));
-  if (!answer.ok) throw new Error(value.error || "the server answered " + answer.status);
-  return value;
+  if (answer.ok) return answer;
+  const value = await answer.json().catch(() => ({}));
+  throw new Error(value.error || "the server answered " + answer.status);
+}
+
+async function ask(path, options) {
+  return (await send(path, options)).json();
 }
 
 async function loadModels() {
   const { models } = await ask("/page/models");
   const before = [$("first").value, $("second").value];
   const ready = models.flatMap((model) => model.versions.filter((one) => one.state === "AVAILABLE").map((one) => ({ ...one, name: model.name })));
-  const options = ready.filter((one) => one.kind !== "pictures")
-    .map((one) => [JSON.stringify([one.name, one.version, one.kind]), `${one.name} · ${one.version}`]);
-  offerGenerators(ready.filter((one) => one.kind === "pictures"), !options.length);
+  const options = ready.filter((one) => one.path !== "/generate")
+    .map((one) => [JSON.stringify([one.name, one.version, one.path]), `${one.name} · ${one.version}`]);
+  offerGenerators(ready.filter((one) => one.path === "/generate"), !options.length);
   $("first").replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
   $("second").replaceChildren(element("option", { value: "" }, "nothing"), ...options.map(([value, text]) => element("option", { value }, text)));
   if (options.some(([value]) => value === before[0])) $("first").value = before[0];
@@ -97,11 +102,13 @@ function take(file) {
 
 function classify() {
   if (!picture) return;
+  shownUrls.splice(0).forEach((url) => URL.revokeObjectURL(url));
   const wanted = [$("first").value, $("second").value].filter(Boolean);
   $("results").replaceChildren(...wanted.map((text) => {
-    const [name, version, kind] = JSON.parse(text);
+    const [name, version, path] = JSON.parse(text);
     const card = element("article", { class: "card" }, element("h2", {}, `${name} · ${version}`), element("p", { class: "muted" }, "Looking …"));
-    if (kind === "captions") caption(card, name, version);
+    if (path === "/caption") caption(card, name, version);
+    else if (path === "/stylize") stylize(card, name, version);
     else explain(card, name, version, null);
     return card;
   }));
@@ -117,6 +124,34 @@ async function caption(card, name, version) {
         element("li", {}, text, element("span", { class: "muted small" }, ` p=${p.toPrecision(3)}`)))),
       element("p", { class: "small muted" }, `decode ${ms.decode.toFixed(1)} ms, wait for the batch ${ms.wait.toFixed(1)} ms, model ${ms.model.toFixed(1)} ms`),
       element("p", { class: "small muted", title: found.digest }, `digest ${found.digest.slice(0, 16)}`));
+  } catch (error) {
+    card.replaceChildren(element("h2", {}, `${name} · ${version}`), element("p", { class: "error", role: "alert" }, error.message));
+  }
+}
+
+async function stylize(card, name, version) {
+  const given = picture;
+  try {
+    const answer = await send("/stylize?" + new URLSearchParams({ model: name, version }), {
+      method: "POST", body: given, headers: { "Content-Type": "application/octet-stream" } });
+    const made = await answer.blob();
+    if (given !== picture) return;
+    const [before, after] = [given, made].map((file) => URL.createObjectURL(file));
+    shownUrls.push(before, after);
+    const ms = Object.fromEntries([...(answer.headers.get("Server-Timing") || "").matchAll(/(\w+);dur=([\d.]+)/g)].map(([, stage, time]) => [stage, Number(time)]));
+    const saved = `${(given.name || "picture").replace(/\.[^.]*$/, "")}-${name}.${made.type.split("/")[1].replace("jpeg", "jpg")}`;
+    const figures = [[before, "the picture"], [after, "stylized"]].map(([src, text]) => {
+      const caption = element("figcaption", {}, text);
+      const image = element("img", { src, alt: text });
+      image.addEventListener("load", () => { caption.textContent = `${text}, ${image.naturalWidth} × ${image.naturalHeight}`; });
+      image.addEventListener("error", () => { image.replaceWith(element("p", { class: "muted" }, "This browser does not show files of this kind.")); });
+      return element("figure", {}, image, caption);
+    });
+    card.classList.add("wide");
+    card.replaceChildren(element("h2", {}, `${name} · ${version}`), element("div", { class: "views whole" }, ...figures),
+      element("p", {}, element("a", { href: after, download: saved }, "Save the stylized picture")),
+      element("p", { class: "small muted" }, `wait for others ${ms.wait.toFixed(1)} ms, decode and encode ${ms.decode.toFixed(1)} ms, net ${ms.model.toFixed(1)} ms`),
+      element("p", { class: "small muted", title: answer.headers.get("X-Model-Digest") }, `digest ${answer.headers.get("X-Model-Digest").slice(0, 16)}`));
   } catch (error) {
     card.replaceChildren(element("h2", {}, `${name} · ${version}`), element("p", { class: "error", role: "alert" }, error.message));
   }
