@@ -26,7 +26,8 @@ def look(
 ) -> Seen:
     """Return what the classifier of a checkpoint sees in picture files of this machine, as evaluation prepares them.
 
-    ``family`` and ``size`` are the preprocessing and the side of its input, None: the net's own. Raises
+    ``family`` and ``size`` are the preprocessing and the side of its input, None: the net's own. With 0 for
+    ``num_classes`` the probabilities are of none. Raises
     CheckpointError for a checkpoint of something else, and ImageError for a file that is no picture.
     """
     net = nets.get(model_name)
@@ -37,8 +38,10 @@ def look(
         image = prepare.for_eval(preprocess.EncodedPicture(encoded), side)
         images = tf.placeholder(tf.float32, [None, *image.shape.as_list()])
         features, _ = net.build(images, None, is_training=False)
-        logits, _ = net.build(images, num_classes, is_training=False, reuse=tf.AUTO_REUSE)
-        probabilities = tf.nn.softmax(logits)
+        probabilities = tf.zeros([tf.shape(images)[0], 0])
+        if num_classes:
+            logits, _ = net.build(images, num_classes, is_training=False, reuse=tf.AUTO_REUSE)
+            probabilities = tf.nn.softmax(logits)
         flat = tf.reshape(features, [tf.shape(images)[0], -1])
         saver = tf.train.Saver(model_variables())
         with tf.Session() as session:
@@ -46,7 +49,7 @@ def look(
                 saver.restore(session, prefix)
             except (tf.errors.OpError, ValueError) as err:
                 raise CheckpointError(
-                    f"the classifier {model_name} cannot be restored: {str(err).splitlines()[0][:300]}"
+                    f"the net {model_name} cannot be restored: {str(err).splitlines()[0][:300]}"
                 ) from err
 
             def prepared(name: str) -> NDArray[np.float32]:
