@@ -16,6 +16,7 @@ from sparkcv import scenes
 from sparkcv.errors import ModelError
 from sparkcv.serve import generating
 from sparkcv.serve.model_process import WorkerOrder
+from sparkcv.serve.repository import find_models
 from sparkcv.text2image.picture_task import Row
 from tests.caption import caption_checkpoints
 from tests.predict.models import color_graph, write_folder
@@ -249,6 +250,14 @@ def test_a_checkpoint_that_a_training_deletes_is_served_on(folder, tmp_path):
         model.close()
         shutil.rmtree(run, ignore_errors=True)
     assert made[0] == made[1]
+
+
+def test_the_folder_of_a_training_is_a_model_once_it_has_a_checkpoint(folder, tmp_path):
+    run = folder / "models/figures/1"
+    assert find_models(str(run)) == {"figures": {1: str(run)}}
+    (tmp_path / "runs/begun/1").mkdir(parents=True)
+    shutil.copy(run / "run.json", tmp_path / "runs/begun/1")
+    assert find_models(str(tmp_path / "runs")) == {}
 
 
 def test_nets_that_were_trained_on_vectors_are_not_served(folder, tmp_path):
