@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from sparkcv.caption.caption_task import CaptionNet, CaptionSearch
 from sparkcv.errors import ImageError
-from sparkcv.predict import rows, tasks
+from sparkcv.predict import tasks
 from sparkcv.predict.batches import loaded_batches
 from sparkcv.predict.rows import InputRow
 from sparkcv.predict.task_progress import TaskProgress
@@ -49,6 +49,7 @@ class CaptionPieceTask:
         num_threads: threads of one TensorFlow operation.
         pieces_url: the frozen input.
         progress_url: folder in which tasks say how far they are.
+        only_url: folder of the ids to caption, by piece; None: all of a piece.
     """
 
     net: CaptionNet
@@ -58,6 +59,7 @@ class CaptionPieceTask:
     num_threads: int
     pieces_url: str
     progress_url: str
+    only_url: str | None = None
 
 
 def caption_piece(task: CaptionPieceTask, index: int) -> Iterator[pa.RecordBatch]:
@@ -66,7 +68,7 @@ def caption_piece(task: CaptionPieceTask, index: int) -> Iterator[pa.RecordBatch
     Raises CheckpointError for a net that does not fit, and StorageError where a store does not answer.
     """
     progress = TaskProgress(task.progress_url, index)
-    found = (row for part in tasks.read_piece(task.pieces_url, index) for row in rows.read_rows(part))
+    found = tasks.read_rows(task.pieces_url, index, only_url=task.only_url)
     for of_batch, loaded in loaded_batches(found, task.batch_size):
         told = _told(task, of_batch, [data for data, _ in loaded])
         yield pa.RecordBatch.from_pylist(told, schema=CAPTIONED)

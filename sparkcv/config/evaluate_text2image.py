@@ -3,6 +3,7 @@
 import dataclasses
 
 from sparkcv.config.flags import Flags, flag
+from sparkcv.errors import UsageError
 
 _IN, _OUT = "input", "output"
 
@@ -29,6 +30,13 @@ class EvaluateText2ImageConfig(Flags):
         group=_IN,
         required=True,
     )
+    features_path: str | None = flag(
+        None,
+        "another net, by whose features the Frechet distance is taken: a checkpoint, the folder of its training, or a"
+        " model as for training's --checkpoint_path; not set: the classifier",
+        group=_IN,
+    )
+    features_model: str | None = flag(None, "the net of --features_path; not set: that of its training", group=_IN)
     images_dir: str | None = flag(
         None, "folder that the pictures' paths are relative to; not set: that of --captions_file", group=_IN
     )
@@ -40,3 +48,9 @@ class EvaluateText2ImageConfig(Flags):
     )
     num_pictures: int = flag(1, "pictures that are made of each caption", group=_OUT, least=1, most=100)
     seed: int = flag(0, "seed of what is drawn", group=_OUT, least=0)
+
+    def __post_init__(self) -> None:
+        """Refuse what can never work, before anything starts."""
+        super().__post_init__()
+        if self.features_model is not None and self.features_path is None:
+            raise UsageError("--features_model without --features_path: got no weights of it, wanted both")

@@ -14,7 +14,7 @@ from sparkcv.records.manifest import SplitEntry
 from sparkcv.records.reasons import most_frequent
 from sparkcv.records.shards import open_dataset
 
-__all__ = ["Written", "check_budget", "check_written", "publish_written", "report_of", "staged"]
+__all__ = ["Written", "check_budget", "check_written", "none_usable", "publish_written", "report_of", "staged"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,12 @@ def report_of(written: Written) -> ConvertReport:
     return ConvertReport(written.dataset_dir, plan.name, plan.labels, tuple(splits))
 
 
+def none_usable(where: str, split: SplitReport) -> DataError:
+    """Return the error of a split that would have no record, with what was wrong most often."""
+    why = f": {most_frequent(split.reasons)}" if split.reasons else ""
+    return DataError(f"{where!r} has no usable picture for the split {split.split!r}{why}")
+
+
 def check_written(written: Written, report: ConvertReport, known: Collection[str]) -> None:
     """Refuse what must not be published; ``known`` are the classes of the splits that stay.
 
@@ -92,7 +98,7 @@ def check_written(written: Written, report: ConvertReport, known: Collection[str
             raise ShardError(f"{entry.name!r} has {there.get(entry.name)} bytes after writing {entry.bytes}")
     first = plan.splits[0].name
     if not report.num_records:
-        raise DataError(f"{written.where!r} has no usable picture for the split {first!r}")
+        raise none_usable(written.where, report.splits[0])
     seen = {label for summary in written.summaries[first] for label in summary.entry.labels}
     void = [label for index, label in enumerate(plan.labels) if str(index) not in seen]
     if void and not known:

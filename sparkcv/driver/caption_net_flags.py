@@ -1,5 +1,9 @@
 """The net of captions that a job's flags name, checked without TensorFlow: checkpoint, encoder and vocabulary."""
 
+import dataclasses
+import hashlib
+import json
+
 from sparkcv import storage
 from sparkcv.caption import caption_model, vocabulary
 from sparkcv.caption.caption_task import CaptionNet, CaptionSearch
@@ -7,10 +11,11 @@ from sparkcv.caption.vocabulary import Vocabulary
 from sparkcv.config.caption_net import CaptionNetConfig
 from sparkcv.driver.net_flags import check_image_size
 from sparkcv.errors import CheckpointError, DataError, LabelError, UsageError
+from sparkcv.predict import manifest as manifests
 from sparkcv.rundir import checkpoint, checkpoint_model
 from sparkcv.rundir.description import RunDescription
 
-__all__ = ["net_of", "search_of"]
+__all__ = ["digest_of", "net_of", "search_of"]
 
 _PUBLISHED_ENCODER = "inception_v3"
 
@@ -44,6 +49,17 @@ def net_of(config: CaptionNetConfig, dataset_words: tuple[str, ...] = ()) -> Cap
     net = CaptionNet(found.prefix_url, words, model_name, preprocessing, size)
     _check_words(net, dataset_words)
     return net
+
+
+def digest_of(net: CaptionNet) -> str:
+    """Return the sha256, in hex, over a net's weights, words and pictures: what its captions depend on."""
+    found = checkpoint.locate(net.checkpoint)
+    folder = storage.parent(found.prefix_url)
+    files = found.manifest.get("files") or {
+        name: manifests.describe_file(storage.join(folder, name)) for name in found.names
+    }
+    said = [files, {**dataclasses.asdict(net), "checkpoint": ""}]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _check_words(net: CaptionNet, dataset_words: tuple[str, ...]) -> None:

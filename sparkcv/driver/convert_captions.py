@@ -182,7 +182,7 @@ def run_with(spark: Any, plan: CaptionsPlan, enter: Callable[[], None]) -> Capti
         splits.check_written(written, report, captions.vocabulary.words)
         for split in report.splits:
             if not split.num_records:
-                raise DataError(f"{plan.captions_file!r} has no usable picture for the split {split.split!r}")
+                raise splits.none_usable(plan.captions_file, split)
         url = storage.join(plan.dataset_dir, vocabulary.FILE_NAME)
         storage.write_text(url, captions.vocabulary.to_text())
         splits.publish_written(written, report)

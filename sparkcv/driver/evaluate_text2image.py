@@ -13,17 +13,19 @@ from sparkcv.caption import caption_files
 from sparkcv.caption.caption_files import NamedCaptions
 from sparkcv.config import EvaluateText2ImageConfig
 from sparkcv.config.normalization import OWN
-from sparkcv.driver import child_answer, generate, trained_gan
+from sparkcv.driver import child_answer, generate
+from sparkcv.driver.net_flags import check_image_size, is_gray
 from sparkcv.driver.text2image_report import write_page
-from sparkcv.driver.trained_gan import TrainedGan
 from sparkcv.errors import CheckpointError, DataError, FileExistsAlreadyError, UsageError
 from sparkcv.evaluate import curves
 from sparkcv.rundir import checkpoint, checkpoint_model
+from sparkcv.rundir.checkpoint import Found
 from sparkcv.rundir.description import RunDescription
-from sparkcv.text2image import picture_request
+from sparkcv.text2image import picture_request, trained_gan
 from sparkcv.text2image.agreement import agreement, classes_of, frechet_distance
 from sparkcv.text2image.judge_task import JudgeTask
 from sparkcv.text2image.picture_grid import grid
+from sparkcv.text2image.trained_gan import TrainedGan
 
 __all__ = ["MadePlan", "MadeReport", "prepare", "run"]
 
@@ -33,14 +35,18 @@ _COLUMNS, _SHOWN = 12, 96
 
 @dataclasses.dataclass(frozen=True)
 class MadePlan:
-    """What is made and looked at: nets, captions with their real pictures, and the judge's own description."""
+    """What is made and looked at: nets, captions with their real pictures, and by whom.
+
+    ``labels`` are the judge's classes, ``features`` another net for the Frechet distance.
+    """
 
     config: EvaluateText2ImageConfig
     gan: TrainedGan
     captions: tuple[str, ...]
     pictures: tuple[str, ...]
-    judge: str
-    judge_run: RunDescription
+    judge: JudgeTask
+    labels: tuple[str, ...]
+    features: JudgeTask | None
     output_dir: str
 
     def session(self) -> None:
@@ -49,7 +55,7 @@ class MadePlan:
 
 @dataclasses.dataclass(frozen=True)
 class MadeReport:
-    """What the judge says: shares in [0, 1], ``frechet`` by its own features."""
+    """What the judge says: shares in [0, 1], and the Frechet distance by the features of the net ``features``."""
 
     step: int
     num_pictures: int
@@ -57,6 +63,7 @@ class MadeReport:
     agree: float
     better_than_shuffled: float
     frechet: float
+    features: str
     output_dir: str
 
     def __str__(self) -> str:
@@ -65,7 +72,7 @@ class MadeReport:
                 f"real pictures       {self.real:.3f} agree with their caption, by the classifier",
                 f"made pictures       {self.agree:.3f} of {self.num_pictures} agree, by step {self.step}",
                 f"fits better         {self.better_than_shuffled:.3f} fit their caption better than another's",
-                f"Frechet distance    {self.frechet:.3f} by the classifier's features",
+                f"Frechet distance    {self.frechet:.3f} by the features of {self.features}",
                 f"report              {logs.clean(storage.join(self.output_dir, 'report.html'))}",
             ]
         )
@@ -85,15 +92,8 @@ def prepare(config: EvaluateText2ImageConfig) -> MadePlan:
     if storage.exists(output_dir) and (not storage.is_dir(output_dir) or storage.list_dir(output_dir)):
         raise FileExistsAlreadyError(f"--output_dir: {output_dir!r} is there already; wanted a new or an empty folder")
     gan = trained_gan.find(config.checkpoint_path, config.vectors, config.max_words)
-    judge = checkpoint.locate(checkpoint_model.resolve(config.judge_path))
-    told = RunDescription.read(storage.parent(judge.prefix_url), pass_over_foreign=True)
-    if told is None or not told.model_name or not told.labels or "text" in told.config:
-        raise CheckpointError(
-            f"--judge_path: {storage.parent(judge.prefix_url)!r} is no training of a classifier, by its run.json"
-        )
-    for name, own in (("use_grayscale", False), ("normalization", OWN)):
-        if (got := told.config.get(name, own)) != own:
-            raise UsageError(f"--judge_path: it was trained with --{name} {got}; wanted a classifier without")
+    judge, labels = _judge(config.judge_path)
+    features = _features(config.features_path, config.features_model) if config.features_path else None
     url = storage.resolve(config.captions_file)
     images_dir = storage.resolve(config.images_dir) if config.images_dir else storage.parent(url)
     chosen = _drawn(caption_files.read_captions(url), config.max_pictures, config.seed)
@@ -101,14 +101,14 @@ def prepare(config: EvaluateText2ImageConfig) -> MadePlan:
     captions = tuple(each.captions[rng.integers(len(each.captions))] for each in chosen)
     for number, caption in enumerate(captions):
         gan.texts.text_of(caption, number)
-        if not classes_of(caption, told.labels):
+        if not classes_of(caption, labels):
             raise DataError(
-                f"the caption {caption[:80]!r} has the name of none of the {len(told.labels)} classes of"
-                f" {storage.parent(judge.prefix_url)!r}, such as {told.labels[0]!r}"
+                f"the caption {caption[:80]!r} has the name of none of the {len(labels)} classes of"
+                f" {storage.parent(judge.checkpoint)!r}, such as {labels[0]!r}"
             )
     storage.check_writable(storage.parent(output_dir))
     pictures = tuple(storage.join(images_dir, each.path) for each in chosen)
-    return MadePlan(config, gan, captions, pictures, judge.prefix_url, told, output_dir)
+    return MadePlan(config, gan, captions, pictures, judge, labels, features, output_dir)
 
 
 def run(spark: None, plan: MadePlan) -> MadeReport:
@@ -130,16 +130,20 @@ def run(spark: None, plan: MadePlan) -> MadeReport:
         for number, url in enumerate(plan.pictures):
             real.append(os.path.join(scratch, f"real-{number:05d}"))
             storage.fetch(url, real[-1])
-        probabilities, features = _look(plan, [*made, *real], os.path.join(scratch, "seen.npz"))
+        seen = os.path.join(scratch, "seen.npz")
+        probabilities, features = _look(plan.judge, [*made, *real], seen)
+        if plan.features is not None:
+            features = _look(plan.features, [*made, *real], seen)[1]
         captions = [caption for caption in plan.captions for _ in range(config.num_pictures)]
-        labels = plan.judge_run.labels
-        fits = agreement(probabilities[: len(made)], captions, labels, config.seed)
-        of_real = agreement(probabilities[len(made) :], plan.captions, labels, config.seed)
+        fits = agreement(probabilities[: len(made)], captions, plan.labels, config.seed)
+        of_real = agreement(probabilities[len(made) :], plan.captions, plan.labels, config.seed)
         distance = frechet_distance(features[: len(made)], features[len(made) :])
-        report = MadeReport(plan.gan.step, len(made), of_real.top, fits.top, fits.better, distance, plan.output_dir)
+        by = "the classifier" if plan.features is None else plan.features.model_name
+        report = MadeReport(plan.gan.step, len(made), of_real.top, fits.top, fits.better, distance, by, plan.output_dir)
         pixels = [np.asarray(Image.open(name).convert("RGB")) for name in made[:_SHOWN]]
         grid(pixels, min(_COLUMNS, len(pixels))).save(os.path.join(folder, "grid.png"))
-        said = {**dataclasses.asdict(report), "checkpoint": plan.gan.checkpoint, "judge": plan.judge}
+        said = {**dataclasses.asdict(report), "checkpoint": plan.gan.checkpoint, "judge": plan.judge.checkpoint}
+        said["features_checkpoint"] = (plan.features or plan.judge).checkpoint
         storage.write_json(os.path.join(folder, "evaluation.json"), said)
         shown = list(zip(made[:_SHOWN], captions, strict=False))
         write_page(os.path.join(folder, "report.html"), str(report), shown, curves.read(plan.gan.run_dir))
@@ -149,17 +153,46 @@ def run(spark: None, plan: MadePlan) -> MadeReport:
     return report
 
 
-def _look(plan: MadePlan, pictures: Sequence[str], output: str) -> tuple[np.ndarray, np.ndarray]:
-    told = plan.judge_run
-    task = JudgeTask(
-        plan.judge,
-        str(told.model_name),
-        len(told.labels),
-        told.preprocessing_name,
-        told.train_image_size,
-        tuple(pictures),
-        output,
-    )
+def _judge(path: str) -> tuple[JudgeTask, tuple[str, ...]]:
+    """Return the classifier of a training, and its classes."""
+    found, told = _located(path, "judge_path")
+    if not told.model_name or not told.labels or "text" in told.config:
+        raise CheckpointError(
+            f"--judge_path: {storage.parent(found.prefix_url)!r} is no training of a classifier, by its run.json"
+        )
+    return _task(found, told, told.model_name, len(told.labels)), told.labels
+
+
+def _features(path: str, model_name: str | None) -> JudgeTask:
+    """Return the net whose features are taken."""
+    found, told = _located(path, "features_path")
+    name = model_name or told.model_name
+    if not name:
+        raise UsageError(f"--features_model is missing: {path!r} does not tell its net; wanted its name")
+    if model_name and told.model_name not in (None, model_name):
+        told = RunDescription()
+    check_image_size(name, told.train_image_size, told.preprocessing_name)
+    if is_gray(name, told.preprocessing_name, False):
+        raise UsageError(f"--features_model: {name} looks at grey pictures; wanted a net of coloured ones")
+    return _task(found, told, name, 0)
+
+
+def _located(path: str, flag: str) -> tuple[Found, RunDescription]:
+    found = checkpoint.locate(checkpoint_model.resolve(path))
+    told = RunDescription.read(checkpoint_model.folder_of(found), pass_over_foreign=True) or RunDescription()
+    for name, own in (("use_grayscale", False), ("normalization", OWN)):
+        if (got := told.config.get(name, own)) != own:
+            raise UsageError(f"--{flag}: it was trained with --{name} {got}; wanted a net without")
+    return found, told
+
+
+def _task(found: Found, told: RunDescription, model_name: str, num_classes: int) -> JudgeTask:
+    size = told.train_image_size
+    return JudgeTask(found.prefix_url, model_name, num_classes, told.preprocessing_name, size, (), "")
+
+
+def _look(judge: JudgeTask, pictures: Sequence[str], output: str) -> tuple[np.ndarray, np.ndarray]:
+    task = dataclasses.replace(judge, pictures=tuple(pictures), output=output)
     child_answer.ask(_PROGRAM, task.to_json(), "judges pictures")
     with np.load(output, allow_pickle=False) as seen:
         return seen["probabilities"], seen["features"]

@@ -9,12 +9,12 @@ from PIL import Image
 
 from sparkcv import logs, storage
 from sparkcv.config import GenerateConfig
-from sparkcv.driver import child_answer, trained_gan
-from sparkcv.driver.trained_gan import TrainedGan
+from sparkcv.driver import child_answer
 from sparkcv.errors import FileExistsAlreadyError
-from sparkcv.text2image import picture_request
+from sparkcv.text2image import picture_request, trained_gan
 from sparkcv.text2image.picture_grid import grid
 from sparkcv.text2image.picture_task import PictureTask, Row
+from sparkcv.text2image.trained_gan import TrainedGan
 
 __all__ = ["GeneratePlan", "GeneratedPictures", "make_pictures", "prepare", "run"]
 
@@ -63,21 +63,15 @@ def prepare(config: GenerateConfig) -> GeneratePlan:
     if storage.exists(output_dir) and (not storage.is_dir(output_dir) or storage.list_dir(output_dir)):
         raise FileExistsAlreadyError(f"--output_dir: {output_dir!r} is there already; wanted a new or an empty folder")
     gan = trained_gan.find(config.checkpoint_path, config.vectors, config.max_words)
-    if config.caption is not None and config.to_caption is not None:
-        rows = picture_request.way(gan.texts, config.caption, config.to_caption, config.num_pictures)
-        told = [config.caption, config.to_caption]
-        captions = [f"{1 - row.share:.3g} {told[0]} + {row.share:.3g} {told[1]}" for row in rows]
-    else:
-        told = [config.caption] if config.caption is not None else []
-        if config.captions_file:
-            told = list(picture_request.read_lines(storage.resolve(config.captions_file)))
-        rows = picture_request.many(gan.texts, told, config.num_pictures)
-        captions = [caption for caption in told for _ in range(config.num_pictures)]
-    for caption in told:
-        if unknown := gan.texts.unknown(caption):
-            _log.warning("the nets do not know %s of the caption %r", ", ".join(unknown[:5]), logs.clean(caption[:80]))
+    given = [config.caption] if config.caption is not None else []
+    if config.captions_file:
+        given = list(picture_request.read_lines(storage.resolve(config.captions_file)))
+    wanted = picture_request.request(gan.texts, given, config.to_caption, config.num_pictures)
+    for caption, words in wanted.unknown.items():
+        _log.warning("the nets do not know %s of the caption %r", ", ".join(words[:5]), logs.clean(caption[:80]))
     storage.check_writable(storage.parent(output_dir))
-    return GeneratePlan(gan, rows, tuple(captions), config.columns or config.num_pictures, config.seed, output_dir)
+    columns = config.columns or config.num_pictures
+    return GeneratePlan(gan, wanted.rows, wanted.captions, columns, config.seed, output_dir)
 
 
 def run(spark: None, plan: GeneratePlan) -> GeneratedPictures:

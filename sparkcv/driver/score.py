@@ -102,7 +102,7 @@ def prepare(config: ScoreConfig) -> ScorePlan:
     if not yarn.is_cluster_mode():  # there a driver that ends before Spark has started counts as failed
         claims.refuse_if_claimed(target, date)
     clean_up(target, keep_date=date, forget=table.forget)  # a day that was moved aside is back before we look for it
-    prior = None if config.overwrite else score_day.read_prior(table, date, config, manifest)
+    prior = None if config.overwrite else score_day.read_prior(table, date, score_day.about(config, manifest))
     storage.check_writable(target)
     return ScorePlan(config, files, manifest, table, prior)
 
@@ -147,6 +147,7 @@ def run(spark: SparkSession, plan: ScorePlan) -> ScoreReport:
         let_in(spark, config.port_range, THEN) as place,
     ):
         if not config.overwrite:  # who had the day before us may have published it since we looked
-            plan = dataclasses.replace(plan, prior=score_day.read_prior(plan.table, plan.date, config, plan.manifest))
+            about = score_day.about(config, plan.manifest)
+            plan = dataclasses.replace(plan, prior=score_day.read_prior(plan.table, plan.date, about))
             staging.may_replace = plan.prior is not None
         return ScoreRun(spark, plan, staging, local, place, started).score()

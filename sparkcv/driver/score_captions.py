@@ -4,13 +4,12 @@ It is scoring with another answer: the input is frozen, staged, reconciled and p
 """
 
 import dataclasses
-import datetime
 import functools
 import tempfile
 import time
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sparkcv import logs, storage
@@ -18,60 +17,28 @@ from sparkcv.caption import captioning
 from sparkcv.caption.caption_task import CaptionNet
 from sparkcv.caption.captioning import CAPTIONED, CaptionPieceTask
 from sparkcv.config import ScoreCaptionsConfig, ScoreConfig
-from sparkcv.config.port_range import PortRange
-from sparkcv.driver import caption_net_flags, score_input
+from sparkcv.driver import caption_net_flags, score_day, score_input
+from sparkcv.driver.day_stage import DayStage
 from sparkcv.driver.picture_rules import rules_of
-from sparkcv.driver.score_input import FrozenInput
+from sparkcv.driver.score_captions_plan import ScoreCaptionsPlan, prepare
+from sparkcv.driver.score_day import Todo
 from sparkcv.driver.told_to_end import preempted
-from sparkcv.errors import FileExistsAlreadyError, UsageError
-from sparkcv.predict import claims, publish, rows
+from sparkcv.predict import publish
 from sparkcv.predict.publish import PREDICTIONS, DayCounts
-from sparkcv.predict.rows import InputFiles
 from sparkcv.predict.schema import ddl
-from sparkcv.predict.staging import Staging, clean_up, day_url
+from sparkcv.predict.staging import Staging
 from sparkcv.predict.tables import REJECTS, REPORT
-from sparkcv.predict.task_progress import num_running_rows
 from sparkcv.rundir import checkpoint
 from sparkcv.spark.errors import translated
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.python_daemon import imported_first
-from sparkcv.spark.session import SessionSpec
-from sparkcv.spark.stage_progress import StageProgress
-from sparkcv.spark.stages import RETRIES, map_pieces, num_done_tasks, threads_a_task
-from sparkcv.tokens.server import TokenServerAddress, with_tokens
+from sparkcv.spark.stages import threads_a_task
 from sparkcv.tokens.stage import let_in
 
 __all__ = ["CaptionedDay", "ScoreCaptionsPlan", "prepare", "run"]
 
-_EXECUTORS = 2
-_LOADED_BYTES = 1.5e9  # TensorFlow, an encoder, and a batch of pictures in it
-_NET, _SCORED, _PROGRESS = "net", "scored", "progress"
-_THEN = "nothing was published, the same command captions the day anew"
-
-
-@dataclasses.dataclass(frozen=True)
-class ScoreCaptionsPlan:
-    """A run that can start: its flags with full URLs and a date, its net, and its input."""
-
-    config: ScoreCaptionsConfig
-    net: CaptionNet
-    files: InputFiles
-
-    @property
-    def date(self) -> str:
-        """The day to publish, ``YYYY-MM-DD``."""
-        return self.config.date or ""
-
-    def session(self) -> SessionSpec:
-        """Return what the captions need of Spark."""
-        return SessionSpec(
-            "sparkcv scorecaptions",
-            num_executors=self.config.cluster_size or _EXECUTORS,
-            memory_mb=self.config.executor_memory_mb,
-            role_bytes=_LOADED_BYTES,
-            conf=RETRIES,
-            ports=PortRange.parse(self.config.port_range),
-        )
+_NET = "net"
+_THEN = "nothing was published, the same command captions what is missing"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +49,7 @@ class CaptionedDay:
     checkpoint: str
     counts: DayCounts
     elapsed_s: float
+    note: str = ""
 
     def __str__(self) -> str:
         found = [
@@ -90,42 +58,16 @@ class CaptionedDay:
             ("checkpoint", logs.clean(self.checkpoint)),
             ("parquet", logs.clean(self.url)),
             ("took", logs.duration(self.elapsed_s)),
+            *([("note", self.note)] if self.note else []),
         ]
         return "\n".join(f"{name:<12} {text}" for name, text in found)
-
-
-def prepare(config: ScoreCaptionsConfig) -> ScoreCaptionsPlan:
-    """Check all that can be checked without Spark, TensorFlow or a whole listing.
-
-    Raises what :func:`.caption_net_flags.net_of` does, and:
-        UsageError: an output within the input.
-        MissingFileError, DataError: no input, or none in it.
-        AtWorkError: another living run works on this day.
-        FileExistsAlreadyError: the day is there, and ``overwrite`` is not set.
-    """
-    config = dataclasses.replace(
-        config,
-        date=config.date or datetime.datetime.now(datetime.UTC).date().isoformat(),
-        output_dir=storage.resolve(config.output_dir),
-    )
-    target, date = config.output_dir, str(config.date)
-    publish.hadoop_url(target)
-    net = caption_net_flags.net_of(config)
-    files = rows.find_input(config.input)
-    config = dataclasses.replace(config, input=files.input)
-    if files.holds(target):
-        raise UsageError(f"--output_dir: {target!r} lies in --input {files.input!r}, so output would become input")
-    claims.refuse_if_claimed(target, date)
-    clean_up(target)  # a day that was moved aside is back before we look for it
-    _check_free(config)
-    storage.check_writable(target)
-    return ScoreCaptionsPlan(config, net, files)
 
 
 def run(spark: SparkSession, plan: ScoreCaptionsPlan) -> CaptionedDay:
     """Caption the plan's input on the executors of ``spark`` and publish the day.
 
-    Until the day is published nothing shows under its name.
+    Until the day is published nothing shows under its name. Of a day that is there already only what is new in the
+    input is captioned, and of a run of the day that was killed or told to end the captions are taken over.
 
     Raises:
         AtWorkError: another living run works on this day.
@@ -137,7 +79,8 @@ def run(spark: SparkSession, plan: ScoreCaptionsPlan) -> CaptionedDay:
         ClusterError: the stage failed; the sentence says of what.
     """
     config, started_s = plan.config, time.monotonic()
-    staging = Staging(config.output_dir, plan.date, overwrite=config.overwrite)
+    may_replace = config.overwrite or plan.prior is not None
+    staging = Staging(config.output_dir, plan.date, overwrite=may_replace, forget=plan.table.forget)
     with (
         preempted(lambda: f"and stopped: {'the day is published' if staging.is_published else _THEN}"),
         staging,
@@ -145,32 +88,54 @@ def run(spark: SparkSession, plan: ScoreCaptionsPlan) -> CaptionedDay:
         imported_first(spark, "sparkcv.caption.captioner"),
         let_in(spark, config.port_range, _THEN) as place,
     ):
-        _check_free(config)  # who had the day before us may have published it since we looked
-        flags = ScoreConfig(
-            input=config.input,
-            model_dir=config.output_dir,  # no model is looked at here
-            output_dir=config.output_dir,
-            input_column=config.input_column,
-            id_column=config.id_column,
-            exif_orientation=config.exif_orientation,
-            num_partitions=config.num_partitions,
-            batch_size=config.batch_size,
-            keep_columns="none",
-        )
-        frozen = score_input.freeze(spark, flags, plan.files, staging, place)
-        _run_stage(spark, plan, staging, frozen, place)
-        counts = _split(spark, staging, frozen, place)
-        publish.check_budget(frozen.num_rows, counts.rejects, config.bad_image_budget)
-        done = CaptionedDay(staging.day, plan.net.checkpoint, counts, time.monotonic() - started_s)
-        storage.write_json(staging.join(PREDICTIONS, REPORT), _report(plan, done))
-        staging.publish(PREDICTIONS)
+        if not config.overwrite:  # who had the day before us may have published it since we looked
+            plan = dataclasses.replace(plan, prior=score_day.read_prior(plan.table, plan.date, plan.about))
+            staging.may_replace = plan.prior is not None
+        frozen = score_input.freeze(spark, _flags(config), plan.files, staging, place)
+        stage = DayStage(spark, staging, frozen, place, ddl(CAPTIONED))
+        return _caption(plan, stage, started_s)
+
+
+def _caption(plan: ScoreCaptionsPlan, stage: DayStage, started_s: float) -> CaptionedDay:
+    """Caption what is missing, and publish the day."""
+    prior, frozen, staging = plan.prior, stage.frozen, stage.staging
+    wanted = stage.wanted(prior)
+    if prior is not None and not wanted.num_rows:
+        note = f"complete already: run {prior.run_id} captioned all {frozen.num_rows} rows of the input, none is new"
+        return CaptionedDay(prior.day.where, plan.net.checkpoint, prior.add(publish.DayCounts(0, {}, {})), 0.0, note)
+    todo, taken_over = stage.take_over(prior, wanted, plan.about)
+    if todo.num_rows:
+        task = _task(plan, stage, todo)
+        stage.run(functools.partial(captioning.caption_piece, task), todo, task.batch_size, "caption")
+    counts = _split(stage, wanted, stage.rows(todo, taken_over))
+    if prior is not None:
+        counts = prior.add(counts)
+    num_rows = counts.num_predictions + sum(counts.rejects.values())
+    publish.check_budget(num_rows, counts.rejects, plan.config.bad_image_budget)
+    note = f"{todo.num_rows} captioned by this run, {num_rows - todo.num_rows} were there" * (todo.num_rows < num_rows)
+    done = CaptionedDay(staging.day, plan.net.checkpoint, counts, time.monotonic() - started_s, note)
+    if prior is not None:
+        plan.table.carry_over(prior.day, staging.join(PREDICTIONS))
+    storage.write_json(staging.join(PREDICTIONS, REPORT), _report(plan, done, staging.run_id))
+    if prior is not None:
+        prior.check_is_still_there()
+    plan.table.publish(staging, PREDICTIONS, None if prior is None else prior.day, "")
     return done
 
 
-def _check_free(config: ScoreCaptionsConfig) -> None:
-    url = day_url(config.output_dir, str(config.date))
-    if storage.exists(url) and not config.overwrite:
-        raise FileExistsAlreadyError(f"--output_dir: {url!r} is there already; --overwrite replaces it")
+def _flags(config: ScoreCaptionsConfig) -> ScoreConfig:
+    """Return what scoring's input is frozen by."""
+    return ScoreConfig(
+        input=config.input,
+        model_dir=config.output_dir,  # no model is looked at here
+        output_dir=config.output_dir,
+        input_column=config.input_column,
+        id_column=config.id_column,
+        exif_orientation=config.exif_orientation,
+        num_partitions=config.num_partitions,
+        batch_size=config.batch_size,
+        keep_columns="none",
+    )
 
 
 def _own_net(net: CaptionNet, staging: Staging) -> CaptionNet:
@@ -182,34 +147,23 @@ def _own_net(net: CaptionNet, staging: Staging) -> CaptionNet:
     return dataclasses.replace(net, checkpoint=staging.join(_NET, storage.basename(prefix)))
 
 
-def _run_stage(
-    spark: SparkSession,
-    plan: ScoreCaptionsPlan,
-    staging: Staging,
-    frozen: FrozenInput,
-    place: TokenServerAddress | None,
-) -> None:
+def _task(plan: ScoreCaptionsPlan, stage: DayStage, todo: Todo) -> CaptionPieceTask:
     config = plan.config
-    task = CaptionPieceTask(
-        net=_own_net(plan.net, staging),
+    return CaptionPieceTask(
+        net=_own_net(plan.net, stage.staging),
         search=caption_net_flags.search_of(config),
         rules=rules_of(config),
         batch_size=config.batch_size,
-        num_threads=config.num_intra_op_threads or threads_a_task(spark),
-        pieces_url=frozen.pieces_url,
-        progress_url=staging.join(_PROGRESS),
+        num_threads=config.num_intra_op_threads or threads_a_task(stage.spark),
+        pieces_url=stage.frozen.pieces_url,
+        progress_url=stage.progress_url,
+        only_url=todo.only_url,
     )
-    work = with_tokens(place, functools.partial(captioning.caption_piece, task))
-    running = functools.partial(num_running_rows, task.progress_url, task.batch_size)
-    count_done = num_done_tasks(spark)
-    with translated(), StageProgress("caption", frozen.num_rows, frozen.num_pieces, count_done, running):
-        told = map_pieces(spark, frozen.num_pieces, work, ddl(CAPTIONED))
-        told.write.parquet(publish.hadoop_url(staging.join(_SCORED)))
 
 
-def _split(spark: SparkSession, staging: Staging, frozen: FrozenInput, place: TokenServerAddress | None) -> DayCounts:
+def _split(stage: DayStage, wanted: Todo, told: DataFrame) -> DayCounts:
     """Write captions and rejects apart, and hold both against the input."""
-    told = spark.read.schema(ddl(CAPTIONED)).parquet(publish.hadoop_url(staging.join(_SCORED), reading=True))
+    spark, staging = stage.spark, stage.staging
     parts = (
         (staging.join(PREDICTIONS), told.where("reason IS NULL AND captions IS NOT NULL").select("id", "captions")),
         (
@@ -224,14 +178,16 @@ def _split(spark: SparkSession, staging: Staging, frozen: FrozenInput, place: To
         for url, part in parts:
             part.write.parquet(publish.hadoop_url(url))
             written.append(spark.read.schema(part.schema).parquet(publish.hadoop_url(url, reading=True)))
-        return publish.reconcile(score_input.ids(spark, frozen, place), written[0], written[1])
+        return publish.reconcile(stage.ids(wanted), written[0], written[1])
 
 
-def _report(plan: ScoreCaptionsPlan, done: CaptionedDay) -> dict[str, Any]:
+def _report(plan: ScoreCaptionsPlan, done: CaptionedDay, run_id: str) -> dict[str, Any]:
     return {
+        **plan.about,
+        "run_id": run_id,
         "checkpoint": done.checkpoint,
-        "num_captioned": done.counts.num_predictions,
-        "rejects": done.counts.rejects,
+        "num_predictions": done.counts.num_predictions,
+        **{name: getattr(done.counts, name) for name in ("rejects", "reasons", "marks")},
         "elapsed_s": round(done.elapsed_s, 3),
         "config": dataclasses.asdict(plan.config),
     }

@@ -158,8 +158,10 @@ def settings(config: ScoreConfig, manifest: ModelManifest) -> dict[str, Any]:
     }
 
 
-def read_prior(table: ScoreTable, date: str, config: ScoreConfig, manifest: ModelManifest) -> PriorDay | None:
+def read_prior(table: ScoreTable, date: str, mine: dict[str, Any]) -> PriorDay | None:
     """Return the day that is there, if this run's rows would fit beside its own; None if none is.
+
+    ``mine`` is what this run's rows depend on, ``model_digest`` and ``input`` among it.
 
     Raises FileExistsAlreadyError, which names what differs, for a day of another model, input or setting, and for one
     that says nothing of itself.
@@ -169,7 +171,6 @@ def read_prior(table: ScoreTable, date: str, config: ScoreConfig, manifest: Mode
         return None
     try:
         report = _read_report(day)
-        mine = about(config, manifest)
         theirs = {name: report[name] for name in mine} | {"run_id": report["run_id"]}
     except (MissingFileError, DataError, KeyError, TypeError) as err:
         raise FileExistsAlreadyError(

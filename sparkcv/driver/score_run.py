@@ -10,16 +10,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
-from sparkcv import logs, storage
+from sparkcv import storage
 from sparkcv.driver import score_day, score_engine, score_input, score_night
+from sparkcv.driver.day_stage import DayStage
 from sparkcv.driver.picture_rules import rules_of
 from sparkcv.driver.score_day import Todo
 from sparkcv.driver.score_engine import NetFacts
 from sparkcv.driver.score_input import FrozenInput
 from sparkcv.errors import BudgetError, StorageError
-from sparkcv.predict import night, publish, salvage, tasks
+from sparkcv.predict import night, publish, tasks
 from sparkcv.predict.accuracy_task import AccuracySample
 from sparkcv.predict.engines import NetSpec
 from sparkcv.predict.fetching import fetch_model
@@ -29,13 +29,10 @@ from sparkcv.predict.schema import ddl, scored_schema
 from sparkcv.predict.staging import Staging
 from sparkcv.predict.table_schema import TableSchema
 from sparkcv.predict.tables import REJECTS
-from sparkcv.predict.task_progress import num_running_rows
 from sparkcv.predict.tasks import ScoreTask
 from sparkcv.spark.errors import translated
-from sparkcv.spark.stage_losses import StageLosses
-from sparkcv.spark.stage_progress import StageProgress
-from sparkcv.spark.stages import map_pieces, num_done_tasks, threads_a_task
-from sparkcv.tokens.server import TokenServerAddress, with_tokens
+from sparkcv.spark.stages import threads_a_task
+from sparkcv.tokens.server import TokenServerAddress
 
 if TYPE_CHECKING:
     from sparkcv.driver.score import ScorePlan
@@ -43,8 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["ScoreRun", "THEN", "now"]
 
 THEN = "nothing was published, the same command scores what is missing"
-_PROGRESS, _NEW, _MISSING, _MEASURED = "progress", "new", "missing", "measured"
-_log = logs.get(__name__)
+_MEASURED = "measured"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,21 +63,27 @@ class ScoreRun:
             self.spark, plan.config, plan.files, self.staging, self.place, plan.manifest.labels_offset
         )
         schema = self._schema(frozen).check(plan.table.output_dir, may_add=plan.config.evolve_schema)
-        wanted = score_day.everything(frozen)
         if prior is not None:
             prior.check_columns(frozen)
-            wanted = self._missing(frozen, prior.ids(self.spark), _NEW)
+        stage = DayStage(self.spark, self.staging, frozen, self.place, self._ddl(frozen))
+        wanted = stage.wanted(prior)
+        if prior is not None:
             if not wanted.num_rows:
                 return score_day.complete(prior, plan.config, frozen)
-            _log.info("%d of %d rows are new since run %s", wanted.num_rows, frozen.num_rows, prior.run_id)
             self._fetch_model()
-        todo, taken_over = self._salvage(frozen, wanted)
+        about = {
+            **score_day.about(plan.config, plan.manifest),
+            "columns": score_day.columns_of(frozen),
+            "truth": frozen.truth,
+        }
+        todo, taken_over = stage.take_over(prior, wanted, about)
         started_s = time.monotonic()
-        task, net = self._settle_net(frozen, todo)
-        events = self._run_stage(task, frozen, todo) if todo.num_rows else ()
+        task, net = self._settle_net(stage, todo)
+        work = functools.partial(tasks.score_piece, task)
+        events = stage.run(work, todo, task.batch_size, "score") if todo.num_rows else ()
         elapsed_s = time.monotonic() - started_s
-        scored = self._scored(frozen, todo, taken_over)
-        tally = self._split(frozen, wanted, scored)
+        scored = stage.rows(todo, taken_over)
+        tally = self._split(stage, wanted, scored)
         facts = self._look(frozen, scored)
         whole = tally if prior is None else prior.add(tally)
         num_rows = whole.num_predictions + sum(whole.rejects.values())
@@ -166,35 +168,9 @@ class ScoreRun:
         _, folder = fetch_model(str(self.plan.config.model_dir), self.local, digest=manifest.digest)
         storage.publish_dir(folder, self.staging.join(score_night.MODEL))
 
-    def _missing(self, frozen: FrozenInput, done: DataFrame, name: str) -> Todo:
-        return score_day.only_missing(self.spark, frozen, done, self.staging.join(name), self.place)
-
-    def _salvage(self, frozen: FrozenInput, wanted: Todo) -> tuple[Todo, DataFrame | None]:
-        """Return what is left to score once the rows of killed runs of this day are taken over, and these rows."""
-        plan = self.plan
-        about = {
-            **score_day.about(plan.config, plan.manifest),
-            "columns": score_day.columns_of(frozen),
-            "truth": frozen.truth,
-        }
-        salvage.describe(self.staging.url, about)
-        schema = self._ddl(frozen)
-        with translated():
-            found = salvage.find(self.spark, self.staging.leftovers, about, schema)
-            if found is None:
-                return wanted, None
-            done = found.select("id")
-            if plan.prior is not None:
-                done = done.unionAll(plan.prior.ids(self.spark))
-            todo = self._missing(frozen, done, _MISSING)
-            ids = wanted.ids if wanted.ids is not None else score_input.ids(self.spark, frozen, self.place)
-            rows = found.join(ids.select("id"), "id", "left_semi").select(found.columns)
-        _log.info("%d rows are those of runs that were killed or told to end", wanted.num_rows - todo.num_rows)
-        return todo, rows
-
-    def _settle_net(self, frozen: FrozenInput, todo: Todo) -> tuple[ScoreTask, NetFacts]:
+    def _settle_net(self, stage: DayStage, todo: Todo) -> tuple[ScoreTask, NetFacts]:
         """Return what every task gets to know, and how the net is run."""
-        config, manifest = self.plan.config, self.plan.manifest
+        config, manifest, frozen = self.plan.config, self.plan.manifest, stage.frozen
         task = ScoreTask(
             pieces_url=frozen.pieces_url,
             model_url=self.staging.join(score_night.MODEL),
@@ -207,7 +183,7 @@ class ScoreRun:
             cache_dir=self.local,
             kept=frozen.kept,
             only_url=todo.only_url,
-            progress_url=self.staging.join(_PROGRESS),
+            progress_url=stage.progress_url,
             net=NetSpec(features=config.features),
             picture_cpu_s=config.picture_cpu_s,
         )
@@ -216,41 +192,12 @@ class ScoreRun:
         facts = score_engine.settle(self.spark, choice, task, frozen, sample, self.place)
         return dataclasses.replace(task, net=facts.net), facts
 
-    def _run_stage(self, task: ScoreTask, frozen: FrozenInput, todo: Todo) -> tuple[str, ...]:
-        """Score what is to be done; return what was lost and done again meanwhile."""
-        spark, pieces = self.spark, todo.pieces
-        work = with_tokens(self.place, functools.partial(tasks.score_piece, task))
-        schema = self._ddl(frozen)
-        losses, count_done = StageLosses(spark), num_done_tasks(spark)
-
-        def look() -> int:
-            losses.look()
-            return count_done()
-
-        running = functools.partial(num_running_rows, self.staging.join(_PROGRESS), task.batch_size)
-        with translated(), StageProgress("score", todo.num_rows, len(pieces), look, running):
-            scored = map_pieces(spark, len(pieces), lambda index: work(pieces[index]), schema)
-            scored.write.options(**salvage.COMMITTER).parquet(publish.hadoop_url(self.staging.join(salvage.SCORED)))
-        losses.look()
-        return losses.events
-
-    def _scored(self, frozen: FrozenInput, todo: Todo, taken_over: DataFrame | None) -> DataFrame:
-        """Return all rows of this night, those of the stage and those that were taken over."""
-        parts = []
-        if todo.num_rows:
-            url = publish.hadoop_url(self.staging.join(salvage.SCORED), reading=True)
-            parts.append(self.spark.read.schema(self._ddl(frozen)).parquet(url))
-        if taken_over is not None:  # pieces count anew in each run: where those rows are found again nobody knows
-            parts.append(taken_over.withColumn("_piece", F.lit(None).cast("int")))
-        return functools.reduce(DataFrame.unionByName, parts)
-
-    def _split(self, frozen: FrozenInput, wanted: Todo, scored: DataFrame) -> publish.DayCounts:
+    def _split(self, stage: DayStage, wanted: Todo, scored: DataFrame) -> publish.DayCounts:
         with translated():
             predictions, rejects = publish.split_scored(
-                self.spark, self.staging, scored, wanted.num_rows, kept=frozen.kept, model=self._model()
+                self.spark, self.staging, scored, wanted.num_rows, kept=stage.frozen.kept, model=self._model()
             )
-            ids = score_input.ids(self.spark, frozen, self.place) if wanted.ids is None else wanted.ids
-            return publish.reconcile(ids, predictions, rejects)
+            return publish.reconcile(stage.ids(wanted), predictions, rejects)
 
     def _look(self, frozen: FrozenInput, scored: DataFrame) -> NightFacts:
         config = self.plan.config

@@ -19,7 +19,7 @@ from sparkcv.predict.engines import NetSpec
 from sparkcv.predict.fetching import fetch_model
 from sparkcv.predict.limited import IsolatedPreparer, LimitedPreparer, Preparer, PreparerOrder
 from sparkcv.predict.predictor import Predictor
-from sparkcv.predict.rows import InputPart, KeptColumn
+from sparkcv.predict.rows import InputPart, InputRow, KeptColumn
 from sparkcv.predict.schema import scored_schema
 from sparkcv.predict.task_progress import TaskProgress
 from sparkcv.predict.truth import mark
@@ -90,13 +90,21 @@ def read_piece(url: str, index: int) -> list[InputPart]:
     return [InputPart.from_json(text) for number, _, text in lines if int(number) == index]
 
 
+def read_rows(
+    url: str, index: int, kept: tuple[KeptColumn, ...] = (), only_url: str | None = None
+) -> Iterator[InputRow]:
+    """Return the rows of one piece of the plan; with ``only_url`` those alone whose ids stand there."""
+    found = (row for part in read_piece(url, index) for row in rows.read_rows(part, kept))
+    if only_url is None:
+        return found
+    only = _read_only(storage.join(only_url, f"piece={index}"))
+    return (row for row in found if row.id in only)
+
+
 def score_piece(task: ScoreTask, index: int) -> Iterator[pa.RecordBatch]:
     """Score one piece: Arrow batches of :data:`sparkcv.predict.schema.SCORED`."""
     predictor = _predictor(task)
-    found = (row for part in read_piece(task.pieces_url, index) for row in rows.read_rows(part, task.kept))
-    if task.only_url is not None:
-        only = _read_only(storage.join(task.only_url, f"piece={index}"))
-        found = (row for row in found if row.id in only)
+    found = read_rows(task.pieces_url, index, task.kept, task.only_url)
     progress = None if task.progress_url is None else TaskProgress(task.progress_url, index)
     with contextlib.closing(_preparer(task, predictor)) as preparer:
         for batch in score_rows(

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sparkcv import logs
@@ -11,12 +11,13 @@ from sparkcv.errors import SparkcvError
 __all__ = ["answer"]
 
 
-def answer(answers: Callable[[str], Iterator[dict[str, Any]]]) -> int:
-    """Answer the question on standard input by what ``answers`` yields; return the exit code.
+def answer(answers: Callable[[str], Iterable[dict[str, Any]]], name: str) -> int:
+    """Answer the question on standard input by what ``answers`` gives; return the exit code.
 
-    An error of ours becomes the last line: ``error``, its sentence, and ``kind``, the name of its class.
+    ``name`` is what its log lines say. An error of ours becomes the last line: ``error``, its sentence, and ``kind``,
+    the name of its class.
     """
-    logs.setup("caption")
+    logs.setup(name)
     question = sys.stdin.readline()
     try:
         for each in answers(question):

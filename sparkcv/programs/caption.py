@@ -24,7 +24,7 @@ __all__ = ["answers", "main"]
 
 def main() -> int:
     """Answer the question on standard input; return the exit code, which an error in the answer does not change."""
-    return answer(lambda line: answers(CaptionTask.from_json(line)))
+    return answer(lambda line: answers(CaptionTask.from_json(line)), "caption")
 
 
 def answers(task: CaptionTask) -> Iterator[dict[str, Any]]:

@@ -33,7 +33,7 @@ __all__ = ["answers", "main"]
 
 def main() -> int:
     """Answer the question on standard input; return the exit code, which an error in the answer does not change."""
-    return answer(lambda line: answers(EvaluationTask.from_json(line)))
+    return answer(lambda line: answers(EvaluationTask.from_json(line)), "caption")
 
 
 def answers(task: EvaluationTask) -> Iterator[dict[str, Any]]:

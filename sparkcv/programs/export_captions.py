@@ -21,7 +21,7 @@ __all__ = ["answers", "main"]
 
 def main() -> int:
     """Answer the question on standard input; return the exit code, which an error in the answer does not change."""
-    return answer(answers)
+    return answer(answers, "caption")
 
 
 def answers(line: str) -> Iterator[dict[str, Any]]:

@@ -1,19 +1,16 @@
 """Make pictures from texts: a process of its own, for the driver imports no TensorFlow.
 
 ``python -m sparkcv.programs.generate`` reads a line of JSON, a :class:`~sparkcv.text2image.picture_task.PictureTask`,
-writes the PNGs and says ``{"made": N}``; or ``error``, a sentence, and ``kind``, the name of its class.
+writes the PNGs and says ``{"made": N}``, or what :mod:`.answering` says of an error.
 """
 
-import json
 import os
 import sys
 import tempfile
-from typing import Any
 
 from PIL import Image
 
-from sparkcv import logs
-from sparkcv.errors import SparkcvError
+from sparkcv.programs.answering import answer
 from sparkcv.rundir import checkpoint
 from sparkcv.text2image.picture_task import PictureTask
 
@@ -22,15 +19,7 @@ __all__ = ["main", "make"]
 
 def main() -> int:
     """Answer the question on standard input; return the exit code, which an error in the answer does not change."""
-    logs.setup("generate")
-    task = PictureTask.from_json(sys.stdin.readline())
-    answer: dict[str, Any]
-    try:
-        answer = {"made": make(task)}
-    except SparkcvError as err:
-        answer = {"error": str(err), "kind": type(err).__name__}
-    sys.stdout.write(json.dumps(answer) + "\n")
-    return 0
+    return answer(lambda line: [{"made": make(PictureTask.from_json(line))}], "generate")
 
 
 def make(task: PictureTask) -> int:

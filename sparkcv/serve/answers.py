@@ -11,13 +11,19 @@ class Answers(enum.StrEnum):
     SCORES = "scores"
     CAPTIONS = "captions"
     PICTURES = "pictures"
+    DRAWINGS = "drawings"
 
     @property
     def path(self) -> str:
-        """The path that takes pictures for it."""
-        return {"scores": "/classify", "captions": "/caption", "pictures": "/stylize"}[self]
+        """The path that asks for it."""
+        return {"scores": "/classify", "captions": "/caption", "pictures": "/stylize", "drawings": "/generate"}[self]
 
     @property
     def what_it_does(self) -> str:
         """What is said of such a model."""
-        return {"scores": "gives scores", "captions": "tells captions", "pictures": "makes pictures"}[self]
+        return {
+            "scores": "gives scores",
+            "captions": "tells captions",
+            "pictures": "makes pictures",
+            "drawings": "makes pictures of captions",
+        }[self]

@@ -75,7 +75,7 @@ class BatchModel(Protocol):
         """Return a picture's pixels; raises RequestError where it cannot be used. Called from several threads."""
 
     def score(self, pixels: NDArray[np.float32]) -> Any:
-        """Score a batch ``[batch, size, size, channels]``: ``[batch, classes]``, or captions; from one thread."""
+        """Score a batch ``[batch, size, size, channels]``: ``[batch, classes]``, captions, or PNGs; from one thread."""
 
 
 class Batcher:

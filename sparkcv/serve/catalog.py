@@ -15,6 +15,7 @@ from sparkcv.caption import caption_model
 from sparkcv.errors import ModelError, SparkcvError, UsageError
 from sparkcv.predict import contract
 from sparkcv.predict.manifest import FILE_NAME
+from sparkcv.rundir import description
 from sparkcv.serve.errors import RequestError, unavailable, whole_number
 from sparkcv.serve.model_process import WorkerOrder
 from sparkcv.serve.model_version import ModelVersion, State
@@ -255,7 +256,7 @@ def _fingerprint(url: str) -> str:
     """Return what changes when a model folder is written anew."""
     try:
         sizes = sorted((entry.url, entry.size) for entry in storage.walk(url))
-        described = (FILE_NAME, caption_model.FILE_NAME, contract.FILE_NAME)
+        described = (FILE_NAME, caption_model.FILE_NAME, contract.FILE_NAME, description.FILE_NAME)
         known = next((name for name in described if storage.exists(storage.join(url, name))), "")
         known = known or transformer_weights.described_by(url) or FILE_NAME
         said = storage.read_bytes(storage.join(url, known), 0, 1 << 20)

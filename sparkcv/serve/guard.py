@@ -30,7 +30,16 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # What tells nothing: health for whoever restarts the service, and the pages, which ask for the key themselves.
-_OPEN_PATHS = ("/", "/page.js", "/docs", "/docs.js", "/openapi.json", "/v2/health/live", "/v2/health/ready")
+_OPEN_PATHS = (
+    "/",
+    "/page.js",
+    "/generate.js",
+    "/docs",
+    "/docs.js",
+    "/openapi.json",
+    "/v2/health/live",
+    "/v2/health/ready",
+)
 _log = logs.get(__name__)
 _access = logging.getLogger("sparkcv.serve.access")
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ _log = logs.get(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class WorkerOrder:
-    """What a worker process is to load, and how it is to score."""
+    """What a worker process is to load, and how it is to score; ``sizes`` are those of a generator's nets."""
 
     model_url: str
     cache_dir: str
@@ -46,6 +47,7 @@ class WorkerOrder:
     background: tuple[int, int, int]
     max_stylized_pixels: int
     answers: Answers = Answers.SCORES
+    sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

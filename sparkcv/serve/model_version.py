@@ -14,7 +14,7 @@ from sparkcv.predict import evaluation, scored_picture
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.manifest import ModelManifest
 from sparkcv.records import labels as label_files
-from sparkcv.serve import stylizing
+from sparkcv.serve import generating, stylizing
 from sparkcv.serve.answers import Answers
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.model_process import ModelProcess, ScoreReply, WorkerOrder
@@ -22,6 +22,9 @@ from sparkcv.serve.protocols.values import Interface, ModelInput
 from sparkcv.serve.statistics import RequestStatistics
 from sparkcv.style import transformer_weights
 from sparkcv.style.transformer_spec import LEAST_SIDE
+from sparkcv.text2image import trained_gan
+from sparkcv.text2image.picture_task import Row
+from sparkcv.text2image.trained_gan import TrainedGan
 
 __all__ = ["ModelVersion", "State"]
 
@@ -41,11 +44,12 @@ class State(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class ServedNet:
-    """Which net a version is: what it answers with, its digest, and what it is called."""
+    """Which net a version is: what it answers with, its digest, its name; ``generator`` is what its training left."""
 
     answers: Answers
     digest: str
     name: str
+    generator: TrainedGan | None = None
 
 
 class ModelVersion:
@@ -102,6 +106,8 @@ class ModelVersion:
             return self._load_captions
         if not manifests.is_model(self.url) and transformer_weights.described_by(self.url):
             return self._load_style
+        if not manifests.is_model(self.url) and trained_gan.is_trained(self.url):
+            return self._load_generator
         return self._load_classifier
 
     async def _load_classifier(self, order: WorkerOrder, max_batch: int) -> None:
@@ -129,6 +135,15 @@ class ModelVersion:
         self.interface = Interface(LEAST_SIDE, 3, (), max_batch)
         process = await self._start(order)
         await process.score_picture(_drawn(LEAST_SIDE), time.monotonic() + _WARM_UP_S)
+
+    async def _load_generator(self, order: WorkerOrder, max_batch: int) -> None:
+        """Load a generator of pictures from captions, and have it make one before any request does."""
+        found = await asyncio.to_thread(generating.find, self.url)
+        self.net = ServedNet(Answers.DRAWINGS, found.digest, "GAN-CLS", found)
+        self.interface = Interface(found.spec.image_size, 3, (), max_batch)
+        process = await self._start(generating.order_of(order, found))
+        asked = generating.asked(Row(found.texts.vocabulary.encode(()), 0), seed=0)
+        await process.score_picture(asked, time.monotonic() + _WARM_UP_S)
 
     async def _start(self, order: WorkerOrder) -> ModelProcess:
         """Start the process of the net that was read."""

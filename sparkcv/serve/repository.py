@@ -9,6 +9,7 @@ from sparkcv.caption.caption_model import is_caption_model
 from sparkcv.errors import MissingFileError, UsageError
 from sparkcv.predict import manifest as manifests
 from sparkcv.style import transformer_weights
+from sparkcv.text2image.trained_gan import is_trained
 
 __all__ = ["LabelRule", "VersionPolicy", "find_models", "parse_labels"]
 
@@ -88,7 +89,8 @@ def find_models(models_dir: str) -> dict[str, dict[int, str]]:
 
     An exported model itself is one model of its folder's name, version 1, or of ``NAME/VERSION``. A folder without
     ``model.json``, ``contract.json``, ``captions.json`` or a style net's ``transformer.npz`` is not there yet: an
-    export publishes it whole, and a copy by hand has it when it is done.
+    export publishes it whole, and a copy by hand has it when it is done. The folder of a training of pictures from
+    captions is there with its first checkpoint.
 
     Raises:
         MissingFileError: no such folder.
@@ -118,7 +120,12 @@ def find_models(models_dir: str) -> dict[str, dict[int, str]]:
 
 
 def _is_model(url: str) -> bool:
-    return manifests.is_model(url) or is_caption_model(url) or bool(transformer_weights.described_by(url))
+    return (
+        manifests.is_model(url)
+        or is_caption_model(url)
+        or bool(transformer_weights.described_by(url))
+        or is_trained(url)
+    )
 
 
 def _name(text: str) -> str:

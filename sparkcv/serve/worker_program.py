@@ -94,8 +94,12 @@ class _Worker:
         """Load the model and answer until the front process is gone; raises SparkcvError if it cannot be loaded."""
         rules = PictureRules(compress_level=0, max_pixels=order["max_pixels"], background=tuple(order["background"]))
         if order["answers"] != Answers.SCORES:
-            serve = self._serve_captions if order["answers"] == Answers.CAPTIONS else self._serve_pictures
-            serve(order, rules)
+            serve = {
+                Answers.CAPTIONS: self._serve_captions,
+                Answers.PICTURES: self._serve_pictures,
+                Answers.DRAWINGS: self._serve_drawings,
+            }
+            serve[Answers(order["answers"])](order, rules)
             return
         predictor = Predictor.load(
             order["model_url"],
@@ -123,6 +127,13 @@ class _Worker:
         rules = dataclasses.replace(rules, max_pixels=min(rules.max_pixels, order["max_stylized_pixels"]))
         stylizer = Stylizer(order["model_url"], order["digest"], rules, order["num_threads"], self.answer)
         self._follow(stylizer, "tf", self._explain_nothing)
+
+    def _serve_drawings(self, order: dict[str, Any], rules: PictureRules) -> None:
+        from sparkcv.serve.generating import GeneratorModel
+
+        model = GeneratorModel(order)
+        with contextlib.closing(model):
+            self._follow(self._batcher(order, model), "tf", self._explain_nothing)
 
     def _batcher(self, order: dict[str, Any], model: BatchModel) -> Batcher:
         return Batcher(

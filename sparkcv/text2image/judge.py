@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ def look(
 ) -> Seen:
     """Return what the classifier of a checkpoint sees in picture files of this machine, as evaluation prepares them.
 
-    ``family`` and ``size`` are the preprocessing and the side of its input, None: the net's own. Raises
+    ``family`` and ``size`` are the preprocessing and the side of its input, None: the net's own. With 0 for
+    ``num_classes`` the probabilities are of none. Raises
     CheckpointError for a checkpoint of something else, and ImageError for a file that is no picture.
     """
     net = nets.get(model_name)
@@ -37,16 +39,19 @@ def look(
         image = prepare.for_eval(preprocess.EncodedPicture(encoded), side)
         images = tf.placeholder(tf.float32, [None, *image.shape.as_list()])
         features, _ = net.build(images, None, is_training=False)
-        logits, _ = net.build(images, num_classes, is_training=False, reuse=tf.AUTO_REUSE)
-        probabilities = tf.nn.softmax(logits)
+        probabilities = tf.zeros([tf.shape(images)[0], 0])
+        if num_classes:
+            logits, _ = net.build(images, num_classes, is_training=False, reuse=tf.AUTO_REUSE)
+            probabilities = tf.nn.softmax(logits)
         flat = tf.reshape(features, [tf.shape(images)[0], -1])
+        _check_variables(prefix, model_name, model_variables())
         saver = tf.train.Saver(model_variables())
         with tf.Session() as session:
             try:
                 saver.restore(session, prefix)
             except (tf.errors.OpError, ValueError) as err:
                 raise CheckpointError(
-                    f"the classifier {model_name} cannot be restored: {str(err).splitlines()[0][:300]}"
+                    f"the net {model_name} cannot be restored: {str(err).splitlines()[0][:300]}"
                 ) from err
 
             def prepared(name: str) -> NDArray[np.float32]:
@@ -63,3 +68,19 @@ def look(
                 batch = [prepared(name) for name in pictures[start : start + _BATCH]]
                 found.append(session.run([probabilities, flat], {images: np.stack(batch)}))
     return np.concatenate([each[0] for each in found]), np.concatenate([each[1] for each in found])
+
+
+def _check_variables(prefix: str, model_name: str, variables: Sequence[Any]) -> None:
+    """Raise CheckpointError where a checkpoint lacks some of a net's variables: it is of another net."""
+    try:
+        saved = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    except (tf.errors.OpError, ValueError) as err:
+        raise CheckpointError(
+            f"the checkpoint of {model_name} cannot be read: {str(err).splitlines()[0][:300]}"
+        ) from err
+    missing = [variable.op.name for variable in variables if variable.op.name not in saved]
+    if missing:
+        raise CheckpointError(
+            f"the checkpoint lacks {len(missing)} of {len(variables)} variables of {model_name}, such as {missing[0]}:"
+            f" it is of another net"
+        )

@@ -11,7 +11,10 @@ __all__ = ["JudgeTask"]
 
 @dataclasses.dataclass(frozen=True)
 class JudgeTask:
-    """A classifier's checkpoint, picture files of this machine, and the ``.npz`` to write what it sees to."""
+    """A classifier's checkpoint, picture files of this machine, and the ``.npz`` to write what it sees to.
+
+    With 0 for ``num_classes`` only its features are wanted.
+    """
 
     checkpoint: str
     model_name: str

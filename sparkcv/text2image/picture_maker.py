@@ -31,10 +31,11 @@ class PictureMaker:
     """A generator, and the encoder of its texts, in a session; ``close`` ends that.
 
     ``prefix`` is a checkpoint on this machine, ``source`` what the user calls it. Moving averages of the weights are
-    taken where the training kept them. Raises CheckpointError for a checkpoint of other nets, or other sizes.
+    taken where the training kept them; ``num_threads`` is of an operation, 0: all cores. Raises CheckpointError for a
+    checkpoint of other nets, or other sizes.
     """
 
-    def __init__(self, prefix: str, source: str, spec: GanSpec) -> None:
+    def __init__(self, prefix: str, source: str, spec: GanSpec, num_threads: int = 0) -> None:
         self._spec = spec
         self._graph = tf.Graph()
         with self._graph.as_default():
@@ -49,7 +50,8 @@ class PictureMaker:
             made = gan_nets.generate(spec, encoded, self._z, is_training=False)
             self._pixels = tf.cast(tf.round((made + 1.0) * 127.5), tf.uint8)
             saver = tf.train.Saver(_names(prefix, source, spec, model_variables()))
-            self._session = tf.Session(graph=self._graph)
+            config = tf.ConfigProto(intra_op_parallelism_threads=num_threads)
+            self._session = tf.Session(graph=self._graph, config=config)
             try:
                 saver.restore(self._session, prefix)
             except (tf.errors.OpError, ValueError) as err:
@@ -60,24 +62,28 @@ class PictureMaker:
 
     def make(self, rows: Sequence[Row], seed: int) -> NDArray[np.uint8]:
         """Return pictures, uint8 ``[rows, size, size, 3]``."""
-        parts = [self._batch(rows[start : start + _BATCH], seed) for start in range(0, len(rows), _BATCH)]
+        given = [self.prepare(row, seed) for row in rows]
+        parts = [self.run(np.stack(given[start : start + _BATCH])) for start in range(0, len(given), _BATCH)]
         return (
             np.concatenate(parts) if parts else np.zeros((0, self._spec.image_size, self._spec.image_size, 3), np.uint8)
         )
 
+    def prepare(self, row: Row, seed: int) -> NDArray[np.float32]:
+        """Return what :meth:`run` makes a picture of: both texts, the share, and random numbers, as one vector."""
+        texts = [*self._padded(row.text), *self._padded(row.other or row.text), row.share]
+        return np.concatenate([np.asarray(texts, np.float32), draw_z(self._spec, seed, row.draw)])
+
+    def run(self, given: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return the pictures of a batch ``[batch, numbers]``, uint8 ``[batch, size, size, 3]``."""
+        size = self._spec.text_size
+        texts, others, share, z = np.split(given, (size, 2 * size, 2 * size + 1), axis=1)
+        feeds: dict[Any, Any] = {self._texts: texts, self._others: others, self._share: share, self._z: z}
+        pixels: NDArray[np.uint8] = self._session.run(self._pixels, feeds)
+        return pixels
+
     def close(self) -> None:
         """End the session. Twice is fine."""
         self._session.close()
-
-    def _batch(self, rows: Sequence[Row], seed: int) -> NDArray[np.uint8]:
-        feeds: dict[Any, Any] = {
-            self._texts: [self._padded(row.text) for row in rows],
-            self._others: [self._padded(row.other or row.text) for row in rows],
-            self._share: [[row.share] for row in rows],
-            self._z: [draw_z(self._spec, seed, row.draw) for row in rows],
-        }
-        pixels: NDArray[np.uint8] = self._session.run(self._pixels, feeds)
-        return pixels
 
     def _padded(self, text: tuple[float, ...]) -> tuple[float, ...]:
         return (*text, *(-1,) * (self._spec.text_size - len(text)))

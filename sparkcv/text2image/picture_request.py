@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sparkcv import storage
 from sparkcv.caption.caption_vectors import CaptionVectors
-from sparkcv.caption.vocabulary import UNKNOWN, Vocabulary, tokenize
+from sparkcv.caption.vocabulary import END, START, UNKNOWN, Vocabulary, tokenize
 from sparkcv.errors import DataError
 from sparkcv.text2image.picture_task import Row
 
-__all__ = ["Texts", "many", "read_lines", "way"]
+__all__ = ["PictureRequest", "Texts", "many", "read_lines", "request", "way"]
 
 _MOST_BYTES = 16 << 20
 _MOST_CAPTIONS = 10_000
+_MARKS = (START, END, UNKNOWN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +44,16 @@ class Texts:
             return tuple(self.vectors.rows[number].tolist())
         unknown = [word for word in words if word not in self.vocabulary.ids]
         if len(unknown) == len(words):
-            known = ", ".join(self.vocabulary.words[:10])
+            known = ", ".join(self.some_words(10))
             raise DataError(
                 f"the caption {caption[:80]!r} has no word that the nets were trained with; they know"
-                f" {len(self.vocabulary)}, such as {known}"
+                f" {len(self.vocabulary) - len(_MARKS)}, such as {known}"
             )
         return self.vocabulary.encode(words)
+
+    def some_words(self, number: int) -> list[str]:
+        """Return the most frequent words that the nets know, so many at most."""
+        return [word for word in self.vocabulary.words[: number + len(_MARKS)] if word not in _MARKS][:number]
 
     def unknown(self, caption: str) -> list[str]:
         """Return the words of a caption that the nets do not know, which all are the same to them."""
@@ -56,6 +61,32 @@ class Texts:
             return []
         ids = self.vocabulary.ids
         return [word for word in tokenize(caption) if ids.get(word, ids[UNKNOWN]) == ids[UNKNOWN]]
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureRequest:
+    """Rows, the caption of each, and the words that the nets do not know, by the captions that were given."""
+
+    rows: tuple[Row, ...]
+    captions: tuple[str, ...]
+    unknown: Mapping[str, tuple[str, ...]]
+
+
+def request(texts: Texts, captions: Sequence[str], to_caption: str | None, num_pictures: int) -> PictureRequest:
+    """Return ``num_pictures`` of each caption; with ``to_caption``, so many on the way from the one caption to it.
+
+    Raises DataError for a caption that cannot be told to the nets.
+    """
+    if to_caption is None:
+        given = tuple(captions)
+        rows = many(texts, given, num_pictures)
+        told = tuple(caption for caption in given for _ in range(num_pictures))
+    else:
+        given = (captions[0], to_caption)
+        rows = way(texts, *given, num_pictures)
+        told = tuple(f"{1 - row.share:.3g} {given[0]} + {row.share:.3g} {given[1]}" for row in rows)
+    unknown = {caption: tuple(dict.fromkeys(texts.unknown(caption))) for caption in given}
+    return PictureRequest(rows, told, {caption: words for caption, words in unknown.items() if words})
 
 
 def many(texts: Texts, captions: Sequence[str], num_pictures: int) -> tuple[Row, ...]:

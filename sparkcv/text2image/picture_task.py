@@ -20,6 +20,11 @@ class Row:
     other: tuple[float, ...] = ()
     share: float = 0.0
 
+    @classmethod
+    def of(cls, value: dict[str, Any]) -> Row:
+        """Return the row whose fields were JSON."""
+        return cls(**{**value, "text": tuple(value["text"]), "other": tuple(value["other"])})
+
 
 @dataclasses.dataclass(frozen=True)
 class PictureTask:
@@ -39,5 +44,4 @@ class PictureTask:
     def from_json(cls, line: str) -> PictureTask:
         """Read what :meth:`to_json` gave."""
         value: dict[str, Any] = json.loads(line)
-        rows = tuple(Row(**{**row, "text": tuple(row["text"]), "other": tuple(row["other"])}) for row in value["rows"])
-        return cls(**{**value, "spec": GanSpec(**value["spec"]), "rows": rows})
+        return cls(**{**value, "spec": GanSpec(**value["spec"]), "rows": tuple(map(Row.of, value["rows"]))})

@@ -142,6 +142,23 @@ def judge(folder):
     return gan_runs.train_judge(folder)
 
 
+def cifarnet(folder):
+    """Write a checkpoint of random weights that no training tells of; return its prefix."""
+    import tensorflow.compat.v1 as tf
+
+    from sparkcv import nets
+
+    prefix = folder / "net/model.ckpt-3"
+    if not (prefix.parent / "model.ckpt-3.index").exists():
+        prefix.parent.mkdir(exist_ok=True)
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(1)
+            nets.get("cifarnet").build(tf.zeros([1, 32, 32, 3]), None, is_training=False)
+            session.run(tf.global_variables_initializer())
+            tf.train.Saver().save(session, str(prefix), write_meta_graph=False)
+    return prefix
+
+
 @pytest.mark.tensorflow
 def test_made_pictures_are_judged_beside_real_ones(folder, trained, judge, tmp_path, capsys):
     rows = [f"figure-{number:05d}.png,{('a red circle', 'red dots')[number % 2]}" for number in range(6)]
@@ -159,10 +176,31 @@ def test_made_pictures_are_judged_beside_real_ones(folder, trained, judge, tmp_p
     assert said["num_pictures"] == 12
     assert 0 <= said["agree"] <= 1
     assert said["frechet"] > 0
+    assert (said["features"], said["features_checkpoint"]) == ("the classifier", said["judge"])
     assert sorted(os.listdir(tmp_path / "out")) == ["evaluation.json", "grid.png", "report.html"]
     page = (tmp_path / "out/report.html").read_text()
     assert page.count("data:image/png") == 12
     assert "Loss of made pictures" in page
+    # By the features of another net all is the same but the distance.
+    named = {"features_path": cifarnet(tmp_path), "features_model": "cifarnet", "output_dir": tmp_path / "by"}
+    assert evaluate_text2image.main(words({**flags, **named})) == 0
+    other = json.loads((tmp_path / "by/evaluation.json").read_text())
+    assert (other["agree"], other["real"], other["features"]) == (said["agree"], said["real"], "cifarnet")
+    assert 0 < other["frechet"] != pytest.approx(said["frechet"], rel=0.01)
+    for more, code, sentence in (
+        ({"features_model": "cifarnet"}, 2, "--features_model without --features_path"),
+        ({"features_path": cifarnet(tmp_path)}, 2, "--features_model is missing: "),
+        ({"features_path": judge, "features_model": "no_net"}, 2, "no_net"),
+        ({"features_path": judge, "features_model": "charnet"}, 2, "charnet looks at grey pictures"),
+        (
+            {"features_path": judge, "features_model": "cifarnet"},
+            1,
+            "variables of cifarnet, such as CifarNet/conv1/weights: it is of another net",
+        ),
+    ):
+        assert evaluate_text2image.main(words({**flags, **more, "output_dir": tmp_path / "no"})) == code
+        assert sentence in capsys.readouterr().err.strip().splitlines()[-1]
+        assert not (tmp_path / "no").exists()
     (tmp_path / "other.csv").write_text("path,caption\nfigure-00000.png,a ring\nfigure-00001.png,a ring\n")
     other = {**flags, "captions_file": tmp_path / "other.csv", "output_dir": tmp_path / "other"}
     assert evaluate_text2image.main(words(other)) == 1

@@ -8,9 +8,9 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv.caption.vocabulary import read_vocabulary
 from sparkcv.config import ConvertCaptionsConfig
-from sparkcv.driver import convert_captions, trained_gan
+from sparkcv.driver import convert_captions
 from sparkcv.errors import CheckpointError, DataError, UsageError
-from sparkcv.text2image import picture_request
+from sparkcv.text2image import picture_request, trained_gan
 from sparkcv.text2image.gan_spec import GanSpec
 from sparkcv.text2image.picture_maker import PictureMaker
 from tests.text2image import gan_runs

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.guard import App, Guard, GuardSpec, error_response
-from sparkcv.serve.http import admin, caption, classify, open_inference, pages, stylize, tf_serving
+from sparkcv.serve.http import admin, caption, classify, generate, open_inference, pages, stylize, tf_serving
 from sparkcv.serve.service import Service
 
 __all__ = ["make_app"]
@@ -21,6 +21,7 @@ def make_app(service: Service, spec: GuardSpec) -> App:
         *classify.routes,
         *caption.routes,
         *stylize.routes,
+        *generate.routes,
         *tf_serving.routes,
         *open_inference.routes,
         *admin.routes,

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 import sparkcv
 from sparkcv.serve.answers import Answers
+from sparkcv.serve.http import generate
 from sparkcv.style.picture_pixels import FORMATS
 
 __all__ = ["description"]
@@ -22,11 +23,11 @@ _ERRORS = {
     "429": "too much is under way; come again after Retry-After seconds",
     "503": "the model is not there for the moment; come again after Retry-After seconds",
 }
-_UPLOADS = tuple(kind.path for kind in Answers)
+_UPLOADS = tuple(kind.path for kind in Answers if kind is not Answers.DRAWINGS)
+_FILE = {"type": "string", "format": "binary"}
 _PICTURES = {
-    Answers.PICTURES.path: {
-        "content": {f"image/{name}": {"schema": {"type": "string", "format": "binary"}} for name in FORMATS}
-    }
+    Answers.PICTURES.path: {"content": {f"image/{name}": {"schema": _FILE} for name in FORMATS}},
+    Answers.DRAWINGS.path: {"content": {"image/png": {"schema": _FILE}, "application/json": {}}},
 }
 
 
@@ -74,6 +75,8 @@ def _operation(route: Route, method: str) -> dict[str, Any]:
 
 
 def _content(path: str) -> dict[str, Any]:
+    if path == Answers.DRAWINGS.path:
+        return {"application/json": {"schema": generate.SCHEMA}}
     if path in _UPLOADS:
         files = {"type": "array", "items": {"type": "string", "format": "binary"}}
         form = {"type": "object", "properties": {"image": files}}

@@ -22,7 +22,7 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_TOP = 5
+_TOP, _WORDS = 5, 40
 
 
 async def home(request: Request) -> Response:
@@ -38,6 +38,12 @@ async def script(request: Request) -> Response:
     """Return the page's own script."""
     about(request, "page")
     return Response(_source("page.js"), media_type="text/javascript")
+
+
+async def generate_script(request: Request) -> Response:
+    """Return the script of the page's part that makes pictures."""
+    about(request, "page")
+    return Response(_source("generate.js"), media_type="text/javascript")
 
 
 async def models(request: Request) -> Response:
@@ -127,6 +133,7 @@ async def docs_script(request: Request) -> Response:
 routes = [
     Route("/", home, methods=["GET"]),
     Route("/page.js", script, methods=["GET"]),
+    Route("/generate.js", generate_script, methods=["GET"]),
     Route("/page/models", models, methods=["GET"]),
     Route("/page/explain", explain, methods=["POST"]),
     Route("/metrics", metrics, methods=["GET"]),
@@ -138,10 +145,13 @@ routes = [
 
 def _said(metrics: Any, one: ModelVersion) -> dict[str, Any]:
     manifest, net = one.manifest, one.net
+    generator = net.generator if net is not None else None
     return {
         "version": one.version,
         "state": one.state.value,
         "digest": one.digest,
+        "words": generator.texts.some_words(_WORDS) if generator is not None else [],
+        "max_pictures": one.interface.max_batch if one.interface is not None else 0,
         "path": net.answers.path if net is not None else "",
         "net": net.name if net is not None else "",
         "classes": manifest.num_classes if manifest is not None else 0,

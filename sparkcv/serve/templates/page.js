@@ -32,10 +32,10 @@ async function ask(path, options) {
 async function loadModels() {
   const { models } = await ask("/page/models");
   const before = [$("first").value, $("second").value];
-  const options = [];
-  for (const model of models)
-    for (const version of model.versions)
-      if (version.state === "AVAILABLE") options.push([JSON.stringify([model.name, version.version, version.path]), `${model.name} · ${version.version}`]);
+  const ready = models.flatMap((model) => model.versions.filter((one) => one.state === "AVAILABLE").map((one) => ({ ...one, name: model.name })));
+  const options = ready.filter((one) => one.path !== "/generate")
+    .map((one) => [JSON.stringify([one.name, one.version, one.path]), `${one.name} · ${one.version}`]);
+  offerGenerators(ready.filter((one) => one.path === "/generate"), !options.length);
   $("first").replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
   $("second").replaceChildren(element("option", { value: "" }, "nothing"), ...options.map(([value, text]) => element("option", { value }, text)));
   if (options.some(([value]) => value === before[0])) $("first").value = before[0];
@@ -180,8 +180,15 @@ async function explain(card, name, version, labelId) {
   }
 }
 
+const TITLES = {
+  classify: ["What does the model see?", "Drop a picture. It stays between this browser and this server."],
+  generate: ["What does the model draw?", "Type a caption. It stays between this browser and this server."],
+  models: ["Which models are there?", "All versions that this server has loaded, or could not load."],
+};
+
 function turn(tab) {
-  for (const name of ["classify", "models"]) {
+  [$("title").textContent, $("subtitle").textContent] = TITLES[tab];
+  for (const name of ["classify", "generate", "models"]) {
     $(name).hidden = name !== tab;
     $("tab-" + name).setAttribute("aria-selected", String(name === tab));
   }
@@ -203,12 +210,12 @@ for (const name of ["dragover", "dragleave", "drop"]) {
 document.addEventListener("paste", (event) => take([...event.clipboardData.files][0]));
 $("first").addEventListener("change", classify);
 $("second").addEventListener("change", classify);
-$("tab-classify").addEventListener("click", () => turn("classify"));
-$("tab-models").addEventListener("click", () => turn("models"));
+for (const name of ["classify", "generate", "models"]) $("tab-" + name).addEventListener("click", () => turn(name));
 $("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   key = $("key").value.trim();
   $("key-form").hidden = true;
   loadModels().catch(() => {});
 });
-loadModels().catch((error) => $("results").replaceChildren(element("p", { class: "error", role: "alert" }, error.message)));
+addEventListener("load", () => // once generate.js is there too
+  loadModels().catch((error) => $("results").replaceChildren(element("p", { class: "error", role: "alert" }, error.message))));
