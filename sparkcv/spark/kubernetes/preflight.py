@@ -16,6 +16,7 @@ from sparkcv.spark.memory import executor_memory
 __all__ = ["check", "refusal", "trial_pod"]
 
 _ROLE = "conf/kubernetes/rbac.yaml"
+_TEMPLATE = "spark.kubernetes.executor.podTemplateFile"
 
 
 def check(client: KubernetesClient, conf: Mapping[str, str], verbs: Mapping[str, tuple[str, ...]]) -> None:
@@ -36,8 +37,9 @@ def refusal(client: KubernetesClient, conf: Mapping[str, str]) -> str:
     Quotas, limits, admission, the service account and the namespace are all asked by that. Raises ApiError for an API
     that gives no answer.
     """
+    template = conf.get(_TEMPLATE, "")
     try:
-        client.create("pods?dryRun=All", trial_pod(conf))
+        client.create("pods?dryRun=All", trial_pod(conf, client.read_pod(template) if template else {}))
     except ApiError as err:
         if not err.code:
             raise
@@ -52,19 +54,33 @@ def refusal(client: KubernetesClient, conf: Mapping[str, str]) -> str:
     return ""
 
 
-def trial_pod(conf: Mapping[str, str]) -> dict[str, Any]:
-    """Return a pod that asks for what an executor's will ask for."""
+def trial_pod(conf: Mapping[str, str], template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a pod that asks for what an executor's will ask for; ``template`` is the executors', or {}."""
     memory = executor_memory(conf)
     size = {"memory": f"{memory.heap_mb + memory.overhead_mb}Mi", "cpu": conf.get("spark.executor.cores", "1")}
+    given = template.get("spec") or {}
+    name = conf.get(f"{_TEMPLATE.removesuffix('File')}ContainerName")
+    containers = given.get("containers") or [{}]
+    own = next((one for one in containers if one.get("name") == name), containers[0])
     container = {
+        **own,
         "name": "spark-kubernetes-executor",
         "image": conf.get("spark.kubernetes.executor.container.image") or conf.get("spark.kubernetes.container.image"),
         "resources": {"requests": size, "limits": {"memory": size["memory"]}},
     }
     account = "spark.kubernetes.authenticate.{}.serviceAccountName"
-    name = conf.get(account.format("executor")) or conf.get(account.format("driver"))
-    spec: dict[str, Any] = {"containers": [container], "restartPolicy": "Never"}
-    if name:
-        spec["serviceAccountName"] = name
-    meta = {"name": f"sparkcv-trial-{uuid.uuid4().hex[:8]}", "labels": {"spark-role": "executor"}}
+    login = conf.get(account.format("executor")) or conf.get(account.format("driver"))
+    spec: dict[str, Any] = {
+        **given,
+        "containers": [container, *(one for one in containers if one is not own)],
+        "restartPolicy": "Never",
+    }
+    if login:
+        spec["serviceAccountName"] = login
+    told = template.get("metadata") or {}
+    meta = {
+        "name": f"sparkcv-trial-{uuid.uuid4().hex[:8]}",
+        "labels": {**told.get("labels", {}), "spark-role": "executor"},
+        "annotations": told.get("annotations", {}),
+    }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
