@@ -55,7 +55,9 @@ def build() -> Path:
     SystemExit
         No ``go``, or a build that failed.
     """
-    absent = [name for name in missing() if name != "etcd"]
+    absent = missing()
+    if "etcd" in absent:
+        raise SystemExit("etcd is not installed: Debian's package is etcd-server")
     if not absent:
         return folder()
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")

@@ -41,6 +41,7 @@ _AUDIT = {
     "omitStages": ["RequestReceived"],
     "rules": [{"level": "Metadata", "userGroups": ["system:serviceaccounts:vision", "people"]}, {"level": "None"}],
 }
+_STRICTEST = {"pod-security.kubernetes.io/enforce": "restricted"}  # what a careful cluster asks of pods
 _USERS = {"user": "ann", "account": "system:serviceaccount:vision:sparkcv"}
 
 
@@ -125,7 +126,7 @@ class ControlPlane:
             root_ca_file=self._authority.ca,
             service_account_private_key_file=self.root / "accounts.key",
         )
-        self.client.create("namespaces", "", {"metadata": {"name": "vision"}})
+        self.client.create("namespaces", "", {"metadata": {"name": "vision", "labels": _STRICTEST}})
         self._api.wait(lambda: self._has_account("vision"), "the controllers have made a service account")
 
     def _api_flags(self, etcd: str) -> dict[str, Any]:
@@ -204,8 +205,10 @@ class ControlPlane:
         """Run kubectl and return what it says; raises AssertionError with it if it fails."""
         command = [str(build.folder() / "kubectl"), f"--kubeconfig={self.root / who}.kubeconfig", *words]
         env = {"HOME": str(self.root), "PATH": os.environ["PATH"]}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        done = subprocess.run(
+            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stdout
         return done.stdout
 
     @contextlib.contextmanager

@@ -12,6 +12,7 @@ from sparkcv.spark.kubernetes.client import DRIVER, SUBMISSION, connect, make
 from sparkcv.spark.kubernetes.gateway import java_alone
 from sparkcv.spark.kubernetes.permissions import DRIVER_VERBS, SUBMIT_VERBS
 from tests.hadoop import wait_until
+from tests.hadoop.submit import ROOT
 from tests.kubernetes import manifests
 from tests.kubernetes.cluster import PLANES, control_plane, quota
 
@@ -36,6 +37,7 @@ def check(jvm, plane, who, verbs=DRIVER_VERBS, **more):
         **plane.properties(who),
         "spark.kubernetes.namespace": "vision",
         "spark.kubernetes.container.image": "registry.example/sparkcv:1",
+        "spark.kubernetes.executor.podTemplateFile": str(ROOT / "conf" / "kubernetes" / "executor-pod.yaml"),
         **{name.replace("_", "."): value for name, value in more.items()},
     }
     conf = jvm.org.apache.spark.SparkConf(False)
@@ -112,6 +114,21 @@ def test_namespace_account_and_quota_are_asked_by_a_trial(jvm, plane):
         pytest.raises(ClusterError, match=r"exceeded quota: night, .*limited: pods=0: ask for fewer or smaller exec"),
     ):
         check(jvm, plane, "user")
+
+
+def test_the_trial_is_what_the_template_makes_of_an_executor(jvm, plane, tmp_path):
+    template = "spark_kubernetes_executor_podTemplateFile"
+    path = tmp_path / "no.yaml"
+    with pytest.raises(
+        UsageError, match=rf"the pod template {path} cannot be read: wanted a file with one Pod as YAML"
+    ):
+        check(jvm, plane, "user", **{template: str(path)})
+    path.write_text("kind: Pod\napiVersion: v1\nspec: {serviceAccountName: nobody, containers: [{name: c}]}")
+    with pytest.raises(ClusterError, match=r'serviceaccount "nobody" not found: create it'):
+        check(jvm, plane, "user", **{template: str(path)})
+    if plane.is_real:  # its namespace enforces the strictest of Kubernetes' standards, which the template fits
+        with pytest.raises(ClusterError, match=r'violates PodSecurity "restricted:latest": .*see conf/kubernetes/exec'):
+            check(jvm, plane, "user", **{template: ""})
 
 
 def test_a_context_that_kubeconfig_lacks_is_refused_with_those_that_it_has(jvm, tmp_path):

@@ -50,6 +50,8 @@ def refusal(client: KubernetesClient, conf: Mapping[str, str]) -> str:
             return f"{text}: ask for fewer or smaller executors, or have the quota of {client.namespace} raised"
         if "service account" in text or "serviceaccount" in text:
             return f"{text}: create it, as {_ROLE} does, or name another one (--service_account)"
+        if "PodSecurity" in text:
+            return f"{text}: see conf/kubernetes/executor-pod.yaml, which fits all of its levels ({_TEMPLATE})"
         return text
     return ""
 
