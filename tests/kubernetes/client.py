@@ -31,10 +31,15 @@ class Client:
         found = self.call("GET", f"{_path(resource, namespace)}?{urllib.parse.urlencode(query)}")
         return list(found.get("items") or [])
 
-    def create(self, resource: str, namespace: str, body: dict[str, Any], sub: str = "") -> dict[str, Any]:
+    def create(self, resource: str, namespace: str, body: dict[str, Any]) -> dict[str, Any]:
         version, kind = KINDS[resource]
-        name = f"{body['metadata']['name']}/{sub}" if sub else ""
-        return self.call("POST", _path(resource, namespace, name), {"apiVersion": version, "kind": kind, **body})
+        return self.call("POST", _path(resource, namespace), {"apiVersion": version, "kind": kind, **body})
+
+    def token(self, namespace: str, account: str) -> str:
+        """A login of a service account's, for an hour."""
+        asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+        made = self.call("POST", _path("serviceaccounts", namespace, f"{account}/token"), asked)
+        return str(made["status"]["token"])
 
     def change(
         self,

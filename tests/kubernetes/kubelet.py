@@ -298,15 +298,11 @@ class Kubelet:
                             path = Path(places[volume["name"]], paths.get(file, file))
                             path.write_text(_local(text, mounts))
                 if "serviceAccountToken" in source:
-                    token = self._token(namespace, pod["spec"]["serviceAccountName"])
+                    token = self.client.token(namespace, pod["spec"]["serviceAccountName"])
                     Path(places[volume["name"]], source["serviceAccountToken"]["path"]).write_text(token)
                 for item in source.get("downwardAPI", {}).get("items", []):
                     text = self._value({"valueFrom": item}, pod)
                     Path(places[volume["name"]], item["path"]).write_text(text)
-
-    def _token(self, namespace: str, account: str) -> str:
-        asked = {"metadata": {"name": account}, "spec": {"expirationSeconds": 3600}}
-        return str(self.client.create("serviceaccounts", namespace, asked, "token")["status"]["token"])
 
     def _value(self, one: dict[str, Any], pod: dict[str, Any]) -> str:
         source = one.get("valueFrom")

@@ -10,7 +10,6 @@ import http.server
 import json
 import os
 import secrets
-import shutil
 import socket
 import ssl
 import subprocess
@@ -106,13 +105,13 @@ class ControlPlane:
         peer = f"http://127.0.0.1:{_free_port()}"
         self._daemon(
             "etcd",
-            shutil.which("etcd") or "etcd",
             data_dir=self.root / "etcd",
             listen_client_urls=etcd,
             advertise_client_urls=etcd,
             listen_peer_urls=peer,
             initial_advertise_peer_urls=peer,
             initial_cluster=f"default={peer}",
+            unsafe_no_fsync="true",
         )
         self._api = self._daemon("kube-apiserver", **self._api_flags(etcd))
         self._api.wait(self._is_ready, "it is ready")
@@ -155,8 +154,8 @@ class ControlPlane:
             "audit_log_path": self.root / "audit.log",
         }
 
-    def _daemon(self, name: str, program: str = "", **flags: Any) -> Daemon:
-        argv = [program or str(build.folder() / name)]
+    def _daemon(self, name: str, **flags: Any) -> Daemon:
+        argv = [str(build.folder() / name)]
         argv += [f"--{flag.replace('_', '-')}={value}" for flag, value in flags.items()]
         made = Daemon(name, self._warden, argv, {"PATH": os.environ["PATH"]}, self.root / f"{name}.log", "")
         made.start()
@@ -188,9 +187,7 @@ class ControlPlane:
         found = {"spark.master": f"k8s://{self.master}"}
         given = {"caCertFile": str(self._authority.ca)}
         if who == "account":
-            asked = {"metadata": {"name": "sparkcv"}, "spec": {"expirationSeconds": 3600}}
-            made = self.client.create("serviceaccounts", "vision", asked, "token")
-            given["oauthToken"] = made["status"]["token"]
+            given["oauthToken"] = self.client.token("vision", "sparkcv")
         else:
             given["clientCertFile"], given["clientKeyFile"] = map(str, self._logins[who])
         for prefix in ("spark.kubernetes.authenticate", "spark.kubernetes.authenticate.submission"):
