@@ -101,11 +101,22 @@ def test_an_api_that_is_not_there_or_says_nothing_is_told_of(jvm, plane):
         pytest.raises(ClusterError, match=r"the Kubernetes API at \S+ has not answered within 10 s"),
     ):
         check(jvm, plane, "user", SUBMIT_VERBS)
+    if plane.is_real:  # the one in memory asks for neither
+        with pytest.raises(
+            ClusterError, match=r"the Kubernetes API at \S+ does not know who asks \(401\): log in anew"
+        ):
+            check(jvm, plane, "account", spark_kubernetes_authenticate_oauthToken="no")
+        with pytest.raises(
+            ClusterError, match=r"the Kubernetes API at \S+ has a certificate that is not trusted here: "
+        ):
+            check(jvm, plane, "account", spark_kubernetes_authenticate_caCertFile=str(manifests.FOLDER / "rbac.yaml"))
 
 
 def test_namespace_account_and_quota_are_asked_by_a_trial(jvm, plane):
     with pytest.raises(ClusterError, match=r'namespaces "nowhere" not found: create the namespace, or name another'):
         check(jvm, plane, "admin", spark_kubernetes_namespace="nowhere")
+    with pytest.raises(ClusterError, match=r"in namespace nowhere of \S+ this login may do nothing that a run does: "):
+        check(jvm, plane, "user", spark_kubernetes_namespace="nowhere")
     account = {"spark_kubernetes_authenticate_driver_serviceAccountName": "nobody"}
     with pytest.raises(ClusterError, match=r'serviceaccount "nobody" not found: create it, as conf/kubernetes/rbac'):
         check(jvm, plane, "user", **account)

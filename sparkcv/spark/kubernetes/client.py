@@ -178,4 +178,9 @@ def _translated(err: Exception, url: str) -> ApiError:
     if any(word in cause for cause in causes for word in _SILENT):
         return ApiError(f"the Kubernetes API at {url} has not answered within {_TIMEOUT_MS // 1000} s")
     last = causes[-1].partition(": ")[2]
+    if any("SSL" in cause or "Cert" in cause for cause in causes):
+        return ApiError(
+            f"the Kubernetes API at {url} has a certificate that is not trusted here: {last}; see kubeconfig's"
+            " certificate-authority, or spark.kubernetes.authenticate.caCertFile"
+        )
     return ApiError(f"the Kubernetes API at {url} cannot be reached: {last}; see --master, or kubeconfig's server")

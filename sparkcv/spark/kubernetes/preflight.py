@@ -22,6 +22,11 @@ _TEMPLATE = "spark.kubernetes.executor.podTemplateFile"
 def check(client: KubernetesClient, conf: Mapping[str, str], verbs: Mapping[str, tuple[str, ...]]) -> None:
     """Raise ClusterError for what would keep the run from starting: one sentence, with what to change."""
     lacking = list(denied(client, verbs))
+    if len(lacking) == sum(map(len, verbs.values())):  # so it is, too, where there is no such namespace
+        raise ClusterError(
+            f"in namespace {client.namespace} of {client.url} this login may do nothing that a run does: grant it, as"
+            f" {_ROLE} does, or name another namespace (--namespace, spark.kubernetes.namespace)"
+        )
     if lacking:
         raise ClusterError(
             f"in namespace {client.namespace} of {client.url} this login may not"
