@@ -12,10 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-# 1.34 is what Spark 4.1's client (fabric8 7) is tested with, and the newest whose go.mod Go 1.24 to 1.26 accept.
+# A version that the module proxy has whole, with its 31 staging modules; Go 1.24 is enough for it.
 VERSION = "1.34.4"
 PROGRAMS = {
-    # Of the version that Kubernetes asks for. Debian 12's 3.4.23 is too old: without RequestWatchProgress, of 3.4.25,
+    # Of the version that Kubernetes asks for. Debian 12's 3.4.23 is too old: without RequestWatchProgress, of 3.4.31,
     # the API refuses each watch of Spark's client that begins with what is there (sendInitialEvents).
     "etcd": "go.etcd.io/etcd/server/v3",
     **{
