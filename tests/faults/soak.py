@@ -20,6 +20,7 @@ from tests.faults import (
     soak_kills,
     soak_links,
     soak_points,
+    soak_scoring,
     soak_stalls,
     soak_starts,
     soak_state,
@@ -31,7 +32,17 @@ from tests.faults.soak_hours import hours
 from tests.faults.soak_table import table
 from tests.inputs import data
 
-ROOMS = (soak_kills, soak_points, soak_starts, soak_stalls, soak_links, soak_folder, soak_state, soak_tokens)
+ROOMS = (
+    soak_kills,
+    soak_points,
+    soak_starts,
+    soak_stalls,
+    soak_links,
+    soak_folder,
+    soak_state,
+    soak_tokens,
+    soak_scoring,
+)
 _FOUND = {name: case for room in ROOMS for name, case in room.CASES.items()} | {"T30": hours}
 CASES = {name: _FOUND[name] for name in sorted(_FOUND, key=lambda name: (name[0] != "T", int(name[1:])))}
 FLAGS = {

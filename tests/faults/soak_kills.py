@@ -17,6 +17,7 @@ from tests.faults.running import Run, check_preempted
 from tests.faults.soak_bench import IN_STEP, Bench, Fault, kill
 
 _DOWN_S = (0.0, 5.0, 60.0)
+_BEYOND_ORPHANS = 1000  # steps: roles train on for seconds before they know that their driver is dead
 
 
 def worker_kills(bench: Bench) -> None:
@@ -126,7 +127,7 @@ def driver_kills(bench: Bench) -> None:
             os.kill(orphans.pid, signal.SIGKILL)
             orphans.end()
             name = Path(orphans.url).name
-            with bench.again(name, max_number_of_steps=highest + 100) as run:
+            with bench.again(name, max_number_of_steps=highest + _BEYOND_ORPHANS) as run:
                 orphans.wait_for_left()  # long before the new run has its first step
                 assert time.monotonic() - start_s < 30, "its roles outlived it by 30 s"
                 run.wait_for_first_step("worker:0")
