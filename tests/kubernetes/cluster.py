@@ -19,6 +19,7 @@ from tests.hadoop.submit import ROOT, spark_home
 from tests.kubernetes import manifests
 from tests.kubernetes.api import Api
 from tests.kubernetes.client import Client
+from tests.kubernetes.controllers import request_bytes
 from tests.kubernetes.kubelet import NAMESPACE, Kubelet
 from tests.kubernetes.real import ControlPlane, unavailable
 from tests.spark_programs import PROGRAMS
@@ -66,6 +67,32 @@ class Kubernetes:
         found = self.client.find("pods", NAMESPACE, f"spark-role={role}")
         running = [one for one in found if one["status"].get("phase") == "Running"]
         return sorted(running, key=lambda one: int(one["metadata"]["labels"].get("spark-exec-id", "0")))
+
+    def preempt(self, name: str) -> str:
+        """Have an executor's pod, or another on its node, make way for one of a higher priority; return its name."""
+        if not self.plane.is_real:
+            self.kubelet.preempt(name)
+            return name
+        node = self.client.get("pods", NAMESPACE, name)["spec"]["nodeName"]
+        there = [one for one in self.pods() if one["spec"]["nodeName"] == node]
+        kept_mb = sum(request_bytes(one) for one in there[1:]) >> 20
+        template = manifests.objects()["Pod", "executor-pod"]["spec"]
+        container = {**template["containers"][0], "name": "urgent", "image": IMAGE, "command": ["true"]}
+        container["resources"] = {"requests": {"memory": f"{self.kubelet.nodes[node] - kept_mb}Mi"}}
+        spec = {**template, "containers": [container], "priorityClassName": "urgent"}
+        spec |= {"nodeSelector": {"kubernetes.io/hostname": node}, "restartPolicy": "Never"}
+        self.client.create("priorityclasses", "", {"metadata": {"name": "urgent"}, "value": 1000})
+        made = self.client.create("pods", NAMESPACE, {"metadata": {"name": "urgent"}, "spec": spec})
+
+        def has_run() -> bool:
+            return self.client.get("pods", NAMESPACE, "urgent")["status"].get("phase") == "Succeeded"
+
+        wait_until(has_run, "the pod of a higher priority to have run", 60)
+        self.client.delete("pods", NAMESPACE, "urgent")
+        self.client.delete("priorityclasses", "", "urgent")
+        said = f"Preempted by pod {made['metadata']['uid']} on node {node}"
+        events = self.client.find("events", NAMESPACE, fields="reason=Preempted")
+        return next(str(one["involvedObject"]["name"]) for one in events if one["message"] == said)
 
     def left(self) -> list[str]:
         """What is in the namespace beside what was there at first."""

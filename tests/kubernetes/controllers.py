@@ -69,8 +69,8 @@ class Controllers:
         free = {one["metadata"]["name"]: memory_bytes(one["status"]["allocatable"]) for one in nodes}
         for one in self._store.find("pods"):
             if one["spec"].get("nodeName") in free and one["status"].get("phase") in ("Pending", "Running"):
-                free[one["spec"]["nodeName"]] -= _request_bytes(one)
-        wanted, missing = _request_bytes(pod), self._missing_claim(pod)
+                free[one["spec"]["nodeName"]] -= request_bytes(one)
+        wanted, missing = request_bytes(pod), self._missing_claim(pod)
         node = next((name for name, left in sorted(free.items(), key=lambda one: -one[1]) if left >= wanted), None)
         if node is not None and not missing:
 
@@ -105,5 +105,5 @@ def memory_bytes(resources: dict[str, str]) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
-def _request_bytes(pod: dict[str, Any]) -> int:
+def request_bytes(pod: dict[str, Any]) -> int:
     return memory_bytes(pod["spec"]["containers"][0].get("resources", {}).get("requests", {}))

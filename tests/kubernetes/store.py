@@ -23,6 +23,7 @@ KINDS = {
     "roles": ("rbac.authorization.k8s.io/v1", "Role"),
     "rolebindings": ("rbac.authorization.k8s.io/v1", "RoleBinding"),
     "jobs": ("batch/v1", "Job"),
+    "priorityclasses": ("scheduling.k8s.io/v1", "PriorityClass"),
 }
 _SET = re.compile(r"(\S+) (in|notin) \(([^)]*)\)")
 

@@ -23,13 +23,13 @@ def test_a_run_outlives_its_pods_and_says_what_kubernetes_did_to_them(k8s):
     running = k8s.roles("sit", "--max_generations", "2")
     deeds = {
         k8s.kubelet.starve: "was OOMKilled (exit code 137), over its memory limit of 896 MB",
-        k8s.kubelet.preempt: "Preempted: Preempted by pod 1f0 on node node-a",
+        k8s.preempt: "was deleted: Preempted: Preempted by pod ",
         k8s.kubelet.evict: "was Evicted: The node was low on resource: memory.; the node ran out of something",
     }
     for number, (deed, said) in enumerate(deeds.items(), start=1):
         wait_until(lambda: running.output.count(STARTED) == number, "the next generation", 180)  # noqa: B023
         victim = k8s.pods()[0]["metadata"]["name"]
-        deed(victim)
+        victim = deed(victim) or victim
         lost = rf"(ps|worker):\d was lost with its Spark executor on 127\.0\.1\.\d+: its pod {victim} on node \S+ (.*)"
         wait_until(lambda: re.search(lost, running.output) or running.process.poll() is not None, "its report", 60)  # noqa: B023
         found = re.search(lost, running.output)
