@@ -8,7 +8,6 @@ no network of a pod's own: what is real are the processes, their memory, their s
 import contextlib
 import dataclasses
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from typing import Any
 import psutil
 
 from tests.hadoop.submit import ROOT, spark_home
+from tests.kubernetes import pod_files
 from tests.kubernetes.controllers import memory_bytes
 from tests.kubernetes.store import ApiError, now, runs
 
@@ -59,7 +59,7 @@ class Kubelet:
         self._pods: dict[str, dict[str, Any]] = {}  # as the API has them, by uid
         self._running: dict[str, _Running] = {}
         self._started: set[str] = set()
-        self._next_ip = 10
+        self._addresses: dict[str, str] = {}
         self._lock = threading.RLock()
         self._closing, self._news = threading.Event(), threading.Event()
         self.nodes: dict[str, int] = {}
@@ -215,6 +215,7 @@ class Kubelet:
             except ApiError as err:
                 self._wait(pod, "CreateContainerConfigError", str(err))
                 self._started.discard(uid)  # it is tried again
+                self._closing.wait(_POLL_S)
 
     def _wait(self, pod: dict[str, Any], reason: str, message: str) -> None:
         waiting = {"waiting": {"reason": reason, "message": message}}
@@ -224,16 +225,17 @@ class Kubelet:
         folder = self.root / pod["metadata"]["name"]
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "work").mkdir(parents=True)
-        with self._lock:
-            address, self._next_ip = f"127.0.1.{self._next_ip}", self._next_ip + 1
+        address = self._addresses.setdefault(pod["metadata"]["uid"], f"127.0.1.{10 + len(self._addresses)}")
         pod["status"]["podIP"] = address
-        mounts = self._mounts(pod, container, folder) | self.image_paths
+        mounts = pod_files.mounts_of(pod, folder, self.root / "claims") | self.image_paths
         termination = container.get("terminationMessagePath", "/dev/termination-log")
         mounts[termination] = str(folder / "termination-log")
-        self._write_volumes(pod, container, mounts)
+        pod_files.write(self.client, pod, mounts)
         command = container.get("command") or [str(ENTRYPOINT)]
-        given = {one["name"]: self._value(one, pod) for one in container.get("env", [])}
-        words = [_local(_expanded(word, given), mounts) for word in [*command, *container.get("args", [])]]
+        given = {one["name"]: pod_files.value(one, pod) for one in container.get("env", [])}
+        words = [
+            pod_files.local(pod_files.expanded(word, given), mounts) for word in [*command, *container.get("args", [])]
+        ]
         words = self._plane.in_pod(mounts, words)
         env = self.env | {
             "HOME": str(folder),
@@ -241,7 +243,7 @@ class Kubelet:
             _MARK: f"{os.getpid()}.{pod['metadata']['uid']}",
         }
         env |= self._plane.pod_environment
-        env |= {name: _local(value, mounts) for name, value in given.items()}
+        env |= {name: pod_files.local(value, mounts) for name, value in given.items()}
         env.setdefault("SPARKCV_TERMINATION_LOG", str(folder / "termination-log"))
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
@@ -266,54 +268,6 @@ class Kubelet:
             "containerStatuses": [_container(pod, running)],
         }
         self._status(pod, started)
-
-    def _mounts(self, pod: dict[str, Any], container: dict[str, Any], folder: Path) -> dict[str, str]:
-        volumes = {one["name"]: one for one in pod["spec"].get("volumes", [])}
-        found = {}
-        for mount in container.get("volumeMounts", []):
-            volume = volumes[mount["name"]]
-            if "hostPath" in volume:
-                found[mount["mountPath"]] = volume["hostPath"]["path"]
-                continue
-            where = folder / "volumes" / mount["name"]
-            if "persistentVolumeClaim" in volume:  # it outlives pods
-                where = self.root / "claims" / volume["persistentVolumeClaim"]["claimName"]
-            where.mkdir(parents=True, exist_ok=True)
-            if mount["mountPath"] != "/dev/shm":
-                found[mount["mountPath"]] = str(where)
-        return found
-
-    def _write_volumes(self, pod: dict[str, Any], container: dict[str, Any], mounts: Mapping[str, str]) -> None:
-        """Write the ConfigMaps, and the login of the pod's service account, that its volumes are made of."""
-        places = {one["name"]: mounts.get(one["mountPath"], "") for one in container.get("volumeMounts", [])}
-        namespace = pod["metadata"]["namespace"]
-        for volume in pod["spec"].get("volumes", []):
-            given = volume.get("projected", {}).get("sources", [])
-            for source in [volume, *given] if volume["name"] in places else []:
-                if "configMap" in source:
-                    held = self.client.get("configmaps", namespace, source["configMap"]["name"])
-                    paths = {one["key"]: one["path"] for one in source["configMap"].get("items", [])}
-                    for file, text in (held.get("data") or {}).items():
-                        if not paths or file in paths:
-                            path = Path(places[volume["name"]], paths.get(file, file))
-                            path.write_text(_local(text, mounts))
-                if "serviceAccountToken" in source:
-                    token = self.client.token(namespace, pod["spec"]["serviceAccountName"])
-                    Path(places[volume["name"]], source["serviceAccountToken"]["path"]).write_text(token)
-                for item in source.get("downwardAPI", {}).get("items", []):
-                    text = self._value({"valueFrom": item}, pod)
-                    Path(places[volume["name"]], item["path"]).write_text(text)
-
-    def _value(self, one: dict[str, Any], pod: dict[str, Any]) -> str:
-        source = one.get("valueFrom")
-        if source is None:
-            return str(one.get("value") or "")
-        if "fieldRef" in source:
-            found: Any = pod
-            for word in source["fieldRef"]["fieldPath"].split("."):
-                found = found[word]
-            return str(found)
-        raise ApiError(400, "BadRequest", f"the tests' kubelet does not know {sorted(source)}")
 
     def _ended(self, uid: str, one: _Running) -> None:
         _kill_all(one.pod)  # what its first process has left behind, as the end of a container's processes does
@@ -395,13 +349,3 @@ def _container(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         "restartCount": 0,
         "state": state,
     }
-
-
-def _expanded(word: str, env: Mapping[str, str]) -> str:
-    return re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), word)
-
-
-def _local(text: str, mounts: Mapping[str, str]) -> str:
-    for path in sorted(mounts, key=len, reverse=True):
-        text = re.sub(rf"(?:(?<![\w./-])|(?<=://)){re.escape(path)}(?![\w-])", mounts[path], text)
-    return text

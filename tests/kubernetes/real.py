@@ -47,7 +47,7 @@ _USERS = {"user": "ann", "account": "system:serviceaccount:vision:sparkcv"}
 def unavailable() -> str:
     """Why this machine cannot have one; "" if it can."""
     if absent := build.missing():
-        return f"no real Kubernetes: {', '.join(absent)} is not there; `make kubernetes` builds it once"
+        return f"no real Kubernetes: `make kubernetes` builds it once ({', '.join(absent)})"
     if os.geteuid() != 0:
         return "no real Kubernetes: only root may give pods a mount namespace"
     return ""

@@ -15,6 +15,7 @@ KINDS = {
     "secrets": ("v1", "Secret"),
     "events": ("v1", "Event"),
     "persistentvolumeclaims": ("v1", "PersistentVolumeClaim"),
+    "persistentvolumes": ("v1", "PersistentVolume"),
     "serviceaccounts": ("v1", "ServiceAccount"),
     "resourcequotas": ("v1", "ResourceQuota"),
     "namespaces": ("v1", "Namespace"),
