@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DEMO_DIR ?= demo
 MINUTES ?= 60
-PYTEST_ARGS ?= -n 4 --dist loadgroup --no-loadscope-reorder
+PYTEST_ARGS ?= -n 5 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: demo captions-demo serve-demo gallery handwriting text2image-demo yarn-demo test kubernetes check bench soak fuzz format zip clean setup tensorboard
 
@@ -31,7 +31,7 @@ yarn-demo: setup       ## the jobs on a real HDFS and YARN that it starts, by sp
 
 # Where it is set, each of some thousand processes compiles the sources anew that it imports.
 test: export PYTHONDONTWRITEBYTECODE :=
-test: $(VENV)/.classes ## every test, in four processes; PYTEST_ARGS="..." for others
+test: $(VENV)/.classes ## every test, in five processes; PYTEST_ARGS="..." for others
 	$(PY) -m pytest $(PYTEST_ARGS)
 
 # 15 to 20 minutes of one core, once; then `make test` runs these tests as well.

@@ -27,15 +27,18 @@ _MOST_RUNS = 9
 _LIMIT_S = 1800
 _SIZE = 32
 _FORMATS = ("parquet", "delta")
-# What a night leaves in its staging folder as it goes on; the last is the day itself.
+# What a night leaves in its staging folder as it goes on, and the most seconds behind it until it is killed.
 _POINTS = (
-    "pieces",
-    "scored",
-    "scored/*.parquet",
-    "scored/_SUCCESS",
-    "predictions",
-    "predictions/*.parquet",
-    "*/_rejects",
+    ("pieces", 0.3),
+    ("scored", 0.3),
+    ("scored/*.parquet", 0.3),
+    ("scored/_SUCCESS", 0.3),
+    ("predictions", 0.3),
+    ("predictions/*.parquet", 0.3),
+    ("predictions/*.parquet", 2.0),
+    ("predictions/_report.json", 0.01),
+    ("predictions/_report.json", 0.05),
+    ("predictions/_report.json", 0.5),
 )
 
 
