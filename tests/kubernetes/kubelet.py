@@ -173,7 +173,7 @@ class Kubelet:
         while not self._closing.is_set():
             self._news.wait(_POLL_S)
             self._news.clear()
-            with contextlib.suppress(OSError):  # the API is away: all is done and said once it is back
+            with contextlib.suppress(OSError, ApiError):  # the API is away: all is done and said once it is back
                 if time.monotonic() > self._heard_s + _HEARTBEAT_S:
                     self.resize(self.nodes)
                 for pod in list(self._pods.values()):

@@ -136,7 +136,7 @@ def test_the_trial_is_what_the_template_makes_of_an_executor(jvm, plane, tmp_pat
         check(jvm, plane, "user", **{template: str(path)})
     path.write_text("kind: Pod\napiVersion: v1\nspec: {serviceAccountName: nobody, containers: [{name: c}]}")
     with pytest.raises(ClusterError, match=r'serviceaccount "nobody" not found: create it'):
-        check(jvm, plane, "user", **{template: str(path)})
+        check(jvm, plane, "user", **{template: f"file://{path}"})
     if plane.is_real:  # its namespace enforces the strictest of Kubernetes' standards, which the template fits
         with pytest.raises(ClusterError, match=r'violates PodSecurity "restricted:latest": .*see conf/kubernetes/exec'):
             check(jvm, plane, "user", **{template: ""})

@@ -4,6 +4,7 @@ Spark asks none of it: it tries for ever to create executors that a quota or a m
 waits for them.
 """
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -42,9 +43,11 @@ def refusal(client: KubernetesClient, conf: Mapping[str, str]) -> str:
     Quotas, limits, admission, the service account and the namespace are all asked by that. Raises ApiError for an API
     that gives no answer.
     """
-    template = conf.get(_TEMPLATE, "")
+    path = re.sub(r"^(file|local):(//)?(?=/)", "", conf.get(_TEMPLATE, ""))
+    # Spark fetches one from elsewhere itself; the trial then goes without.
+    template = client.read_pod(path) if path and "://" not in path else {}
     try:
-        client.create("pods?dryRun=All", trial_pod(conf, client.read_pod(template) if template else {}))
+        client.create("pods?dryRun=All", trial_pod(conf, template))
     except ApiError as err:
         if not err.code:
             raise
