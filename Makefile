@@ -6,7 +6,7 @@ DEMO_DIR ?= demo
 MINUTES ?= 60
 PYTEST_ARGS ?= -n 5 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo captions-demo serve-demo gallery style-gallery handwriting text2image-demo yarn-demo test check bench soak fuzz format zip clean setup tensorboard
+.PHONY: demo captions-demo serve-demo gallery style-gallery handwriting text2image-demo yarn-demo test kubernetes check bench soak fuzz format zip clean setup tensorboard
 
 demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
 	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
@@ -37,6 +37,11 @@ yarn-demo: setup       ## the jobs on a real HDFS and YARN that it starts, by sp
 test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.classes ## every test, in five processes; PYTEST_ARGS="..." for others
 	$(PY) -m pytest $(PYTEST_ARGS)
+
+# 15 to 20 minutes of one core, once; then `make test` runs these tests as well.
+kubernetes: $(VENV)/.classes ## the tests of Kubernetes on a real control plane, which it builds from Go's modules and keeps
+	$(PY) -m tests.kubernetes.build
+	$(PY) -m pytest -q -m kubernetes tests/kubernetes
 
 check: setup           ## format, lint, types, layers
 	$(VENV)/bin/ruff format --check .

@@ -68,8 +68,8 @@ def on_kubernetes(cluster: Kubernetes, words: list[str]) -> tuple[float, float]:
         for pod in cluster.pods():
             cluster.kubelet.kill(pod["metadata"]["name"])
         for kind in ("pods", "configmaps"):
-            for one in cluster.api.store.find(kind):
-                cluster.api.store.delete(kind, one["metadata"]["namespace"], one["metadata"]["name"])
+            for one in cluster.client.find(kind):
+                cluster.client.delete(kind, one["metadata"]["namespace"], one["metadata"]["name"])
 
 
 def on_yarn(cluster: object, words: list[str]) -> tuple[float, float]:

@@ -42,6 +42,7 @@ _SHARED = {
 }
 _CLUSTERS = ("hadoop_cluster", "secured_cluster", "cluster")
 _LONGEST = (
+    "kubernetes",
     "tests/kubernetes/test_train.py",
     "yarn",
     "tests/kubernetes/test_pods.py",
@@ -107,6 +108,8 @@ def pytest_configure(config):
 
 def _group(item):
     file = item.nodeid.partition("::")[0]
+    if item.get_closest_marker("kubernetes"):
+        return "kubernetes"
     if file.startswith("tests/yarn/"):
         return "yarn"
     names = getattr(item, "fixturenames", ())

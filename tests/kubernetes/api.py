@@ -1,8 +1,7 @@
 """An API server that speaks HTTP: enough of Kubernetes for Spark's own client, and for faults that a test puts in.
 
 Real are the paths, verbs, status codes, watches (WebSocket and plain), selectors, server-side apply, owners and dry
-runs. Who asks is known by the port: ``url`` is a user's, ``account_url`` the driver's service account's, whose
-``rules`` are enforced as RBAC would.
+runs. Who asks is known by the port: each login has one. What they may do, Roles and RoleBindings say.
 """
 
 import base64
@@ -16,58 +15,111 @@ import socket
 import struct
 import threading
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from tests.kubernetes.store import KINDS, ApiError, Store, matches
+from tests.kubernetes.client import Client
+from tests.kubernetes.controllers import Controllers
+from tests.kubernetes.store import KINDS, ApiError, Store, matches, runs
 
 _PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>v[^/]+)"
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/))?/(?P<resource>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[^/]+))?/?"
 )
 _WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_SUBJECTS = {"user": ("User", "ann"), "account": ("ServiceAccount", "sparkcv")}
 Rule = tuple[str, str]  # verb, resource
 
 
 class Api:
-    """The server, with the faults that are on."""
+    """The server; it is a control plane as ``real.ControlPlane`` is one, with the same objects for faults.
+
+    Attributes:
+        client: who may do everything.
+        master: the URL for a user, who is ``ann``.
+        pod_master: the URL for pods.
+    """
+
+    is_real = False
+    kubelet_port = 0  # logs are handed over within the process
+    pod_environment: Mapping[str, str] = {}
 
     def __init__(self) -> None:
         self.store = Store()
-        self.rules: frozenset[Rule] | None = None  # what the service account may; None: everything
-        self.denied: set[Rule] = set()  # what nobody may
-        self.quota_pods: int | None = None
         self.is_silent = threading.Event()
-        self.seen: set[tuple[str, str, str]] = set()  # who ("user", "account"), verb, resource
-        self.requests: list[str] = []
+        self.seen: set[tuple[str, str, str]] = set()  # who, verb, resource
         self.closing = threading.Event()
-        self.log_of: Callable[[str], str] = lambda pod: ""
-        self._servers = [_server(self, who) for who in ("user", "account")]
-        self.url, self.account_url = (f"http://127.0.0.1:{one.server_address[1]}" for one in self._servers)
+        self._kubelet: Any = None
+        self._servers = [_server(self, who) for who in ("admin", *_SUBJECTS)]
+        admin, self.master, self.pod_master = (f"http://127.0.0.1:{one.server_address[1]}" for one in self._servers)
+        self.client = Client(admin)
         for name in ("default", "vision"):
-            self.store.create("namespaces", "", {"metadata": {"name": name}})
-            self.store.create("serviceaccounts", name, {"metadata": {"name": "default"}})
+            self.create("namespaces", "", {"metadata": {"name": name}}, dry_run=False)
+        self._controllers = Controllers(self.store)
 
     def close(self) -> None:
         """Stop serving; watches end."""
         self.closing.set()
         self.is_silent.clear()
+        self._controllers.close()
         for server in self._servers:
             server.shutdown()
             server.server_close()
 
-    def may(self, who: str, verb: str, resource: str) -> bool:
-        """Whether RBAC lets it."""
-        if (verb, resource) in self.denied:
-            return False
-        return who != "account" or self.rules is None or (verb, resource) in self.rules
+    def properties(self, who: str) -> dict[str, str]:
+        """Spark's properties for ``admin``, ``user``, or the ``account`` of a driver."""
+        return {"spark.master": f"k8s://{ {'admin': self.client.url, 'user': self.master}.get(who, self.pod_master) }"}
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """What a user's shell holds for it."""
+        return {"KUBECONFIG": str(folder / "no-kubeconfig")}
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """Answer nothing meanwhile; connections are taken."""
+        self.is_silent.set()
+        yield
+        self.is_silent.clear()
+
+    def used(self, who: str) -> set[Rule]:
+        """Verbs and resources that ``user`` or ``account`` has asked for."""
+        return {(verb, what) for one, verb, what in self.seen if one == who}
+
+    def in_pod(self, mounts: Mapping[str, str], words: Sequence[str]) -> list[str]:
+        """The command that runs ``words`` as a pod's process."""
+        return list(words)
+
+    def join(self, kubelet: Any) -> None:
+        """Ask this kubelet for the logs of pods."""
+        self._kubelet = kubelet
+
+    def log_of(self, pod: str, *, follow: bool) -> Iterator[str]:
+        return self._kubelet.log_of(pod, follow=follow)
+
+    def may(self, who: str, verb: str, resource: str, namespace: str) -> bool:
+        """Whether RBAC lets it: by the Roles that are bound to who asks."""
+        if who == "admin":
+            return True
+        roles = {
+            binding["roleRef"]["name"]
+            for binding in self.store.find("rolebindings", namespace)
+            for one in binding["subjects"]
+            if (one["kind"], one["name"]) == _SUBJECTS[who]
+        }
+        return any(
+            verb in rule["verbs"] and resource in rule["resources"]
+            for role in self.store.find("roles", namespace)
+            if role["metadata"]["name"] in roles
+            for rule in role["rules"]
+        )
 
     def check(self, who: str, verb: str, resource: str, namespace: str, group: str) -> None:
         """Raise what an API server would answer before it does anything."""
         if resource.startswith("selfsubject"):
             return
         self.seen.add((who, verb, resource))
-        if not self.may(who, verb, resource):
+        if not self.may(who, verb, resource, namespace):
             user = "system:serviceaccount:vision:sparkcv" if who == "account" else "ann"
             raise ApiError(
                 403,
@@ -78,45 +130,37 @@ class Api:
 
     def create(self, resource: str, namespace: str, body: dict[str, Any], *, dry_run: bool) -> dict[str, Any]:
         """Admit an object."""
-        if resource == "selfsubjectaccessreviews":
-            return body  # answered by the handler, who knows who asks
-        if namespace and not any(one["metadata"]["name"] == namespace for one in self.store.find("namespaces")):
+        if namespace and not self.store.find("namespaces", fields=f"metadata.name={namespace}"):
             raise ApiError(404, "NotFound", f'namespaces "{namespace}" not found')
         if resource == "pods":
-            name = body["metadata"].get("name", "")
-            if len(name) > 253 or any(len(value or "") > 63 for value in body["metadata"].get("labels", {}).values()):
-                raise ApiError(422, "Invalid", f'Pod "{name}" is invalid: must be no more than 63 characters')
-            account = body["spec"].get("serviceAccountName") or "default"
-            if not self.store.find("serviceaccounts", namespace, fields=f"metadata.name={account}"):
+            self._admit(namespace, body)
+        made = self.store.create(resource, namespace, body, dry_run=dry_run)
+        if resource == "namespaces":
+            self.store.create("serviceaccounts", body["metadata"]["name"], {"metadata": {"name": "default"}})
+        return made
+
+    def _admit(self, namespace: str, body: dict[str, Any]) -> None:
+        name = body["metadata"].get("name", "")
+        if len(name) > 253 or any(len(value or "") > 63 for value in body["metadata"].get("labels", {}).values()):
+            raise ApiError(422, "Invalid", f'Pod "{name}" is invalid: must be no more than 63 characters')
+        account = body["spec"].get("serviceAccountName") or "default"
+        if not self.store.find("serviceaccounts", namespace, fields=f"metadata.name={account}"):
+            raise ApiError(
+                403,
+                "Forbidden",
+                f'pods "{name}" is forbidden: error looking up service account {namespace}/'
+                f'{account}: serviceaccount "{account}" not found',
+            )
+        used = len([one for one in self.store.find("pods", namespace) if runs(one)])
+        for quota in self.store.find("resourcequotas", namespace):
+            most = int(quota["spec"]["hard"]["pods"])
+            if used >= most:
                 raise ApiError(
                     403,
                     "Forbidden",
-                    f'pods "{name}" is forbidden: error looking up service account {namespace}/'
-                    f'{account}: serviceaccount "{account}" not found',
+                    f'pods "{name}" is forbidden: exceeded quota: {quota["metadata"]["name"]}, requested: pods=1,'
+                    f" used: pods={used}, limited: pods={most}",
                 )
-            used = len([one for one in self.store.find("pods", namespace) if _runs(one)])
-            if self.quota_pods is not None and used >= self.quota_pods:
-                raise ApiError(
-                    403,
-                    "Forbidden",
-                    f'pods "{name}" is forbidden: exceeded quota: night, requested: pods=1,'
-                    f" used: pods={used}, limited: pods={self.quota_pods}",
-                )
-        return self.store.create(resource, namespace, body, dry_run=dry_run)
-
-    def load_rules(self, roles: list[dict[str, Any]]) -> None:
-        """Hold the service account to these Roles' rules."""
-        self.rules = frozenset(
-            (verb, resource)
-            for role in roles
-            for rule in role["rules"]
-            for verb in rule["verbs"]
-            for resource in rule["resources"]
-        )
-
-
-def _runs(pod: dict[str, Any]) -> bool:
-    return pod["status"].get("phase") not in ("Succeeded", "Failed")
 
 
 def _server(api: Api, who: str) -> http.server.ThreadingHTTPServer:
@@ -144,7 +188,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         query = dict(urllib.parse.parse_qsl(url.query))
         size = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(size) or b"null") if size else None
-        self.api.requests.append(f"{self.who} {self.command} {self.path}")
         while self.api.is_silent.is_set() and not self.api.closing.wait(0.1):
             pass
         with contextlib.suppress(OSError):
@@ -189,19 +232,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(200, {"apiVersion": version, "kind": f"{kind}List", "metadata": meta, "items": items})
         elif verb == "create" and resource == "selfsubjectaccessreviews":
             asked = body["spec"]["resourceAttributes"]
-            allowed = api.may(
-                self.who, asked["verb"], "/".join(filter(None, [asked["resource"], asked.get("subresource")]))
-            )
+            what = "/".join(filter(None, [asked["resource"], asked.get("subresource")]))
+            allowed = api.may(self.who, asked["verb"], what, asked["namespace"])
             self._send(201, body | {"status": {"allowed": allowed}})
         elif verb == "create":
             self._send(201, api.create(resource, namespace, body, dry_run="dryRun" in query))
         elif verb == "update":
-            self._send(200, store.change(resource, namespace, name, lambda one: _kept(one, body)))
+            is_status = found["sub"] == "status"
+            self._send(200, store.change(resource, namespace, name, lambda one: _kept(one, body, is_status)))
         elif verb == "patch":
             self._patch(resource, namespace, name, body)
         elif verb == "delete":
             options = body or {}
             grace = options.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+            uid = options.get("preconditions", {}).get("uid")
+            if uid and uid != store.get(resource, namespace, name)["metadata"]["uid"]:
+                raise ApiError(409, "Conflict", f"the UID in the precondition ({uid}) is another one")
             self._send(200, store.delete(resource, namespace, name, None if grace is None else int(grace)))
         else:
             grace = (body or {}).get("gracePeriodSeconds")
@@ -212,22 +258,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _log(self, namespace: str, name: str, *, follow: bool) -> None:
         """Send what a pod has said, and says until it ends."""
-        if not follow:
-            self._send_text(self.api.log_of(name))
-            return
         self.close_connection = True
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Connection", "close")
         self.end_headers()
-        sent, is_over = 0, False
-        while not is_over and not self.api.closing.is_set():
-            is_over = not any(map(_runs, self.api.store.find("pods", namespace, fields=f"metadata.name={name}")))
-            text = self.api.log_of(name)
-            self.wfile.write(text[sent:].encode())
+        self.api.store.get("pods", namespace, name)
+        for text in self.api.log_of(name, follow=follow):
+            self.wfile.write(text.encode())
             self.wfile.flush()
-            sent = len(text)
-            self.api.closing.wait(0.2)
 
     def _patch(self, resource: str, namespace: str, name: str, body: Any) -> None:
         is_apply = "apply-patch" in self.headers["Content-Type"]
@@ -315,10 +354,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         gone.set()
 
 
-def _kept(one: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    changed = copy.deepcopy(body)
-    changed["metadata"] = {**one["metadata"], **changed.get("metadata", {})}
-    return changed
+def _kept(one: dict[str, Any], body: dict[str, Any], is_status: bool) -> dict[str, Any]:
+    """What becomes of an object that is written back: its status is written by itself, and only over what was read."""
+    if (
+        body["metadata"].get("resourceVersion", one["metadata"]["resourceVersion"])
+        != one["metadata"]["resourceVersion"]
+    ):
+        raise ApiError(409, "Conflict", "the object has been modified; please apply your changes to the latest version")
+    changed = {**one, "status": body.get("status", {})} if is_status else {**body, "status": one.get("status", {})}
+    changed["metadata"] = {**one["metadata"], **body["metadata"]}
+    return copy.deepcopy(changed)
 
 
 def _merged(one: Any, patch: Any) -> Any:

@@ -11,29 +11,39 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sparkcv.spark import class_data
 from tests.hadoop import wait_until
 from tests.hadoop.submit import ROOT, spark_home
+from tests.kubernetes import manifests
 from tests.kubernetes.api import Api
+from tests.kubernetes.client import Client
+from tests.kubernetes.controllers import request_bytes
 from tests.kubernetes.kubelet import NAMESPACE, Kubelet
+from tests.kubernetes.real import ControlPlane, unavailable
 from tests.spark_programs import PROGRAMS
 
 IMAGE = "registry.example/sparkcv:1"
 ROLE_JOB = ROOT / "tests" / "yarn" / "programs"
 _SPARKCV = "import sys; from sparkcv.cli import main; sys.exit(main())"
 _GONE_S = 60
+WITHOUT_REAL = unavailable()
+# Each test of a cluster runs on either.
+PLANES = ["memory", *([] if WITHOUT_REAL else [pytest.param("real", marks=pytest.mark.kubernetes)])]
 
 
 class Kubernetes:
-    """API, kubelet, and a folder for all of them."""
+    """Control plane, kubelet, and a folder for all of them."""
 
-    def __init__(self, root: Path):
-        self.root, self.api = root, Api()
+    def __init__(self, root: Path, plane: Any):
+        """``plane`` is an ``api.Api`` or a ``real.ControlPlane``; all may do there what conf/kubernetes/ grants."""
+        self.root, self.plane, self.client = root, plane, plane.client
         self.submitted: list[Submitted] = []
-        self.kubelet = Kubelet(self.api.store, root, {"PYTHONPATH": f"{ROOT}:{ROLE_JOB}:{PROGRAMS}"})
+        self.kubelet = Kubelet(plane, root, {"PYTHONPATH": f"{ROOT}:{ROLE_JOB}:{PROGRAMS}"})
         self.kubelet.image_paths = {"/opt/sparkcv": str(ROOT)}
-        self.api.log_of = self.kubelet.log
-        self.api.store.create("serviceaccounts", NAMESPACE, {"metadata": {"name": "sparkcv"}})
+        manifests.apply(self.client)
+        self._given = self._objects()
         (root / "conf").mkdir()
         java = f"{class_data.QUICK_JAVA} -Dlog4j2.level=WARN"
         defaults = {
@@ -41,7 +51,7 @@ class Kubernetes:
             "spark.executor.memory": "512m",
             "spark.kubernetes.namespace": NAMESPACE,
             "spark.kubernetes.container.image": IMAGE,
-            "spark.kubernetes.driver.master": self.api.account_url,
+            "spark.kubernetes.driver.master": plane.pod_master,
             "spark.kubernetes.executor.podTemplateFile": str(ROOT / "conf" / "kubernetes" / "executor-pod.yaml"),
             "spark.ui.enabled": "false",
             **class_data.conf(java),
@@ -50,18 +60,47 @@ class Kubernetes:
 
     @property
     def master(self) -> str:
-        return f"k8s://{self.api.url}"
+        return f"k8s://{self.plane.master}"
 
     def pods(self, role: str = "executor") -> list[dict[str, Any]]:
         """The pods of a role that run, the oldest first."""
-        found = self.api.store.find("pods", NAMESPACE, f"spark-role={role}")
+        found = self.client.find("pods", NAMESPACE, f"spark-role={role}")
         running = [one for one in found if one["status"].get("phase") == "Running"]
         return sorted(running, key=lambda one: int(one["metadata"]["labels"].get("spark-exec-id", "0")))
 
+    def preempt(self, name: str) -> str:
+        """Have an executor's pod, or another on its node, make way for one of a higher priority; return its name."""
+        if not self.plane.is_real:
+            self.kubelet.preempt(name)
+            return name
+        node = self.client.get("pods", NAMESPACE, name)["spec"]["nodeName"]
+        there = [one for one in self.pods() if one["spec"]["nodeName"] == node]
+        kept_mb = sum(request_bytes(one) for one in there[1:]) >> 20
+        template = manifests.objects()["Pod", "executor-pod"]["spec"]
+        container = {**template["containers"][0], "name": "urgent", "image": IMAGE, "command": ["true"]}
+        container["resources"] = {"requests": {"memory": f"{self.kubelet.nodes[node] - kept_mb}Mi"}}
+        spec = {**template, "containers": [container], "priorityClassName": "urgent"}
+        spec |= {"nodeSelector": {"kubernetes.io/hostname": node}, "restartPolicy": "Never"}
+        self.client.create("priorityclasses", "", {"metadata": {"name": "urgent"}, "value": 1000})
+        made = self.client.create("pods", NAMESPACE, {"metadata": {"name": "urgent"}, "spec": spec})
+
+        def has_run() -> bool:
+            return self.client.get("pods", NAMESPACE, "urgent")["status"].get("phase") == "Succeeded"
+
+        wait_until(has_run, "the pod of a higher priority to have run", 60)
+        self.client.delete("pods", NAMESPACE, "urgent")
+        self.client.delete("priorityclasses", "", "urgent")
+        said = f"Preempted by pod {made['metadata']['uid']} on node {node}"
+        events = self.client.find("events", NAMESPACE, fields="reason=Preempted")
+        return next(str(one["involvedObject"]["name"]) for one in events if one["message"] == said)
+
     def left(self) -> list[str]:
         """What is in the namespace beside what was there at first."""
+        return sorted(self._objects() - self._given)
+
+    def _objects(self) -> set[str]:
         kinds = ("pods", "configmaps", "services", "networkpolicies", "persistentvolumeclaims", "jobs")
-        return [f"{kind}/{one['metadata']['name']}" for kind in kinds for one in self.api.store.find(kind, NAMESPACE)]
+        return {f"{kind}/{one['metadata']['name']}" for kind in kinds for one in self.client.find(kind, NAMESPACE)}
 
     def assert_nothing_is_left(self) -> None:
         """No object, and no process of a pod."""
@@ -79,7 +118,7 @@ class Kubernetes:
             "PYSPARK_DRIVER_PYTHON": sys.executable,
             "SPARK_SUBMIT_OPTS": f"{class_data.QUICK_JAVA} {class_data.options()}",
             "PYTHONPATH": f"{ROOT}:{ROLE_JOB}:{PROGRAMS}",
-            "KUBECONFIG": str(self.root / "no-kubeconfig"),
+            **self.plane.environment(self.root),
         }
 
     def roles(self, deed: str, *words: str, conf: Mapping[str, str] | None = None, executors: int = 3) -> "Submitted":
@@ -98,7 +137,6 @@ class Kubernetes:
         """End all: what a failed test has submitted, too."""
         for one in self.submitted:
             one.end()
-        self.api.close()
         self.kubelet.close()
 
 
@@ -149,15 +187,41 @@ class Submitted:
 
 
 @contextlib.contextmanager
-def kubernetes() -> Iterator[Kubernetes]:
-    """Give one; its pods end with it."""
+def kubernetes(which: str = "memory") -> Iterator[Kubernetes]:
+    """Give one, its control plane ``memory`` or ``real``; its pods end with it."""
     root = Path(tempfile.mkdtemp(prefix="sparkcv-k8s-"))
-    cluster = Kubernetes(root)
     try:
-        yield cluster
+        with control_plane(which, root / "plane") as plane:
+            cluster = Kubernetes(root, plane)
+            try:
+                yield cluster
+            finally:
+                cluster.close()
     finally:
-        cluster.close()
         shutil.rmtree(root, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def quota(client: Client, pods: int) -> Iterator[None]:
+    """Let the namespace have so many pods meanwhile."""
+    hard = {"pods": str(pods)}
+    client.create("resourcequotas", NAMESPACE, {"metadata": {"name": "night"}, "spec": {"hard": hard}})
+
+    def holds() -> bool:
+        return client.get("resourcequotas", NAMESPACE, "night").get("status", {}).get("hard") == hard
+
+    wait_until(holds, "the quota to hold", 30)
+    try:
+        yield
+    finally:
+        client.delete("resourcequotas", NAMESPACE, "night")
+
+
+@contextlib.contextmanager
+def control_plane(which: str, root: Path) -> Iterator[Any]:
+    """Give the control plane alone."""
+    with ControlPlane(root) if which == "real" else contextlib.closing(Api()) as found:
+        yield found
 
 
 def last_line(text: str, prefix: str = "role_job.py: ") -> str:
@@ -165,4 +229,4 @@ def last_line(text: str, prefix: str = "role_job.py: ") -> str:
     return next(line for line in reversed(text.splitlines()) if line.startswith(prefix))
 
 
-__all__ = ["Kubernetes", "Submitted", "kubernetes", "last_line"]
+__all__ = ["Kubernetes", "Submitted", "control_plane", "kubernetes", "last_line", "quota"]

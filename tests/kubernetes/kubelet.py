@@ -1,34 +1,35 @@
-"""A kubelet and a scheduler whose pods are local processes, with what a test does to them.
+"""A kubelet whose pods are local processes, with what a test does to them.
 
 Each pod has an address of its own (127.0.1.N), a folder, its volumes as folders in it, and the entrypoint of the
-image; where a path of a mount stands in its variables, words or ConfigMaps, it is the folder's. There is no image, no
-network and no mount of a pod's own: what is real are the processes, their memory, their signals and exit codes.
+image; where a path of a mount stands in its variables, words or ConfigMaps, it is the folder's. There is no image and
+no network of a pod's own: what is real are the processes, their memory, their signals and exit codes.
 """
 
 import contextlib
 import dataclasses
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from tests.hadoop.submit import ROOT, spark_home
-from tests.kubernetes.store import ApiError, Store, now
+from tests.kubernetes import pod_files
+from tests.kubernetes.controllers import memory_bytes
+from tests.kubernetes.store import ApiError, now, runs
 
 ENTRYPOINT = ROOT / "docker" / "entrypoint.sh"
 NAMESPACE = "vision"
 _MARK = "TESTS_POD_UID"
-_POLL_S = 0.1
-_UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "k": 10**3, "M": 10**6, "G": 10**9}
+_POLL_S, _HEARTBEAT_S = 0.1, 10.0
+_ROOM_MB = 100_000
 
 
 @dataclasses.dataclass
@@ -38,17 +39,15 @@ class _Running:
     limit_bytes: int
     reason: str = ""  # why it was killed by the kubelet: OOMKilled
     end: dict[str, Any] = dataclasses.field(default_factory=dict)  # status that a test gave it
+    is_ending: bool = False
 
 
 class Kubelet:
-    """Runs the pods of a store."""
+    """Runs the pods of its nodes; it knows of them by the API alone, whichever that is."""
 
-    def __init__(
-        self, store: Store, root: Path, env: Mapping[str, str] | None = None, nodes: Mapping[str, int] | None = None
-    ):
-        """``env`` is the image's; ``nodes`` are memory in MB by name."""
-        self.store, self.root = store, root
-        self.nodes = dict(nodes or {"node-a": 100_000, "node-b": 100_000})
+    def __init__(self, plane: Any, root: Path, env: Mapping[str, str] | None = None):
+        """``env`` is the image's."""
+        self.client, self.root, self._plane = plane.client, root, plane
         self.missing_images: set[str] = set()
         self.image_paths: dict[str, str] = {}  # folders of the image, and where they are here
         self.env = {
@@ -57,53 +56,92 @@ class Kubelet:
             "LANG": "C.UTF-8",
             "HADOOP_USER_NAME": "sparkcv",
         } | dict(env or {})
-        self._running: dict[str, _Running] = {}  # by uid
+        self._pods: dict[str, dict[str, Any]] = {}  # as the API has them, by uid
+        self._running: dict[str, _Running] = {}
         self._started: set[str] = set()
-        self._next_ip = 10
+        self._addresses: dict[str, str] = {}
         self._lock = threading.RLock()
-        self._closing = threading.Event()
-        store.on_delete = self._terminate
-        self._thread = threading.Thread(target=self._loop, name="tests-kubelet", daemon=True)
-        self._thread.start()
+        self._closing, self._news = threading.Event(), threading.Event()
+        self.nodes: dict[str, int] = {}
+        plane.join(self)
+        self.resize({"node-a": _ROOM_MB, "node-b": _ROOM_MB})
+        self._threads = [
+            threading.Thread(target=deed, name=f"tests-kubelet-{deed.__name__}", daemon=True)
+            for deed in (self._watch, self._loop)
+        ]
+        for one in self._threads:
+            one.start()
+
+    def resize(self, nodes: Mapping[str, int]) -> None:
+        """Have these nodes, by name, with so many MB of memory, and say that they are ready."""
+        self.nodes = dict(nodes)
+        there = {one["metadata"]["name"] for one in self.client.find("nodes")}
+        for name, memory_mb in nodes.items():
+            if name not in there:
+                labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
+                self.client.create("nodes", "", {"metadata": {"name": name, "labels": labels}})
+            size = {"cpu": "64", "memory": f"{memory_mb}Mi", "pods": "110", "ephemeral-storage": "100Gi"}
+            ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastHeartbeatTime": now()}
+            status = {
+                "capacity": size,
+                "allocatable": size,
+                "conditions": [{**ready, "message": "the tests' kubelet runs"}],
+                "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+                "daemonEndpoints": {"kubeletEndpoint": {"Port": self._plane.kubelet_port}},
+            }
+            self.client.change("nodes", "", name, lambda one: one.setdefault("status", {}).update(status), "status")  # noqa: B023
+        self._heard_s = time.monotonic()
 
     def close(self) -> None:
-        """Kill all that runs."""
+        """Kill all that runs; the thread that watches ends with the API."""
         self._closing.set()
-        self._thread.join(10)
+        self._news.set()
+        self._threads[1].join(30)
         with self._lock:
             for one in self._running.values():
                 _kill_all(one.pod)
+                one.process.wait()
 
     def log(self, name: str) -> str:
         """What a pod has written."""
         path = self.root / name / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def log_of(self, name: str, *, follow: bool) -> Iterator[str]:
+        """Yield what a pod has written, and what it writes until it ends."""
+        sent, is_over = 0, not follow
+        while not self._closing.is_set():
+            is_over = is_over or not any(one.pod["metadata"]["name"] == name for one in [*self._running.values()])
+            text = self.log(name)
+            yield text[sent:]
+            sent = len(text)
+            if is_over:
+                return
+            self._closing.wait(0.2)
+
     def all_pids(self) -> list[int]:
         """Every process of every pod that there was."""
         return pids(None)
 
-    def process(self, name: str) -> psutil.Process:
-        """The first process of a pod."""
-        uid = self.store.get("pods", NAMESPACE, name)["metadata"]["uid"]
-        return psutil.Process(self._running[uid].process.pid)
-
     def kill(self, name: str) -> None:
         """SIGKILL to all processes of a pod."""
-        _kill_all(self.store.get("pods", NAMESPACE, name))
+        _kill_all(self.client.get("pods", NAMESPACE, name))
 
     def starve(self, name: str) -> None:
         """Have a pod be over its memory limit, as if it had grown."""
-        uid = self.store.get("pods", NAMESPACE, name)["metadata"]["uid"]
+        uid = self.client.get("pods", NAMESPACE, name)["metadata"]["uid"]
         self._running[uid].limit_bytes = 1
 
     def evict(self, name: str, message: str = "The node was low on resource: memory.") -> None:
         """End a pod as a node under pressure does."""
         self._event(name, "Evicted", message)
-        self._end_with(name, {"phase": "Failed", "reason": "Evicted", "message": message})
+        pod = self.client.get("pods", NAMESPACE, name)
+        end = {"phase": "Failed", "reason": "Evicted", "message": message}
+        self._running[pod["metadata"]["uid"]].end = end
+        _kill_all(pod)
 
     def preempt(self, name: str) -> None:
-        """Delete a pod for the sake of another one with a higher priority."""
+        """Delete a pod for the sake of another one with a higher priority, as the scheduler does."""
         condition = {
             "type": "DisruptionTarget",
             "status": "True",
@@ -114,123 +152,98 @@ class Kubelet:
         def note(pod: dict[str, Any]) -> None:
             pod["status"].setdefault("conditions", []).append(condition)
 
-        self.store.change("pods", NAMESPACE, name, note)
+        self.client.change("pods", NAMESPACE, name, note, "status")
         self._event(name, "Preempted", "Preempted by pod 1f0 on node node-a")
-        self.store.delete("pods", NAMESPACE, name)
+        self.client.delete("pods", NAMESPACE, name)
 
     def _event(self, pod: str, reason: str, message: str) -> None:
-        involved = {"kind": "Pod", "namespace": NAMESPACE, "name": pod}
+        involved = {"apiVersion": "v1", "kind": "Pod", "namespace": NAMESPACE, "name": pod}
         event = {"metadata": {"generateName": f"{pod}."}, "involvedObject": involved}
-        self.store.create("events", NAMESPACE, event | {"reason": reason, "message": message, "type": "Warning"})
+        self.client.create("events", NAMESPACE, event | {"reason": reason, "message": message, "type": "Warning"})
 
-    def _end_with(self, name: str, status: dict[str, Any]) -> None:
-        pod = self.store.get("pods", NAMESPACE, name)
-        self._running[pod["metadata"]["uid"]].end = status
-        _kill_all(pod)
+    def _watch(self) -> None:
+        while not self._closing.is_set():
+            with contextlib.suppress(OSError, ValueError, ApiError):  # the API is away: it is asked anew
+                for found in self.client.follow("pods"):
+                    self._pods = dict(found)
+                    self._news.set()
+            self._closing.wait(_POLL_S)
 
     def _loop(self) -> None:
         while not self._closing.is_set():
-            with self.store.changed:
-                pods = self.store.find("pods")
-            for job in self.store.find("jobs"):
-                self._control(job, pods)
-            for pod in pods:
-                if pod["metadata"]["uid"] not in self._started:
-                    self._schedule(pod)
+            self._news.wait(_POLL_S)
+            self._news.clear()
+            with contextlib.suppress(OSError, ApiError):  # the API is away: all is done and said once it is back
+                if time.monotonic() > self._heard_s + _HEARTBEAT_S:
+                    self.resize(self.nodes)
+                for pod in list(self._pods.values()):
+                    if pod["spec"].get("nodeName") in self.nodes:
+                        self._sync(pod)
+                with self._lock:
+                    running = list(self._running.items())
+                for uid, one in running:
+                    if uid not in self._pods:
+                        _kill_all(one.pod)  # deleted at once, by somebody who did not want to wait
+                    if one.process.poll() is not None:
+                        self._ended(uid, one)
+                    elif one.limit_bytes and _resident(one.process.pid) > one.limit_bytes:
+                        one.reason = "OOMKilled"
+                        _kill_all(one.pod)
+
+    def _sync(self, pod: dict[str, Any]) -> None:
+        """Start a pod that is new; end one that is deleted, and delete it for good once it has ended."""
+        meta = pod["metadata"]
+        uid = meta["uid"]
+        if "deletionTimestamp" in meta:
             with self._lock:
-                running = list(self._running.items())
-            for uid, one in running:
-                if one.process.poll() is not None:
-                    self._ended(uid, one)
-                elif one.limit_bytes and _resident(one.process.pid) > one.limit_bytes:
-                    one.reason = "OOMKilled"
-                    _kill_all(one.pod)
-            with self.store.changed:
-                self.store.changed.wait(_POLL_S)
+                one = self._running.get(uid)
+            if one is None:
+                self._started.add(uid)
+                self.client.delete("pods", meta["namespace"], meta["name"], 0, uid)
+            elif not one.is_ending:
+                one.is_ending = True
+                self._terminate(one, meta.get("deletionGracePeriodSeconds", 30))
+        elif uid not in self._started and runs(pod):
+            self._started.add(uid)
+            container = pod["spec"]["containers"][0]
+            if container["image"] in self.missing_images:
+                why = f'Back-off pulling image "{container["image"]}"'
+                self._wait(pod, "ImagePullBackOff", why)
+                return
+            try:
+                self._start(pod, container)
+            except ApiError as err:
+                self._wait(pod, "CreateContainerConfigError", str(err))
+                self._started.discard(uid)  # it is tried again
+                self._closing.wait(_POLL_S)
 
-    def _control(self, job: dict[str, Any], pods: list[dict[str, Any]]) -> None:
-        """Be the Job controller: another pod after one that failed, unless its exit code ends the Job."""
-        uid = job["metadata"]["uid"]
-        own = [one for one in pods if any(ref["uid"] == uid for ref in one["metadata"].get("ownerReferences", []))]
-        phases = [one["status"].get("phase") for one in own]
-        final = job["spec"]["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"]
-        codes = [
-            one["state"].get("terminated", {}).get("exitCode")
-            for pod in own
-            for one in pod["status"].get("containerStatuses", [])
-        ]
-        if set(phases) - {"Failed"} or phases.count("Failed") > job["spec"]["backoffLimit"] or set(final) & set(codes):
-            return
-        meta = {
-            "generateName": f"{job['metadata']['name']}-",
-            "labels": job["spec"]["template"]["metadata"].get("labels", {}),
-            "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"], "uid": uid}],
-        }
-        self.store.create("pods", NAMESPACE, {"metadata": meta, "spec": job["spec"]["template"]["spec"]})
-
-    def _schedule(self, pod: dict[str, Any]) -> None:
-        wanted = _request_mb(pod)
-        missing = self._missing_claim(pod)
-        free = dict(self.nodes)
-        for one in self.store.find("pods"):
-            node = one["spec"].get("nodeName")
-            if node in free and one["status"].get("phase") in ("Pending", "Running"):
-                free[node] -= _request_mb(one)
-        node = next((name for name, left in sorted(free.items(), key=lambda one: -one[1]) if left >= wanted), None)
-        if missing or node is None:
-            why = f"0/{len(free)} nodes are available: {len(free)} Insufficient memory."
-            if missing:
-                why = f'0/{len(free)} nodes are available: persistentvolumeclaim "{missing}" not found.'
-            condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": why}
-            if pod["status"].get("conditions") != [condition]:
-                self._status(pod, {"phase": "Pending", "conditions": [condition]})
-            return
-        uid = pod["metadata"]["uid"]
-        self._started.add(uid)
-        pod["spec"]["nodeName"] = node
-        container = pod["spec"]["containers"][0]
-        if container["image"] in self.missing_images:
-            why = f'Back-off pulling image "{container["image"]}"'
-            waiting = {"waiting": {"reason": "ImagePullBackOff", "message": why}}
-            self._status(pod, {"phase": "Pending", "containerStatuses": [_container(pod, waiting)]})
-            return
-        try:
-            self._start(pod, container)
-        except ApiError as err:
-            waiting = {"waiting": {"reason": "CreateContainerConfigError", "message": str(err)}}
-            self._status(pod, {"phase": "Pending", "containerStatuses": [_container(pod, waiting)]})
-            self._started.discard(uid)  # it is tried again
-
-    def _missing_claim(self, pod: dict[str, Any]) -> str:
-        there = {
-            one["metadata"]["name"] for one in self.store.find("persistentvolumeclaims", pod["metadata"]["namespace"])
-        }
-        for volume in pod["spec"].get("volumes", []):
-            name = volume.get("persistentVolumeClaim", {}).get("claimName")
-            if name and name not in there:
-                return str(name)
-        return ""
+    def _wait(self, pod: dict[str, Any], reason: str, message: str) -> None:
+        waiting = {"waiting": {"reason": reason, "message": message}}
+        self._status(pod, {"phase": "Pending", "containerStatuses": [_container(pod, waiting)]})
 
     def _start(self, pod: dict[str, Any], container: dict[str, Any]) -> None:
         folder = self.root / pod["metadata"]["name"]
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "work").mkdir(parents=True)
-        with self._lock:
-            address, self._next_ip = f"127.0.1.{self._next_ip}", self._next_ip + 1
+        address = self._addresses.setdefault(pod["metadata"]["uid"], f"127.0.1.{10 + len(self._addresses)}")
         pod["status"]["podIP"] = address
-        mounts = self._mounts(pod, container, folder) | self.image_paths
+        mounts = pod_files.mounts_of(pod, folder, self.root / "claims") | self.image_paths
         termination = container.get("terminationMessagePath", "/dev/termination-log")
         mounts[termination] = str(folder / "termination-log")
-        self._write_maps(pod, container, mounts)
+        pod_files.write(self.client, pod, mounts)
         command = container.get("command") or [str(ENTRYPOINT)]
-        given = {one["name"]: self._value(one, pod) for one in container.get("env", [])}
-        words = [_local(_expanded(word, given), mounts) for word in [*command, *container.get("args", [])]]
+        given = {one["name"]: pod_files.value(one, pod) for one in container.get("env", [])}
+        words = [
+            pod_files.local(pod_files.expanded(word, given), mounts) for word in [*command, *container.get("args", [])]
+        ]
+        words = self._plane.in_pod(mounts, words)
         env = self.env | {
             "HOME": str(folder),
             "TMPDIR": str(folder / "work"),
             _MARK: f"{os.getpid()}.{pod['metadata']['uid']}",
         }
-        env |= {name: _local(value, mounts) for name, value in given.items()}
+        env |= self._plane.pod_environment
+        env |= {name: pod_files.local(value, mounts) for name, value in given.items()}
         env.setdefault("SPARKCV_TERMINATION_LOG", str(folder / "termination-log"))
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
@@ -242,64 +255,22 @@ class Kubelet:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        limit = container.get("resources", {}).get("limits", {}).get("memory")
+        limit_bytes = memory_bytes(container.get("resources", {}).get("limits", {}))
         with self._lock:
-            self._running[pod["metadata"]["uid"]] = _Running(process, pod, _bytes(limit) if limit else 0)
+            self._running[pod["metadata"]["uid"]] = _Running(process, pod, limit_bytes)
         running = {"running": {"startedAt": now()}}
         started = {
             "phase": "Running",
             "podIP": address,
+            "podIPs": [{"ip": address}],
             "startTime": now(),
-            "conditions": [{"type": "Ready", "status": "True"}, {"type": "PodScheduled", "status": "True"}],
+            "conditions": [{"type": "Ready", "status": "True"}],
             "containerStatuses": [_container(pod, running)],
         }
         self._status(pod, started)
 
-    def _mounts(self, pod: dict[str, Any], container: dict[str, Any], folder: Path) -> dict[str, str]:
-        volumes = {one["name"]: one for one in pod["spec"].get("volumes", [])}
-        found = {}
-        for mount in container.get("volumeMounts", []):
-            volume = volumes[mount["name"]]
-            if "hostPath" in volume:
-                found[mount["mountPath"]] = volume["hostPath"]["path"]
-                continue
-            where = folder / "volumes" / mount["name"]
-            if "persistentVolumeClaim" in volume:  # it outlives pods
-                where = self.root / "claims" / volume["persistentVolumeClaim"]["claimName"]
-            where.mkdir(parents=True, exist_ok=True)
-            if mount["mountPath"] != "/dev/shm":
-                found[mount["mountPath"]] = str(where)
-        return found
-
-    def _write_maps(self, pod: dict[str, Any], container: dict[str, Any], mounts: Mapping[str, str]) -> None:
-        for volume in pod["spec"].get("volumes", []):
-            name = volume.get("configMap", {}).get("name")
-            if name is None:
-                continue
-            held = self.store.get("configmaps", pod["metadata"]["namespace"], name)
-            for mount in container.get("volumeMounts", []):
-                if mount["name"] == volume["name"]:
-                    paths = {one["key"]: one["path"] for one in volume["configMap"].get("items", [])}
-                    for file, text in (held.get("data") or {}).items():
-                        if not paths or file in paths:
-                            path = Path(mounts[mount["mountPath"]], paths.get(file, file))
-                            path.write_text(_local(text, mounts))
-
-    def _value(self, one: dict[str, Any], pod: dict[str, Any]) -> str:
-        source = one.get("valueFrom")
-        if source is None:
-            return str(one.get("value") or "")
-        if "fieldRef" in source:
-            found: Any = pod
-            for word in source["fieldRef"]["fieldPath"].split("."):
-                found = found[word]
-            return str(found)
-        raise ApiError(400, "BadRequest", f"the tests' kubelet does not know {sorted(source)}")
-
     def _ended(self, uid: str, one: _Running) -> None:
         _kill_all(one.pod)  # what its first process has left behind, as the end of a container's processes does
-        with self._lock:
-            del self._running[uid]
         code = one.process.returncode
         code = 128 - code if code < 0 else code
         name = one.pod["metadata"]["name"]
@@ -312,27 +283,23 @@ class Kubelet:
             "containerStatuses": [_container(one.pod, {"terminated": ended})],
         }
         self._status(one.pod, status | one.end)
-        with contextlib.suppress(ApiError):
-            if self.store.get("pods", NAMESPACE, name)["metadata"].get("deletionTimestamp"):
-                self.store.remove("pods", NAMESPACE, name)
+        with self._lock:
+            del self._running[uid]
 
     def _status(self, pod: dict[str, Any], status: dict[str, Any]) -> None:
         def put(one: dict[str, Any]) -> None:
-            one["status"] = {**one["status"], **status}
-            if "nodeName" in pod["spec"]:
-                one["spec"]["nodeName"] = pod["spec"]["nodeName"]
+            if one["metadata"]["uid"] != pod["metadata"]["uid"]:
+                raise ApiError(404, "NotFound", "this is another one with its name")
+            kept = {given["type"]: given for given in one["status"].get("conditions", [])}
+            kept |= {given["type"]: given for given in status.get("conditions", [])}
+            one["status"] = {**one["status"], **status, "conditions": list(kept.values())}
 
         with contextlib.suppress(ApiError):  # it may be gone
-            changed = self.store.change("pods", pod["metadata"]["namespace"], pod["metadata"]["name"], put)
+            changed = self.client.change("pods", pod["metadata"]["namespace"], pod["metadata"]["name"], put, "status")
             pod["status"] = changed["status"]
 
-    def _terminate(self, pod: dict[str, Any], grace_s: int) -> bool:
-        """SIGTERM, then SIGKILL; False for a pod that does not run."""
-        with self._lock:
-            one = self._running.get(pod["metadata"]["uid"])
-        if one is None:
-            self._started.add(pod["metadata"]["uid"])
-            return False
+    def _terminate(self, one: _Running, grace_s: int) -> None:
+        """SIGTERM, then SIGKILL."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(one.process.pid, signal.SIGTERM if grace_s else signal.SIGKILL)
 
@@ -340,10 +307,9 @@ class Kubelet:
             deadline_s = time.monotonic() + grace_s
             while one.process.poll() is None and time.monotonic() < deadline_s:
                 time.sleep(_POLL_S)
-            _kill_all(pod)
+            _kill_all(one.pod)
 
         threading.Thread(target=end, name="tests-kubelet-end", daemon=True).start()
-        return True
 
 
 def pids(pod: dict[str, Any] | None) -> list[int]:
@@ -373,17 +339,6 @@ def _resident(pid: int) -> int:
     return total
 
 
-def _request_mb(pod: dict[str, Any]) -> float:
-    resources = pod["spec"]["containers"][0].get("resources", {})
-    return _bytes(resources.get("requests", {}).get("memory", "0")) / 2**20
-
-
-def _bytes(text: str) -> int:
-    found = re.fullmatch(r"(\d+)([A-Za-z]*)", text)
-    assert found, text
-    return int(found[1]) * _UNITS[found[2]]
-
-
 def _container(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
     container = pod["spec"]["containers"][0]
     return {
@@ -394,13 +349,3 @@ def _container(pod: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
         "restartCount": 0,
         "state": state,
     }
-
-
-def _expanded(word: str, env: Mapping[str, str]) -> str:
-    return re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), word)
-
-
-def _local(text: str, mounts: Mapping[str, str]) -> str:
-    for path in sorted(mounts, key=len, reverse=True):
-        text = re.sub(rf"(?:(?<![\w./-])|(?<=://)){re.escape(path)}(?![\w-])", mounts[path], text)
-    return text

@@ -6,8 +6,15 @@ from typing import Any
 
 from sparkcv.spark.kubernetes.gateway import java_alone
 from tests.hadoop.submit import ROOT
+from tests.kubernetes.client import Client
 
 FOLDER = ROOT / "conf" / "kubernetes"
+_RESOURCES = {
+    "ServiceAccount": "serviceaccounts",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+    "NetworkPolicy": "networkpolicies",
+}
 
 
 @functools.cache
@@ -24,9 +31,20 @@ def objects() -> dict[tuple[str, str], dict[str, Any]]:
     return found
 
 
-def rules(role: str) -> list[dict[str, Any]]:
-    """A Role, as the API's ``load_rules`` takes it."""
-    return [objects()["Role", role]]
+def apply(client: Client) -> None:
+    """Make what conf/kubernetes/ grants: to the service account as it stands there, to ``ann`` by bindings."""
+    for (kind, _), one in objects().items():
+        if kind in _RESOURCES:
+            client.create(_RESOURCES[kind], "vision", one)
+    for role in ("sparkcv-driver", "sparkcv-submit"):
+        bind(client, role, {"kind": "User", "name": "ann", "apiGroup": "rbac.authorization.k8s.io"})
+
+
+def bind(client: Client, role: str, subject: dict[str, str]) -> None:
+    """Let somebody do what a Role grants."""
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role}
+    name = f"{role}-{subject['name']}"
+    client.create("rolebindings", "vision", {"metadata": {"name": name}, "subjects": [subject], "roleRef": reference})
 
 
 def pairs(role: str) -> set[tuple[str, str]]:

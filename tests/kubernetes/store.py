@@ -15,6 +15,7 @@ KINDS = {
     "secrets": ("v1", "Secret"),
     "events": ("v1", "Event"),
     "persistentvolumeclaims": ("v1", "PersistentVolumeClaim"),
+    "persistentvolumes": ("v1", "PersistentVolume"),
     "serviceaccounts": ("v1", "ServiceAccount"),
     "resourcequotas": ("v1", "ResourceQuota"),
     "namespaces": ("v1", "Namespace"),
@@ -23,6 +24,7 @@ KINDS = {
     "roles": ("rbac.authorization.k8s.io/v1", "Role"),
     "rolebindings": ("rbac.authorization.k8s.io/v1", "RoleBinding"),
     "jobs": ("batch/v1", "Job"),
+    "priorityclasses": ("scheduling.k8s.io/v1", "PriorityClass"),
 }
 _SET = re.compile(r"(\S+) (in|notin) \(([^)]*)\)")
 
@@ -48,7 +50,6 @@ class Store:
         self.log: list[tuple[int, str, str, dict[str, Any]]] = []  # version, ADDED..., resource, object as it was
         self._objects: dict[tuple[str, str, str], dict[str, Any]] = {}
         self._version = 100
-        self.on_delete: Callable[[dict[str, Any], int], bool] = lambda pod, grace_s: False  # True: it removes it later
 
     @property
     def version(self) -> int:
@@ -84,6 +85,8 @@ class Store:
                 meta["namespace"] = namespace
             if resource == "pods":
                 made["status"] = {"phase": "Pending"}
+            if resource == "resourcequotas":
+                made["status"] = {"hard": made["spec"]["hard"]}
             if dry_run:
                 return made
             self._objects[resource, namespace, meta["name"]] = made
@@ -103,19 +106,20 @@ class Store:
             return self._note("MODIFIED", resource, changed)
 
     def delete(self, resource: str, namespace: str, name: str, grace_s: int | None = None) -> dict[str, Any]:
-        """Delete it, or have the kubelet delete a pod once its processes have ended; then what it owns goes, too."""
+        """Delete it; a pod on a node is only marked, and its kubelet deletes it once its processes have ended."""
         with self.changed:
             found = self.get(resource, namespace, name)
-            if resource == "pods":
-                grace_s = found["spec"].get("terminationGracePeriodSeconds", 30) if grace_s is None else grace_s
-                if self.on_delete(found, grace_s):
+            if resource != "pods" or not found["spec"].get("nodeName") or not runs(found):
+                return self.remove(resource, namespace, name)
+            grace_s = found["spec"].get("terminationGracePeriodSeconds", 30) if grace_s is None else grace_s
+            if grace_s == 0:
+                return self.remove(resource, namespace, name)
 
-                    def mark(pod: dict[str, Any]) -> None:
-                        pod["metadata"].setdefault("deletionTimestamp", now())
-                        pod["metadata"]["deletionGracePeriodSeconds"] = grace_s
+            def mark(pod: dict[str, Any]) -> None:
+                pod["metadata"].setdefault("deletionTimestamp", now())
+                pod["metadata"].setdefault("deletionGracePeriodSeconds", grace_s)
 
-                    return self.change(resource, namespace, name, mark)
-            return self.remove(resource, namespace, name)
+            return self.change(resource, namespace, name, mark)
 
     def remove(self, resource: str, namespace: str, name: str) -> dict[str, Any]:
         """Remove it at once, and delete all that it owns, as the garbage collector does."""
@@ -156,6 +160,11 @@ class Store:
         self.log.append((self._version, deed, resource, kept))
         self.changed.notify_all()
         return copy.deepcopy(kept)
+
+
+def runs(pod: dict[str, Any]) -> bool:
+    """Whether a pod runs, or may yet."""
+    return pod["status"].get("phase") not in ("Succeeded", "Failed")
 
 
 def now() -> str:

@@ -8,11 +8,13 @@ import pytest
 from sparkcv.cli import main
 from sparkcv.errors import ClusterError, UsageError
 from sparkcv.spark.kubernetes import preflight
-from sparkcv.spark.kubernetes.client import DRIVER, SUBMISSION, connect
+from sparkcv.spark.kubernetes.client import DRIVER, SUBMISSION, connect, make
 from sparkcv.spark.kubernetes.gateway import java_alone
 from sparkcv.spark.kubernetes.permissions import DRIVER_VERBS, SUBMIT_VERBS
+from tests.hadoop import wait_until
+from tests.hadoop.submit import ROOT
 from tests.kubernetes import manifests
-from tests.kubernetes.api import Api
+from tests.kubernetes.cluster import PLANES, control_plane, quota
 
 pytestmark = pytest.mark.spark
 
@@ -23,60 +25,121 @@ def jvm():
         yield found
 
 
-@pytest.fixture
-def api():
-    found = Api()
-    yield found
-    found.close()
+@pytest.fixture(scope="module", params=PLANES)
+def plane(request, tmp_path_factory):
+    with control_plane(request.param, tmp_path_factory.mktemp("plane") / "root") as found:
+        manifests.apply(found.client)
+        yield found
 
 
-def check(jvm, url, verbs=DRIVER_VERBS, who=DRIVER, **more):
+def check(jvm, plane, who, verbs=DRIVER_VERBS, **more):
     properties = {
-        "spark.master": f"k8s://{url}",
+        **plane.properties(who),
         "spark.kubernetes.namespace": "vision",
         "spark.kubernetes.container.image": "registry.example/sparkcv:1",
+        "spark.kubernetes.executor.podTemplateFile": str(ROOT / "conf" / "kubernetes" / "executor-pod.yaml"),
         **{name.replace("_", "."): value for name, value in more.items()},
     }
     conf = jvm.org.apache.spark.SparkConf(False)
     for name, value in properties.items():
         conf.set(name, value)
-    with connect(jvm, conf, who) as client:
+    with connect(jvm, conf, SUBMISSION if verbs is SUBMIT_VERBS else DRIVER) as client:
         preflight.check(client, properties, verbs)
 
 
-@pytest.mark.parametrize(("role", "verbs"), [("sparkcv-driver", DRIVER_VERBS), ("sparkcv-submit", SUBMIT_VERBS)])
-def test_the_roles_of_the_manifest_are_enough_and_each_verb_that_lacks_is_named(jvm, api, role, verbs):
-    api.load_rules(manifests.rules(role))
-    api.store.create("serviceaccounts", "vision", {"metadata": {"name": "sparkcv"}})
-    check(jvm, api.account_url, verbs)
-    assert api.store.find("pods") == []  # the trial was dry
+@pytest.mark.parametrize(
+    ("who", "role", "verbs"),
+    [("account", "sparkcv-driver", DRIVER_VERBS), ("user", "sparkcv-submit", SUBMIT_VERBS)],
+)
+def test_the_roles_of_the_manifest_are_enough_and_each_verb_that_lacks_is_named(jvm, plane, who, role, verbs):
+    check(jvm, plane, who, verbs)
+    assert plane.client.find("pods", "vision") == []  # the trial was dry
     wanted = {(verb, what) for what, several in verbs.items() for verb in several}
     assert wanted <= manifests.pairs(role)
-    api.rules = frozenset(manifests.pairs(role) - {("delete", "pods"), ("patch", "networkpolicies")})
+    changed = {
+        name: plane.client.get("roles", "vision", name)["rules"] for name in ("sparkcv-driver", "sparkcv-submit")
+    }
+    taken = {("delete", "pods"), ("patch", "networkpolicies")}
     lacking = "delete pods" if verbs is DRIVER_VERBS else "delete pods, patch networkpolicies"
-    with pytest.raises(
-        ClusterError, match=rf"in namespace vision of \S+ this login may not {lacking}: grant it, as conf/"
-    ):
-        check(jvm, api.account_url, verbs)
+
+    try:
+        for name, rules in changed.items():
+            plane.client.change("roles", "vision", name, lambda one: one.update(rules=without(rules, taken)))  # noqa: B023
+        wait_until(lambda: refused(jvm, plane, who, verbs), "the authorizer to see it", 10)
+        with pytest.raises(
+            ClusterError, match=rf"in namespace vision of \S+ this login may not {lacking}: grant it, as conf/"
+        ):
+            check(jvm, plane, who, verbs)
+    finally:
+        for name, rules in changed.items():
+            plane.client.change("roles", "vision", name, lambda one: one.update(rules=rules))  # noqa: B023
 
 
-def test_an_api_that_is_not_there_or_says_nothing_is_told_of(jvm, api):
+def without(rules, taken):
+    """The rules but for some pairs of verb and resource."""
+    found = [
+        {**rule, "resources": [what], "verbs": [verb for verb in rule["verbs"] if (verb, what) not in taken]}
+        for rule in rules
+        for what in rule["resources"]
+    ]
+    return [rule for rule in found if rule["verbs"]]
+
+
+def refused(jvm, plane, who, verbs):
+    try:
+        check(jvm, plane, who, verbs)
+    except ClusterError:
+        return True
+    return False
+
+
+def test_an_api_that_is_not_there_or_says_nothing_is_told_of(jvm, plane):
     with pytest.raises(ClusterError, match=r"the Kubernetes API at http://127\.0\.0\.1:1 cannot be reached: .*refused"):
-        check(jvm, "http://127.0.0.1:1")
-    api.is_silent.set()
-    with pytest.raises(ClusterError, match=r"the Kubernetes API at \S+ has not answered within 10 s"):
-        check(jvm, api.url, SUBMIT_VERBS, SUBMISSION)
+        check(jvm, plane, "user", spark_master="k8s://http://127.0.0.1:1")
+    with (
+        plane.silent(),
+        pytest.raises(ClusterError, match=r"the Kubernetes API at \S+ has not answered within 10 s"),
+    ):
+        check(jvm, plane, "user", SUBMIT_VERBS)
+    if plane.is_real:  # the one in memory asks for neither
+        with pytest.raises(
+            ClusterError, match=r"the Kubernetes API at \S+ does not know who asks \(401\): log in anew"
+        ):
+            check(jvm, plane, "account", spark_kubernetes_authenticate_oauthToken="no")
+        with pytest.raises(
+            ClusterError, match=r"the Kubernetes API at \S+ has a certificate that is not trusted here: "
+        ):
+            check(jvm, plane, "account", spark_kubernetes_authenticate_caCertFile=str(manifests.FOLDER / "rbac.yaml"))
 
 
-def test_namespace_account_and_quota_are_asked_by_a_trial(jvm, api):
+def test_namespace_account_and_quota_are_asked_by_a_trial(jvm, plane):
     with pytest.raises(ClusterError, match=r'namespaces "nowhere" not found: create the namespace, or name another'):
-        check(jvm, api.url, spark_kubernetes_namespace="nowhere")
+        check(jvm, plane, "admin", spark_kubernetes_namespace="nowhere")
+    with pytest.raises(ClusterError, match=r"in namespace nowhere of \S+ this login may do nothing that a run does: "):
+        check(jvm, plane, "user", spark_kubernetes_namespace="nowhere")
     account = {"spark_kubernetes_authenticate_driver_serviceAccountName": "nobody"}
     with pytest.raises(ClusterError, match=r'serviceaccount "nobody" not found: create it, as conf/kubernetes/rbac'):
-        check(jvm, api.url, **account)
-    api.quota_pods = 0
-    with pytest.raises(ClusterError, match=r"exceeded quota: night, .*limited: pods=0: ask for fewer or smaller exec"):
-        check(jvm, api.url)
+        check(jvm, plane, "user", **account)
+    with (
+        quota(plane.client, 0),
+        pytest.raises(ClusterError, match=r"exceeded quota: night, .*limited: pods=0: ask for fewer or smaller exec"),
+    ):
+        check(jvm, plane, "user")
+
+
+def test_the_trial_is_what_the_template_makes_of_an_executor(jvm, plane, tmp_path):
+    template = "spark_kubernetes_executor_podTemplateFile"
+    path = tmp_path / "no.yaml"
+    with pytest.raises(
+        UsageError, match=rf"the pod template {path} cannot be read: wanted a file with one Pod as YAML"
+    ):
+        check(jvm, plane, "user", **{template: str(path)})
+    path.write_text("kind: Pod\napiVersion: v1\nspec: {serviceAccountName: nobody, containers: [{name: c}]}")
+    with pytest.raises(ClusterError, match=r'serviceaccount "nobody" not found: create it'):
+        check(jvm, plane, "user", **{template: f"file://{path}"})
+    if plane.is_real:  # its namespace enforces the strictest of Kubernetes' standards, which the template fits
+        with pytest.raises(ClusterError, match=r'violates PodSecurity "restricted:latest": .*see conf/kubernetes/exec'):
+            check(jvm, plane, "user", **{template: ""})
 
 
 def test_a_context_that_kubeconfig_lacks_is_refused_with_those_that_it_has(jvm, tmp_path):
@@ -85,9 +148,10 @@ def test_a_context_that_kubeconfig_lacks_is_refused_with_those_that_it_has(jvm, 
     clusters = [{"name": "one", "cluster": {"server": "http://127.0.0.1:1"}}]
     config.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "clusters": clusters, "contexts": contexts}))
     jvm.java.lang.System.setProperty("kubeconfig", str(config))
+    conf = jvm.org.apache.spark.SparkConf(False).set("spark.kubernetes.context", "dusk")
     try:
         with pytest.raises(UsageError, match=r"spark\.kubernetes\.context: got 'dusk', .* wanted one of day, night"):
-            check(jvm, "http://127.0.0.1:1", spark_kubernetes_context="dusk")
+            make(jvm, conf)
     finally:
         jvm.java.lang.System.clearProperty("kubeconfig")
 

@@ -9,17 +9,16 @@ from sparkcv import storage
 from tests.faults.conftest import put_dataset
 from tests.hadoop import wait_until
 from tests.kubernetes import manifests
-from tests.kubernetes.cluster import kubernetes
+from tests.kubernetes.cluster import PLANES, kubernetes
 from tests.kubernetes.kubelet import NAMESPACE
 from tests.yarn.test_train import FLAGS, TARGET, newest_step
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
 
 
-@pytest.fixture(scope="module")
-def k8s():
-    with kubernetes() as found:
-        found.api.load_rules(manifests.rules("sparkcv-driver"))
+@pytest.fixture(scope="module", params=PLANES)
+def k8s(request):
+    with kubernetes(request.param) as found:
         yield found
 
 
@@ -39,10 +38,10 @@ def test_a_job_of_kubernetes_resumes_after_its_driver_and_outlives_an_executor(k
     job = copy.deepcopy(manifests.objects()["Job", "train"])
     container = job["spec"]["template"]["spec"]["containers"][0]
     given = container["args"][: container["args"].index("train") + 1]
-    master = {"--master=k8s://https://kubernetes.default.svc": f"--master=k8s://{k8s.api.account_url}"}
+    master = {"--master=k8s://https://kubernetes.default.svc": f"--master=k8s://{k8s.plane.pod_master}"}
     container["args"] = [*(master.get(word, word) for word in given), *words(flags)]
     container["env"] += [{"name": "SPARK_CONF_DIR", "value": str(k8s.root / "conf")}]
-    k8s.api.store.create("jobs", NAMESPACE, job)
+    k8s.client.create("jobs", NAMESPACE, job)
     wait_until(lambda: newest_step(flags["train_dir"]) >= 25, "a checkpoint", 300)
     first = k8s.pods("driver")[0]
     k8s.kubelet.kill(first["metadata"]["name"])
@@ -66,12 +65,12 @@ def test_a_job_of_kubernetes_resumes_after_its_driver_and_outlives_an_executor(k
     assert TARGET <= newest_step(flags["train_dir"]) <= TARGET + 2
     assert storage.read_json(f"{flags['train_dir']}/run.json")["resumed_from_step"] >= 25
     assert re.search(r"trained to step \d+: .*read back and whole", said)
-    k8s.api.store.delete("jobs", NAMESPACE, "train")
+    k8s.client.delete("jobs", NAMESPACE, "train")
     k8s.assert_nothing_is_left()
 
 
 def phase(k8s, name):
-    return k8s.api.store.get("pods", NAMESPACE, name)["status"]["phase"]
+    return k8s.client.get("pods", NAMESPACE, name)["status"]["phase"]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +80,7 @@ def deleted(k8s, flags):
     running = k8s.sparkcv("train", *words(flags | {"train_dir": train_dir, "max_number_of_steps": 100_000}))
     wait_until(lambda: running.process.poll() is not None or newest_step(train_dir) >= 25, "a checkpoint", 300)
     assert running.process.poll() is None, running.output[-6000:]
-    k8s.api.store.delete("pods", NAMESPACE, k8s.pods("driver")[0]["metadata"]["name"])
+    k8s.client.delete("pods", NAMESPACE, k8s.pods("driver")[0]["metadata"]["name"])
     running.wait()
     return running, train_dir
 
@@ -121,6 +120,6 @@ def test_its_run_is_evaluated_in_cluster_mode_and_pictures_are_scored(k8s, delet
     assert storage.exists(f"{out}/dt=2026-11-29")
     k8s.assert_nothing_is_left()
     # Exactly the verbs that were used: those of a driver by its account, and those of who submits.
-    account, user = ({(verb, what) for who, verb, what in k8s.api.seen if who == one} for one in ("account", "user"))
+    account, user = (k8s.plane.used(who) for who in ("account", "user"))
     assert account == manifests.pairs("sparkcv-driver")
     assert user | {("watch", "pods")} == manifests.pairs("sparkcv-submit")  # only where the log is not there at once

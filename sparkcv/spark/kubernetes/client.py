@@ -74,6 +74,17 @@ class KubernetesClient:
         found: dict[str, Any] = json.loads(text)
         return found
 
+    def read_pod(self, path: str) -> dict[str, Any]:
+        """Return the pod of a YAML file, such as a template; raises UsageError if there is none."""
+        from py4j.protocol import Py4JError
+
+        try:
+            pod = self.java.pods().load(path).item()
+            found: dict[str, Any] = json.loads(self.java.getKubernetesSerialization().asJson(pod))
+        except (Py4JError, ValueError) as err:
+            raise UsageError(f"the pod template {path} cannot be read: wanted a file with one Pod as YAML") from err
+        return found
+
     def copy_log(self, pod: str, output: Any) -> None:
         """Copy a pod's log to a Java stream until the pod ends; raises Py4JError."""
         reader = self.java.pods().inNamespace(self.namespace).withName(pod).watchLog().getOutput()
@@ -167,4 +178,9 @@ def _translated(err: Exception, url: str) -> ApiError:
     if any(word in cause for cause in causes for word in _SILENT):
         return ApiError(f"the Kubernetes API at {url} has not answered within {_TIMEOUT_MS // 1000} s")
     last = causes[-1].partition(": ")[2]
+    if any("SSL" in cause or "Cert" in cause for cause in causes):
+        return ApiError(
+            f"the Kubernetes API at {url} has a certificate that is not trusted here: {last}; see kubeconfig's"
+            " certificate-authority, or spark.kubernetes.authenticate.caCertFile"
+        )
     return ApiError(f"the Kubernetes API at {url} cannot be reached: {last}; see --master, or kubeconfig's server")

@@ -106,6 +106,8 @@ def _room(message: str) -> str:
             ": ask for smaller executors (spark.executor.memory and memoryOverhead, spark.kubernetes.executor.request"
             ".cores), for fewer roles, or wait for room"
         )
+    if "unbound" in message:
+        return ": its claim has no volume yet, see its storage class and kubectl describe pvc"
     if "persistentvolumeclaim" in message:
         return ": create the claim in this namespace, or see spark.kubernetes.executor.volumes"
     return ""

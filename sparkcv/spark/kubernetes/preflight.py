@@ -4,6 +4,7 @@ Spark asks none of it: it tries for ever to create executors that a quota or a m
 waits for them.
 """
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -16,11 +17,17 @@ from sparkcv.spark.memory import executor_memory
 __all__ = ["check", "refusal", "trial_pod"]
 
 _ROLE = "conf/kubernetes/rbac.yaml"
+_TEMPLATE = "spark.kubernetes.executor.podTemplateFile"
 
 
 def check(client: KubernetesClient, conf: Mapping[str, str], verbs: Mapping[str, tuple[str, ...]]) -> None:
     """Raise ClusterError for what would keep the run from starting: one sentence, with what to change."""
     lacking = list(denied(client, verbs))
+    if len(lacking) == sum(map(len, verbs.values())):  # so it is, too, where there is no such namespace
+        raise ClusterError(
+            f"in namespace {client.namespace} of {client.url} this login may do nothing that a run does: grant it, as"
+            f" {_ROLE} does, or name another namespace (--namespace, spark.kubernetes.namespace)"
+        )
     if lacking:
         raise ClusterError(
             f"in namespace {client.namespace} of {client.url} this login may not"
@@ -36,8 +43,11 @@ def refusal(client: KubernetesClient, conf: Mapping[str, str]) -> str:
     Quotas, limits, admission, the service account and the namespace are all asked by that. Raises ApiError for an API
     that gives no answer.
     """
+    path = re.sub(r"^(file|local):(//)?(?=/)", "", conf.get(_TEMPLATE, ""))
+    # Spark fetches one from elsewhere itself; the trial then goes without.
+    template = client.read_pod(path) if path and "://" not in path else {}
     try:
-        client.create("pods?dryRun=All", trial_pod(conf))
+        client.create("pods?dryRun=All", trial_pod(conf, template))
     except ApiError as err:
         if not err.code:
             raise
@@ -48,23 +58,39 @@ def refusal(client: KubernetesClient, conf: Mapping[str, str]) -> str:
             return f"{text}: ask for fewer or smaller executors, or have the quota of {client.namespace} raised"
         if "service account" in text or "serviceaccount" in text:
             return f"{text}: create it, as {_ROLE} does, or name another one (--service_account)"
+        if "PodSecurity" in text:
+            return f"{text}: see conf/kubernetes/executor-pod.yaml, which fits all of its levels ({_TEMPLATE})"
         return text
     return ""
 
 
-def trial_pod(conf: Mapping[str, str]) -> dict[str, Any]:
-    """Return a pod that asks for what an executor's will ask for."""
+def trial_pod(conf: Mapping[str, str], template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a pod that asks for what an executor's will ask for; ``template`` is the executors', or {}."""
     memory = executor_memory(conf)
     size = {"memory": f"{memory.heap_mb + memory.overhead_mb}Mi", "cpu": conf.get("spark.executor.cores", "1")}
+    given = template.get("spec") or {}
+    name = conf.get(f"{_TEMPLATE.removesuffix('File')}ContainerName")
+    containers = given.get("containers") or [{}]
+    own = next((one for one in containers if one.get("name") == name), containers[0])
     container = {
+        **own,
         "name": "spark-kubernetes-executor",
         "image": conf.get("spark.kubernetes.executor.container.image") or conf.get("spark.kubernetes.container.image"),
         "resources": {"requests": size, "limits": {"memory": size["memory"]}},
     }
     account = "spark.kubernetes.authenticate.{}.serviceAccountName"
-    name = conf.get(account.format("executor")) or conf.get(account.format("driver"))
-    spec: dict[str, Any] = {"containers": [container], "restartPolicy": "Never"}
-    if name:
-        spec["serviceAccountName"] = name
-    meta = {"name": f"sparkcv-trial-{uuid.uuid4().hex[:8]}", "labels": {"spark-role": "executor"}}
+    login = conf.get(account.format("executor")) or conf.get(account.format("driver"))
+    spec: dict[str, Any] = {
+        **given,
+        "containers": [container, *(one for one in containers if one is not own)],
+        "restartPolicy": "Never",
+    }
+    if login:
+        spec["serviceAccountName"] = login
+    told = template.get("metadata") or {}
+    meta = {
+        "name": f"sparkcv-trial-{uuid.uuid4().hex[:8]}",
+        "labels": {**told.get("labels", {}), "spark-role": "executor"},
+        "annotations": told.get("annotations", {}),
+    }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
