@@ -87,7 +87,7 @@ def test_a_budget_that_is_exceeded_and_pictures_that_are_all_missing_leave_nothi
     assert run(**flags, bad_image_budget=0.1) == 1
     assert "3 of 15 pictures are unusable" in capsys.readouterr().err
     assert run(**flags, images_dir=tmp_path) == 1
-    assert "has no usable picture for the split 'train': cannot be read 9" in capsys.readouterr().err
+    assert "has no usable picture for the split 'train': missing 14, empty caption 1" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
 
 
