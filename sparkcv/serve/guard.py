@@ -4,6 +4,7 @@ As plain ASGI, so that no body passes through a wrapper twice.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import hmac
 import json
@@ -40,6 +41,8 @@ _OPEN_PATHS = (
     "/v2/health/live",
     "/v2/health/ready",
 )
+# How long, and how much, of a body that is too large is received and dropped.
+_LINGER_S, _LINGER_BYTES = 10.0, 1 << 30
 _log = logs.get(__name__)
 _access = logging.getLogger("sparkcv.serve.access")
 
@@ -83,11 +86,16 @@ class Guard:
             if message["type"] == "http.response.start":
                 said["status"] = message["status"]
                 MutableHeaders(scope=message)["x-request-id"] = request_id
+            elif said["status"] == 413 and not said.get("is_whole"):
+                # Were the connection closed while its client still sends, that client would not see the answer.
+                await send({**message, "more_body": True})
+                await _discard(receive)
+                message = {"type": "http.response.body", "body": b""}
             await send(message)
 
         try:
             self._check(scope, headers)
-            await self._app(scope, self._limited(receive, begin_s), tell)
+            await self._app(scope, self._limited(receive, begin_s, said), tell)
         except RequestError as err:
             if not said["status"]:
                 await error_response(err)(scope, receive, tell)
@@ -112,13 +120,13 @@ class Guard:
             what = "admin calls" if admin else "inference"
             raise RequestError(401, f"wanted the key for {what}, as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'")
 
-    def _limited(self, receive: Receive, begin_s: float) -> Receive:
+    def _limited(self, receive: Receive, begin_s: float, said: dict[str, Any]) -> Receive:
         """Return ``receive`` that counts a body's bytes and does not wait for ever for them."""
-        total, is_whole = 0, False
+        total = 0
 
         async def limited() -> Message:
-            nonlocal total, is_whole
-            if is_whole:
+            nonlocal total
+            if said.get("is_whole"):
                 return await receive()  # the client's going away, for who waits for it
             left_s = begin_s + self._spec.upload_timeout_s - time.monotonic()
             try:
@@ -129,7 +137,7 @@ class Guard:
             if message["type"] == "http.disconnect":
                 raise _GoneError
             total += len(message.get("body", b""))
-            is_whole = not message.get("more_body", False)
+            said["is_whole"] = not message.get("more_body", False)
             if total > self._spec.max_body_bytes:
                 raise _too_large(self._spec.max_body_bytes)
             return message
@@ -173,6 +181,18 @@ def error_response(err: RequestError) -> JSONResponse:
     if err.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse({"error": err.message}, err.status, headers)
+
+
+async def _discard(receive: Receive) -> None:
+    """Receive what is left of a body, within limits, and drop it."""
+    total = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_S):
+            while total < _LINGER_BYTES:
+                message = await receive()
+                total += len(message.get("body", b""))
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    break
 
 
 def _has_key(headers: Headers, key: str) -> bool:

@@ -55,13 +55,7 @@ def _module(go: str, work: Path) -> None:
 
 
 def build() -> Path:
-    """Build what is missing and return the folder.
-
-    Raises
-    ------
-    SystemExit
-        No ``go``, or a build that failed.
-    """
+    """Build what is missing and return the folder; raises SystemExit without ``go``, or if a build fails."""
     absent = missing()
     if not absent:
         return folder()

@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 import threading
+import urllib.parse
 import zlib
 
 import httpx
@@ -224,6 +225,19 @@ def test_what_is_wrong_is_told_in_one_sentence(client, method, path, options, st
     assert "\n" not in error
     assert "/tmp" not in error
     assert "Traceback" not in error
+
+
+def test_who_sends_too_much_may_finish_and_sees_the_answer(served):
+    address = urllib.parse.urlsplit(served.url)
+    body = b"x" * 30_000_000
+    for head in (f"Content-Length: {len(body)}", "Transfer-Encoding: chunked"):
+        data = body if "Length" in head else f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+        with socket.create_connection((address.hostname, address.port), 60) as connection:
+            connection.sendall(f"POST /v1/models/colors:predict HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode())
+            connection.sendall(data)
+            answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        assert answer.startswith(b"HTTP/1.1 413 "), head
+        assert answer.endswith(b'"the request\'s body is over 10000000 bytes"}')
 
 
 def test_too_many_pictures_of_one_request(client, picture):
