@@ -12,6 +12,7 @@ from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.cluster.supervisor import run
 from sparkcv.errors import ClusterError, RoleFailedError
 from sparkcv.roles import Role, roles
+from tests.hadoop import wait_until
 
 ECHO, VICTIM = "cluster_programs:echo", "cluster_programs:victim"
 pytestmark = pytest.mark.spark
@@ -64,7 +65,9 @@ def test_a_killed_executor_is_a_lost_role_told_in_sparks_words_and_not_tried_aga
     assert "137" in first_line
     assert "out of memory" in str(caught.value)
     assert len({status["pid"] for _, status in statuses.seen}) == len({role for role, _ in statuses.seen})
-    assert not any(psutil.pid_exists(status["pid"]) for _, status in statuses.seen)
+    # The lost executor's own agent is gone: what its reaper ends, it ends in its own time.
+    pids = {status["pid"] for _, status in statuses.seen}
+    wait_until(lambda: not any(map(psutil.pid_exists, pids)), "the lost executor's role to be ended", 30)
 
 
 def test_a_killed_task_is_a_lost_role(barrier_spark):
