@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -145,7 +145,7 @@ class Run:
 
     def roles(self) -> dict[str, psutil.Process]:
         """The node process of each role that has one now."""
-        return dict(_nodes(self.processes()))
+        return nodes_among(self.processes())
 
     def num_lives(self, role: str) -> int:
         """How many node processes of a role there are at once."""
@@ -220,7 +220,12 @@ class Run:
 
 def node_processes(root: psutil.Process) -> dict[str, psutil.Process]:
     """The node process of each role below a process."""
-    return dict(_nodes(root.children(recursive=True)))
+    return nodes_among(root.children(recursive=True))
+
+
+def nodes_among(processes: Iterable[psutil.Process]) -> dict[str, psutil.Process]:
+    """The node process of each role among these."""
+    return dict(_nodes(processes))
 
 
 def executor_of(process: psutil.Process) -> psutil.Process:

@@ -3,14 +3,16 @@
 import copy
 import re
 
+import psutil
 import pytest
 
 from sparkcv import storage
 from tests.faults.conftest import put_dataset
+from tests.faults.running import nodes_among
 from tests.hadoop import wait_until
 from tests.kubernetes import manifests
 from tests.kubernetes.cluster import PLANES, kubernetes
-from tests.kubernetes.kubelet import NAMESPACE
+from tests.kubernetes.kubelet import NAMESPACE, pids
 from tests.yarn.test_train import FLAGS, TARGET, newest_step
 
 pytestmark = [pytest.mark.spark, pytest.mark.tensorflow]
@@ -73,13 +75,31 @@ def phase(k8s, name):
     return k8s.client.get("pods", NAMESPACE, name)["status"]["phase"]
 
 
+def kill_in_its_pod(k8s, running, role, train_dir):
+    """SIGKILL a role's process, which its pod outlives, and wait until the run has gone on behind that."""
+    started = f" {role} info {role} has started"
+    pods, times = [one["metadata"]["name"] for one in k8s.pods()], running.output.count(started)
+    of_pods = [psutil.Process(pid) for pod in k8s.pods() for pid in pids(pod) if psutil.pid_exists(pid)]
+    nodes_among(of_pods)[role].kill()
+    wait_until(lambda: running.output.count(started) > times, f"{role} to start again", 120)
+    step = newest_step(train_dir)
+    wait_until(lambda: newest_step(train_dir) > step, "a checkpoint behind that", 120)
+    assert f"{role} was killed by signal 9 (SIGKILL)" in running.output
+    assert [one["metadata"]["name"] for one in k8s.pods()] == pods
+
+
 @pytest.fixture(scope="module")
 def deleted(k8s, flags):
-    """A run in cluster mode whose driver's pod somebody has deleted: who submitted it, and its train_dir."""
+    """A run in cluster mode, whose worker and ps were killed in their pods, and whose driver's pod was deleted then.
+
+    Who submitted it, and its train_dir.
+    """
     train_dir = f"file://{k8s.root}/deleted"
     running = k8s.sparkcv("train", *words(flags | {"train_dir": train_dir, "max_number_of_steps": 100_000}))
     wait_until(lambda: running.process.poll() is not None or newest_step(train_dir) >= 25, "a checkpoint", 300)
     assert running.process.poll() is None, running.output[-6000:]
+    for role in ("worker:1", "ps:0"):
+        kill_in_its_pod(k8s, running, role, train_dir)
     k8s.client.delete("pods", NAMESPACE, k8s.pods("driver")[0]["metadata"]["name"])
     running.wait()
     return running, train_dir
@@ -89,6 +109,7 @@ def test_a_driver_in_cluster_mode_that_is_deleted_saves_its_run_and_ends_with_75
     running, train_dir = deleted
     assert running.process.returncode == 75, running.output[-6000:]
     assert "the driver was told to end by SIGTERM: the run is saved and ends" in running.output
+    assert "starting all roles anew" not in running.output, "what died in a pod was started again there"
     assert storage.read_json(f"{train_dir}/status.json")["state"] == "preempted", running.output[-3000:]
     k8s.assert_nothing_is_left()
 
