@@ -45,7 +45,7 @@ def main() -> int:
         made = style_transfer.run(None, style_transfer.prepare(config))
         print(made)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    peak_mb, cpu_s = used.ru_maxrss / 1000, used.ru_utime + used.ru_stime
+    peak_mb, cpu_s = used.ru_maxrss * 1024 / 1e6, used.ru_utime + used.ru_stime
     print(
         f"{flags.width}x{flags.height} pixels, {time.monotonic() - begin_s:.0f} s, {cpu_s:.0f} s of CPU,"
         f" {peak_mb:.0f} MB at most of --memory_mb {flags.memory_mb}"

@@ -30,7 +30,7 @@ _QUALITY = 95
 _FIXED_BYTES = 900e6  # TensorFlow, and VGG-19 twice
 _PIXEL_BYTES = 12 * 14 + 8 * 4  # of the whole picture: itself, gradient, optimizer, best, tiles' sum; content's values
 _LBFGS_BYTES = 24 * 26
-_TILE_BYTES = 3000  # of a pixel of a tile: layers' values for the gradient, and what is computed between
+_TILE_BYTES = 3500  # of a pixel of a tile: layers' values for the gradient, and what is computed between
 _log = logs.get(__name__)
 
 
