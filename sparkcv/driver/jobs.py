@@ -263,13 +263,12 @@ def one_word(words: Sequence[str]) -> list[str]:
     """
     if list(words[:1]) != ["style"]:
         return list(words)
-    if len(words) < 2 or words[1] not in STYLE:
-        got = repr(words[1]) if len(words) > 1 else "nothing"
-        close = difflib.get_close_matches(words[1], STYLE, n=1, cutoff=0.5) if len(words) > 1 else []
-        raise UsageError(
-            f"style: got {got}, " + (f"did you mean {close[0]}?" if close else f"wanted one of {', '.join(STYLE)}")
-        )
-    return [STYLE[words[1]], *words[2:]]
+    kind = words[1] if len(words) > 1 else ""
+    if kind not in STYLE:
+        close = difflib.get_close_matches(kind, STYLE, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}?" if close else f"wanted one of {', '.join(STYLE)}"
+        raise UsageError(f"style: got {repr(kind) if len(words) > 1 else 'nothing'}, {hint}")
+    return [STYLE[kind], *words[2:]]
 
 
 def run_job(name: str, argv: Sequence[str] | None = None, prog: str | None = None) -> int:

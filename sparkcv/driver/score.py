@@ -13,11 +13,11 @@ from pyspark.sql import SparkSession
 
 from sparkcv import storage
 from sparkcv.config import ScoreConfig
-from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
 from sparkcv.driver import score_day, score_engine
 from sparkcv.driver.score_day import PriorDay
 from sparkcv.driver.score_run import THEN, ScoreRun, now
+from sparkcv.driver.stage_session import stage_session
 from sparkcv.driver.told_to_end import preempted
 from sparkcv.errors import MissingFileError, UsageError
 from sparkcv.predict import claims, publish, rows, table_schema
@@ -32,12 +32,9 @@ from sparkcv.spark import yarn
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.python_daemon import imported_first
 from sparkcv.spark.session import SessionSpec
-from sparkcv.spark.stages import RETRIES
 from sparkcv.tokens.stage import let_in
 
 __all__ = ["ScorePlan", "ScoreReport", "prepare", "run"]
-
-_EXECUTORS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,14 +57,8 @@ class ScorePlan:
 
     def session(self) -> SessionSpec:
         """Return what the scoring needs of Spark."""
-        return SessionSpec(
-            "sparkcv score",
-            num_executors=self.config.cluster_size or _EXECUTORS,
-            memory_mb=self.config.executor_memory_mb,
-            role_bytes=estimate.scorer(self.manifest.model_name, self.manifest.image_size, self.config.batch_size),
-            conf=RETRIES,
-            ports=PortRange.parse(self.config.port_range),
-        )
+        role_bytes = estimate.scorer(self.manifest.model_name, self.manifest.image_size, self.config.batch_size)
+        return stage_session("sparkcv score", self.config, role_bytes)
 
 
 def prepare(config: ScoreConfig) -> ScorePlan:

@@ -7,20 +7,18 @@ from typing import Any
 from sparkcv import storage
 from sparkcv.caption.caption_task import CaptionNet
 from sparkcv.config import ScoreCaptionsConfig
-from sparkcv.config.port_range import PortRange
 from sparkcv.driver import caption_net_flags, score_day
 from sparkcv.driver.score_day import PriorDay
+from sparkcv.driver.stage_session import stage_session
 from sparkcv.errors import UsageError
 from sparkcv.predict import claims, publish, rows
 from sparkcv.predict.rows import InputFiles
 from sparkcv.predict.staging import clean_up
 from sparkcv.predict.tables import ScoreTable, open_table
 from sparkcv.spark.session import SessionSpec
-from sparkcv.spark.stages import RETRIES
 
 __all__ = ["ScoreCaptionsPlan", "prepare"]
 
-_EXECUTORS = 2
 _LOADED_BYTES = 1.5e9  # TensorFlow, an encoder, and a batch of pictures in it
 _SCHEMA = 1
 
@@ -46,14 +44,7 @@ class ScoreCaptionsPlan:
 
     def session(self) -> SessionSpec:
         """Return what the captions need of Spark."""
-        return SessionSpec(
-            "sparkcv scorecaptions",
-            num_executors=self.config.cluster_size or _EXECUTORS,
-            memory_mb=self.config.executor_memory_mb,
-            role_bytes=_LOADED_BYTES,
-            conf=RETRIES,
-            ports=PortRange.parse(self.config.port_range),
-        )
+        return stage_session("sparkcv scorecaptions", self.config, _LOADED_BYTES)
 
 
 def prepare(config: ScoreCaptionsConfig) -> ScoreCaptionsPlan:

@@ -5,22 +5,20 @@ from typing import Any
 
 from sparkcv import storage
 from sparkcv.config import StylizeConfig
-from sparkcv.config.port_range import PortRange
 from sparkcv.driver.picture_files import ENDINGS, check_replaceable
 from sparkcv.driver.picture_folder import check_parent, check_prior
 from sparkcv.driver.picture_rules import rules_of
+from sparkcv.driver.stage_session import stage_session
 from sparkcv.errors import UsageError
 from sparkcv.predict import publish, rows
 from sparkcv.predict.rows import InputFiles, content
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.session import SessionSpec
-from sparkcv.spark.stages import RETRIES
 from sparkcv.style import picture_pixels, transformer_weights
 from sparkcv.style.transformer_weights import TransformerWeights
 
 __all__ = ["StylizePlan", "prepare"]
 
-_EXECUTORS = 2
 _LOADED_BYTES = 1.0e9  # TensorFlow, a picture of the usual limit and what was made of it
 _PIXEL_BYTES = 4 * 32 * 4  # of a strip: of the widest layer the input, the output and what is computed between
 
@@ -58,14 +56,7 @@ class StylizePlan:
         """Return what the run needs of Spark; None for a single picture."""
         if self.files is None:
             return None
-        return SessionSpec(
-            "sparkcv stylize",
-            num_executors=self.config.cluster_size or _EXECUTORS,
-            memory_mb=self.config.executor_memory_mb,
-            role_bytes=_LOADED_BYTES + self.config.strip_pixels * _PIXEL_BYTES,
-            conf=RETRIES,
-            ports=PortRange.parse(self.config.port_range),
-        )
+        return stage_session("sparkcv stylize", self.config, _LOADED_BYTES + self.config.strip_pixels * _PIXEL_BYTES)
 
 
 def prepare(config: StylizeConfig) -> StylizePlan:

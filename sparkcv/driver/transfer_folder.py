@@ -10,17 +10,17 @@ from pyspark.sql import SparkSession
 
 from sparkcv import logs, storage
 from sparkcv.config import StyleTransferConfig
-from sparkcv.config.port_range import PortRange
 from sparkcv.driver.picture_folder import check_parent, check_prior
 from sparkcv.driver.picture_stage import PROGRESS, Made, PictureStage
 from sparkcv.driver.score_input import FrozenInput
+from sparkcv.driver.stage_session import stage_session
 from sparkcv.errors import UsageError
 from sparkcv.predict import publish, rows
 from sparkcv.predict.rows import InputFiles, content
 from sparkcv.predict.staging import Staging
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.session import SessionSpec
-from sparkcv.spark.stages import RETRIES, threads_a_task
+from sparkcv.spark.stages import threads_a_task
 from sparkcv.style import transferring
 from sparkcv.style.task import TransferTask
 from sparkcv.style.transferring import FolderTask
@@ -29,7 +29,6 @@ __all__ = ["StyleFolderReport", "TransferFolder", "is_folder", "plan", "refuse_f
 
 _OF_ONE = ("checkpoint_output", "report_dir")
 _OF_FOLDER = ("format", "num_partitions", "cluster_size", "port_range")
-_EXECUTORS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,14 +67,7 @@ class TransferFolder:
 
     def session(self) -> SessionSpec:
         """Return what the run needs of Spark."""
-        return SessionSpec(
-            "sparkcv styletransfer",
-            num_executors=self.config.cluster_size or _EXECUTORS,
-            memory_mb=self.config.executor_memory_mb,
-            role_bytes=self.config.memory_mb * 1e6,
-            conf=RETRIES,
-            ports=PortRange.parse(self.config.port_range),
-        )
+        return stage_session("sparkcv styletransfer", self.config, self.config.memory_mb * 1e6)
 
     def run(self, spark: SparkSession) -> StyleFolderReport:
         """Make all pictures; raises what :class:`~.picture_stage.PictureStage` does."""

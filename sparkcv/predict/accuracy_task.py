@@ -48,8 +48,7 @@ def _read(task: ScoreTask, pieces: tuple[int, ...], count: int) -> list[Picture]
     found: list[Picture] = []
     for number, index in enumerate(pieces):
         wanted = -(-(count - len(found)) // (len(pieces) - number))
-        of_piece = (row for part in tasks.read_piece(task.pieces_url, index) for row in rows.read_rows(part))
-        for row in itertools.islice(of_piece, wanted):
+        for row in itertools.islice(tasks.read_rows(task.pieces_url, index), wanted):
             data = rows.load(row)
             if isinstance(data, bytes):
                 found.append(RecordPicture(data, row.orientation) if row.is_record else data)

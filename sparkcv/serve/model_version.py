@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import enum
 import time
-from collections.abc import Awaitable, Callable
 
 from sparkcv import nets, synthetic
 from sparkcv.caption import caption_model
@@ -17,12 +16,11 @@ from sparkcv.records import labels as label_files
 from sparkcv.serve import generating, stylizing
 from sparkcv.serve.answers import Answers
 from sparkcv.serve.errors import RequestError
+from sparkcv.serve.model_kinds import answers_of
 from sparkcv.serve.model_process import ModelProcess, ScoreReply, WorkerOrder
 from sparkcv.serve.protocols.values import Interface, ModelInput
 from sparkcv.serve.statistics import RequestStatistics
-from sparkcv.style import transformer_weights
 from sparkcv.style.transformer_spec import LEAST_SIDE
-from sparkcv.text2image import trained_gan
 from sparkcv.text2image.picture_task import Row
 from sparkcv.text2image.trained_gan import TrainedGan
 
@@ -92,23 +90,18 @@ class ModelVersion:
         """Read, start and check it; raises SparkcvError, and is FAILED then."""
         begin_s = time.monotonic()
         try:
-            load = await asyncio.to_thread(self._loader)
-            await load(order, max_batch)
+            load = {
+                Answers.CAPTIONS: self._load_captions,
+                Answers.PICTURES: self._load_style,
+                Answers.DRAWINGS: self._load_generator,
+            }
+            kind = await asyncio.to_thread(answers_of, self.url)
+            await load.get(kind or Answers.SCORES, self._load_classifier)(order, max_batch)
         except (SparkcvError, RequestError, OSError, TimeoutError) as err:
             await self._fail(str(err) or type(err).__name__)
             raise ModelError(f"{self} is not loaded: {self.error}") from err
         self.loaded_s = time.monotonic() - begin_s
         self.state = State.AVAILABLE
-
-    def _loader(self) -> Callable[[WorkerOrder, int], Awaitable[None]]:
-        """Return what loads the kind of net that the folder holds."""
-        if caption_model.is_caption_model(self.url):
-            return self._load_captions
-        if not manifests.is_model(self.url) and transformer_weights.described_by(self.url):
-            return self._load_style
-        if not manifests.is_model(self.url) and trained_gan.is_trained(self.url):
-            return self._load_generator
-        return self._load_classifier
 
     async def _load_classifier(self, order: WorkerOrder, max_batch: int) -> None:
         manifest = await asyncio.to_thread(manifests.read_manifest, self.url)

@@ -5,11 +5,8 @@ import re
 from collections.abc import Mapping
 
 from sparkcv import storage
-from sparkcv.caption.caption_model import is_caption_model
 from sparkcv.errors import MissingFileError, UsageError
-from sparkcv.predict import manifest as manifests
-from sparkcv.style import transformer_weights
-from sparkcv.text2image.trained_gan import is_trained
+from sparkcv.serve.model_kinds import answers_of
 
 __all__ = ["LabelRule", "VersionPolicy", "find_models", "parse_labels"]
 
@@ -96,7 +93,7 @@ def find_models(models_dir: str) -> dict[str, dict[int, str]]:
         MissingFileError: no such folder.
         StorageError: its storage does not answer.
     """
-    if _is_model(models_dir):
+    if answers_of(models_dir):
         name = storage.basename(models_dir)
         if name.isdecimal() and int(name) <= _MAX_VERSION and (above := storage.basename(storage.parent(models_dir))):
             return {_name(above): {int(name): models_dir}}
@@ -113,19 +110,10 @@ def find_models(models_dir: str) -> dict[str, dict[int, str]]:
             for entry in storage.list_dir(model.url)
             if entry.is_dir and (number := storage.basename(entry.url)).isdecimal() and int(number) <= _MAX_VERSION
         }
-        complete = {version: url for version, url in versions.items() if _is_model(url)}
+        complete = {version: url for version, url in versions.items() if answers_of(url)}
         if complete:
             found[name] = complete
     return found
-
-
-def _is_model(url: str) -> bool:
-    return (
-        manifests.is_model(url)
-        or is_caption_model(url)
-        or bool(transformer_weights.described_by(url))
-        or is_trained(url)
-    )
 
 
 def _name(text: str) -> str:

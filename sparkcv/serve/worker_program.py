@@ -93,14 +93,15 @@ class _Worker:
     def serve(self, order: dict[str, Any]) -> None:
         """Load the model and answer until the front process is gone; raises SparkcvError if it cannot be loaded."""
         rules = PictureRules(compress_level=0, max_pixels=order["max_pixels"], background=tuple(order["background"]))
-        if order["answers"] != Answers.SCORES:
-            serve = {
-                Answers.CAPTIONS: self._serve_captions,
-                Answers.PICTURES: self._serve_pictures,
-                Answers.DRAWINGS: self._serve_drawings,
-            }
-            serve[Answers(order["answers"])](order, rules)
-            return
+        serve = {
+            Answers.SCORES: self._serve_scores,
+            Answers.CAPTIONS: self._serve_captions,
+            Answers.PICTURES: self._serve_pictures,
+            Answers.DRAWINGS: self._serve_drawings,
+        }
+        serve[Answers(order["answers"])](order, rules)
+
+    def _serve_scores(self, order: dict[str, Any], rules: PictureRules) -> None:
         predictor = Predictor.load(
             order["model_url"],
             order["cache_dir"],

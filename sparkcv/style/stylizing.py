@@ -94,10 +94,9 @@ def each_of_piece(
 ) -> Iterator[pa.RecordBatch]:
     """Do ``work``, which gives a row of :data:`RESULTS`, with each picture of a piece: an Arrow batch a picture."""
     progress = TaskProgress(progress_url, index)
-    for part in tasks.read_piece(pieces_url, index):
-        for row in rows.read_rows(part):
-            yield pa.RecordBatch.from_pylist([work(row)], schema=RESULTS)
-            progress.add_batch()
+    for row in tasks.read_rows(pieces_url, index):
+        yield pa.RecordBatch.from_pylist([work(row)], schema=RESULTS)
+        progress.add_batch()
     progress.close()
 
 

@@ -16,3 +16,9 @@ def free_ports(count: int) -> PortRange:
                 stack.enter_context(socket.create_server(("0.0.0.0", port)))
             return PortRange(low, low + count - 1)
     raise AssertionError(f"no {count} free ports in a row")
+
+
+def free_port() -> int:
+    """One that the system gives out."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

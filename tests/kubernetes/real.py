@@ -10,7 +10,6 @@ import http.server
 import json
 import os
 import secrets
-import socket
 import ssl
 import subprocess
 import threading
@@ -18,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.contracts.free_ports import free_port
 from tests.hadoop.daemons import Daemon, Warden
 from tests.kubernetes import build
 from tests.kubernetes.certificates import Authority, write_key
@@ -101,8 +101,8 @@ class ControlPlane:
         (self.root / "hosts").write_text(hosts)
         self.pod_environment = {"KUBERNETES_SERVICE_HOST": self.address, "KUBERNETES_SERVICE_PORT": "443"}
         self._serve_logs()
-        etcd = f"http://127.0.0.1:{_free_port()}"
-        peer = f"http://127.0.0.1:{_free_port()}"
+        etcd = f"http://127.0.0.1:{free_port()}"
+        peer = f"http://127.0.0.1:{free_port()}"
         self._daemon(
             "etcd",
             data_dir=self.root / "etcd",
@@ -277,8 +277,3 @@ class _Logs(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *words: Any) -> None:
         pass
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import socket
 import threading
 
 import pytest
@@ -26,6 +25,7 @@ from sparkcv.roles import NodeContext, Role
 from sparkcv.rundir import checkpoint, checkpoint_foreign
 from sparkcv.rundir.selection import Selection
 from sparkcv.train import saver
+from tests.contracts.free_ports import free_port
 from tests.inputs import data
 
 pytestmark = pytest.mark.tensorflow
@@ -348,12 +348,6 @@ def test_a_folder_without_manifests_goes_on_once_it_is_adopted(run, tmp_path):
     assert run.train(max_number_of_steps=7, learning_rate=1e-12)["step"] == 7
     after = tf.train.load_checkpoint(f"{run.url}/model.ckpt-7").get_tensor("CifarNet/conv1/weights")
     assert after == pytest.approx(weights, abs=1e-6)
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def test_a_worker_whose_ps_does_not_answer_gives_up_in_time(run):

@@ -1,0 +1,34 @@
+"""What a Spark stage over pictures needs of Spark, by the flags that all such jobs have."""
+
+from typing import Protocol
+
+from sparkcv.config.port_range import PortRange
+from sparkcv.spark.session import SessionSpec
+from sparkcv.spark.stages import RETRIES
+
+__all__ = ["stage_session"]
+
+_EXECUTORS = 2
+
+
+class _StageFlags(Protocol):
+    @property
+    def cluster_size(self) -> int | None: ...
+
+    @property
+    def executor_memory_mb(self) -> int: ...
+
+    @property
+    def port_range(self) -> str | None: ...
+
+
+def stage_session(app_name: str, config: _StageFlags, role_bytes: float) -> SessionSpec:
+    """Return the session of a job whose tasks each take ``role_bytes`` beside Java."""
+    return SessionSpec(
+        app_name,
+        num_executors=config.cluster_size or _EXECUTORS,
+        memory_mb=config.executor_memory_mb,
+        role_bytes=role_bytes,
+        conf=RETRIES,
+        ports=PortRange.parse(config.port_range),
+    )
