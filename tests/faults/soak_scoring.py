@@ -3,7 +3,6 @@
 import contextlib
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -16,11 +15,10 @@ from deltalake.exceptions import TableNotFoundError
 
 from sparkcv import storage, synthetic
 from sparkcv.spark import python_daemon
-from tests.faults.running import ROOT
 from tests.faults.soak_bench import Bench, Fault
+from tests.jobs.test_batch_inference import DATE, start
 from tests.predict.models import color_graph, write_folder
 
-_DATE = "2026-01-02"
 _COUNT, _BROKEN = 10_000, 7
 _KILLS = 20
 _MOST_RUNS = 9
@@ -66,18 +64,14 @@ class Night:
     def start(self, model: str = "first", **flags: object) -> "Job":
         """Start a job that scores the date."""
         self._num_jobs += 1
-        fields = {
-            "input": self.pictures,
-            "model_dir": self._folder / model,
-            "output_dir": self.out,
-            "date": _DATE,
-            "table_format": self._format,
-            "num_partitions": 60,
-            "report_samples": 0,
-            "batch_size": 8,
-            "top_k": 2,
-        }
-        return Job(self._folder / f"job-{self._num_jobs}", fields | flags)
+        fields = {"table_format": self._format, "num_partitions": 60, "report_samples": 0, "batch_size": 8}
+        work = self._folder / f"job-{self._num_jobs}"
+        (work / "tmp").mkdir(parents=True)
+        with (work / "log").open("wb") as log:
+            process = start(
+                self.pictures, self._folder / model, self.out, str(work / "tmp"), stdout=log, **(fields | flags)
+            )
+        return Job(process, work / "log")
 
     def seen(self) -> list[tuple[str, str]]:
         """What a reader sees: id and model digest of each prediction; [] where there is no such day."""
@@ -86,7 +80,7 @@ class Night:
             if self._format == "delta":
                 table = DeltaTable(str(self.out)).to_pyarrow_table(columns=columns)
             else:
-                table = ds.dataset(self.out / f"dt={_DATE}", format="parquet").to_table(columns=columns)
+                table = ds.dataset(self.out / f"dt={DATE}", format="parquet").to_table(columns=columns)
         except (FileNotFoundError, TableNotFoundError):
             return []
         return sorted(zip(*(table.column(name).to_pylist() for name in columns), strict=True))
@@ -109,20 +103,8 @@ class Night:
 class Job:
     """A scoring job as a user starts it; a context manager that leaves no process behind."""
 
-    def __init__(self, folder: Path, flags: dict) -> None:
-        folder.mkdir()
-        self._log = folder / "log"
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))}
-        command = [sys.executable, ROOT / "jobs/batch_inference.py", *(f"--{name}={flags[name]}" for name in flags)]
-        (temporary := folder / "tmp").mkdir()
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                env={**environment, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+    def __init__(self, process: subprocess.Popen, log: Path) -> None:
+        self.process, self._log = process, log
 
     def __enter__(self) -> "Job":
         return self
@@ -190,8 +172,10 @@ def kills(bench: Bench) -> None:
             runs[job.wait()] += 1
             if not job.wait():
                 break
-            assert job.wait() == 1, job.said  # Spark gives a task up after four failures: the same command goes on
-            assert "the same command scores what is missing" in job.said
+            # Spark gives a task up after four failures: that is told, the day before stands, and it is begun anew.
+            assert job.wait() == 1, job.said
+            assert "batch_inference.py: the Spark stage failed: " in job.said, job.said
+            night.check_whole("first")
         assert not job.wait(), job.said
         night.check_whole("second")
         bench.note = (

@@ -87,14 +87,14 @@ def test_help_names_every_flag(capsys):
         assert flag in said
 
 
-def start(pictures, model, out, temporary, **flags):
+def start(pictures, model, out, temporary, stdout=subprocess.PIPE, **flags):
     """Start the job as a user does: its own process, its own embedded Spark, its own folder for temporary files."""
     command = [sys.executable, str(ROOT / "jobs" / "batch_inference.py"), *words(pictures, model, out, **flags)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK", "PYSPARK"))}
     return subprocess.Popen(
         command,
         env={**environment, "PYTHONPATH": str(ROOT), "TMPDIR": temporary},
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
