@@ -1,6 +1,5 @@
 """What a NameNode's format leaves, made once by the real one and copied from then on: a format is a Java of 3 CPU-s."""
 
-import fcntl
 import getpass
 import re
 import shutil
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from tests.hadoop import settings
 from tests.hadoop.class_data import JAVA, class_path
-from tests.hadoop.jars import VERSION, jars_home
+from tests.hadoop.jars import VERSION, jars_home, making
 
 _TIMEOUT_S = 60
 _CLUSTER = re.compile(r"clusterID=\S+")
@@ -48,12 +47,7 @@ def _made() -> Path:
     home = jars_home()
     target = home / f"formatted-{VERSION}-{getpass.getuser()}"  # the root folder in it is this user's
     if not target.is_dir():
-        home.mkdir(parents=True, exist_ok=True)
-        with (
-            open(home / "lock", "wb") as lock,
-            tempfile.TemporaryDirectory(prefix=".formatted-", dir=home) as aside,
-        ):
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with making(target), tempfile.TemporaryDirectory(prefix=".formatted-", dir=home) as aside:
             if not target.is_dir():
                 _format(Path(aside))
                 (Path(aside) / "name").replace(target)

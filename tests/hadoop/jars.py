@@ -3,6 +3,7 @@
 Into ``$SPARKCV_HADOOP_DIR`` or ``~/.cache/sparkcv``, in a folder named by version, published by one rename.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 VERSION = "3.5.0"
@@ -52,12 +53,19 @@ def jars_dir(which: str = "hadoop") -> Path:
     target = home / f"{which}-{VERSION}"
     if target.is_dir():
         return target
-    home.mkdir(parents=True, exist_ok=True)
-    with open(home / "lock", "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs on a new machine fetch once
+    with making(target):  # two test runs on a new machine fetch once
         if not target.is_dir():
             _fetch(home, target, _MODULES[which])
     return target
+
+
+@contextlib.contextmanager
+def making(target: Path) -> Iterator[None]:
+    """Keep others from making the same; a lock each, since what is made of the jars has them fetched meanwhile."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with open(target.with_name(f".{target.name}.lock"), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _fetch(home: Path, target: Path, modules: Sequence[str]) -> None:

@@ -4,7 +4,6 @@ One Java starts the daemons and ends, and writes at its end what it knows of the
 """
 
 import contextlib
-import fcntl
 import importlib.util
 import os
 import shutil
@@ -18,7 +17,7 @@ from typing import Any
 from tests.hadoop import local_files, settings
 from tests.hadoop.class_data import JAVA, archive, jars, py4j
 from tests.hadoop.formatted import Formatted
-from tests.hadoop.jars import jars_home
+from tests.hadoop.jars import jars_home, making
 
 _TIMEOUT_S = 300
 _ADMIN = ("hdfs.tools.DFSAdmin", "hdfs.tools.DFSHAAdmin", "hdfs.qjournal.server.JournalNode")
@@ -30,11 +29,7 @@ def make() -> None:
     target = archive()
     if target.is_file():
         return
-    with (
-        open(jars_home() / "lock", "wb") as lock,
-        tempfile.TemporaryDirectory(prefix=".classes-", dir=jars_home()) as aside,
-    ):
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with making(target), tempfile.TemporaryDirectory(prefix=".classes-", dir=jars_home()) as aside:
         if target.is_file():
             return
         made = Path(aside) / target.name

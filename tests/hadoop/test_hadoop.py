@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.hadoop import hadoop, wait_until
+from tests.hadoop import formatted, hadoop, jars, wait_until
 
 pytestmark = pytest.mark.hadoop
 
@@ -72,3 +73,15 @@ def test_a_daemon_that_dies_at_its_start_is_told_with_its_last_words(tmp_path):
     ):
         pass
     assert (tmp_path / "nn1.log").exists()
+
+
+def test_on_a_new_machine_what_is_made_of_the_jars_has_them_fetched(monkeypatch, tmp_path):
+    real = jars.jars_dir()
+    monkeypatch.setenv("SPARKCV_HADOOP_DIR", str(tmp_path / "new"))
+    monkeypatch.setattr(jars, "_fetch", lambda home, target, modules: target.symlink_to(real))
+    # A daemon, as what waits for its own lock would wait for ever.
+    made = threading.Thread(target=formatted.Formatted, daemon=True)
+    made.start()
+    made.join(120)
+    assert not made.is_alive()
+    assert (tmp_path / "new" / f"formatted-{jars.VERSION}-{getpass.getuser()}" / "current" / "VERSION").is_file()
