@@ -31,6 +31,9 @@ builtin that it is, so that ``except FileNotFoundError`` works as a Python progr
         └── ChannelError        (ConnectionError)  an unauthentic or malformed message
 """
 
+import difflib
+from collections.abc import Iterable
+
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -47,6 +50,15 @@ def by_name(name: str) -> type[SparkcvError] | None:
     """Return the class of that name in the tree, as a message or a traceback of another process has it; else None."""
     kind = globals().get(name)
     return kind if isinstance(kind, type) and issubclass(kind, SparkcvError) else None
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str = "", shown: str = "{}") -> str:
+    """Return ``, did you mean X?``, X being the nearest of the ``known`` names to an unknown one.
+
+    ``shown`` is how X is written, as ``--{}``. Returns ``otherwise`` where none is near.
+    """
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {shown.format(close[0])}?" if close else otherwise
 
 
 class UsageError(SparkcvError, ValueError):

@@ -41,7 +41,7 @@ def test_the_flag_beats_the_table_and_nothing_is_nothing(tmp_path):
     ("text", "words"),
     [
         ("rotation=15:-15", "the range of rotation is turned round: got 15:-15, wanted -15:15"),
-        ("rotaton=1:2", "got 'rotaton', wanted some of .*; did you mean rotation"),
+        ("rotaton=1:2", "got 'rotaton', did you mean rotation.; wanted some of "),
         ("rotation=15", r"rotation is '15', wanted rotation=LOW:HIGH, two numbers of -180 to 180"),
         ("rotation=-181:0", "rotation is '-181:0', wanted -180 to 180"),
         ("rotation=nan:1", "rotation is 'nan:1', wanted -180 to 180"),

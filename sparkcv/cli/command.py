@@ -1,7 +1,6 @@
 """The first word of ``sparkcv`` decides: a job, submit, completion, the versions or the help page."""
 
 import contextlib
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from collections.abc import Sequence
 from sparkcv import logs
 from sparkcv.cli import completion, page, versions
 from sparkcv.driver.jobs import JOBS, one_word, run_job
-from sparkcv.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, SparkcvError, UsageError
+from sparkcv.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, SparkcvError, UsageError, nearest
 
 __all__ = ["COMMANDS", "main"]
 
@@ -57,8 +56,7 @@ def _run(words: list[str]) -> int:
         return _submit(rest)
     if name == "completion":
         return _completion(rest)
-    close = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
-    hint = f", did you mean {close[0]}?" if close else f"; wanted one of {', '.join(COMMANDS)}"
+    hint = nearest(name, COMMANDS, otherwise=f"; wanted one of {', '.join(COMMANDS)}")
     raise UsageError(f"unknown {'option' if name.startswith('-') else 'command'} {name!r}{hint}")
 
 

@@ -11,14 +11,13 @@ turned into the flag's text, so that ``run.json`` holds it in the one form that 
 """
 
 import dataclasses
-import difflib
 import types
 from collections.abc import Mapping
 from typing import Any
 
 from sparkcv.config.number_lists import numbers_in
 from sparkcv.config.ranges import Range
-from sparkcv.errors import UsageError
+from sparkcv.errors import UsageError, nearest
 
 __all__ = ["Augmentations", "FILLS", "KINDS", "Kind", "NO_AUGMENTATIONS", "text_of_table"]
 
@@ -93,9 +92,8 @@ class Augmentations:
         for part in filter(None, (word.strip() for word in (text or "").split(","))):
             name, equals, value = (word.strip() for word in part.partition("="))
             if name not in (*KINDS, _SLIM, _FILL):
-                near = difflib.get_close_matches(name, (*KINDS, _SLIM, _FILL), n=1, cutoff=0.5)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                raise UsageError(f"{where}: got {name!r}, wanted some of {', '.join((*KINDS, _SLIM, _FILL))}{hint}")
+                known = (*KINDS, _SLIM, _FILL)
+                raise UsageError(f"{where}: got {name!r}{nearest(name, known)}; wanted some of {', '.join(known)}")
             if not equals:
                 raise UsageError(f"{where}: got {part!r}, wanted {_example(name)}")
             if name in seen:

@@ -6,7 +6,6 @@ A flag given beats the recipe, the recipe beats the default.
 
 import argparse
 import dataclasses
-import difflib
 import pathlib
 import tomllib
 import types
@@ -15,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from sparkcv.config.ranges import Range
-from sparkcv.errors import UsageError
+from sparkcv.errors import UsageError, nearest
 
 Config = TypeVar("Config")
 
@@ -144,7 +143,7 @@ def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
     hints, names = typing.get_type_hints(cls), _names(cls)
     for key, value in values.items():
         if key not in names:
-            raise UsageError(f"unknown setting {key!r} for {cls.__name__}{_nearest(key, names)}")
+            raise UsageError(f"unknown setting {key!r} for {cls.__name__}{nearest(key, names)}")
         if value is not None and not _fits(value, _kind(hints[key])):
             raise UsageError(f"setting {key!r} of {cls.__name__} is {value!r}, wanted {_kind(hints[key]).__name__}")
     return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
@@ -155,7 +154,7 @@ def choose(value: str, allowed: Iterable[str], what: str) -> str:
     allowed = list(allowed)
     if value in allowed:
         return value
-    raise UsageError(f"{what}: got {value!r}{_nearest(value, allowed)}; wanted one of {', '.join(sorted(allowed))}")
+    raise UsageError(f"{what}: got {value!r}{nearest(value, allowed)}; wanted one of {', '.join(sorted(allowed))}")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -255,7 +254,7 @@ def _read_recipe(path: str, cls: type) -> dict[str, Any]:
     tables = {field.name: field.metadata["table"] for field in dataclasses.fields(typing.cast(Any, cls))}
     for key, value in values.items():
         if key not in names:
-            raise UsageError(f"--recipe {path}: unknown key {key!r}{_nearest(key, names)}")
+            raise UsageError(f"--recipe {path}: unknown key {key!r}{nearest(key, names)}")
         if tables[key] is not None and isinstance(value, dict):
             values[key] = value = tables[key](value, f"--recipe {path}: [{key}]")
         if not _fits(value, _kind(hints[key])):
@@ -272,13 +271,8 @@ def _unknown_flag(word: str, cls: type) -> str:
     if not word.startswith("-"):
         return f"unexpected argument {word!r}: every setting is a --flag"
     name = word.lstrip("-").split("=")[0].replace("-", "_")
-    return f"unknown flag --{name}{_nearest(name, _names(cls), '--')}"
+    return f"unknown flag --{name}{nearest(name, _names(cls), shown='--{}')}"
 
 
 def _names(cls: type) -> list[str]:
     return [field.name for field in dataclasses.fields(cls)]
-
-
-def _nearest(name: str, names: Iterable[str], prefix: str = "") -> str:
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f", did you mean {prefix}{close[0]}?" if close else ""

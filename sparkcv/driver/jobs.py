@@ -4,7 +4,6 @@ A job's module is loaded when its flags have been read: ``--help`` takes no seco
 """
 
 import dataclasses
-import difflib
 import importlib
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -12,7 +11,7 @@ from typing import Any, Protocol, cast
 
 from sparkcv import config as configs
 from sparkcv.driver.job import run_main
-from sparkcv.errors import UsageError
+from sparkcv.errors import UsageError, nearest
 from sparkcv.spark.session import SessionSpec, open_session
 
 __all__ = ["JOBS", "Job", "JobModule", "JobPlan", "STYLE", "one_word", "run_job"]
@@ -265,9 +264,8 @@ def one_word(words: Sequence[str]) -> list[str]:
         return list(words)
     kind = words[1] if len(words) > 1 else ""
     if kind not in STYLE:
-        close = difflib.get_close_matches(kind, STYLE, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]}?" if close else f"wanted one of {', '.join(STYLE)}"
-        raise UsageError(f"style: got {repr(kind) if len(words) > 1 else 'nothing'}, {hint}")
+        hint = nearest(kind, STYLE, otherwise=f", wanted one of {', '.join(STYLE)}")
+        raise UsageError(f"style: got {repr(kind) if len(words) > 1 else 'nothing'}{hint}")
     return [STYLE[kind], *words[2:]]
 
 

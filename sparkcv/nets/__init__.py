@@ -4,12 +4,11 @@ It is data: listing and checking names works without TensorFlow, because the dri
 are imported when a net is built.
 """
 
-import difflib
 import importlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sparkcv.errors import UsageError
+from sparkcv.errors import UsageError, nearest
 from sparkcv.imports import uncollected
 from sparkcv.logs import get as get_logger
 from sparkcv.nets.options import BatchNorm, Options
@@ -174,8 +173,7 @@ def get(name: str) -> Net:
     try:
         return _NETS[name]
     except KeyError:
-        near = difflib.get_close_matches(name, _NETS, n=1)
-        hint = f", did you mean {near[0]!r}?" if near else ""
+        hint = nearest(name, _NETS, shown="{!r}")
         raise UsageError(f"unknown network {name!r}{hint} (there are: {', '.join(names())})") from None
 
 

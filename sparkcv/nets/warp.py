@@ -9,10 +9,9 @@ A flow is ``[batch, height, width, 2]``, in pixels, ``x`` (to the right) before 
 Coordinates are those of pixel centres: (0, 0) is the middle of the upper left pixel.
 """
 
-import difflib
 from typing import Any
 
-from sparkcv.errors import UsageError
+from sparkcv.errors import UsageError, nearest
 from sparkcv.nets.slim import tf
 
 __all__ = ["BORDERS", "affine_flow", "backward_warp", "compose", "grid", "inside", "resize_flow", "sample"]
@@ -59,9 +58,8 @@ def sample(images: Any, points: Any, border: str = "zeros") -> Any:
             f"sample: got images of shape {_shape(images)} and points of shape {_shape(points)}; wanted the same batch"
         )
     if border not in BORDERS:
-        near = difflib.get_close_matches(str(border), BORDERS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"border {border!r} is unknown; wanted one of {', '.join(BORDERS)}{hint}")
+        hint = nearest(str(border), BORDERS, shown="{!r}")
+        raise UsageError(f"unknown border {border!r}{hint} (there are: {', '.join(BORDERS)})")
     shape = tf.shape(images)
     (left, right, right_share), (top, bottom, bottom_share) = (
         _neighbours(points[..., axis], shape[2 - axis], border) for axis in (0, 1)

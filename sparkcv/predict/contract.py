@@ -4,7 +4,6 @@ It has the fields of ``model.json`` that a person knows, by the same names; see 
 labels.txt beside it are described when it is read.
 """
 
-import difflib
 import json
 import math
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 from sparkcv import preprocess
 from sparkcv.config.pictures import JPEG_ARITHMETIC
-from sparkcv.errors import ModelError, UsageError
+from sparkcv.errors import ModelError, UsageError, nearest
 
 __all__ = ["FILE_NAME", "NATIVE_RANGE", "VALUES", "parse_contract"]
 
@@ -91,9 +90,8 @@ class _Reader:
         """Raise ModelError for a field that there is not."""
         for name in value:
             if name not in names:
-                near = difflib.get_close_matches(name, names, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
-                self._fail(f"{path}.{name}"[:_MAX_CHARS].lstrip("."), "is no field of a contract", hint)
+                what = f"is no field of a contract{nearest(name, names, shown='{!r}')}"
+                self._fail(f"{path}.{name}"[:_MAX_CHARS].lstrip("."), what, f"there are: {', '.join(names)}")
 
     def choice(self, path: str, holder: Mapping[str, Any], among: tuple[Any, ...], default: Any) -> Any:
         """Return a value that must be one of some."""

@@ -6,7 +6,6 @@ Nothing here imports TensorFlow: the driver checks models too.
 """
 
 import dataclasses
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Any
 from sparkcv import storage
 from sparkcv.config.normalization import NEEDS_STATISTICS, NORMALIZATIONS, OWN
 from sparkcv.config.pictures import JPEG_ARITHMETIC
-from sparkcv.errors import DataError, MissingFileError, ModelError, UsageError
+from sparkcv.errors import DataError, MissingFileError, ModelError, UsageError, nearest
 from sparkcv.predict import contract
 from sparkcv.preprocess.normalization import Normalization
 from sparkcv.records import labels
@@ -97,9 +96,8 @@ class ModelManifest:
                 " exported before they were; wanted a model that is exported again"
             )
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"wanted one of {', '.join(sorted(known))}"
-            raise UsageError(f"--features: {self.model_name} has no end point {name!r}; {hint}")
+            hint = nearest(name, known, otherwise=f"; wanted one of {', '.join(sorted(known))}", shown="{!r}")
+            raise UsageError(f"--features: {self.model_name} has no end point {name!r}{hint}")
         return str(known[name]["operation"])
 
     @property

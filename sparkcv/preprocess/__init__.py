@@ -5,12 +5,11 @@ It is data: listing and checking names works without TensorFlow. Names are slim'
 """
 
 import dataclasses
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
 from sparkcv.config.augment import NO_AUGMENTATIONS, Augmentations
-from sparkcv.errors import UsageError
+from sparkcv.errors import UsageError, nearest
 from sparkcv.preprocess.normalization import OWN_RANGE, Normalization
 
 __all__ = ["EncodedPicture", "Preprocessing", "get", "names"]
@@ -222,6 +221,5 @@ def get(name: str) -> Preprocessing:
     try:
         return _PREPROCESSINGS[_FAMILY_OF[name]]
     except KeyError:
-        near = difflib.get_close_matches(name, _FAMILY_OF, n=1)
-        hint = f", did you mean {near[0]!r}?" if near else ""
+        hint = nearest(name, _FAMILY_OF, shown="{!r}")
         raise UsageError(f"unknown preprocessing {name!r}{hint} (there are: {', '.join(names())})") from None

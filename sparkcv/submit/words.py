@@ -1,13 +1,12 @@
 """The words of a ``sparkcv submit`` command line, parted: options of our own, the job's name, the job's flags."""
 
 import dataclasses
-import difflib
 from collections.abc import Sequence
 
 from sparkcv import config as configs
 from sparkcv.config import SubmitConfig
 from sparkcv.driver.jobs import JOBS, Job, one_word
-from sparkcv.errors import UsageError
+from sparkcv.errors import UsageError, nearest
 
 __all__ = ["PROG", "SUBMITTED", "is_help", "part"]
 
@@ -76,9 +75,8 @@ def _unknown(name: str) -> str:
     for job in JOBS.values():
         if job.name in SUBMITTED and {name, name.removeprefix("no")} & _flags(job):
             return f"--{name} stands before the job's name, and is a flag of the job; wanted {PROG} ... JOB --{name}"
-    close = difflib.get_close_matches(name, _OWN, n=1, cutoff=0.5)
-    hint = f", did you mean --{close[0]}?" if close else f" (see {PROG} --help); any property of Spark goes by --conf"
-    return f"unknown option --{name}{hint}"
+    otherwise = f" (see {PROG} --help); any property of Spark goes by --conf"
+    return f"unknown option --{name}{nearest(name, _OWN, otherwise, shown='--{}')}"
 
 
 def _job(words: Sequence[str]) -> Job:
@@ -88,9 +86,7 @@ def _job(words: Sequence[str]) -> Job:
     if name in _HERE:
         raise UsageError(f"{name} runs on this machine: wanted sparkcv {name}, without submit")
     if name not in SUBMITTED:
-        close = difflib.get_close_matches(name, SUBMITTED, n=1, cutoff=0.5)
-        hint = f", did you mean {close[0]}?" if close else ""
-        raise UsageError(f"unknown job {name!r}{hint} (one of {', '.join(SUBMITTED)})")
+        raise UsageError(f"unknown job {name!r}{nearest(name, SUBMITTED)} (one of {', '.join(SUBMITTED)})")
     return JOBS[name]
 
 

@@ -4,13 +4,12 @@ Johnson et al. 2016, https://arxiv.org/abs/1603.08155, section 3.2. The net is a
 leave its variables out of those that are trained.
 """
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow.compat.v1 as tf
 
-from sparkcv.errors import UsageError
+from sparkcv.errors import UsageError, nearest
 
 __all__ = ["feature_loss", "gram_matrix", "perceptual_loss", "style_loss"]
 
@@ -66,6 +65,5 @@ def gram_matrix(features: Any) -> Any:
 def _point(end_points: Mapping[str, Any], name: str) -> Any:
     if name in end_points:
         return end_points[name]
-    near = difflib.get_close_matches(name, list(end_points), n=1)
-    hint = f", did you mean {near[0]!r}?" if near else ""
+    hint = nearest(name, end_points, shown="{!r}")
     raise UsageError(f"the net has no end point {name!r}{hint} (it has: {', '.join(end_points)})")

@@ -7,11 +7,10 @@ worker with the variables themselves.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from sparkcv.errors import UsageError
+from sparkcv.errors import UsageError, nearest
 from sparkcv.logs import get as get_logger
 
 __all__ = ["begins", "missing", "rate_scales", "refusal", "split_scopes", "to_restore", "to_train", "trains"]
@@ -43,9 +42,8 @@ def missing(scopes: str | None, names: Sequence[str], matches: Callable[[str, st
 def refusal(flag: str, scope: str, names: Sequence[str], what: str) -> UsageError:
     """Return the error for a scope that matches none of ``names``, those of ``what``; it names the nearest."""
     prefixes = {name[: end.start()] for name in names for end in re.finditer("/|$", name)}
-    near = difflib.get_close_matches(scope, sorted(prefixes), n=1, cutoff=0.5)
     such = f" (such as {names[0]})" if names else ""
-    hint = f", did you mean {near[0]!r}?" if near else ";"
+    hint = nearest(scope, sorted(prefixes), otherwise=";", shown="{!r}")
     return UsageError(
         f"--{flag} has {scope!r}, which matches none of the {len(names)} {what}{such}{hint} --ignore_missing_scopes"
         " goes on without it"
@@ -103,8 +101,7 @@ def rate_scales(scales: Mapping[str, float], names: Sequence[str]) -> dict[str, 
         if not found:
             parts = [name.split("/") for name in names]
             known = sorted({"/".join(words[:end]) for words in parts for end in range(1, len(words) + 1)})
-            near = difflib.get_close_matches(scope, known, n=1)
-            hint = f", did you mean {near[0]!r}?" if near else f" (such as {names[0]})" if names else ""
+            hint = nearest(scope, known, otherwise=f" (such as {names[0]})" if names else "", shown="{!r}")
             raise UsageError(
                 f"--learning_rate_scales has {scope!r}, which matches none of the {len(names)} variables that are"
                 f" trained{hint}"

@@ -192,7 +192,7 @@ def test_of_a_pool_over_the_whole_area_the_maps_before_it_are_taken():
 
 
 def test_an_end_point_that_there_is_not_is_named_with_its_nearest(real_model, color_model, cache):
-    with pytest.raises(UsageError, match="lenet has no end point 'fc33'; did you mean fc3"):
+    with pytest.raises(UsageError, match="lenet has no end point 'fc33', did you mean 'fc3'"):
         Predictor(real_model, NetSpec("openvino", features="fc33"), cache_dir=cache)
     with pytest.raises(UsageError, match="names no end points: it was exported before they were"):
         Predictor(color_model, NetSpec("openvino", features="fc3"))
