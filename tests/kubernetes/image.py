@@ -1,8 +1,9 @@
 """The image's own files under the tests' pods, where somebody has built it: ``SPARKCV_TESTS_IMAGE_ROOT=FOLDER``.
 
 The folder is the root file system of docker/Dockerfile's image (``buildah mount``, or ``docker export`` unpacked). Each
-pod's processes then have that for their root, with a writable layer of the pod's own, the user of the pod's template,
-and the image's variables, as a container runtime would give them; network, processes and memory stay this machine's.
+pod's processes then have that for their root, with a writable layer of the pod's own, the image's variables, and the
+user of the pod's template, without capabilities and new privileges, as a container runtime would give them; network,
+processes and memory stay this machine's.
 """
 
 import dataclasses
@@ -30,7 +31,10 @@ touch "$pod/root/etc/hosts" "$pod/root/etc/resolv.conf"
 for one in /etc/hosts /etc/resolv.conf; do mount --bind "$one" "$pod/root$one"; done
 while [ "$1" != -- ]; do mkdir -p "$pod/root$1"; mount --bind "$1" "$pod/root$1"; shift; done
 shift
-exec chroot --userspec="$user" "$pod/root" env -C "$work" "$@"
+set -- env -C "$work" "$@"
+set -- --inh-caps=-all --bounding-set=-all --no-new-privs "$@"
+set -- setpriv "--reuid=${user%:*}" "--regid=${user#*:}" --clear-groups "$@"
+exec chroot "$pod/root" "$@"
 """
 
 
