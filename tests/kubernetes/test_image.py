@@ -79,6 +79,15 @@ def test_the_entrypoint_runs_other_words_and_gives_their_exit_code(words, code, 
     assert said in done.stdout + done.stderr
 
 
+def test_a_python_of_the_machine_that_submitted_gives_way_to_the_image_s():
+    env = {"PATH": "/usr/bin:/bin", "SPARK_HOME": "/nowhere", "PYSPARK_PYTHON": "sh"}
+    env["PYSPARK_DRIVER_PYTHON"] = "/home/ann/.venv/bin/jupyter"
+    words = ["printenv", "PYSPARK_DRIVER_PYTHON", "PYSPARK_PYTHON"]
+    done = subprocess.run([ENTRYPOINT, *words], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "sh\nsh\n"
+    assert "PYSPARK_DRIVER_PYTHON is /home/ann/.venv/bin/jupyter, which is not in this image" in done.stderr
+
+
 @pytest.mark.parametrize("tool", ["docker", "podman", "buildah", ""])
 def test_it_is_built_with_the_tool_that_is_there(tool, tmp_path):
     """The tool here only says what it was asked: an image takes minutes, and a base from a registry."""
