@@ -4,9 +4,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DEMO_DIR ?= demo
 MINUTES ?= 60
+IMAGE ?= sparkcv:latest
 PYTEST_ARGS ?= -n 5 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo captions-demo serve-demo gallery style-gallery handwriting text2image-demo yarn-demo test kubernetes check bench soak fuzz format zip clean setup tensorboard
+.PHONY: demo captions-demo serve-demo gallery style-gallery handwriting text2image-demo yarn-demo test kubernetes image check bench soak fuzz format zip clean setup tensorboard
 
 demo: setup            ## the whole chain on pictures that it draws: convert, train, evaluate, export, score, report
 	$(PY) jobs/demo.py --work_dir $(DEMO_DIR)
@@ -42,6 +43,9 @@ test: $(VENV)/.classes ## every test, in five processes; PYTEST_ARGS="..." for o
 kubernetes: $(VENV)/.classes ## the tests of Kubernetes on a real control plane, which it builds from Go's modules and keeps
 	$(PY) -m tests.kubernetes.build
 	$(PY) -m pytest -q -m kubernetes tests/kubernetes
+
+image:                 ## the image for Kubernetes, by docker, podman or buildah; IMAGE=registry.example/sparkcv:1, BASE=... for another base
+	./docker/build.sh $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE))
 
 check: setup           ## format, lint, types, layers
 	$(VENV)/bin/ruff format --check .

@@ -6,6 +6,13 @@ set -euo pipefail
 
 SPARK_HOME="${SPARK_HOME:-$(python3 -c 'import importlib.util as u; print(u.find_spec("pyspark").submodule_search_locations[0])')}"
 export SPARK_HOME
+# In cluster mode Spark gives the driver these of the shell that submitted: a Python, or a notebook, of that machine.
+for name in PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON; do
+  if [ -n "${!name:-}" ] && ! command -v "${!name}" >/dev/null; then
+    echo "entrypoint.sh: $name is ${!name}, which is not in this image; its own Python is taken" >&2
+    unset "$name"
+  fi
+done
 export PYSPARK_PYTHON="${PYSPARK_PYTHON:-$(command -v python3)}"
 export PYSPARK_DRIVER_PYTHON="${PYSPARK_DRIVER_PYTHON:-$PYSPARK_PYTHON}"
 java="${JAVA_HOME:+$JAVA_HOME/bin/}java"

@@ -16,7 +16,7 @@ import pytest
 from sparkcv.spark import class_data
 from tests.hadoop import wait_until
 from tests.hadoop.submit import ROOT, spark_home
-from tests.kubernetes import manifests
+from tests.kubernetes import image, manifests
 from tests.kubernetes.api import Api
 from tests.kubernetes.client import Client
 from tests.kubernetes.controllers import request_bytes
@@ -40,8 +40,13 @@ class Kubernetes:
         """``plane`` is an ``api.Api`` or a ``real.ControlPlane``; all may do there what conf/kubernetes/ grants."""
         self.root, self.plane, self.client = root, plane, plane.client
         self.submitted: list[Submitted] = []
-        self.kubelet = Kubelet(plane, root, {"PYTHONPATH": f"{ROOT}:{ROLE_JOB}:{PROGRAMS}"})
-        self.kubelet.image_paths = {"/opt/sparkcv": str(ROOT)}
+        self.image = image.of_environment(root, ROOT / "conf", ROLE_JOB, PROGRAMS)
+        if self.image:  # sparkcv and its jobs are the image's own
+            self.kubelet = Kubelet(plane, root, self.image.env | {"PYTHONPATH": f"{ROLE_JOB}:{PROGRAMS}"})
+            self.kubelet.image = self.image
+        else:
+            self.kubelet = Kubelet(plane, root, {"PYTHONPATH": f"{ROOT}:{ROLE_JOB}:{PROGRAMS}"})
+            self.kubelet.image_paths = {"/opt/sparkcv": str(ROOT)}
         manifests.apply(self.client)
         self._given = self._objects()
         (root / "conf").mkdir()
@@ -61,6 +66,15 @@ class Kubernetes:
     @property
     def master(self) -> str:
         return f"k8s://{self.plane.master}"
+
+    def for_pods(self, folder: str | Path) -> Path:
+        """Where pods find a folder of the test's: those in an image are not root, and see only the cluster's own."""
+        if not self.image:
+            return Path(folder)
+        copied = Path(tempfile.mkdtemp(dir=self.root)) / Path(folder).name
+        shutil.copytree(folder, copied)
+        subprocess.run(["chmod", "-R", "a+rX", copied.parent], check=True)
+        return copied
 
     def pods(self, role: str = "executor") -> list[dict[str, Any]]:
         """The pods of a role that run, the oldest first."""

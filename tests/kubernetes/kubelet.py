@@ -1,8 +1,9 @@
 """A kubelet whose pods are local processes, with what a test does to them.
 
 Each pod has an address of its own (127.0.1.N), a folder, its volumes as folders in it, and the entrypoint of the
-image; where a path of a mount stands in its variables, words or ConfigMaps, it is the folder's. There is no image and
-no network of a pod's own: what is real are the processes, their memory, their signals and exit codes.
+image; where a path of a mount stands in its variables, words or ConfigMaps, it is the folder's. There is no network of
+a pod's own, and an image only where ``image.py`` is given one: what is real are the processes, their memory, their
+signals and exit codes.
 """
 
 import contextlib
@@ -23,6 +24,8 @@ import psutil
 from tests.hadoop.submit import ROOT, spark_home
 from tests.kubernetes import pod_files
 from tests.kubernetes.controllers import memory_bytes
+from tests.kubernetes.image import ENTRYPOINT as ENTRYPOINT_IN_IMAGE
+from tests.kubernetes.image import Image
 from tests.kubernetes.store import ApiError, now, runs
 
 ENTRYPOINT = ROOT / "docker" / "entrypoint.sh"
@@ -50,6 +53,7 @@ class Kubelet:
         self.client, self.root, self._plane = plane.client, root, plane
         self.missing_images: set[str] = set()
         self.image_paths: dict[str, str] = {}  # folders of the image, and where they are here
+        self.image: Image | None = None  # whose files the pods have for their root, if there is one
         self.env = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "SPARK_HOME": spark_home(),
@@ -231,11 +235,13 @@ class Kubelet:
         termination = container.get("terminationMessagePath", "/dev/termination-log")
         mounts[termination] = str(folder / "termination-log")
         pod_files.write(self.client, pod, mounts)
-        command = container.get("command") or [str(ENTRYPOINT)]
+        command = container.get("command") or [ENTRYPOINT_IN_IMAGE if self.image else str(ENTRYPOINT)]
         given = {one["name"]: pod_files.value(one, pod) for one in container.get("env", [])}
         words = [
             pod_files.local(pod_files.expanded(word, given), mounts) for word in [*command, *container.get("args", [])]
         ]
+        if self.image:
+            words = self.image.in_pod(pod, folder, words)
         words = self._plane.in_pod(mounts, words)
         env = self.env | {
             "HOME": str(folder),

@@ -1,6 +1,7 @@
 """The image's recipe against what stands elsewhere: it is not built here, its entrypoint runs in the other tests."""
 
 import re
+import shutil
 import subprocess
 import tomllib
 
@@ -10,6 +11,7 @@ from packaging.requirements import Requirement
 from sparkcv.driver.jobs import JOBS
 from sparkcv.submit import on_kubernetes, properties
 from tests.hadoop.submit import ROOT
+from tests.kubernetes import image
 from tests.kubernetes.kubelet import ENTRYPOINT
 
 RECIPE = (ROOT / "docker" / "Dockerfile").read_text()
@@ -40,7 +42,7 @@ def test_it_runs_as_the_user_of_the_templates_and_by_the_entrypoint():
 
 
 def test_every_job_is_where_submit_says_that_the_image_has_it():
-    assert "COPY jobs /opt/sparkcv/jobs" in RECIPE
+    assert "COPY --chmod=755 jobs /opt/sparkcv/jobs" in RECIPE
     for job in JOBS.values():
         path = on_kubernetes.job_file(job)
         assert (ROOT / "jobs" / path.removeprefix("local:///opt/sparkcv/jobs/")).is_file()
@@ -75,3 +77,50 @@ def test_the_entrypoint_runs_other_words_and_gives_their_exit_code(words, code, 
     done = subprocess.run([ENTRYPOINT, *words], env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == code
     assert said in done.stdout + done.stderr
+
+
+def test_a_python_of_the_machine_that_submitted_gives_way_to_the_image_s():
+    env = {"PATH": "/usr/bin:/bin", "SPARK_HOME": "/nowhere", "PYSPARK_PYTHON": "sh"}
+    env["PYSPARK_DRIVER_PYTHON"] = "/home/ann/.venv/bin/jupyter"
+    words = ["printenv", "PYSPARK_DRIVER_PYTHON", "PYSPARK_PYTHON"]
+    done = subprocess.run([ENTRYPOINT, *words], env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "sh\nsh\n"
+    assert "PYSPARK_DRIVER_PYTHON is /home/ann/.venv/bin/jupyter, which is not in this image" in done.stderr
+
+
+@pytest.mark.parametrize("tool", ["docker", "podman", "buildah", ""])
+def test_it_is_built_with_the_tool_that_is_there(tool, tmp_path):
+    """The tool here only says what it was asked: an image takes minutes, and a base from a registry."""
+    for name in ("bash", "dirname", "git", "timeout"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    if tool:
+        (tmp_path / tool).write_text('#!/bin/sh\n[ "$1" = version ] || echo "$0" "$@"\n')
+        (tmp_path / tool).chmod(0o755)
+    command = [ROOT / "docker" / "build.sh", "here/sparkcv:1", "--build-arg", "BASE=debian"]
+    env = {"PATH": str(tmp_path), "SOURCE_DATE_EPOCH": "7"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    if not tool:
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "wanted docker with its daemon, podman or buildah on the PATH" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{tmp_path / tool} build ")
+    assert done.stdout.endswith(" -f docker/Dockerfile -t here/sparkcv:1 --build-arg BASE=debian .\n")
+    assert ("SOURCE_DATE_EPOCH=7" if tool == "docker" else "--timestamp 7") in done.stdout
+
+
+def test_a_folder_that_is_no_image_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv(image.VARIABLE, str(tmp_path))
+    with pytest.raises(ValueError, match=r"has no /opt/entrypoint\.sh, wanted the root of docker/Dockerfile's image"):
+        image.of_environment(tmp_path)
+
+
+def test_pods_of_an_image_have_its_variables(tmp_path, monkeypatch):
+    (tmp_path / "opt").mkdir()
+    (tmp_path / "opt" / "entrypoint.sh").touch()
+    monkeypatch.setenv(image.VARIABLE, str(tmp_path))
+    found = image.of_environment(tmp_path)
+    assert found.workdir == "/opt/sparkcv/work"
+    assert found.env["PATH"].startswith("/opt/venv/bin:/usr/local/sbin:")
+    assert found.env["SPARK_HOME"] == "/opt/venv/lib/python3.11/site-packages/pyspark"
+    assert {"LANG", "TF_USE_LEGACY_KERAS"} < set(found.env)

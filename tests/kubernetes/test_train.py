@@ -129,8 +129,8 @@ def test_its_run_is_evaluated_in_cluster_mode_and_pictures_are_scored(k8s, delet
     out = f"file://{k8s.root}/scores"
     score = k8s.sparkcv(
         "score",
-        f"--input={pictures}",
-        f"--model_dir={color_model}",
+        f"--input={k8s.for_pods(pictures)}",
+        f"--model_dir={k8s.for_pods(color_model)}",
         f"--output_dir={out}",
         "--date=2026-11-29",
         "--top_k=3",
