@@ -75,6 +75,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--net", default="inception_v3")
     parser.add_argument("--image_size", type=int, default=299)
+    parser.add_argument("--model", type=pathlib.Path, help="an exported model; not set: random weights of --net")
     parser.add_argument("--only", default="ours,openvino,triton,bentoml,litserve", help="of these, or front")
     flags = parser.parse_args()
     pictures = read_pictures(flags.photographs)
@@ -84,7 +85,7 @@ def main() -> int:
         if flags.only == "front":
             print(front_row(work, pictures[0], flags.seconds))
             return 0
-        model = write_model(work, flags.net, flags.image_size)
+        model = flags.model.resolve() if flags.model else write_model(work, flags.net, flags.image_size)
         names = flags.only.split(",")
         found: dict[tuple[str, str], list[Point]] = {}
         best: dict[str, int] = {}
