@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import time
 
 import pyarrow.parquet as pq
 import real_weights as weights_of
@@ -117,8 +118,6 @@ def by_service(model: pathlib.Path, photographs: pathlib.Path, engine: str, work
 
 def connect(process: "subprocess.Popen[bytes]", log: pathlib.Path) -> http.client.HTTPConnection:
     """Return a connection to the service, once its model is ready; its log names the port."""
-    import time
-
     while process.poll() is None:
         if found := re.search(r"http://127\.0\.0\.1:(\d+)/ serves", log.read_text(errors="replace")):
             connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)
@@ -147,7 +146,7 @@ def compare(wanted: Scores, got: Scores) -> tuple[int, float]:
     most = 0.0
     for name, best in wanted.items():
         scores = dict(got[name])
-        # A label that only one side has among its five is as far off as its place: by the score there.
+        # Where a label is not among the other's five, what stands in its place there must be within the limit.
         pairs = [(score, scores.get(label, got[name][place][1])) for place, (label, score) in enumerate(best)]
         most = max([most, *(abs(one - other) for one, other in pairs)])
     return same, most
