@@ -1,8 +1,10 @@
 """R12: requests per CPU-second, and their times, of `sparkcv serve` beside Triton, BentoML and LitServe.
 
-One Inception v3 SavedModel, the same pictures, float32, 1, 4 and 16 clients, one server at a time, in turn. Each peer
-has an environment of its own, made below .venv/peers at the first run, and batches as it can. Without photographs,
-drawn pictures of 500 px. ``--only front`` measures what a request costs the front process, with a net that is a mean.
+One Inception v3 SavedModel, the same pictures, float32, 1, 4 and 16 clients, one server at a time, in turn; then as
+many requests a second as are 80 % of what the last of these had. Each peer has an environment of its own, made below
+.venv/peers at the first run, and batches as it can; it counts only if its best class of a picture is ours. Without
+photographs, drawn pictures of 500 px. ``--only front`` measures what a request costs the front process, with a net
+that is a mean.
 """
 
 import argparse
@@ -16,11 +18,14 @@ import socket
 import struct
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import photographs as pictures_of
 import psutil
 
@@ -36,14 +41,16 @@ _PACKAGES = {
 }
 _MAX_BATCH, _DELAY_MS = 16, 5
 _START_S = 300
+_SATURATION, _MOST_AT_ONCE = 0.8, 64
 
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """How to start a server, and how a picture is asked for: path, headers and body."""
+    """How to start a server, how a picture is asked for (path, headers, body), and the best class of an answer."""
 
     command: Sequence[str]
     ask: Callable[[bytes], tuple[str, dict[str, str], bytes]]
+    best: Callable[[bytes], int]
     env: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -68,6 +75,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--net", default="inception_v3")
     parser.add_argument("--image_size", type=int, default=299)
+    parser.add_argument("--model", type=pathlib.Path, help="an exported model; not set: random weights of --net")
     parser.add_argument("--only", default="ours,openvino,triton,bentoml,litserve", help="of these, or front")
     flags = parser.parse_args()
     pictures = read_pictures(flags.photographs)
@@ -77,25 +85,39 @@ def main() -> int:
         if flags.only == "front":
             print(front_row(work, pictures[0], flags.seconds))
             return 0
-        model = write_model(work, flags.net, flags.image_size)
+        model = flags.model.resolve() if flags.model else write_model(work, flags.net, flags.image_size)
         names = flags.only.split(",")
-        found: dict[tuple[str, int], list[Point]] = {}
+        found: dict[tuple[str, str], list[Point]] = {}
+        best: dict[str, int] = {}
         for _ in range(flags.rounds):
             for name in names:
-                with Running(server(name, model, work / "warm.jpg"), pictures[0]) as running:
-                    for clients in map(int, flags.clients.split(",")):
-                        point = running.measure(pictures, clients, flags.seconds)
-                        found.setdefault((name, clients), []).append(point)
-                        print(f"{name}, {clients} clients: {point}", file=sys.stderr)
-    for (name, clients), points in sorted(found.items(), key=lambda item: (item[0][1], names.index(item[0][0]))):
-        rates = sorted(point.requests / point.cpu_s for point in points)
-        middle = sorted(points, key=lambda point: point.p99_ms)[len(points) // 2]
-        print(
-            f"| R12 {name}, {clients} clients: requests a CPU-second; p50, p99 | | | "
-            f"{rates[len(rates) // 2]:.2f} ({rates[0]:.2f} to {rates[-1]:.2f}) | "
-            f"{middle.p50_ms:.0f}, {middle.p99_ms:.0f} ms |"
-        )
+                with Running(server(name, model, work / "warm.jpg"), pictures[0], work / f"{name}.log") as running:
+                    best[name] = running.best
+                    for what, point in running.points(pictures, [*map(int, flags.clients.split(","))], flags.seconds):
+                        found.setdefault((what, name), []).append(point)
+                        print(f"{name}, {what}: {point}", file=sys.stderr)
+    if len(set(best.values())) > 1:
+        print(f"the servers do not run the same net, the best classes of one picture are {best}", file=sys.stderr)
+        return 1
+    for row in rows(found, names):
+        print(row)
     return 0
+
+
+def rows(found: dict[tuple[str, str], list[Point]], names: Sequence[str]) -> list[str]:
+    """Return the table's rows: what was asked by what, the servers one below the other."""
+    lines = []
+    for what in dict.fromkeys(what for what, _ in found):
+        for name in names:
+            points = found[what, name]
+            rates = sorted(point.requests / point.cpu_s for point in points)
+            middle = sorted(points, key=lambda point: point.p99_ms)[len(points) // 2]
+            lines.append(
+                f"| R12 {name}, {what}: requests a CPU-second; p50, p99 | | | "
+                f"{rates[len(rates) // 2]:.2f} ({rates[0]:.2f} to {rates[-1]:.2f}) | "
+                f"{middle.p50_ms:.0f}, {middle.p99_ms:.0f} ms |"
+            )
+    return lines
 
 
 def read_pictures(folder: pathlib.Path | None) -> list[bytes]:
@@ -130,15 +152,17 @@ def server(name: str, model: pathlib.Path, warm: pathlib.Path) -> Server:
             "0",
         ]
         serve += ["--engine", "openvino" if name == "openvino" else "tf", "--max_batch_size", str(_MAX_BATCH)]
-        return Server([*serve, "--max_delay_ms", str(_DELAY_MS)], _as_body)
+        return Server([*serve, "--max_delay_ms", str(_DELAY_MS)], _as_body, _of_classify)
     if name == "triton":
-        return Server([python_of("triton"), str(HERE / "serving/triton_peer.py"), *words], _as_tensor)
+        # Triton's Python backend loads whichever libpython the system has, which fails on another release's library.
+        env = {"LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR"))}
+        return Server([python_of("triton"), str(HERE / "serving/triton_peer.py"), *words], _as_tensor, _of_tensor, env)
     python = python_of("python-servers")
     if name == "litserve":
-        return Server([python, str(HERE / "serving/litserve_peer.py"), *words], _as_form)
+        return Server([python, str(HERE / "serving/litserve_peer.py"), *words], _as_form, _of_scores)
     env = {"PEER_MODEL": saved, "PEER_PICTURE": str(warm), "PEER_BATCH": str(_MAX_BATCH)}
     env |= {"PYTHONPATH": str(HERE / "serving"), "BENTOML_DO_NOT_TRACK": "True"}
-    return Server([python, "-m", "bentoml", "serve", "bentoml_peer:Net", "--port", "PORT"], _as_json, env)
+    return Server([python, "-m", "bentoml", "serve", "bentoml_peer:Net", "--port", "PORT"], _as_json, _of_scores, env)
 
 
 def python_of(name: str) -> str:
@@ -154,29 +178,36 @@ def python_of(name: str) -> str:
 
 
 class Running:
-    """A server for a while; a context manager."""
+    """A server for a while; a context manager. ``best`` is its best class of the picture, once it answers."""
 
-    def __init__(self, server: Server, picture: bytes) -> None:
+    def __init__(self, server: Server, picture: bytes, log: pathlib.Path) -> None:
+        self.best = -1
+        self._server, self._log = server, log
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
-        self._ask, self._picture = server.ask, picture
+        self._picture = picture
         command = [str(self._port) if word == "PORT" else word for word in server.command]
         env = {**os.environ, **server.env, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-        self._process = subprocess.Popen(
-            command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(command, env=env, stdout=out, stderr=out, start_new_session=True)
 
     def __enter__(self) -> "Running":
         deadline_s = time.monotonic() + _START_S
         while True:
+            said = b""
             try:
-                if self._once(http.client.HTTPConnection("127.0.0.1", self._port, timeout=30), self._picture):
+                status, said = self._once(
+                    http.client.HTTPConnection("127.0.0.1", self._port, timeout=60), self._picture
+                )
+                if status == 200:
+                    self.best = self._server.best(said)
                     return self
-            except OSError:
+            except (OSError, http.client.HTTPException):
                 pass
             if self._process.poll() is not None or time.monotonic() > deadline_s:
                 self.__exit__()
-                raise SystemExit(f"{' '.join(self._process.args)} does not answer")  # type: ignore[arg-type]
+                told = self._log.read_text(errors="replace")[-2000:]
+                raise SystemExit(f"{self._process.args} does not answer: {said[:200]!r}; it said: {told}")
             time.sleep(0.5)
 
     def __exit__(self, *_: object) -> None:
@@ -188,11 +219,22 @@ class Running:
             process.kill()
         self._process.wait()
 
+    def points(self, pictures: Sequence[bytes], clients: Sequence[int], seconds: float) -> Iterator[tuple[str, Point]]:
+        """Measure with each number of clients, then at a share of the last one's rate."""
+        for number in clients:
+            point = self.measure(pictures, number, seconds)
+            yield f"{number} clients", point
+        rate = _SATURATION * point.requests / point.wall_s
+        yield f"{_SATURATION:.0%} of saturation", self._point(lambda: self._paced(pictures, rate, seconds))
+
     def measure(self, pictures: Sequence[bytes], num_clients: int, seconds: float) -> Point:
         """Ask without a pause from ``num_clients`` threads."""
         self._load(pictures, num_clients, seconds / 3)
+        return self._point(lambda: self._load(pictures, num_clients, seconds))
+
+    def _point(self, load: Callable[[], list[float]]) -> Point:
         before, front, begin_s = self._cpu_s(), self._front_cpu_s(), time.monotonic()
-        times = sorted(self._load(pictures, num_clients, seconds))
+        times = sorted(load())
         wall_s, cpu_s = time.monotonic() - begin_s, self._cpu_s() - before
         at = [times[min(len(times) - 1, int(share * len(times)))] * 1000 for share in (0.5, 0.99)]
         return Point(len(times), wall_s, cpu_s, self._front_cpu_s() - front, *at)
@@ -206,7 +248,7 @@ class Running:
             while time.monotonic() < end_s:
                 index += num_clients
                 begin_s = time.monotonic()
-                assert self._once(connection, pictures[index % len(pictures)])
+                self._want(connection, pictures[index % len(pictures)])
                 times.append(time.monotonic() - begin_s)
             connection.close()
 
@@ -217,12 +259,31 @@ class Running:
             thread.join()
         return times
 
-    def _once(self, connection: http.client.HTTPConnection, picture: bytes) -> bool:
-        path, headers, body = self._ask(picture)
+    def _paced(self, pictures: Sequence[bytes], rate: float, seconds: float) -> list[float]:
+        """Ask ``rate`` times a second whatever is still unanswered; times are from when each was to be asked."""
+        begin_s = time.monotonic()
+
+        def client(index: int) -> float:
+            due_s = begin_s + index / rate
+            time.sleep(max(0.0, due_s - time.monotonic()))
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
+            self._want(connection, pictures[index % len(pictures)])
+            connection.close()
+            return time.monotonic() - due_s
+
+        with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
+            return list(pool.map(client, range(max(1, int(rate * seconds)))))
+
+    def _want(self, connection: http.client.HTTPConnection, picture: bytes) -> None:
+        status, said = self._once(connection, picture)
+        if status != 200:
+            raise RuntimeError(f"{self._process.args} answered {status}: {said[:200]!r}")
+
+    def _once(self, connection: http.client.HTTPConnection, picture: bytes) -> tuple[int, bytes]:
+        path, headers, body = self._server.ask(picture)
         connection.request("POST", path, body, headers)
         answer = connection.getresponse()
-        answer.read()
-        return answer.status == 200
+        return answer.status, answer.read()
 
     def _tree(self) -> list[psutil.Process]:
         try:
@@ -247,7 +308,7 @@ def front_row(work: pathlib.Path, picture: bytes, seconds: float) -> str:
     model = work / "models" / "colors"
     subprocess.run([sys.executable, "-c", code, str(model)], check=True, cwd=ROOT, stderr=subprocess.DEVNULL)
     points = []
-    with Running(server("openvino", model, work / "warm.jpg"), picture) as running:
+    with Running(server("openvino", model, work / "warm.jpg"), picture, work / "front.log") as running:
         points = [running.measure([picture], clients, seconds) for clients in (1, 4, 16)]
     each = ", ".join(f"{1000 * point.front_cpu_s / point.requests:.2f}" for point in points)
     return f"| R12 CPU of the front process a request, 1, 4, 16 clients | <= 1.5 ms | | {each} ms | |"
@@ -272,6 +333,21 @@ def _as_tensor(picture: bytes) -> tuple[str, dict[str, str], bytes]:
     tensor = {"name": "encoded", "datatype": "BYTES", "shape": [1, 1], "parameters": {"binary_data_size": len(tail)}}
     head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
     return "/v2/models/net/infer", {"Inference-Header-Content-Length": str(len(head))}, head + tail
+
+
+def _of_classify(answer: bytes) -> int:
+    return int(json.loads(answer)["results"][0]["predictions"][0]["label_id"])
+
+
+def _of_scores(answer: bytes) -> int:
+    """Return the best of a row of scores, in a list of rows or under ``probabilities``."""
+    value = json.loads(answer)
+    return int(np.argmax(value["probabilities"] if isinstance(value, dict) else value[0]))
+
+
+def _of_tensor(answer: bytes) -> int:
+    size = json.loads(answer[: answer.index(b"}]}") + 3])["outputs"][0]["parameters"]["binary_data_size"]
+    return int(np.argmax(np.frombuffer(answer[-size:], "<f4")))
 
 
 if __name__ == "__main__":

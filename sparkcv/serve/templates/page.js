@@ -160,8 +160,11 @@ async function stylize(card, name, version) {
 async function explain(card, name, version, labelId) {
   const query = new URLSearchParams({ model: name, version });
   if (labelId !== null) query.set("label_id", labelId);
+  const asked = card.asked = {}; // of two classes that are chosen one after the other, the later one's map may come first
+  card.setAttribute("aria-busy", "true");
   try {
     const found = await ask("/page/explain?" + query, { method: "POST", body: picture });
+    if (card.asked !== asked) return;
     const shownId = labelId === null ? found.top[0][0] : labelId;
     const bars = found.top.map(([id, label, score]) => element("li", {}, element("button", {
       "aria-pressed": String(id === shownId), title: "Show where this class was seen", onclick: () => explain(card, name, version, id) },
@@ -176,8 +179,10 @@ async function explain(card, name, version, labelId) {
       element("p", { class: "small muted" }, `decode ${decode.toFixed(1)} ms, wait for the batch ${wait.toFixed(1)} ms, model ${model.toFixed(1)} ms; in all ${all.toFixed(1)} ms`),
       element("p", { class: "small muted", title: found.digest }, `digest ${found.digest.slice(0, 16)}`));
   } catch (error) {
+    if (card.asked !== asked) return;
     card.replaceChildren(element("h2", {}, `${name} · ${version}`), element("p", { class: "error", role: "alert" }, error.message));
   }
+  card.removeAttribute("aria-busy");
 }
 
 const TITLES = {
