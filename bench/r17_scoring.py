@@ -11,30 +11,16 @@ processes while they run.
 """
 
 import argparse
-import contextlib
-import dataclasses
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
-import time
 
-import psutil
 import scoring_inputs
 import side_by_side
+import watched
 from side_by_side import Sample
-
-_LOOK_S = 0.1
-
-
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """What one run of the job took; ``peak_bytes`` is of the largest Python process below an executor."""
-
-    wall_s: float
-    cpu_s: float
-    peak_bytes: int
+from watched import Cost
 
 
 def main() -> int:
@@ -54,7 +40,7 @@ def main() -> int:
         if flags.baseline is None:
             for engine in ("tf", "openvino"):
                 cost = run(scoring_inputs.ROOT, [*words, f"--engine={engine}"], pathlib.Path(work, engine))
-                print(f"{engine}, {flags.count} pictures of {flags.size} px: {_said(cost)}", file=sys.stderr)
+                print(f"{engine}, {flags.count} pictures of {flags.size} px: {cost}", file=sys.stderr)
             return 0
         peaks: dict[str, list[int]] = {"ours": [], "theirs": []}
 
@@ -62,7 +48,7 @@ def main() -> int:
             with tempfile.TemporaryDirectory(dir=work) as out:
                 cost = run(checkout, words, pathlib.Path(out))
             peaks[name].append(cost.peak_bytes)
-            print(f"{name}: {_said(cost)}", file=sys.stderr, flush=True)
+            print(f"{name}: {cost}", file=sys.stderr, flush=True)
             return Sample(flags.count, cost.wall_s, cost.cpu_s)
 
         name = f"R17 whole job of {flags.count} pictures at {flags.size} px, ours / baseline"
@@ -84,37 +70,10 @@ def main() -> int:
 
 
 def run(checkout: pathlib.Path, words: list[str], out: pathlib.Path) -> Cost:
-    """Run the job of a checkout to its end, looking at its processes all the time."""
+    """Run the job of a checkout to its end."""
     command = [str(checkout / ".venv/bin/python"), str(checkout / "jobs/batch_inference.py"), *words]
     command += [f"--output_dir={out}", "--date=2026-01-01"]
-    env = {**os.environ, "PYTHONPATH": str(checkout)}
-    cpu: dict[tuple[int, float], float] = {}
-    peak, begin_s = 0, time.monotonic()
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, cwd=checkout, env=env, stdout=log, stderr=log)
-        mine = psutil.Process(process.pid)
-        while process.poll() is None:
-            with contextlib.suppress(psutil.Error, OSError):
-                for one in [mine, *mine.children(recursive=True)]:
-                    times = one.cpu_times()
-                    cpu[one.pid, one.create_time()] = times.user + times.system
-                    if one.pid != mine.pid and "python" in one.name():
-                        peak = max(peak, _peak_bytes(one.pid))
-            time.sleep(_LOOK_S)
-        if process.returncode:
-            log.seek(0)
-            sys.stderr.buffer.write(log.read())
-            raise SystemExit(f"{' '.join(command)} ended with exit code {process.returncode}")
-    return Cost(time.monotonic() - begin_s, sum(cpu.values()), peak)
-
-
-def _peak_bytes(pid: int) -> int:
-    text = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmHWM"))) * 1024
-
-
-def _said(cost: Cost) -> str:
-    return f"{cost.wall_s:.1f} s, {cost.cpu_s:.1f} CPU-seconds, a worker at most {cost.peak_bytes / 2**20:.0f} MiB"
+    return watched.run(command, checkout, {**os.environ, "PYTHONPATH": str(checkout)})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def num_partitions(group: str) -> Any:
 
 def cluster_size(group: str) -> Any:
     """Declare ``--cluster_size`` of a job without roles: executors, where Spark is embedded."""
-    return flag(None, "executors of the embedded Spark; not set: 2", group=group, least=1)
+    return flag(None, "executors of the embedded Spark, one task each; not set: 2 tasks at once", group=group, least=1)
 
 
 def executor_memory_mb(group: str) -> Any:

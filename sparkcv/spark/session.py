@@ -87,7 +87,8 @@ def open_session(spec: SessionSpec) -> Iterator["SparkSession"]:
     startup_deadline.lift_storage_wait()
     conf = _passed_on() | dict(spec.conf)
     if is_submitted():
-        with _submitted(spec.app_name, conf, spec.role_bytes, spec.num_executors) as spark:
+        num_slots = spec.num_executors * spec.cores_per_executor
+        with _submitted(spec.app_name, conf, spec.role_bytes, num_slots) as spark:
             _tell_ports(spark, spec.ports)
             yield spark
         return
