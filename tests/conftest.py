@@ -52,6 +52,7 @@ _LONGEST = (
     "spark",
     "secured",
     "launchers",
+    "nets",
 )
 _OWN_SPARK = {
     "tests/compat/": "compat",
@@ -112,6 +113,8 @@ def _group(item):
         return "kubernetes"
     if file.startswith("tests/yarn/"):
         return "yarn"
+    if file.startswith("tests/nets/"):
+        return "nets"  # they look at the same large graphs
     names = getattr(item, "fixturenames", ())
     shared = next((group for name, group in _SHARED.items() if name in names), file)
     # One Spark for all that use it would be one process for a third of the suite.

@@ -5,6 +5,7 @@ Each rule is a function of a tree of files, so that it can be shown to fail on a
 
 import ast
 import collections
+import functools
 import pathlib
 import subprocess
 import sys
@@ -107,6 +108,9 @@ def modules(root: pathlib.Path = ROOT) -> dict[str, pathlib.Path]:
     return found
 
 
+MODULES = modules()  # once: each test has one of them
+
+
 def room(name: str) -> str:
     """Return the room of a dotted name: ``sparkcv.x.y`` lies in ``x``; all of ``jobs`` is one room."""
     words = name.split(".")
@@ -117,16 +121,21 @@ def tree(path: pathlib.Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(path: pathlib.Path) -> set[str]:
+def imports(path: pathlib.Path) -> frozenset[str]:
+    return _imports(path.read_text(encoding="utf-8"))
+
+
+@functools.cache  # by the text: three rules and a test of each file ask
+def _imports(text: str) -> frozenset[str]:
     names = set()
-    for node in ast.walk(tree(path)):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level:
             names.add(f"relative:{node.module or ''}")
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
 def ours(path: pathlib.Path) -> set[str]:
@@ -191,7 +200,7 @@ def test_a_public_class_name_stands_in_one_room():
 
 
 def test_every_room_of_the_list_is_there():
-    found = {room(name) for name in modules()} - {"sparkcv", "jobs", "cli"}
+    found = {room(name) for name in MODULES} - {"sparkcv", "jobs", "cli"}
     assert found == set(ROOMS)
 
 
@@ -242,17 +251,17 @@ def test_a_class_name_that_stands_in_two_rooms_is_found(wrong):
     assert doubles(root) == ["Plan in a, b"]
 
 
-@pytest.mark.parametrize("name", modules())
+@pytest.mark.parametrize("name", MODULES)
 def test_a_heavy_import_stands_only_at_its_address(name):
-    for imported in imports(modules()[name]):
+    for imported in imports(MODULES[name]):
         allowed = ADDRESSES.get(imported.split(".")[0])
         if allowed is not None:
             assert any(name == place or name.startswith(place + ".") for place in allowed), f"{name} imports {imported}"
 
 
-@pytest.mark.parametrize("name", modules())
+@pytest.mark.parametrize("name", MODULES)
 def test_every_module_and_public_name_says_what_it_is(name):
-    parsed = tree(modules()[name])
+    parsed = tree(MODULES[name])
     assert ast.get_docstring(parsed), f"{name} has no docstring"
     for node in parsed.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):

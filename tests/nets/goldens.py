@@ -11,18 +11,31 @@ PATH = pathlib.Path(__file__).with_name("goldens.json")
 # What TF-Slim's own files give for a net of 1001 classes at its default size.
 PUBLISHED = json.loads(pathlib.Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
 NUM_CLASSES = 10
+PICTURES = "pictures:0"
 _SMALL = 32
-_KEPT = ("inception_v3", "resnet_v1_50")  # other tests look at them, too, and run them
+_OF_SMALL_PICTURES = ("inception_v3", "resnet_v1_50")
+# Other tests of this folder look at them, too, and run them: they may add to a graph what is no variable or update.
+_KEPT = (
+    *_OF_SMALL_PICTURES,
+    "inception_resnet_v2",
+    "inception_v4",
+    "mobilenet_v1_025",
+    "mobilenet_v3_small",
+    "nasnet_mobile",
+)
 
 
 def image_size(name: str) -> int:
-    """The net's own size, to which the shapes of some variables belong; a small one for nets that are run."""
+    """The net's own size, to which the shapes of some variables belong; a small one for nets that are run often."""
     net = nets.get(name)
-    return max(net.min_image_size, _SMALL) if name in _KEPT else net.default_image_size
+    return max(net.min_image_size, _SMALL) if name in _OF_SMALL_PICTURES else net.default_image_size
 
 
 def build(name: str):
-    """The net for training in a graph of its own: ``(graph, logits, end_points)``; two nets' graphs are kept."""
+    """The net for training in a graph of its own: ``(graph, logits, end_points)``; some nets' graphs are kept.
+
+    Its pictures are the tensor ``PICTURES``, two of zeros if none are fed.
+    """
     return _kept(name) if name in _KEPT else _build(name)
 
 
@@ -31,8 +44,10 @@ def _build(name: str):
 
     size = image_size(name)
     with tf.Graph().as_default() as graph:
+        tf.set_random_seed(1)
+        pictures = tf.zeros([2, size, size, 3], name=PICTURES.partition(":")[0])
         # The weight decay is not the net's own, which is 0 for LeNet and then counts no losses.
-        logits, end_points = nets.get(name).build(tf.zeros([2, size, size, 3]), NUM_CLASSES, True, weight_decay=0.00004)
+        logits, end_points = nets.get(name).build(pictures, NUM_CLASSES, True, weight_decay=0.00004)
     return graph, logits, end_points
 
 

@@ -1,5 +1,7 @@
 """Quantized TensorFlow Lite classifiers of our nets, as a converter makes them: made here, layer by layer."""
 
+import functools
+
 import flatbuffers
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
@@ -67,16 +69,8 @@ def mobilenet(path, *, num_layers=28, num_classes=5, model_name="mobilenet_v1_02
 
     ``change(number, weights, bias)`` may return others for a layer.
     """
-    from sparkcv import nets
-    from sparkcv.nets.slim import tf
-
     rng, file, numbers = np.random.default_rng(3), File(32), {}
-    with tf.Graph().as_default() as graph:
-        nets.get(model_name).build(tf.zeros([1, 32, 32, 3]), num_classes, is_training=False)
-        types = ("Conv2D", "DepthwiseConv2dNative")
-        layers = [operation for operation in graph.get_operations() if operation.type in types]
-        shapes = [(op.type, op.get_attr("strides")[1], op.inputs[1].shape.as_list(), op.name) for op in layers]
-    for number, (kind, stride, shape, name) in enumerate(shapes[:num_layers]):
+    for number, (kind, stride, shape, name) in enumerate(_layers(model_name, num_classes)[:num_layers]):
         is_depthwise = kind != "Conv2D"
         weights = rng.integers(0, 256, [shape[3], *shape[:3]]).astype(np.uint8)
         bias = rng.integers(-900, 900, [shape[2] if is_depthwise else shape[3]]).astype(np.int32)
@@ -86,3 +80,15 @@ def mobilenet(path, *, num_layers=28, num_classes=5, model_name="mobilenet_v1_02
         scope = name.rpartition("/")[0].replace("MobilenetV1/MobilenetV1", "MobilenetV1")
         numbers[scope] = ((weights.astype(float) - 120) * 0.02, bias * 0.02 * 0.02)
     return file.write(path), numbers
+
+
+@functools.cache
+def _layers(model_name, num_classes):
+    """Return operation, stride, shape of the weights, and name of each convolution of a net."""
+    from sparkcv import nets
+    from sparkcv.nets.slim import tf
+
+    with tf.Graph().as_default() as graph:
+        nets.get(model_name).build(tf.zeros([1, 32, 32, 3]), num_classes, is_training=False)
+        layers = [op for op in graph.get_operations() if op.type in ("Conv2D", "DepthwiseConv2dNative")]
+        return [(op.type, op.get_attr("strides")[1], tuple(op.inputs[1].shape.as_list()), op.name) for op in layers]
