@@ -1,4 +1,7 @@
-"""Run every ratio bench, ``bench/rNN_*.py``, one after the other, and write ``bench/RESULTS.md``: ``make bench``."""
+"""Run the ratio benches, ``bench/rNN_*.py``, one after the other, and write ``bench/RESULTS.md``: ``make bench``.
+
+Those that install other projects' servers and engines are run by their own commands, or by ``--only``.
+"""
 
 import argparse
 import datetime
@@ -14,6 +17,7 @@ import photographs
 from sparkcv.driver.versions import versions
 
 HERE = pathlib.Path(__file__).resolve().parent
+_INSTALLING = ("r12_serving.py", "r19_peers.py")
 HEAD = """# Ratios, each of two things run alternately in one call
 
 Written by `make bench`. A goal is on the ratio of rates; above 1 the first is faster. Median, least and greatest of the
@@ -33,9 +37,7 @@ def main() -> int:
     flags = parser.parse_args()
     words = ["--photographs", str(flags.photographs)] if flags.photographs else []
     rows, failed = [], []
-    for path in sorted(HERE.glob("r[0-9][0-9]_*.py")):
-        if flags.only not in path.name:
-            continue
+    for path in benches(flags.only):
         done = subprocess.run([sys.executable, str(path), *words], stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             failed.append(path.name)
@@ -47,6 +49,12 @@ def main() -> int:
     if not flags.only:
         (HERE / "RESULTS.md").write_text(HEAD + "\n".join(rows) + "\n\n" + about(bool(flags.photographs)))
     return 0
+
+
+def benches(only: str = "") -> list[pathlib.Path]:
+    """Return the files to run: not ``rNN_side.py``, which a bench starts as one of its two sides."""
+    found = [path for path in sorted(HERE.glob("r[0-9][0-9]_*.py")) if not path.stem.endswith("_side")]
+    return [path for path in found if (only in path.name if only else path.name not in _INSTALLING)]
 
 
 def about(has_photographs: bool) -> str:

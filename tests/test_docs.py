@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import importlib
 import pathlib
 import re
 import subprocess
@@ -221,6 +222,15 @@ def test_the_airflow_schedule_calls_a_job_with_flags_that_it_has():
 def test_the_cron_schedule_is_a_shell_script():
     done = subprocess.run(["sh", "-n"], input=block("docs/operations.md", "sh"), text=True, capture_output=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_make_bench_runs_benches_and_not_the_programs_that_they_start(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    run_all = importlib.import_module("run_all")
+    names = [path.name for path in run_all.benches()]
+    assert {"r01_input.py", "r02_hdfs_step.py", "r11_recovery.py"} <= set(names)
+    assert [name for name in names if name.endswith("_side.py") or name == "r12_serving.py"] == []
+    assert [path.name for path in run_all.benches("r12")] == ["r12_serving.py"]
 
 
 def test_every_finding_says_what_it_shows_and_is_in_the_list():
