@@ -64,8 +64,8 @@ def completion() -> str:
 _HEAD = """\
 sparkcv: TensorFlow vision models, trained and run where the images are, on Spark, next to HDFS.
 
-  sparkcv JOB --flag value ...                run a job here, on a Spark of its own
-  sparkcv submit --master yarn JOB --flag ...run it on your cluster
+  sparkcv JOB --flag value ...                       run a job here, on a Spark of its own
+  sparkcv submit --master yarn JOB --flag value ...  run it on your cluster
 """
 _FOOT = """\
 Begin with `sparkcv demo`: it draws pictures, and takes them all the way to a report.html, in some minutes.
