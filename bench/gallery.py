@@ -76,7 +76,7 @@ def variants(upright: Image.Image) -> Iterator[tuple[str, bytes]]:
     ImageDraw.Draw(mask).ellipse((0, 0, *upright.size), fill=255)
     clear.putalpha(mask)
     for file_format in ("PNG", "WEBP", "TIFF", "GIF"):
-        yield f"{file_format} see-through", _encode(clear, file_format)
+        yield f"{file_format} transparent", _encode(clear, file_format)
     yield "GIF animated", _encode(upright, "GIF", save_all=True, append_images=[Image.new("RGB", upright.size, "red")])
 
 

@@ -30,7 +30,7 @@ class ConvertConfig(Flags):
     formats: str = flag(
         ",".join(FORMATS), "formats of picture files that are read, told by their first bytes", group=_IN
     )
-    background: str = flag("ffffff", "RRGGBB, the colour that see-through pixels of picture files stand on", group=_IN)
+    background: str = flag("ffffff", "RRGGBB, the colour that transparent pixels of picture files stand on", group=_IN)
     exif_orientation: bool = flag(
         True, "note how EXIF or XMP says that a picture is turned, as image/orientation of its record", group=_IN
     )

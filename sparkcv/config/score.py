@@ -65,7 +65,7 @@ class ScoreConfig(Flags):
     formats: str = flag(
         ",".join(FORMATS), "formats of picture files that are read, told by their first bytes", group=_IN
     )
-    background: str = flag("ffffff", "RRGGBB, the colour that see-through pixels of picture files stand on", group=_IN)
+    background: str = flag("ffffff", "RRGGBB, the colour that transparent pixels of picture files stand on", group=_IN)
     exif_orientation: bool | None = flag(
         None,
         "turn pictures as their EXIF or XMP says; not set: those of files, and of shards only what image/orientation"

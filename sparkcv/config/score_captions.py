@@ -25,7 +25,7 @@ class ScoreCaptionsConfig(CaptionNetConfig):
     input_column: str | None = flag(None, "column of the pictures in Parquet, CSV or a table", group=_IN)
     id_column: str | None = flag(None, "column of the ids there", group=_IN)
     formats: str = flag(",".join(FORMATS), "formats that are read, told by their first bytes", group=_IN)
-    background: str = flag("ffffff", "RRGGBB, the colour that see-through pixels stand on", group=_IN)
+    background: str = flag("ffffff", "RRGGBB, the colour that transparent pixels stand on", group=_IN)
     exif_orientation: bool = flag(True, "turn pictures as their EXIF or XMP says", group=_IN)
     output_dir: str = flag(None, "folder of all days, any storage URL", group=_OUT, required=True)
     date: str | None = flag(None, "the day, YYYY-MM-DD; not set: today, UTC", group=_OUT)

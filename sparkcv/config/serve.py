@@ -48,7 +48,7 @@ class ServeConfig(Flags):
     upload_timeout_s: float = flag(30.0, "seconds for a request's body", group=_CARE, least=0.1)
     timeout_s: float = flag(30.0, "seconds after which nobody waits for an answer", group=_CARE, least=0.1)
     drain_s: float = flag(30.0, "seconds that accepted requests have after SIGTERM", group=_CARE, least=0)
-    background: str = flag("ffffff", "RRGGBB, the colour that see-through pixels stand on", group=_WHAT)
+    background: str = flag("ffffff", "RRGGBB, the colour that transparent pixels stand on", group=_WHAT)
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""

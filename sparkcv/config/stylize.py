@@ -37,7 +37,7 @@ class StylizeConfig(Flags):
         "reflect", "mirror at the edges, or zeros there, exactly as the published program", group=_IN, choices=PADDINGS
     )
     formats: str = flag(",".join(FORMATS), "formats that are read, told by their first bytes", group=_IN)
-    background: str = flag("ffffff", "RRGGBB, the colour that see-through pixels stand on", group=_IN)
+    background: str = flag("ffffff", "RRGGBB, the colour that transparent pixels stand on", group=_IN)
     exif_orientation: bool = flag(True, "turn pictures as their EXIF or XMP says", group=_IN)
     max_pixels: int = flag(2**25, "pixels above which a picture is not decoded", group=_CARE, least=1)
     bad_image_budget: float = flag(

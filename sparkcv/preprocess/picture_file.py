@@ -1,6 +1,6 @@
 """A picture's file as what a person sees of it: bytes that TensorFlow decodes to those pixels, in every job alike.
 
-JPEG, PNG and WebP stay as they are, with the orientation beside them. What is see-through is put on a background, and
+JPEG, PNG and WebP stay as they are, with the orientation beside them. What is transparent is put on a background, and
 the formats that TensorFlow does not decode, or decodes to other colours, become a PNG of the same pixels: Pillow does
 that, of one format at a time, after our own look at the header. Only the first frame counts. Where a size is asked for,
 larger pictures become a JPEG of that size, upright.
@@ -36,7 +36,7 @@ class PictureRules:
     Attributes:
         max_pixels: a picture with more is not decoded.
         formats: those that are read, of :data:`sparkcv.records.image_header.FORMATS`.
-        background: red, green, blue, 0 to 255 each: what see-through pixels stand on.
+        background: red, green, blue, 0 to 255 each: what transparent pixels stand on.
         use_orientation: whether EXIF's and XMP's orientation counts.
         compress_level: of the PNGs that are written, 0 (fast) to 9 (small).
         short_side: pixels of the shorter side of larger pictures, which become JPEG; None: all keep their size.
@@ -199,7 +199,7 @@ def _bare(data: bytes, header: ImageHeader) -> bytes:
 
 
 def _eight_bits(picture: Image.Image, header: ImageHeader) -> Image.Image:
-    """Return grey of 16 bits as its upper 8, as TensorFlow reads it; a value that stands for see-through stays one."""
+    """Return grey of 16 bits as its upper 8, as TensorFlow reads it; a value that stands for transparent stays one."""
     if picture.mode in _WIDE:
         raise ImageError(f"unusable {header.format}: {header.bits} bits a channel, wanted 8, or 16 without a sign")
     if not picture.mode.startswith("I;16"):

@@ -20,7 +20,7 @@ class ImageHeader:
         channels: as stored (CMYK is 4, a palette counts as 3).
         bits: of one channel.
         orientation: 1 to 8, as EXIF counts: how the stored pixels are turned and mirrored to stand upright.
-        is_transparent: some pixels may be see-through.
+        is_transparent: some pixels may be transparent, in whole or in part.
         is_native: TensorFlow decodes the stored bytes to the colours meant, but for transparency.
         has_more_frames: the file holds more than this picture: an animation, or pages.
     """

@@ -1,4 +1,4 @@
-"""The headers of pictures that are neither JPEG nor PNG: how large, whether see-through, whether TensorFlow reads them.
+"""The headers of pictures that are neither JPEG nor PNG: how large, whether transparent, whether TensorFlow reads them.
 
 What TensorFlow decodes to other colours than are meant (a palette BMP: indices for colours), or not at all, is told by
 ``is_native``. GIF89a; Windows bitmaps; WebP, RFC 9649; TIFF 6.0; JPEG 2000, ITU T.800; AVIF, ISO 23008-12.

@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the cases and write the table."""
     args = parsed(argv)
     command = shlex.join(["python", "-m", "tests.faults.soak", *(argv if argv is not None else sys.argv[1:])])
-    verdicts, benches = dict.fromkeys(CASES, "not run yet"), {}
+    results, benches = dict.fromkeys(CASES, "not run yet"), {}
     end_s = time.monotonic() + 60 * args.minutes
     with tempfile.TemporaryDirectory(prefix="sparkcv-soak-") as folder:
         dataset = Path(folder) / "data"
@@ -76,10 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 tell=lambda bench, fault, where=where: say(where, bench, fault, end_s),
             )
             print(f"{where}: begins · ETA {left(end_s)}", file=sys.stderr, flush=True)
-            verdicts[name] = run_case(name, benches[name])
-            print(f"{where}: {verdicts[name]}", file=sys.stderr, flush=True)
-            args.out.write_text(table(CASES, verdicts, benches, FLAGS, command))
-    return int(any(verdicts[name] != "held" for name in args.cases))
+            results[name] = run_case(name, benches[name])
+            print(f"{where}: {results[name]}", file=sys.stderr, flush=True)
+            args.out.write_text(table(CASES, results, benches, FLAGS, command))
+    return int(any(results[name] != "held" for name in args.cases))
 
 
 def parsed(argv: Sequence[str] | None) -> argparse.Namespace:

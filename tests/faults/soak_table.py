@@ -21,14 +21,14 @@ recover, but for {others}, and of T1's recoveries half over 20 s; all other chec
 the rate of failures is below about 3/n (19 times in 20). More is in
 [docs/measured.md](../docs/measured.md#faults-at-running-jobs).
 
-| case | runs | faults | noticed p50 / max | recovery p50 / max | lost steps max | verdict |
+| case | runs | faults | noticed p50 / max | recovery p50 / max | lost steps max | result |
 |--|--|--|--|--|--|--|
 """
 
 
 def table(
     cases: Mapping[str, Callable[[Bench], None]],
-    verdicts: Mapping[str, str],
+    results: Mapping[str, str],
     benches: Mapping[str, Bench],
     flags: Mapping[str, object],
     command: str,
@@ -39,11 +39,11 @@ def table(
     head = HEAD.format(
         interval=flags["save_interval_steps"], noticed=_NOTICED_S, recovery=_RECOVERY_S, others=", ".join(others)
     )
-    rows = [row(name, case, benches.get(name), verdicts[name]) for name, case in cases.items()]
+    rows = [row(name, case, benches.get(name), results[name]) for name, case in cases.items()]
     return head + "\n".join(rows) + _about(flags, command)
 
 
-def row(name: str, case: Callable[[Bench], None], bench: Bench | None, verdict: str) -> str:
+def row(name: str, case: Callable[[Bench], None], bench: Bench | None, result: str) -> str:
     """One row of the table; None: of a case that was not run."""
     faults = bench.faults if bench else []
     lost = [fault.lost_steps for fault in faults if fault.lost_steps is not None]
@@ -51,12 +51,12 @@ def row(name: str, case: Callable[[Bench], None], bench: Bench | None, verdict: 
     note = f"; {bench.note}" if bench and bench.note else ""
     return (
         f"| {name}: {what} | {bench.num_runs if bench else 0} | {len(faults)} | {_spread(faults, 'noticed_s')}"
-        f" | {_spread(faults, 'recovery_s')} | {max(lost) if lost else '-'} | {verdict}{_late(name, faults)}{note} |"
+        f" | {_spread(faults, 'recovery_s')} | {max(lost) if lost else '-'} | {result}{_late(name, faults)}{note} |"
     )
 
 
 def _late(name: str, faults: Sequence[Fault]) -> str:
-    """What to add to a verdict for times over the limits, which other work on the machine can cause as well."""
+    """What to add to a result for times over the limits, which other work on the machine can cause as well."""
     noticed = [fault.noticed_s for fault in faults if fault.noticed_s is not None]
     taken = [fault.recovery_s for fault in faults if fault.recovery_s is not None]
     is_late = (
@@ -71,7 +71,7 @@ def _about(flags: Mapping[str, object], command: str) -> str:
     """Say when, where and by which command."""
     words = ", ".join(f"{name} {value}" for name, value in flags.items())
     return (
-        f"\n\n{datetime.datetime.now(datetime.UTC).date()}, {os.cpu_count()} cores shared with other work, load"
+        f"\n\n{datetime.datetime.now(datetime.UTC).date()}, {os.cpu_count()} cores, load"
         f" {os.getloadavg()[2]:.1f} over the last 15 minutes; lenet, {words}.\n\nCommand: `{command}`\n"
     )
 

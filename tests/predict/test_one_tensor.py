@@ -30,7 +30,7 @@ SIZE = 24
 
 
 def odd_files():
-    """A file of each format, of each orientation, see-through and of 16 bits."""
+    """A file of each format, of each orientation, transparent and of 16 bits."""
     picture = synthetic.draw(0, seed=3, size=48).resize((60, 40))
     made = {}
 

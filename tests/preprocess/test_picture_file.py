@@ -69,7 +69,7 @@ def test_an_oriented_picture_is_what_a_person_sees(pixels_of, file_format, orien
 
 
 def half_clear(mode):
-    """A green picture whose left half is see-through over red."""
+    """A green picture whose left half is transparent over red."""
     colours = np.zeros((8, 10, 4), np.uint8)
     colours[:, :5] = (255, 0, 0, 0)
     colours[:, 5:] = (0, 255, 0, 255)

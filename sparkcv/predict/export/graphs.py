@@ -162,7 +162,7 @@ def describe_inputs(task: ExportTask) -> dict[str, Any]:
             "dtype": "string",
             "shape": [task.config.batch_size],
             "values": "the bytes of JPEG, PNG, WebP, GIF or 24-bit BMP files that stand upright and are not"
-            " see-through; decoded and preprocessed inside",
+            " transparent; decoded and preprocessed inside",
         },
         manifests.PICTURES: {
             "jpeg_arithmetic": task.config.jpeg_arithmetic or "accurate",
