@@ -60,7 +60,8 @@ def prepare(config: ServeConfig) -> ServePlan:
     if config.tls_cert_file is not None and config.tls_key_file is not None:
         _check_tls(config.tls_cert_file, config.tls_key_file)
     keys = [_key(getattr(config, name), name) for name in ("api_key_file", "admin_key_file")]
-    if config.host not in ("127.0.0.1", "localhost", "::1") and not any(keys):  # a key for inference alone turns them off
+    # With a key for inference alone they are off.
+    if config.host not in ("127.0.0.1", "localhost", "::1") and not any(keys):
         _log.warning("admin calls are open to whoever reaches %s; --admin_key_file closes them", config.host)
     return ServePlan(config, models_dir, policy, *keys)
 
