@@ -5,12 +5,15 @@ import dataclasses
 import importlib
 import pathlib
 import re
+import shlex
 import subprocess
 
 import pytest
 
 from sparkcv import config
-from sparkcv.driver.jobs import STYLE
+from sparkcv.config.flags import parse
+from sparkcv.driver.jobs import JOBS, STYLE, one_word
+from sparkcv.errors import UsageError
 from tests import flag_table
 from tests.test_layers import ROOMS, ROOT
 
@@ -121,6 +124,34 @@ def unknown_flags(text: str) -> list[str]:
     return unknown
 
 
+def commands(text: str) -> list[list[str]]:
+    """Return the words of the job commands in a page's blocks for a shell, from the job's name on."""
+    blocks = re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    lines = [line for found in blocks for line in found.replace("\\\n", " ").splitlines()]
+    shown = [found[1] for line in lines if (found := re.search(r"(?:^|\s)((?:jobs/\w+\.py|sparkcv) [^#]*)", line))]
+    return [
+        [word for word in shlex.split(one) if word != "..."] for one in shown if not one.startswith("sparkcv import")
+    ]
+
+
+def refused(words: list[str]) -> str:
+    """Return what the job's own flags say of a command: the error, or "" where they take it."""
+    name, *rest = words
+    try:
+        if name == "sparkcv" and rest[0] == "submit":
+            at = next(index for index, word in enumerate(rest) if word in JOBS)
+            parse(config.SubmitConfig, rest[1:at], "submit")
+            rest = rest[at:]
+        if name == "sparkcv":
+            job, *rest = one_word(rest)
+            parse(JOBS[job].config, rest, job)
+        else:
+            parse(CONFIGS[name.removeprefix("jobs/")], rest, name)
+    except UsageError as err:
+        return f"{' '.join(words)}: {err}"
+    return ""
+
+
 def block(page: str, language: str) -> str:
     """Return the one fenced block of that language."""
     (found,) = re.findall(rf"^```{language}\n(.*?)^```$", text_of(ROOT / page), re.MULTILINE | re.DOTALL)
@@ -162,6 +193,25 @@ CONF = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("conf/**/*")) i
 def test_every_flag_shown_exists(name):
     text = re.sub(r"^# ?", "", text_of(ROOT / name), flags=re.MULTILINE) if "conf/" in name else text_of(ROOT / name)
     assert unknown_flags(text) == []
+
+
+def test_every_command_shown_is_taken_by_its_job():
+    shown = [words for name in NAMES for words in commands(text_of(ROOT / name))]
+    assert len(shown) > 30
+    assert [said for words in shown if "--help" not in words and (said := refused(words))] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("sparkcv train --batch_size many", "--batch_size"),
+        ("sparkcv submit --master yarn train --batch_size 0", "--batch_size"),
+        ("spark-submit --queue x jobs/batch_inference.py \\\n  --top_k 3", "is missing"),
+    ],
+)
+def test_a_command_that_its_job_refuses_is_found(command, said):
+    (words,) = commands(f"```sh\n{command}  # a try\n```\n")
+    assert said in refused(words)
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("conf/*.toml")))
