@@ -283,6 +283,21 @@ def test_make_bench_runs_benches_and_not_the_programs_that_they_start(monkeypatc
     assert [path.name for path in run_all.benches("r12")] == ["r12_serving.py"]
 
 
+def test_every_bench_shown_is_there_and_has_the_flags_that_it_needs():
+    shown = [
+        found for name in NAMES for found in re.findall(r"`(python (?:bench/|-m bench\.)[^`]+)`", text_of(ROOT / name))
+    ]
+    assert len(shown) > 20
+    lacking = []
+    for command in shown:
+        file = re.sub(r"^-m bench\.(\w+)", r"bench/\1.py", command.replace("\n", " ").removeprefix("python ")).split()[
+            0
+        ]
+        needed = re.findall(r'add_argument\(\s*"(--\w+)"[^)]*required=True', text_of(ROOT / file))
+        lacking += [f"{command}: {flag}" for flag in needed if f"{flag} " not in command]
+    assert lacking == []
+
+
 def test_every_finding_says_what_it_shows_and_is_in_the_list():
     table = text_of(ROOT / "findings/README.md")
     for path in ROOT.glob("findings/*.sh"):
