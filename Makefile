@@ -53,7 +53,7 @@ check: setup           ## format, lint, types, layers
 	$(VENV)/bin/mypy
 	$(PY) -m pytest -q tests/test_layers.py
 
-bench: setup           ## every ratio, into bench/RESULTS.md; PHOTOGRAPHS=DIR for real pictures
+bench: setup           ## the ratios, but R12 and R19, into bench/RESULTS.md; PHOTOGRAPHS=DIR for real pictures
 	$(PY) bench/run_all.py
 
 soak: setup            ## real faults at real runs for MINUTES=60, into bench/SOAK.md; CASES=T1,T30 for some of them
