@@ -94,7 +94,7 @@ class Catalog:
                 known = ", ".join(str(number) for number in list(versions)[:_MAX_TOLD])
                 raise RequestError(404, f"model {name!r} has no version {version[:40]!r}; it has: {known}")
             return _available(versions, name, number)
-        return _available(versions, name, self._default(name, versions))
+        return _available(versions, name, self._default(name, versions, self._choose()))
 
     def rollback(self, name: str) -> int:
         """Give requests without a version to the newest version below the one that has them now; return it.
@@ -102,7 +102,7 @@ class Catalog:
         Raises RequestError (409) where there is none.
         """
         versions = {one.version: one for one in self.versions(name)}
-        now = self._default(name, versions)
+        now = self._default(name, versions, 1.0)  # not of those that a label's share takes
         older = [number for number, one in versions.items() if number < now and one.is_available]
         if not older:
             raise RequestError(409, f"model {name!r} has no loaded version below {now} to go back to")
@@ -165,8 +165,8 @@ class Catalog:
 
     async def unload(self, name: str) -> None:
         """Drain and unload all versions of one model, until :meth:`load`; raises RequestError (404)."""
-        numbers = [one.version for one in self.versions(name)]
         async with self._changing:
+            numbers = [one.version for one in self.versions(name)]
             self._unloaded |= {(name, number) for number in numbers}
             await self._unload_all(name, numbers, forget=False)
 
@@ -189,8 +189,7 @@ class Catalog:
             return wanted | {max(ready - wanted)}
         return wanted
 
-    def _default(self, name: str, versions: Mapping[int, ModelVersion]) -> int:
-        draw = self._choose()
+    def _default(self, name: str, versions: Mapping[int, ModelVersion], draw: float) -> int:
         for rule in self._labels.get(name, {}).values():
             if draw < rule.share and rule.version in versions and versions[rule.version].is_available:
                 return rule.version

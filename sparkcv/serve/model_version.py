@@ -100,6 +100,9 @@ class ModelVersion:
         except (SparkcvError, RequestError, OSError, TimeoutError) as err:
             await self._fail(str(err) or type(err).__name__)
             raise ModelError(f"{self} is not loaded: {self.error}") from err
+        except Exception as err:  # one version's bug holds up no other, nor the looking for new ones
+            await self._fail(f"a bug of the service: {err!r}")
+            raise ModelError(f"{self} is not loaded: {self.error}") from err
         self.loaded_s = time.monotonic() - begin_s
         self.state = State.AVAILABLE
 
@@ -219,8 +222,11 @@ def _drawn(size: int) -> bytes:
 
 
 def _labels(url: str, manifest: ModelManifest) -> tuple[str, ...]:
-    text = manifests.read_file(url, manifest, manifests.LABELS).decode("utf-8")
-    names = label_files.parse_labels(text, f"{url}/{manifests.LABELS}")
+    where = f"{url}/{manifests.LABELS}"
+    try:
+        names = label_files.parse_labels(manifests.read_file(url, manifest, manifests.LABELS).decode("utf-8"), where)
+    except UnicodeDecodeError as err:
+        raise ModelError(f"{where!r} is no list of labels: {err}") from err
     if len(names) != manifest.num_classes:
         raise ModelError(f"labels.txt has {len(names)} labels, the model has {manifest.num_classes} classes")
     return tuple(names)

@@ -70,6 +70,7 @@ async def model_ready(request: Request) -> Response:
 
 async def metadata(request: Request) -> Response:
     """Tell a model's versions, inputs and outputs."""
+    about(request, "v2_metadata")
     one = _resolved(request)
     about(request, "v2_metadata", one)
     numbers = sorted(other.version for other in service_of(request).catalog.versions(one.name) if other.is_available)
@@ -78,6 +79,7 @@ async def metadata(request: Request) -> Response:
 
 async def config(request: Request) -> Response:
     """Tell a model's configuration, in the words of Triton's extension."""
+    about(request, "v2_config")
     one = _resolved(request)
     about(request, "v2_config", one)
     return JSONResponse(protocol.configuration(one.name, interface_of(one)))
@@ -101,6 +103,7 @@ async def infer(request: Request) -> Response:
 
     The parameter classification of the output gives that many of the best classes as "score:index:label".
     """
+    about(request, "v2_infer")
     one = _resolved(request)
     about(request, "v2_infer", one)
     interface = interface_of(one)
