@@ -1,8 +1,10 @@
+import os
 import threading
 
 import pytest
 
 from sparkcv.errors import StorageError
+from sparkcv.predict import batches
 from sparkcv.predict.batches import score_rows
 from sparkcv.predict.predictor import Prediction, Reject
 from sparkcv.predict.rows import InputRow
@@ -87,6 +89,18 @@ def test_a_store_that_does_not_answer_ends_the_task_and_leaves_no_thread():
     with pytest.raises(StorageError):
         score([InputRow("a", url="nosuchscheme://h/a")])
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("read")]
+
+
+def test_a_file_that_is_never_read_ends_the_task_and_is_not_waited_for(tmp_path, monkeypatch):
+    fifo = tmp_path / "a.jpg"  # a pipe that nobody writes
+    os.mkfifo(fifo)
+    monkeypatch.setattr(batches, "_READ_TIMEOUT_S", 0.05)
+    with pytest.raises(StorageError, match=r"reading '.*a\.jpg' took more than"):
+        score([InputRow("a", url=str(fifo))])
+    (reader,) = (thread for thread in threading.enumerate() if thread.name.startswith("read"))
+    os.close(os.open(fifo, os.O_WRONLY))
+    reader.join(30)
+    assert not reader.is_alive()
 
 
 def test_an_error_of_the_rows_or_of_the_model_reaches_the_task():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sparkcv.serve.errors import RequestError
-from sparkcv.serve.protocols import open_inference, tf_serving
+from sparkcv.serve.protocols import generate, open_inference, tf_serving
 from sparkcv.serve.protocols.values import Interface
 
 INTERFACE = Interface(image_size=2, channels=3, labels=("red", "green", "blue"), max_batch=4)
@@ -200,3 +200,12 @@ def test_texts_for_numbers_are_refused_before_an_array_gives_each_the_room_of_th
         tf_serving.parse_predict(body({"instances": [texts]}), INTERFACE)
     with pytest.raises(RequestError, match="has no 'data' of 12 numbers"):
         open_inference.parse_infer(body({"inputs": [tensor]}), None, INTERFACE)
+
+
+@pytest.mark.parametrize("field", ["caption", "to_caption"])
+def test_a_caption_that_no_answer_can_repeat_is_refused(field):
+    value = body({"caption": "a ring", field: "a \ud800 ring"})
+    with pytest.raises(RequestError, match=r"a caption is 'a \\ud800 ring', wanted a text without halves") as caught:
+        generate.parse(value, 4)
+    assert caught.value.status == 400
+    assert generate.parse(body({"caption": "a ring \U0001f48d"}), 4).captions == ("a ring \U0001f48d",)

@@ -11,7 +11,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sparkcv.serve.guard import App
+from sparkcv.serve.errors import unavailable
+from sparkcv.serve.guard import App, error_response
 
 __all__ = ["GracefulServer", "listening_socket", "server_config"]
 
@@ -20,11 +21,15 @@ class GracefulServer(uvicorn.Server):
     """A server that ends on SIGTERM and SIGINT with what was accepted answered, and leaves the exit code to its caller.
 
     ``on_end`` is called when the end begins.
+
+    Attributes:
+        num_dropped: requests that were not answered within the time that the end may take.
     """
 
     def __init__(self, config: uvicorn.Config, on_end: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_end = on_end
+        self.num_dropped = 0
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -38,6 +43,11 @@ class GracefulServer(uvicorn.Server):
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let what was accepted be answered; what is not within the time is cancelled, and counted."""
+        await super().shutdown(sockets)
+        self.num_dropped = len(self.server_state.tasks)
+
     def _end(self) -> None:
         self._on_end()
         self.should_exit = True
@@ -50,8 +60,16 @@ def server_config(
     if tls is not None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*tls)
 
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        answer = error_response(unavailable(f"there are over {max_connections} connections, which is the most"))
+        answer.headers["Connection"] = "close"
+        await answer(scope, receive, send)
+
     class Protocol(HttpToolsProtocol):
-        """Closes a connection whose request's head takes longer than it may."""
+        """Closes a connection whose request's head takes longer than it may, and refuses those that are too many.
+
+        uvicorn's own ``limit_concurrency`` takes one less, and says neither why nor when to come again.
+        """
 
         _timer: asyncio.TimerHandle | None = None
 
@@ -66,6 +84,7 @@ def server_config(
 
         def on_headers_complete(self) -> None:
             self._stop()
+            self.app = refuse if len(self.connections) > max_connections else self.config.loaded_app
             super().on_headers_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -90,7 +109,6 @@ def server_config(
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=max_connections,
         timeout_keep_alive=60,
         timeout_graceful_shutdown=max(1, round(drain_s)),
         ssl_certfile=tls[0] if tls else None,
