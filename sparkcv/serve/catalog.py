@@ -155,10 +155,12 @@ class Catalog:
                 await self._unload_all(name, [one for one in self._models[name] if one not in kept])
 
     async def load(self, name: str) -> None:
-        """Load what the policy wants of one model; raises RequestError (404, 400) with the reason of a failure."""
+        """Load what the policy wants of one model; raises RequestError (404, 400, 503) with the reason of a failure."""
         self._unloaded = {key for key in self._unloaded if key[0] != name}
         self._given_up = {key: why for key, why in self._given_up.items() if key[0] != name}
         await self.refresh()
+        if self.problem:
+            raise unavailable("the folder of models cannot be read, see the server's log")
         versions = self.versions(name)
         if not any(one.is_available for one in versions):
             raise RequestError(400, f"model {name!r} cannot be loaded: {_public(versions[0])}")

@@ -5,6 +5,8 @@ import contextlib
 import dataclasses
 import enum
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from sparkcv import nets, synthetic
 from sparkcv.caption import caption_model
@@ -158,9 +160,7 @@ class ModelVersion:
         """Score pictures; each costs only itself. Raises RequestError (503) if all were lost with the process."""
         if self.process is None:
             raise RequestError(503, f"{self} is not loaded", retry_after_s=1)
-        self.num_running += 1
-        self._idle.clear()
-        try:
+        with self._running():
             process = self.process
             if given.pixels is not None:
                 asked = [process.score_pixels(row, deadline_s) for row in given.pixels]
@@ -174,16 +174,31 @@ class ModelVersion:
                 for task in tasks:
                     task.cancel()
                 raise
-        finally:
-            self.num_running -= 1
-            if not self.num_running:
-                self._idle.set()
         answers: list[ScoreReply | RequestError] = []
         for one in found:
             if isinstance(one, BaseException) and not isinstance(one, RequestError):
                 raise one
             answers.append(one)
         return answers
+
+    async def explain(self, picture: bytes, label_id: int | None) -> dict[str, Any]:
+        """Return what :meth:`.ModelProcess.explain` does; raises as :meth:`score`."""
+        if self.process is None:
+            raise RequestError(503, f"{self} is not loaded", retry_after_s=1)
+        with self._running():
+            return await self.process.explain(picture, label_id)
+
+    @contextlib.contextmanager
+    def _running(self) -> Iterator[None]:
+        """Keep the process until the block has ended."""
+        self.num_running += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self.num_running -= 1
+            if not self.num_running:
+                self._idle.set()
 
     async def unload(self, drain_s: float) -> None:
         """Take no more requests, answer those that run, and give the memory back."""

@@ -74,3 +74,37 @@ def test_labels_that_are_no_text_fail_their_version_and_no_look_at_the_folder(tm
     (one,) = asyncio.run(look())
     assert one.state is State.FAILED
     assert "labels.txt' is no list of labels" in one.error
+
+
+def test_a_load_that_could_not_look_is_no_success(tmp_path):
+    with pytest.raises(RequestError, match="the folder of models cannot be read") as caught:
+        asyncio.run(catalog(tmp_path / "none", versions=(1,)).load("m"))
+    assert (caught.value.status, caught.value.retry_after_s) == (503, 1)
+
+
+def test_a_version_goes_when_its_explanations_are_told():
+    class Process:
+        def __init__(self):
+            self.may_tell, self.told = asyncio.Event(), []
+
+        async def explain(self, picture, label_id):
+            await self.may_tell.wait()
+            self.told.append(picture)
+            return {}
+
+        async def close(self):
+            assert self.told == [b"picture"]
+
+    async def both():
+        one = ModelVersion("m", 1, "")
+        process = one.process = Process()
+        explaining = asyncio.create_task(one.explain(b"picture", None))
+        await asyncio.sleep(0)
+        unloading = asyncio.create_task(one.unload(30.0))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        process.may_tell.set()
+        await asyncio.gather(explaining, unloading)
+        return one.state
+
+    assert asyncio.run(both()) is State.END

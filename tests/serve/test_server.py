@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 
-from sparkcv.serve.http.server import GracefulServer, server_config
+from sparkcv.serve.http.server import MAX_HEAD_BYTES, GracefulServer, server_config
 
 
 async def answer(scope, receive, send):
@@ -68,3 +68,34 @@ def test_requests_that_are_not_answered_in_time_at_the_end_are_counted():
 
     _, server = asyncio.run(served(never, talk))
     assert server.num_dropped == 1
+
+
+def test_a_head_that_does_not_end_is_refused():
+    async def talk(port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for piece in (b"GET / HTTP/1.1\r\nX-A: ", *[b"a" * 1024] * (MAX_HEAD_BYTES // 1024 + 1)):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.001)  # one piece a read, so that nothing lies unread where the server closes
+        found = await reader.read()
+        writer.close()
+        return found.decode()
+
+    found, _ = asyncio.run(served(answer, talk))
+    assert found.startswith("HTTP/1.1 431 ")
+    assert json.loads(found.partition("\r\n\r\n")[2]) == {"error": "the request's head is over 65536 bytes"}
+
+
+def test_many_requests_in_one_piece_are_no_long_head():
+    async def talk(port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        one = b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 2000 + b"\r\n\r\n"
+        writer.write(one * 60)
+        await writer.drain()
+        found = [await reader.readuntil(b"ok") for _ in range(60)]
+        writer.close()
+        await writer.wait_closed()
+        return found
+
+    found, _ = asyncio.run(served(answer, talk))
+    assert all(one.startswith(b"HTTP/1.1 200 ") for one in found)

@@ -9,10 +9,11 @@ from sparkcv.serve.errors import RequestError
 from sparkcv.serve.guard import GuardSpec
 from sparkcv.serve.http.app import make_app
 from sparkcv.serve.metrics import ServiceMetrics
+from sparkcv.serve.model_process import ModelProcess
 from sparkcv.serve.protocols.values import ModelInput
 from sparkcv.serve.service import Service, ServiceLimits
 from sparkcv.serve.statistics import RequestStatistics
-from tests.serve.test_catalog import catalog
+from tests.serve.test_catalog import ORDER, catalog
 
 ROUTES = {
     "/classify": "classify",
@@ -64,3 +65,16 @@ def test_a_request_without_a_picture_that_could_be_used_is_none_that_succeeded()
     one = Version()
     assert len(asyncio.run(service().score(one, ModelInput(pictures=(b"a", b"b"))))) == 2
     assert (one.statistics.succeeded, one.statistics.failed, one.statistics.pictures) == (0, 1, 0)
+
+
+def test_a_model_whose_process_is_being_started_again_is_not_ready():
+    one = service(catalog(versions=(1,)))
+    one.catalog.resolve("m").process = ModelProcess("m version 1", ORDER)  # not started
+
+    async def ask():
+        transport = httpx.ASGITransport(make_app(one, GuardSpec(100, 1.0)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return await client.get("/v2/models/m/ready")
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()) == (503, {"name": "m", "ready": False})

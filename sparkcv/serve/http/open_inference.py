@@ -60,12 +60,14 @@ async def model_ready(request: Request) -> Response:
     about(request, "v2_model_ready")
     name = request.path_params["name"]
     try:
-        service_of(request).catalog.resolve(name, request.path_params.get("version"))
+        one = service_of(request).catalog.resolve(name, request.path_params.get("version"))
     except RequestError as err:
         if err.status != 503:
             raise
-        return JSONResponse({"name": name, "ready": False}, 503)
-    return JSONResponse({"name": name, "ready": True})
+        is_ready = False
+    else:
+        is_ready = one.process is not None and one.process.is_ready  # it may be being started again
+    return JSONResponse({"name": name, "ready": is_ready}, 200 if is_ready else 503)
 
 
 async def metadata(request: Request) -> Response:

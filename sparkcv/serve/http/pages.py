@@ -83,9 +83,7 @@ async def explain(request: Request) -> Response:
     if isinstance(answer, RequestError):
         raise answer
     whole_s = time.monotonic() - begin_s
-    if one.process is None:
-        raise RequestError(503, f"{one} is not loaded", retry_after_s=1)
-    found = await while_connected(request, one.process.explain(picture, wanted))
+    found = await while_connected(request, one.explain(picture, wanted))
     return JSONResponse(
         {
             "model": one.name,

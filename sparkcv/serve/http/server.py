@@ -1,7 +1,8 @@
-"""uvicorn with what a service in the open needs: a time limit for a request's head, a graceful end, exit code 0."""
+"""uvicorn with what a service in the open needs: limits of time and size for a request's head, a graceful end."""
 
 import asyncio
 import contextlib
+import json
 import signal
 import socket
 import ssl
@@ -14,7 +15,16 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from sparkcv.serve.errors import unavailable
 from sparkcv.serve.guard import App, error_response
 
-__all__ = ["GracefulServer", "listening_socket", "server_config"]
+__all__ = ["MAX_HEAD_BYTES", "GracefulServer", "listening_socket", "server_config"]
+
+MAX_HEAD_BYTES = 1 << 16
+"""Of a request's line and headers, about."""
+
+_SAID = json.dumps({"error": f"the request's head is over {MAX_HEAD_BYTES} bytes"}).encode()
+_HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(_SAID), _SAID)
+)
 
 
 class GracefulServer(uvicorn.Server):
@@ -66,12 +76,14 @@ def server_config(
         await answer(scope, receive, send)
 
     class Protocol(HttpToolsProtocol):
-        """Closes a connection whose request's head takes longer than it may, and refuses those that are too many.
+        """Closes a connection whose request's head takes longer, or is larger, than it may, and refuses one too many.
 
         uvicorn's own ``limit_concurrency`` takes one less, and says neither why nor when to come again.
         """
 
         _timer: asyncio.TimerHandle | None = None
+        _head_bytes: int | None = None  # of a head that is not whole, but for its first piece; None: none is being read
+        _has_begun = False  # a head, in the piece that is being parsed
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -80,10 +92,21 @@ def server_config(
         def data_received(self, data: bytes) -> None:
             if self._timer is None and (self.cycle is None or self.cycle.response_complete):
                 self._timer = self.loop.call_later(header_timeout_s, self._give_up)
+            was_in_head, self._has_begun = self._head_bytes is not None, False
             super().data_received(data)
+            if self._head_bytes is not None and was_in_head and not self._has_begun:
+                self._head_bytes += len(data)
+                if self._head_bytes > MAX_HEAD_BYTES:
+                    self.transport.write(_HEAD_TOO_LARGE)
+                    self._give_up()
+
+        def on_message_begin(self) -> None:
+            self._head_bytes, self._has_begun = 0, True
+            super().on_message_begin()
 
         def on_headers_complete(self) -> None:
             self._stop()
+            self._head_bytes = None
             self.app = refuse if len(self.connections) > max_connections else self.config.loaded_app
             super().on_headers_complete()
 
@@ -97,7 +120,8 @@ def server_config(
                 self._timer = None
 
         def _give_up(self) -> None:
-            self._timer = None
+            self._stop()
+            self._head_bytes = None
             if not self.transport.is_closing():
                 self.transport.close()
 
