@@ -158,7 +158,8 @@ class ModelProcess:
     async def _ask(self, message: dict[str, Any], deadline_s: float) -> dict[str, Any]:
         writer = self._writer
         if writer is None:
-            raise unavailable(f"the process of {self._name} is being started again")
+            how = "has ended" if self._is_closing else "is being started again"
+            raise unavailable(f"the process of {self._name} {how}")
         number = next(self._numbers)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
