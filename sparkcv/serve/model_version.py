@@ -156,11 +156,23 @@ class ModelVersion:
         """The model's digest; "" before it was read."""
         return self.net.digest if self.net is not None else ""
 
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Have an unload wait, as long as it may, for the end of the block."""
+        self.num_running += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self.num_running -= 1
+            if not self.num_running:
+                self._idle.set()
+
     async def score(self, given: ModelInput, deadline_s: float) -> list[ScoreReply | RequestError]:
         """Score pictures; each costs only itself. Raises RequestError (503) if all were lost with the process."""
         if self.process is None:
             raise RequestError(503, f"{self} is not loaded", retry_after_s=1)
-        with self._running():
+        with self.running():
             process = self.process
             if given.pixels is not None:
                 asked = [process.score_pixels(row, deadline_s) for row in given.pixels]
@@ -185,20 +197,8 @@ class ModelVersion:
         """Return what :meth:`.ModelProcess.explain` does; raises as :meth:`score`."""
         if self.process is None:
             raise RequestError(503, f"{self} is not loaded", retry_after_s=1)
-        with self._running():
+        with self.running():
             return await self.process.explain(picture, label_id)
-
-    @contextlib.contextmanager
-    def _running(self) -> Iterator[None]:
-        """Keep the process until the block has ended."""
-        self.num_running += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self.num_running -= 1
-            if not self.num_running:
-                self._idle.set()
 
     async def unload(self, drain_s: float) -> None:
         """Take no more requests, answer those that run, and give the memory back."""

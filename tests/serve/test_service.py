@@ -3,14 +3,16 @@
 import asyncio
 
 import httpx
+import numpy as np
 import pytest
 
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.guard import GuardSpec
 from sparkcv.serve.http.app import make_app
 from sparkcv.serve.metrics import ServiceMetrics
-from sparkcv.serve.model_process import ModelProcess
-from sparkcv.serve.protocols.values import ModelInput
+from sparkcv.serve.model_process import ModelProcess, ScoreReply
+from sparkcv.serve.model_version import State
+from sparkcv.serve.protocols.values import Interface, ModelInput
 from sparkcv.serve.service import Service, ServiceLimits
 from sparkcv.serve.statistics import RequestStatistics
 from tests.serve.test_catalog import ORDER, catalog
@@ -78,3 +80,46 @@ def test_a_model_whose_process_is_being_started_again_is_not_ready():
 
     answer = asyncio.run(ask())
     assert (answer.status_code, answer.json()) == (503, {"name": "m", "ready": False})
+
+
+def test_a_version_goes_when_the_uploads_that_it_was_chosen_for_are_answered():
+    class Process:
+        is_closed = False
+
+        async def score_picture(self, picture, deadline_s, file_format=""):
+            assert not self.is_closed
+            return ScoreReply(np.float32([0.25, 0.75]), 1, 0.0, 0.0, 0.0)
+
+        async def close(self):
+            self.is_closed = True
+
+    async def upload():
+        one = service(catalog(versions=(1,)))
+        version = one.catalog.resolve("m")
+        process = version.process = Process()
+        version.interface = Interface(1, 3, ("a", "b"), 1)
+        is_sending, may_end = asyncio.Event(), asyncio.Event()
+
+        async def body():
+            is_sending.set()
+            yield b"half"
+            await may_end.wait()
+            yield b"a picture"
+
+        transport = httpx.ASGITransport(make_app(one, GuardSpec(100, 30.0)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            headers = {"Content-Type": "image/png"}
+            sending = asyncio.create_task(client.post("/classify", content=body(), headers=headers))
+            await is_sending.wait()
+            unloading = asyncio.create_task(version.unload(30.0))
+            await asyncio.sleep(0.01)
+            assert (version.state, process.is_closed) == (State.UNLOADING, False)
+            may_end.set()
+            answer = await sending
+            await unloading
+        return answer, version
+
+    answer, version = asyncio.run(upload())
+    assert answer.status_code == 200
+    assert answer.json()["results"][0]["predictions"][0] == {"label": "b", "label_id": 1, "score": 0.75}
+    assert (version.state, version.num_running) == (State.END, 0)

@@ -26,8 +26,10 @@ def service_of(request: Request) -> Service:
 
 
 def about(request: Request, route: str, one: ModelVersion | None = None, pictures: int = 0) -> None:
-    """Tell the access log and the metrics what a request was."""
+    """Tell the access log and the metrics what a request was, and keep its model until it is answered."""
     said = request.state.about
+    if one is not None and "model" not in said:  # its body may be on its way yet
+        said["kept"].enter_context(one.running())
     said["route"], said["pictures"] = route, pictures
     if one is not None:
         said["model"], said["version"] = one.name, one.version
