@@ -1,6 +1,7 @@
 """What is counted of requests, without a model process and without a socket."""
 
 import asyncio
+import gzip
 
 import httpx
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.guard import GuardSpec
 from sparkcv.serve.http.app import make_app
+from sparkcv.serve.http.requests import inflate
 from sparkcv.serve.metrics import ServiceMetrics
 from sparkcv.serve.model_process import ModelProcess, ScoreReply
 from sparkcv.serve.model_version import State
@@ -123,3 +125,13 @@ def test_a_version_goes_when_the_uploads_that_it_was_chosen_for_are_answered():
     assert answer.status_code == 200
     assert answer.json()["results"][0]["predictions"][0] == {"label": "b", "label_id": 1, "score": 0.75}
     assert (version.state, version.num_running) == (State.END, 0)
+
+
+def test_nothing_behind_a_packed_body_is_dropped_in_silence():
+    packed = gzip.compress(b"abcd")
+    assert inflate(packed, "gzip", 4) == b"abcd"
+    wrong = ((packed, 3, 413), (packed[:-1], 4, 400), (packed + b"x", 4, 400), (2 * packed, 8, 400), (b"", 4, 400))
+    for data, most, status in wrong:
+        with pytest.raises(RequestError) as caught:
+            inflate(data, "gzip", most)
+        assert caught.value.status == status
