@@ -167,10 +167,12 @@ class PictureStage:
 
 
 def _clear(output: str) -> None:
-    """Delete what an earlier run made, what says so first; the run's own files are hidden."""
-    storage.delete(storage.join(output, SETTINGS))
+    """Delete what an earlier run made, but what says so, which is replaced; the run's own files are hidden.
+
+    Without it a run that died here would leave pictures that no later one dares to replace.
+    """
     for entry in storage.list_dir(output):
-        if not entry.name.startswith("."):
+        if not entry.name.startswith(".") and entry.name != SETTINGS:
             storage.delete(entry.url, recursive=True)
 
 

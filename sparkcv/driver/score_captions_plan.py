@@ -10,11 +10,12 @@ from sparkcv.config import ScoreCaptionsConfig
 from sparkcv.driver import caption_net_flags, score_day
 from sparkcv.driver.score_day import PriorDay
 from sparkcv.driver.stage_session import stage_session
-from sparkcv.errors import UsageError
-from sparkcv.predict import claims, publish, rows
+from sparkcv.errors import SchemaError, UsageError
+from sparkcv.predict import claims, publish, rows, table_schema
 from sparkcv.predict.rows import InputFiles
 from sparkcv.predict.staging import clean_up
 from sparkcv.predict.tables import ScoreTable, open_table
+from sparkcv.spark import yarn
 from sparkcv.spark.session import SessionSpec
 
 __all__ = ["ScoreCaptionsPlan", "prepare"]
@@ -53,6 +54,7 @@ def prepare(config: ScoreCaptionsConfig) -> ScoreCaptionsPlan:
     Raises what :func:`.caption_net_flags.net_of` does, and:
         UsageError: an output within the input.
         MissingFileError, DataError: no input, or none in it.
+        SchemaError: the output folder holds scores, or data of another program.
         AtWorkError: another living run works on this day.
         FileExistsAlreadyError: the day is there, of another net, input or setting, and ``overwrite`` is not set.
     """
@@ -68,12 +70,20 @@ def prepare(config: ScoreCaptionsConfig) -> ScoreCaptionsPlan:
     config = dataclasses.replace(config, input=files.input)
     if files.holds(target):
         raise UsageError(f"--output_dir: {target!r} lies in --input {files.input!r}, so output would become input")
-    claims.refuse_if_claimed(target, date)
+    _check_owner(target)
+    if not yarn.is_cluster_mode():  # there a driver that ends before Spark has started counts as failed
+        claims.refuse_if_claimed(target, date)
     table, about = open_table("parquet", target), _about(config, net)
     clean_up(target, keep_date=date, forget=table.forget)  # a day that was moved aside is back before we look for it
     prior = None if config.overwrite else score_day.read_prior(table, date, about)
     storage.check_writable(target)
     return ScoreCaptionsPlan(config, net, files, table, about, prior)
+
+
+def _check_owner(output_dir: str) -> None:
+    if table_schema.read(output_dir) is not None:
+        raise SchemaError(f"--output_dir: {output_dir!r} holds a table of scores, wanted another folder for captions")
+    table_schema.check_owner(output_dir, "parquet")
 
 
 def _about(config: ScoreCaptionsConfig, net: CaptionNet) -> dict[str, Any]:

@@ -143,6 +143,8 @@ async def _serve(plan: ServePlan, folder: str) -> str:
             await looking
         await catalog.close()
         listener.close()
+    if server.num_dropped:
+        return f"stopped serving {plan.models_dir}; {server.num_dropped} requests were not answered in --drain_s"
     return f"stopped serving {plan.models_dir}; every accepted request was answered"
 
 

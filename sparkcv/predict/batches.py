@@ -45,7 +45,7 @@ def loaded_batches(rows: Iterable[InputRow], batch_size: int) -> Iterator[tuple[
     While one batch is used, a few threads read the next: two batches of encoded pictures are held, never more.
     """
     chunks = _chunks(iter(rows), batch_size)
-    pool = ThreadPoolExecutor(_READERS, "read")
+    pool, is_waited_for = ThreadPoolExecutor(_READERS, "read"), True
     try:
         waiting: tuple[list[InputRow], list[Future[Loaded]]] | None = None
         for chunk in itertools.chain(chunks, [None]):
@@ -53,8 +53,11 @@ def loaded_batches(rows: Iterable[InputRow], batch_size: int) -> Iterator[tuple[
             if waiting is not None:
                 yield waiting[0], [_result(read, row) for row, read in zip(*waiting, strict=True)]
             waiting = reading
+    except _NeverReadError:
+        is_waited_for = False  # its thread may never end, and would keep this error from who waits for the task
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=is_waited_for, cancel_futures=True)
 
 
 def _chunks(rows: Iterator[InputRow], size: int) -> Iterator[list[InputRow]]:
@@ -78,11 +81,15 @@ def _timed(row: InputRow) -> Loaded:
     return load(row), 1000 * (time.monotonic() - started_s)
 
 
+class _NeverReadError(StorageError):
+    """A row that a store neither gives nor refuses."""
+
+
 def _result(read: "Future[Loaded]", row: InputRow) -> Loaded:
     try:
         return read.result(_READ_TIMEOUT_S)
     except TimeoutError as err:
-        raise StorageError(f"reading {logs.clean(str(row.url))!r} took more than {_READ_TIMEOUT_S:.0f} s") from err
+        raise _NeverReadError(f"reading {logs.clean(str(row.url))!r} took more than {_READ_TIMEOUT_S:.0f} s") from err
 
 
 def _to_arrow(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sparkcv import storage
-from sparkcv.errors import ImageError
+from sparkcv.errors import ImageError, UsageError
 from sparkcv.predict.engines import Decoder
 from sparkcv.predict.rows import InputRow, load
 from sparkcv.preprocess import picture_file
@@ -91,7 +91,11 @@ class PicturePreparer:
     def _read(self, picture: Picture) -> SeenPicture:
         """Return what the decoder takes; raises ImageError. TensorFlow would decode 48 kB into a gigabyte unasked."""
         if isinstance(picture, str | os.PathLike):
-            found = load(InputRow("", url=storage.resolve(os.fspath(picture))))
+            try:
+                url = storage.resolve(os.fspath(picture))
+            except UsageError as err:
+                raise ImageError(f"no path: {err}") from err
+            found = load(InputRow("", url=url))
             if isinstance(found, str):
                 raise ImageError(found)
             picture = found

@@ -16,11 +16,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sparkcv import logs
+from sparkcv.errors import SparkcvError
 from sparkcv.serve.errors import RequestError
 
-__all__ = ["BatchModel", "Batcher", "Item", "Scored"]
+__all__ = ["BatchModel", "Batcher", "Item", "Scored", "failure"]
 
 LARGE_BYTES = 1 << 20  # an encoded picture of more than that takes tens of milliseconds to decode
+_log = logs.get(__name__)
 
 
 @dataclasses.dataclass
@@ -56,7 +59,8 @@ class Item:
 class Scored:
     """The answer to an item: ``scores`` float32 ``[classes]``, its captions, a picture's file, or why there is none.
 
-    ``status`` is 200, 400 for a picture that cannot be used, 504 for one that came too late.
+    ``status`` is 200, 400 for a picture that cannot be used, 504 for one that came too late, and 503 or 500 where the
+    model failed.
     """
 
     item: Item
@@ -95,7 +99,6 @@ class Batcher:
         self._small = ThreadPoolExecutor(num_threads, "decode")
         self._large = ThreadPoolExecutor(1, "decode-large")
         self._ready: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
-        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="sparkcv-batches", daemon=True)
         self._thread.start()
 
@@ -123,6 +126,10 @@ class Batcher:
             item.pixels = self._model.decode(item.picture)
         except RequestError as err:
             self._on_scored(Scored(item, err.status, reason=err.message))
+            return
+        except Exception as err:  # noqa: BLE001 - the client waits for an answer
+            status, reason = failure(err)
+            self._on_scored(Scored(item, status, reason=reason))
             return
         item.picture, item.decode_s = b"", time.monotonic() - begin_s
         self._make_ready(item)
@@ -160,7 +167,13 @@ class Batcher:
     def _score(self, batch: list[Item]) -> None:
         begin_s = time.monotonic()
         pixels: list[Any] = [item.pixels for item in batch]
-        scores = self._model.score(np.stack(pixels))
+        try:
+            scores = self._model.score(np.stack(pixels))
+        except Exception as err:  # noqa: BLE001 - the clients wait for answers, and others wait behind them
+            status, reason = failure(err)
+            for item in batch:
+                self._on_scored(Scored(item, status, reason=reason))
+            return
         model_s = time.monotonic() - begin_s
         for item, row in zip(batch, scores, strict=True):
             item.pixels = None
@@ -176,3 +189,12 @@ class Batcher:
                     model_s,
                 )
             )
+
+
+def failure(err: Exception) -> tuple[int, str]:
+    """Return status and reason for clients of what a model's code raised; the log has the rest."""
+    if isinstance(err, (SparkcvError, MemoryError)):
+        _log.error("%s", str(err) or "no memory left")
+        return 503, "the server cannot compute it for the moment; see its log"
+    _log.error("a bug of the service", exc_info=err)
+    return 500, "a bug of the service; see its log"

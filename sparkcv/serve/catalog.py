@@ -94,7 +94,7 @@ class Catalog:
                 known = ", ".join(str(number) for number in list(versions)[:_MAX_TOLD])
                 raise RequestError(404, f"model {name!r} has no version {version[:40]!r}; it has: {known}")
             return _available(versions, name, number)
-        return _available(versions, name, self._default(name, versions))
+        return _available(versions, name, self._default(name, versions, self._choose()))
 
     def rollback(self, name: str) -> int:
         """Give requests without a version to the newest version below the one that has them now; return it.
@@ -102,7 +102,7 @@ class Catalog:
         Raises RequestError (409) where there is none.
         """
         versions = {one.version: one for one in self.versions(name)}
-        now = self._default(name, versions)
+        now = self._default(name, versions, 1.0)  # not of those that a label's share takes
         older = [number for number, one in versions.items() if number < now and one.is_available]
         if not older:
             raise RequestError(409, f"model {name!r} has no loaded version below {now} to go back to")
@@ -155,18 +155,20 @@ class Catalog:
                 await self._unload_all(name, [one for one in self._models[name] if one not in kept])
 
     async def load(self, name: str) -> None:
-        """Load what the policy wants of one model; raises RequestError (404, 400) with the reason of a failure."""
+        """Load what the policy wants of one model; raises RequestError (404, 400, 503) with the reason of a failure."""
         self._unloaded = {key for key in self._unloaded if key[0] != name}
         self._given_up = {key: why for key, why in self._given_up.items() if key[0] != name}
         await self.refresh()
+        if self.problem:
+            raise unavailable("the folder of models cannot be read, see the server's log")
         versions = self.versions(name)
         if not any(one.is_available for one in versions):
             raise RequestError(400, f"model {name!r} cannot be loaded: {_public(versions[0])}")
 
     async def unload(self, name: str) -> None:
         """Drain and unload all versions of one model, until :meth:`load`; raises RequestError (404)."""
-        numbers = [one.version for one in self.versions(name)]
         async with self._changing:
+            numbers = [one.version for one in self.versions(name)]
             self._unloaded |= {(name, number) for number in numbers}
             await self._unload_all(name, numbers, forget=False)
 
@@ -189,8 +191,7 @@ class Catalog:
             return wanted | {max(ready - wanted)}
         return wanted
 
-    def _default(self, name: str, versions: Mapping[int, ModelVersion]) -> int:
-        draw = self._choose()
+    def _default(self, name: str, versions: Mapping[int, ModelVersion], draw: float) -> int:
         for rule in self._labels.get(name, {}).values():
             if draw < rule.share and rule.version in versions and versions[rule.version].is_available:
                 return rule.version

@@ -15,6 +15,7 @@ from PIL import Image
 
 from sparkcv import storage
 from sparkcv.errors import ModelError, UsageError
+from sparkcv.predict.fetching import locked
 from sparkcv.rundir import checkpoint
 from sparkcv.serve.model_process import WorkerOrder
 from sparkcv.text2image import trained_gan
@@ -77,11 +78,12 @@ class GeneratorModel:
 
 def _fetched(url: str, folder: str) -> str:
     """Return the local prefix of a checkpoint, copied once: a training that goes on deletes its old ones."""
-    if not os.path.isdir(folder):
-        os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
-        aside = tempfile.mkdtemp(dir=os.path.dirname(folder))
-        checkpoint.fetch(checkpoint.locate(url), aside)
-        os.replace(aside, folder)
+    os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
+    with locked(folder + ".lock"):  # two versions may be the same nets
+        if not os.path.isdir(folder):
+            aside = tempfile.mkdtemp(dir=os.path.dirname(folder))
+            checkpoint.fetch(checkpoint.locate(url), aside)
+            os.replace(aside, folder)
     (inner,) = os.listdir(folder)
     return os.path.join(folder, inner, storage.basename(url))
 

@@ -79,7 +79,8 @@ class Guard:
         headers = Headers(scope=scope)
         begin_s, given = time.monotonic(), headers.get("x-request-id", "")
         request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
-        said: dict[str, Any] = {"status": 0, "request_id": request_id}
+        kept = contextlib.ExitStack()  # what the request's end lets go
+        said: dict[str, Any] = {"status": 0, "request_id": request_id, "kept": kept}
         scope.setdefault("state", {})["about"] = said
 
         async def tell(message: Message) -> None:
@@ -104,6 +105,7 @@ class Guard:
         except Exception:  # noqa: BLE001 - one request's bug is no other's
             _log.exception("a bug of the service, request %s", request_id)
         finally:
+            kept.close()
             self._tell(scope, said, request_id, time.monotonic() - begin_s)
 
     def _check(self, scope: Mapping[str, Any], headers: Headers) -> None:

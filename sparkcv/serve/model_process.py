@@ -29,6 +29,8 @@ _LOAD_TIMEOUT_S = 600.0
 _KILL_AFTER_S = 10.0
 _RESTART_PAUSES_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STABLE_S = 60.0
+_LATE_S = 10.0  # behind a deadline: what is computed by then may still come
+_EXPLAIN_S = 120.0
 _log = logs.get(__name__)
 
 
@@ -112,11 +114,16 @@ class ModelProcess:
     async def close(self) -> None:
         """End the process; what it has been sent is answered first. Twice is fine."""
         self._is_closing = True
-        process, writer = self._process, self._writer
+        writer = self._writer
         if writer is not None:
             self._writer = None
             with contextlib.suppress(OSError):
                 writer.write_eof()
+        elif self._following is not None:
+            self._following.cancel()  # it starts a process again that nobody wants any more
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._following
+        process = self._process
         if process is not None and process.returncode is None:
             try:
                 await asyncio.wait_for(process.wait(), _KILL_AFTER_S)
@@ -135,40 +142,49 @@ class ModelProcess:
         A picture that is made of it is wanted back in ``file_format``; "": in its own.
         """
         message = {"kind": "picture", "data": picture, "deadline_s": deadline_s, "format": file_format}
-        return _reply(await self._ask(message))
+        return _reply(await self._ask(message, deadline_s))
 
     async def score_pixels(self, pixels: NDArray[np.float32], deadline_s: float) -> ScoreReply:
         """Score pixels ``[size, size, channels]``; raises as :meth:`score_picture`."""
         data = np.ascontiguousarray(pixels, "<f4").tobytes()
         message = {"kind": "pixels", "data": data, "shape": list(pixels.shape), "deadline_s": deadline_s}
-        return _reply(await self._ask(message))
+        return _reply(await self._ask(message, deadline_s))
 
     async def explain(self, picture: bytes, label_id: int | None) -> dict[str, Any]:
         """Return the picture as the model saw it, and the map of what mattered; see explaining.py."""
-        return await self._ask({"kind": "explain", "picture": picture, "label_id": label_id})
+        message = {"kind": "explain", "picture": picture, "label_id": label_id}
+        return await self._ask(message, time.monotonic() + _EXPLAIN_S)
 
-    async def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
+    async def _ask(self, message: dict[str, Any], deadline_s: float) -> dict[str, Any]:
         writer = self._writer
         if writer is None:
-            raise unavailable(f"the process of {self._name} is being started again")
+            how = "has ended" if self._is_closing else "is being started again"
+            raise unavailable(f"the process of {self._name} {how}")
         number = next(self._numbers)
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
             writer.write(frames.pack({"id": number, **message}))
-            await writer.drain()
-            reply = await future
+            async with asyncio.timeout(max(0.0, deadline_s - time.monotonic()) + _LATE_S):
+                await writer.drain()
+                reply = await future
+        except TimeoutError:  # before OSError, which it is too
+            self._cancel(writer, number)
+            raise unavailable(f"the process of {self._name} does not answer") from None
         except OSError:
             raise unavailable(f"the process of {self._name} has died") from None
         except asyncio.CancelledError:
-            if self._writer is writer and not writer.is_closing():
-                writer.write(frames.pack({"id": number, "kind": "cancel"}))
+            self._cancel(writer, number)
             raise
         finally:
             self._waiting.pop(number, None)
         if reply["status"] != 200:
-            raise RequestError(reply["status"], reply["reason"])
+            raise RequestError(reply["status"], reply["reason"], retry_after_s=1 if reply["status"] == 503 else None)
         return reply
+
+    def _cancel(self, writer: asyncio.StreamWriter, number: int) -> None:
+        if self._writer is writer and not writer.is_closing():
+            writer.write(frames.pack({"id": number, "kind": "cancel"}))
 
     async def _launch(self) -> asyncio.StreamReader:
         ours, theirs = socket.socketpair()

@@ -5,6 +5,8 @@ import contextlib
 import dataclasses
 import enum
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from sparkcv import nets, synthetic
 from sparkcv.caption import caption_model
@@ -100,6 +102,9 @@ class ModelVersion:
         except (SparkcvError, RequestError, OSError, TimeoutError) as err:
             await self._fail(str(err) or type(err).__name__)
             raise ModelError(f"{self} is not loaded: {self.error}") from err
+        except Exception as err:  # one version's bug holds up no other, nor the looking for new ones
+            await self._fail(f"a bug of the service: {err!r}")
+            raise ModelError(f"{self} is not loaded: {self.error}") from err
         self.loaded_s = time.monotonic() - begin_s
         self.state = State.AVAILABLE
 
@@ -151,13 +156,23 @@ class ModelVersion:
         """The model's digest; "" before it was read."""
         return self.net.digest if self.net is not None else ""
 
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Have an unload wait, as long as it may, for the end of the block."""
+        self.num_running += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self.num_running -= 1
+            if not self.num_running:
+                self._idle.set()
+
     async def score(self, given: ModelInput, deadline_s: float) -> list[ScoreReply | RequestError]:
         """Score pictures; each costs only itself. Raises RequestError (503) if all were lost with the process."""
         if self.process is None:
             raise RequestError(503, f"{self} is not loaded", retry_after_s=1)
-        self.num_running += 1
-        self._idle.clear()
-        try:
+        with self.running():
             process = self.process
             if given.pixels is not None:
                 asked = [process.score_pixels(row, deadline_s) for row in given.pixels]
@@ -171,16 +186,19 @@ class ModelVersion:
                 for task in tasks:
                     task.cancel()
                 raise
-        finally:
-            self.num_running -= 1
-            if not self.num_running:
-                self._idle.set()
         answers: list[ScoreReply | RequestError] = []
         for one in found:
             if isinstance(one, BaseException) and not isinstance(one, RequestError):
                 raise one
             answers.append(one)
         return answers
+
+    async def explain(self, picture: bytes, label_id: int | None) -> dict[str, Any]:
+        """Return what :meth:`.ModelProcess.explain` does; raises as :meth:`score`."""
+        if self.process is None:
+            raise RequestError(503, f"{self} is not loaded", retry_after_s=1)
+        with self.running():
+            return await self.process.explain(picture, label_id)
 
     async def unload(self, drain_s: float) -> None:
         """Take no more requests, answer those that run, and give the memory back."""
@@ -219,8 +237,11 @@ def _drawn(size: int) -> bytes:
 
 
 def _labels(url: str, manifest: ModelManifest) -> tuple[str, ...]:
-    text = manifests.read_file(url, manifest, manifests.LABELS).decode("utf-8")
-    names = label_files.parse_labels(text, f"{url}/{manifests.LABELS}")
+    where = f"{url}/{manifests.LABELS}"
+    try:
+        names = label_files.parse_labels(manifests.read_file(url, manifest, manifests.LABELS).decode("utf-8"), where)
+    except UnicodeDecodeError as err:
+        raise ModelError(f"{where!r} is no list of labels: {err}") from err
     if len(names) != manifest.num_classes:
         raise ModelError(f"labels.txt has {len(names)} labels, the model has {manifest.num_classes} classes")
     return tuple(names)

@@ -54,7 +54,10 @@ class Service:
         except RequestError:
             one.statistics.add_failed(time.monotonic() - begin_s)
             raise
-        one.statistics.add(time.monotonic() - begin_s, answers)
+        if any(isinstance(answer, ScoreReply) for answer in answers):
+            one.statistics.add(time.monotonic() - begin_s, answers)
+        else:
+            one.statistics.add_failed(time.monotonic() - begin_s)
         return answers
 
     async def probabilities(self, one: ModelVersion, given: ModelInput) -> NDArray[np.float32]:

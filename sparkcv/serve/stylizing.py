@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparkcv import logs
-from sparkcv.errors import ImageError, ModelError, SparkcvError
+from sparkcv.errors import ImageError, ModelError
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records import image_header
-from sparkcv.serve.batcher import Item, Scored
+from sparkcv.serve.batcher import Item, Scored, failure
 from sparkcv.style import picture_pixels, stylizing, transformer_weights
 from sparkcv.style.transformer_weights import TransformerWeights
 
@@ -22,7 +21,6 @@ __all__ = ["Stylizer", "read_net"]
 
 _QUALITY = 95  # of JPEG and WebP: what the job `stylize` writes by itself
 _STRIP_PIXELS = 2**18
-_log = logs.get(__name__)
 
 
 def read_net(model_url: str) -> TransformerWeights:
@@ -67,12 +65,9 @@ class Stylizer:
             made, model_s = self._made(item)
         except ImageError as err:
             self._on_made(Scored(item, 400, reason=str(err)))
-        except SparkcvError as err:  # no room for the layers of a large picture
-            _log.error("%s", err)
-            self._on_made(Scored(item, 503, reason="the server cannot compute it for the moment; see its log"))
-        except Exception:  # noqa: BLE001 - the client waits for an answer, and others wait behind it
-            _log.exception("a bug of the service: a picture of %d bytes was not stylized", len(item.picture))
-            self._on_made(Scored(item, 500, reason="a bug of the service; see its log"))
+        except Exception as err:  # noqa: BLE001 - the client waits for an answer, and others wait behind it
+            status, reason = failure(err)  # 503: no room for the layers of a large picture
+            self._on_made(Scored(item, status, reason=reason))
         else:
             item.decode_s = time.monotonic() - begin_s - model_s
             self._on_made(Scored(item, 200, made, "", 1, begin_s - item.arrived_s, model_s))

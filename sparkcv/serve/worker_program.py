@@ -23,7 +23,7 @@ from sparkcv.launchers import pipe_messages as frames
 from sparkcv.predict.predictor import Predictor, Reject
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.serve.answers import Answers
-from sparkcv.serve.batcher import Batcher, BatchModel, Item, Scored
+from sparkcv.serve.batcher import Batcher, BatchModel, Item, Scored, failure
 from sparkcv.serve.errors import RequestError
 
 if TYPE_CHECKING:
@@ -172,6 +172,9 @@ class _Worker:
             self.send({"id": message["id"], "status": 200, **found})
         except RequestError as err:
             self.send({"id": message["id"], "status": err.status, "reason": err.message})
+        except Exception as err:  # noqa: BLE001 - the client waits for an answer
+            status, reason = failure(err)
+            self.send({"id": message["id"], "status": status, "reason": reason})
 
 
 def _bytes(scores: NDArray[np.float32]) -> bytes:

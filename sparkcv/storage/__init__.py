@@ -9,7 +9,7 @@ Every foreign exception becomes a :class:`~sparkcv.errors.StorageError` with the
 """
 
 from sparkcv.storage.hadoop import hadoop_environment
-from sparkcv.storage.listing import Entry, exists, is_dir, is_link, iter_dir, list_dir, size, walk
+from sparkcv.storage.listing import Entry, exists, is_dir, is_link, iter_dir, leads_back, list_dir, size, walk
 from sparkcv.storage.names import basename, join, local_path, parent, resolve
 from sparkcv.storage.reading import fetch, fetch_dir, open_read, read_bytes, read_json, read_text
 from sparkcv.storage.writing import (
@@ -42,6 +42,7 @@ __all__ = [
     "is_link",
     "iter_dir",
     "join",
+    "leads_back",
     "list_dir",
     "local_path",
     "make_dirs",

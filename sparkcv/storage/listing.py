@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,6 +42,18 @@ def is_link(url: str) -> bool:
     """Return whether the URL is a symbolic link, whatever it leads to; only local file systems have them."""
     path = local_path(url)
     return path is not None and os.path.islink(path)
+
+
+def leads_back(url: str) -> bool:
+    """Return whether the URL is a symbolic link to a folder through which it was reached, so that a walk never ends.
+
+    It may be one of several that make a circle together: each folder on the way counts, by what it really is.
+    """
+    path = local_path(url)
+    if path is None or not os.path.islink(path):
+        return False
+    target, above = os.path.realpath(path), pathlib.PurePath(path).parents
+    return any(os.path.commonpath([target, here]) == target for here in map(os.path.realpath, above))
 
 
 def size(url: str) -> int:
@@ -88,7 +101,9 @@ def _scan_local(path: str) -> Iterator[dict[str, Any]]:
         for entry in entries:
             try:
                 status = entry.stat()
-            except FileNotFoundError:  # a link to nothing: reading it will say so
+            except OSError as err:  # a link to nothing, to itself or to what is denied: reading it will say so
+                if not entry.is_symlink() and not isinstance(err, FileNotFoundError):
+                    raise
                 yield {"name": entry.name, "type": "file", "size": 0}
                 continue
             if stat.S_ISDIR(status.st_mode):
@@ -106,9 +121,7 @@ def walk(url: str) -> Iterator[Entry]:
         if not entry.is_dir:
             yield entry
             continue
-        local = local_path(entry.url)
-        if local is not None and os.path.islink(local):
-            target, here = os.path.realpath(local), os.path.realpath(os.path.dirname(local))
-            if os.path.commonpath([target, here]) == target:
-                raise StorageError(f"the symbolic link {entry.url!r} leads back to {target!r}, which holds it")
+        if leads_back(entry.url):
+            target = os.path.realpath(local_path(entry.url) or "")
+            raise StorageError(f"the symbolic link {entry.url!r} leads back to {target!r}, which holds it")
         yield from walk(entry.url)

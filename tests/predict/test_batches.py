@@ -3,6 +3,7 @@ import threading
 import pytest
 
 from sparkcv.errors import StorageError
+from sparkcv.predict import batches
 from sparkcv.predict.batches import score_rows
 from sparkcv.predict.predictor import Prediction, Reject
 from sparkcv.predict.rows import InputRow
@@ -87,6 +88,18 @@ def test_a_store_that_does_not_answer_ends_the_task_and_leaves_no_thread():
     with pytest.raises(StorageError):
         score([InputRow("a", url="nosuchscheme://h/a")])
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("read")]
+
+
+def test_a_file_that_is_never_read_ends_the_task_and_is_not_waited_for(monkeypatch):
+    may_end = threading.Event()
+    monkeypatch.setattr(batches, "load", lambda row: may_end.wait(30))  # as a mount whose server is gone
+    monkeypatch.setattr(batches, "_READ_TIMEOUT_S", 0.05)
+    with pytest.raises(StorageError, match=r"reading '.*a\.jpg' took more than"):
+        score([InputRow("a", url="/gone/a.jpg")])
+    (reader,) = (thread for thread in threading.enumerate() if thread.name.startswith("read"))
+    may_end.set()
+    reader.join(30)
+    assert not reader.is_alive()
 
 
 def test_an_error_of_the_rows_or_of_the_model_reaches_the_task():

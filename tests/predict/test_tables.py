@@ -169,6 +169,12 @@ def test_what_was_committed_is_never_forgotten(delta):
     assert delta_rows(delta.output_dir) == [(DAY, "a", 0.5)]
 
 
+def test_a_night_that_was_never_committed_takes_no_place_of_the_nights_before(delta):
+    done = publish(delta, ["a"])
+    storage.make_dirs(storage.join(delta.output_dir, "_nights", "dt=2026-01-04", f"1-{'0' * 24}"))
+    assert delta.trailing("2026-01-05", 1) == [done]
+
+
 def test_a_new_column_is_null_in_the_nights_before(delta):
     publish(delta, ["a"], date=OTHER)
     more = {"name": "n", "type": "long", "nullable": True, "metadata": {}}

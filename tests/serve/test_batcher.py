@@ -125,3 +125,27 @@ def test_closing_answers_what_was_put_in():
         batches.put(Item(number, b"a"))
     batches.close()
     assert len(scores.answers) == 20
+
+
+def test_what_a_models_code_raises_costs_its_batch_and_the_next_one_is_scored(caplog):
+    class Failing(Doubling):
+        def decode(self, picture):
+            if picture == b"huge":
+                raise MemoryError
+            return super().decode(picture)
+
+        def score(self, pixels):
+            if pixels.max() == 2:
+                raise ValueError("of the engine")
+            return super().score(pixels)
+
+    scores = Scores(3)
+    batches = batcher(Failing(), scores, max_batch_size=1)
+    for number, picture in enumerate([b"huge", b"bb", b"c"]):
+        batches.put(Item(number, picture))
+    answers = scores.wait()
+    batches.close()
+    assert [answers[number].status for number in range(3)] == [503, 500, 200]
+    assert answers[0].reason == "the server cannot compute it for the moment; see its log"
+    assert answers[1].reason == "a bug of the service; see its log"
+    assert "ValueError: of the engine" in caplog.text

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sparkcv.serve.errors import RequestError
-from sparkcv.serve.protocols import open_inference, tf_serving
+from sparkcv.serve.protocols import generate, open_inference, tf_serving
 from sparkcv.serve.protocols.values import Interface
 
 INTERFACE = Interface(image_size=2, channels=3, labels=("red", "green", "blue"), max_batch=4)
@@ -69,6 +69,7 @@ def test_examples_share_their_context():
         (body({"instances": [[1.0, 2.0]]}), r"shape \[1, 2\], wanted \[batch, 2, 2, 3\]"),
         (body({"instances": [[[1.0], 2.0]]}), "is no regular array of numbers"),
         (body({"instances": [["red"]]}), "is no regular array of numbers"),
+        (body({"instances": [[True]]}), "is no regular array of numbers"),
         (b'{"instances": [[[[NaN, 0, 0]]]]}', "NaN is no number of JSON"),
         (body({"instances": np.full((1, 2, 2, 3), 1e300).tolist()}), "values that are not finite"),
         (body({"instances": [{"b64": B64}], "signature_name": "train"}), "unknown signature 'train'"),
@@ -190,3 +191,21 @@ def test_no_bytes_that_were_changed_end_in_anything_but_a_request_error():
                 assert len(parse(bytes(bad)).given)
             except RequestError as err:
                 assert err.status == 400  # noqa: PT017 - most are refused, some are still right
+
+
+def test_texts_for_numbers_are_refused_before_an_array_gives_each_the_room_of_the_longest():
+    texts = ["a" * 10**5] + [""] * 10**5  # as an array of NumPy: 40 GB
+    tensor = {"name": "input", "datatype": "FP32", "shape": [1, 2, 2, 3], "data": texts}
+    with pytest.raises(RequestError, match="is no regular array of numbers"):
+        tf_serving.parse_predict(body({"instances": [texts]}), INTERFACE)
+    with pytest.raises(RequestError, match="has no 'data' of 12 numbers"):
+        open_inference.parse_infer(body({"inputs": [tensor]}), None, INTERFACE)
+
+
+@pytest.mark.parametrize("field", ["caption", "to_caption"])
+def test_a_caption_that_no_answer_can_repeat_is_refused(field):
+    value = body({"caption": "a ring", field: "a \ud800 ring"})
+    with pytest.raises(RequestError, match=r"a caption is 'a \\ud800 ring', wanted a text without halves") as caught:
+        generate.parse(value, 4)
+    assert caught.value.status == 400
+    assert generate.parse(body({"caption": "a ring \U0001f48d"}), 4).captions == ("a ring \U0001f48d",)

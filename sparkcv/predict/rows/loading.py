@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import stat
 
 from sparkcv import logs, storage
 from sparkcv.errors import AccessError, MissingFileError, StorageError
@@ -24,6 +25,8 @@ def load(row: InputRow) -> bytes | str:
     if row.data is not None:
         return row.data
     url = row.url or ""
+    if _is_special(url):
+        return "no file: a pipe, socket or device"  # opening one may block for ever
     try:
         data = storage.read_bytes(url, 0, MAX_PICTURE_BYTES + 1)
     except MissingFileError:
@@ -38,6 +41,15 @@ def load(row: InputRow) -> bytes | str:
                 return "no file: a folder"
         raise type(err)(f"the row {logs.clean(row.id)!r} cannot be read: {err}") from err
     return data if len(data) <= MAX_PICTURE_BYTES else f"too large: more than {MAX_PICTURE_BYTES} bytes"
+
+
+def _is_special(url: str) -> bool:
+    path = storage.local_path(url)
+    try:
+        mode = os.stat(path).st_mode if path is not None else stat.S_IFREG
+    except (OSError, ValueError):  # reading it will say so
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _own_fault(err: BaseException) -> str:

@@ -3,7 +3,6 @@
 import fnmatch
 import glob
 import itertools
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -92,7 +91,7 @@ def _walk(
         rest = [()] if is_whole else [p[1:] for p in patterns if fnmatch.fnmatchcase(entry.name, p[0])]
         if not rest or (not entry.is_dir and () not in rest):
             continue
-        if (is_hidden(entry.name) and entry.name not in names) or (entry.is_dir and _is_circle(entry.url)):
+        if (is_hidden(entry.name) and entry.name not in names) or (entry.is_dir and storage.leads_back(entry.url)):
             left_out.add(entry.name, is_dir=entry.is_dir)
         elif entry.is_dir:
             yield from _walk(entry.url, rest, left_out, is_hidden)
@@ -109,14 +108,6 @@ def _named(folder: str, names: Sequence[str]) -> list[Entry]:
             is_dir = storage.is_dir(url)
             found.append(Entry(url, name, 0 if is_dir else storage.size(url), is_dir))
     return found
-
-
-def _is_circle(url: str) -> bool:
-    path = storage.local_path(url)
-    if path is None or not os.path.islink(path):
-        return False
-    target, here = os.path.realpath(path), os.path.realpath(os.path.dirname(path))
-    return os.path.commonpath([target, here]) == target
 
 
 def _alternatives(given: str) -> dict[str, bool]:

@@ -52,8 +52,8 @@ class DeltaScores:
         if table is None:
             return []
         before = (name for name in self._names(_NIGHTS) if DAY.fullmatch(name) and name < f"dt={date}")
-        days = (self._day(table, name.removeprefix("dt=")) for name in sorted(before, reverse=True)[:count])
-        return [day for day in days if day is not None]
+        days = (self._day(table, name.removeprefix("dt=")) for name in sorted(before, reverse=True))
+        return list(itertools.islice((day for day in days if day is not None), count))
 
     def check(self, columns: list[str]) -> None:
         """Refuse what Delta's protocol has no place for without column mapping."""

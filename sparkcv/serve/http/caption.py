@@ -21,10 +21,12 @@ async def caption(request: Request) -> Response:
     Query: model (where several are served), version or label. The answer has an entry for each picture, in their order:
     its file's name and either captions with their probabilities, best first, or an error.
     """
+    about(request, "caption")
     service = service_of(request)
     query = request.query_params
     name = query.get("model") or only_model(service.catalog.names())
     one = service.catalog.resolve(name, query.get("version"), query.get("label"))
+    about(request, "caption", one)
     interface = interface_of(one, Answers.CAPTIONS)
     files = await uploaded(request, interface.max_batch)
     about(request, "caption", one, len(files))

@@ -26,10 +26,12 @@ async def classify(request: Request) -> Response:
     Query: model (where several are served), version or label, top_k. The answer has an entry for each picture, in
     their order: its file's name and either predictions, best first, or an error.
     """
+    about(request, "classify")
     service = service_of(request)
     query = request.query_params
     name = query.get("model") or only_model(service.catalog.names())
     one = service.catalog.resolve(name, query.get("version"), query.get("label"))
+    about(request, "classify", one)
     interface = interface_of(one)
     top_k = _top_k(query.get("top_k", "5"), len(interface.labels))
     files = await uploaded(request, interface.max_batch)

@@ -46,10 +46,12 @@ async def generate(request: Request) -> Response:
     several are served), version or label. The answer is a PNG, of one picture or a grid, and the header
     X-Unknown-Words names words that the nets do not know; with Accept: application/json it is JSON with each picture.
     """
+    about(request, "generate")
     service = service_of(request)
     query = request.query_params
     name = query.get("model") or only_model(service.catalog.names())
     one = service.catalog.resolve(name, query.get("version"), query.get("label"))
+    about(request, "generate", one)
     interface = interface_of(one, Answers.DRAWINGS)
     generator = one.net.generator if one.net is not None else None
     if generator is None:

@@ -60,16 +60,19 @@ async def model_ready(request: Request) -> Response:
     about(request, "v2_model_ready")
     name = request.path_params["name"]
     try:
-        service_of(request).catalog.resolve(name, request.path_params.get("version"))
+        one = service_of(request).catalog.resolve(name, request.path_params.get("version"))
     except RequestError as err:
         if err.status != 503:
             raise
-        return JSONResponse({"name": name, "ready": False}, 503)
-    return JSONResponse({"name": name, "ready": True})
+        is_ready = False
+    else:
+        is_ready = one.process is not None and one.process.is_ready  # it may be being started again
+    return JSONResponse({"name": name, "ready": is_ready}, 200 if is_ready else 503)
 
 
 async def metadata(request: Request) -> Response:
     """Tell a model's versions, inputs and outputs."""
+    about(request, "v2_metadata")
     one = _resolved(request)
     about(request, "v2_metadata", one)
     numbers = sorted(other.version for other in service_of(request).catalog.versions(one.name) if other.is_available)
@@ -78,6 +81,7 @@ async def metadata(request: Request) -> Response:
 
 async def config(request: Request) -> Response:
     """Tell a model's configuration, in the words of Triton's extension."""
+    about(request, "v2_config")
     one = _resolved(request)
     about(request, "v2_config", one)
     return JSONResponse(protocol.configuration(one.name, interface_of(one)))
@@ -101,6 +105,7 @@ async def infer(request: Request) -> Response:
 
     The parameter classification of the output gives that many of the best classes as "score:index:label".
     """
+    about(request, "v2_infer")
     one = _resolved(request)
     about(request, "v2_infer", one)
     interface = interface_of(one)

@@ -69,22 +69,21 @@ async def explain(request: Request) -> Response:
     """
     service = service_of(request)
     query = request.query_params
+    about(request, "page_explain")
     one = service.catalog.resolve(query.get("model", ""), query.get("version"))
-    interface = interface_of(one)
     about(request, "page_explain", one, 1)
+    interface = interface_of(one)
+    label_id = query.get("label_id")
+    wanted = None if label_id is None else whole_number(label_id)
+    if label_id is not None and wanted is None:
+        raise RequestError(400, f"label_id is {label_id[:40]!r}, wanted a number")
     picture = await request.body()
     begin_s = time.monotonic()
     (answer,) = await while_connected(request, service.score(one, pictures_input([picture], interface)))
     if isinstance(answer, RequestError):
         raise answer
     whole_s = time.monotonic() - begin_s
-    label_id = query.get("label_id")
-    wanted = None if label_id is None else whole_number(label_id)
-    if label_id is not None and wanted is None:
-        raise RequestError(400, f"label_id is {label_id[:40]!r}, wanted a number")
-    if one.process is None:
-        raise RequestError(503, f"{one} is not loaded", retry_after_s=1)
-    found = await while_connected(request, one.process.explain(picture, wanted))
+    found = await while_connected(request, one.explain(picture, wanted))
     return JSONResponse(
         {
             "model": one.name,

@@ -14,7 +14,7 @@ from sparkcv.serve.model_version import ModelVersion
 from sparkcv.serve.protocols.values import Interface
 from sparkcv.serve.service import Service
 
-__all__ = ["about", "body", "interface_of", "service_of", "while_connected"]
+__all__ = ["about", "body", "inflate", "interface_of", "service_of", "while_connected"]
 
 Answer = TypeVar("Answer")
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
@@ -26,8 +26,10 @@ def service_of(request: Request) -> Service:
 
 
 def about(request: Request, route: str, one: ModelVersion | None = None, pictures: int = 0) -> None:
-    """Tell the access log and the metrics what a request was."""
+    """Tell the access log and the metrics what a request was, and keep its model until it is answered."""
     said = request.state.about
+    if one is not None and "model" not in said:  # its body may be on its way yet
+        said["kept"].enter_context(one.running())
     said["route"], said["pictures"] = route, pictures
     if one is not None:
         said["model"], said["version"] = one.name, one.version
@@ -50,7 +52,11 @@ async def body(request: Request) -> bytes:
         return data
     if encoding not in ("gzip", "deflate"):
         raise RequestError(415, f"the content encoding {encoding[:40]!r} is not read, wanted gzip or deflate")
-    most = int(request.app.state.max_body_bytes)
+    return inflate(data, encoding, int(request.app.state.max_body_bytes))
+
+
+def inflate(data: bytes, encoding: str, most: int) -> bytes:
+    """Return what was packed as one member of gzip or deflate; raises RequestError (413, 400)."""
     inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
         inflated = inflater.decompress(data, most + 1)
@@ -60,6 +66,8 @@ async def body(request: Request) -> bytes:
         raise RequestError(413, f"the request's body is over {most} bytes once it is inflated")
     if not inflater.eof:
         raise RequestError(400, f"the body is {encoding} that is cut")
+    if inflater.unused_data:
+        raise RequestError(400, f"{len(inflater.unused_data)} bytes stand behind the body's {encoding}, wanted none")
     return inflated
 
 

@@ -1,7 +1,8 @@
-"""uvicorn with what a service in the open needs: a time limit for a request's head, a graceful end, exit code 0."""
+"""uvicorn with what a service in the open needs: limits of time and size for a request's head, a graceful end."""
 
 import asyncio
 import contextlib
+import json
 import signal
 import socket
 import ssl
@@ -11,20 +12,34 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sparkcv.serve.guard import App
+from sparkcv.serve.errors import unavailable
+from sparkcv.serve.guard import App, error_response
 
-__all__ = ["GracefulServer", "listening_socket", "server_config"]
+__all__ = ["MAX_HEAD_BYTES", "GracefulServer", "listening_socket", "server_config"]
+
+MAX_HEAD_BYTES = 1 << 16
+"""Of a request's line and headers, about."""
+
+_SAID = json.dumps({"error": f"the request's head is over {MAX_HEAD_BYTES} bytes"}).encode()
+_HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%b" % (len(_SAID), _SAID)
+)
 
 
 class GracefulServer(uvicorn.Server):
     """A server that ends on SIGTERM and SIGINT with what was accepted answered, and leaves the exit code to its caller.
 
     ``on_end`` is called when the end begins.
+
+    Attributes:
+        num_dropped: requests that were not answered within the time that the end may take.
     """
 
     def __init__(self, config: uvicorn.Config, on_end: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_end = on_end
+        self.num_dropped = 0
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -38,6 +53,11 @@ class GracefulServer(uvicorn.Server):
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let what was accepted be answered; what is not within the time is cancelled, and counted."""
+        await super().shutdown(sockets)
+        self.num_dropped = len(self.server_state.tasks)
+
     def _end(self) -> None:
         self._on_end()
         self.should_exit = True
@@ -50,10 +70,20 @@ def server_config(
     if tls is not None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*tls)
 
+    async def refuse(scope: Any, receive: Any, send: Any) -> None:
+        answer = error_response(unavailable(f"there are over {max_connections} connections, which is the most"))
+        answer.headers["Connection"] = "close"
+        await answer(scope, receive, send)
+
     class Protocol(HttpToolsProtocol):
-        """Closes a connection whose request's head takes longer than it may."""
+        """Closes a connection whose request's head takes longer, or is larger, than it may, and refuses one too many.
+
+        uvicorn's own ``limit_concurrency`` takes one less, and says neither why nor when to come again.
+        """
 
         _timer: asyncio.TimerHandle | None = None
+        _head_bytes: int | None = None  # of a head that is not whole, but for its first piece; None: none is being read
+        _has_begun = False  # a head, in the piece that is being parsed
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -62,10 +92,22 @@ def server_config(
         def data_received(self, data: bytes) -> None:
             if self._timer is None and (self.cycle is None or self.cycle.response_complete):
                 self._timer = self.loop.call_later(header_timeout_s, self._give_up)
+            was_in_head, self._has_begun = self._head_bytes is not None, False
             super().data_received(data)
+            if self._head_bytes is not None and was_in_head and not self._has_begun:
+                self._head_bytes += len(data)
+                if self._head_bytes > MAX_HEAD_BYTES:
+                    self.transport.write(_HEAD_TOO_LARGE)
+                    self._give_up()
+
+        def on_message_begin(self) -> None:
+            self._head_bytes, self._has_begun = 0, True
+            super().on_message_begin()
 
         def on_headers_complete(self) -> None:
             self._stop()
+            self._head_bytes = None
+            self.app = refuse if len(self.connections) > max_connections else self.config.loaded_app
             super().on_headers_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -78,7 +120,8 @@ def server_config(
                 self._timer = None
 
         def _give_up(self) -> None:
-            self._timer = None
+            self._stop()
+            self._head_bytes = None
             if not self.transport.is_closing():
                 self.transport.close()
 
@@ -90,7 +133,6 @@ def server_config(
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=max_connections,
         timeout_keep_alive=60,
         timeout_graceful_shutdown=max(1, round(drain_s)),
         ssl_certfile=tls[0] if tls else None,

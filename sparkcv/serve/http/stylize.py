@@ -25,13 +25,14 @@ async def stylize(request: Request) -> Response:
     written. The answer has the size of the picture, upright, and tells the model and its digest in the headers X-Model,
     X-Model-Version and X-Model-Digest, and how long each stage took in Server-Timing.
     """
+    about(request, "stylize")
     service = service_of(request)
     files, fields = await upload_form(request, 1)
     fields.update(request.query_params)
     name = fields.get("model") or only_model(service.catalog.names())
     one = service.catalog.resolve(name, fields.get("version"), fields.get("label"))
-    interface_of(one, Answers.PICTURES)
     about(request, "stylize", one, len(files))
+    interface_of(one, Answers.PICTURES)
     if len(files) > 1:
         raise RequestError(400, f"the form has {len(files)} files, wanted one: a picture comes back for a picture")
     wanted = _format(fields.get("format", ""), request.headers.get("accept", ""))

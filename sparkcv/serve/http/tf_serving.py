@@ -45,6 +45,7 @@ async def status(request: Request) -> Response:
 
 async def metadata(request: Request) -> Response:
     """Tell a model's inputs and outputs."""
+    about(request, "v1_metadata")
     one = _resolved(request)
     about(request, "v1_metadata", one)
     return JSONResponse(protocol.metadata(one.name, one.version, interface_of(one)))
@@ -55,6 +56,7 @@ async def predict(request: Request) -> Response:
 
     The answer has the probabilities of all classes, as predictions or outputs.
     """
+    about(request, "v1_predict")
     one = _resolved(request)
     about(request, "v1_predict", one)
     asked = protocol.parse_predict(await body(request), interface_of(one))
@@ -64,6 +66,7 @@ async def predict(request: Request) -> Response:
 
 async def classify(request: Request) -> Response:
     """Classify: examples with the feature encoded, the bytes of a picture as b64; labels and scores, best first."""
+    about(request, "v1_classify")
     one = _resolved(request)
     about(request, "v1_classify", one)
     interface = interface_of(one)

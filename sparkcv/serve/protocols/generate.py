@@ -42,6 +42,8 @@ def parse(body: bytes, most: int) -> PicturesAsked:
     for text in (*captions[: most + 1], *([] if to_caption is None else [to_caption])):
         if not isinstance(text, str):
             raise RequestError(400, f"a caption is {said(text)}, wanted a text")
+        if not text.isascii() and any("\ud800" <= one <= "\udfff" for one in text):
+            raise RequestError(400, f"a caption is {said(text)}, wanted a text without halves of surrogate pairs")
         if len(text) > _MOST_CHARACTERS:
             raise RequestError(400, f"a caption has {len(text)} characters, wanted {_MOST_CHARACTERS} at most")
     least, usual = (1, 1) if to_caption is None else (2, min(8, most))

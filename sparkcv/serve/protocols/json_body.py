@@ -2,12 +2,13 @@
 
 import base64
 import binascii
+import itertools
 import json
 from typing import Any
 
 from sparkcv.serve.errors import RequestError
 
-__all__ = ["decoded_base64", "parse_object", "said"]
+__all__ = ["decoded_base64", "is_numbers", "parse_object", "said"]
 
 
 _MAX_SAID = 100
@@ -34,6 +35,19 @@ def decoded_base64(text: Any, where: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as err:
         raise RequestError(400, f"{where}: this is no base64 ({err})") from err
+
+
+def is_numbers(value: Any) -> bool:
+    """Tell whether a value is a number, or arrays of equal depth whose values are all numbers.
+
+    NumPy is asked for no other array: one long text among many gives each of them its length.
+    """
+    values = [value]
+    while values and type(values[0]) is list:
+        if any(type(one) is not list for one in values):
+            return False
+        values = list(itertools.chain.from_iterable(values))
+    return set(map(type, values)) <= {int, float}
 
 
 def said(value: Any) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkcv.serve.errors import RequestError, whole_number
-from sparkcv.serve.protocols.json_body import decoded_base64, parse_object, said
+from sparkcv.serve.protocols.json_body import decoded_base64, is_numbers, parse_object, said
 from sparkcv.serve.protocols.values import PICTURES, PIXELS, SCORES, Interface, ModelInput, pictures_input, tensor_input
 
 __all__ = [
@@ -192,7 +192,8 @@ def _pixels(tensor: Mapping[str, Any], raw: bytes | None, shape: list[int]) -> N
             raise RequestError(400, f"input {PIXELS!r} has {len(raw)} bytes, wanted {4 * count} for shape {shape}")
         return np.frombuffer(raw, "<f4").reshape(shape).astype(np.float32)
     try:
-        values = np.array(tensor.get("data"))
+        data = tensor.get("data")
+        values = np.array(data if is_numbers(data) else None)
     except ValueError:
         values = np.array(None)
     if values.dtype.kind not in "iuf" or values.size != count:

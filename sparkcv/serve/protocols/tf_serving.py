@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkcv.serve.errors import RequestError
-from sparkcv.serve.protocols.json_body import decoded_base64, parse_object, said
+from sparkcv.serve.protocols.json_body import decoded_base64, is_numbers, parse_object, said
 from sparkcv.serve.protocols.values import PICTURES, PIXELS, SCORES, Interface, ModelInput, pictures_input, tensor_input
 
 __all__ = ["PredictRequest", "classify_response", "metadata", "parse_classify", "parse_predict", "predict_response"]
@@ -148,7 +148,7 @@ def _check_name(name: str, where: str) -> None:
 
 def _numbers(value: Any, where: str) -> NDArray[np.float32]:
     try:
-        array = np.array(value)
+        array = np.array(value if is_numbers(value) else None)
     except ValueError as err:
         raise RequestError(400, f"{where!r} is no regular array of numbers") from err
     if array.dtype.kind not in "iuf" or array.size > _MAX_NUMBERS:

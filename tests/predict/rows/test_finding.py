@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sparkcv.errors import DataError, MissingFileError, UsageError
+from sparkcv import storage
+from sparkcv.errors import DataError, MissingFileError, StorageError, UsageError
 from sparkcv.predict.rows import LeftOut, find_input
 from sparkcv.records import tfrecord
 
@@ -190,6 +191,19 @@ def test_a_link_in_a_circle_costs_itself_and_is_told(tmp_path):
     left_out = LeftOut()
     assert names(find_input(folder), left_out) == ["a/1.jpg", "b/2.jpg"]
     assert left_out.to_dict() == {"loop/": 1}
+
+
+def test_links_that_make_a_circle_together_cost_themselves(tmp_path):
+    folder = make(tmp_path, "a/1.jpg", "b/2.jpg")
+    (tmp_path / "a" / "b").symlink_to("../b")
+    (tmp_path / "b" / "a").symlink_to("../a")
+    (tmp_path / "b" / "itself").symlink_to("itself")  # a file that cannot be read, and so a reject
+    left_out = LeftOut()
+    found = names(find_input(folder), left_out)
+    assert found == ["a/1.jpg", "a/b/2.jpg", "a/b/itself", "b/2.jpg", "b/a/1.jpg", "b/itself"]
+    assert left_out.to_dict() == {"a/": 1, "b/": 1}
+    with pytest.raises(StorageError, match="leads back to"):
+        list(storage.walk(folder))
 
 
 def test_one_file_or_a_pattern_is_an_input_too(tmp_path):

@@ -52,3 +52,9 @@ def test_a_link_in_a_circle_costs_its_row(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
     assert load(InputRow("a", url=str(tmp_path / "a"))) == "no path: Too many levels of symbolic links"
+
+
+def test_a_pipe_is_a_reject_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    assert load(InputRow("a", url=str(tmp_path / "a.jpg"))) == "no file: a pipe, socket or device"
+    assert load(InputRow("a", url="/dev/zero")) == "no file: a pipe, socket or device"

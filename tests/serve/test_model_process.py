@@ -1,0 +1,62 @@
+"""A worker process as the front sees it: one that does not answer, and one that dies again and again."""
+
+import asyncio
+import socket
+import time
+
+import pytest
+
+from sparkcv.serve import model_process
+from sparkcv.serve.errors import RequestError
+from sparkcv.serve.model_process import ModelProcess
+from tests.serve.test_catalog import ORDER
+
+
+class Silent(ModelProcess):
+    """Its other end is a socket of the test."""
+
+    def __init__(self):
+        super().__init__("m version 1", ORDER)
+        self.ends = []
+
+    async def _launch(self):
+        ours, theirs = socket.socketpair()
+        self.ends.append(theirs)
+        reader, self._writer = await asyncio.open_connection(sock=ours)
+        return reader
+
+    def end(self):
+        self.ends[-1].close()
+
+
+def test_a_process_that_does_not_answer_costs_503_and_no_hang(monkeypatch):
+    monkeypatch.setattr(model_process, "_LATE_S", 0.05)
+
+    async def ask():
+        process = Silent()
+        await process.start()
+        try:
+            await process.score_picture(b"picture", time.monotonic())
+        finally:
+            closing = asyncio.create_task(process.close())
+            await asyncio.sleep(0)
+            process.end()
+            await closing
+
+    with pytest.raises(RequestError, match="the process of m version 1 does not answer") as caught:
+        asyncio.run(ask())
+    assert (caught.value.status, caught.value.retry_after_s) == (503, 1)
+
+
+def test_closing_while_a_process_waits_to_be_started_again_ends_at_once_and_starts_none():
+    async def close():
+        process = Silent()
+        await process.start()
+        for number in (1, 2):  # the first is started again at once, the second after a pause
+            process.end()
+            while process.num_deaths < number or (number == 1 and len(process.ends) < 2):
+                await asyncio.sleep(0.001)
+        await asyncio.wait_for(process.close(), 30)
+        return len(process.ends)
+
+    assert asyncio.run(close()) == 2

@@ -1,0 +1,101 @@
+"""The server round the application: how many connections it takes, and how it ends."""
+
+import asyncio
+import json
+import socket
+
+from sparkcv.serve.http.server import MAX_HEAD_BYTES, GracefulServer, server_config
+
+
+async def answer(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def never(scope, receive, send):
+    await asyncio.Event().wait()
+
+
+async def served(app, talk, **options):
+    """Serve while ``talk(port, server)`` runs; return its result and the server."""
+    config = server_config(
+        app, **{"header_timeout_s": 30.0, "max_connections": 9, "drain_s": 1.0, "tls": None, **options}
+    )
+    server = GracefulServer(config, lambda: None)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(server.serve([listener]))
+        try:
+            found = await talk(listener.getsockname()[1], server)
+        finally:
+            server.should_exit = True
+            await serving
+    return found, server
+
+
+async def get(port):
+    """Ask for / on a connection of its own, which stays open; return the status, the head, the body and its writer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    size = int(head.partition("content-length: ")[2].partition("\r")[0])
+    return int(head.split()[1]), head, await reader.readexactly(size), writer
+
+
+def test_so_many_connections_are_taken_and_one_more_is_told_when_to_come_again():
+    async def talk(port, server):
+        found = [await get(port) for _ in range(3)]
+        for *_, writer in found:
+            writer.close()
+            await writer.wait_closed()
+        return found
+
+    (first, second, third), server = asyncio.run(served(answer, talk, max_connections=2))
+    assert [first[0], second[0], third[0]] == [200, 200, 503]
+    assert "retry-after: 1" in third[1]
+    assert "connection: close" in third[1]
+    assert json.loads(third[2]) == {"error": "there are over 2 connections, which is the most"}
+    assert server.num_dropped == 0
+
+
+def test_requests_that_are_not_answered_in_time_at_the_end_are_counted():
+    async def talk(port, server):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        while not server.server_state.tasks:
+            await asyncio.sleep(0.01)
+        writer.close()
+        await writer.wait_closed()
+
+    _, server = asyncio.run(served(never, talk))
+    assert server.num_dropped == 1
+
+
+def test_a_head_that_does_not_end_is_refused():
+    async def talk(port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for piece in (b"GET / HTTP/1.1\r\nX-A: ", *[b"a" * 1024] * (MAX_HEAD_BYTES // 1024 + 1)):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.001)  # one piece a read, so that nothing lies unread where the server closes
+        found = await reader.read()
+        writer.close()
+        return found.decode()
+
+    found, _ = asyncio.run(served(answer, talk))
+    assert found.startswith("HTTP/1.1 431 ")
+    assert json.loads(found.partition("\r\n\r\n")[2]) == {"error": "the request's head is over 65536 bytes"}
+
+
+def test_many_requests_in_one_piece_are_no_long_head():
+    async def talk(port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        one = b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 2000 + b"\r\n\r\n"
+        writer.write(one * 60)
+        await writer.drain()
+        found = [await reader.readuntil(b"ok") for _ in range(60)]
+        writer.close()
+        await writer.wait_closed()
+        return found
+
+    found, _ = asyncio.run(served(answer, talk))
+    assert all(one.startswith(b"HTTP/1.1 200 ") for one in found)
