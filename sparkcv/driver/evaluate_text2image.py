@@ -13,10 +13,11 @@ from sparkcv.caption import caption_files
 from sparkcv.caption.caption_files import NamedCaptions
 from sparkcv.config import EvaluateText2ImageConfig
 from sparkcv.config.normalization import OWN
+from sparkcv.convert import sources
 from sparkcv.driver import child_answer, generate
 from sparkcv.driver.net_flags import check_image_size, is_gray
 from sparkcv.driver.text2image_report import write_page
-from sparkcv.errors import CheckpointError, DataError, FileExistsAlreadyError, UsageError
+from sparkcv.errors import CheckpointError, DataError, FileExistsAlreadyError, MissingFileError, UsageError
 from sparkcv.evaluate import curves
 from sparkcv.rundir import checkpoint, checkpoint_model
 from sparkcv.rundir.checkpoint import Found
@@ -96,6 +97,7 @@ def prepare(config: EvaluateText2ImageConfig) -> MadePlan:
     features = _features(config.features_path, config.features_model) if config.features_path else None
     url = storage.resolve(config.captions_file)
     images_dir = storage.resolve(config.images_dir) if config.images_dir else storage.parent(url)
+    gan.texts.refuse_rows()  # their order is that of all captions of a file, and here some are drawn
     chosen = _drawn(caption_files.read_captions(url), config.max_pictures, config.seed)
     rng = np.random.default_rng((config.seed, 1))
     captions = tuple(each.captions[rng.integers(len(each.captions))] for each in chosen)
@@ -107,7 +109,10 @@ def prepare(config: EvaluateText2ImageConfig) -> MadePlan:
                 f" {storage.parent(judge.checkpoint)!r}, such as {labels[0]!r}"
             )
     storage.check_writable(storage.parent(output_dir))
-    pictures = tuple(storage.join(images_dir, each.path) for each in chosen)
+    pictures = tuple(sources.locate(each.path, images_dir) for each in chosen)  # as the conversion finds them
+    for picture in pictures:
+        if not storage.exists(picture) or storage.is_dir(picture):
+            raise MissingFileError(f"{url!r} names a picture that is not there: no file {picture!r}")
     return MadePlan(config, gan, captions, pictures, judge, labels, features, output_dir)
 
 

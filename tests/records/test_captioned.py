@@ -78,6 +78,17 @@ def test_a_context_that_lacks_something_is_told():
         captioned.decode(other.SerializeToString())
 
 
+def test_an_orientation_without_a_value_is_none_and_another_thing_is_told():
+    message = captioned.SequenceExample.FromString(captioned.encode(dataclasses.replace(ONE, orientation=1)))
+    message.context.feature["image/orientation"].int64_list.SetInParent()
+    assert captioned.decode(message.SerializeToString()).orientation == 1
+    message.context.feature["image/orientation"].int64_list.value.append(6)
+    assert captioned.decode(message.SerializeToString()).orientation == 6
+    message.context.feature["image/orientation"].int64_list.value.append(3)
+    with pytest.raises(RecordError, match=r"a\.tfrecord: image/orientation is no single integer"):
+        captioned.decode(message.SerializeToString(), "a.tfrecord")
+
+
 def test_vectors_are_stored_beside_the_captions_and_their_lengths_are_checked():
     both = dataclasses.replace(PICTURE, vectors=((0.5, -2.0, 0.25), (1.0, 0.0, 3.0)))
     data = captioned.encode(both)
