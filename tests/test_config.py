@@ -301,6 +301,13 @@ def test_help_is_complete_and_grouped(capsys):
     assert "(default: 0.01)" in text
 
 
+def test_a_seed_is_one_that_tensorflow_and_spark_can_hold():
+    made = [each for each in vars(config).values() if isinstance(each, type) and issubclass(each, Flags)]
+    ranges = [each.__dataclass_fields__["seed"].metadata["range"] for each in made if hasattr(each, "seed")]
+    assert len(ranges) > 10
+    assert all(0 in each and 2**62 in each and -1 not in each and 2**63 not in each for each in ranges)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -19,6 +19,9 @@ from sparkcv.errors import UsageError, nearest
 
 Config = TypeVar("Config")
 
+MOST_SEED = 2**62
+"""The largest ``--seed``: TensorFlow's and Spark's are of 64 bits, and some are made of it by adding to it."""
+
 _TRUE = {"true", "t", "1", "yes", "y"}
 _FALSE = {"false", "f", "0", "no", "n"}
 

@@ -7,7 +7,7 @@ import dataclasses
 import re
 
 from sparkcv.config import spark_flags
-from sparkcv.config.flags import Flags, flag
+from sparkcv.config.flags import MOST_SEED, Flags, flag
 from sparkcv.config.port_range import PortRange
 from sparkcv.config.stylize import WRITTEN
 from sparkcv.errors import UsageError
@@ -145,7 +145,7 @@ class StyleTransferConfig(Flags):
         least=1,
         most=8,
     )
-    seed: int = flag(0, "of the noise", group=_STEPS, least=0)
+    seed: int = flag(0, "of the noise", group=_STEPS, least=0, most=MOST_SEED)
 
     memory_mb: int = flag(4096, "memory of the process; what does not fit is done in tiles", group=_COST, least=1)
     tile_size: int = flag(
