@@ -117,21 +117,23 @@ def _captions(lists: dict[str, list[Value]], name: str, kind: type, at: str) -> 
 
 def _bytes(context: dict[str, Value], name: str, default: bytes | None, at: str) -> bytes:
     value = context.get(name)
-    if value is None or not value.items:
+    # A name or an orientation that is there without a value has no default for TensorFlow's parser of SequenceExamples,
+    # which training uses: it refuses the record.
+    if value is None or (not value.items and name != _FILENAME):
         if default is None:
             raise RecordError(f"{at}the context has no {name}, it has {', '.join(sorted(context)) or 'nothing'}")
         return default
     if value.kind is not bytes or len(value.items) != 1:
-        raise RecordError(f"{at}{name} is no single list of bytes")
+        raise RecordError(f"{at}{name} is no single value of bytes")
     return bytes(value.items[0])  # type: ignore[arg-type]
 
 
 def _orientation(context: dict[str, Value], at: str) -> int:
     value = context.get(_ORIENTATION)
-    if value is None or not value.items:
+    if value is None:
         return 1
     if value.kind is not int or len(value.items) != 1:
-        raise RecordError(f"{at}{_ORIENTATION} is no single integer")
+        raise RecordError(f"{at}{_ORIENTATION} is no single value of an integer")
     return int(value.items[0])
 
 

@@ -78,14 +78,17 @@ def test_a_context_that_lacks_something_is_told():
         captioned.decode(other.SerializeToString())
 
 
-def test_an_orientation_without_a_value_is_none_and_another_thing_is_told():
-    message = captioned.SequenceExample.FromString(captioned.encode(dataclasses.replace(ONE, orientation=1)))
-    message.context.feature["image/orientation"].int64_list.SetInParent()
-    assert captioned.decode(message.SerializeToString()).orientation == 1
-    message.context.feature["image/orientation"].int64_list.value.append(6)
-    assert captioned.decode(message.SerializeToString()).orientation == 6
-    message.context.feature["image/orientation"].int64_list.value.append(3)
-    with pytest.raises(RecordError, match=r"a\.tfrecord: image/orientation is no single integer"):
+@pytest.mark.parametrize(("name", "kind"), [("image/orientation", "int64_list"), ("image/filename", "bytes_list")])
+def test_a_feature_without_a_value_that_tensorflow_refuses_is_told(name, kind):
+    message = captioned.SequenceExample.FromString(captioned.encode(ONE))
+    del message.context.feature[name]
+    found = captioned.decode(message.SerializeToString())
+    assert (found.orientation, found.filename) == ((1, ONE.filename) if kind == "int64_list" else (ONE.orientation, ""))
+    message.context.feature[name].SetInParent()
+    with pytest.raises(RecordError, match=rf"a\.tfrecord: {name} is no single value of"):
+        captioned.decode(message.SerializeToString(), "a.tfrecord")
+    getattr(message.context.feature[name], kind).SetInParent()
+    with pytest.raises(RecordError, match=rf"a\.tfrecord: {name} is no single value of"):
         captioned.decode(message.SerializeToString(), "a.tfrecord")
 
 
