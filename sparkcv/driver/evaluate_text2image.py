@@ -108,6 +108,11 @@ def prepare(config: EvaluateText2ImageConfig) -> MadePlan:
                 f"the caption {caption[:80]!r} has the name of none of the {len(labels)} classes of"
                 f" {storage.parent(judge.checkpoint)!r}, such as {labels[0]!r}"
             )
+    if len({classes_of(caption, labels) for caption in captions}) == 1:
+        raise DataError(
+            f"all {len(captions)} captions that were drawn of {url!r} tell the same classes, such as"
+            f" {captions[0][:80]!r}; wanted others to compare with"
+        )
     storage.check_writable(storage.parent(output_dir))
     pictures = tuple(sources.locate(each.path, images_dir) for each in chosen)  # as the conversion finds them
     for picture in pictures:
@@ -147,7 +152,8 @@ def run(spark: None, plan: MadePlan) -> MadeReport:
         report = MadeReport(plan.gan.step, len(made), of_real.top, fits.top, fits.better, distance, by, plan.output_dir)
         pixels = [np.asarray(Image.open(name).convert("RGB")) for name in made[:_SHOWN]]
         grid(pixels, min(_COLUMNS, len(pixels))).save(os.path.join(folder, "grid.png"))
-        said = {**dataclasses.asdict(report), "checkpoint": plan.gan.checkpoint, "judge": plan.judge.checkpoint}
+        said = {**dataclasses.asdict(report), "better_than_shuffled": fits.better if fits.num_compared else None}
+        said |= {"checkpoint": plan.gan.checkpoint, "judge": plan.judge.checkpoint}
         said["features_checkpoint"] = (plan.features or plan.judge).checkpoint
         storage.write_json(os.path.join(folder, "evaluation.json"), said)
         shown = list(zip(made[:_SHOWN], captions, strict=False))
