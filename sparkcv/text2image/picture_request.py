@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 
 from sparkcv import storage
@@ -125,7 +126,8 @@ def read_lines(url: str) -> tuple[str, ...]:
         raise DataError(f"{url!r} has {size} bytes, wanted a file of captions of {_MOST_BYTES} at most")
     data = storage.read_bytes(url)
     try:
-        lines = data.decode("utf-8-sig").splitlines()
+        # Not splitlines, which ends a line at characters that stand inside of captions, too.
+        lines = re.split(r"\r\n|\n|\r", data.decode("utf-8-sig"))
     except UnicodeDecodeError as err:
         line = data.count(b"\n", 0, err.start) + 1
         raise DataError(f"{url!r} line {line} is not UTF-8: byte 0x{data[err.start]:02x}; wanted UTF-8") from err

@@ -114,3 +114,10 @@ def test_vectors_without_names_are_those_of_as_many_captions(tmp_path):
     named = Texts(texts.vocabulary, read_vectors(save(tmp_path / "v.npz")))
     named.refuse_rows()
     assert picture_request.many(named, CAPTIONS[1:], 1)[0].text == tuple(VECTORS[1].tolist())
+
+
+def test_a_line_of_a_file_of_captions_ends_where_editors_end_it(tmp_path):
+    text = "\ufeffa red\u2028ring\r\n\n two\x0bstars.\rdots\x85 and rings\n"
+    (tmp_path / "captions.txt").write_bytes(text.encode())
+    wanted = ("a red\u2028ring", "two\x0bstars.", "dots\x85 and rings")
+    assert picture_request.read_lines(str(tmp_path / "captions.txt")) == wanted
