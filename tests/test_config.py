@@ -301,6 +301,32 @@ def test_help_is_complete_and_grouped(capsys):
     assert "(default: 0.01)" in text
 
 
+def test_a_seed_is_one_that_tensorflow_and_spark_can_hold():
+    made = [each for each in vars(config).values() if isinstance(each, type) and issubclass(each, Flags)]
+    ranges = [each.__dataclass_fields__["seed"].metadata["range"] for each in made if hasattr(each, "seed")]
+    assert len(ranges) > 10
+    assert all(0 in each and 2**62 in each and -1 not in each and 2**63 not in each for each in ranges)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("styles = [1, 2]", "styles is [1, 2], wanted a list of str"),
+        ("styles = 's.jpg'", "styles is 's.jpg', wanted a list of str"),
+        ("styles = ['s.jpg']\nstyle_scales = ['2']", "style_scales is ['2'], wanted a list of float"),
+        ("styles = []", "--styles is empty"),
+    ],
+)
+def test_a_list_of_a_recipe_has_values_of_the_flags_type(tmp_path, text, sentence):
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(f"content = 'c.jpg'\noutput = 'o.jpg'\n{text}\n")
+    with pytest.raises(UsageError) as told:
+        config.parse(config.StyleTransferConfig, ["--recipe", str(recipe)], "style")
+    assert sentence in str(told.value)
+    given = {"content": "c.jpg", "output": "o.jpg", "styles": ["s.jpg"]}
+    assert config.from_dict(config.StyleTransferConfig, {**given, "style_scales": [2]}).style_scales == (2,)
+
+
 def test_a_recipe_is_beaten_by_a_flag(tmp_path):
     recipe = tmp_path / "r.toml"
     recipe.write_text("batch_size = 8\nlearning_rate = 1\n")
@@ -314,6 +340,7 @@ def test_a_recipe_is_beaten_by_a_flag(tmp_path):
         ("batch_sice = 8", "unknown key 'batch_sice', did you mean batch_size?"),
         ("batch_size = 'x'", "batch_size is 'x', wanted int"),
         ("batch_size = true", "batch_size is True, wanted int"),
+        pytest.param("learning_rate = 1" + 400 * "0", "learning_rate is 10+, wanted float", id="1e400"),
         ("= 3", "is not TOML"),
     ],
 )

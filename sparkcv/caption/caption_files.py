@@ -19,7 +19,8 @@ from sparkcv.errors import DataError
 __all__ = ["NamedCaptions", "captions_of_rows", "read_captions"]
 
 _MOST_BYTES = 2 << 30
-_TOKEN_LINE = re.compile(r"(?P<path>[^\t]+)#(?P<number>\d+)\t(?P<caption>.*)")
+_MOST_ID = 2**63  # a record holds it as int64
+_TOKEN_LINE = re.compile(r"(?P<path>[^\t\0]+)#(?P<number>\d+)\t(?P<caption>.*)")
 _HEADERS = {
     (",", "path", "caption"): (0, 1),
     (",", "image", "caption"): (0, 1),
@@ -115,8 +116,10 @@ def _of_coco(text: str, url: str) -> list[NamedCaptions]:
     paths: dict[int, str] = {}
     for index, picture in enumerate(pictures):
         number, path = _field(picture, "id", int, f"{url!r} images[{index}]"), picture.get("file_name")
-        if not isinstance(path, str) or not path or any("\ud800" <= char <= "\udfff" for char in path):
+        if not isinstance(path, str) or not path or any(char == "\0" or "\ud800" <= char <= "\udfff" for char in path):
             raise DataError(f"{url!r} images[{index}] has the file_name {path!r}, wanted a path")
+        if not -_MOST_ID <= number < _MOST_ID:
+            raise DataError(f"{url!r} images[{index}] has the id {number}, wanted one of 64 bits")
         if number in paths:
             raise DataError(f"{url!r} images[{index}] has the id {number} of an image before it")
         paths[number] = path

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from sparkcv import storage
 from sparkcv.caption.vocabulary import tokenize
 from sparkcv.errors import DataError, UsageError
+from sparkcv.records import npz
 
 __all__ = ["CaptionVectors", "read_vectors"]
 
@@ -86,7 +87,7 @@ def read_vectors(url: str) -> CaptionVectors:
             return _of_texts(url, *_parquet(data))
         found = _hdf5(data)
     except (OSError, ValueError, KeyError, EOFError, TypeError, pa.ArrowException) as err:
-        raise DataError(f"{url!r} holds no vectors of captions: {str(err).splitlines()[0][:200]}") from err
+        raise DataError(f"{url!r} holds no vectors of captions: {' '.join(str(err).split())[:200]}") from err
     checked = {name: _checked(url, array, name) for name, array in found.items()}
     if not checked:
         raise DataError(f"{url!r} holds no vectors of captions: it has no dataset")
@@ -110,8 +111,8 @@ def _of_texts(url: str, captions: Sequence[str], vectors: Any) -> CaptionVectors
 
 
 def _npz(data: bytes) -> tuple[list[str], Any]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return [str(text) for text in arrays["captions"]], arrays["vectors"]
+    arrays = npz.arrays_of(data, ("captions", "vectors"))
+    return [str(text) for text in arrays["captions"]], arrays["vectors"]
 
 
 def _parquet(data: bytes) -> tuple[list[str], Any]:

@@ -22,7 +22,7 @@ from sparkcv.predict.task_progress import TaskProgress
 from sparkcv.preprocess import picture_file
 from sparkcv.preprocess.picture_file import PictureRules, SeenPicture
 
-__all__ = ["CAPTIONED", "CaptionPieceTask", "caption_piece"]
+__all__ = ["CAPTIONED", "CaptionPieceTask", "caption_piece", "seen_of"]
 
 CAPTIONED = pa.schema(
     [
@@ -83,7 +83,7 @@ def _told(task: CaptionPieceTask, of_batch: list[InputRow], loaded: list[bytes |
     for number, (row, data) in enumerate(zip(of_batch, loaded, strict=True)):
         told.append({"id": row.id})
         try:
-            images[number] = captioner.prepare(_seen(row, data, task.rules))
+            images[number] = captioner.prepare(seen_of(row, data, task.rules))
         except ImageError as err:
             told[-1] |= {"reason": str(err), "where": row.where}
     answers = captioner.captions(list(images.values()), beams) if images else []
@@ -92,11 +92,13 @@ def _told(task: CaptionPieceTask, of_batch: list[InputRow], loaded: list[bytes |
     return told
 
 
-def _seen(row: InputRow, data: bytes | str, rules: PictureRules) -> SeenPicture:
+def seen_of(row: InputRow, data: bytes | str, rules: PictureRules) -> SeenPicture:
+    """Return a row's picture, a record's as training decodes it; raises ImageError for what is none."""
     if isinstance(data, str):
         raise ImageError(data)
-    if row.is_record and row.orientation is not None:  # what training decodes, as its record says
-        return dataclasses.replace(picture_file.read(data, rules), orientation=row.orientation)
+    if row.is_record and row.orientation is not None:
+        as_stored = dataclasses.replace(rules, use_orientation=False)  # else what is see-through is turned twice
+        return dataclasses.replace(picture_file.read(data, as_stored), orientation=row.orientation)
     return picture_file.read(data, rules)
 
 

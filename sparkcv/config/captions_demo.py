@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sparkcv.config.flags import Flags, flag
+from sparkcv.config.flags import MOST_SEED, Flags, flag
 
 _RUN, _DATA, _TRAIN = "run", "scenes", "training"
 
@@ -21,7 +21,7 @@ class CaptionsDemoConfig(Flags):
     min_unseen: float = flag(
         0.75, "that share on scenes with combinations that were never trained", group=_RUN, share=True
     )
-    seed: int = flag(0, "seed of scenes and training", group=_RUN, least=0)
+    seed: int = flag(0, "seed of scenes and training", group=_RUN, least=0, most=MOST_SEED)
     num_train: int = flag(
         10000, "scenes drawn for training, one caption each; those held out have two", group=_DATA, least=2
     )

@@ -3,7 +3,7 @@
 import dataclasses
 
 from sparkcv.config import spark_flags, tables
-from sparkcv.config.flags import Flags, flag
+from sparkcv.config.flags import MOST_SEED, Flags, flag
 from sparkcv.config.pictures import FORMATS, parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
@@ -49,7 +49,7 @@ class ConvertConfig(Flags):
         None, "share of every class that becomes the split 'validation', the rest 'train'", group=_OUT, above=0, below=1
     )
     num_shards: int = flag(5, "shards a split", group=_OUT, least=1)
-    seed: int = flag(0, "seed of the order of the records", group=_OUT, least=0)
+    seed: int = flag(0, "seed of the order of the records", group=_OUT, least=0, most=MOST_SEED)
     overwrite: bool = flag(False, "replace a split of this name", group=_OUT)
     small_object_area_threshold: float | None = flag(
         None, "only unset: slim's visualwakewords is made from COCO's boxes, which are not read here", group=_IN

@@ -3,7 +3,7 @@
 import dataclasses
 
 from sparkcv.config import spark_flags
-from sparkcv.config.flags import Flags, flag
+from sparkcv.config.flags import MOST_SEED, Flags, flag
 from sparkcv.config.pictures import FORMATS, parse_formats
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
@@ -60,7 +60,9 @@ class ConvertCaptionsConfig(Flags):
         least=8,
         most=65535,
     )
-    seed: int = flag(0, "seed of the order of the records, and of what is for validation", group=_OUT, least=0)
+    seed: int = flag(
+        0, "seed of the order of the records, and of what is for validation", group=_OUT, least=0, most=MOST_SEED
+    )
     overwrite: bool = flag(False, "replace a split of this name", group=_OUT)
     vocabulary: str | None = flag(
         None,

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sparkcv.config.flags import Flags, flag
+from sparkcv.config.flags import MOST_SEED, Flags, flag
 
 _RUN, _DATA, _TRAIN = "run", "pictures", "training"
 
@@ -13,7 +13,7 @@ class DemoConfig(Flags):
 
     work_dir: str = flag("demo", "folder for everything; a former demo there is replaced", group=_RUN, required=True)
     min_accuracy: float = flag(0.90, "accuracy below which the demo fails", group=_RUN, share=True)
-    seed: int = flag(0, "seed of pictures and training", group=_RUN, least=0)
+    seed: int = flag(0, "seed of pictures and training", group=_RUN, least=0, most=MOST_SEED)
     train_per_class: int = flag(200, "pictures drawn for training, of each of the 8 classes", group=_DATA, least=1)
     test_per_class: int = flag(25, "pictures held out, of each of the 8 classes", group=_DATA, least=1)
     num_broken: int = flag(6, "deliberately broken files among each of both", group=_DATA, least=0)

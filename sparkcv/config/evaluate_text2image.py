@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sparkcv.config.flags import Flags, flag
+from sparkcv.config.flags import MOST_SEED, Flags, flag
 from sparkcv.errors import UsageError
 
 _IN, _OUT = "input", "output"
@@ -47,7 +47,7 @@ class EvaluateText2ImageConfig(Flags):
         None, "new folder for evaluation.json, report.html and grid.png; any storage URL", group=_OUT, required=True
     )
     num_pictures: int = flag(1, "pictures that are made of each caption", group=_OUT, least=1, most=100)
-    seed: int = flag(0, "seed of what is drawn", group=_OUT, least=0)
+    seed: int = flag(0, "seed of what is drawn", group=_OUT, least=0, most=MOST_SEED)
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""

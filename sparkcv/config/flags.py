@@ -7,6 +7,7 @@ A flag given beats the recipe, the recipe beats the default.
 import argparse
 import dataclasses
 import pathlib
+import sys
 import tomllib
 import types
 import typing
@@ -17,6 +18,9 @@ from sparkcv.config.ranges import Range
 from sparkcv.errors import UsageError, nearest
 
 Config = TypeVar("Config")
+
+MOST_SEED = 2**62
+"""The largest ``--seed``: TensorFlow's and Spark's are of 64 bits, and some are made of it by adding to it."""
 
 _TRUE = {"true", "t", "1", "yes", "y"}
 _FALSE = {"false", "f", "0", "no", "n"}
@@ -79,8 +83,9 @@ class Flags:
         """Raise UsageError for the first flag that is missing or out of its range; the flag and the range are named."""
         fields = dataclasses.fields(typing.cast(Any, self))
         for field in fields:
-            if field.metadata["required"] and getattr(self, field.name) in (None, ""):
-                got = "empty" if field.default else "missing"  # one that has a default was emptied by who gave it
+            if field.metadata["required"] and (value := getattr(self, field.name)) in (None, "", ()):
+                # One that has a default was emptied by who gave it.
+                got = "empty" if field.default or value == () else "missing"
                 raise UsageError(f"--{field.name} is {got}")
         for field in fields:
             value, bounds, choices = getattr(self, field.name), field.metadata["range"], field.metadata["choices"]
@@ -144,8 +149,8 @@ def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
     for key, value in values.items():
         if key not in names:
             raise UsageError(f"unknown setting {key!r} for {cls.__name__}{nearest(key, names)}")
-        if value is not None and not _fits(value, _kind(hints[key])):
-            raise UsageError(f"setting {key!r} of {cls.__name__} is {value!r}, wanted {_kind(hints[key]).__name__}")
+        if value is not None and not _fits(value, hints[key]):
+            raise UsageError(f"setting {key!r} of {cls.__name__} is {value!r}, wanted {_type_name(hints[key])}")
     return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
 
@@ -183,7 +188,7 @@ def _parser(cls: type, prog: str) -> argparse.ArgumentParser:
                 f"--no{field.name}", dest=field.name, action="store_false", default=None, help=argparse.SUPPRESS
             )
         elif kind is tuple:
-            element = typing.get_args(_concrete(hints[field.name]))[0]
+            element = _element(hints[field.name])
             meta = element.__name__.upper()
             group.add_argument(f"--{field.name}", nargs="+", type=element, metavar=meta, help=text)
         else:
@@ -257,14 +262,27 @@ def _read_recipe(path: str, cls: type) -> dict[str, Any]:
             raise UsageError(f"--recipe {path}: unknown key {key!r}{nearest(key, names)}")
         if tables[key] is not None and isinstance(value, dict):
             values[key] = value = tables[key](value, f"--recipe {path}: [{key}]")
-        if not _fits(value, _kind(hints[key])):
-            raise UsageError(f"--recipe {path}: {key} is {value!r}, wanted {_kind(hints[key]).__name__}")
+        if not _fits(value, hints[key]):
+            raise UsageError(f"--recipe {path}: {key} is {value!r}, wanted {_type_name(hints[key])}")
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
 
-def _fits(value: Any, kind: type) -> bool:
+def _fits(value: Any, hint: Any) -> bool:
     """Return whether ``value`` is of a flag's type; TOML and JSON write a whole float without a point."""
-    return type(value) is kind or (kind is float and type(value) is int) or (kind is tuple and type(value) is list)
+    kind = _kind(hint)
+    if kind is tuple:
+        return type(value) in (list, tuple) and all(_fits(each, _element(hint)) for each in value)
+    return type(value) is kind or (kind is float and type(value) is int and abs(value) <= sys.float_info.max)
+
+
+def _element(hint: Any) -> Any:
+    """Return the type of the values of a flag that takes several."""
+    return typing.get_args(_concrete(hint))[0]
+
+
+def _type_name(hint: Any) -> str:
+    kind = _kind(hint)
+    return f"a list of {_element(hint).__name__}" if kind is tuple else kind.__name__
 
 
 def _unknown_flag(word: str, cls: type) -> str:

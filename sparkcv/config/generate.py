@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sparkcv.config.flags import Flags, flag
+from sparkcv.config.flags import MOST_SEED, Flags, flag
 from sparkcv.errors import UsageError
 
 _IN, _OUT = "input", "output"
@@ -34,7 +34,9 @@ class GenerateConfig(Flags):
     columns: int | None = flag(
         None, "pictures in a line of grid.png; not set: those of one caption", group=_OUT, least=1, most=1000
     )
-    seed: int = flag(0, "seed of the random numbers: the same gives the same pictures", group=_OUT, least=0)
+    seed: int = flag(
+        0, "seed of the random numbers: the same gives the same pictures", group=_OUT, least=0, most=MOST_SEED
+    )
     max_words: int = flag(100, "words of a caption at most", group=_IN, least=1, most=1000)
 
     def __post_init__(self) -> None:

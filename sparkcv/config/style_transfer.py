@@ -4,11 +4,10 @@ A name may be typed with hyphens, as there, or with underscores, as everywhere h
 """
 
 import dataclasses
-import math
 import re
 
 from sparkcv.config import spark_flags
-from sparkcv.config.flags import Flags, flag
+from sparkcv.config.flags import MOST_SEED, Flags, flag
 from sparkcv.config.port_range import PortRange
 from sparkcv.config.stylize import WRITTEN
 from sparkcv.errors import UsageError
@@ -17,6 +16,7 @@ __all__ = ["StyleTransferConfig", "checkpoint_name"]
 
 _PICTURES, _LOSS, _STEPS, _COST, _FOLDER = "pictures", "loss", "steps", "cost", "a folder of pictures"
 _MOST_WEIGHT = 1e30  # a loss is a float32, which ends at 3e38
+_MOST_BETA = 0.9999999  # of what is nearer to 1 a float32 makes 1: no step would change anything
 _BRACES = re.compile(r"\{(:[^{}]*)?\}")
 _PERCENT = re.compile(r"%0?\d*[ds]")
 
@@ -115,7 +115,7 @@ class StyleTransferConfig(Flags):
         None, "weight of the styles; not set: 500, of 2016 100, of mrf 20", group=_LOSS, least=0, most=_MOST_WEIGHT
     )
     style_layer_weight_exp: float = flag(
-        1.0, "weight of a style layer over that of the one before", group=_LOSS, above=0
+        1.0, "weight of a style layer over that of the one before", group=_LOSS, above=0, most=_MOST_WEIGHT
     )
     style_blend_weights: tuple[float, ...] | None = flag(
         None, "weight of each style, of which their sum is made 1; not set: equal", group=_LOSS
@@ -135,8 +135,8 @@ class StyleTransferConfig(Flags):
         None, "what changes the picture; not set: adam, of mrf lbfgs", group=_STEPS, choices=("adam", "lbfgs")
     )
     learning_rate: float = flag(10.0, "Adam's rate, in levels of 0 to 255", group=_STEPS, above=0)
-    beta1: float = flag(0.9, "Adam's beta1", group=_STEPS, least=0, below=1)
-    beta2: float = flag(0.999, "Adam's beta2", group=_STEPS, least=0, below=1)
+    beta1: float = flag(0.9, "Adam's beta1", group=_STEPS, least=0, most=_MOST_BETA)
+    beta2: float = flag(0.999, "Adam's beta2", group=_STEPS, least=0, most=_MOST_BETA)
     eps: float = flag(1e-8, "Adam's epsilon", group=_STEPS, above=0)
     resolutions: int | None = flag(
         None,
@@ -145,7 +145,7 @@ class StyleTransferConfig(Flags):
         least=1,
         most=8,
     )
-    seed: int = flag(0, "of the noise", group=_STEPS, least=0)
+    seed: int = flag(0, "of the noise", group=_STEPS, least=0, most=MOST_SEED)
 
     memory_mb: int = flag(4096, "memory of the process; what does not fit is done in tiles", group=_COST, least=1)
     tile_size: int = flag(
@@ -194,9 +194,10 @@ class StyleTransferConfig(Flags):
                 )
         for name in ("style_scales", "style_blend_weights"):
             for value in getattr(self, name) or ():
-                if not math.isfinite(value) or value < 0 or (name == "style_scales" and value == 0):
+                if not 0 <= value <= _MOST_WEIGHT or (name == "style_scales" and value == 0):
                     wanted = "above 0" if name == "style_scales" else "of at least 0"
-                    raise UsageError(f"--{name}: got {value:g}, wanted finite numbers {wanted}")
+                    most = f" and at most {_MOST_WEIGHT:g}" if value > _MOST_WEIGHT else ""
+                    raise UsageError(f"--{name}: got {value:g}, wanted finite numbers {wanted}{most}")
         if self.style_blend_weights is not None and not any(self.style_blend_weights):
             raise UsageError("--style_blend_weights: got only zeros, wanted one above 0")
         if self.content_weight == self.style_weight == self.tv_weight == 0:

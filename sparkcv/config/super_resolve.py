@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sparkcv.config.flags import Flags, flag
+from sparkcv.config.flags import MOST_SEED, Flags, flag
 from sparkcv.errors import UsageError
 
 __all__ = ["SuperResolveConfig"]
@@ -31,7 +31,7 @@ class SuperResolveConfig(Flags):
     max_patches: int = flag(
         100_000, "patches of examples that are kept, by chance where there are more", group=_COST, least=1
     )
-    seed: int = flag(0, "of that chance", group=_COST, least=0)
+    seed: int = flag(0, "of that chance", group=_COST, least=0, most=MOST_SEED)
     memory_mb: int = flag(2048, "memory of the job; a picture that wants more is refused", group=_COST, least=1)
     max_pixels: int = flag(40_000_000, "pixels above which a picture is not decoded", group=_COST, least=1)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sparkcv.config.flags import Flags, flag
+from sparkcv.config.flags import MOST_SEED, Flags, flag
 from sparkcv.errors import UsageError
 
 __all__ = ["TextureConfig"]
@@ -35,7 +35,7 @@ class TextureConfig(Flags):
         group=_GROWTH,
         choices=("patch", "sample"),
     )
-    seed: int = flag(0, "of all that is random", group=_GROWTH, least=0)
+    seed: int = flag(0, "of all that is random", group=_GROWTH, least=0, most=MOST_SEED)
     memory_mb: int = flag(1024, "memory for the sample's windows; a sample with more is refused", group=_COST, least=1)
     max_pixels: int = flag(40_000_000, "pixels above which a picture is not decoded", group=_COST, least=1)
 

@@ -7,7 +7,7 @@ import dataclasses
 
 from sparkcv.config import pictures, spark_flags, tables
 from sparkcv.config.augment import Augmentations, text_of_table
-from sparkcv.config.flags import Flags, flag
+from sparkcv.config.flags import MOST_SEED, Flags, flag
 from sparkcv.config.normalization import OWN, normalization_flag, statistics_flag
 from sparkcv.config.number_lists import BALANCED, check_weights, numbers_in, parse_scales
 from sparkcv.config.port_range import PortRange
@@ -40,7 +40,7 @@ class TrainConfig(Flags):
     save_interval_secs: int = flag(600, "seconds between two checkpoints", group=_RUN, least=1)
     master: str = flag("", "accepted, unused: Spark places the roles, and each worker has its own session", group=_RUN)
     task: int = flag(0, "accepted, unused: each Spark task gets its own index", group=_RUN)
-    seed: int = flag(0, "seed of shard order, shuffling and initial weights", group=_RUN, least=0)
+    seed: int = flag(0, "seed of shard order, shuffling and initial weights", group=_RUN, least=0, most=MOST_SEED)
 
     dataset_name: str = flag("imagenet", "name in the shards' file names", group=_DATA)
     dataset_split_name: str = flag("train", "split in the shards' file names", group=_DATA)

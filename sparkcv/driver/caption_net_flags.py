@@ -17,6 +17,7 @@ from sparkcv.rundir.description import RunDescription
 
 __all__ = ["digest_of", "net_of", "search_of"]
 
+_TOLD = ("vocabulary", "model_name", "preprocessing_name", "image_size")
 _PUBLISHED_ENCODER = "inception_v3"
 
 
@@ -28,10 +29,11 @@ def net_of(config: CaptionNetConfig, dataset_words: tuple[str, ...] = ()) -> Cap
         DataError: a vocabulary that is none.
         LabelError: the dataset has other words than the net.
         CheckpointError: a checkpoint that is not whole; ModelError: an exported model that is not as exported.
-        UsageError: a net that there is not, or a vocabulary that must be named.
+        UsageError: a net that there is not, a vocabulary that must be named, or an exported model's, which must not.
     """
     folder = storage.resolve(config.checkpoint_path)
     if caption_model.is_caption_model(folder):
+        config.refuse_use(_TOLD, f"the exported model {folder!r}, which tells its own,")
         net = caption_model.read_model(folder).net(folder)
         _check_words(net, dataset_words)
         return net

@@ -13,10 +13,11 @@ from sparkcv.caption import caption_files
 from sparkcv.caption.caption_files import NamedCaptions
 from sparkcv.config import EvaluateText2ImageConfig
 from sparkcv.config.normalization import OWN
+from sparkcv.convert import sources
 from sparkcv.driver import child_answer, generate
 from sparkcv.driver.net_flags import check_image_size, is_gray
 from sparkcv.driver.text2image_report import write_page
-from sparkcv.errors import CheckpointError, DataError, FileExistsAlreadyError, UsageError
+from sparkcv.errors import CheckpointError, DataError, FileExistsAlreadyError, MissingFileError, UsageError
 from sparkcv.evaluate import curves
 from sparkcv.rundir import checkpoint, checkpoint_model
 from sparkcv.rundir.checkpoint import Found
@@ -96,6 +97,7 @@ def prepare(config: EvaluateText2ImageConfig) -> MadePlan:
     features = _features(config.features_path, config.features_model) if config.features_path else None
     url = storage.resolve(config.captions_file)
     images_dir = storage.resolve(config.images_dir) if config.images_dir else storage.parent(url)
+    gan.texts.refuse_rows()  # their order is that of all captions of a file, and here some are drawn
     chosen = _drawn(caption_files.read_captions(url), config.max_pictures, config.seed)
     rng = np.random.default_rng((config.seed, 1))
     captions = tuple(each.captions[rng.integers(len(each.captions))] for each in chosen)
@@ -106,8 +108,16 @@ def prepare(config: EvaluateText2ImageConfig) -> MadePlan:
                 f"the caption {caption[:80]!r} has the name of none of the {len(labels)} classes of"
                 f" {storage.parent(judge.checkpoint)!r}, such as {labels[0]!r}"
             )
+    if len({classes_of(caption, labels) for caption in captions}) == 1:
+        raise DataError(
+            f"all {len(captions)} captions that were drawn of {url!r} tell the same classes, such as"
+            f" {captions[0][:80]!r}; wanted others to compare with"
+        )
     storage.check_writable(storage.parent(output_dir))
-    pictures = tuple(storage.join(images_dir, each.path) for each in chosen)
+    pictures = tuple(sources.locate(each.path, images_dir) for each in chosen)  # as the conversion finds them
+    for picture in pictures:
+        if not storage.exists(picture) or storage.is_dir(picture):
+            raise MissingFileError(f"{url!r} names a picture that is not there: no file {picture!r}")
     return MadePlan(config, gan, captions, pictures, judge, labels, features, output_dir)
 
 
@@ -142,7 +152,8 @@ def run(spark: None, plan: MadePlan) -> MadeReport:
         report = MadeReport(plan.gan.step, len(made), of_real.top, fits.top, fits.better, distance, by, plan.output_dir)
         pixels = [np.asarray(Image.open(name).convert("RGB")) for name in made[:_SHOWN]]
         grid(pixels, min(_COLUMNS, len(pixels))).save(os.path.join(folder, "grid.png"))
-        said = {**dataclasses.asdict(report), "checkpoint": plan.gan.checkpoint, "judge": plan.judge.checkpoint}
+        said = {**dataclasses.asdict(report), "better_than_shuffled": fits.better if fits.num_compared else None}
+        said |= {"checkpoint": plan.gan.checkpoint, "judge": plan.judge.checkpoint}
         said["features_checkpoint"] = (plan.features or plan.judge).checkpoint
         storage.write_json(os.path.join(folder, "evaluation.json"), said)
         shown = list(zip(made[:_SHOWN], captions, strict=False))

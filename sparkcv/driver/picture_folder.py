@@ -1,11 +1,14 @@
 """A folder of pictures that a run makes: what says so in it, and whether another run may go on there."""
 
-from typing import Any
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, cast
 
 from sparkcv import storage
-from sparkcv.errors import FileExistsAlreadyError, MissingFileError, StorageError
+from sparkcv.config.flags import Flags
+from sparkcv.errors import FileExistsAlreadyError, MissingFileError, StorageError, UsageError
 
-__all__ = ["SETTINGS", "check_parent", "check_prior"]
+__all__ = ["SETTINGS", "check_parent", "check_prior", "refuse_of_folder"]
 
 SETTINGS = "_style.json"
 """What the pictures of a folder depend on."""
@@ -16,6 +19,14 @@ def check_parent(output: str, name: str = "output") -> None:
     folder = storage.parent(output)
     if not storage.is_dir(folder):
         raise MissingFileError(f"--{name}: {output!r} cannot be written, there is no folder {folder!r}")
+
+
+def refuse_of_folder(config: Flags, names: Iterable[str], given: str) -> None:
+    """Raise UsageError for a flag of ``names`` that is set, though ``given`` is a single picture."""
+    defaults = {field.name: field.default for field in dataclasses.fields(cast(Any, config))}
+    for name in names:
+        if getattr(config, name) != defaults[name]:
+            raise UsageError(f"--{name} is of a folder of pictures, {given} is one")
 
 
 def check_prior(output: str, settings: dict[str, Any], *, overwrite: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from sparkcv import storage
 from sparkcv.config import StylizeConfig
 from sparkcv.driver.picture_files import ENDINGS, check_replaceable
-from sparkcv.driver.picture_folder import check_parent, check_prior
+from sparkcv.driver.picture_folder import check_parent, check_prior, refuse_of_folder
 from sparkcv.driver.picture_rules import rules_of
 from sparkcv.driver.stage_session import stage_session
 from sparkcv.errors import UsageError
@@ -19,6 +19,7 @@ from sparkcv.style.transformer_weights import TransformerWeights
 
 __all__ = ["StylizePlan", "prepare"]
 
+_OF_FOLDER = ("num_partitions", "cluster_size", "port_range", "bad_image_budget", "executor_memory_mb")
 _LOADED_BYTES = 1.0e9  # TensorFlow, a picture of the usual limit and what was made of it
 _PIXEL_BYTES = 4 * 32 * 4  # of a strip: of the widest layer the input, the output and what is computed between
 
@@ -90,6 +91,7 @@ def prepare(config: StylizeConfig) -> StylizePlan:
 
 def _single(config: StylizeConfig) -> StylizeConfig:
     """Settle the name and the format of a single picture's output."""
+    refuse_of_folder(config, _OF_FOLDER, f"--input {config.input!r}")
     output = config.output
     if storage.is_dir(output):
         output = storage.join(output, picture_pixels.output_name(storage.basename(config.input), config.format)[0])

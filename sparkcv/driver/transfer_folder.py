@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from sparkcv import logs, storage
 from sparkcv.config import StyleTransferConfig
-from sparkcv.driver.picture_folder import check_parent, check_prior
+from sparkcv.driver.picture_folder import check_parent, check_prior, refuse_of_folder
 from sparkcv.driver.picture_stage import PROGRESS, Made, PictureStage
 from sparkcv.driver.score_input import FrozenInput
 from sparkcv.driver.stage_session import stage_session
@@ -28,7 +28,7 @@ from sparkcv.style.transferring import FolderTask
 __all__ = ["StyleFolderReport", "TransferFolder", "is_folder", "plan", "refuse_flags"]
 
 _OF_ONE = ("checkpoint_output", "report_dir")
-_OF_FOLDER = ("format", "num_partitions", "cluster_size", "port_range")
+_OF_FOLDER = ("format", "num_partitions", "cluster_size", "port_range", "bad_image_budget", "executor_memory_mb")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,9 +108,7 @@ def is_folder(given: str) -> bool:
 
 def refuse_flags(config: StyleTransferConfig) -> None:
     """Raise UsageError for a flag of a folder's run where ``--content`` is one picture."""
-    for name in _OF_FOLDER:
-        if getattr(config, name) is not None:
-            raise UsageError(f"--{name} is of a folder of pictures, --content {config.content!r} is one")
+    refuse_of_folder(config, _OF_FOLDER, f"--content {config.content!r}")
 
 
 def plan(config: StyleTransferConfig, task: TransferTask) -> TransferFolder:

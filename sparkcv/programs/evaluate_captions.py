@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import itertools
 import os
 import sys
@@ -28,7 +29,7 @@ from sparkcv.records import captioned, compression, tfrecord
 from sparkcv.records.captioned import CaptionedPicture
 from sparkcv.records.tfrecord import BadRecord
 
-__all__ = ["answers", "main"]
+__all__ = ["answers", "main", "prepared"]
 
 
 def main() -> int:
@@ -48,7 +49,7 @@ def answers(task: EvaluationTask) -> Iterator[dict[str, Any]]:
             whole: list[tuple[int, CaptionedPicture, Any]] = []
             for number, record in batch:
                 try:
-                    whole.append((number, *_prepared(captioner, record, task)))
+                    whole.append((number, *prepared(captioner, record, task)))
                 except (ImageError, RecordError) as err:
                     yield {"reason": str(err), "num_records": getattr(record, "num_records", 1)}
             if not whole:
@@ -91,7 +92,7 @@ def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
         yield batch
 
 
-def _prepared(captioner: Any, record: Any, task: EvaluationTask) -> tuple[CaptionedPicture, Any]:
+def prepared(captioner: Any, record: Any, task: EvaluationTask) -> tuple[CaptionedPicture, Any]:
     """Return a record's picture with its captions, and as the net takes it; raises RecordError and ImageError."""
     if isinstance(record, BadRecord):
         raise RecordError(f"damaged at offset {record.offset}: {record.reason}")
@@ -99,8 +100,9 @@ def _prepared(captioner: Any, record: Any, task: EvaluationTask) -> tuple[Captio
     for ids in picture.ids:
         if len(ids) < 2 or not all(0 <= each < len(task.net.words) for each in ids):
             raise RecordError(f"a caption has ids of {min(ids)} to {max(ids)}, wanted 0 to {len(task.net.words) - 1}")
-    seen = picture_file.read(picture.encoded, PictureRules(task.max_pixels))
-    return picture, captioner.prepare(seen)
+    # Turned as the record says, as training decodes it: its own EXIF, which a conversion may leave out, is not read.
+    seen = picture_file.read(picture.encoded, PictureRules(task.max_pixels, use_orientation=False))
+    return picture, captioner.prepare(dataclasses.replace(seen, orientation=picture.orientation))
 
 
 def _text(words: tuple[str, ...], ids: tuple[int, ...], vocabulary: Any) -> str:

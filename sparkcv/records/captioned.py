@@ -88,7 +88,6 @@ def decode(payload: bytes | memoryview, where: str = "") -> CaptionedPicture:
     words = _captions(lists, CAPTION, bytes, at) if lists.get(CAPTION) else [[b""] * len(each) for each in ids]
     if [len(each) for each in words] != [len(each) for each in ids]:
         raise RecordError(f"{at}{CAPTION} and {CAPTION_IDS} have captions of different lengths")
-    orientation = context.get(_ORIENTATION)
     return CaptionedPicture(
         encoded=_bytes(context, IMAGE_DATA, None, at),
         image_id=_image_id(context, at),
@@ -96,7 +95,7 @@ def decode(payload: bytes | memoryview, where: str = "") -> CaptionedPicture:
         ids=tuple(tuple(each) for each in ids),
         format=_bytes(context, _FORMAT, b"jpeg", at).decode("utf-8", "surrogateescape"),
         filename=_bytes(context, _FILENAME, b"", at).decode("utf-8", "surrogateescape"),
-        orientation=int(orientation.items[0]) if orientation is not None and orientation.kind is int else 1,
+        orientation=_orientation(context, at),
         vectors=tuple(
             tuple(map(float, value.items)) for value in lists.get(CAPTION_VECTORS, []) if value.kind is float
         ),
@@ -118,13 +117,24 @@ def _captions(lists: dict[str, list[Value]], name: str, kind: type, at: str) -> 
 
 def _bytes(context: dict[str, Value], name: str, default: bytes | None, at: str) -> bytes:
     value = context.get(name)
-    if value is None or not value.items:
+    # A name or an orientation that is there without a value has no default for TensorFlow's parser of SequenceExamples,
+    # which training uses: it refuses the record.
+    if value is None or (not value.items and name != _FILENAME):
         if default is None:
             raise RecordError(f"{at}the context has no {name}, it has {', '.join(sorted(context)) or 'nothing'}")
         return default
     if value.kind is not bytes or len(value.items) != 1:
-        raise RecordError(f"{at}{name} is no single list of bytes")
+        raise RecordError(f"{at}{name} is no single value of bytes")
     return bytes(value.items[0])  # type: ignore[arg-type]
+
+
+def _orientation(context: dict[str, Value], at: str) -> int:
+    value = context.get(_ORIENTATION)
+    if value is None:
+        return 1
+    if value.kind is not int or len(value.items) != 1:
+        raise RecordError(f"{at}{_ORIENTATION} is no single value of an integer")
+    return int(value.items[0])
 
 
 def _image_id(context: dict[str, Value], at: str) -> int:

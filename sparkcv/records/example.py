@@ -18,6 +18,8 @@ _ORIENTATION = "image/orientation"  # ours: TF-Slim knows none
 _TEXT = "image/class/text"
 _WIDTH = "image/width"
 _LISTED = 10
+# TensorFlow's parser, which training and evaluation use, has no default for an empty list: it refuses the record.
+_PARSED = (_FILENAME, _ORIENTATION)
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ def _to_bytes(text: str) -> bytes:
 
 def _one(features: dict[str, Value], name: str, kind: type, default: object, at: str) -> object:
     value = features.get(name)
-    if value is None or value.kind is None or (not value.items and default is not None):
+    is_open = default is not None and name not in _PARSED
+    if value is None or value.kind is None or (not value.items and is_open):
         if default is None:
             raise RecordError(f"{at}the Example has no {name}, it has {_listed(features)}")
         return default

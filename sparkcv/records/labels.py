@@ -11,6 +11,7 @@ from sparkcv.errors import ShardError
 
 FILE_NAME = "labels.txt"
 _OF_DATASETS = "label.labels.txt"
+_MOST_DIGITS = 18  # more are no class, and of some thousands Python makes no number
 
 
 def write_labels(dataset_dir: str, labels: Sequence[str]) -> None:
@@ -46,7 +47,8 @@ def parse_labels(text: str, where: str) -> tuple[str, ...]:
         if not line.strip():
             continue
         index, colon, name = line.rstrip("\r").partition(":")
-        if not colon or not index.strip().isascii() or not index.strip().isdigit():
+        digits = index.strip()
+        if not colon or not digits.isascii() or not digits.isdigit() or len(digits) > _MOST_DIGITS:
             raise ShardError(f"{where!r} line {number} is {line[:80]!r}, wanted 'index:name'")
         if int(index) in names:
             raise ShardError(f"{where!r} line {number} names label {int(index)} again")

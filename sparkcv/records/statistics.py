@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import zipfile
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from sparkcv import storage
 from sparkcv.errors import DataError, MissingFileError
+from sparkcv.records import npz
 
 __all__ = ["FittedOn", "MAX_FEATURES", "Moments", "Statistics", "file_name", "read_or_tell"]
 
@@ -108,23 +108,18 @@ class Statistics:
         """Read a file; raises MissingFileError, StorageError, and DataError for one that is no statistics."""
         data = storage.read_bytes(url, 0, _MAX_BYTES + 1)
         try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                if len(data) > _MAX_BYTES or sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
-                    raise DataError(f"{url!r} is larger than any statistics, {_MAX_BYTES} bytes")
-            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                about = json.loads(bytes(arrays["about"]))
-                found = cls(
-                    FittedOn(**about["of"]),
-                    whitening=about["whitening"],
-                    epsilon=about["epsilon"],
-                    **{name: arrays[name] for name in _ARRAYS},
-                )
-                if about["schema"] != _SCHEMA:
-                    raise ValueError(f"schema {about['schema']!r}, wanted {_SCHEMA}")
-                found._check()
-        except DataError:
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError, OSError, EOFError, zipfile.BadZipFile) as err:
+            arrays = npz.arrays_of(data, most_bytes=_MAX_BYTES)
+            about = json.loads(bytes(arrays["about"]))
+            found = cls(
+                FittedOn(**about["of"]),
+                whitening=about["whitening"],
+                epsilon=about["epsilon"],
+                **{name: arrays[name] for name in _ARRAYS},
+            )
+            if about["schema"] != _SCHEMA:
+                raise ValueError(f"schema {about['schema']!r}, wanted {_SCHEMA}")
+            found._check()
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as err:
             raise DataError(
                 f"{url!r} is no file of statistics ({err}); wanted what `sparkcv statistics` wrote of the dataset"
             ) from err
@@ -204,15 +199,15 @@ class Moments:
     @classmethod
     def read(cls, url: str, shape: tuple[int, int, int], *, has_covariance: bool) -> "Moments":
         """Read what :meth:`write` wrote; raises DataError for anything else."""
-        found = cls(shape, has_covariance=has_covariance)
+        found, data = cls(shape, has_covariance=has_covariance), storage.read_bytes(url)
         try:
-            with np.load(io.BytesIO(storage.read_bytes(url)), allow_pickle=False) as arrays:
-                found.num_records = int(arrays["count"])
-                for name in ("sums", "squares", "products"):
-                    if arrays[name].shape != getattr(found, f"_{name}").shape:
-                        raise ValueError(f"{name} of {arrays[name].shape}")
-                    setattr(found, f"_{name}", arrays[name])
-        except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as err:
+            arrays = npz.arrays_of(data)
+            found.num_records = int(arrays["count"])
+            for name in ("sums", "squares", "products"):
+                if arrays[name].shape != getattr(found, f"_{name}").shape:
+                    raise ValueError(f"{name} of {arrays[name].shape}")
+                setattr(found, f"_{name}", arrays[name])
+        except (KeyError, TypeError, ValueError) as err:
             raise DataError(f"{url!r} is no part of statistics ({err})") from err
         return found
 

@@ -29,6 +29,7 @@ NOISE = 0.256
 _QUALITY = 95
 _FIXED_BYTES = 900e6  # TensorFlow, and VGG-19 twice
 _PIXEL_BYTES = 12 * 14 + 8 * 4  # of the whole picture: itself, gradient, optimizer, best, tiles' sum; content's values
+_STYLE_BYTES = 16  # of a pixel of a style: whole levels, and those as float32
 _LBFGS_BYTES = 24 * 26
 _TILE_BYTES = 3500  # of a pixel of a tile: layers' values for the gradient, and what is computed between
 _log = logs.get(__name__)
@@ -212,18 +213,33 @@ def _pictures(task: TransferTask) -> tuple[Floats, list[Floats], list[Floats], F
     """Return content, styles, masks and the picture to begin with, 0 to 255, each as wide as it is wanted."""
     content = _read(task, task.content, "--content")
     if task.width is not None:
-        content = _resized(content, int(content.shape[0] / content.shape[1] * task.width), task.width, task.content)
+        height = int(content.shape[0] / content.shape[1] * task.width)
+        _check_size(task, "--width", (height, task.width), _own_bytes(task))
+        content = _resized(content, height, task.width, task.content)
     height, width = content.shape[:2]
+    tile_size(task, height, width)  # raises here what the last resolution would, once the others are done
     styles = []
     for url, scale in zip(task.styles, task.style_scales, strict=True):
         style = _read(task, url, "--styles")
         factor = scale * width / style.shape[1]
-        styles.append(_resized(style, int(style.shape[0] * factor), int(style.shape[1] * factor), url))
+        sides = int(style.shape[0] * factor), int(style.shape[1] * factor)
+        _check_size(task, "--style_scales", sides, _STYLE_BYTES)
+        styles.append(_resized(style, *sides, url))
     masks = [_resized(_read(task, url, "--masks"), height, width) for url in task.masks]
     if task.method == "mrf":
         mrf_setup.check(task, content, styles, _FIXED_BYTES + height * width * (_own_bytes(task) + _TILE_BYTES))
     initial = _resized(_read(task, task.initial, "--initial"), height, width) if task.initial else None
     return content, styles, masks, initial
+
+
+def _check_size(task: TransferTask, name: str, sides: tuple[int, int], each: float) -> None:
+    """Raise UsageError, before it is made, for a picture whose pixels of ``each`` bytes do not fit into the memory."""
+    least_mb = sides[0] * sides[1] * each / 1e6
+    if least_mb > task.memory_mb:
+        raise UsageError(
+            f"{name}: a picture of {sides[1]}x{sides[0]} pixels wants {least_mb:.0f} MB at least, --memory_mb is"
+            f" {task.memory_mb}"
+        )
 
 
 def _read(task: TransferTask, url: str, name: str) -> Floats:

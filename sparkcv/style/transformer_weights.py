@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import io
 import json
-import zipfile
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sparkcv import storage
 from sparkcv.errors import CheckpointError, DataError, MissingFileError, StorageError
+from sparkcv.records import npz
 from sparkcv.records.tfrecord import masked_crc32c
 from sparkcv.rundir import checkpoint, checkpoint_index
 from sparkcv.style.transformer_spec import PADDINGS, SCOPE, UPSAMPLES, TransformerSpec
@@ -30,6 +31,7 @@ _MANIFEST = "manifest.json"
 _SPEC = "spec"
 _FLOAT = 1  # DT_FLOAT
 _MOST_BYTES = 64 << 20
+_MOST_BLOCKS = 1000
 Floats = NDArray[np.float32]
 
 
@@ -111,15 +113,10 @@ def dump(weights: TransformerWeights) -> bytes:
 def parse(data: bytes, where: str) -> TransformerWeights:
     """Read what :func:`dump` gave; raises CheckpointError for anything else."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
-                raise CheckpointError(f"{where!r} holds more than {_MOST_BYTES} bytes, which no transformer net has")
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            spec = _spec(json.loads(str(file[_SPEC])))
-            arrays = {name: np.asarray(file[name], np.float32) for name in file.files if name != _SPEC}
-    except CheckpointError:
-        raise
-    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as err:
+        found = npz.arrays_of(data, most_bytes=_MOST_BYTES)
+        spec = _spec(json.loads(str(found.pop(_SPEC))))
+        arrays = {name: np.asarray(array, np.float32) for name, array in found.items()}
+    except (ValueError, KeyError, TypeError, RecursionError) as err:
         raise CheckpointError(f"{where!r} is no {FILE_NAME} of a transformer net, or it was cut: {err}") from err
     shapes = {name: array.shape for name, array in arrays.items()}
     return TransformerWeights(
@@ -212,6 +209,10 @@ def _spec_text(spec: TransformerSpec) -> str:
 
 def _spec(values: dict[str, Any]) -> TransformerSpec:
     spec = TransformerSpec(**{**values, "filters": tuple(int(number) for number in values["filters"])})
-    if spec.upsample not in UPSAMPLES or spec.padding not in PADDINGS or len(spec.filters) != 3:
+    is_known = spec.upsample in UPSAMPLES and spec.padding in PADDINGS and len(spec.filters) == 3
+    # Before its layers are listed: a number of blocks that is damaged would list them for ever.
+    if not is_known or type(spec.num_blocks) is not int or not 0 <= spec.num_blocks <= _MOST_BLOCKS:
+        raise ValueError(f"its {_SPEC} {values} is of no net that there is")
+    if type(spec.input_scale) not in (int, float) or not 0 < spec.input_scale < math.inf:
         raise ValueError(f"its {_SPEC} {values} is of no net that there is")
     return spec

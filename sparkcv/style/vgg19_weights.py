@@ -12,7 +12,6 @@ import io
 import os
 import re
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from sparkcv import storage
 from sparkcv.errors import ModelError, UsageError
+from sparkcv.records import npz
 from sparkcv.rundir import checkpoint
 
 __all__ = ["ENTRIES", "Vgg19Weights", "WIDTHS", "load"]
@@ -44,6 +44,7 @@ def _entries() -> tuple[str, ...]:
 
 ENTRIES = _entries()
 """The 36 layers from conv1_1 to relu5_4, in their order."""
+_KINDS = ("weights", "biases")
 _OLD_MD5, _NEW_MD5 = "8ee3263992981a1d26e73b3ca028a123", "106118b7cf60435e6d8e04f6a6dc3657"
 _PUBLISHED = {_OLD_MD5: "the published file, old form", _NEW_MD5: "the published file, new form"}
 
@@ -171,16 +172,15 @@ def _kernel(entry: Any, fields: tuple[str, ...], name: str, url: str) -> tuple[A
 
 def _npz(data: bytes, url: str) -> tuple[dict[str, tuple[Any, Any]], Any]:
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            names = set(arrays.files)
-            found = {
-                name: (arrays[f"{name}/weights"], arrays[f"{name}/biases"])
-                for name in ENTRIES
-                if {f"{name}/weights", f"{name}/biases"} <= names
-            }
-            return found, arrays["mean_pixel"] if "mean_pixel" in names else np.array(MEAN_PIXEL, np.float32)
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as err:
-        raise ModelError(f"{url!r} is no whole .npz file of {len(data)} bytes: {' '.join(str(err).split())}") from err
+        arrays = npz.arrays_of(data, {f"{name}/{kind}" for name in ENTRIES for kind in _KINDS} | {"mean_pixel"})
+    except ValueError as err:
+        raise ModelError(f"{url!r} is no whole .npz file of {len(data)} bytes: {err}") from err
+    found = {
+        name: (arrays[f"{name}/weights"], arrays[f"{name}/biases"])
+        for name in ENTRIES
+        if all(f"{name}/{kind}" in arrays for kind in _KINDS)
+    }
+    return found, arrays.get("mean_pixel", np.array(MEAN_PIXEL))
 
 
 def _slim(url: str) -> dict[str, tuple[Any, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 
 from sparkcv import storage
@@ -27,7 +28,7 @@ class Texts:
     max_words: int = 100
 
     def text_of(self, caption: str, number: int) -> tuple[float, ...]:
-        """Return the text of the caption in line ``number`` of its file, from 0.
+        """Return the text of the caption in line ``number`` of its file, from 0; :meth:`check_rows` comes first.
 
         Raises DataError for an empty or a long caption, one of unknown words only, and one without a vector.
         """
@@ -39,8 +40,6 @@ class Texts:
         if self.vectors is not None:
             if self.vectors.rows is None:
                 return tuple(self.vectors.of_caption(words).tolist())
-            if number >= len(self.vectors.rows):
-                raise DataError(f"{self.vectors.url!r} has {len(self.vectors.rows)} rows, wanted one of each caption")
             return tuple(self.vectors.rows[number].tolist())
         unknown = [word for word in words if word not in self.vocabulary.ids]
         if len(unknown) == len(words):
@@ -50,6 +49,20 @@ class Texts:
                 f" {len(self.vocabulary) - len(_MARKS)}, such as {known}"
             )
         return self.vocabulary.encode(words)
+
+    def check_rows(self, num_captions: int) -> None:
+        """Raise DataError unless vectors that have no names, but an order, are of so many captions."""
+        rows = self.vectors.rows if self.vectors is not None else None
+        if self.vectors is not None and rows is not None and len(rows) != num_captions:
+            raise DataError(
+                f"{self.vectors.url!r} has {len(rows)} rows without names for {num_captions} captions, wanted one of"
+                " each caption, in their order"
+            )
+
+    def refuse_rows(self) -> None:
+        """Raise DataError for vectors that have no names, but an order."""
+        if self.vectors is not None and self.vectors.rows is not None:
+            raise DataError(f"{self.vectors.url!r} has rows without names, wanted vectors by captions")
 
     def some_words(self, number: int) -> list[str]:
         """Return the most frequent words that the nets know, so many at most."""
@@ -91,12 +104,14 @@ def request(texts: Texts, captions: Sequence[str], to_caption: str | None, num_p
 
 def many(texts: Texts, captions: Sequence[str], num_pictures: int) -> tuple[Row, ...]:
     """Return ``num_pictures`` rows of each caption; the same place of each has the same random numbers."""
+    texts.check_rows(len(captions))
     told = [texts.text_of(caption, number) for number, caption in enumerate(captions)]
     return tuple(Row(text, draw) for text in told for draw in range(num_pictures))
 
 
 def way(texts: Texts, first: str, last: str, num_pictures: int) -> tuple[Row, ...]:
     """Return rows that lead from one caption to another in equal steps, of the same random numbers."""
+    texts.check_rows(2)
     text, other = texts.text_of(first, 0), texts.text_of(last, 1)
     return tuple(Row(text, 0, other, step / (num_pictures - 1)) for step in range(num_pictures))
 
@@ -111,7 +126,8 @@ def read_lines(url: str) -> tuple[str, ...]:
         raise DataError(f"{url!r} has {size} bytes, wanted a file of captions of {_MOST_BYTES} at most")
     data = storage.read_bytes(url)
     try:
-        lines = data.decode("utf-8-sig").splitlines()
+        # Not splitlines, which ends a line at characters that stand inside of captions, too.
+        lines = re.split(r"\r\n|\n|\r", data.decode("utf-8-sig"))
     except UnicodeDecodeError as err:
         line = data.count(b"\n", 0, err.start) + 1
         raise DataError(f"{url!r} line {line} is not UTF-8: byte 0x{data[err.start]:02x}; wanted UTF-8") from err

@@ -106,6 +106,12 @@ def test_tables_of_paths_and_captions(write, text):
             "annotations[0] has the caption None, wanted a text; captions_*.json of COCO has them",
         ),
         ("[" * 100_000, "is no JSON"),
+        (
+            f'{{"images": [{{"id": {2**63}, "file_name": "a"}}]}}',
+            f"images[0] has the id {2**63}, wanted one of 64 bits",
+        ),
+        ('{"images": [{"id": 7, "file_name": "a\\u0000"}]}', "images[0] has the file_name 'a\\x00', wanted a path"),
+        ("a.jpg#0\ta dog\na\0.jpg#0\ta dog\n", "line 2 is 'a\\x00.jpg#0\\ta dog', wanted"),
         ('{"images": [{"id": 7, "file_name": "\\ud800"}]}', "images[0] has the file_name '\\ud800', wanted a path"),
     ],
 )

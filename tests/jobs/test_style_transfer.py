@@ -143,6 +143,9 @@ def test_a_pattern_without_one_place_is_refused(pattern):
         (["--style-blend-weights", "-1"], 2, "--style_blend_weights: got -1, wanted finite numbers of at least 0"),
         (["--style-blend-weights", "nan"], 2, "--style_blend_weights: got nan"),
         (["--style-blend-weights", "0"], 2, "--style_blend_weights: got only zeros"),
+        (["--style-blend-weights", "1e308"], 2, "--style_blend_weights: got 1e+308, wanted finite numbers of at least"),
+        (["--style-layer-weight-exp", "1e80"], 2, "--style_layer_weight_exp: got 1e+80, wanted at most 1e+30"),
+        (["--beta2", "0.99999999"], 2, "--beta2: got 0.99999999, wanted 0 to 0.9999999"),
         (["--style-weight", "1e40"], 2, "--style_weight: got 1e+40, wanted 0 to 1e+30"),
         (
             ["--content-weight", "0", "--style-weight", "0", "--tv-weight", "0"],

@@ -93,6 +93,7 @@ def test_a_network_that_is_none_fails_the_run(spark, folder, tmp_path, capsys):
         (["--output", "{folder}/out"], 2, "so output would become input"),
         (["--output", "{folder}/../no/out"], 1, "there is no folder"),
         (["--content", "{folder}/a.png", "--num-partitions", "2"], 2, "--num_partitions is of a folder of pictures"),
+        (["--content", "{folder}/a.png", "--executor-memory-mb", "9"], 2, "--executor_memory_mb is of a folder"),
         (["--content", "{folder}/none"], 1, "no file"),
         (["--port-range", "9"], 2, "port_range"),
     ],

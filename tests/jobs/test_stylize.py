@@ -138,6 +138,8 @@ def test_a_picture_goes_into_a_folder_by_its_own_name_and_is_replaced_only_if_to
             "out.gif' does not say a format that is written; wanted a name that ends in .jpg",
         ),
         ({"output": "{tmp}/out"}, 2, "out' does not say a format that is written"),
+        ({"bad_image_budget": 0.1}, 2, "--bad_image_budget is of a folder of pictures, --input"),
+        ({"cluster_size": 2}, 2, "--cluster_size is of a folder of pictures, --input"),
         ({"format": "webp"}, 2, "--format webp: --output '{tmp}/out.png' ends in another one's name"),
         ({"output": "{tmp}/no/out.png"}, 1, "'{tmp}/no/out.png' cannot be written, there is no folder '{tmp}/no'"),
         ({"input": "{tmp}/none.png"}, 1, "--input: nothing at '{tmp}/none.png'"),

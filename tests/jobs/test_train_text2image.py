@@ -205,6 +205,12 @@ def test_made_pictures_are_judged_beside_real_ones(folder, trained, judge, tmp_p
     other = {**flags, "captions_file": tmp_path / "other.csv", "output_dir": tmp_path / "other"}
     assert evaluate_text2image.main(words(other)) == 1
     assert "the caption 'a ring' has the name of none of the" in capsys.readouterr().err
+    (tmp_path / "other.csv").write_text("path,caption\nfigure-00000.png,red dots\ngone.png,a red circle\n")
+    assert evaluate_text2image.main(words(other)) == 1
+    assert "names a picture that is not there: no file " in capsys.readouterr().err
+    (tmp_path / "other.csv").write_text("path,caption\nfigure-00000.png,red dots\nfigure-00001.png,the red dots\n")
+    assert evaluate_text2image.main(words(other)) == 1
+    assert "all 2 captions that were drawn of " in capsys.readouterr().err
     assert evaluate_text2image.main(words({**flags, "judge_path": trained, "output_dir": tmp_path / "other"})) == 1
     assert "--judge_path: " in capsys.readouterr().err
     described = json.loads((judge / "run.json").read_text())

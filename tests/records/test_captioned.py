@@ -78,6 +78,20 @@ def test_a_context_that_lacks_something_is_told():
         captioned.decode(other.SerializeToString())
 
 
+@pytest.mark.parametrize(("name", "kind"), [("image/orientation", "int64_list"), ("image/filename", "bytes_list")])
+def test_a_feature_without_a_value_that_tensorflow_refuses_is_told(name, kind):
+    message = captioned.SequenceExample.FromString(captioned.encode(ONE))
+    del message.context.feature[name]
+    found = captioned.decode(message.SerializeToString())
+    assert (found.orientation, found.filename) == ((1, ONE.filename) if kind == "int64_list" else (ONE.orientation, ""))
+    message.context.feature[name].SetInParent()
+    with pytest.raises(RecordError, match=rf"a\.tfrecord: {name} is no single value of"):
+        captioned.decode(message.SerializeToString(), "a.tfrecord")
+    getattr(message.context.feature[name], kind).SetInParent()
+    with pytest.raises(RecordError, match=rf"a\.tfrecord: {name} is no single value of"):
+        captioned.decode(message.SerializeToString(), "a.tfrecord")
+
+
 def test_vectors_are_stored_beside_the_captions_and_their_lengths_are_checked():
     both = dataclasses.replace(PICTURE, vectors=((0.5, -2.0, 0.25), (1.0, 0.0, 3.0)))
     data = captioned.encode(both)

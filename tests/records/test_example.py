@@ -8,6 +8,7 @@ import pytest
 from sparkcv.errors import RecordError
 from sparkcv.records import example
 from sparkcv.records.example import ImageExample
+from sparkcv.records.example_proto import Example
 from sparkcv.records.features import encode_features
 
 PICTURE = ImageExample(b"\xff\xd8 bytes", "jpeg", 3, "tulip", 48, 64, "tulip/1.jpg")
@@ -75,6 +76,20 @@ def test_an_empty_list_of_labels_is_a_missing_label():
     data = payload(**{"class/label": None}) + bytes.fromhex("0a190a170a11") + b"image/class/label" + b"\x12\x02\x1a\x00"
     with pytest.raises(RecordError, match="image/class/label has 0 values, wanted 1"):
         example.decode(data)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("image/orientation", "int64_list"), ("image/filename", "bytes_list")])
+def test_an_empty_list_that_tensorflow_refuses_is_told(name, kind):
+    message = Example.FromString(payload())
+    message.features.feature[name].Clear()
+    assert example.decode(message.SerializeToString()).orientation == 1
+    getattr(message.features.feature[name], kind).SetInParent()
+    with pytest.raises(RecordError, match=f"s:12: {name} has 0 values, wanted 1"):
+        example.decode(message.SerializeToString(), "s:12")
+    message.features.feature["image/format"].Clear()
+    message.features.feature["image/format"].bytes_list.SetInParent()  # which it does not parse
+    del message.features.feature[name]
+    assert example.decode(message.SerializeToString()).format == "jpeg"
 
 
 def test_two_labels_are_refused():

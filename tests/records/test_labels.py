@@ -25,6 +25,7 @@ def test_slims_file_may_be_unordered_with_blank_lines_and_carriage_returns():
         ("a:b\n", "'x' line 1 is 'a:b', wanted 'index:name'"),
         ("-1:b\n", "'x' line 1 is '-1:b'"),
         ("\u0663:b\n", "wanted 'index:name'"),
+        pytest.param("9" * 5000 + ":b\n", "'x' line 1 is '9999", id="5000 digits"),
         ("0:a\n0:b\n", "'x' line 2 names label 0 again"),
         ("0:a\n2:b\n", "'x' has 2 lines, but none for label 1"),
         ("1:a\n2:b\n", "'x' has 2 lines, but none for label 0"),

@@ -206,6 +206,23 @@ def test_tiles_follow_from_the_memory(task):
         tile_size(dataclasses.replace(task, memory_mb=1000), 2000, 3000)
 
 
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"width": 3_000_000_000}, r"--width: a picture of 3000000000x2475000000 pixels wants \d+ MB at least"),
+        ({"width": 20_000, "tile_size": 512}, r"--width: a picture of 20000x16500 pixels wants \d+ MB at least"),
+        ({"style_scales": (1e6,)}, r"--style_scales: a picture of 40000000x33000000 pixels wants \d+ MB at least"),
+        # Of two resolutions the first would fit; nothing of it may be made, or written.
+        ({"width": 3000, "resolutions": 2, "memory_mb": 1500}, r"--memory_mb 1500: a picture of 3000x2475 pixels"),
+    ],
+)
+def test_a_size_that_the_memory_cannot_hold_is_refused_before_it_is_made(task, changed, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        transfer(task, **changed)
+    assert not pathlib.Path(task.output).exists()
+    assert not pathlib.Path(task.metrics).exists()
+
+
 def test_the_gram_matrices_and_the_loss_of_a_whole_picture_are_their_formulas(net):
     from sparkcv.style.objective import style_grams
 

@@ -9,7 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from sparkcv.caption.caption_vectors import read_vectors
+from sparkcv.caption.vocabulary import END, START, UNKNOWN, Vocabulary
 from sparkcv.errors import DataError, MissingFileError, SparkcvError, UsageError
+from sparkcv.text2image import picture_request
+from sparkcv.text2image.picture_request import Texts
 
 CAPTIONS = ["A large red ring", "two stars."]
 VECTORS = np.array([[1.5, -2.0, 0.25], [0.0, 3.0, 4.0]], np.float32)
@@ -95,3 +98,26 @@ def test_a_file_of_two_lengths_is_refused(tmp_path):
         file["a.jpg"], file["b.jpg"] = VECTORS, VECTORS[:, :2]
     with pytest.raises(DataError, match="has vectors of 2 and of 3 numbers, wanted one length"):
         read_vectors(str(tmp_path / "tv.hdf5"))
+
+
+def test_vectors_without_names_are_those_of_as_many_captions(tmp_path):
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        file["vectors"] = VECTORS
+    texts = Texts(Vocabulary((START, END, UNKNOWN)), read_vectors(str(tmp_path / "rows.h5")))
+    assert [row.text for row in picture_request.many(texts, CAPTIONS, 1)] == [tuple(row) for row in VECTORS.tolist()]
+    assert picture_request.way(texts, *CAPTIONS, 2)[0].other == tuple(VECTORS[1].tolist())
+    for captions in (CAPTIONS[:1], [*CAPTIONS, "a star"]):  # the first vector need not be the one caption's
+        with pytest.raises(DataError, match=f"has 2 rows without names for {len(captions)} captions, wanted one of"):
+            picture_request.many(texts, captions, 1)
+    with pytest.raises(DataError, match=r"rows\.h5' has rows without names, wanted vectors by captions"):
+        texts.refuse_rows()
+    named = Texts(texts.vocabulary, read_vectors(save(tmp_path / "v.npz")))
+    named.refuse_rows()
+    assert picture_request.many(named, CAPTIONS[1:], 1)[0].text == tuple(VECTORS[1].tolist())
+
+
+def test_a_line_of_a_file_of_captions_ends_where_editors_end_it(tmp_path):
+    text = "\ufeffa red\u2028ring\r\n\n two\x0bstars.\rdots\x85 and rings\n"
+    (tmp_path / "captions.txt").write_bytes(text.encode())
+    wanted = ("a red\u2028ring", "two\x0bstars.", "dots\x85 and rings")
+    assert picture_request.read_lines(str(tmp_path / "captions.txt")) == wanted
