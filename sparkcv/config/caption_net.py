@@ -29,13 +29,24 @@ class CaptionNetConfig(Flags):
     image_size: int | None = flag(
         None, "side of the square input in pixels; not set: the training's, or the net's own", group=NET, least=1
     )
-    beam_size: int = flag(
-        3, "captions that are searched at a time, and told; 1: greedy", group=SEARCH, least=1, most=100
+    beam_size: int | None = flag(
+        None,
+        "captions that are searched at a time, and told; 1: greedy; not set: the exported model's own, or 3",
+        group=SEARCH,
+        least=1,
+        most=100,
     )
-    max_words: int = flag(20, "words of a caption at most, its begin among them", group=SEARCH, least=2, most=1000)
-    length_normalization: float = flag(
-        0.0,
-        "x: captions are compared by the logarithm of their probability divided by words ** x; 0: not divided",
+    max_words: int | None = flag(
+        None,
+        "words of a caption at most, its begin among them; not set: the exported model's own, or 20",
+        group=SEARCH,
+        least=2,
+        most=1000,
+    )
+    length_normalization: float | None = flag(
+        None,
+        "x: captions are compared by the logarithm of their probability divided by words ** x; 0: not divided; not"
+        " set: the exported model's own, or 0",
         group=SEARCH,
         least=0,
         most=10,

@@ -74,8 +74,15 @@ def _check_words(net: CaptionNet, dataset_words: tuple[str, ...]) -> None:
 
 
 def search_of(config: CaptionNetConfig) -> CaptionSearch:
-    """Return how the flags have captions searched."""
-    return CaptionSearch(config.beam_size, config.max_words, config.length_normalization)
+    """Return how captions are searched: as the flags say, else as an exported model does, else as im2txt's program.
+
+    Raises ModelError for an exported model that is not as exported.
+    """
+    folder = storage.resolve(config.checkpoint_path)
+    own = caption_model.read_model(folder).search if caption_model.is_caption_model(folder) else CaptionSearch()
+    names = (field.name for field in dataclasses.fields(CaptionSearch))
+    said = {name: value for name in names if (value := getattr(config, name)) is not None}
+    return dataclasses.replace(own, **said)
 
 
 def _words(config: CaptionNetConfig, told: RunDescription, prefix: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:
