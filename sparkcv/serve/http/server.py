@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from sparkcv.serve.errors import unavailable
 from sparkcv.serve.guard import App, error_response
 
-__all__ = ["MAX_HEAD_BYTES", "GracefulServer", "listening_socket", "server_config"]
+__all__ = ["GracefulServer", "MAX_HEAD_BYTES", "listening_socket", "server_config"]
 
 MAX_HEAD_BYTES = 1 << 16
 """Of a request's line and headers, about."""
