@@ -44,9 +44,7 @@ def main() -> int:
     flags = parser.parse_args()
     work = flags.work_dir.resolve()
     work.mkdir(parents=True)
-    for name in ("mobilenet-tflite.tar", "imagenet-200.tar"):
-        with tarfile.open(flags.data / name) as archive:
-            archive.extractall(work, filter="data")
+    unpack(flags.data, work)
     models, photographs = work / "mobilenet", work / "imagenet"
     wanted = write_dataset(photographs, models / "imagenet_labels.txt", work / "data")
     print("| net | job | top-1 | wanted |\n|--|--|--|--|", flush=True)
@@ -58,6 +56,13 @@ def main() -> int:
             is_met &= accuracy >= least
             print(f"| `{net}` | {what} | {accuracy:.3f} | {least} |", flush=True)
     return 0 if is_met else 1
+
+
+def unpack(data: pathlib.Path, work: pathlib.Path) -> None:
+    """Unpack the nets and the photographs, as ``mobilenet`` and ``imagenet``."""
+    for name in ("mobilenet-tflite.tar", "imagenet-200.tar"):
+        with tarfile.open(data / name) as archive:
+            archive.extractall(work, filter="data")
 
 
 def write_dataset(photographs: pathlib.Path, names: pathlib.Path, folder: pathlib.Path) -> dict[str, str]:

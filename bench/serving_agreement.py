@@ -16,7 +16,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import tarfile
 import time
 
 import pyarrow.parquet as pq
@@ -50,9 +49,7 @@ def main() -> int:
     flags = parser.parse_args()
     work = flags.work_dir.resolve()
     work.mkdir(parents=True)
-    for name in ("mobilenet-tflite.tar", "imagenet-200.tar"):
-        with tarfile.open(flags.data / name) as archive:
-            archive.extractall(work, filter="data")
+    weights_of.unpack(flags.data, work)
     photographs, model = work / "imagenet", export(work)
     wanted = plain_tensorflow(model, photographs)
     print(

@@ -97,8 +97,7 @@ def seen_of(row: InputRow, data: bytes | str, rules: PictureRules) -> SeenPictur
     if isinstance(data, str):
         raise ImageError(data)
     if row.is_record and row.orientation is not None:
-        as_stored = dataclasses.replace(rules, use_orientation=False)  # else what is see-through is turned twice
-        return dataclasses.replace(picture_file.read(data, as_stored), orientation=row.orientation)
+        return picture_file.read_turned(data, rules, row.orientation)
     return picture_file.read(data, rules)
 
 

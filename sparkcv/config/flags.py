@@ -98,10 +98,13 @@ class Flags:
 
     def refuse_use(self, names: Iterable[str], who: str) -> None:
         """Raise UsageError for a flag among ``names`` that is not at its default: ``who`` has no use for it."""
+        for name in self.set_among(names):
+            raise UsageError(f"--{name} {getattr(self, name)}: {who} has no use for it; wanted it unset")
+
+    def set_among(self, names: Iterable[str]) -> list[str]:
+        """Return those of ``names`` whose flags are not at their defaults, in that order."""
         defaults = {field.name: field.default for field in dataclasses.fields(typing.cast(Any, self))}
-        for name in names:
-            if (value := getattr(self, name)) != defaults[name]:
-                raise UsageError(f"--{name} {value}: {who} has no use for it; wanted it unset")
+        return [name for name in names if getattr(self, name) != defaults[name]]
 
 
 def parse(cls: type[Config], argv: Sequence[str], prog: str) -> Config:

@@ -1,8 +1,7 @@
 """A folder of pictures that a run makes: what says so in it, and whether another run may go on there."""
 
-import dataclasses
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any
 
 from sparkcv import storage
 from sparkcv.config.flags import Flags
@@ -23,10 +22,8 @@ def check_parent(output: str, name: str = "output") -> None:
 
 def refuse_of_folder(config: Flags, names: Iterable[str], given: str) -> None:
     """Raise UsageError for a flag of ``names`` that is set, though ``given`` is a single picture."""
-    defaults = {field.name: field.default for field in dataclasses.fields(cast(Any, config))}
-    for name in names:
-        if getattr(config, name) != defaults[name]:
-            raise UsageError(f"--{name} is of a folder of pictures, {given} is one")
+    for name in config.set_among(names):
+        raise UsageError(f"--{name} is of a folder of pictures, {given} is one")
 
 
 def check_prior(output: str, settings: dict[str, Any], *, overwrite: bool) -> None:

@@ -20,7 +20,7 @@ from sparkcv.preprocess.jpeg_damage import jpeg_warning
 from sparkcv.records import image_header
 from sparkcv.records.image_header import FORMATS, ImageHeader
 
-__all__ = ["PictureRules", "SeenPicture", "is_damaged", "read"]
+__all__ = ["PictureRules", "SeenPicture", "is_damaged", "read", "read_turned"]
 
 _KEPT = ("jpeg", "png", "webp")
 _PLUGINS = {"jpeg2000": "JPEG2000"}
@@ -113,6 +113,16 @@ def read(data: bytes, rules: PictureRules) -> SeenPicture:
     header = image_header.probe(data, max_pixels=rules.max_pixels, formats=rules.formats)
     seen = _seen(data, header, rules)
     return dataclasses.replace(seen, is_damaged=is_damaged(data, header, rules), has_more_frames=header.has_more_frames)
+
+
+def read_turned(data: bytes, rules: PictureRules, orientation: int) -> SeenPicture:
+    """Read the bytes of a record that says itself how its picture is turned, as training decodes it.
+
+    EXIF of its own, which a conversion may leave out, is not read: what is transparent would be turned twice. Raises
+    as :func:`read`.
+    """
+    as_stored = dataclasses.replace(rules, use_orientation=False)
+    return dataclasses.replace(read(data, as_stored), orientation=orientation)
 
 
 def _seen(data: bytes, header: ImageHeader, rules: PictureRules) -> SeenPicture:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
 import itertools
 import os
 import sys
@@ -100,9 +99,8 @@ def prepared(captioner: Any, record: Any, task: EvaluationTask) -> tuple[Caption
     for ids in picture.ids:
         if len(ids) < 2 or not all(0 <= each < len(task.net.words) for each in ids):
             raise RecordError(f"a caption has ids of {min(ids)} to {max(ids)}, wanted 0 to {len(task.net.words) - 1}")
-    # Turned as the record says, as training decodes it: its own EXIF, which a conversion may leave out, is not read.
-    seen = picture_file.read(picture.encoded, PictureRules(task.max_pixels, use_orientation=False))
-    return picture, captioner.prepare(dataclasses.replace(seen, orientation=picture.orientation))
+    seen = picture_file.read_turned(picture.encoded, PictureRules(task.max_pixels), picture.orientation)
+    return picture, captioner.prepare(seen)
 
 
 def _text(words: tuple[str, ...], ids: tuple[int, ...], vocabulary: Any) -> str:

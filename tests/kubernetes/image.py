@@ -24,17 +24,17 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # that the pod sees where they are, "--", and what it runs.
 _IN_IMAGE = """\
 image=$1 pod=$2 user=$3 work=$4; shift 4
-mkdir -p "$pod/upper" "$pod/overlay" "$pod/root"
-mount -t overlay none -o "lowerdir=$image,upperdir=$pod/upper,workdir=$pod/overlay" "$pod/root"
-for one in /proc /dev /run; do mount --rbind "$one" "$pod/root$one"; done
-touch "$pod/root/etc/hosts" "$pod/root/etc/resolv.conf"
-for one in /etc/hosts /etc/resolv.conf; do mount --bind "$one" "$pod/root$one"; done
-while [ "$1" != -- ]; do mkdir -p "$pod/root$1"; mount --bind "$1" "$pod/root$1"; shift; done
+mkdir -p "$pod/upper" "$pod/overlay" "$pod/rootfs"
+mount -t overlay none -o "lowerdir=$image,upperdir=$pod/upper,workdir=$pod/overlay" "$pod/rootfs"
+for one in /proc /dev /run; do mount --rbind "$one" "$pod/rootfs$one"; done
+touch "$pod/rootfs/etc/hosts" "$pod/rootfs/etc/resolv.conf"
+for one in /etc/hosts /etc/resolv.conf; do mount --bind "$one" "$pod/rootfs$one"; done
+while [ "$1" != -- ]; do mkdir -p "$pod/rootfs$1"; mount --bind "$1" "$pod/rootfs$1"; shift; done
 shift
 set -- env -C "$work" "$@"
 set -- --inh-caps=-all --bounding-set=-all --no-new-privs "$@"
 set -- setpriv "--reuid=${user%:*}" "--regid=${user#*:}" --clear-groups "$@"
-exec chroot "$pod/root" "$@"
+exec chroot "$pod/rootfs" "$@"
 """
 
 
