@@ -50,3 +50,24 @@ def read_on(ctx):
     whole = storage.read_bytes(url)
     storage.write_bytes(f"{url}-{ctx.role.index}", whole[:10])
     return {"is_whole": first + rest == whole, "size": len(whole)}
+
+
+def work_held(path, work, index):
+    """Do a piece of a stage's ``work`` whose read of the local ``path`` tells so, and waits until a folder is there."""
+    from sparkcv import storage
+
+    read = storage.read_bytes
+
+    def read_later(url, *rest):
+        if url == f"file://{path}":
+            with open(f"{path}-waits", "w"):
+                pass
+            while not os.path.isdir(path):
+                time.sleep(0.1)
+        return read(url, *rest)
+
+    storage.read_bytes = read_later
+    try:
+        yield from work(index)
+    finally:
+        storage.read_bytes = read

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-import errno
+import functools
 import io
 import os
 import sys
@@ -11,13 +11,14 @@ import time
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import token_programs
 
 from sparkcv import storage
 from sparkcv.cluster import supervisor
 from sparkcv.cluster.run_spec import RunSpec
 from sparkcv.config import ScoreConfig, TrainConfig
 from sparkcv.config.flags import flag
-from sparkcv.driver import score, train
+from sparkcv.driver import day_stage, score, train
 from sparkcv.driver.job import run_main
 from sparkcv.errors import PreemptedError
 from sparkcv.roles import roles
@@ -72,7 +73,7 @@ def work(config: TokenConfig) -> str:
 
 
 class _HeldScoring:
-    """A scoring stage whose third picture is a pipe that nobody writes to, until ``go_on``; then it is a folder.
+    """A scoring stage whose task waits at its third picture until ``go_on``, which makes a folder of it.
 
     The pictures behind it are named by the NameNode's address, so that the same Python process logs in for them anew.
     """
@@ -83,28 +84,35 @@ class _HeldScoring:
         self._stack = contextlib.ExitStack()
         self._spark, self._home = spark, config.home
         self._found: list[object] = []
-        self._pipe = os.path.join(self._stack.enter_context(tempfile.TemporaryDirectory()), "held")
+        self._held = os.path.join(self._stack.enter_context(tempfile.TemporaryDirectory()), "held")
         self._thread = InheritableThread(target=self._run, name="scoring")
 
     def __enter__(self) -> "_HeldScoring":
-        os.mkfifo(self._pipe)
         url = f"{self._home}/pictures"
         names = sorted(entry.name for entry in storage.list_dir(url))
         (namenode,) = load_conf().namenodes("default").values()
         again = url.replace("hdfs://default", f"hdfs://{namenode}")
-        paths = [f"{url}/{name}" for name in names[:2]] + [f"file://{self._pipe}"]
-        # One is read ahead while the pipe is waited for.
+        paths = [f"{url}/{name}" for name in names[:2]] + [f"file://{self._held}"]
+        # One is read ahead while the third is waited for.
         paths += [f"{url}/{name}" for name in names[2:4]] + [f"{again}/{name}" for name in names[4:]]
         table = io.BytesIO()
         pq.write_table(pa.table({"path": paths}), table)
         storage.write_bytes(f"{self._home}/held.parquet", table.getvalue())
+        map_pieces = day_stage.map_pieces
+        self._stack.callback(setattr, day_stage, "map_pieces", map_pieces)
+        day_stage.map_pieces = lambda spark, count, work, schema: map_pieces(
+            spark, count, functools.partial(token_programs.work_held, self._held, work), schema
+        )
         self._thread.start()
         return self
 
     def go_on(self) -> object:
         """Let it read the rest; returns its report."""
-        if not self._release():
+        while self._thread.is_alive() and not os.path.exists(f"{self._held}-waits"):
+            time.sleep(0.1)
+        if not self._thread.is_alive():
             raise RuntimeError(f"the scoring did not wait for its third picture: {self._found}")
+        os.mkdir(self._held)
         self._thread.join()
         (found,) = self._found
         if isinstance(found, BaseException):
@@ -112,24 +120,9 @@ class _HeldScoring:
         return found
 
     def __exit__(self, *_: object) -> None:
-        self._release()
+        os.makedirs(self._held, exist_ok=True)
         self._thread.join()
         self._stack.close()
-
-    def _release(self) -> bool:
-        """Whether a task was waiting at the pipe."""
-        if not os.path.isdir(self._pipe):
-            os.rename(self._pipe, f"{self._pipe}-pipe")
-            os.mkdir(self._pipe)
-        while self._thread.is_alive():
-            try:
-                os.close(os.open(f"{self._pipe}-pipe", os.O_WRONLY | os.O_NONBLOCK))
-                return True
-            except OSError as err:
-                if err.errno != errno.ENXIO:  # no reader yet
-                    raise
-            time.sleep(0.1)
-        return False
 
     def _run(self) -> None:
         flags = ScoreConfig(
