@@ -43,19 +43,25 @@ _SHARED = {
 _CLUSTERS = ("hadoop_cluster", "secured_cluster", "cluster")
 _LONGEST = (
     "kubernetes",
-    "tests/kubernetes/test_train.py",
     "yarn",
-    "tests/kubernetes/test_pods.py",
-    "faults",
+    "driver",
+    "nets",
     "hadoop",
+    "faults",
+    "jobs",
+    "tests/kubernetes/test_train.py",
     "compat",
     "spark",
     "secured",
     "launchers",
-    "nets",
+    "tests/kubernetes/test_pods.py",
+    "tests/cluster/test_recovery.py",
+    "tests/cluster/test_supervisor.py",
 )
 _OWN_SPARK = {
     "tests/compat/": "compat",
+    "tests/driver/": "driver",
+    "tests/jobs/": "jobs",
     "tests/launchers/test_launchers.py": "launchers",
     "tests/launchers/test_tfos.py": "launchers",
 }
