@@ -49,7 +49,7 @@ class TrainCaptionsConfig(TrainConfig):
     optimizer: str = flag("sgd", "update rule", group=_CAPTION, choices=OPTIMIZERS)
     learning_rate: float = flag(2.0, "initial learning rate of the first phase", group=_CAPTION, above=0)
     learning_rate_decay_type: str = flag("exponential", "how it falls", group=_CAPTION, choices=DECAYS)
-    learning_rate_decay_factor: float = flag(0.5, "factor of exponential decay", group=_CAPTION)
+    learning_rate_decay_factor: float = flag(0.5, "factor of exponential decay", group=_CAPTION, above=0)
     num_epochs_per_decay: float = flag(
         8.0, "epochs after which it decays: passes over all captions", group=_CAPTION, above=0
     )

@@ -42,7 +42,7 @@ class TrainStyleConfig(TrainConfig):
     model_name: str = flag("vgg_16", "the net that the loss looks through; it stays as it is", group=_STYLE)
     batch_size: int = flag(4, "pictures a step, on each worker and clone", group=_STYLE, least=1)
     optimizer: str = flag("adam", "update rule", group=_STYLE, choices=OPTIMIZERS)
-    opt_epsilon: float = flag(1e-8, "epsilon of adadelta, adam and rmsprop", group=_STYLE)
+    opt_epsilon: float = flag(1e-8, "epsilon of adadelta, adam and rmsprop", group=_STYLE, least=0)
     learning_rate: float = flag(1e-3, "initial learning rate", group=_STYLE, above=0)
     learning_rate_decay_type: str = flag("fixed", "how the learning rate falls", group=_STYLE, choices=DECAYS)
     weight_decay: float = flag(0.0, "L2 weight on the fixed net's weights: of no use", group=_STYLE, least=0)
