@@ -74,7 +74,7 @@ def _evaluation_text(result: Mapping[str, Any]) -> str:
     newest = newest_evaluation(result)
     if newest is None:
         return ""
-    return (
-        f"accuracy {newest['accuracy']:.4f} at step {newest['step']}"
-        f" (best {result['best_accuracy']:.4f} at step {result['best_step']})"
-    )
+    text = f"accuracy {newest['accuracy']:.4f} at step {newest['step']}"
+    if result.get("best_accuracy") is None:  # the only ones were of other data, or of a checkpoint that was not kept
+        return text
+    return f"{text} (best {result['best_accuracy']:.4f} at step {result['best_step']})"
