@@ -36,9 +36,10 @@ def prepare(config: TrainCaptionsConfig) -> TrainPlan:
             f"--checkpoint_path is missing: wanted the trained weights of {config.model_name}, the encoder, or"
             " --train_encoder, which trains it too"
         )
-    # The classifier's checks of a start want a head of as many classes as there are words: the encoder has none.
-    plan = train_plan.prepare(dataclasses.replace(config, checkpoint_path=None))
-    settled = dataclasses.replace(plan.config, checkpoint_path=start)
+    # The classifier's checks of a start want a head of as many classes as there are words: the encoder has none. Its
+    # checks of scopes know its own variables only.
+    plan = train_plan.prepare(dataclasses.replace(config, checkpoint_path=None, learning_rate_scales=None))
+    settled = dataclasses.replace(plan.config, checkpoint_path=start, learning_rate_scales=config.learning_rate_scales)
     check_same_flags(settled, _KEPT)
     dataset = dataclasses.replace(plan.dataset, features=FeatureNames(IMAGE_DATA, CAPTION_IDS, longest=longest))
     return dataclasses.replace(plan, config=settled, dataset=dataset, program=PROGRAM)
