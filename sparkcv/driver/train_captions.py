@@ -5,7 +5,7 @@ from typing import Any
 
 from sparkcv import storage
 from sparkcv.config import TrainCaptionsConfig
-from sparkcv.driver import train, train_plan
+from sparkcv.driver import train, train_plan, unused_flags
 from sparkcv.driver.caption_data import read_caption_data
 from sparkcv.driver.fixed_net import check_fixed_net, check_same_flags
 from sparkcv.driver.train_plan import TrainPlan
@@ -28,6 +28,7 @@ def prepare(config: TrainCaptionsConfig) -> TrainPlan:
     Raises what :func:`sparkcv.driver.train_plan.prepare` does, DataError for a dataset without captions, and UsageError
     for an encoder that nobody trained or trains, and for a folder of a run of other sizes.
     """
+    _explain_unused(config)
     longest = read_caption_data(config.dataset_dir, config.dataset_split_name).longest
     start = check_fixed_net(config) if config.checkpoint_path else None
     goes_on = not config.restart and checkpoint.newest_step(storage.resolve(config.train_dir))
@@ -51,3 +52,12 @@ def run(spark: Any, plan: TrainPlan) -> TrainReport:
     Raises what :func:`sparkcv.driver.train.run` does.
     """
     return train.run(spark, plan)
+
+
+def _explain_unused(config: TrainCaptionsConfig) -> None:
+    """Warn of the learning rate of the other phase."""
+    if config.train_encoder:
+        unused_flags.warn(config, ["learning_rate"], "with --train_encoder all train at --encoder_learning_rate")
+    else:
+        names = ["encoder_learning_rate", "encoder_learning_rate_decays"]
+        unused_flags.warn(config, names, "only --train_encoder trains at it")

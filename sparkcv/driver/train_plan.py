@@ -12,7 +12,7 @@ from sparkcv.config.port_range import PortRange
 from sparkcv.config.train import PRELOADED
 from sparkcv.doctor import estimate, machine, num_ps, quick
 from sparkcv.doctor.checks import gpus
-from sparkcv.driver import final_export, scope_checks, statistics_checks, train_start
+from sparkcv.driver import final_export, scope_checks, statistics_checks, train_start, unused_flags
 from sparkcv.driver.class_weights import settled_weights
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.versions import versions
@@ -122,7 +122,7 @@ def check_data(config: TrainConfig) -> TrainPlan:
             f"--checkpoint_exclude_scopes {config.checkpoint_exclude_scopes} without --checkpoint_path: got nothing to"
             " restore from; wanted the checkpoint to start from"
         )
-    _explain_unused(config)
+    unused_flags.explain(config)
     check_net(config)
     gray = is_gray(config.model_name, config.preprocessing_name, config.use_grayscale)
     config = with_ps(dataclasses.replace(config, use_grayscale=gray))
@@ -256,12 +256,3 @@ def _eval_dataset(config: TrainConfig) -> shards.Dataset | None:
         )
     except ShardError as err:
         raise ShardError(f"--eval_split_name {config.eval_split_name}, which the evaluator reads: {err}") from err
-
-
-def _explain_unused(config: TrainConfig) -> None:
-    if config.master:
-        _log.warning(
-            "--master %s is unused: Spark places the roles and each worker opens its own session", config.master
-        )
-    if config.task:
-        _log.warning("--task %d is unused: each Spark task gets its own index", config.task)

@@ -67,9 +67,10 @@ def rows(folder, name):
 
 
 def test_the_phases_train_what_they_should_and_go_on_where_they_stood(folder):
-    both = train(folder, "both", train_encoder=True, encoder_learning_rate=0.05, max_number_of_steps=3)
-    assert both["step"] == 3
-    assert [row["learning_rate"] for row in rows(folder, "both")] == pytest.approx([0.05] * 3)
+    warm = {"encoder_learning_rate": 0.06, "warmup_epochs": 0.25}
+    both = train(folder, "both", train_encoder=True, **warm, max_number_of_steps=4)
+    assert both["step"] == 4
+    assert [row["learning_rate"] for row in rows(folder, "both")] == pytest.approx([0, 0.02, 0.04, 0.06])
     encoder = variables(both["checkpoint"])
     start = {"checkpoint_path": both["checkpoint"], "num_epochs_per_decay": 0.25}
     first = train(folder, "run", **start, max_number_of_steps=3)
