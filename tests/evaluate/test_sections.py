@@ -64,6 +64,10 @@ def test_what_the_runs_evaluator_found_is_drawn_and_said():
     said = "the evaluator's newest accuracy was 70.0 % at step 30, the best 75.0 % at step 20"
     assert said in texts(section)
     assert "Accuracy while training" not in texts(sections.training(Curves()))
+    rows[30] = dataclasses.replace(rows[30], data="of another split")
+    assert "the evaluator's newest accuracy was 70.0 % at step 30, the best 70.0 %" in texts(
+        sections.training(Curves(), rows)
+    )
 
 
 def test_restarts_are_drawn_and_said():
