@@ -58,6 +58,9 @@ def _explain_unused(config: TrainCaptionsConfig) -> None:
     """Warn of the learning rate of the other phase."""
     if config.train_encoder:
         unused_flags.warn(config, ["learning_rate"], "with --train_encoder all train at --encoder_learning_rate")
+        if not config.encoder_learning_rate_decays:
+            names = ["learning_rate_decay_type", "learning_rate_decay_factor", "num_epochs_per_decay"]
+            unused_flags.warn(config, names, "--encoder_learning_rate falls with --encoder_learning_rate_decays only")
     else:
         names = ["encoder_learning_rate", "encoder_learning_rate_decays"]
         unused_flags.warn(config, names, "only --train_encoder trains at it")

@@ -54,6 +54,14 @@ def test_nothing_is_told_of_defaults(words, caplog):
             {"learning_rate": 0.5, "train_encoder": True},
             ["--learning_rate 0.5 is unused: with --train_encoder all train at --encoder_learning_rate"],
         ),
+        (
+            {"num_epochs_per_decay": 3.0, "train_encoder": True},
+            [
+                "--num_epochs_per_decay 3.0 is unused: --encoder_learning_rate falls with"
+                " --encoder_learning_rate_decays only"
+            ],
+        ),
+        ({"num_epochs_per_decay": 3.0, "train_encoder": True, "encoder_learning_rate_decays": True}, []),
     ],
 )
 def test_each_phase_of_captions_tells_of_the_learning_rate_of_the_other(tmp_path, flags, warnings, caplog):
