@@ -124,12 +124,12 @@ class History:
         A step that was saved anew is of a run that went back: what was evaluated from there on is of no checkpoint that
         there is.
         """
-        former, had = self.rows.get(row.step), self.best
+        former, rows, had = self.rows.get(row.step), self.rows, self.best
         if former is not None and former.checkpoint != row.checkpoint:
-            self.rows = {step: one for step, one in self.rows.items() if step < row.step}
+            rows = {step: one for step, one in rows.items() if step < row.step}
             if had is not None and had["step"] >= row.step:
-                self.best = self._best_left()
-        self.rows = dict(sorted({**self.rows, row.step: dataclasses.replace(row, data=self._data)}.items()))
+                self.best = self._best_left(rows)
+        self.rows = dict(sorted({**rows, row.step: dataclasses.replace(row, data=self._data)}.items()))
         text = "".join(json.dumps(dataclasses.asdict(one)) + "\n" for one in self.rows.values())
         storage.write_text(storage.join(self._train_dir, DIR, FILE_NAME), text)
         if is_kept and (self.best is None or row.accuracy > self.best["value"]):
@@ -138,13 +138,13 @@ class History:
             url = storage.join(self._train_dir, BEST)
             storage.write_json(url, self.best) if self.best else storage.delete(url)
 
-    def _best_left(self) -> dict[str, Any] | None:
+    def _best_left(self, rows: Mapping[int, HistoryRow]) -> dict[str, Any] | None:
         """Return the best of the rows whose checkpoint is still there."""
-        own = [self.rows[step] for step in self._steps()]
+        own = [row for row in rows.values() if self._is_own(row)]
         for row in sorted(own, key=lambda one: (-one.accuracy, one.step)):
             try:
                 found = checkpoint.at_step(self._train_dir, row.step)
-            except (CheckpointError, StorageError):
+            except (CheckpointError, MissingFileError):
                 continue
             if identity(found) == row.checkpoint:
                 return self._described(row, found)
