@@ -14,19 +14,22 @@ from sparkcv.errors import UsageError
 from sparkcv.records.captioned import CAPTION_IDS, IMAGE_DATA
 from sparkcv.records.example import FeatureNames
 from sparkcv.rundir import checkpoint
+from sparkcv.rundir.description import RunDescription
 
 __all__ = ["prepare", "run"]
 
 PROGRAM = "sparkcv.programs.train_captions:main"
 
 _KEPT = ("embedding_size", "num_lstm_units")
+_WITHOUT_SLOTS = "sgd"
 
 
 def prepare(config: TrainCaptionsConfig) -> TrainPlan:
     """Check flags, encoder, dataset and run folder without Spark or TensorFlow.
 
     Raises what :func:`sparkcv.driver.train_plan.prepare` does, DataError for a dataset without captions, and UsageError
-    for an encoder that nobody trained or trains, and for a folder of a run of other sizes.
+    for an encoder that nobody trained or trains, and for a folder of a run of other sizes, or of a phase that this one
+    cannot follow.
     """
     _explain_unused(config)
     longest = read_caption_data(config.dataset_dir, config.dataset_split_name).longest
@@ -42,6 +45,8 @@ def prepare(config: TrainCaptionsConfig) -> TrainPlan:
     plan = train_plan.prepare(dataclasses.replace(config, checkpoint_path=None, learning_rate_scales=None))
     settled = dataclasses.replace(plan.config, checkpoint_path=start, learning_rate_scales=config.learning_rate_scales)
     check_same_flags(settled, _KEPT)
+    if plan.step:
+        _check_phase(settled)
     dataset = dataclasses.replace(plan.dataset, features=FeatureNames(IMAGE_DATA, CAPTION_IDS, longest=longest))
     return dataclasses.replace(plan, config=settled, dataset=dataset, program=PROGRAM)
 
@@ -52,6 +57,19 @@ def run(spark: Any, plan: TrainPlan) -> TrainReport:
     Raises what :func:`sparkcv.driver.train.run` does.
     """
     return train.run(spark, plan)
+
+
+def _check_phase(config: TrainCaptionsConfig) -> None:
+    """Raise UsageError for a second phase whose optimizer wants of the checkpoint what the first did not keep."""
+    former = RunDescription.read(config.train_dir)
+    if former is None or not config.train_encoder or former.config.get("train_encoder", True):
+        return
+    if config.optimizer != _WITHOUT_SLOTS:
+        raise UsageError(
+            f"--train_encoder with --optimizer {config.optimizer}: the run in {config.train_dir!r} was trained without"
+            f" it, so its checkpoint has no slots of {config.optimizer} for the encoder; wanted --optimizer"
+            f" {_WITHOUT_SLOTS}, or another --train_dir with --train_encoder from its start"
+        )
 
 
 def _explain_unused(config: TrainCaptionsConfig) -> None:

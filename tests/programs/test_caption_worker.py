@@ -11,9 +11,11 @@ from sparkcv import storage
 from sparkcv.caption import caption_net, caption_tower
 from sparkcv.config import TrainCaptionsConfig
 from sparkcv.driver import train_captions as driver
-from sparkcv.errors import CheckpointError
+from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.programs import train_captions
 from sparkcv.roles import NodeContext, Role
+from sparkcv.rundir import checkpoint_publication
+from sparkcv.rundir.description import RunDescription
 from sparkcv.train import step
 from tests.caption import scene_shards
 
@@ -109,6 +111,19 @@ def test_frozen_batch_norm_is_that_of_a_trained_encoder_too(is_frozen, num_updat
             build_tower=caption_tower.build_tower(config, 5),
         )
         assert len(graph.get_collection(tf.GraphKeys.UPDATE_OPS)) == num_updates
+
+
+def test_a_second_phase_whose_optimizer_has_slots_is_refused_before_anything_starts(folder, tmp_path):
+    run_dir = str(folder / "slots")
+    for end in ("index", "data-00000-of-00001"):
+        (tmp_path / f"model.ckpt-3.{end}").write_bytes(b"some bytes")
+    checkpoint_publication.publish(str(tmp_path / "model.ckpt-3"), 3, run_dir, model_name="cifarnet")
+    told = {"train_encoder": False, "embedding_size": 8, "num_lstm_units": 8}
+    RunDescription(model_name="cifarnet", config=told).write(run_dir)
+    with pytest.raises(
+        UsageError, match=r"--train_encoder with --optimizer adam: .*wanted --optimizer sgd, or another"
+    ):
+        train(folder, "slots", train_encoder=True, optimizer="adam")
 
 
 def test_captions_are_learned(tmp_path):
