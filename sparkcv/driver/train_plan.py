@@ -39,7 +39,8 @@ class TrainPlan:
 
     ``eval_dataset`` is the split of ``--num_evaluators``; ``is_exported`` tells whether ``--export_dir``, if there is
     one, has the model of ``found``; ``data_change`` says how the data differs from what the run was started on;
-    ``adopts`` that ``found`` has no manifest yet; ``reproduces`` is the folder of a run that this one starts again;
+    ``adopts`` that ``found`` has no manifest yet; ``stopped_early`` why a run that is finished ended before its target;
+    ``reproduces`` is the folder of a run that this one starts again;
     ``program`` is what the roles run; None: a classifier's training.
     """
 
@@ -50,6 +51,7 @@ class TrainPlan:
     is_exported: bool = True
     data_change: str = ""
     adopts: bool = False
+    stopped_early: str = ""
     reproduces: str | None = None
     program: str | None = None
 
@@ -60,9 +62,9 @@ class TrainPlan:
 
     @property
     def is_trained(self) -> bool:
-        """Whether the newest valid checkpoint already stands at the target."""
+        """Whether the newest valid checkpoint already stands at the target, or where the evaluations ended the run."""
         target = self.config.max_number_of_steps
-        return target is not None and self.step >= target
+        return bool(self.stopped_early) or (target is not None and self.step >= target)
 
     @property
     def is_finished(self) -> bool:
@@ -165,9 +167,8 @@ def check_data(config: TrainConfig) -> TrainPlan:
     config = statistics_checks.for_training(config, dataset, resumes=found is not None)
     adopts = found is not None and not found.manifest
     is_exported = config.export_dir is None if adopts else _is_exported(config, folder)
-    plan = TrainPlan(
-        config, dataset, found, eval_dataset, is_exported, train_start.data_change(folder, dataset), adopts
-    )
+    change, stopped_early = train_start.data_change(folder, dataset), train_start.stopped_early(config, folder, found)
+    plan = TrainPlan(config, dataset, found, eval_dataset, is_exported, change, adopts, stopped_early)
     if not plan.is_trained:
         scope_checks.check(config, len(labels), start)
     return plan
@@ -197,6 +198,7 @@ def settled(plan: TrainPlan, held: lease.Lease, application: str) -> TrainPlan:
         is_exported=_is_exported(plan.config, folder),
         data_change=train_start.data_change(folder, dataset),
         adopts=False,
+        stopped_early=train_start.stopped_early(plan.config, folder, folder.newest),
     )
 
 
