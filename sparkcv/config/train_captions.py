@@ -4,6 +4,7 @@ import dataclasses
 
 from sparkcv.config.augment import text_of_table
 from sparkcv.config.flags import flag
+from sparkcv.config.tables import OF_A_TABLE
 from sparkcv.config.train import DECAYS, OPTIMIZERS, TrainConfig
 
 _CAPTION = "captions"
@@ -12,6 +13,7 @@ _UNUSED = (
     *("trainable_scopes", "checkpoint_exclude_scopes", "class_weights", "loss", "num_evaluators", "use_grayscale"),
     *("adopt_checkpoint", "label_smoothing", "dataset_table", "dataset_query", "labels_offset", "export_dir"),
     *("image_feature", "label_feature", "input_mode", "cache", "moving_average_decay", "normalization", "statistics"),
+    *OF_A_TABLE,
 )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 from sparkcv.config.flags import flag
 from sparkcv.config.stylize import PADDINGS
+from sparkcv.config.tables import OF_A_TABLE
 from sparkcv.config.train import DECAYS, OPTIMIZERS, TrainConfig
 from sparkcv.errors import UsageError
 
@@ -14,7 +15,7 @@ _VGG_STYLE = "vgg_16/conv1/conv1_2,vgg_16/conv2/conv2_2,vgg_16/conv3/conv3_3,vgg
 _UNUSED = (
     *("trainable_scopes", "checkpoint_exclude_scopes", "class_weights", "loss", "num_evaluators", "use_grayscale"),
     *("adopt_checkpoint", "moving_average_decay", "label_smoothing", "normalization", "statistics"),
-    *("dataset_table", "dataset_query"),
+    *("dataset_table", "dataset_query", *OF_A_TABLE),
 )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 from sparkcv.config.augment import text_of_table
 from sparkcv.config.flags import flag
+from sparkcv.config.tables import OF_A_TABLE
 from sparkcv.config.train import DECAYS, OPTIMIZERS, TrainConfig
 from sparkcv.errors import UsageError
 
@@ -17,6 +18,7 @@ _UNUSED = (
     *("num_evaluators", "use_grayscale", "adopt_checkpoint", "label_smoothing", "dataset_table", "dataset_query"),
     *("labels_offset", "export_dir", "image_feature", "label_feature", "input_mode", "cache", "weight_decay"),
     *("batch_norm_decay", "freeze_batch_norm", "normalization", "statistics", "preprocessing_name"),
+    *("ignore_missing_vars", "ignore_missing_scopes", *OF_A_TABLE),
 )
 
 

@@ -6,7 +6,7 @@ from sparkcv import config
 from sparkcv.config import TrainConfig, TrainText2ImageConfig
 from sparkcv.config.train import DECAYS, OPTIMIZERS
 from sparkcv.driver import train_captions, unused_flags
-from sparkcv.errors import DataError
+from sparkcv.errors import DataError, UsageError
 
 
 def said(words, caplog, cls=TrainConfig):
@@ -68,6 +68,23 @@ def test_each_phase_of_captions_tells_of_the_learning_rate_of_the_other(tmp_path
     with pytest.raises(DataError, match="is no dataset of captions"):
         train_captions.prepare(config.TrainCaptionsConfig(dataset_dir=str(tmp_path), **flags))
     assert [record.getMessage() for record in caplog.records] == warnings
+
+
+@pytest.mark.parametrize(
+    ("cls", "flags", "who"),
+    [
+        (config.TrainCaptionsConfig, {}, "a training of captions"),
+        (TrainText2ImageConfig, {}, "a training of pictures from captions"),
+        (config.TrainStyleConfig, {"style_image": "s.png"}, "a style net's training"),
+    ],
+)
+@pytest.mark.parametrize(
+    "unused", [{"validation_fraction": 0.1}, {"image_column": "a"}, {"label_column": "b"}, {"name_column": "c"}]
+)
+def test_a_training_that_takes_no_table_has_no_use_for_its_columns(cls, flags, who, unused):
+    ((name, value),) = unused.items()
+    with pytest.raises(UsageError, match=f"^--{name} {value}: {who} has no use for it; wanted it unset"):
+        cls(dataset_dir="d", **flags, **unused)
 
 
 def test_another_trainings_defaults_are_its_own(caplog):
