@@ -408,6 +408,19 @@ def test_each_job_refuses_what_can_never_work(cls, argv, sentence):
         ),
         ("--early_stopping_evaluations 0 --num_evaluators 1", "--early_stopping_evaluations: got 0, wanted at least 1"),
         ("--keep_best", "--keep_best without an evaluator: wanted --num_evaluators 1"),
+        ("--optimizer ftrl --warmup_epochs 1", "--warmup_epochs 1 with --optimizer ftrl: the rate is 0 at step 0"),
+        (
+            "--optimizer ftrl --learning_rate_decay_type polynomial --end_learning_rate 0",
+            "--end_learning_rate 0 with --optimizer ftrl: the rate of polynomial decay becomes 0",
+        ),
+        ("--end_learning_rate -1", "--end_learning_rate: got -1.0, wanted at least 0"),
+        ("--learning_rate_decay_factor 0", "--learning_rate_decay_factor: got 0.0, wanted more than 0"),
+        ("--momentum nan", "--momentum: got nan, wanted 0 to 1"),
+        ("--rmsprop_decay 1.5", "--rmsprop_decay: got 1.5, wanted 0 to 1"),
+        ("--adam_beta1 1", "--adam_beta1: got 1.0, wanted at least 0 and less than 1"),
+        ("--adagrad_initial_accumulator_value 0", "--adagrad_initial_accumulator_value: got 0.0, wanted more than 0"),
+        ("--ftrl_learning_rate_power 0.5", "--ftrl_learning_rate_power: got 0.5, wanted at most 0"),
+        ("--ftrl_l1 -1", "--ftrl_l1: got -1.0, wanted at least 0"),
     ],
 )
 def test_a_way_of_training_that_cannot_work_is_one_sentence(words, message):

@@ -13,6 +13,8 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
+from sparkcv.nets import parts
+
 __all__ = ["CaptionSpec", "SCOPES", "Weights", "first_state", "loss", "next_state", "trained_weights", "word_scores"]
 
 SCOPES = "image_embedding,seq_embedding,lstm,logits"
@@ -85,7 +87,7 @@ def first_state(weights: Weights, features: Any, drop: Callable[[Any], Any] = la
 
 def next_state(weights: Weights, words: Any, state: State) -> State:
     """Return the LSTM's state after it has read one more word of each caption: int64 ``[batch]``."""
-    read = tf.nn.embedding_lookup(weights[_WORDS], words)
+    read = parts.rows(weights[_WORDS], words)
     return _cell(tf.matmul(read, _of_inputs(weights)) + weights[_BIAS], *state, _of_outputs(weights))
 
 
@@ -103,7 +105,7 @@ def loss(weights: Weights, features: Any, captions: Any, drop: Callable[[Any], A
     steps = tf.reduce_max(tf.reduce_sum(tf.cast(captions >= 0, tf.int32), axis=1)) - 1
     given = tf.transpose(tf.maximum(captions[:, :-1], 0))[:steps]
     wanted = tf.transpose(captions[:, 1:])[:steps]
-    read = drop(tf.nn.embedding_lookup(weights[_WORDS], given))
+    read = drop(parts.rows(weights[_WORDS], given))
     flat = tf.matmul(tf.reshape(read, [-1, read.shape[-1]]), _of_inputs(weights)) + weights[_BIAS]
     inputs = tf.reshape(flat, [steps, -1, flat.shape[-1]])
     outputs = drop(_read(inputs, first_state(weights, features, drop), steps, _of_outputs(weights)))
@@ -134,11 +136,11 @@ def _cell(inputs: Any, cells: Any, output: Any, of_outputs: Any) -> State:
 
 
 def _of_inputs(weights: Weights) -> Any:
-    return weights[_KERNEL][: _num_inputs(weights)]
+    return parts.whole(weights[_KERNEL])[: _num_inputs(weights)]
 
 
 def _of_outputs(weights: Weights) -> Any:
-    return weights[_KERNEL][_num_inputs(weights) :]
+    return parts.whole(weights[_KERNEL])[_num_inputs(weights) :]
 
 
 def _num_inputs(weights: Weights) -> int:

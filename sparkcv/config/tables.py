@@ -5,9 +5,19 @@ from typing import Any
 from sparkcv.config.flags import flag
 from sparkcv.errors import UsageError
 
-__all__ = ["check_table", "dataset_query", "dataset_table", "image_column", "label_column", "name_column"]
+__all__ = [
+    "OF_A_TABLE",
+    "check_table",
+    "dataset_query",
+    "dataset_table",
+    "image_column",
+    "label_column",
+    "name_column",
+]
 
 _GIVEN = {"image_column": "image", "label_column": "label", "name_column": None}
+OF_A_TABLE = (*_GIVEN, "validation_fraction")
+"""Flags of a training that say how a table is read: of no use to one that takes none."""
 
 
 def dataset_table(group: str) -> Any:

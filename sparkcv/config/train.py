@@ -113,18 +113,18 @@ class TrainConfig(Flags):
 
     weight_decay: float = flag(0.00004, "L2 weight on the net's weights", group=_OPT, least=0)
     optimizer: str = flag("rmsprop", "update rule", group=_OPT, choices=OPTIMIZERS)
-    adadelta_rho: float = flag(0.95, "decay of adadelta", group=_OPT)
-    adagrad_initial_accumulator_value: float = flag(0.1, "start of adagrad's accumulators", group=_OPT)
-    adam_beta1: float = flag(0.9, "decay of adam's first moment", group=_OPT)
-    adam_beta2: float = flag(0.999, "decay of adam's second moment", group=_OPT)
-    opt_epsilon: float = flag(1.0, "epsilon of adadelta, adam and rmsprop", group=_OPT)
-    ftrl_learning_rate_power: float = flag(-0.5, "power of ftrl's learning rate", group=_OPT)
-    ftrl_initial_accumulator_value: float = flag(0.1, "start of ftrl's accumulators", group=_OPT)
-    ftrl_l1: float = flag(0.0, "L1 strength of ftrl", group=_OPT)
-    ftrl_l2: float = flag(0.0, "L2 strength of ftrl", group=_OPT)
-    momentum: float = flag(0.9, "momentum of the momentum optimizer", group=_OPT)
-    rmsprop_momentum: float = flag(0.9, "momentum of rmsprop", group=_OPT)
-    rmsprop_decay: float = flag(0.9, "decay of rmsprop", group=_OPT)
+    adadelta_rho: float = flag(0.95, "decay of adadelta", group=_OPT, share=True)
+    adagrad_initial_accumulator_value: float = flag(0.1, "start of adagrad's accumulators", group=_OPT, above=0)
+    adam_beta1: float = flag(0.9, "decay of adam's first moment", group=_OPT, least=0, below=1)
+    adam_beta2: float = flag(0.999, "decay of adam's second moment", group=_OPT, least=0, below=1)
+    opt_epsilon: float = flag(1.0, "epsilon of adadelta, adam and rmsprop", group=_OPT, least=0)
+    ftrl_learning_rate_power: float = flag(-0.5, "power of ftrl's learning rate", group=_OPT, most=0)
+    ftrl_initial_accumulator_value: float = flag(0.1, "start of ftrl's accumulators", group=_OPT, least=0)
+    ftrl_l1: float = flag(0.0, "L1 strength of ftrl", group=_OPT, least=0)
+    ftrl_l2: float = flag(0.0, "L2 strength of ftrl", group=_OPT, least=0)
+    momentum: float = flag(0.9, "momentum of the momentum optimizer", group=_OPT, share=True)
+    rmsprop_momentum: float = flag(0.9, "momentum of rmsprop", group=_OPT, share=True)
+    rmsprop_decay: float = flag(0.9, "decay of rmsprop", group=_OPT, share=True)
     quantize_delay: int = flag(-1, "only -1: quantized training needs tf.contrib, gone since TensorFlow 2", group=_OPT)
     label_smoothing: float = flag(0.0, "weight moved from the true label to all", group=_OPT, share=True)
     moving_average_decay: float | None = flag(
@@ -146,8 +146,8 @@ class TrainConfig(Flags):
 
     learning_rate_decay_type: str = flag("exponential", "how the learning rate falls", group=_LR, choices=DECAYS)
     learning_rate: float = flag(0.01, "initial learning rate", group=_LR, above=0)
-    end_learning_rate: float = flag(0.0001, "lowest learning rate of polynomial and cosine decay", group=_LR)
-    learning_rate_decay_factor: float = flag(0.94, "factor of exponential decay", group=_LR)
+    end_learning_rate: float = flag(0.0001, "lowest learning rate of polynomial and cosine decay", group=_LR, least=0)
+    learning_rate_decay_factor: float = flag(0.94, "factor of exponential decay", group=_LR, above=0)
     num_epochs_per_decay: float = flag(2.0, "epochs after which the learning rate decays", group=_LR, above=0)
     warmup_epochs: float = flag(
         0.0, "epochs in which the learning rate rises from 0 in a line; 0: none", group=_LR, least=0
@@ -337,9 +337,26 @@ class TrainConfig(Flags):
                 f"--end_learning_rate {self.end_learning_rate:g}: got more than --learning_rate {self.learning_rate:g},"
                 " from which cosine decay falls to it"
             )
+        self._check_ftrl()
         for name in ("early_stopping_evaluations", "keep_best"):
             if getattr(self, name) and not self.num_evaluators:
                 raise UsageError(f"--{name} without an evaluator: wanted --num_evaluators 1, which finds the accuracy")
+
+    def _check_ftrl(self) -> None:
+        """Refuse a learning rate that becomes 0: ftrl divides by it, and all that it trains becomes 0 with it."""
+        if self.optimizer != "ftrl":
+            return
+        wanted = "by which ftrl divides: all weights would become 0; wanted"
+        if self.warmup_epochs:
+            raise UsageError(
+                f"--warmup_epochs {self.warmup_epochs:g} with --optimizer ftrl: the rate is 0 at step 0, {wanted}"
+                " another optimizer, or no warm-up"
+            )
+        if self.learning_rate_decay_type in ("polynomial", "cosine") and not self.end_learning_rate:
+            raise UsageError(
+                f"--end_learning_rate 0 with --optimizer ftrl: the rate of {self.learning_rate_decay_type} decay"
+                f" becomes 0, {wanted} another optimizer, or a rate above 0"
+            )
 
     def _settle_gpus(self) -> None:
         """Translate ``num_gpus`` into slim's own two flags, which is what all else reads."""

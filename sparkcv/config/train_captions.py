@@ -4,6 +4,7 @@ import dataclasses
 
 from sparkcv.config.augment import text_of_table
 from sparkcv.config.flags import flag
+from sparkcv.config.tables import OF_A_TABLE
 from sparkcv.config.train import DECAYS, OPTIMIZERS, TrainConfig
 
 _CAPTION = "captions"
@@ -12,6 +13,7 @@ _UNUSED = (
     *("trainable_scopes", "checkpoint_exclude_scopes", "class_weights", "loss", "num_evaluators", "use_grayscale"),
     *("adopt_checkpoint", "label_smoothing", "dataset_table", "dataset_query", "labels_offset", "export_dir"),
     *("image_feature", "label_feature", "input_mode", "cache", "moving_average_decay", "normalization", "statistics"),
+    *OF_A_TABLE,
 )
 
 
@@ -49,7 +51,7 @@ class TrainCaptionsConfig(TrainConfig):
     optimizer: str = flag("sgd", "update rule", group=_CAPTION, choices=OPTIMIZERS)
     learning_rate: float = flag(2.0, "initial learning rate of the first phase", group=_CAPTION, above=0)
     learning_rate_decay_type: str = flag("exponential", "how it falls", group=_CAPTION, choices=DECAYS)
-    learning_rate_decay_factor: float = flag(0.5, "factor of exponential decay", group=_CAPTION)
+    learning_rate_decay_factor: float = flag(0.5, "factor of exponential decay", group=_CAPTION, above=0)
     num_epochs_per_decay: float = flag(
         8.0, "epochs after which it decays: passes over all captions", group=_CAPTION, above=0
     )

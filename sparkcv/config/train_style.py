@@ -4,6 +4,7 @@ import dataclasses
 
 from sparkcv.config.flags import flag
 from sparkcv.config.stylize import PADDINGS
+from sparkcv.config.tables import OF_A_TABLE
 from sparkcv.config.train import DECAYS, OPTIMIZERS, TrainConfig
 from sparkcv.errors import UsageError
 
@@ -14,7 +15,7 @@ _VGG_STYLE = "vgg_16/conv1/conv1_2,vgg_16/conv2/conv2_2,vgg_16/conv3/conv3_3,vgg
 _UNUSED = (
     *("trainable_scopes", "checkpoint_exclude_scopes", "class_weights", "loss", "num_evaluators", "use_grayscale"),
     *("adopt_checkpoint", "moving_average_decay", "label_smoothing", "normalization", "statistics"),
-    *("dataset_table", "dataset_query"),
+    *("dataset_table", "dataset_query", *OF_A_TABLE),
 )
 
 
@@ -42,7 +43,7 @@ class TrainStyleConfig(TrainConfig):
     model_name: str = flag("vgg_16", "the net that the loss looks through; it stays as it is", group=_STYLE)
     batch_size: int = flag(4, "pictures a step, on each worker and clone", group=_STYLE, least=1)
     optimizer: str = flag("adam", "update rule", group=_STYLE, choices=OPTIMIZERS)
-    opt_epsilon: float = flag(1e-8, "epsilon of adadelta, adam and rmsprop", group=_STYLE)
+    opt_epsilon: float = flag(1e-8, "epsilon of adadelta, adam and rmsprop", group=_STYLE, least=0)
     learning_rate: float = flag(1e-3, "initial learning rate", group=_STYLE, above=0)
     learning_rate_decay_type: str = flag("fixed", "how the learning rate falls", group=_STYLE, choices=DECAYS)
     weight_decay: float = flag(0.0, "L2 weight on the fixed net's weights: of no use", group=_STYLE, least=0)

@@ -4,6 +4,7 @@ import dataclasses
 
 from sparkcv.config.augment import text_of_table
 from sparkcv.config.flags import flag
+from sparkcv.config.tables import OF_A_TABLE
 from sparkcv.config.train import DECAYS, OPTIMIZERS, TrainConfig
 from sparkcv.errors import UsageError
 
@@ -17,6 +18,7 @@ _UNUSED = (
     *("num_evaluators", "use_grayscale", "adopt_checkpoint", "label_smoothing", "dataset_table", "dataset_query"),
     *("labels_offset", "export_dir", "image_feature", "label_feature", "input_mode", "cache", "weight_decay"),
     *("batch_norm_decay", "freeze_batch_norm", "normalization", "statistics", "preprocessing_name"),
+    *("ignore_missing_vars", "ignore_missing_scopes", *OF_A_TABLE),
 )
 
 
@@ -62,8 +64,8 @@ class TrainText2ImageConfig(TrainConfig):
     )
     batch_size: int = flag(64, "pictures a step, on each worker and clone; 2 at least", group=_GAN, least=2)
     optimizer: str = flag("adam", "update rule", group=_GAN, choices=OPTIMIZERS)
-    adam_beta1: float = flag(0.5, "decay of adam's first moment", group=_GAN)
-    opt_epsilon: float = flag(1e-8, "epsilon of adadelta, adam and rmsprop", group=_GAN)
+    adam_beta1: float = flag(0.5, "decay of adam's first moment", group=_GAN, least=0, below=1)
+    opt_epsilon: float = flag(1e-8, "epsilon of adadelta, adam and rmsprop", group=_GAN, least=0)
     learning_rate: float = flag(2e-4, "initial learning rate", group=_GAN, above=0)
     learning_rate_decay_type: str = flag("fixed", "how it falls", group=_GAN, choices=DECAYS)
     weight_decay: float = flag(0.0, "only that", group=_GAN, least=0)

@@ -88,7 +88,9 @@ def search_of(config: CaptionNetConfig) -> CaptionSearch:
 def _words(config: CaptionNetConfig, told: RunDescription, prefix: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:
     """Return the vocabulary that is named, that of the training, or another one."""
     if config.vocabulary:
-        return vocabulary.read_vocabulary(storage.resolve(config.vocabulary)).words
+        given = vocabulary.read_vocabulary(storage.resolve(config.vocabulary)).words
+        _check_own_words(config.vocabulary, given, told, prefix)
+        return given
     beside = storage.join(storage.parent(prefix), vocabulary.FILE_NAME)
     if told.labels:
         try:
@@ -103,3 +105,15 @@ def _words(config: CaptionNetConfig, told: RunDescription, prefix: str, otherwis
         f"--vocabulary is missing: {prefix!r} does not tell its words; wanted the word_counts.txt that it was trained"
         " with"
     )
+
+
+def _check_own_words(url: str, given: tuple[str, ...], told: RunDescription, prefix: str) -> None:
+    """Raise LabelError for a vocabulary of as many words as the training's that are not its words in their order."""
+    if len(given) != len(told.labels):
+        return  # by the checkpoint's own sizes it is refused, both numbers named, or taken where those allow it
+    for number, (ours, theirs) in enumerate(zip(given, told.labels, strict=True)):
+        if ours != theirs:
+            raise LabelError(
+                f"--vocabulary {url}: word {number} is {ours!r} there and {theirs!r} to the training in"
+                f" {storage.parent(prefix)!r}; wanted the vocabulary that it was trained with, or none, to take its own"
+            )

@@ -32,7 +32,9 @@ __all__ = [
 _log = logs.get(__name__)
 
 # The biases of the layers that give a number a class, by slim's names; they have one value a class.
-_HEAD = re.compile(r"(.*/)?(logits|aux_?logits|fc8|final_layer)/(.*/)?biases|LeNet/fc4/biases", re.IGNORECASE)
+_HEAD = re.compile(
+    r"(.*/)?(logits|aux_?logits|fc8|final_layer)/(.*/)?biases|LeNet/fc4/biases|CharNet/fc2/biases", re.IGNORECASE
+)
 _OF_NASNET = re.compile(r"cell_|aux_[0-9]|final_layer")  # slim's NASNet and PNASNet have no scope of their own
 _AUXILIARY = re.compile(r"(^|/)aux", re.IGNORECASE)
 

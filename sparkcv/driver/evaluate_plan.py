@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from sparkcv import logs, storage
+from sparkcv import logs, nets, preprocess, storage
 from sparkcv.config import EvalConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
@@ -112,8 +112,23 @@ def _check_same_run(plan: EvalPlan, told: RunDescription) -> None:
     )
     if not found.manifest and not found.kind and (index := checkpoint_checks.index_of(found)) is not None:
         checkpoint_checks.check_net(config.model_name, index)
+    _tell_of_other_pictures(plan, told)
+
+
+def _tell_of_other_pictures(plan: EvalPlan, told: RunDescription) -> None:
+    """Warn where the run was trained on pictures that were prepared in another way: its accuracy there is another."""
     size = told.train_image_size
     if size not in (None, plan.image_size):
         _log.warning(
             "the run was trained at %s px and is evaluated at %d: see --eval_image_size", size, plan.image_size
         )
+    if "preprocessing_name" not in told.config:
+        return
+    own = nets.get(plan.config.model_name).preprocessing
+    names = [name or own for name in (told.preprocessing_name, plan.config.preprocessing_name)]
+    trained, asked = (preprocess.get(name).name if name in preprocess.names() else name for name in names)
+    if trained != asked:
+        _log.warning(
+            "the run was trained with the preprocessing %s and is evaluated with %s: see --preprocessing_name",
+            trained, asked,
+        )  # fmt: skip

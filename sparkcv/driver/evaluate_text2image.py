@@ -189,7 +189,10 @@ def _features(path: str, model_name: str | None) -> JudgeTask:
 
 
 def _located(path: str, flag: str) -> tuple[Found, RunDescription]:
-    found = checkpoint.locate(checkpoint_model.resolve(path))
+    try:
+        found = checkpoint.locate(checkpoint_model.resolve(path))
+    except (UsageError, CheckpointError) as err:
+        raise type(err)(str(err).replace("--checkpoint_path", f"--{flag}")) from err
     told = RunDescription.read(checkpoint_model.folder_of(found), pass_over_foreign=True) or RunDescription()
     for name, own in (("use_grayscale", False), ("normalization", OWN)):
         if (got := told.config.get(name, own)) != own:

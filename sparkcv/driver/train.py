@@ -199,4 +199,14 @@ def _nothing_to_do(plan: TrainPlan, held: lease.Lease) -> TrainReport:
 
 def _finished_before(plan: TrainPlan) -> TrainReport:
     prefix = plan.found.prefix_url if plan.found else ""
-    return TrainReport(plan.config.train_dir, prefix, plan.step, 0, 0.0, 0, is_new=False, data_change=plan.data_change)
+    return TrainReport(
+        plan.config.train_dir,
+        prefix,
+        plan.step,
+        0,
+        0.0,
+        0,
+        is_new=False,
+        stopped_early=plan.stopped_early,
+        data_change=plan.data_change,
+    )

@@ -12,7 +12,7 @@ from sparkcv.config.port_range import PortRange
 from sparkcv.config.train import PRELOADED
 from sparkcv.doctor import estimate, machine, num_ps, quick
 from sparkcv.doctor.checks import gpus
-from sparkcv.driver import final_export, scope_checks, statistics_checks, train_start
+from sparkcv.driver import final_export, scope_checks, statistics_checks, train_start, unused_flags
 from sparkcv.driver.class_weights import settled_weights
 from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.versions import versions
@@ -39,7 +39,8 @@ class TrainPlan:
 
     ``eval_dataset`` is the split of ``--num_evaluators``; ``is_exported`` tells whether ``--export_dir``, if there is
     one, has the model of ``found``; ``data_change`` says how the data differs from what the run was started on;
-    ``adopts`` that ``found`` has no manifest yet; ``reproduces`` is the folder of a run that this one starts again;
+    ``adopts`` that ``found`` has no manifest yet; ``stopped_early`` why a run that is finished ended before its target;
+    ``reproduces`` is the folder of a run that this one starts again;
     ``program`` is what the roles run; None: a classifier's training.
     """
 
@@ -50,6 +51,7 @@ class TrainPlan:
     is_exported: bool = True
     data_change: str = ""
     adopts: bool = False
+    stopped_early: str = ""
     reproduces: str | None = None
     program: str | None = None
 
@@ -60,9 +62,9 @@ class TrainPlan:
 
     @property
     def is_trained(self) -> bool:
-        """Whether the newest valid checkpoint already stands at the target."""
+        """Whether the newest valid checkpoint already stands at the target, or where the evaluations ended the run."""
         target = self.config.max_number_of_steps
-        return target is not None and self.step >= target
+        return bool(self.stopped_early) or (target is not None and self.step >= target)
 
     @property
     def is_finished(self) -> bool:
@@ -122,7 +124,7 @@ def check_data(config: TrainConfig) -> TrainPlan:
             f"--checkpoint_exclude_scopes {config.checkpoint_exclude_scopes} without --checkpoint_path: got nothing to"
             " restore from; wanted the checkpoint to start from"
         )
-    _explain_unused(config)
+    unused_flags.explain(config)
     check_net(config)
     gray = is_gray(config.model_name, config.preprocessing_name, config.use_grayscale)
     config = with_ps(dataclasses.replace(config, use_grayscale=gray))
@@ -165,9 +167,8 @@ def check_data(config: TrainConfig) -> TrainPlan:
     config = statistics_checks.for_training(config, dataset, resumes=found is not None)
     adopts = found is not None and not found.manifest
     is_exported = config.export_dir is None if adopts else _is_exported(config, folder)
-    plan = TrainPlan(
-        config, dataset, found, eval_dataset, is_exported, train_start.data_change(folder, dataset), adopts
-    )
+    change, stopped_early = train_start.data_change(folder, dataset), train_start.stopped_early(config, folder, found)
+    plan = TrainPlan(config, dataset, found, eval_dataset, is_exported, change, adopts, stopped_early)
     if not plan.is_trained:
         scope_checks.check(config, len(labels), start)
     return plan
@@ -197,6 +198,7 @@ def settled(plan: TrainPlan, held: lease.Lease, application: str) -> TrainPlan:
         is_exported=_is_exported(plan.config, folder),
         data_change=train_start.data_change(folder, dataset),
         adopts=False,
+        stopped_early=train_start.stopped_early(plan.config, folder, folder.newest),
     )
 
 
@@ -256,12 +258,3 @@ def _eval_dataset(config: TrainConfig) -> shards.Dataset | None:
         )
     except ShardError as err:
         raise ShardError(f"--eval_split_name {config.eval_split_name}, which the evaluator reads: {err}") from err
-
-
-def _explain_unused(config: TrainConfig) -> None:
-    if config.master:
-        _log.warning(
-            "--master %s is unused: Spark places the roles and each worker opens its own session", config.master
-        )
-    if config.task:
-        _log.warning("--task %d is unused: each Spark task gets its own index", config.task)

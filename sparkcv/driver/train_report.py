@@ -39,8 +39,10 @@ class TrainReport:
         exported = f"; {self.export}" if self.export else ""
         if not self.is_new:
             done = exported or "; nothing was done"
-            changed = f"; {self.data_change}: a larger --max_number_of_steps trains on it" if self.data_change else ""
-            return f"already finished: step {self.step}, checkpoint {self.checkpoint}{done}{changed}"
+            why = f", {self.stopped_early}: a larger --early_stopping_evaluations goes on" if self.stopped_early else ""
+            flag = "early_stopping_evaluations" if self.stopped_early else "max_number_of_steps"
+            changed = f"; {self.data_change}: a larger --{flag} trains on it" if self.data_change else ""
+            return f"already finished: step {self.step}, checkpoint {self.checkpoint}{why}{done}{changed}"
         augmented = f", augmented by {self.augment}" if self.augment else ""
         started = f"; it began from other weights: {self.warm_start}" if self.warm_start else ""
         evaluated = f"; {self.evaluation}" if self.evaluation else ""
@@ -74,7 +76,7 @@ def _evaluation_text(result: Mapping[str, Any]) -> str:
     newest = newest_evaluation(result)
     if newest is None:
         return ""
-    return (
-        f"accuracy {newest['accuracy']:.4f} at step {newest['step']}"
-        f" (best {result['best_accuracy']:.4f} at step {result['best_step']})"
-    )
+    text = f"accuracy {newest['accuracy']:.4f} at step {newest['step']}"
+    if result.get("best_accuracy") is None:  # the only ones were of other data, or of a checkpoint that was not kept
+        return text
+    return f"{text} (best {result['best_accuracy']:.4f} at step {result['best_step']})"

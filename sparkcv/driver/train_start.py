@@ -7,15 +7,16 @@ from sparkcv.config import TrainConfig
 from sparkcv.driver import checkpoint_checks, model_weights
 from sparkcv.driver.checkpoint_checks import TrainedClasses
 from sparkcv.driver.net_variables import AskedNet, NetVariables
-from sparkcv.errors import CheckpointError, UsageError
+from sparkcv.errors import CheckpointError, StorageError, UsageError
 from sparkcv.records import shards
 from sparkcv.rundir import checkpoint, checkpoint_foreign, checkpoint_listing, checkpoint_model, checkpoint_named
 from sparkcv.rundir.checkpoint_index import CheckpointIndex
 from sparkcv.rundir.description import RunDescription
 from sparkcv.rundir.folder import RunFolder
+from sparkcv.rundir.selection import Selection
 from sparkcv.train import warmstart_plan
 
-__all__ = ["Start", "check_same_run", "check_start", "data_change", "resumed"]
+__all__ = ["Start", "check_same_run", "check_start", "data_change", "resumed", "stopped_early"]
 
 _log = logs.get(__name__)
 
@@ -135,3 +136,17 @@ def data_change(folder: RunFolder, dataset: shards.Dataset) -> str:
         f"its data has changed since: {former.num_records} records before (digest {str(former.dataset_digest)[:12]}),"
         f" {about}{dataset.num_records} in {dataset.dir} now (digest {dataset.digest[:12]})"
     )
+
+
+def stopped_early(config: TrainConfig, folder: RunFolder, found: checkpoint.Found | None) -> str:
+    """Return why a finished run ended before its target, as it would again; "" for any other."""
+    target = config.max_number_of_steps
+    if config.early_stopping_evaluations is None or found is None or (target is not None and found.step >= target):
+        return ""
+    if not folder.is_finished:
+        return ""
+    try:
+        return Selection.read(config.train_dir).stop_reason(config.early_stopping_evaluations)
+    except StorageError as err:
+        _log.warning("whether the run was stopped early is left to its workers: %s", err)
+        return ""

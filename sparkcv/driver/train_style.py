@@ -58,9 +58,10 @@ def prepare(config: TrainStyleConfig) -> StylePlan:
     if export_dir:
         _check_export(export_dir)
     start = _check_start(config)
-    # The classifier's checks of a start want a head of as many classes as the data has: the loss looks at no head.
+    # The classifier's checks of a start want a head of as many classes as the data has: the loss looks at no head. Its
+    # checks of scopes know the fixed net's variables only.
     plan = train_plan.prepare(_without_start(config, style))
-    settled = dataclasses.replace(plan.config, checkpoint_path=start)
+    settled = dataclasses.replace(plan.config, checkpoint_path=start, learning_rate_scales=config.learning_rate_scales)
     check_same_flags(settled, _KEPT)
     return StylePlan(dataclasses.replace(plan, config=settled, program=PROGRAM), export_dir)
 
@@ -133,4 +134,6 @@ def _saved_model(source: str, folder: str) -> float:
 
 
 def _without_start(config: TrainStyleConfig, style: str) -> TrainStyleConfig:
-    return dataclasses.replace(config, style_image=style, checkpoint_path=None, export_dir=None)
+    return dataclasses.replace(
+        config, style_image=style, checkpoint_path=None, export_dir=None, learning_rate_scales=None
+    )

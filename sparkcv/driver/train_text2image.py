@@ -28,9 +28,12 @@ def prepare(config: TrainText2ImageConfig) -> TrainPlan:
     """
     data = read_caption_data(config.dataset_dir, config.dataset_split_name)
     names = _names_of(config.text, data, str(config.dataset_dir))
-    plan = train_plan.prepare(config)
-    check_same_flags(plan.config, KEPT)
-    return dataclasses.replace(plan, dataset=dataclasses.replace(plan.dataset, features=names), program=PROGRAM)
+    # The classifier's checks of scopes know its variables, not those of generator and discriminator.
+    plan = train_plan.prepare(dataclasses.replace(config, learning_rate_scales=None))
+    settled = dataclasses.replace(plan.config, learning_rate_scales=config.learning_rate_scales)
+    check_same_flags(settled, KEPT)
+    dataset = dataclasses.replace(plan.dataset, features=names)
+    return dataclasses.replace(plan, config=settled, dataset=dataset, program=PROGRAM)
 
 
 def run(spark: Any, plan: TrainPlan) -> TrainReport:

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkcv import logs, storage
-from sparkcv.errors import MissingFileError, StorageError
+from sparkcv.errors import CheckpointError, MissingFileError, StorageError
 from sparkcv.evaluate.outcome import Outcome
+from sparkcv.rundir import checkpoint
 from sparkcv.rundir.checkpoint import Found
 from sparkcv.rundir.selection import Selection
 
@@ -35,7 +36,10 @@ _log = logs.get(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class HistoryRow:
-    """The numbers of one checkpoint; ``checkpoint`` distinguishes it from another one of the same step."""
+    """The numbers of one checkpoint; ``checkpoint`` distinguishes it from another one of the same step.
+
+    ``data`` stands for what it was evaluated on, "" in files of older versions: other data, other accuracies.
+    """
 
     step: int
     accuracy: float
@@ -46,6 +50,7 @@ class HistoryRow:
     num_rejected: int
     seconds: float
     checkpoint: str
+    data: str = ""
 
     @classmethod
     def of(cls, outcome: Outcome, found: Found) -> HistoryRow:
@@ -65,7 +70,7 @@ class HistoryRow:
 
 def identity(found: Found) -> str:
     """Return 16 hexadecimal digits over a checkpoint's files, which differ if it was saved again at the same step."""
-    return hashlib.sha256(json.dumps(found.manifest.get("files"), sort_keys=True).encode()).hexdigest()[:16]
+    return _digits(found.manifest.get("files"))
 
 
 def read(train_dir: str) -> dict[int, HistoryRow]:
@@ -90,18 +95,20 @@ class History:
 
     def __init__(self, train_dir: str, of: Mapping[str, Any]) -> None:
         self._train_dir, self._of = train_dir, dict(of)
+        self._data = _digits(self._of)
         self.rows = read(train_dir)
         self.best = self._read_best()
 
     @property
     def newest(self) -> HistoryRow | None:
-        """The row of the highest step."""
-        return self.rows[max(self.rows)] if self.rows else None
+        """The row of the highest step on this data."""
+        steps = self._steps()
+        return self.rows[max(steps)] if steps else None
 
     def has(self, found: Found) -> bool:
-        """Return whether exactly this checkpoint was evaluated."""
+        """Return whether exactly this checkpoint was evaluated on this data."""
         row = self.rows.get(found.step)
-        return row is not None and row.checkpoint == identity(found)
+        return row is not None and row.checkpoint == identity(found) and self._is_own(row)
 
     @property
     def selection(self) -> Selection:
@@ -109,16 +116,42 @@ class History:
         if self.best is None:
             return Selection()
         step = self.best["step"]
-        return Selection(step, self.best["value"], sum(other > step for other in self.rows))
+        return Selection(step, self.best["value"], sum(other > step for other in self._steps()))
 
     def add(self, row: HistoryRow, found: Found, *, is_kept: bool = True) -> None:
-        """Keep a row, and its checkpoint as the best if it is and ``is_kept``; raise StorageError."""
-        self.rows = dict(sorted({**self.rows, row.step: row}.items()))
+        """Keep a row, and its checkpoint as the best if it is and ``is_kept``; raise StorageError.
+
+        A step that was saved anew is of a run that went back: what was evaluated from there on is of no checkpoint that
+        there is.
+        """
+        former, rows, had = self.rows.get(row.step), self.rows, self.best
+        if former is not None and former.checkpoint != row.checkpoint:
+            rows = {step: one for step, one in rows.items() if step < row.step}
+            if had is not None and had["step"] >= row.step:
+                self.best = self._best_left(rows)
+        self.rows = dict(sorted({**rows, row.step: dataclasses.replace(row, data=self._data)}.items()))
         text = "".join(json.dumps(dataclasses.asdict(one)) + "\n" for one in self.rows.values())
         storage.write_text(storage.join(self._train_dir, DIR, FILE_NAME), text)
-        if not is_kept or (self.best is not None and row.accuracy <= self.best["value"]):
-            return
-        best = {
+        if is_kept and (self.best is None or row.accuracy > self.best["value"]):
+            self.best = self._described(row, found)
+        if self.best is not had:
+            url = storage.join(self._train_dir, BEST)
+            storage.write_json(url, self.best) if self.best else storage.delete(url)
+
+    def _best_left(self, rows: Mapping[int, HistoryRow]) -> dict[str, Any] | None:
+        """Return the best of the rows whose checkpoint is still there."""
+        own = [row for row in rows.values() if self._is_own(row)]
+        for row in sorted(own, key=lambda one: (-one.accuracy, one.step)):
+            try:
+                found = checkpoint.at_step(self._train_dir, row.step)
+            except (CheckpointError, MissingFileError):
+                continue
+            if identity(found) == row.checkpoint:
+                return self._described(row, found)
+        return None
+
+    def _described(self, row: HistoryRow, found: Found) -> dict[str, Any]:
+        return {
             "schema": SCHEMA,
             "step": row.step,
             "checkpoint": found.prefix_url,
@@ -128,8 +161,12 @@ class History:
             "when": time.time(),
             "of": self._of,
         }
-        storage.write_json(storage.join(self._train_dir, BEST), best)
-        self.best = best
+
+    def _steps(self) -> list[int]:
+        return [step for step, row in self.rows.items() if self._is_own(row)]
+
+    def _is_own(self, row: HistoryRow) -> bool:
+        return row.data in ("", self._data)
 
     def _read_best(self) -> dict[str, Any] | None:
         """Return the best until now if it is of the same data; one that does not parse is replaced."""
@@ -141,7 +178,12 @@ class History:
             return None
         if not isinstance(best, dict) or best.get("metric") != METRIC or best.get("of") != self._of:
             return None
-        return best if _number(best.get("value")) is not None else None
+        is_one = _number(best.get("value")) is not None and type(best.get("step")) is int
+        return best if is_one else None
+
+
+def _digits(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _parsed(line: str) -> HistoryRow | None:

@@ -172,8 +172,10 @@ def mistakes(outcome: Outcome) -> Section:
         for mistake in outcome.mistakes
     ]
     if not pictures:
-        all_right = outcome.metrics.accuracy == 1
-        return Section("Worst mistakes", [Paragraph("There are none." if all_right else "None were asked for.")])
+        metrics = outcome.metrics
+        num_answers = metrics.num_examples - metrics.num_not_finite
+        are_none = sum(each.num_correct for each in metrics.classes) == num_answers
+        return Section("Worst mistakes", [Paragraph("There are none." if are_none else "None were asked for.")])
     return Section(
         "Worst mistakes",
         [Gallery(pictures)],

@@ -26,6 +26,7 @@ class Task:
         image_size: side of the net's input in pixels.
         num_evaluators: how many share the records.
         parts_url: the folder that each writes its part to.
+        max_examples: examples that one evaluator counts at most; None: all of its batches. Only within one process.
     """
 
     config: EvalConfig
@@ -34,6 +35,7 @@ class Task:
     image_size: int
     num_evaluators: int
     parts_url: str
+    max_examples: int | None = None
 
     @property
     def num_classes(self) -> int:

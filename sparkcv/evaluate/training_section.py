@@ -16,6 +16,7 @@ __all__ = ["training"]
 def training(curves: Curves, history: Mapping[int, HistoryRow] | None = None) -> Section:
     """Show loss, learning rate and, where the run had an evaluator, the accuracy over the run's steps."""
     rows = [(history or {})[step] for step in sorted(history or {})]
+    rows = [row for row in rows if row.data == rows[-1].data]  # others are of another split: no curve goes through both
     charts = [
         _curve("Loss", "loss", curves, lambda point: point.loss, smoothed=True),
         _accuracy(rows),

@@ -43,4 +43,9 @@ def _with_passes(config: TrainCaptionsConfig, dataset: Dataset) -> TrainCaptions
     """Count epochs in captions: a pass over the records takes one of the captions of each."""
     manifest = read_manifest(dataset.dir)
     said = manifest.splits[dataset.split].pictures.get("captions_per_picture", "1") if manifest is not None else "1"
-    return dataclasses.replace(config, num_epochs_per_decay=config.num_epochs_per_decay * max(1.0, float(said)))
+    passes = max(1.0, float(said))
+    return dataclasses.replace(
+        config,
+        num_epochs_per_decay=config.num_epochs_per_decay * passes,
+        warmup_epochs=config.warmup_epochs * passes,
+    )

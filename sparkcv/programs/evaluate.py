@@ -197,8 +197,9 @@ def _run(
             values = session.run(fetches)
         except tf.errors.OutOfRangeError:
             return True
-        predicted = tally.update(values["logits"], values["labels"])
-        mistakes.add(values["logits"], values["labels"], predicted, batches.ids(values))
+        left = None if task.max_examples is None else task.max_examples - tally.num_examples
+        found, labels = values["logits"][:left], values["labels"][:left]
+        mistakes.add(found, labels, tally.update(found, labels), batches.ids(values)[:left])
         num_batches += 1
         if time.monotonic() - reported_s >= REPORT_S:
             reported_s = time.monotonic()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import logging
+import math
 import tempfile
 import threading
 import time
@@ -60,7 +61,7 @@ def eval_config(config: TrainConfig) -> EvalConfig:
     batch_size, num_batches = config.batch_size, None
     if config.eval_max_images is not None:
         batch_size = min(batch_size, config.eval_max_images)
-        num_batches = config.eval_max_images // batch_size
+        num_batches = math.ceil(config.eval_max_images / batch_size)  # the last one may be cut
     return EvalConfig(
         checkpoint_path=config.train_dir,
         eval_dir=storage.join(config.train_dir, DIR),
@@ -97,7 +98,7 @@ class _Evaluator:
     def __init__(self, ctx: NodeContext, config: TrainConfig, dataset: Dataset) -> None:
         self._ctx, self._dataset = ctx, dataset
         self._train_dir, self._last_s = config.train_dir, config.eval_last_s
-        self._spool_bytes = config.spool_bytes
+        self._spool_bytes, self._max_examples = config.spool_bytes, config.eval_max_images
         self._config = eval_config(config)
         self._image_size = config.train_image_size or nets.get(config.model_name).default_image_size
         of = {"split": dataset.split, "dataset_digest": dataset.digest, "max_images": config.eval_max_images}
@@ -153,7 +154,15 @@ class _Evaluator:
 
     def _evaluate(self, found: checkpoint.Found, local: str, folder: str) -> Outcome | None:
         """Return what the evaluation found; None if there was no time left for it, or its data did not come."""
-        task = Task(self._config, self._dataset, found, self._image_size, num_evaluators=1, parts_url="")
+        task = Task(
+            self._config,
+            self._dataset,
+            found,
+            self._image_size,
+            num_evaluators=1,
+            parts_url="",
+            max_examples=self._max_examples,
+        )
         started_s = time.monotonic()
         context = dataclasses.replace(
             self._ctx,

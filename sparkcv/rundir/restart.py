@@ -21,7 +21,7 @@ __all__ = ["refuse_lost", "set_aside"]
 _POINTER = "checkpoint"
 _OF_A_RUN = re.compile(
     r"checkpoint|\.saving-[0-9]+|model\.ckpt-[0-9]+\..*|events\.out\.tfevents\..*|metrics\.jsonl|run\.json|status\.json"
-    r"|best\.json|warm_start\.json|statistics\.npz|eval|eval-[0-9]+\.json|export|logs|quarantine"
+    r"|best\.json|warm_start\.json|statistics\.npz|eval|eval-[0-9]+\.json|export|logs|quarantine|samples"
 )
 _log = logs.get(__name__)
 

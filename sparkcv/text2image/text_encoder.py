@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparkcv.nets import gan_cls
+from sparkcv.nets import gan_cls, parts
 from sparkcv.nets.slim import quiet, slim, tf
 from sparkcv.text2image.gan_spec import DISCRIMINATOR, GanSpec
 
@@ -31,7 +31,7 @@ def encode(spec: GanSpec, texts: Any, *, reuse: bool | None = None) -> Any:
             "map", [spec.num_words, spec.word_size], initializer=tf.random_normal_initializer(stddev=_STDDEV)
         )
         is_there = tf.cast(texts >= 0, tf.float32)[:, :, None]
-        read = tf.nn.embedding_lookup(words, tf.maximum(texts, 0)) * is_there
+        read = parts.rows(words, tf.maximum(texts, 0)) * is_there
         order = slim.conv1d(
             read,
             spec.word_size,

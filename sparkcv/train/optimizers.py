@@ -134,24 +134,34 @@ def scale_rates(optimizer: Any, scales: Mapping[str, float]) -> Any:
     """
     if not scales:
         return optimizer
-    update = optimizer._resource_apply_dense
     of_factor: dict[tuple[Any, float], Any] = {}
+    # Where its _prepare() leaves the rate; sgd's update of single rows takes what it was made with.
+    attributes = ("_lr_t",) if hasattr(optimizer, "_lr_t") else ("_learning_rate_tensor", "_learning_rate")
 
-    def scaled(gradient: Any, variable: Any) -> Any:
-        factor = scales.get(variable.op.name, 1.0)
-        if factor == 1.0:
-            return update(gradient, variable)
-        attribute = "_lr_t" if hasattr(optimizer, "_lr_t") else "_learning_rate_tensor"  # there since its _prepare()
-        rate = getattr(optimizer, attribute)
-        key = (rate.ref(), factor)
-        if key not in of_factor:
-            with tf.device(rate.device):  # one product for all variables, not one beside each
-                of_factor[key] = tf.multiply(rate, tf.constant(factor, rate.dtype), name="scaled_learning_rate")
-        setattr(optimizer, attribute, of_factor[key])
-        try:
-            return update(gradient, variable)
-        finally:
-            setattr(optimizer, attribute, rate)
+    def scaling(update: Callable[..., Any]) -> Callable[..., Any]:
+        def scaled(gradient: Any, variable: Any, *rows: Any) -> Any:
+            factor = scales.get(variable.op.name, 1.0)
+            if factor == 1.0:
+                return update(gradient, variable, *rows)
+            if factor == 0.0:
+                return tf.no_op()  # ftrl divides by its rate, and a rate of 0 makes its variable 0
+            former = {name: getattr(optimizer, name) for name in attributes}
+            rate = former[attributes[0]]
+            key = (rate.ref(), factor)
+            if key not in of_factor:
+                with tf.device(rate.device):  # one product for all variables, not one beside each
+                    of_factor[key] = tf.multiply(rate, tf.constant(factor, rate.dtype), name="scaled_learning_rate")
+            try:
+                for name in attributes:
+                    setattr(optimizer, name, of_factor[key])
+                return update(gradient, variable, *rows)
+            finally:
+                for name, value in former.items():
+                    setattr(optimizer, name, value)
 
-    optimizer._resource_apply_dense = scaled
+        return scaled
+
+    optimizer._resource_apply_dense = scaling(optimizer._resource_apply_dense)
+    # The gradient of an embedding is of the rows that were looked up.
+    optimizer._resource_apply_sparse_duplicate_indices = scaling(optimizer._resource_apply_sparse_duplicate_indices)
     return optimizer

@@ -237,15 +237,14 @@ def _classifier(config: TrainConfig, num_classes: int) -> BuildTower:
     """Return what builds a tower of the net and the loss of ``config``."""
 
     def build_tower(images: Any, labels: Any, reuse: bool | None) -> tuple[list[Any], dict[str, Any]]:
-        with fixed_batch_norm(functools.partial(_is_fixed, config)):
-            logits, end_points = nets.get(config.model_name).build(
-                images,
-                num_classes,
-                is_training=True,
-                weight_decay=config.weight_decay,
-                batch_norm_decay=config.batch_norm_decay,
-                reuse=reuse,
-            )
+        logits, end_points = nets.get(config.model_name).build(
+            images,
+            num_classes,
+            is_training=True,
+            weight_decay=config.weight_decay,
+            batch_norm_decay=config.batch_norm_decay,
+            reuse=reuse,
+        )
         return losses.classifier_losses(config, logits, end_points, labels, num_classes), end_points
 
     return build_tower
@@ -267,7 +266,8 @@ def _build_towers(
         with tf.name_scope(scope) if scope else contextlib.nullcontext(), tf.device(device):
             with tf.device("/device:CPU:0"):
                 images, labels = next_batch()
-            tower_losses, end_points = build_tower(images, labels, True if index else None)
+            with fixed_batch_norm(functools.partial(_is_fixed, config)):
+                tower_losses, end_points = build_tower(images, labels, True if index else None)
         towers.append(_Tower(tower_losses, end_points, scope, device))
         if index == 0:
             update_ops = list(tf.get_collection(tf.GraphKeys.UPDATE_OPS))

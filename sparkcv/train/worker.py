@@ -31,7 +31,7 @@ from sparkcv.train import saver, sessions, step, warmstart, warmstart_plan
 from sparkcv.train.loop import InputParts, Restored, TrainingLoop
 from sparkcv.train.replicas import Topology
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "images_in"]
 
 _log = logs.get(__name__)
 
@@ -130,8 +130,7 @@ class Worker:
 
     def _images_before(self) -> int:
         """Estimate how many images the run has seen already: the order of shards and augmentations depend on it."""
-        steps = checkpoint.newest_step(self._config.train_dir)
-        return steps * self._config.batch_size * self._config.num_clones
+        return images_in(self._config, checkpoint.newest_step(self._config.train_dir))
 
     def _batches(self, spool: Spool, assignments: list[Assignment]) -> TrainBatches:
         shard_bytes = sum(part.shard.num_bytes / part.stride for part in assignments)
@@ -177,3 +176,9 @@ class Worker:
                 restored.prefix, restored.found.prefix_url, self._config.model_name, restored.found.manifest
             )
         return graph
+
+
+def images_in(config: TrainConfig, steps: int) -> int:
+    """Return how many images so many global steps have seen, of all workers together."""
+    batches = steps * (config.replicas_to_aggregate if config.sync_replicas else 1)
+    return batches * config.batch_size * config.num_clones

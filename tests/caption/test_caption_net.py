@@ -6,6 +6,7 @@ import pytest
 from sparkcv.caption import caption_net
 from sparkcv.caption.caption_net import CaptionSpec
 from sparkcv.nets.slim import tf
+from sparkcv.train import placement
 
 pytestmark = pytest.mark.tensorflow
 
@@ -133,3 +134,23 @@ def test_variables_have_the_published_names_and_shapes():
         "logits/biases": (12000,),
     }
     assert {name.split("/")[0] for name in made} == set(caption_net.SCOPES.split(","))
+
+
+@pytest.mark.parametrize("cut", [caption_net._WORDS, caption_net._KERNEL, caption_net._LOGITS, None])
+def test_variables_that_are_cut_into_parts_for_several_ps_count_as_whole_ones(values, cut):
+    """A checkpoint has them whole, in their order; TensorFlow's lookup takes every other word from the other part."""
+    wanted = PlainNet(values).loss(FEATURES, CAPTIONS)
+    names = [cut] if cut else [name for name, shape in SPEC.variables().items() if len(shape) > 1]
+    getter = placement.custom_getter(placement.PsPlan({}, dict.fromkeys(names, 2), ()))
+    with tf.Graph().as_default(), tf.Session() as session:
+        with tf.variable_scope("", use_resource=True, custom_getter=getter):
+            weights = caption_net.trained_weights(SPEC)
+        loss = caption_net.loss(weights, tf.constant(FEATURES, tf.float32), tf.constant(CAPTIONS))
+        assert len(tf.trainable_variables()) == len(values) + len(names)
+        for variable in tf.trainable_variables():
+            value, info = values[placement.whole_name(variable)], variable._get_save_slice_info()
+            if info is not None:
+                where = zip(info.var_offset, info.var_shape, strict=True)
+                value = value[tuple(slice(at, at + size) for at, size in where)]
+            variable.load(value, session)
+        assert session.run(loss) == pytest.approx(wanted, rel=1e-5)

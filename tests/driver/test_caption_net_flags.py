@@ -2,11 +2,13 @@
 
 import pytest
 
+from sparkcv import storage
 from sparkcv.caption.caption_model import CaptionModel
 from sparkcv.caption.caption_task import CaptionSearch
 from sparkcv.config import CaptionConfig
 from sparkcv.driver import caption_net_flags
-from sparkcv.errors import ModelError, UsageError
+from sparkcv.errors import LabelError, ModelError, UsageError
+from tests.fixtures import bundles
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,20 @@ def test_captions_are_searched_by_the_flags_else_as_the_export_was_told(tmp_path
     for checkpoint, wanted in ((tmp_path, exported), (tmp_path / "run", elsewhere)):
         config = CaptionConfig(checkpoint_path=str(checkpoint), input="a.jpg", **flags)
         assert caption_net_flags.search_of(config) == CaptionSearch(*wanted)
+
+
+def test_a_vocabulary_of_other_words_than_the_training_s_is_refused_though_they_are_as_many(tmp_path):
+    bundles.write(tmp_path / "run", {"logits/biases": (4,)})
+    words = ("a", "</S>", "<S>", "<UNK>")
+    storage.write_json(f"{tmp_path}/run/run.json", {"labels": words, "model_name": "cifarnet"})
+    (tmp_path / "own.txt").write_text("a 9\n</S> 5\n<S> 5\n<UNK> 0\n")
+    (tmp_path / "other.txt").write_text("b 9\n</S> 5\n<S> 5\n<UNK> 0\n")
+
+    def net(**flags):
+        return caption_net_flags.net_of(CaptionConfig(checkpoint_path=f"{tmp_path}/run", input="a.jpg", **flags))
+
+    assert net().words == net(vocabulary=f"{tmp_path}/own.txt").words == words
+    with pytest.raises(
+        LabelError, match=r"other\.txt: word 0 is 'b' there and 'a' to the training in '\S+run'; wanted"
+    ):
+        net(vocabulary=f"{tmp_path}/other.txt")

@@ -120,10 +120,16 @@ def test_a_new_head_may_be_of_any_classes(index):
 
 @pytest.mark.parametrize(
     "name",
-    ["vgg_16/fc8", "LeNet/fc4", "CifarNet/logits", "resnet_v1_50/logits", "final_layer/FC", "aux_11/aux_logits/FC"],
+    [
+        *("vgg_16/fc8", "LeNet/fc4", "CharNet/fc2", "CifarNet/logits", "resnet_v1_50/logits", "final_layer/FC"),
+        *("aux_11/aux_logits/FC", "AlexnetFlowers/fc8", "GanCls/logits", "SceneNet/logits"),
+        *("InceptionResnetV2/Logits/Logits", "InceptionV4/AuxLogits/Aux_logits", "MobilenetV3/Logits/Conv2d_1c_1x1"),
+    ],
 )
 def test_the_heads_of_all_nets_are_known(tmp_path, name):
-    index = checkpoint_index.read(bundles.write(tmp_path, {f"{name}/biases": (3,), "fc3/biases": (9,)}))
+    shapes = {f"{name}/biases": (3,), "fc3/biases": (9,), "LeNet/fc2/biases": (7,), "CharNet/fc1/biases": (8,)}
+    index = checkpoint_index.read(bundles.write(tmp_path, shapes))
+    assert checkpoint_checks.num_classes_of(index) == 3
     check_head(index, NAMES)
     with pytest.raises(CheckpointError, match=f"{name}/biases has 3 values"):
         check_head(index, NAMES[:2])

@@ -88,6 +88,16 @@ def test_the_report_says_why_a_run_stopped_early(run_dir, ended):
     assert "read back and whole; stopped early: nothing got better" in text
 
 
+def test_the_report_has_the_newest_accuracy_and_the_best_where_there_is_one(run_dir, ended):
+    found = prove(run_dir, ended)
+    ended["evaluator:0"] = {"evaluated_step": 20, "accuracy": 0.5, "best_step": 10, "best_accuracy": 0.75}
+    text = str(train_report.report_of(run_dir, found, ended, 1.0))
+    assert text.endswith("; accuracy 0.5000 at step 20 (best 0.7500 at step 10)")
+    # Nothing of this split is the best yet: the row is of another one, or its checkpoint was gone meanwhile.
+    ended["evaluator:0"] |= {"best_step": None, "best_accuracy": None}
+    assert str(train_report.report_of(run_dir, found, ended, 1.0)).endswith("; accuracy 0.5000 at step 20")
+
+
 def test_a_last_checkpoint_that_does_not_read_back_is_no_success(tmp_path, run_dir, ended):
     path = tmp_path / "run" / "model.ckpt-20.data-00000-of-00001"
     path.write_bytes(b"x" + path.read_bytes()[1:])

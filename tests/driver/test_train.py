@@ -14,6 +14,7 @@ from sparkcv.errors import CheckpointError, ClusterError, LabelError, LeaseError
 from sparkcv.rundir import checkpoint, checkpoint_publication, lease, lease_file
 from sparkcv.rundir.lease_file import Holder
 from sparkcv.rundir.process import this_process
+from sparkcv.rundir.selection import Selection
 from sparkcv.rundir.status import StatusFile
 from tests.contracts.local_launcher import LocalLauncher
 from tests.driver.unheld import Unheld
@@ -333,6 +334,25 @@ def test_grown_data_of_the_same_classes_resumes_and_a_finished_run_says_that_it_
     launch(train.prepare(dataclasses.replace(grown, max_number_of_steps=60)))
     assert "is resumed, and its data has changed since: 8 records before" in caplog.text
     assert storage.read_json(f"{run_url}/run.json")["num_records"] == 12
+
+
+def test_a_run_that_was_stopped_early_is_finished_until_more_evaluations_are_asked_for(config, run_url, tmp_path):
+    publish(tmp_path, run_url, 30)
+    Selection(best_step=10, best_accuracy=0.5, num_since_best=2).write(run_url)
+    flags = {"num_evaluators": 1, "eval_split_name": "train", "early_stopping_evaluations": 2}
+    assert not train.prepare(config(**flags)).is_finished  # nobody has said that it was a success
+    StatusFile(run_url, 50).finish(30)
+    plan = train.prepare(config(**flags))
+    assert plan.session() is None
+    report = str(train.run(None, plan))
+    assert report == (
+        f"already finished: step 30, checkpoint {run_url}/model.ckpt-30, stopped early: none of the 2 evaluations since"
+        " step 10 was better than its accuracy of 0.5000: a larger --early_stopping_evaluations goes on; nothing was"
+        " done"
+    )
+    assert "stopped early" not in str(train.run(None, train.prepare(config(**flags, max_number_of_steps=30))))
+    for more in ({"early_stopping_evaluations": 3}, {"early_stopping_evaluations": None}, {"restart": True}):
+        assert not train.prepare(config(**{**flags, **more})).is_finished
 
 
 # Checkpoints to start from.

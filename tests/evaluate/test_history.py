@@ -8,6 +8,7 @@ import pytest
 from sparkcv import storage
 from sparkcv.evaluate import history
 from sparkcv.evaluate.history import History, HistoryRow
+from sparkcv.rundir import checkpoint_publication
 from sparkcv.rundir.checkpoint import Found
 
 OF = {"split": "validation", "dataset_digest": "d", "max_images": None}
@@ -80,6 +81,43 @@ def test_the_best_on_other_data_is_no_mark_to_beat(train_dir):
     assert (best_of(train_dir)["value"], best_of(train_dir)["of"]["split"]) == (0.3, "test")
 
 
+def test_what_was_evaluated_on_other_data_is_evaluated_again_and_counts_nowhere(train_dir):
+    first = History(train_dir, OF)
+    for step, accuracy in ((10, 0.9), (30, 0.8)):
+        add(first, train_dir, step, accuracy)
+    kept = History(train_dir, {**OF, "max_images": 8})
+    assert kept.newest is None
+    assert not kept.has(found_at(train_dir, 10))
+    add(kept, train_dir, 10, 0.2)
+    assert kept.has(found_at(train_dir, 10))
+    assert (kept.newest.step, kept.selection.num_since_best) == (10, 0)  # not 30, of other data
+    assert [one.accuracy for one in history.read(train_dir).values()] == [0.2, 0.8]
+    again = History(train_dir, {**OF, "max_images": 8})
+    assert (again.newest.accuracy, again.best["value"]) == (0.2, 0.2)
+
+
+def test_rows_of_an_older_version_count_as_they_did(train_dir):
+    lines = [
+        json.dumps({k: v for k, v in dataclasses.asdict(row(found_at(train_dir, 10), 0.5)).items() if k != "data"})
+    ]
+    storage.write_text(f"{train_dir}/eval/metrics.jsonl", "\n".join(lines))
+    kept = History(train_dir, OF)
+    assert kept.has(found_at(train_dir, 10))
+    assert kept.newest.accuracy == 0.5
+
+
+def test_a_run_that_went_back_forgets_the_best_that_it_undid(train_dir):
+    kept = History(train_dir, OF)
+    for step, accuracy in ((10, 0.5), (20, 0.9), (30, 0.7)):
+        add(kept, train_dir, step, accuracy)
+    add(kept, train_dir, 20, 0.6, crc="0b")
+    assert list(history.read(train_dir)) == [10, 20]
+    assert (best_of(train_dir)["step"], best_of(train_dir)["value"]) == (20, 0.6)
+    assert best_of(train_dir)["identity"] == history.identity(found_at(train_dir, 20, crc="0b"))
+    add(kept, train_dir, 30, 0.4, crc="0b")
+    assert kept.selection.num_since_best == 1
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"metric": "accuracy", "value": NaN}', '{"value": 0.1}', "\xff\x00"])
 def test_a_best_that_does_not_read_is_replaced(train_dir, text):
     storage.write_text(f"{train_dir}/best.json", text)
@@ -99,3 +137,23 @@ def test_lines_that_do_not_read_are_left_out(train_dir):
 
 def test_a_run_that_was_never_evaluated_has_no_rows(train_dir):
     assert history.read(train_dir) == {}
+
+
+def test_of_a_run_that_went_back_the_best_that_is_left_must_be_there(train_dir, tmp_path):
+    kept = History(train_dir, OF)
+    for step, accuracy in ((10, 0.6), (20, 0.8), (30, 0.9)):
+        local = tmp_path / str(step)
+        local.mkdir()
+        for end in ("index", "data-00000-of-00001"):
+            (local / f"model.ckpt-{step}.{end}").write_bytes(b"%d" % step)
+        prefix = str(local / f"model.ckpt-{step}")
+        found = checkpoint_publication.publish(prefix, step, train_dir, model_name="lenet")
+        kept.add(row(found, accuracy), found)
+    storage.delete(f"{train_dir}/model.ckpt-20.index")
+    add(kept, train_dir, 30, 0.5, crc="0b")
+    assert (best_of(train_dir)["step"], best_of(train_dir)["value"]) == (10, 0.6)
+    storage.delete(f"{train_dir}/model.ckpt-10.index")
+    found = found_at(train_dir, 10, crc="0c")
+    kept.add(row(found, 0.7), found, is_kept=False)
+    assert kept.best is None
+    assert not storage.exists(f"{train_dir}/best.json")  # rather than a checkpoint that there is not

@@ -1,10 +1,14 @@
 """What the evaluation's page says, also where there is little, nothing or very much to say."""
 
+import dataclasses
 import json
+
+import numpy as np
 
 from sparkcv.evaluate import sections
 from sparkcv.evaluate.curves import Curves, parse
 from sparkcv.evaluate.history import HistoryRow
+from sparkcv.evaluate.metrics import Metrics, Tally
 from sparkcv.evaluate.report import Charts, Fold, Gallery, Heat, Paragraph, SideBySide, Table, render
 from sparkcv.evaluate.sections import page
 from sparkcv.inputs.quarantine import RejectedRecord
@@ -60,6 +64,10 @@ def test_what_the_runs_evaluator_found_is_drawn_and_said():
     said = "the evaluator's newest accuracy was 70.0 % at step 30, the best 75.0 % at step 20"
     assert said in texts(section)
     assert "Accuracy while training" not in texts(sections.training(Curves()))
+    rows[30] = dataclasses.replace(rows[30], data="of another split")
+    assert "the evaluator's newest accuracy was 70.0 % at step 30, the best 70.0 %" in texts(
+        sections.training(Curves(), rows)
+    )
 
 
 def test_restarts_are_drawn_and_said():
@@ -104,6 +112,13 @@ def test_mistakes_show_truth_answer_score_and_file(hostile_outcome):
 
 def test_no_mistakes_to_show_are_explained(outcome_of):
     assert "None were asked for" in texts(sections.mistakes(outcome_of(names(8))))
+
+
+def test_without_a_wrong_answer_there_are_no_mistakes_also_where_scores_are_not_finite(outcome_of):
+    tally = Tally(3)
+    tally.update(np.array([[9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [np.nan, 0.0, 0.0]]), np.array([0, 1, 2]))
+    outcome = dataclasses.replace(outcome_of(names(3)), metrics=Metrics.of(tally, names(3)), mistakes=())
+    assert texts(sections.mistakes(outcome)) == "There are none."
 
 
 def test_rejects_are_counted_by_reason_and_listed(outcome_of):

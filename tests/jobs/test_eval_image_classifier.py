@@ -72,6 +72,29 @@ def flags(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("run", "warnings"),
+    [
+        ({"preprocessing_name": "inception", "train_image_size": SIZE}, []),
+        ({"preprocessing_name": "inception_v4"}, []),  # the same family
+        ({}, []),
+        (
+            {"preprocessing_name": None, "train_image_size": 32},
+            [
+                f"the run was trained at 32 px and is evaluated at {SIZE}: see --eval_image_size",
+                "the run was trained with the preprocessing cifarnet and is evaluated with inception: see"
+                " --preprocessing_name",
+            ],
+        ),
+    ],
+)
+def test_pictures_that_are_prepared_in_another_way_than_in_training_are_told(flags, tmp_path, run, warnings, caplog):
+    url = write_run(tmp_path / "trained")
+    storage.write_json(f"{url}/run.json", {"model_name": "cifarnet", "config": run})
+    evaluate.prepare(EvalConfig(**{**flags, "checkpoint_path": url}))
+    assert [record.getMessage() for record in caplog.records] == warnings
+
+
 def words(flags):
     return [f"--{name}={value}" for name, value in flags.items()]
 

@@ -8,12 +8,15 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv import config as configs
 from sparkcv import storage
-from sparkcv.caption import caption_net
+from sparkcv.caption import caption_net, caption_tower
 from sparkcv.config import TrainCaptionsConfig
 from sparkcv.driver import train_captions as driver
-from sparkcv.errors import CheckpointError
+from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.programs import train_captions
 from sparkcv.roles import NodeContext, Role
+from sparkcv.rundir import checkpoint_publication
+from sparkcv.rundir.description import RunDescription
+from sparkcv.train import step
 from tests.caption import scene_shards
 
 pytestmark = pytest.mark.tensorflow
@@ -66,9 +69,10 @@ def rows(folder, name):
 
 
 def test_the_phases_train_what_they_should_and_go_on_where_they_stood(folder):
-    both = train(folder, "both", train_encoder=True, encoder_learning_rate=0.05, max_number_of_steps=3)
-    assert both["step"] == 3
-    assert [row["learning_rate"] for row in rows(folder, "both")] == pytest.approx([0.05] * 3)
+    warm = {"encoder_learning_rate": 0.06, "warmup_epochs": 0.25}
+    both = train(folder, "both", train_encoder=True, **warm, max_number_of_steps=4)
+    assert both["step"] == 4
+    assert [row["learning_rate"] for row in rows(folder, "both")] == pytest.approx([0, 0.02, 0.04, 0.06])
     encoder = variables(both["checkpoint"])
     start = {"checkpoint_path": both["checkpoint"], "num_epochs_per_decay": 0.25}
     first = train(folder, "run", **start, max_number_of_steps=3)
@@ -84,11 +88,42 @@ def test_the_phases_train_what_they_should_and_go_on_where_they_stood(folder):
     assert {name.split("/")[0] for name in changed} == set(scopes)
     assert all(row["loss"] > 0 for row in rows(folder, "run"))
     # The second phase goes on in the same folder, and changes the encoder too.
-    last = train(folder, "run", **start, train_encoder=True, max_number_of_steps=6)
+    still = {"learning_rate_scales": "seq_embedding=0"}
+    last = train(folder, "run", **start, **still, train_encoder=True, max_number_of_steps=6)
     after = variables(last["checkpoint"])
     assert any(not name.startswith(scopes) and not np.array_equal(after[name], done[name]) for name in after)
+    np.testing.assert_array_equal(after["seq_embedding/map"], done["seq_embedding/map"])
     with pytest.raises(CheckpointError, match="basic_lstm_cell/bias is float32"):
         train(folder, "run", **start, num_lstm_units=16, max_number_of_steps=7)
+
+
+@pytest.mark.parametrize(("is_frozen", "num_updates"), [(False, 12), (True, 0)])
+def test_frozen_batch_norm_is_that_of_a_trained_encoder_too(is_frozen, num_updates):
+    """SceneNet has six layers of it, each with a mean and a variance."""
+    flags = {"train_encoder": True, "freeze_batch_norm": is_frozen, "embedding_size": 8, "num_lstm_units": 8}
+    config = TrainCaptionsConfig(model_name="scenenet", train_image_size=32, batch_size=2, **flags)
+    with tf.Graph().as_default() as graph:
+        step.build(
+            config,
+            num_records=8,
+            num_classes=5,
+            next_batch=lambda: (tf.zeros([2, 32, 32, 3]), tf.constant([[0, 1], [0, 2]], tf.int64)),
+            build_tower=caption_tower.build_tower(config, 5),
+        )
+        assert len(graph.get_collection(tf.GraphKeys.UPDATE_OPS)) == num_updates
+
+
+def test_a_second_phase_whose_optimizer_has_slots_is_refused_before_anything_starts(folder, tmp_path):
+    run_dir = str(folder / "slots")
+    for end in ("index", "data-00000-of-00001"):
+        (tmp_path / f"model.ckpt-3.{end}").write_bytes(b"some bytes")
+    checkpoint_publication.publish(str(tmp_path / "model.ckpt-3"), 3, run_dir, model_name="cifarnet")
+    told = {"train_encoder": False, "embedding_size": 8, "num_lstm_units": 8}
+    RunDescription(model_name="cifarnet", config=told).write(run_dir)
+    with pytest.raises(
+        UsageError, match=r"--train_encoder with --optimizer adam: .*wanted --optimizer sgd, or another"
+    ):
+        train(folder, "slots", train_encoder=True, optimizer="adam")
 
 
 def test_captions_are_learned(tmp_path):

@@ -231,8 +231,8 @@ def test_without_a_checkpoint_there_is_nothing_to_tell(run):
 def test_a_number_of_images_bounds_each_evaluation(run, publish):
     publish(run.url, {10: 0})
     run.evaluate(eval_max_images=10, batch_size=4)
-    assert history.read(run.url)[10].num_examples == 8
-    assert run.accuracies() == pytest.approx({10: 6 / 8})
+    assert history.read(run.url)[10].num_examples == 10  # two whole batches and half of a third
+    assert run.accuracies() == pytest.approx({10: 6 / 10})
 
 
 def test_data_that_cannot_be_evaluated_ends_it_with_the_reason(tmp_path, publish):

@@ -1,5 +1,6 @@
 """The training program in one process: what it leaves, how it resumes, and what it refuses."""
 
+import dataclasses
 import json
 import pathlib
 import threading
@@ -24,7 +25,7 @@ from sparkcv.records.shards import open_dataset
 from sparkcv.roles import NodeContext, Role
 from sparkcv.rundir import checkpoint, checkpoint_foreign
 from sparkcv.rundir.selection import Selection
-from sparkcv.train import saver
+from sparkcv.train import saver, worker
 from tests.contracts.free_ports import free_port
 from tests.inputs import data
 
@@ -151,6 +152,13 @@ def test_a_run_resumes_where_it_was(run, caplog):
     assert run.statuses[0]["step"] == 7
     after = tf.train.load_checkpoint(f"{run.url}/model.ckpt-9").get_tensor("CifarNet/conv1/weights")
     assert after == pytest.approx(before, abs=1e-6)
+
+
+def test_a_resumed_run_counts_the_images_of_all_gradients_that_a_step_collects():
+    """By them it goes on with the order of shards and the draws of augmentations, in place of the first ones again."""
+    config = TrainConfig(batch_size=4, num_clones=2, replicas_to_aggregate=3)
+    assert worker.images_in(config, 10) == 80
+    assert worker.images_in(dataclasses.replace(config, sync_replicas=True), 10) == 240
 
 
 def test_a_finished_run_does_nothing_and_says_where_it_stands(run):

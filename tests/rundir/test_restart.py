@@ -23,6 +23,7 @@ def run_url(request, tmp_path):
 OF_THE_RUN = [
     "checkpoint", "events.out.tfevents.1.host", "logs/worker-0.log", "metrics.jsonl", "model.ckpt-10.index",
     "model.ckpt-10.json", "model.ckpt-9.data-00000-of-00001", "quarantine/worker-0.jsonl", "run.json", "status.json",
+    "samples/step-00000100.png",
 ]  # fmt: skip
 OF_OTHERS = ["data/shapes_train-00000-of-00001.tfrecord", "my notes.txt", "run.lock.3"]
 
@@ -45,7 +46,7 @@ def test_what_a_run_left_is_moved_aside_whole_and_nothing_else(run_url, caplog):
     assert {storage.read_text(entry.url) for entry in storage.walk(aside)} == set(OF_THE_RUN)
     name = storage.basename(aside)
     assert names_below(run_url) == sorted([*OF_OTHERS, *(f"{name}/{one}" for one in OF_THE_RUN)])
-    assert f"--restart: moved 10 files and folders of the run before to {aside}; starting at step 0" in caplog.text
+    assert f"--restart: moved 11 files and folders of the run before to {aside}; starting at step 0" in caplog.text
     assert checkpoint.newest_valid(run_url) is None
 
 

@@ -197,30 +197,39 @@ def test_a_synchronous_warm_up_counts_the_batches_that_a_step_aggregates():
 
 
 def trained(name, rate, scales):
-    """Two variables after three equal gradients each, and the names of all variables."""
+    """Variables after three equal gradients each, of rows alone for c and d, and the names of all variables."""
     config = TrainConfig(optimizer=name, **VALUES)
     with tf.Graph().as_default(), tf.Session() as session:
-        pair = [
-            tf.get_variable(f"net/{w}", initializer=np.full([2], START, np.float32), use_resource=True) for w in "ab"
+        weights = [
+            tf.get_variable(f"net/{w}", initializer=np.full([2], START, np.float32), use_resource=True) for w in "abcd"
         ]
         gradient = tf.placeholder(tf.float32, [])
+        whole = tf.fill([2], gradient)
+        rows = tf.IndexedSlices(tf.fill([3], gradient / 2), tf.constant([1, 0, 1]), tf.constant([2]))
         optimizer = optimizers.scale_rates(optimizers.optimizer(config, tf.constant(rate)), scales)
-        update = optimizer.apply_gradients([(tf.fill([2], gradient), weight) for weight in pair])
+        update = optimizer.apply_gradients(zip((whole, whole, rows, rows), weights, strict=True))
         session.run(tf.global_variables_initializer())
         for value in GRADIENTS:
             session.run(update, {gradient: value})
-        return *session.run(pair), sorted(variable.op.name for variable in tf.global_variables())
+        return *session.run(weights), sorted(variable.op.name for variable in tf.global_variables())
 
 
 @pytest.mark.parametrize("name", sorted(FORMULAS))
 def test_a_scaled_learning_rate_is_that_of_a_run_with_the_smaller_rate_under_every_optimizer(name):
-    first, second, names = trained(name, RATE, {"net/b": 0.25})
-    plain, other, plain_names = trained(name, RATE, {})
-    slower, _, _ = trained(name, np.float32(RATE) * np.float32(0.25), {})
-    np.testing.assert_array_equal(first, plain)
-    np.testing.assert_array_equal(second, slower)
-    assert np.abs(second - other).max() > 0.01  # as a scaled gradient would not show under adam
+    *scaled, names = trained(name, RATE, {"net/b": 0.25, "net/d": 0.25})
+    *plain, plain_names = trained(name, RATE, {})
+    *slower, _ = trained(name, np.float32(RATE) * np.float32(0.25), {})
+    np.testing.assert_array_equal(scaled[::2], plain[::2])
+    np.testing.assert_array_equal(scaled[1::2], slower[1::2])
+    assert (np.abs(np.subtract(scaled, plain)[1::2]).max(axis=1) > 0.01).all()  # a scaled gradient would not show
     assert names == plain_names  # a checkpoint goes with or without scales
+
+
+@pytest.mark.parametrize("name", ["adam", "ftrl"])
+def test_a_factor_of_0_leaves_a_variable_where_it_is(name):
+    *weights, _ = trained(name, RATE, {"net/b": 0.0, "net/d": 0.0})
+    np.testing.assert_array_equal(weights[1::2], np.full([2, 2], START))
+    assert (np.array(weights[::2]) != START).all()
 
 
 def test_the_longest_scope_wins_and_a_scope_ends_at_a_slash():

@@ -1,0 +1,17 @@
+"""How the evaluation of made pictures names what it was given."""
+
+import pytest
+
+from sparkcv.driver import evaluate_text2image
+from sparkcv.errors import CheckpointError, UsageError
+from tests.fixtures import bundles
+
+
+@pytest.mark.parametrize("flag", ["judge_path", "features_path"])
+def test_a_checkpoint_that_is_misnamed_is_told_with_the_flag_that_names_it(tmp_path, flag):
+    prefix = bundles.write(tmp_path / "run", {"logits/biases": (4,)})
+    with pytest.raises(UsageError, match=rf"^--{flag} \S+\.index is one file .* name that: --{flag} {prefix}$"):
+        evaluate_text2image._located(f"{prefix}.index", flag)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointError, match=r"^no checkpoint in '\S+empty'"):
+        evaluate_text2image._located(f"{tmp_path}/empty", flag)
