@@ -10,7 +10,10 @@ import zlib
 from sparkcv.errors import ShardError
 from sparkcv.records import tfrecord
 
-__all__ = ["expand", "expand_start", "is_compressed"]
+__all__ = ["BREAKS_OFF", "expand", "expand_start", "is_compressed"]
+
+BREAKS_OFF = "the compressed shard breaks off there"
+"""The reason for the end of a stream that is not whole."""
 
 _GZIP = b"\x1f\x8b\x08"
 _ANY_HEADER = 47  # zlib's window bits: 15, and 32 to take gzip's header or zlib's

@@ -137,7 +137,8 @@ def test_compression_is_told_by_the_content(tmp_path, how):
     path = tmp_path / "n_train.tfrecord"
     path.write_bytes(COMPRESSED[how])
     assert open_dataset(str(tmp_path), "n", "train").num_records in range(1, 10)
-    with mapped(str(path)) as data:
+    with mapped(str(path)) as (data, is_whole):
+        assert is_whole
         assert [bytes(record.payload) for record in tfrecord.read_records(data, "s")] == PAYLOADS
     assert compression.expand(str(path), "s") == (len(SHARD), True)
     assert path.read_bytes() == SHARD
