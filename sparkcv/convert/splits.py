@@ -14,7 +14,7 @@ from sparkcv.records.manifest import SplitEntry
 from sparkcv.records.reasons import most_frequent
 from sparkcv.records.shards import open_dataset
 
-__all__ = ["Written", "check_budget", "check_written", "none_usable", "publish_written", "report_of", "staged"]
+__all__ = ["Written", "check_budget", "check_written", "publish_written", "report_of", "staged"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def report_of(written: Written) -> ConvertReport:
     return ConvertReport(written.dataset_dir, plan.name, plan.labels, tuple(splits))
 
 
-def none_usable(where: str, split: SplitReport) -> DataError:
+def _none_usable(where: str, split: SplitReport) -> DataError:
     """Return the error of a split that would have no record, with what was wrong most often."""
     why = f": {most_frequent(split.reasons)}" if split.reasons else ""
     return DataError(f"{where!r} has no usable picture for the split {split.split!r}{why}")
@@ -88,7 +88,7 @@ def check_written(written: Written, report: ConvertReport, known: Collection[str
 
     Raises:
         ShardError: a staged shard is not of the size that was written.
-        DataError: no usable picture at all, or none of a class.
+        DataError: a split without a usable picture, or the first without one of a class.
     """
     plan = written.plan
     summaries = [summary for split in written.summaries.values() for summary in split]
@@ -97,8 +97,9 @@ def check_written(written: Written, report: ConvertReport, known: Collection[str
         if there.get(entry.name) != entry.bytes:
             raise ShardError(f"{entry.name!r} has {there.get(entry.name)} bytes after writing {entry.bytes}")
     first = plan.splits[0].name
-    if not report.num_records:
-        raise none_usable(written.where, report.splits[0])
+    for split in report.splits:
+        if not split.num_records:
+            raise _none_usable(written.where, split)
     seen = {label for summary in written.summaries[first] for label in summary.entry.labels}
     void = [label for index, label in enumerate(plan.labels) if str(index) not in seen]
     if void and not known:
