@@ -53,12 +53,47 @@ def test_a_missing_part_is_named(tmp_path):
         open_dataset(str(tmp_path), "rgb", "train")
 
 
-def test_parts_of_two_writings_are_refused(tmp_path):
+UUID = "6e1f1d8c-4a8e-4d0b-9f0e-0f1a2b3c4d5e"
+
+
+def test_parts_of_sparks_data_sources_have_gaps_and_several_files_a_number(tmp_path):
     write_labels(str(tmp_path), ["a", "b"])
     (tmp_path / "train").mkdir()
-    for name in ("part-r-00000", "part-00000"):
+    names = [f"part-{part}.tfrecord" for part in (f"00000-{UUID}-c000", f"00003-{UUID}-c000", f"00003-{UUID}-c001")]
+    names.append(f"part-00003-{UUID[::-1]}-c000.tfrecord")  # appended later
+    for name in names:
         (tmp_path / "train" / name).write_bytes(SHARD)
-    with pytest.raises(ShardError, match=r"holds 2 shards of part, wanted 1"):
+    dataset = open_dataset(str(tmp_path), "rgb", "train")
+    assert sorted(shard.url for shard in dataset.shards) == sorted(str(tmp_path / "train" / name) for name in names)
+
+
+def test_a_compressed_part_of_an_empty_partition_is_no_sample_of_the_others(tmp_path):
+    write_labels(str(tmp_path), ["a", "b"])
+    (tmp_path / "train").mkdir()
+    for index, data in enumerate((b"", SHARD)):
+        (tmp_path / f"train/part-r-{index:05d}.gz").write_bytes(gzip.compress(data))
+    assert open_dataset(str(tmp_path), "rgb", "train").num_records > 0
+    (tmp_path / "train/part-r-00001.gz").write_bytes(gzip.compress(b""))
+    with pytest.raises(ShardError, match=r"the split 'train' of 'rgb' in .* has no records"):
+        open_dataset(str(tmp_path), "rgb", "train")
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (("part-r-00000", "part-00000"), r"holds 2 shards of part, wanted 1"),
+        (
+            ("part-r-00000", f"part-00000-{UUID}-c000"),
+            r"parts of two writings, such as 'part-r-00000' and 'part-00000-6",
+        ),
+    ],
+)
+def test_parts_of_two_writings_are_refused(tmp_path, names, sentence):
+    write_labels(str(tmp_path), ["a", "b"])
+    (tmp_path / "train").mkdir()
+    for name in names:
+        (tmp_path / "train" / name).write_bytes(SHARD)
+    with pytest.raises(ShardError, match=sentence):
         open_dataset(str(tmp_path), "rgb", "train")
 
 
