@@ -11,7 +11,7 @@ from sparkcv.convert.report import ConvertReport, SplitReport
 from sparkcv.convert.shard_writer import ShardSummary
 from sparkcv.errors import BudgetError, DataError, ShardError, SparkcvError
 from sparkcv.records.manifest import SplitEntry
-from sparkcv.records.reasons import most_frequent
+from sparkcv.records.reasons import allowed, most_frequent
 from sparkcv.records.shards import open_dataset
 
 __all__ = ["Written", "check_budget", "check_written", "publish_written", "report_of", "staged"]
@@ -109,7 +109,7 @@ def check_written(written: Written, report: ConvertReport, known: Collection[str
 def check_budget(report: ConvertReport, budget: float, flag: str = "--bad_image_budget") -> None:
     """Raise BudgetError if more than a share of ``budget``, given by ``flag``, of the pictures are unusable."""
     total = report.num_records + report.num_rejected
-    if report.num_rejected > budget * total:
+    if report.num_rejected > allowed(budget, total):
         raise BudgetError(
             f"{report.num_rejected} of {total} pictures are unusable ({most_frequent(report.reasons)}),"
             f" {flag} allows a share of {budget}"
