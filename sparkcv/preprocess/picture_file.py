@@ -20,12 +20,13 @@ from sparkcv.preprocess.jpeg_damage import jpeg_warning
 from sparkcv.records import image_header
 from sparkcv.records.image_header import FORMATS, ImageHeader
 
-__all__ = ["PictureRules", "SeenPicture", "is_damaged", "read", "read_turned"]
+__all__ = ["PictureRules", "SeenPicture", "bare", "is_damaged", "read", "read_turned"]
 
 _KEPT = ("jpeg", "png", "webp")
 _PLUGINS = {"jpeg2000": "JPEG2000"}
 _WIDE = ("I", "F")
 _SPARED = 2  # a JPEG that becomes smaller is decoded to at least so many times its new size
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _ORIENTATION, _PHOTOMETRIC = 0x0112, 262
 # What turns a stored picture upright, by its orientation. Pillow's own would read all of its EXIF, and refuse a picture
@@ -182,7 +183,7 @@ def _decode(data: bytes, header: ImageHeader, rules: PictureRules, *, only_if_tr
         Image.MAX_IMAGE_PIXELS = rules.max_pixels  # else Pillow's limit would hold, whatever ours is
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
-        with Image.open(io.BytesIO(_bare(data, header)), formats=(plugin,)) as opened:
+        with Image.open(io.BytesIO(bare(data)), formats=(plugin,)) as opened:
             if (side := opened.width * opened.height) > rules.max_pixels:
                 raise ImageError(f"too large: {side} pixels, at most {rules.max_pixels} in all")
             if rules.short_side and header.format == "jpeg":  # the inverse transform of a part of the coefficients
@@ -221,12 +222,13 @@ def _cleared(picture: Image.Image, covered: tuple[int, int, int, int] | None) ->
     return picture
 
 
-def _bare(data: bytes, header: ImageHeader) -> bytes:
-    """Return a PNG as the pixels alone that TensorFlow takes it for.
+def bare(data: bytes) -> bytes:
+    """Return a PNG as the pixels alone that TensorFlow takes it for, for Pillow; other files as they are.
 
-    Pillow would expand texts, however large, and refuse an APNG whose later frames are damaged.
+    Pillow would refuse one whose text or colour profile expands to more than a megabyte, and an APNG whose later frames
+    are damaged.
     """
-    if header.format != "png":
+    if not data.startswith(_PNG_MAGIC):
         return data
     kept, offset = [data[:8]], 8
     while offset < len(data):
