@@ -87,7 +87,7 @@ def check_written(written: Written, report: ConvertReport, known: Collection[str
     """Refuse what must not be published; ``known`` are the classes of the splits that stay.
 
     Raises:
-        ShardError: a staged shard is not of the size that was written.
+        ShardError: a staged shard is not of the size that was written, or a split has not as many pictures as planned.
         DataError: a split without a usable picture, or the first without one of a class.
     """
     plan = written.plan
@@ -97,7 +97,12 @@ def check_written(written: Written, report: ConvertReport, known: Collection[str
         if there.get(entry.name) != entry.bytes:
             raise ShardError(f"{entry.name!r} has {there.get(entry.name)} bytes after writing {entry.bytes}")
     first = plan.splits[0].name
-    for split in report.splits:
+    for split, planned in zip(report.splits, plan.splits, strict=True):
+        if (got := split.num_records + split.num_rejected) != planned.num_pictures:
+            raise ShardError(
+                f"{written.where!r} gave {got} pictures for the split {split.split!r} where {planned.num_pictures} were"
+                " listed; wanted a source that stays as it is meanwhile"
+            )
         if not split.num_records:
             raise _none_usable(written.where, split)
     seen = {label for summary in written.summaries[first] for label in summary.entry.labels}

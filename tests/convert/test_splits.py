@@ -9,14 +9,14 @@ from sparkcv.convert import TableConversion, splits, table
 from sparkcv.convert.plan import ConversionPlan, Split
 from sparkcv.convert.shard_writer import ShardSummary
 from sparkcv.convert.table_rows import RowCounts
-from sparkcv.errors import DataError
+from sparkcv.errors import DataError, ShardError
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records.manifest import ShardEntry
 
 
 def written(folder, **records):
     """Shards of these splits, each with so many records of the class 0, staged in ``folder``."""
-    planned = tuple(Split(name, 1, 2) for name in records)
+    planned = tuple(Split(name, 1, count or 2) for name, count in records.items())
     plan = ConversionPlan("n", str(folder), "", ("a",), planned, PictureRules())
     summaries = {}
     for (name, file), count in zip(plan.shards(), records.values(), strict=True):
@@ -33,6 +33,15 @@ def test_a_split_of_two_whose_pictures_are_all_unusable_is_refused_before_it_is_
         one = written(tmp_path / name, **counts)
         with pytest.raises(DataError, match=rf"^'/pictures' has no usable picture for the split '{name}': empty 2$"):
             splits.check_written(one, splits.report_of(one), ())
+
+
+def test_pictures_that_were_listed_and_did_not_come_are_not_lost_in_silence(tmp_path):
+    one = written(tmp_path / "one", train=3)
+    fewer = dataclasses.replace(one, plan=dataclasses.replace(one.plan, splits=(Split("train", 1, 4),)))
+    with pytest.raises(
+        ShardError, match=r"^'/pictures' gave 3 pictures for the split 'train' where 4 were listed; wan"
+    ):
+        splits.check_written(fewer, splits.report_of(fewer), ())
 
 
 @pytest.mark.parametrize(
