@@ -1,11 +1,12 @@
 """Shards that other tools wrote: compressed, under other names, with other features."""
 
 import gzip
+import os
 import zlib
 
 import pytest
 
-from sparkcv.errors import RecordError, ShardError
+from sparkcv.errors import FullError, RecordError, ShardError
 from sparkcv.records import compression, example, tfrecord
 from sparkcv.records.example import FeatureNames
 from sparkcv.records.features import Value, encode_features
@@ -207,3 +208,13 @@ def test_a_bomb_is_refused(tmp_path):
     with pytest.raises(ShardError, match=r"'the shard' has \d+ bytes, and more than 67108864 once it is expanded"):
         compression.expand(str(path), "the shard")
     assert [each.name for each in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_disk_without_room_for_the_content_is_told_and_nothing_is_left(tmp_path):
+    path = tmp_path / "s"
+    path.write_bytes(COMPRESSED["gzip"])
+    os.symlink("/dev/full", f"{path}.expanded")
+    with pytest.raises(FullError, match=r"^cannot expand '.*/s': No space left on device$"):
+        compression.expand(str(path), "the shard")
+    assert [each.name for each in tmp_path.iterdir()] == ["s"]
+    assert path.read_bytes() == COMPRESSED["gzip"]
