@@ -164,6 +164,9 @@ def _complete(matches: list[tuple[re.Match[str], Entry]], what: str, dataset_dir
     else:
         counts = sorted({int(match["count"] or 0) for match, _ in matches})
     if counts == [0]:
+        if len(matches) > 1:  # one of them unpacked beside the other, say: no record is to come twice
+            both = " and ".join(repr(entry.name) for _, entry in matches)
+            raise ShardError(f"{dataset_dir!r} holds {both} for {what}, wanted one file or one series")
         return [entry for _, entry in matches]
     if len(counts) > 1:
         raise ShardError(f"{dataset_dir!r} holds shards of {counts} in all for {what}, wanted one series")

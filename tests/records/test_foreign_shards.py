@@ -98,6 +98,14 @@ def test_parts_of_two_writings_are_refused(tmp_path, names, sentence):
         open_dataset(str(tmp_path), "rgb", "train")
 
 
+def test_one_file_beside_its_packed_form_is_refused_for_its_records_would_come_twice(tmp_path):
+    write_labels(str(tmp_path), ["a", "b"])
+    (tmp_path / "rgb-train.tfrecord").write_bytes(SHARD)
+    (tmp_path / "rgb-train.tfrecord.gz").write_bytes(gzip.compress(SHARD))
+    with pytest.raises(ShardError, match=r"holds 'rgb-train.tfrecord' and 'rgb-train.tfrecord.gz' for rgb_train, want"):
+        open_dataset(str(tmp_path), "rgb", "train")
+
+
 def test_part_files_that_name_no_split_are_read_as_none(tmp_path):
     write_labels(str(tmp_path), ["a", "b"])
     (tmp_path / "part-r-00000").write_bytes(SHARD)
