@@ -139,10 +139,9 @@ def _find(entries: list[Entry], name: str, split: str, dataset_dir: str) -> list
     if parts:
         return _complete(parts, "part", url)
     if of_spark:
-        there = {entry.name for entry in of_spark}
-        packed = [name for name in sorted(there) if f"{name}.gz" in there]
-        if packed:
-            raise ShardError(f"{url!r} holds {packed[0]!r} and the same with '.gz', wanted one of them")
+        of_names = {entry.name for entry in of_spark}
+        if twice := sorted(name for name in of_names if f"{name}.gz" in of_names):
+            raise ShardError(f"{url!r} holds {twice[0]!r} and the same with '.gz', wanted one of them")
         return of_spark
     names = {entry.name: re.split(r"[-_]\d{5,}-of-", entry.name)[0] for entry in entries}
     series = {start for whole, start in names.items() if start != whole or ".tfrecord" in whole}

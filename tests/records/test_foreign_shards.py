@@ -83,6 +83,7 @@ def test_a_compressed_part_of_an_empty_partition_is_no_sample_of_the_others(tmp_
     ("names", "sentence"),
     [
         (("part-r-00000", "part-00000"), r"holds 2 shards of part, wanted 1"),
+        ((f"part-00000-{UUID}", f"part-00000-{UUID}.gz"), rf"holds 'part-00000-{UUID}' and the same with '.gz'"),
         (
             ("part-r-00000", f"part-00000-{UUID}-c000"),
             r"parts of two writings, such as 'part-r-00000' and 'part-00000-6",
