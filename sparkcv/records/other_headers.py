@@ -16,6 +16,7 @@ __all__ = ["PROBES", "format_of"]
 _MAX_PROPERTIES = 1000
 _SIZ = b"\xff\x4f\xff\x51"  # JPEG 2000: start of codestream, image and tile size
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT, _EXTRA = 256, 257, 258, 277, 322, 323, 338
+_KIND, _SUB_IFDS = 254, 330
 
 
 def format_of(data: bytes) -> str | None:
@@ -158,6 +159,8 @@ def _tiff(data: bytes, max_pixels: int) -> ImageHeader:
         raise ImageError(f"unusable TIFF: {samples} channels, wanted at most 4 and a mask")
     turned = orientation.from_exif(data) or 1
     (following,) = struct.unpack_from(f"{order}I", data.ljust(first + 6 + 12 * count, b"\0"), first + 2 + 12 * count)
+    if tags.get(_KIND, 0) & 1 and (following or _SUB_IFDS in tags):
+        raise ImageError("unusable TIFF: its first picture is a thumbnail of another in it, as in raw files of cameras")
     return ImageHeader("tiff", tags[_HEIGHT], tags[_WIDTH], samples, bits, turned, _EXTRA in tags, False, following > 0)
 
 

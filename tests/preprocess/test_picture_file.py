@@ -244,10 +244,11 @@ def test_grey_of_16_bits_is_read_by_its_upper_byte_in_every_format(pixels_of):
         np.testing.assert_array_equal(pixels[..., 0], values >> 8)
 
 
-def grey_tiff(bits, photometric, data, width):
+def grey_tiff(bits, photometric, data, width, **more):
     """A TIFF of one row of grey, little-endian, not compressed: TIFF 6.0, section 4."""
-    tags = [(256, width), (257, 1), (258, bits), (259, 1), (262, photometric)]
-    tags += [(273, 8 + 2 + 12 * 9 + 4), (277, 1), (278, 1), (279, len(data))]
+    tags = [(256, width), (257, 1), (258, bits), (259, 1), (262, photometric), (277, 1), (278, 1), (279, len(data))]
+    tags += [(int(tag[1:]), value) for tag, value in more.items()]
+    tags = sorted([*tags, (273, 8 + 2 + 12 * (len(tags) + 1) + 4)])
     entries = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4) + data
 
@@ -264,6 +265,14 @@ def grey_tiff(bits, photometric, data, width):
 def test_grey_of_a_tiff_is_as_light_as_it_says(bits, photometric, data, wanted):
     seen = read(grey_tiff(bits, photometric, data, 3), RULES)
     assert np.asarray(Image.open(io.BytesIO(seen.encoded)))[0, :, 0].tolist() == wanted
+
+
+def test_the_thumbnail_with_which_a_cameras_raw_file_begins_is_not_taken_for_its_picture():
+    thumbnail = {"t254": 1, "t330": 8}  # a picture of less resolution than another, which a directory below it has
+    with pytest.raises(ImageError, match=r"^unusable TIFF: its first picture is a thumbnail of another in it"):
+        read(grey_tiff(8, 1, bytes(3), 3, **thumbnail), RULES)
+    for alone in ({"t254": 1}, {"t254": 0, "t330": 8}, {"t254": 2}):
+        assert read(grey_tiff(8, 1, bytes(3), 3, **alone), RULES).width == 3
 
 
 def test_a_cmyk_tiff_has_its_colours(pixels_of):
