@@ -37,11 +37,14 @@ def format_of(data: bytes) -> str | None:
 
 
 def _gif(data: bytes, max_pixels: int) -> ImageHeader:
-    """Walk all blocks: TensorFlow decodes every frame of a GIF, though it gives the first one only."""
+    """Walk all blocks: TensorFlow decodes every frame of a GIF, though it gives the first one only.
+
+    It takes the largest frame's size for the picture's, and black for what the first one leaves free.
+    """
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     check_size(height, width, max_pixels)
     offset = 13 + _color_table(flags)
-    frames, is_transparent = 0, False
+    frames, is_transparent, is_covered = 0, False, True
     while offset < len(data) and data[offset] != 0x3B:
         kind = data[offset]
         if kind == 0x21:
@@ -50,8 +53,9 @@ def _gif(data: bytes, max_pixels: int) -> ImageHeader:
             offset = _sub_blocks(data, offset + 2)
         elif kind == 0x2C:
             left, top, wide, high, local = struct.unpack_from("<HHHHB", data, offset + 1)
+            is_covered = is_covered and wide <= width and high <= height
             if not frames and (left, top, wide, high) != (0, 0, width, height):
-                is_transparent = True  # what the first frame leaves free
+                is_transparent, is_covered = True, False  # what the first frame leaves free
                 check_size(max(height, top + high), max(width, left + wide), max_pixels)
             frames += 1
             try:
@@ -66,7 +70,8 @@ def _gif(data: bytes, max_pixels: int) -> ImageHeader:
             raise ImageError(f"damaged: GIF block {kind:02x} at byte {offset}")
     if not frames:
         raise ImageError("truncated: GIF without a frame")
-    return ImageHeader("gif", height, width, 3, 8, 1, is_transparent, frames * width * height <= max_pixels, frames > 1)
+    is_native = is_covered and frames * width * height <= max_pixels
+    return ImageHeader("gif", height, width, 3, 8, 1, is_transparent, is_native, frames > 1)
 
 
 def _color_table(flags: int) -> int:
@@ -120,7 +125,8 @@ def _webp(data: bytes, max_pixels: int) -> ImageHeader:
         raise ImageError(f"damaged: WebP chunk named {kind.hex()}")
     check_size(height, width, max_pixels)
     channels = 4 if is_transparent else 3
-    return ImageHeader("webp", height, width, channels, 8, turned or 1, is_transparent, not is_animated, is_animated)
+    is_native = not (is_animated or is_transparent)  # TensorFlow makes no three channels of four, as it does of a PNG
+    return ImageHeader("webp", height, width, channels, 8, turned or 1, is_transparent, is_native, is_animated)
 
 
 def _webp_orientation(data: bytes, end: int) -> int | None:

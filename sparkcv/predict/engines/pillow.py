@@ -92,4 +92,8 @@ def _first_frame(encoded: bytes) -> NDArray[np.uint8]:
             if opened.mode.startswith("I;16"):
                 grey = (np.asarray(opened).astype(np.uint16) >> 8).astype(np.uint8)
                 return np.repeat(grey[..., None], 3, axis=2)
-            return np.asarray(opened.convert("RGB"))
+            pixels = np.asarray(opened.convert("RGB"))
+            clear = opened.info.get("transparency") if opened.format == "GIF" else None
+            if clear is not None:  # TensorFlow has black there, not the colour beneath as of a PNG
+                pixels = np.where((np.asarray(opened) == clear)[..., None], np.uint8(0), pixels)
+            return pixels
