@@ -28,6 +28,13 @@ def test_a_table_and_the_flag_say_the_same(tmp_path):
     assert found == Augmentations({"flip_left_right": (0, 0.5), "rotation": (-15, 15)}, slim=False, fill="nearest")
 
 
+def test_a_number_of_many_digits_is_trained_with_as_it_was_given():
+    given = "rotation=-15.1234567:15,brightness=-1e-05:0.1"
+    config = TrainConfig(augment=given)
+    assert config.augment == given
+    assert Augmentations.parse(config.augment).ranges == {"rotation": (-15.1234567, 15), "brightness": (-1e-5, 0.1)}
+
+
 def test_the_flag_beats_the_table_and_nothing_is_nothing(tmp_path):
     given = [recipe(tmp_path, "[augment]\nzoom = [1, 2]\n"), "--augment", ""]
     assert parse(TrainConfig, given, "train").augment is None

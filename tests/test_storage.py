@@ -46,6 +46,7 @@ class TestContract(StorageContract):
         ("/data/../x", "/x"),
         ("file:///data/x//", "file:///data/x"),
         ("file:///", "file:///"),
+        ("file://localhost/data/x", "file://localhost/data/x"),
         ("memory://a/b/", "memory://a/b"),
         ("hdfs://default/user/me/", "hdfs://default/user/me"),
         ("hdfs:/user/me", "hdfs:///user/me"),
@@ -73,6 +74,8 @@ def test_a_relative_path_is_resolved_against_the_working_folder(tmp_path, monkey
         ("  ", "got an empty path"),
         ("hfds://nn/x", "unknown scheme 'hfds'"),
         ("/a\0b", "NUL character"),
+        ("file://data/x", r"^got 'file://data/x', in which 'data' is a host, wanted a path, or file:///data/x$"),
+        ("file://./x", "in which '.' is a host"),
     ],
 )
 def test_resolving_refuses_what_nothing_can_open(given, sentence):

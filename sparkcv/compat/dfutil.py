@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sparkcv import logs, storage
 from sparkcv.compat.columns import Column, SeenFeature, columns_of, encoder, look_at, merge, schema_of, value_in
 from sparkcv.errors import DataError, FileExistsAlreadyError, MissingFileError, RecordError, StorageError, UsageError
+from sparkcv.records.compression import BREAKS_OFF
 from sparkcv.records.features import Value, encode_features, parse_features
 from sparkcv.records.mapped import mapped
 from sparkcv.records.tfrecord import frame, read_records
@@ -154,10 +155,12 @@ def _write_part(write: Callable[[Iterable[Any]], Iterable[Any]], folder: str, in
 def _records(paths: Iterable[str]) -> Iterator[tuple[str, dict[str, Value]]]:
     """Yield where each record of these files is, and its features, which are views of a file mapped just then."""
     for path in paths:
-        with mapped(path) as data:
+        with mapped(path) as (data, is_whole):
             for ordinal, record in enumerate(read_records(data, path)):
                 where = f"{path} record {ordinal}"
                 yield where, _parse(record.payload, where)
+            if not is_whole:
+                raise RecordError(f"{path}: damaged at offset {data.nbytes} of its content: {BREAKS_OFF}")
 
 
 def _parse(data: bytes | memoryview, where: str) -> dict[str, Value]:

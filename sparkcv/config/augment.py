@@ -113,7 +113,7 @@ class Augmentations:
 
     def __str__(self) -> str:
         parts = [
-            f"{name}={high:g}" if KINDS[name].is_chance else f"{name}={low:g}:{high:g}"
+            f"{name}={_shown(high)}" if KINDS[name].is_chance else f"{name}={_shown(low)}:{_shown(high)}"
             for name, (low, high) in self.ranges.items()
         ]
         parts += [] if self.slim else [f"{_SLIM}=false"]
@@ -135,6 +135,12 @@ def text_of_table(table: Mapping[str, Any], where: str) -> str:
         else:
             raise UsageError(f"{where}: {name} is {value!r}, wanted {_example(name)}")
     return str(Augmentations.parse(",".join(parts), where))
+
+
+def _shown(number: float) -> str:
+    """Return a number's text, which gives the same number again: six digits only where those are all."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
 
 
 def _range(name: str, value: str, where: str) -> tuple[float, float]:

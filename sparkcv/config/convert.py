@@ -6,6 +6,7 @@ from sparkcv.config import spark_flags, tables
 from sparkcv.config.flags import MOST_SEED, Flags, flag
 from sparkcv.config.pictures import FORMATS, parse_background, parse_formats
 from sparkcv.config.port_range import PortRange
+from sparkcv.config.split_names import check_names
 from sparkcv.errors import UsageError
 
 _DOWNLOADED = ("cifar10", "flowers", "mnist", "visualwakewords")
@@ -79,10 +80,7 @@ class ConvertConfig(Flags):
                 f"--resize_quality {self.resize_quality} without --resize_short_side: got nothing to resize"
             )
         self._check_source()
-        for name in ("dataset_name", "dataset_split_name"):
-            value = getattr(self, name)
-            if not value.replace("-", "_").replace(".", "_").isidentifier() or ".." in value:
-                raise UsageError(f"--{name}: got {value!r}, wanted letters, digits, '_', '-' or '.' only")
+        check_names(self)
 
     def _check_source(self) -> None:
         """Refuse another number of sources than one, and flags of picture files where there are none."""

@@ -6,6 +6,7 @@ from sparkcv.config import spark_flags
 from sparkcv.config.flags import MOST_SEED, Flags, flag
 from sparkcv.config.pictures import FORMATS, parse_formats
 from sparkcv.config.port_range import PortRange
+from sparkcv.config.split_names import check_names
 from sparkcv.errors import UsageError
 
 _SOURCES = ("captions_file", "dataset_table", "dataset_query")
@@ -96,10 +97,10 @@ class ConvertCaptionsConfig(Flags):
             raise UsageError(f"got {got}, wanted one of {', '.join(f'--{name}' for name in _SOURCES)}")
         if given != ["captions_file"] and not self.images_dir:
             raise UsageError(f"--images_dir is missing: wanted the folder of the pictures that --{given[0]} names")
-        for name in ("dataset_name", "dataset_split_name"):
-            value = getattr(self, name)
-            if not value.replace("-", "_").replace(".", "_").isidentifier() or ".." in value:
-                raise UsageError(f"--{name}: got {value!r}, wanted letters, digits, '_', '-' or '.' only")
+        for name in ("path_column", "caption_column"):
+            if self.captions_file and getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                raise UsageError(f"--{name} {getattr(self, name)} with --captions_file: it is of a table, wanted none")
+        check_names(self)
         if self.vectors and self.record_per_caption:
             raise UsageError("--vectors with --record_per_caption: got both, but im2txt's form has none; wanted one")
         if self.vocabulary and self.min_word_count != 4:

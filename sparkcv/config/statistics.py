@@ -6,6 +6,7 @@ from sparkcv.config import pictures, spark_flags
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.normalization import WHITENINGS
 from sparkcv.config.port_range import PortRange
+from sparkcv.errors import UsageError
 
 _RUN, _DATA, _CARE, _CLUSTER = "run", "dataset and net", "care", "cluster"
 
@@ -47,3 +48,5 @@ class StatisticsConfig(Flags):
         """Refuse what can never work, before anything starts."""
         super().__post_init__()
         PortRange.parse(self.port_range)
+        if self.whitening is None and self.epsilon != type(self).__dataclass_fields__["epsilon"].default:
+            raise UsageError(f"--epsilon {self.epsilon:g} without --whitening: it has no effect; wanted --whitening")

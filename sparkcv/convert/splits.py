@@ -11,10 +11,10 @@ from sparkcv.convert.report import ConvertReport, SplitReport
 from sparkcv.convert.shard_writer import ShardSummary
 from sparkcv.errors import BudgetError, DataError, ShardError, SparkcvError
 from sparkcv.records.manifest import SplitEntry
-from sparkcv.records.reasons import most_frequent
+from sparkcv.records.reasons import allowed, most_frequent
 from sparkcv.records.shards import open_dataset
 
-__all__ = ["Written", "check_budget", "check_written", "none_usable", "publish_written", "report_of", "staged"]
+__all__ = ["Written", "check_budget", "check_written", "publish_written", "report_of", "staged"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def report_of(written: Written) -> ConvertReport:
     return ConvertReport(written.dataset_dir, plan.name, plan.labels, tuple(splits))
 
 
-def none_usable(where: str, split: SplitReport) -> DataError:
+def _none_usable(where: str, split: SplitReport) -> DataError:
     """Return the error of a split that would have no record, with what was wrong most often."""
     why = f": {most_frequent(split.reasons)}" if split.reasons else ""
     return DataError(f"{where!r} has no usable picture for the split {split.split!r}{why}")
@@ -87,8 +87,8 @@ def check_written(written: Written, report: ConvertReport, known: Collection[str
     """Refuse what must not be published; ``known`` are the classes of the splits that stay.
 
     Raises:
-        ShardError: a staged shard is not of the size that was written.
-        DataError: no usable picture at all, or none of a class.
+        ShardError: a staged shard is not of the size that was written, or a split has not as many pictures as planned.
+        DataError: a split without a usable picture, or the first without one of a class.
     """
     plan = written.plan
     summaries = [summary for split in written.summaries.values() for summary in split]
@@ -97,8 +97,14 @@ def check_written(written: Written, report: ConvertReport, known: Collection[str
         if there.get(entry.name) != entry.bytes:
             raise ShardError(f"{entry.name!r} has {there.get(entry.name)} bytes after writing {entry.bytes}")
     first = plan.splits[0].name
-    if not report.num_records:
-        raise none_usable(written.where, report.splits[0])
+    for split, planned in zip(report.splits, plan.splits, strict=True):
+        if (got := split.num_records + split.num_rejected) != planned.num_pictures:
+            raise ShardError(
+                f"{written.where!r} gave {got} pictures for the split {split.split!r} where {planned.num_pictures} were"
+                " listed; wanted a source that stays as it is meanwhile"
+            )
+        if not split.num_records:
+            raise _none_usable(written.where, split)
     seen = {label for summary in written.summaries[first] for label in summary.entry.labels}
     void = [label for index, label in enumerate(plan.labels) if str(index) not in seen]
     if void and not known:
@@ -108,7 +114,7 @@ def check_written(written: Written, report: ConvertReport, known: Collection[str
 def check_budget(report: ConvertReport, budget: float, flag: str = "--bad_image_budget") -> None:
     """Raise BudgetError if more than a share of ``budget``, given by ``flag``, of the pictures are unusable."""
     total = report.num_records + report.num_rejected
-    if report.num_rejected > budget * total:
+    if report.num_rejected > allowed(budget, total):
         raise BudgetError(
             f"{report.num_rejected} of {total} pictures are unusable ({most_frequent(report.reasons)}),"
             f" {flag} allows a share of {budget}"

@@ -113,7 +113,7 @@ def from_dataframe(
 def _digest(settings: TableConversion, counts: RowCounts, is_number: bool) -> str:
     """Return a digest of all that decides on the shards' bytes."""
     told = [counts.total, counts.sums, is_number, settings.seed, settings.validation_fraction, settings.splits]
-    told += [_num_shards(settings, counts), settings.columns.name is not None, settings.rules.describe()]
+    told += [_num_shards(settings, counts), settings.columns.name is not None, dataclasses.asdict(settings.rules)]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 

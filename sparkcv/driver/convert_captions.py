@@ -180,9 +180,6 @@ def run_with(spark: Any, plan: CaptionsPlan, enter: Callable[[], None]) -> Capti
         report = splits.report_of(written)
         splits.check_budget(report, config.bad_image_budget)
         splits.check_written(written, report, captions.vocabulary.words)
-        for split in report.splits:
-            if not split.num_records:
-                raise splits.none_usable(plan.captions_file, split)
         url = storage.join(plan.dataset_dir, vocabulary.FILE_NAME)
         storage.write_text(url, captions.vocabulary.to_text())
         splits.publish_written(written, report)

@@ -19,6 +19,7 @@ from sparkcv.evaluate import report
 from sparkcv.records import shards
 from sparkcv.records.captioned import IMAGE_DATA, IMAGE_ID
 from sparkcv.records.example import FeatureNames
+from sparkcv.records.reasons import allowed
 from sparkcv.records.shards import Dataset
 
 __all__ = ["EvaluateCaptionsPlan", "EvaluatedCaptions", "prepare", "run"]
@@ -125,11 +126,12 @@ def run(spark: None, plan: EvaluateCaptionsPlan) -> EvaluatedCaptions:
     num_bad, num_records = sum(rejects.values()), len(told) + sum(rejects.values())
     if not told:
         raise DataError(f"no record of {num_records} can be read: {next(iter(rejects), 'there is none')}")
-    if num_bad > plan.config.bad_record_budget * num_records:
+    may_be_bad = allowed(plan.config.bad_record_budget, num_records)
+    if num_bad > may_be_bad:
         most = max(rejects, key=lambda reason: rejects[reason])
         raise BudgetError(
             f"{num_bad} of {num_records} records are bad, --bad_record_budget {plan.config.bad_record_budget:g} allows"
-            f" {int(plan.config.bad_record_budget * num_records)}; the most frequent reason: {most} ({rejects[most]})"
+            f" {int(may_be_bad)}; the most frequent reason: {most} ({rejects[most]})"
         )
     pictures = tuple(told_captions.merged(told))
     done = EvaluatedCaptions(plan, pictures, told_captions.measure(pictures), rejects, time.monotonic() - started_s)

@@ -25,6 +25,7 @@ from sparkcv.predict.rows import InputFiles
 from sparkcv.predict.schema import ddl
 from sparkcv.predict.staging import Staging
 from sparkcv.predict.task_progress import num_running_rows
+from sparkcv.records.reasons import allowed
 from sparkcv.spark.errors import translated
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.python_daemon import imported_first
@@ -157,11 +158,12 @@ class PictureStage:
 
     def _check_budget(self, num_rows: int, rejects: dict[str, int]) -> None:
         rejected, budget = sum(rejects.values()), self.bad_image_budget
-        if rejected > budget * num_rows or rejected == num_rows:
+        may_be_rejected = allowed(budget, num_rows)
+        if rejected > may_be_rejected or rejected == num_rows:
             most = max(rejects, key=lambda head: rejects[head])
             raise BudgetError(
                 f"{rejected} of {num_rows} pictures were rejected, --bad_image_budget {budget:g} allows"
-                f" {min(int(budget * num_rows), num_rows - 1)}; the most frequent reason is {most!r} ({rejects[most]});"
+                f" {min(int(may_be_rejected), num_rows - 1)}; the most frequent reason is {most!r} ({rejects[most]});"
                 f" {storage.join(self.output, RESULTS)!r} has them all, and what was made stays"
             )
 

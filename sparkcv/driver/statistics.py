@@ -3,6 +3,7 @@
 import dataclasses
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparkcv import config as configs
@@ -13,7 +14,8 @@ from sparkcv.config import StatisticsConfig
 from sparkcv.config.port_range import PortRange
 from sparkcv.driver.net_flags import check_image_size, is_gray
 from sparkcv.driver.progress import ExamplesProgress
-from sparkcv.errors import DataError, StorageError, UsageError
+from sparkcv.errors import BudgetError, DataError, StorageError, UsageError
+from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.records import shards
 from sparkcv.records.example import FeatureNames
 from sparkcv.records.statistics import MAX_FEATURES, FittedOn, Moments, Statistics, file_name
@@ -140,7 +142,7 @@ def run(spark: Any, plan: StatisticsPlan) -> StatisticsReport:
     finally:
         progress.close()
         _remove(parts_url)
-    num_rejected = sum(int(result["num_rejected"]) for result in results.values())
+    num_rejected = _rejected(list(results.values()), moments.num_records, config.bad_record_budget)
     of = dataclasses.replace(of, num_records=moments.num_records)
     fitted = moments.fit(of, config.whitening or "", config.epsilon)
     url = str(config.output_file)
@@ -148,6 +150,20 @@ def run(spark: Any, plan: StatisticsPlan) -> StatisticsReport:
     if Statistics.read(url).digest != fitted.digest:
         raise DataError(f"{url!r} does not read as it was written")
     return StatisticsReport(url, fitted, num_rejected, time.monotonic() - started_s)
+
+
+def _rejected(results: Sequence[Mapping[str, Any]], num_counted: int, budget: float) -> int:
+    """Return how many records all workers left out; raise BudgetError if those are over what each may by itself."""
+    num_rejected = sum(int(result["num_rejected"]) for result in results)
+    total = num_counted + num_rejected
+    allowed = Quarantine(total, budget).allowed
+    if num_rejected > allowed:
+        first = next(result["first_reject"] for result in results if result["num_rejected"])
+        raise BudgetError(
+            f"{num_rejected} of {total} records cannot be used, --bad_record_budget {budget:g} allows {allowed}; the"
+            f" first: {first}"
+        )
+    return num_rejected
 
 
 def _added(parts_url: str, num_workers: int, of: FittedOn, *, has_covariance: bool) -> Moments:

@@ -12,7 +12,7 @@ from sparkcv.evaluate import metrics
 from sparkcv.evaluate.outcome import Outcome
 from sparkcv.evaluate.part import MAX_LISTED, EvaluatedPart, worst
 from sparkcv.evaluate.task import Task
-from sparkcv.records.reasons import kind_of, most_frequent
+from sparkcv.records.reasons import allowed, kind_of, most_frequent
 
 
 def merge(
@@ -77,12 +77,12 @@ def _account(task: Task, total: int, num_examples: int, reasons: Counter[str]) -
             f"{num_examples} examples were evaluated, more than --max_num_batches {config.max_num_batches} of "
             f"--batch_size {config.batch_size}"
         )
-    allowed = math.ceil(config.bad_record_budget * total)
-    if num_rejected > allowed:
+    most = math.ceil(allowed(config.bad_record_budget, total))
+    if num_rejected > most:
         kinds: Counter[str] = Counter()
         for reason, count in reasons.items():
             kinds[kind_of(reason)] += count
         raise BudgetError(
             f"{num_rejected} of {total} records of {where} cannot be used, "
-            f"--bad_record_budget {config.bad_record_budget:g} allows {allowed}; reasons: {most_frequent(kinds)}"
+            f"--bad_record_budget {config.bad_record_budget:g} allows {most}; reasons: {most_frequent(kinds)}"
         )

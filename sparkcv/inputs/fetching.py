@@ -65,7 +65,7 @@ class Fetcher:
                 num_bytes, is_whole = compression.expand(path, url)
                 validated = validate_shard(path, assignment, self._check, dropped)
                 if not is_whole:
-                    cut = RejectedRecord(url, num_bytes, "the compressed shard breaks off there", 0)
+                    cut = RejectedRecord(url, num_bytes, compression.BREAKS_OFF, 0)
                     validated = dataclasses.replace(validated, rejects=[*validated.rejects, cut], is_damaged=True)
                 if is_trusted or is_last or not validated.is_damaged:
                     break

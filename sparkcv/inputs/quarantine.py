@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from sparkcv import logs, storage
 from sparkcv.errors import BudgetError, StorageError, UnavailableError
-from sparkcv.records.reasons import kind_of, most_frequent
+from sparkcv.records.reasons import allowed, kind_of, most_frequent
 
 __all__ = ["Quarantine", "RejectedRecord"]
 
@@ -69,7 +69,7 @@ class Quarantine:
     @property
     def allowed(self) -> int:
         """Records that may be lost."""
-        return math.ceil(self._budget * self.total)
+        return math.ceil(allowed(self._budget, self.total))
 
     def first(self, limit: int = 20) -> list[RejectedRecord]:
         """Return the first rejects found."""

@@ -15,7 +15,7 @@ from sparkcv.errors import BudgetError, DataError, UsageError
 from sparkcv.predict.rows import KeptColumn
 from sparkcv.predict.staging import Staging
 from sparkcv.predict.tables import REJECTS
-from sparkcv.records.reasons import most_frequent
+from sparkcv.records.reasons import allowed, most_frequent
 
 __all__ = [
     "DayCounts",
@@ -146,8 +146,8 @@ def check_budget(num_rows: int, rejects: dict[str, int], budget: float) -> None:
     success under any budget.
     """
     rejected = sum(rejects.values())
-    if rejected > budget * num_rows or (num_rows and rejected == num_rows):
-        allows = int(budget * num_rows)
+    if rejected > allowed(budget, num_rows) or (num_rows and rejected == num_rows):
+        allows = int(allowed(budget, num_rows))
         said = f"--bad_image_budget {budget:g} allows {allows}" if rejected > allows else "which no budget allows"
         raise BudgetError(
             f"{rejected} of {num_rows} pictures were rejected, {said}; the most frequent reasons:"

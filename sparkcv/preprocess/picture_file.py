@@ -13,20 +13,34 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 from sparkcv.errors import ImageError
 from sparkcv.preprocess.jpeg_damage import jpeg_warning
 from sparkcv.records import image_header
 from sparkcv.records.image_header import FORMATS, ImageHeader
 
-__all__ = ["PictureRules", "SeenPicture", "is_damaged", "read", "read_turned"]
+__all__ = ["PictureRules", "SeenPicture", "bare", "is_damaged", "read", "read_turned"]
 
 _KEPT = ("jpeg", "png", "webp")
 _PLUGINS = {"jpeg2000": "JPEG2000"}
 _WIDE = ("I", "F")
 _SPARED = 2  # a JPEG that becomes smaller is decoded to at least so many times its new size
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_ORIENTATION, _PHOTOMETRIC = 0x0112, 262
+# What turns a stored picture upright, by its orientation. Pillow's own would read all of its EXIF, and refuse a picture
+# whose EXIF is damaged.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_BACK = {6: 8, 8: 6}  # the others undo themselves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,16 +179,20 @@ def _as_it_is(data: bytes, header: ImageHeader, rules: PictureRules) -> SeenPict
 def _decode(data: bytes, header: ImageHeader, rules: PictureRules, *, only_if_transparent: bool) -> Any:
     """Return the upright picture on its background, mode RGB; None if ``only_if_transparent`` and no pixel is."""
     plugin = _PLUGINS.get(header.format, header.format.upper())
+    if Image.MAX_IMAGE_PIXELS is not None and rules.max_pixels > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = rules.max_pixels  # else Pillow's limit would hold, whatever ours is
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata
-        with Image.open(io.BytesIO(_bare(data, header)), formats=(plugin,)) as opened:
+        with Image.open(io.BytesIO(bare(data)), formats=(plugin,)) as opened:
             if (side := opened.width * opened.height) > rules.max_pixels:
                 raise ImageError(f"too large: {side} pixels, at most {rules.max_pixels} in all")
             if rules.short_side and header.format == "jpeg":  # the inverse transform of a part of the coefficients
                 scale = _SPARED * rules.short_side / min(opened.size)
                 opened.draft(opened.mode, (int(opened.width * scale), int(opened.height * scale)))
+            covered = opened.tile[0].extents if header.format == "gif" else None
             opened.load()
             picture: Image.Image = _eight_bits(opened, header)
+            picture = _cleared(picture, covered)
             if picture.has_transparency_data:
                 picture = picture.convert("RGBA")
                 if only_if_transparent and picture.getchannel("A").getextrema() == (255, 255):
@@ -184,20 +202,33 @@ def _decode(data: bytes, header: ImageHeader, rules: PictureRules, *, only_if_tr
             elif only_if_transparent:
                 return None
             picture = picture.convert("RGB")
-            turned = opened.getexif().get(0x0112, 1)
-        if rules.use_orientation and header.format != "tiff":  # a TIFF is upright once it is loaded
-            picture.getexif()[0x0112] = turned if header.format == "avif" else header.orientation
-            picture = ImageOps.exif_transpose(picture)
+            stored = opened.getexif().get(_ORIENTATION, 1) if header.format == "avif" else header.orientation
+    is_turned = header.format == "tiff"  # once it is loaded
+    if rules.use_orientation != is_turned:
+        turn = _TURNS.get(_BACK.get(stored, stored) if is_turned else stored)
+        picture = picture if turn is None else picture.transpose(turn)
     picture.info.clear()
     return picture
 
 
-def _bare(data: bytes, header: ImageHeader) -> bytes:
-    """Return a PNG as the pixels alone that TensorFlow takes it for.
+def _cleared(picture: Image.Image, covered: tuple[int, int, int, int] | None) -> Image.Image:
+    """Return a GIF whose first frame covers a part of it transparent elsewhere; Pillow gives that the first colour."""
+    if covered in (None, (0, 0, *picture.size)):
+        return picture
+    picture = picture.convert("RGBA")
+    frame = Image.new("L", picture.size, 0)
+    frame.paste(255, covered)
+    picture.putalpha(ImageChops.darker(picture.getchannel("A"), frame))
+    return picture
 
-    Pillow would expand texts, however large, and refuse an APNG whose later frames are damaged.
+
+def bare(data: bytes) -> bytes:
+    """Return a PNG as the pixels alone that TensorFlow takes it for, for Pillow; other files as they are.
+
+    Pillow would refuse one whose text or colour profile expands to more than a megabyte, and an APNG whose later frames
+    are damaged.
     """
-    if header.format != "png":
+    if not data.startswith(_PNG_MAGIC):
         return data
     kept, offset = [data[:8]], 8
     while offset < len(data):
@@ -212,14 +243,20 @@ def _eight_bits(picture: Image.Image, header: ImageHeader) -> Image.Image:
     """Return grey of 16 bits as its upper 8, as TensorFlow reads it; a value that stands for transparent stays one."""
     if picture.mode in _WIDE:
         raise ImageError(f"unusable {header.format}: {header.bits} bits a channel, wanted 8, or 16 without a sign")
+    clear = picture.info.get("transparency")
     if not picture.mode.startswith("I;16"):
-        clear = picture.info.get("transparency")
         if header.bits == 16 and isinstance(clear, tuple):
             picture.info["transparency"] = tuple(value >> 8 for value in clear)
+        elif header.format == "png" and picture.mode == "L" and header.bits < 8 and clear is not None:
+            most = (1 << header.bits) - 1
+            picture.info["transparency"] = (clear & most) * (255 // most)  # Pillow scales the pixels alone
         return picture
     values = np.asarray(picture).astype(np.uint16)
+    if header.format == "tiff":
+        values <<= 16 - header.bits  # Pillow leaves 12 bits as they are
+        if picture.tag_v2.get(_PHOTOMETRIC) == 0:  # type: ignore[attr-defined]
+            values = ~values  # white is zero, which Pillow minds in 8 bits only
     grey = (values >> 8).astype(np.uint8)
-    clear = picture.info.get("transparency")
     if clear is None:
         return Image.fromarray(grey)
     alpha = np.where(values == clear, 0, 255).astype(np.uint8)

@@ -29,7 +29,9 @@ _SPOOL_BYTES = 4 << 30
 
 
 def main(ctx: NodeContext) -> dict[str, Any]:
-    """Count this worker's share and write its part, ``INDEX.npz`` in ``parts_url``; return ``num_rejected``.
+    """Count this worker's share and write its part, ``INDEX.npz`` in ``parts_url``.
+
+    Return ``num_rejected``, and as ``first_reject`` where and why, "" without one.
 
     ``ctx.params`` holds ``config`` (a StatisticsConfig), ``dataset`` (a Dataset), ``of`` (a FittedOn), all as dicts,
     and ``num_workers`` and ``parts_url``. Raise DataError, BudgetError and StorageError as one sentence each.
@@ -54,7 +56,8 @@ def main(ctx: NodeContext) -> dict[str, Any]:
         with spool:
             _count(ctx, config, dataset, of, spool, moments)
     moments.write(storage.join(params["parts_url"], f"{ctx.role.index}.npz"))
-    return {"num_rejected": quarantine.count}
+    first = [f"{each.url} at offset {each.offset}: {each.reason}" for each in quarantine.first(1)]
+    return {"num_rejected": quarantine.count, "first_reject": "".join(first)}
 
 
 def _count(

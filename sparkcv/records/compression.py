@@ -9,8 +9,12 @@ import zlib
 
 from sparkcv.errors import ShardError
 from sparkcv.records import tfrecord
+from sparkcv.storage.translate import translated
 
-__all__ = ["expand", "expand_start", "is_compressed"]
+__all__ = ["BREAKS_OFF", "expand", "expand_start", "is_compressed"]
+
+BREAKS_OFF = "the compressed shard breaks off there"
+"""The reason for the end of a stream that is not whole."""
 
 _GZIP = b"\x1f\x8b\x08"
 _ANY_HEADER = 47  # zlib's window bits: 15, and 32 to take gzip's header or zlib's
@@ -45,14 +49,25 @@ def expand(path: str, where: str) -> tuple[int, bool]:
 
     Raises:
         ShardError: more than 100 times the stored bytes (and 64 MB) come out of it; names ``where``.
+        FullError: the disk has no room for its content. In both cases nothing is left beside the file.
     """
+    aside = f"{path}.expanded"
+    try:
+        with translated(path, "expand"):
+            return _expand(path, aside, where)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+
+
+def _expand(path: str, aside: str, where: str) -> tuple[int, bool]:
     stored = os.path.getsize(path)
     with open(path, "rb") as source:
         if not is_compressed(source.read(tfrecord.HEADER_BYTES)):
             return stored, True
         source.seek(0)
         limit, total, is_whole = max(_LEAST_MOST_BYTES, _MOST_TIMES * stored), 0, False
-        with open(f"{path}.expanded", "wb") as target:
+        with open(aside, "wb") as target:
             stream, rest = zlib.decompressobj(_ANY_HEADER), b""
             while block := rest or source.read(_BLOCK_BYTES):
                 try:
@@ -63,12 +78,11 @@ def expand(path: str, where: str) -> tuple[int, bool]:
                 target.write(piece)
                 total += len(piece)
                 if total > limit:
-                    os.unlink(f"{path}.expanded")
                     raise ShardError(f"{where!r} has {stored} bytes, and more than {limit} once it is expanded")
                 is_whole, rest = stream.eof, stream.unconsumed_tail
                 if stream.eof:
                     rest = stream.unused_data.lstrip(b"\0")  # a file may be several streams, and padded
                     if rest or source.peek(1):
                         stream = zlib.decompressobj(_ANY_HEADER)
-    os.replace(f"{path}.expanded", path)
+    os.replace(aside, path)
     return total, is_whole

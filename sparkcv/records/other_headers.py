@@ -16,6 +16,7 @@ __all__ = ["PROBES", "format_of"]
 _MAX_PROPERTIES = 1000
 _SIZ = b"\xff\x4f\xff\x51"  # JPEG 2000: start of codestream, image and tile size
 _WIDTH, _HEIGHT, _BITS, _SAMPLES, _TILE_WIDTH, _TILE_HEIGHT, _EXTRA = 256, 257, 258, 277, 322, 323, 338
+_KIND, _SUB_IFDS = 254, 330
 
 
 def format_of(data: bytes) -> str | None:
@@ -36,11 +37,14 @@ def format_of(data: bytes) -> str | None:
 
 
 def _gif(data: bytes, max_pixels: int) -> ImageHeader:
-    """Walk all blocks: TensorFlow decodes every frame of a GIF, though it gives the first one only."""
+    """Walk all blocks: TensorFlow decodes every frame of a GIF, though it gives the first one only.
+
+    It takes the largest frame's size for the picture's, and black for what the first one leaves free.
+    """
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     check_size(height, width, max_pixels)
     offset = 13 + _color_table(flags)
-    frames, is_transparent = 0, False
+    frames, is_transparent, is_covered = 0, False, True
     while offset < len(data) and data[offset] != 0x3B:
         kind = data[offset]
         if kind == 0x21:
@@ -49,8 +53,9 @@ def _gif(data: bytes, max_pixels: int) -> ImageHeader:
             offset = _sub_blocks(data, offset + 2)
         elif kind == 0x2C:
             left, top, wide, high, local = struct.unpack_from("<HHHHB", data, offset + 1)
+            is_covered = is_covered and wide <= width and high <= height
             if not frames and (left, top, wide, high) != (0, 0, width, height):
-                is_transparent = True  # what the first frame leaves free
+                is_transparent, is_covered = True, False  # what the first frame leaves free
                 check_size(max(height, top + high), max(width, left + wide), max_pixels)
             frames += 1
             try:
@@ -65,7 +70,8 @@ def _gif(data: bytes, max_pixels: int) -> ImageHeader:
             raise ImageError(f"damaged: GIF block {kind:02x} at byte {offset}")
     if not frames:
         raise ImageError("truncated: GIF without a frame")
-    return ImageHeader("gif", height, width, 3, 8, 1, is_transparent, frames * width * height <= max_pixels, frames > 1)
+    is_native = is_covered and frames * width * height <= max_pixels
+    return ImageHeader("gif", height, width, 3, 8, 1, is_transparent, is_native, frames > 1)
 
 
 def _color_table(flags: int) -> int:
@@ -119,7 +125,8 @@ def _webp(data: bytes, max_pixels: int) -> ImageHeader:
         raise ImageError(f"damaged: WebP chunk named {kind.hex()}")
     check_size(height, width, max_pixels)
     channels = 4 if is_transparent else 3
-    return ImageHeader("webp", height, width, channels, 8, turned or 1, is_transparent, not is_animated, is_animated)
+    is_native = not (is_animated or is_transparent)  # TensorFlow makes no three channels of four, as it does of a PNG
+    return ImageHeader("webp", height, width, channels, 8, turned or 1, is_transparent, is_native, is_animated)
 
 
 def _webp_orientation(data: bytes, end: int) -> int | None:
@@ -158,6 +165,8 @@ def _tiff(data: bytes, max_pixels: int) -> ImageHeader:
         raise ImageError(f"unusable TIFF: {samples} channels, wanted at most 4 and a mask")
     turned = orientation.from_exif(data) or 1
     (following,) = struct.unpack_from(f"{order}I", data.ljust(first + 6 + 12 * count, b"\0"), first + 2 + 12 * count)
+    if tags.get(_KIND, 0) & 1 and (following or _SUB_IFDS in tags):
+        raise ImageError("unusable TIFF: its first picture is a thumbnail of another in it, as in raw files of cameras")
     return ImageHeader("tiff", tags[_HEIGHT], tags[_WIDTH], samples, bits, turned, _EXTRA in tags, False, following > 0)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-__all__ = ["kind_of", "most_frequent"]
+__all__ = ["allowed", "kind_of", "most_frequent"]
 
 _LISTED = 10
 _DETAILS = re.compile(r"'[^']*'|-?\b\d+\b")
@@ -12,6 +12,11 @@ _DETAILS = re.compile(r"'[^']*'|-?\b\d+\b")
 def kind_of(reason: str) -> str:
     """Return a reason without what differs from one record to the next: numbers, names, and what follows a colon."""
     return _DETAILS.sub("#", reason).partition(":")[0]
+
+
+def allowed(budget: float, total: int) -> float:
+    """Return how many of ``total`` a share may cost: 0.07 of 100 are 7, and not the 7.000000000000001 of floats."""
+    return round(budget * total, 6)
 
 
 def most_frequent(counts: Mapping[str, int]) -> str:

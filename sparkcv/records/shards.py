@@ -3,8 +3,9 @@
 TF-Slim's datasets train as they are. Beside sparkcv's own ``<name>_<split>-00000-of-00010.tfrecord`` these names are
 known: ``<name>_<split>_00000-of-00010.tfrecord`` (flowers), ``<name>_<split>.tfrecord`` (cifar10, mnist),
 ``<split>-00000-of-00010`` (imagenet), ``<name>-<split>.tfrecord-00000-of-00010`` (TensorFlow Datasets), the same with
-``.record`` (Object Detection), and a folder ``<split>`` of ``part-r-00000`` (Spark and Hadoop), each also with
-``.gz``. Without a manifest the number of records is estimated, and that is said.
+``.record`` (Object Detection), and a folder ``<split>`` of ``part-r-00000`` (Hadoop) or ``part-00000-<uuid>-c000``
+(Spark, none for an empty partition and several for a large one), each also with ``.gz``. Without a manifest the
+number of records is estimated, and that is said.
 """
 
 import contextlib
@@ -29,7 +30,9 @@ from sparkcv.storage import Entry
 __all__ = ["Assignment", "Dataset", "Shard", "assign", "open_dataset", "shard_name", "shard_pattern"]
 
 _SERIES = r"(?P<index>\d{5,})-of-(?P<count>\d{5,})"
-_PART = re.compile(r"part-([rm]-)?(?P<index>\d{5,})(-[0-9a-f-]{36}(-c\d+)?)?(\.(tfrecords?|tfrec|record))?(\.gz)?")
+_ENDING = r"(\.(tfrecords?|tfrec|record))?(\.gz)?"
+_PART = re.compile(rf"part-([rm]-)?(?P<index>\d{{5,}}){_ENDING}")
+_SPARK_PART = re.compile(rf"part-\d{{5,}}-[0-9a-f-]{{36}}([.-]c\d+)?{_ENDING}")
 _ESTIMATE_BYTES = 16 << 20
 _LISTED = 10
 _LOOKED_AT = 20
@@ -128,16 +131,25 @@ def _find(entries: list[Entry], name: str, split: str, dataset_dir: str) -> list
         if matches:
             return _complete(matches, f"{name}_{split}", dataset_dir)
     url = storage.join(dataset_dir, split)
-    parts = [(match, entry) for entry in _files(url) if (match := _PART.fullmatch(entry.name))]
+    files = _files(url)
+    parts = [(match, entry) for entry in files if (match := _PART.fullmatch(entry.name))]
+    of_spark = [entry for entry in files if _SPARK_PART.fullmatch(entry.name)]
+    if parts and of_spark:
+        raise ShardError(f"{url!r} holds parts of two writings, such as {parts[0][1].name!r} and {of_spark[0].name!r}")
     if parts:
         return _complete(parts, "part", url)
+    if of_spark:
+        of_names = {entry.name for entry in of_spark}
+        if twice := sorted(name for name in of_names if f"{name}.gz" in of_names):
+            raise ShardError(f"{url!r} holds {twice[0]!r} and the same with '.gz', wanted one of them")
+        return of_spark
     names = {entry.name: re.split(r"[-_]\d{5,}-of-", entry.name)[0] for entry in entries}
     series = {start for whole, start in names.items() if start != whole or ".tfrecord" in whole}
     there = sorted(series or names)  # a series of shards once, and other files only where there is none
     has = ", ".join(map(repr, there[:_LISTED])) or "no file"
     more = f" and {len(there) - _LISTED} more" if len(there) > _LISTED else ""
     hint = ""
-    if any(_PART.fullmatch(entry.name) for entry in entries):
+    if any(_PART.fullmatch(entry.name) or _SPARK_PART.fullmatch(entry.name) for entry in entries):
         hint = f"; part files name no split: wanted them in a folder {split!r} of it"
     raise ShardError(f"no shards {name}_{split}-*.tfrecord in {dataset_dir!r}: it has {has}{more}{hint}")
 
@@ -155,6 +167,9 @@ def _complete(matches: list[tuple[re.Match[str], Entry]], what: str, dataset_dir
     else:
         counts = sorted({int(match["count"] or 0) for match, _ in matches})
     if counts == [0]:
+        if len(matches) > 1:  # one of them unpacked beside the other, say: no record is to come twice
+            both = " and ".join(repr(entry.name) for _, entry in matches)
+            raise ShardError(f"{dataset_dir!r} holds {both} for {what}, wanted one file or one series")
         return [entry for _, entry in matches]
     if len(counts) > 1:
         raise ShardError(f"{dataset_dir!r} holds shards of {counts} in all for {what}, wanted one series")
@@ -207,11 +222,13 @@ def _from_listing(
 
 def _looked_at(found: list[Entry], labels: tuple[str, ...], features: FeatureNames) -> tuple[int, FeatureNames]:
     """Scale the records of the first shard that holds any, reading at most 16 MiB of it; see what its features are."""
-    sample = next((entry for entry in found if entry.size), None)
-    if sample is None:
+    for sample in (entry for entry in found if entry.size):
+        stored = storage.read_bytes(sample.url, 0, min(sample.size, _ESTIMATE_BYTES))
+        data = compression.expand_start(stored, _ESTIMATE_BYTES) if compression.is_compressed(stored) else stored
+        if data:  # an empty partition is a compressed stream of nothing
+            break
+    else:
         return 0, features
-    stored = storage.read_bytes(sample.url, 0, min(sample.size, _ESTIMATE_BYTES))
-    data = compression.expand_start(stored, _ESTIMATE_BYTES) if compression.is_compressed(stored) else stored
     records = [item for item in tfrecord.read_all(data) if isinstance(item, tfrecord.Record)]
     if not records:
         raise ShardError(f"{sample.url!r} holds no intact record in its first {len(data)} bytes")

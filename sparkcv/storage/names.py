@@ -9,6 +9,7 @@ import fsspec
 
 from sparkcv.errors import AccessError, UsageError
 
+_LOCAL = ("file", "local")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _SINGLE_SLASH = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):(/(?!/).*)$")
 
@@ -17,7 +18,7 @@ def resolve(url: str) -> str:
     """Make a user's path absolute: called once, on the driver, before a URL travels to executors.
 
     A bare path becomes absolute (``~`` is expanded); other URLs lose only their trailing slashes.
-    Raise UsageError for an empty path or a scheme that nothing here can open.
+    Raise UsageError for an empty path, a scheme that nothing here can open, and a local URL of another host.
     """
     if not url or not url.strip():
         raise UsageError("got an empty path, wanted a folder or file such as /data/flowers or hdfs://host/flowers")
@@ -32,6 +33,9 @@ def resolve(url: str) -> str:
     if scheme not in fsspec.available_protocols():
         raise UsageError(f"got {url!r} with the unknown scheme {scheme!r}, wanted one that fsspec knows such as hdfs")
     rest = url[len(scheme) + len("://") :]
+    host = rest.partition("/")[0]
+    if scheme in _LOCAL and host not in ("", "localhost"):
+        raise UsageError(f"got {url!r}, in which {host!r} is a host, wanted a path, or {scheme}:///{rest}")
     return f"{scheme}://{rest.rstrip('/') or '/' * rest.startswith('/')}"
 
 
@@ -63,7 +67,7 @@ def basename(url: str) -> str:
 
 def local_path(url: str) -> str | None:
     """Return the path on this machine if the URL is local, else None: for printing only."""
-    return split_host(url)[1] if scheme_of(url) in (None, "file", "local") else None
+    return split_host(url)[1] if scheme_of(url) in (None, *_LOCAL) else None
 
 
 def scheme_of(url: str) -> str | None:

@@ -32,7 +32,7 @@ def read(data: bytes, rules: PictureRules, least_side: int = 1) -> NDArray[np.ui
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata, and of sizes that were looked at before
-            with Image.open(io.BytesIO(seen.encoded), formats=(seen.format,)) as opened:
+            with Image.open(io.BytesIO(picture_file.bare(seen.encoded)), formats=(seen.format,)) as opened:
                 opened.load()
                 pixels = np.asarray(_eight_bits(opened).convert("RGB"))
     except MemoryError:

@@ -2,6 +2,7 @@
 
 import shutil
 import struct
+import zlib
 
 import pytest
 from pyspark.sql import Row
@@ -207,6 +208,9 @@ def test_a_damaged_record_is_told_with_its_place(spark, tmp_path):
     refuse_load(spark, folder, RecordError, "part-0: damaged at offset .*: wrong CRC of the payload")
     path.write_bytes(struct.pack("<Q", 1 << 60) + b"no CRC of it")
     refuse_load(spark, folder, RecordError, "part-0: damaged at offset 0: wrong CRC of the length")
+    stream = zlib.compressobj(wbits=31)
+    path.write_bytes(stream.compress(whole) + stream.flush(zlib.Z_SYNC_FLUSH))  # as whole as its records are
+    refuse_load(spark, folder, RecordError, rf"part-0: damaged at offset {len(whole)} of its content: .* breaks off")
     write(tmp_path / "d", [b"\x0a\xff no Example"])
     refuse_load(spark, folder, RecordError, "part-0 record 0: these .* bytes are no tf.train.Example")
 

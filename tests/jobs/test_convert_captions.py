@@ -135,6 +135,8 @@ def test_captions_come_from_a_query_as_from_a_file(spark, drawn, tmp_path, capsy
         ({"vocabulary": "{drawn}/captions.csv"}, 1, "line 1 is 'path,caption', wanted a word and its count"),
         ({"vocabulary": "x", "min_word_count": 2}, 2, "--min_word_count 2 with --vocabulary"),
         ({"dataset_name": "a/b"}, 2, "--dataset_name: got 'a/b'"),
+        ({"dataset_split_name": "test", "validation_fraction": 0.5}, 2, "test with --validation_fraction: got both"),
+        ({"caption_column": "text"}, 2, "--caption_column text with --captions_file: it is of a table"),
     ],
 )
 def test_what_cannot_work_is_one_sentence_before_spark_starts(drawn, tmp_path, flags, code, sentence, capsys):

@@ -28,6 +28,11 @@ def test_the_job_converts_and_prints_its_table(spark, pictures, tmp_path, capsys
         ([], 2, "--dataset_dir"),
         (["--dataset_dir=/tmp/x"], 2, "got none of --images_dir, --labels_csv, --gnt_dir, --dataset_table and"),
         (["--image_dir=/tmp/x"], 2, "unknown flag --image_dir, did you mean --images_dir?"),
+        (
+            ["--images_dir=/x", "--dataset_dir=/y", "--dataset_split_name=test", "--validation_fraction=0.1"],
+            2,
+            "--dataset_split_name test with --validation_fraction: got both, but that writes the splits train and val",
+        ),
         (["--images_dir=/nowhere", "--dataset_dir=/tmp/sparkcv-none"], 1, "'/nowhere'.* no such file or folder"),
         (["--images_dir=hfds://x", "--dataset_dir=/tmp/sparkcv-none"], 2, "unknown scheme 'hfds'"),
     ],

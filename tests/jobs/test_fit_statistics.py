@@ -44,6 +44,7 @@ def test_what_cannot_be_fitted_is_refused_in_one_sentence(folder, capsys):
     for more, code, told in (
         (["--whitening", "zca", "--image_size", "40"], 2, "40 x 40 x 3, 4800 values"),
         (["--whitening", "ica"], 2, "ica"),
+        (["--epsilon", "0.1"], 2, "--epsilon 0.1 without --whitening: it has no effect"),
         (["--epsilon", "0"], 2, "--epsilon: got 0.0, wanted more than 0"),
         (["--dataset_split_name", "test"], 1, "no shards shapes_test"),
     ):

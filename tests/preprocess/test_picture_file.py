@@ -1,6 +1,7 @@
 """A file comes to every job as what a person sees of it: upright, on a background, its first frame, in eight bits."""
 
 import io
+import struct
 import zlib
 
 import numpy as np
@@ -64,8 +65,9 @@ def test_an_oriented_picture_is_what_a_person_sees(pixels_of, file_format, orien
         assert (seen.height, seen.width) == (24, 40)
     ignored = read(data, PictureRules(use_orientation=False))
     assert ignored.orientation == 1
-    if file_format != "TIFF":  # Pillow turns a TIFF while it loads it
-        assert pixels_of(ignored).shape == (24, 40, 3)
+    assert pixels_of(ignored).shape == (24, 40, 3)
+    if file_format in ("PNG", "TIFF"):  # they lose nothing; Pillow turns a TIFF while it loads it
+        np.testing.assert_array_equal(pixels_of(ignored), drawn(40, 24))
 
 
 def half_clear(mode):
@@ -117,6 +119,67 @@ def test_a_grey_value_of_16_bits_that_stands_for_see_through_is_put_on_the_backg
     pixels = pixels_of(read(data, RULES))
     assert (pixels[:, :2] == 255).all()
     assert (pixels[:, 2:] == 40000 >> 8).all()
+
+
+def grey_png(bits, row, clear):
+    """A PNG of one row of four grey pixels, ``clear`` standing for transparent."""
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 4, 1, bits, 0, 0, 0, 0)),
+        (b"tRNS", struct.pack(">H", clear)),
+        (b"IDAT", zlib.compress(b"\0" + bytes(row))),
+        (b"IEND", b""),
+    ]
+    parts = [
+        len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big") for kind, body in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("bits", "row", "clear", "wanted"),
+    [
+        (1, [0b01010000], 1, [0, 7, 0, 7]),
+        (2, [0b01100111], 1, [7, 170, 7, 255]),
+        (4, [0x5A, 0x5F], 5, [7, 170, 7, 255]),
+        (8, [5, 10, 5, 15], 5, [7, 10, 7, 15]),
+    ],
+)
+def test_a_grey_value_of_few_bits_that_stands_for_see_through_is_found_among_the_scaled_ones(bits, row, clear, wanted):
+    seen = read(grey_png(bits, row, clear), PictureRules(background=(7, 7, 7)))
+    assert np.asarray(Image.open(io.BytesIO(seen.encoded)).convert("RGB"))[0, :, 1].tolist() == wanted
+
+
+def blue_gif(clear=None):
+    """A GIF of 3 x 1 whose one frame covers the middle pixel only, in blue; red is its first colour."""
+    control = b"" if clear is None else b"\x21\xf9\4\1\0\0" + bytes([clear]) + b"\0"
+    palette = bytes([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
+    head = b"GIF89a" + struct.pack("<HHBBB", 3, 1, 0x81, 0, 0) + palette + control
+    pixels = (5 << 6 | 2 << 3 | 4).to_bytes(2, "little")  # three codes of three bits: clear, colour 2, end
+    return head + b"\x2c" + struct.pack("<HHHHB", 1, 0, 1, 1, 0) + b"\2\2" + pixels + b"\0;"
+
+
+@pytest.mark.parametrize(("clear", "middle"), [(None, [0, 0, 255]), (3, [0, 0, 255]), (2, [7, 7, 7])])
+def test_what_the_first_frame_of_a_gif_leaves_free_shows_the_background(clear, middle):
+    seen = read(blue_gif(clear), PictureRules(background=(7, 7, 7)))
+    found = np.asarray(Image.open(io.BytesIO(seen.encoded)))[0].tolist()
+    assert found == [[7, 7, 7], middle, [7, 7, 7]]
+
+
+DAMAGED_EXIF = b"Exif\0\0garbage, not TIFF"
+
+
+@pytest.mark.parametrize("rules", [RULES, PictureRules(short_side=16)])
+def test_damaged_exif_never_costs_a_picture(rules):
+    jpeg = saved(Image.fromarray(drawn(40, 24)), "JPEG")
+    exif = b"\xff\xe1" + (len(DAMAGED_EXIF) + 2).to_bytes(2, "big") + DAMAGED_EXIF
+    webp = saved(half_clear("RGBA"), "WEBP", exif=DAMAGED_EXIF)
+    for data in (jpeg[:2] + exif + jpeg[2:], webp):
+        assert read(data, rules).orientation == 1
+
+
+def test_pillows_own_limit_does_not_hold_below_ours(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert read(saved(Image.fromarray(drawn(40, 24)), "GIF"), RULES).width == 40
 
 
 def test_an_alpha_channel_that_hides_nothing_leaves_the_file_as_it_is():
@@ -179,6 +242,37 @@ def test_grey_of_16_bits_is_read_by_its_upper_byte_in_every_format(pixels_of):
     for file_format in ("PNG", "TIFF"):
         pixels = pixels_of(read(saved(Image.fromarray(values), file_format), RULES))
         np.testing.assert_array_equal(pixels[..., 0], values >> 8)
+
+
+def grey_tiff(bits, photometric, data, width, **more):
+    """A TIFF of one row of grey, little-endian, not compressed: TIFF 6.0, section 4."""
+    tags = [(256, width), (257, 1), (258, bits), (259, 1), (262, photometric), (277, 1), (278, 1), (279, len(data))]
+    tags += [(int(tag[1:]), value) for tag, value in more.items()]
+    tags = sorted([*tags, (273, 8 + 2 + 12 * (len(tags) + 1) + 4)])
+    entries = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4) + data
+
+
+@pytest.mark.parametrize(
+    ("bits", "photometric", "data", "wanted"),
+    [
+        (16, 1, struct.pack("<3H", 0, 0x1234, 0xFFFF), [0, 0x12, 255]),
+        (16, 0, struct.pack("<3H", 0, 0x1234, 0xFFFF), [255, 0xED, 0]),  # white is zero
+        (8, 0, bytes([0, 0x12, 255]), [255, 0xED, 0]),
+        (12, 1, bytes([0x80, 0x01, 0x23, 0xFF, 0xF0]), [0x80, 0x12, 255]),  # 0x800, 0x123, 0xfff
+    ],
+)
+def test_grey_of_a_tiff_is_as_light_as_it_says(bits, photometric, data, wanted):
+    seen = read(grey_tiff(bits, photometric, data, 3), RULES)
+    assert np.asarray(Image.open(io.BytesIO(seen.encoded)))[0, :, 0].tolist() == wanted
+
+
+def test_the_thumbnail_with_which_a_cameras_raw_file_begins_is_not_taken_for_its_picture():
+    thumbnail = {"t254": 1, "t330": 8}  # a picture of less resolution than another, which a directory below it has
+    with pytest.raises(ImageError, match=r"^unusable TIFF: its first picture is a thumbnail of another in it"):
+        read(grey_tiff(8, 1, bytes(3), 3, **thumbnail), RULES)
+    for alone in ({"t254": 1}, {"t254": 0, "t330": 8}, {"t254": 2}):
+        assert read(grey_tiff(8, 1, bytes(3), 3, **alone), RULES).width == 3
 
 
 def test_a_cmyk_tiff_has_its_colours(pixels_of):

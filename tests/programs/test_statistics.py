@@ -80,7 +80,12 @@ def test_bad_pictures_cost_themselves_up_to_the_budget(tmp_path):
     shards[0][2] = data.payload(data.undecodable(1), 1)
     data.write_dataset(folder, shards)
     total, results = count(plan_of(folder, bad_record_budget=0.5), tmp_path)
-    assert (total.num_records, results) == (5, [{"num_rejected": 1}])
+    assert (total.num_records, results[0]["num_rejected"]) == (5, 1)
+    assert driver._rejected(results, 5, 0.5) == 1
+    with pytest.raises(
+        BudgetError, match=r"^4 of 9 .* 0\.3 allows 3; the first: .*\.tfrecord at offset \d+: TensorFlow"
+    ):
+        driver._rejected(results * 4, 5, 0.3)  # each of four workers within it by itself
     (tmp_path / "again").mkdir()
     with pytest.raises(BudgetError, match="1 of 6"):
         count(plan_of(folder, bad_record_budget=0.0), tmp_path / "again")

@@ -1,11 +1,12 @@
 """Shards that other tools wrote: compressed, under other names, with other features."""
 
 import gzip
+import os
 import zlib
 
 import pytest
 
-from sparkcv.errors import RecordError, ShardError
+from sparkcv.errors import FullError, RecordError, ShardError
 from sparkcv.records import compression, example, tfrecord
 from sparkcv.records.example import FeatureNames
 from sparkcv.records.features import Value, encode_features
@@ -53,12 +54,56 @@ def test_a_missing_part_is_named(tmp_path):
         open_dataset(str(tmp_path), "rgb", "train")
 
 
-def test_parts_of_two_writings_are_refused(tmp_path):
+UUID = "6e1f1d8c-4a8e-4d0b-9f0e-0f1a2b3c4d5e"
+
+
+def test_parts_of_sparks_data_sources_have_gaps_and_several_files_a_number(tmp_path):
     write_labels(str(tmp_path), ["a", "b"])
     (tmp_path / "train").mkdir()
-    for name in ("part-r-00000", "part-00000"):
+    names = [f"part-{part}.tfrecord" for part in (f"00000-{UUID}-c000", f"00003-{UUID}-c000", f"00003-{UUID}-c001")]
+    names.append(f"part-00003-{UUID[::-1]}-c000.tfrecord")  # appended later
+    for name in names:
         (tmp_path / "train" / name).write_bytes(SHARD)
-    with pytest.raises(ShardError, match=r"holds 2 shards of part, wanted 1"):
+    dataset = open_dataset(str(tmp_path), "rgb", "train")
+    assert sorted(shard.url for shard in dataset.shards) == sorted(str(tmp_path / "train" / name) for name in names)
+
+
+def test_a_compressed_part_of_an_empty_partition_is_no_sample_of_the_others(tmp_path):
+    write_labels(str(tmp_path), ["a", "b"])
+    (tmp_path / "train").mkdir()
+    for index, data in enumerate((b"", SHARD)):
+        (tmp_path / f"train/part-r-{index:05d}.gz").write_bytes(gzip.compress(data))
+    assert open_dataset(str(tmp_path), "rgb", "train").num_records > 0
+    (tmp_path / "train/part-r-00001.gz").write_bytes(gzip.compress(b""))
+    with pytest.raises(ShardError, match=r"the split 'train' of 'rgb' in .* has no records"):
+        open_dataset(str(tmp_path), "rgb", "train")
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (("part-r-00000", "part-00000"), r"holds 2 shards of part, wanted 1"),
+        ((f"part-00000-{UUID}", f"part-00000-{UUID}.gz"), rf"holds 'part-00000-{UUID}' and the same with '.gz'"),
+        (
+            ("part-r-00000", f"part-00000-{UUID}-c000"),
+            r"parts of two writings, such as 'part-r-00000' and 'part-00000-6",
+        ),
+    ],
+)
+def test_parts_of_two_writings_are_refused(tmp_path, names, sentence):
+    write_labels(str(tmp_path), ["a", "b"])
+    (tmp_path / "train").mkdir()
+    for name in names:
+        (tmp_path / "train" / name).write_bytes(SHARD)
+    with pytest.raises(ShardError, match=sentence):
+        open_dataset(str(tmp_path), "rgb", "train")
+
+
+def test_one_file_beside_its_packed_form_is_refused_for_its_records_would_come_twice(tmp_path):
+    write_labels(str(tmp_path), ["a", "b"])
+    (tmp_path / "rgb-train.tfrecord").write_bytes(SHARD)
+    (tmp_path / "rgb-train.tfrecord.gz").write_bytes(gzip.compress(SHARD))
+    with pytest.raises(ShardError, match=r"holds 'rgb-train.tfrecord' and 'rgb-train.tfrecord.gz' for rgb_train, want"):
         open_dataset(str(tmp_path), "rgb", "train")
 
 
@@ -137,7 +182,8 @@ def test_compression_is_told_by_the_content(tmp_path, how):
     path = tmp_path / "n_train.tfrecord"
     path.write_bytes(COMPRESSED[how])
     assert open_dataset(str(tmp_path), "n", "train").num_records in range(1, 10)
-    with mapped(str(path)) as data:
+    with mapped(str(path)) as (data, is_whole):
+        assert is_whole
         assert [bytes(record.payload) for record in tfrecord.read_records(data, "s")] == PAYLOADS
     assert compression.expand(str(path), "s") == (len(SHARD), True)
     assert path.read_bytes() == SHARD
@@ -171,3 +217,13 @@ def test_a_bomb_is_refused(tmp_path):
     with pytest.raises(ShardError, match=r"'the shard' has \d+ bytes, and more than 67108864 once it is expanded"):
         compression.expand(str(path), "the shard")
     assert [each.name for each in tmp_path.iterdir()] == ["s"]
+
+
+def test_a_disk_without_room_for_the_content_is_told_and_nothing_is_left(tmp_path):
+    path = tmp_path / "s"
+    path.write_bytes(COMPRESSED["gzip"])
+    os.symlink("/dev/full", f"{path}.expanded")
+    with pytest.raises(FullError, match=r"^cannot expand '.*/s': No space left on device$"):
+        compression.expand(str(path), "the shard")
+    assert [each.name for each in tmp_path.iterdir()] == ["s"]
+    assert path.read_bytes() == COMPRESSED["gzip"]

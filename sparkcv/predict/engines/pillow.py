@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sparkcv.errors import ImageError
-from sparkcv.preprocess import numpy_eval
+from sparkcv.preprocess import numpy_eval, picture_file
 from sparkcv.preprocess.normalization import OWN_RANGE, Normalization
 
 __all__ = ["PillowDecoder"]
@@ -87,9 +87,13 @@ def _first_frame(encoded: bytes) -> NDArray[np.uint8]:
     """Return uint8 ``[height, width, 3]`` of the first frame, transparency left out, 16 bits by their upper 8."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd metadata, and of sizes that were looked at before
-        with Image.open(io.BytesIO(encoded), formats=_FORMATS) as opened:
+        with Image.open(io.BytesIO(picture_file.bare(encoded)), formats=_FORMATS) as opened:
             opened.load()
             if opened.mode.startswith("I;16"):
                 grey = (np.asarray(opened).astype(np.uint16) >> 8).astype(np.uint8)
                 return np.repeat(grey[..., None], 3, axis=2)
-            return np.asarray(opened.convert("RGB"))
+            pixels = np.asarray(opened.convert("RGB"))
+            clear = opened.info.get("transparency") if opened.format == "GIF" else None
+            if clear is not None:  # TensorFlow has black there, not the colour beneath as of a PNG
+                pixels = np.where((np.asarray(opened) == clear)[..., None], np.uint8(0), pixels)
+            return pixels

@@ -14,10 +14,11 @@ from sparkcv.errors import ShardError
 from sparkcv.predict.rows.finding import InputFiles
 from sparkcv.predict.rows.left_out import LeftOut
 from sparkcv.predict.rows.parts import TRUTH, InputPart, InputRow
+from sparkcv.records.compression import BREAKS_OFF
 from sparkcv.records.features import parse_features
 from sparkcv.records.manifest import Manifest, read_manifest
 from sparkcv.records.mapped import mapped
-from sparkcv.records.tfrecord import Record, read_all
+from sparkcv.records.tfrecord import BadRecord, Record, read_all
 
 KIND = "records"
 
@@ -50,8 +51,8 @@ def freeze(
 
 def count(part: InputPart) -> int:
     """Read a whole shard and count its records; a damaged place is one."""
-    with mapped(part.url, num_bytes=part.num_bytes) as data:
-        return sum(item.num_records for item in read_all(data))
+    with mapped(part.url, num_bytes=part.num_bytes) as shard:
+        return sum(item.num_records for item in _items(*shard, None))
 
 
 def read_ids(part: InputPart) -> Iterator[str]:
@@ -64,14 +65,25 @@ def read_rows(part: InputPart) -> Iterator[InputRow]:
 
     Raises ShardError if the shard is not as large as when it was listed.
     """
-    with mapped(part.url, num_bytes=part.num_bytes) as data:
-        items = (item for item in read_all(data, part.num_records) for _ in range(item.num_records))
+    with mapped(part.url, num_bytes=part.num_bytes) as shard:
+        items = (item for item in _items(*shard, part.num_records) for _ in range(item.num_records))
         for name, item in zip(read_ids(part), itertools.islice(items, part.start, part.stop or 0), strict=True):
             if isinstance(item, Record):
                 yield _row(part, name, bytes(item.payload))
             else:
                 head = "damaged record" if item.lost_bytes and item.num_records == 1 else "lost"
                 yield InputRow(name, reason=f"{head}: {item.reason}")
+
+
+def _items(data: memoryview, is_whole: bool, num_records: int | None) -> list[Record | BadRecord]:
+    """Return a shard's records; where nothing counts them, a compressed one that is cut between two ends with a loss.
+
+    Cut inside of a record it has one there already.
+    """
+    found = read_all(data, num_records)
+    if not is_whole and num_records is None and (not found or isinstance(found[-1], Record)):
+        found.append(BadRecord(data.nbytes, BREAKS_OFF, 0))
+    return found
 
 
 def _row(part: InputPart, name: str, payload: bytes) -> InputRow:

@@ -125,6 +125,18 @@ def test_a_compressed_shard_is_scored_as_its_content(tmp_path):
     assert [row.data for row in rows] == [b"pic%d" % i for i in range(COUNT)]
 
 
+@pytest.mark.parametrize("num_whole", [0, 5])
+def test_a_compressed_shard_that_is_cut_between_two_records_ends_with_a_row_and_a_reason(tmp_path, num_whole):
+    (tmp_path / "s").mkdir()
+    stream = zlib.compressobj(wbits=31)
+    start = stream.compress(b"".join(shard()[:num_whole])) + stream.flush(zlib.Z_SYNC_FLUSH)
+    (tmp_path / "s" / NAME).write_bytes(start)
+    (part,) = list_parts(find_input(str(tmp_path / "s")), str(tmp_path)).parts
+    rows = list(read_rows(dataclasses.replace(part, stop=count_part(part))))
+    assert [row.data for row in rows] == [*(b"pic%d" % i for i in range(num_whole)), None]
+    assert rows[-1].reason == "lost: the compressed shard breaks off there"
+
+
 def test_a_shard_that_its_manifest_does_not_match_is_refused(tmp_path):
     with pytest.raises(ShardError, match=rf"{NAME}' has \d+ bytes, manifest\.json says 5"):
         write(tmp_path / "s", b"".join(shard()), size=5)
