@@ -1,6 +1,5 @@
 """What Kubernetes says of the application: its API, what the driver may do there, and the executors' pods."""
 
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ from sparkcv.spark import kubernetes
 from sparkcv.spark.kubernetes import pods, preflight
 from sparkcv.spark.kubernetes.client import ApiError
 from sparkcv.spark.kubernetes.permissions import DRIVER_VERBS, denied
+from sparkcv.spark.kubernetes.quantity import quantity
 from sparkcv.spark.kubernetes.start import client_of
 from sparkcv.spark.session import bind_host
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 __all__ = ["describe"]
-
-_SIZES = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def describe(spark: "SparkSession") -> Kubernetes | None:
@@ -48,7 +46,7 @@ def describe(spark: "SparkSession") -> Kubernetes | None:
 
 def _pod(executor: str, pod: dict[str, Any]) -> ExecutorPod:
     spec = pod["spec"]
-    container = spec["containers"][0]
+    container = pods.container_of(pod)
     volumes = {one["name"]: one for one in spec.get("volumes", [])}
     local = {one["value"] for one in container.get("env", []) if one["name"] == "SPARK_LOCAL_DIRS" and "value" in one}
     folders = {folder for text in local for folder in text.split(",")}
@@ -63,12 +61,6 @@ def _pod(executor: str, pod: dict[str, Any]) -> ExecutorPod:
         name=pods.named(pod),
         image=container.get("image", ""),
         has_login=spec.get("automountServiceAccountToken", True),
-        spool_limits=tuple(_bytes(text) for text in limits),
+        spool_limits=tuple(quantity(text) for text in limits),
         claims=tuple(claims),
     )
-
-
-def _bytes(text: str) -> int:
-    """Return the bytes of a size as Kubernetes spells it; 0 for none."""
-    found = re.fullmatch(r"(\d+)(\w*)", text)
-    return int(found[1]) * _SIZES.get(found[2], 1) if found else 0

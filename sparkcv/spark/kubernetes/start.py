@@ -130,7 +130,9 @@ class Obstacles:
                 more = f" (and {len(reasons) - 1} more)" if reasons[1:] else ""
                 return reasons[0] + more
             if len(starting) - _registered(self.spark) >= num_missing:
-                return ""
+                # One request, for one of them: what a node or a volume refuses to one, it mostly does to all.
+                stuck = next((pod for pod in starting if pod["status"]["phase"] == "Pending"), None)
+                return pods.held_up(client, stuck) if stuck else ""
             return preflight.refusal(client, dict(self.spark.sparkContext.getConf().getAll()))
         except ApiError as err:
             return str(err)
