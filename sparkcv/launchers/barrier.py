@@ -46,9 +46,10 @@ class BarrierLauncher:
         return Slots(now, self._most(now))
 
     def granted(self) -> int | None:
-        """Count the task slots of the executors that YARN has granted; None elsewhere."""
+        """Count the task slots of the executors that YARN has granted, or Kubernetes placed; None elsewhere."""
         with _java_may_be_gone():
-            executors, each = yarn.granted_executors(self._spark), self._slots_each()
+            each = self._slots_each()
+            executors = self._obstacles.num_placed if self._obstacles else yarn.granted_executors(self._spark)
             return None if executors is None or each is None else executors * each
         return None
 
