@@ -73,7 +73,7 @@ def ask(host: str, port: int, word: str, timeout_s: float) -> tuple[float, float
 
 
 def _read(host: str, port: int, word: str, timeout_s: float) -> float:
-    with socket.create_connection((host, port), timeout_s) as peer:
+    with socket.create_connection((host.strip("[]"), port), timeout_s) as peer:
         answer = b""
         while not answer.endswith(b"\n") and len(answer) < _MAX_ANSWER_BYTES:
             data = peer.recv(_MAX_ANSWER_BYTES)

@@ -15,7 +15,7 @@ from sparkcv.spark.kubernetes.executor_pods import ExecutorPods
 from sparkcv.spark.kubernetes.start import Obstacles
 from sparkcv.spark.local_dirs import scratch_root
 from sparkcv.spark.memory import ExecutorMemory, executor_memory
-from sparkcv.spark.session import bind_host, submitted_executors
+from sparkcv.spark.session import bind_host, bracketed, submitted_executors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -221,7 +221,8 @@ def own_host(address: str) -> str:
     Spark's ``address`` is the one that the driver sees its connection come from. On Kubernetes that is the node's where
     a driver outside of the cluster is spoken to by address translation; a pod knows its own.
     """
-    return os.environ.get("SPARK_EXECUTOR_POD_IP") or address.rpartition(":")[0]
+    own = os.environ.get("SPARK_EXECUTOR_POD_IP") or address.rpartition(":")[0]
+    return bracketed(own)
 
 
 def gpus_of(context: Any) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from py4j.protocol import Py4JError
 
 from sparkcv.driver import job
 from sparkcv.errors import UsageError
+from sparkcv.launchers.barrier import own_host
 from sparkcv.spark import kubernetes
 from sparkcv.spark.kubernetes import pods, preflight, start
 from sparkcv.spark.kubernetes.client import ApiError, KubernetesClient
@@ -257,3 +258,17 @@ def test_a_server_that_is_too_busy_is_asked_again_and_one_that_refuses_is_not():
     with pytest.raises(ApiError, match=r"the Kubernetes API at https://h:6443 refused \(403\): .*slow down"):
         KubernetesClient(java, "night").get("pods")
     assert java.answers == ['{"a": 1}']
+
+
+@pytest.mark.parametrize(
+    ("pod_ip", "seen", "host"),
+    [
+        ("10.0.0.7", "192.0.2.1:7079", "10.0.0.7"),
+        ("fd00::7", "192.0.2.1:7079", "[fd00::7]"),
+        ("", "node-1:7079", "node-1"),
+        ("", "[fd00::7]:7079", "[fd00::7]"),
+    ],
+)
+def test_a_role_s_address_takes_a_port_whichever_protocol_it_is_of(monkeypatch, pod_ip, seen, host):
+    monkeypatch.setenv("SPARK_EXECUTOR_POD_IP", pod_ip)
+    assert own_host(seen) == host
