@@ -106,7 +106,7 @@ class TokenRenewer:
         if not self._is_put:
             self._file.put(data)
             self._is_put = True
-            ends = time.strftime("%F %T", time.localtime(newest.max_date_s))
+            ends = time.strftime("%F %T %Z", time.localtime(newest.max_date_s))
             _log.info("the token of %s for %s is good until %s", newest.owner, newest.service, ends)
 
     def _tell_failure(self, err: Exception) -> None:
