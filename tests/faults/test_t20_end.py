@@ -19,7 +19,10 @@ from tests.faults.running import Run
 from tests.tokens.made import secured_env, token
 
 pytestmark = pytest.mark.tensorflow
-ENDS = r"what alice@HERE\.TEST logs in to HDFS with ends at \S+ \S+ \S+, as nothing renews it; submit with --principal alice"
+ENDS = (
+    r"what alice@HERE\.TEST logs in to HDFS with ends at \S+ \S+ \S+, as nothing renews it;"
+    r" submit with --principal alice@"
+)
 
 
 NOBODY = 65534
