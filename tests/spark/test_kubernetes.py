@@ -254,6 +254,8 @@ class Java:
 def test_a_server_that_is_too_busy_is_asked_again_and_one_that_refuses_is_not():
     java = Java(Refusal(429), Refusal(503), '{"a": 1}')
     assert KubernetesClient(java, "night").get("pods") == {"a": 1}
+    java = Java(Refusal(0), '{"a": 1}')  # no answer
+    assert KubernetesClient(java, "night").get("pods") == {"a": 1}
     java = Java(Refusal(403), '{"a": 1}')
     with pytest.raises(ApiError, match=r"the Kubernetes API at https://h:6443 refused \(403\): .*slow down"):
         KubernetesClient(java, "night").get("pods")

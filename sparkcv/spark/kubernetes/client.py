@@ -24,6 +24,7 @@ _LOGINS = {DRIVER: "spark.kubernetes.authenticate", SUBMISSION: "spark.kubernete
 _OF_POD = "spark.kubernetes.authenticate.driver.mounted"
 _CA = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 _SILENT = ("TimeoutException", "timed out", "timeout period")
+_AWAY = "cannot be reached"
 _PARSERS = ("org.snakeyaml.", "com.fasterxml.jackson.", "tools.jackson.")
 
 
@@ -70,13 +71,14 @@ class KubernetesClient:
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send one request and return its JSON; raises ApiError with the server's sentence, or the network's.
 
-        A server that is too busy, or starts, is asked twice more.
+        A server that is too busy, or starts, is asked twice more, as is one that is not reached at once: the network of
+        a new pod may take seconds.
         """
         for pause_s in _PAUSES_S:
             try:
                 return self._call(method, path, body)
             except ApiError as err:
-                if err.code not in _BUSY:
+                if err.code not in _BUSY and _AWAY not in str(err):
                     raise
             time.sleep(pause_s)
         return self._call(method, path, body)
@@ -240,4 +242,4 @@ def _translated(err: Exception, url: str) -> ApiError:
             f"the Kubernetes API at {url} has a certificate that is not trusted here: {last}; see kubeconfig's"
             " certificate-authority, or spark.kubernetes.authenticate.caCertFile"
         )
-    return ApiError(f"the Kubernetes API at {url} cannot be reached: {last}; see --master, or kubeconfig's server")
+    return ApiError(f"the Kubernetes API at {url} {_AWAY}: {last}; see --master, or kubeconfig's server")
