@@ -48,7 +48,10 @@ class ClockServer:
         while not self._closing.is_set():
             try:
                 peer, _ = self._listener.accept()
-            except OSError:  # nobody came, or somebody left at once
+            except TimeoutError:  # nobody came
+                continue
+            except OSError:  # out of file descriptors: without a pause this thread would spin
+                self._closing.wait(_POLL_S)
                 continue
             with peer, contextlib.suppress(OSError):
                 peer.settimeout(_SEND_TIMEOUT_S)

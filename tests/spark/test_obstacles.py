@@ -83,7 +83,7 @@ def test_what_keeps_executors_and_how_many_have_a_node(spark_of, pods, registere
 def test_a_node_that_cannot_mount_a_volume_is_told_of_and_one_that_still_fetches_the_image_is_waited_for(spark_of):
     pods = [pod(number, "Pending") for number in (1, 2, 3)]
     found = start.Obstacles(spark_of(Api(*pods, events={f"exec-{number}": [FAILED_MOUNT] for number in (1, 2, 3)})))
-    assert found.look(3) == "pod exec-1 on node n1 does not start (FailedMount: no such folder)"
+    assert found.look(3).startswith("pod exec-1 on node n1 does not start (FailedMount: no such folder): see its vol")
     assert found.num_starting == 0
     pulling = {"reason": "Pulling", "lastTimestamp": "2026-01-01T00:00:06Z"}
     found = start.Obstacles(spark_of(Api(*pods, events={"exec-1": [FAILED_MOUNT, pulling]})))

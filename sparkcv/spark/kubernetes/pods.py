@@ -77,7 +77,11 @@ def held_up(client: KubernetesClient, pod: Mapping[str, Any]) -> str:
     latest = [one for one in events if _time(one) == last]
     if not latest or any(one["reason"] not in _HELD_UP for one in latest):
         return ""
-    return f"{named(pod)} does not start ({latest[0]['reason']}: {' '.join(latest[0].get('message', '').split())})"
+    told = " ".join(latest[0].get("message", "").split())
+    return (
+        f"{named(pod)} does not start ({latest[0]['reason']}: {told}): see its volumes and its node, or raise"
+        " spark.sparkcv.kubernetes.pendingTimeout where that comes right later"
+    )
 
 
 def ended(pod: Mapping[str, Any]) -> str:
