@@ -65,25 +65,35 @@ if [ "${1:-}" != driver ]; then
 fi
 
 # A driver that is told to end (kubectl delete, a drained node) saves its run first: the signal is for its Python, as
-# Java would end at once, and the Python with it.
-"${init[@]}" "${words[@]}" &
-spark=$!
-end() {
-  local told=""
-  for parent in "$spark" $(cat "/proc/$spark"/task/*/children 2>/dev/null); do
-    for child in $(cat "/proc/$parent"/task/*/children 2>/dev/null); do
-      case "$(tr '\0' ' ' <"/proc/$child/cmdline" 2>/dev/null | cut -d' ' -f1)" in
-        *python*) kill -TERM "$child" 2>/dev/null && told=yes ;;
-      esac
-    done
+# Java would end at once, and the Python with it. Its exit code comes by a pipe, as bash loses the code of one that ends
+# in the moment in which a signal ends the wait for it.
+exec {stdout}>&1
+exec {ended}< <(code=0; "${init[@]}" "${words[@]}" >&"$stdout" {stdout}>&- || code=$?; echo "$code")
+driver=$!
+children() { cat "/proc/$1"/task/*/children 2>/dev/null || true; }
+tell_pythons() {
+  local child
+  for child in $(children "$1"); do
+    case "$(tr '\0' ' ' 2>/dev/null <"/proc/$child/cmdline" | cut -d' ' -f1)" in
+      *python*) kill -TERM "$child" 2>/dev/null && found=yes ;;
+      *) tell_pythons "$child" ;;
+    esac
   done
-  if [ -z "$told" ]; then kill -TERM "$spark"; fi
+  return 0
+}
+found=""  # once there was a Python, Java is about to end by itself
+end() {
+  trap "" TERM INT  # bash cannot read this itself while a second signal interrupts it
+  tell_pythons "$driver"
+  if [ -z "$found" ]; then kill -TERM $(children "$driver") 2>/dev/null || true; fi
+  trap end TERM INT
 }
 trap end TERM INT
-code=0
-wait "$spark" || code=$?
-while kill -0 "$spark" 2>/dev/null; do  # wait ended for the signal, not for the driver
-  code=0
-  wait "$spark" || code=$?
+while kill -0 "$driver" 2>/dev/null; do  # a wait may have ended for the signal, not for the driver
+  wait "$driver" || true
+done
+code=""
+while [ -z "$code" ]; do  # a signal may end this, too
+  read -r code <&"$ended" || [ $? -gt 128 ] || code=137  # of one that was killed before it could say it
 done
 exit "$code"

@@ -18,7 +18,7 @@ class Client:
         """Connect and shake hands; raise ChannelError if nobody, or somebody else, is there."""
         self._timeout_s = timeout_s
         try:
-            sock = socket.create_connection(address, timeout=timeout_s)
+            sock = socket.create_connection((address[0].strip("[]"), address[1]), timeout=timeout_s)
         except OSError as err:
             raise ChannelError(f"no driver at {address[0]}:{address[1]}: {err}") from err
         self._connection = Connection(sock, secret, is_server=False, timeout_s=timeout_s, peer="the driver")

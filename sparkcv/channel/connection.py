@@ -61,8 +61,9 @@ class Connection:
 
     @property
     def local_host(self) -> str:
-        """The address of this machine on the way to the other side."""
-        return str(self._sock.getsockname()[0])
+        """The address of this machine on the way to the other side, in brackets if it is of IPv6."""
+        host = str(self._sock.getsockname()[0])
+        return f"[{host}]" if ":" in host else host
 
     def send(self, content: bytes, timeout_s: float) -> None:
         """Send one frame; raise ChannelError if the other side is gone, or does not take it within ``timeout_s``."""

@@ -25,9 +25,11 @@ _CREDENTIALS = struct.Struct("3i")
 
 def listen(host: str, ports: PortRange = ANY_PORT) -> socket.socket:
     """Return a socket that listens on ``host``; raise OSError whose sentence names the range if none of it is free."""
+    host = host.strip("[]")  # Spark has addresses of IPv6 in brackets
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in _order(ports):
         try:
-            return socket.create_server((host, port), backlog=_BACKLOG)
+            return socket.create_server((host, port), family=family, backlog=_BACKLOG)
         except OSError as err:
             if not ports or err.errno != errno.EADDRINUSE:
                 raise

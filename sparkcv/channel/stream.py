@@ -62,7 +62,7 @@ class Stream:
 def connect(address: tuple[str, int], secret: bytes, *, timeout_s: float = 10.0) -> Stream:
     """Return the client's end of a connection to a Listener; raise ChannelError if nobody, or another, is there."""
     try:
-        sock = socket.create_connection(address, timeout=timeout_s)
+        sock = socket.create_connection((address[0].strip("[]"), address[1]), timeout=timeout_s)
     except OSError as err:
         raise ChannelError(f"nobody listens at {address[0]}:{address[1]}: {err}") from err
     return Stream(sock, secret, is_server=False, timeout_s=timeout_s)

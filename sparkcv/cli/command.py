@@ -15,6 +15,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = (*JOBS, "style", "submit", "completion")
 _HELP = ("-h", "--help", "help")
 _VERSION = ("-V", "--version", "version")
+_SHOWS = {"-h", "--help", "--dry_run", "--dry-run"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SparkcvError as err:
         sys.stderr.write(f"sparkcv{' submit' * (words[:1] == ['submit'])}: {logs.clean(str(err))}\n")
         return err.exit_code
-    except BrokenPipeError:  # the reader, such as head, has seen enough
+    except BrokenPipeError:  # the reader, such as head, has seen enough: of a job, not that it has ended well
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
+        return EXIT_OK if _only_shows(words) else EXIT_FAILED
     except KeyboardInterrupt:
         sys.stderr.write("sparkcv: stopped by the keyboard\n")
         return EXIT_FAILED
@@ -58,6 +59,11 @@ def _run(words: list[str]) -> int:
         return _completion(rest)
     hint = nearest(name, COMMANDS, otherwise=f"; wanted one of {', '.join(COMMANDS)}")
     raise UsageError(f"unknown {'option' if name.startswith('-') else 'command'} {name!r}{hint}")
+
+
+def _only_shows(words: list[str]) -> bool:
+    """Tell whether nothing is run, and what is printed is all that was asked for."""
+    return not words or words[0] in ("completion", *_HELP, *_VERSION) or bool(_SHOWS & set(words))
 
 
 def _style(words: list[str]) -> int:

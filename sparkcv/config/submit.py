@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 
 from sparkcv.config.flags import choose, flag
 from sparkcv.errors import UsageError
@@ -24,6 +25,8 @@ _MASTER = re.compile(
 _MASTERS = "yarn, k8s://https://HOST:PORT, spark://HOST:PORT, local-cluster[EXECUTORS,CORES,MB] or local[THREADS]"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # Kubernetes': a DNS label
 _LONGEST = 63
+_ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")  # a DNS name
+_LONGEST_ACCOUNT = 253
 _LONGEST_PREFIX = 47  # Spark adds the executor's number to it
 _SIZE_TEXT = re.compile(r"([1-9]\d*)([kmgt]?)b?", re.IGNORECASE)
 _PROPERTY = re.compile(r"spark\.[^\s=]+=.*", re.DOTALL)
@@ -104,7 +107,15 @@ class SubmitConfig:
             raise UsageError(f"got --{'keytab' if self.keytab else 'principal'} alone, wanted --principal and --keytab")
         self._check_properties()
         if self.is_kubernetes:
-            self._check_names()
+            check_names(
+                {f"--{name}": getattr(self, name) for name in ("namespace", "service_account")}
+                | {f"--conf {name}": value for name, value in self.properties.items()}
+            )
+        if self.service_account is not None and not self.is_cluster_mode:
+            raise UsageError(
+                "--service_account with --deploy_mode client: the driver runs here, with this machine's own login;"
+                " wanted it with cluster only"
+            )
 
     @property
     def is_yarn(self) -> bool:
@@ -131,31 +142,31 @@ class SubmitConfig:
         """What ``--conf`` gave, by name."""
         return dict(line.split("=", 1) for line in (self.conf or "").split("\n") if line)
 
-    def _check_names(self) -> None:
-        """Refuse names that Kubernetes would refuse, one after the other and late."""
-        names = {f"--{name}": getattr(self, name) for name in ("namespace", "service_account")}
-        names |= {f"--conf {name}": self.properties.get(name) for name in _NAMES}
-        for what, text in names.items():
-            longest = _LONGEST_PREFIX if "Prefix" in what else _LONGEST
-            if text is not None and (len(text) > longest or not _NAME.fullmatch(text)):
-                raise UsageError(
-                    f"{what}: got {text!r} ({len(text)} characters), wanted at most {longest} of a-z, 0-9 and -, such"
-                    " as sparkcv-night"
-                )
+    def says(self, name: str) -> bool:
+        """Return whether an option of its own, which beats a file, says what this property of Spark says."""
+        return name in _OPTIONS and getattr(self, _OPTIONS[name]) is not None
+
+    def check_mode(self, properties: Mapping[str, str], what: str) -> None:
+        """Refuse properties of Spark's that would have the driver run elsewhere: spark-submit is told by an option."""
+        used = "cluster" if self.is_cluster_mode else "client"
+        if (mode := properties.get(DEPLOY_MODE, used)) != used and self.deploy_mode is None:
+            raise UsageError(f"{what}: got {DEPLOY_MODE}={mode}, wanted --deploy_mode {mode}")
 
     def _check_properties(self) -> None:
         for line in (self.conf or "").split("\n"):
             if line and not _PROPERTY.fullmatch(line):
                 raise UsageError(f"--conf: got {line!r}, wanted NAME=VALUE with a name that begins with spark.")
+        self.check_mode(self.properties, "--conf")
         for name, option in _OPTIONS.items():
             if (there := self.properties.get(name)) is not None and (here := getattr(self, option)) is not None:
                 raise UsageError(f"got --{option} {here} and --conf {name}={there}, wanted one of them")
 
 
+DEPLOY_MODE = "spark.submit.deployMode"
 # Spark's properties that an option of ours says, too.
 _OPTIONS = {
     "spark.master": "master",
-    "spark.submit.deployMode": "deploy_mode",
+    DEPLOY_MODE: "deploy_mode",
     "spark.yarn.queue": "queue",
     "spark.executor.instances": "num_executors",
     "spark.executor.memory": "executor_memory",
@@ -175,6 +186,24 @@ _NAMES = (
     "spark.kubernetes.authenticate.driver.serviceAccountName",
     "spark.kubernetes.authenticate.executor.serviceAccountName",
 )
+
+
+def check_names(names: Mapping[str, str | None]) -> None:
+    """Refuse names that Kubernetes would refuse, one after the other and late; raises UsageError.
+
+    ``names`` are what they are called in the sentence, which ends with the option or with Spark's property.
+    """
+    for what, text in names.items():
+        kind = what.rpartition(" ")[2]
+        if text is None or not (kind.startswith("--") or kind in _NAMES):
+            continue
+        is_account = kind == "--service_account" or kind.endswith(".serviceAccountName")
+        longest = _LONGEST_PREFIX if kind.endswith("Prefix") else _LONGEST_ACCOUNT if is_account else _LONGEST
+        if len(text) > longest or not (_ACCOUNT if is_account else _NAME).fullmatch(text):
+            raise UsageError(
+                f"{what}: got {text!r} ({len(text)} characters), wanted at most {longest} of a-z, 0-9 and -, such as"
+                " sparkcv-night"
+            )
 
 
 def megabytes(text: str, what: str) -> int:

@@ -34,6 +34,7 @@ _PROPERTIES = (
     "spark.executor.pyspark.memory",
     "spark.executor.resource.gpu.amount",
     "spark.io.encryption.enabled",
+    "spark.kubernetes.memoryOverheadFactor",
     "spark.memory.offHeap.enabled",
     "spark.memory.offHeap.size",
     "spark.network.crypto.enabled",

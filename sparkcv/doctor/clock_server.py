@@ -48,7 +48,10 @@ class ClockServer:
         while not self._closing.is_set():
             try:
                 peer, _ = self._listener.accept()
-            except OSError:  # nobody came, or somebody left at once
+            except TimeoutError:  # nobody came
+                continue
+            except OSError:  # out of file descriptors: without a pause this thread would spin
+                self._closing.wait(_POLL_S)
                 continue
             with peer, contextlib.suppress(OSError):
                 peer.settimeout(_SEND_TIMEOUT_S)
@@ -73,7 +76,7 @@ def ask(host: str, port: int, word: str, timeout_s: float) -> tuple[float, float
 
 
 def _read(host: str, port: int, word: str, timeout_s: float) -> float:
-    with socket.create_connection((host, port), timeout_s) as peer:
+    with socket.create_connection((host.strip("[]"), port), timeout_s) as peer:
         answer = b""
         while not answer.endswith(b"\n") and len(answer) < _MAX_ANSWER_BYTES:
             data = peer.recv(_MAX_ANSWER_BYTES)

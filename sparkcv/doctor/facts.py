@@ -42,9 +42,14 @@ class Spark:
         return self.master == "yarn"
 
     @property
+    def is_kubernetes(self) -> bool:
+        """Whether executors are pods of Kubernetes."""
+        return self.master.startswith("k8s")
+
+    @property
     def has_containers(self) -> bool:
         """Whether a cluster manager bounds the memory of an executor with all its processes."""
-        return self.is_yarn or self.master.startswith("k8s")
+        return self.is_yarn or self.is_kubernetes
 
     @property
     def is_one_machine(self) -> bool:
@@ -202,7 +207,9 @@ class ExecutorPod:
         image: what its container runs.
         has_login: whether it gets a token for the API.
         spool_limits: bytes of each emptyDir that is a local folder of Spark's; 0: no limit.
+        is_spool_memory: whether one of those lies in memory.
         claims: names of its PersistentVolumeClaims.
+        waits_for: what keeps it from starting; "" if nothing does.
     """
 
     executor: str
@@ -210,7 +217,9 @@ class ExecutorPod:
     image: str = ""
     has_login: bool = False
     spool_limits: tuple[int, ...] = ()
+    is_spool_memory: bool = False
     claims: tuple[str, ...] = ()
+    waits_for: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,14 +1,14 @@
 """What Kubernetes says of the application: its API, what the driver may do there, and the executors' pods."""
 
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from sparkcv.doctor.facts import ExecutorPod, Kubernetes
 from sparkcv.spark import kubernetes
 from sparkcv.spark.kubernetes import pods, preflight
-from sparkcv.spark.kubernetes.client import ApiError
+from sparkcv.spark.kubernetes.client import ApiError, KubernetesClient
 from sparkcv.spark.kubernetes.permissions import DRIVER_VERBS, denied
+from sparkcv.spark.kubernetes.quantity import quantity
 from sparkcv.spark.kubernetes.start import client_of
 from sparkcv.spark.session import bind_host
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 __all__ = ["describe"]
-
-_SIZES = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def describe(spark: "SparkSession") -> Kubernetes | None:
@@ -42,18 +40,18 @@ def describe(spark: "SparkSession") -> Kubernetes | None:
         seconds=seconds / sum(map(len, DRIVER_VERBS.values())),
         denied=lacking,
         refusal=refusal,
-        pods=tuple(_pod(name, found[name]) for name in sorted(found, key=lambda name: (len(name), name))),
+        pods=tuple(_pod(client, name, found[name]) for name in sorted(found, key=lambda name: (len(name), name))),
     )
 
 
-def _pod(executor: str, pod: dict[str, Any]) -> ExecutorPod:
+def _pod(client: KubernetesClient, executor: str, pod: dict[str, Any]) -> ExecutorPod:
     spec = pod["spec"]
-    container = spec["containers"][0]
+    container = pods.container_of(pod)
     volumes = {one["name"]: one for one in spec.get("volumes", [])}
     local = {one["value"] for one in container.get("env", []) if one["name"] == "SPARK_LOCAL_DIRS" and "value" in one}
     folders = {folder for text in local for folder in text.split(",")}
-    limits = [
-        volumes[mount["name"]]["emptyDir"].get("sizeLimit", "")
+    spools = [
+        volumes[mount["name"]]["emptyDir"]
         for mount in container.get("volumeMounts", [])
         if mount["mountPath"] in folders and "emptyDir" in volumes.get(mount["name"], {})
     ]
@@ -63,12 +61,8 @@ def _pod(executor: str, pod: dict[str, Any]) -> ExecutorPod:
         name=pods.named(pod),
         image=container.get("image", ""),
         has_login=spec.get("automountServiceAccountToken", True),
-        spool_limits=tuple(_bytes(text) for text in limits),
+        spool_limits=tuple(quantity(one.get("sizeLimit", "")) for one in spools),
+        is_spool_memory=any(one.get("medium") == "Memory" for one in spools),
         claims=tuple(claims),
+        waits_for=pods.waits_for(pod) or pods.held_up(client, pod),
     )
-
-
-def _bytes(text: str) -> int:
-    """Return the bytes of a size as Kubernetes spells it; 0 for none."""
-    found = re.fullmatch(r"(\d+)(\w*)", text)
-    return int(found[1]) * _SIZES.get(found[2], 1) if found else 0

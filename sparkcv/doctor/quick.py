@@ -37,9 +37,12 @@ def check_start(spark: "SparkSession", config: TrainConfig, dataset: Dataset) ->
     refuse(checks.judge(facts, checks.SETTINGS_FIRST))
     now = application.await_slots(spark, 1, config.start_timeout_s / 2)
     if not now:
+        room = "wait for room in the queue, name another by --queue"
+        if facts.spark.is_kubernetes:
+            room = "see what keeps their pods (kubectl describe pods)"
         raise ClusterError(
-            f"no executor was there after {config.start_timeout_s / 2:.0f} s: the cluster did not grant any; wait for"
-            " room in the queue, name another by --queue, or ask for less memory or cores an executor"
+            f"no executor was there after {config.start_timeout_s / 2:.0f} s: the cluster did not grant any; {room}, or"
+            " ask for less memory or cores an executor"
         )
     with gathering.folder(config.train_dir) as (folder, _):
         order = ProbeOrder(folder=folder, shards=(dataset.shards[0].url,), is_shared_once=True)

@@ -58,8 +58,17 @@ def run_main(cls: type[Config], prog: str, work: Callable[[Config], object], arg
         return EXIT_OK
     except SparkcvError as err:
         return _failed(f"{prog}: {_safe(str(err))}", err.exit_code, may_retry=isinstance(err, _MAY_GO_AWAY))
-    print(report)
+    _print(report)
     return EXIT_OK
+
+
+def _print(report: object) -> None:
+    """Print a report, whose reader may have gone: the job has ended well all the same."""
+    try:
+        print(report, flush=True)
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(message: str, exit_code: int, *, may_retry: bool) -> int:

@@ -15,7 +15,7 @@ from sparkcv.spark.kubernetes.executor_pods import ExecutorPods
 from sparkcv.spark.kubernetes.start import Obstacles
 from sparkcv.spark.local_dirs import scratch_root
 from sparkcv.spark.memory import ExecutorMemory, executor_memory
-from sparkcv.spark.session import bind_host, submitted_executors
+from sparkcv.spark.session import bind_host, bracketed, submitted_executors
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -46,9 +46,10 @@ class BarrierLauncher:
         return Slots(now, self._most(now))
 
     def granted(self) -> int | None:
-        """Count the task slots of the executors that YARN has granted; None elsewhere."""
+        """Count the task slots of the executors that YARN has granted, or Kubernetes placed; None elsewhere."""
         with _java_may_be_gone():
-            executors, each = yarn.granted_executors(self._spark), self._slots_each()
+            each = self._slots_each()
+            executors = self._obstacles.num_placed if self._obstacles else yarn.granted_executors(self._spark)
             return None if executors is None or each is None else executors * each
         return None
 
@@ -220,7 +221,8 @@ def own_host(address: str) -> str:
     Spark's ``address`` is the one that the driver sees its connection come from. On Kubernetes that is the node's where
     a driver outside of the cluster is spoken to by address translation; a pod knows its own.
     """
-    return os.environ.get("SPARK_EXECUTOR_POD_IP") or address.rpartition(":")[0]
+    own = os.environ.get("SPARK_EXECUTOR_POD_IP") or address.rpartition(":")[0]
+    return bracketed(own)
 
 
 def gpus_of(context: Any) -> tuple[str, ...]:

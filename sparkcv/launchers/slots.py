@@ -71,5 +71,5 @@ def await_slots(launcher: Launcher, count: int, timeout_s: float, *, is_patient:
 
 def _tell(slots: Slots, granted: int | None) -> None:
     asked = "" if slots.most is None else f" of {slots.most}"
-    rest = "" if granted is None else f"; YARN has granted {granted}, which may still fetch and unpack files"
+    rest = "" if granted is None else f"; the cluster has granted {granted}, which may still fetch and unpack files"
     _log.info("waiting for executors: %d%s task slots are there%s", slots.now, asked, rest)

@@ -69,9 +69,9 @@ def executor_memory(conf: Mapping[str, str]) -> ExecutorMemory:
     heap_mb = megabytes(conf.get("spark.executor.memory", "1g"))
     if overhead := conf.get("spark.executor.memoryOverhead"):
         return ExecutorMemory(heap_mb, megabytes(overhead))
-    share = float(conf.get("spark.executor.memoryOverheadFactor", "0.1"))
+    share = conf.get("spark.executor.memoryOverheadFactor") or conf.get("spark.kubernetes.memoryOverheadFactor", "0.1")
     least_mb = megabytes(conf.get("spark.executor.minMemoryOverhead", "384m"))
-    return ExecutorMemory(heap_mb, max(least_mb, int(share * heap_mb)))
+    return ExecutorMemory(heap_mb, max(least_mb, int(float(share) * heap_mb)))
 
 
 def overrun(reason: str) -> Overrun | None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SessionSpec",
     "bind_host",
+    "bracketed",
     "default_fs",
     "is_submitted",
     "open_session",
@@ -136,7 +137,12 @@ def bind_host(spark: "SparkSession") -> tuple[str, str]:
     host = conf.get("spark.driver.host", "127.0.0.1")
     if kubernetes.is_kubernetes(spark) and kubernetes.is_driver_pod():
         host = os.environ["SPARK_DRIVER_BIND_ADDRESS"]
-    return conf.get("spark.driver.bindAddress", host), host
+    return conf.get("spark.driver.bindAddress", host), bracketed(host)
+
+
+def bracketed(host: str) -> str:
+    """Return a host so that ``:PORT`` may follow: an address of IPv6 in brackets, as Kubernetes has it without."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def default_fs(sc: "SparkContext") -> str:

@@ -13,7 +13,7 @@ from sparkcv.config import SubmitConfig
 from sparkcv.driver.jobs import Job
 from sparkcv.errors import ClusterError, UsageError
 from sparkcv.spark.kubernetes import driver_pod, preflight
-from sparkcv.spark.kubernetes.client import SUBMISSION, connect
+from sparkcv.spark.kubernetes.client import SUBMISSION, ApiError, KubernetesClient, connect
 from sparkcv.spark.kubernetes.gateway import java_alone
 from sparkcv.spark.kubernetes.permissions import SUBMIT_VERBS
 from sparkcv.spark.kubernetes.start import patience_s
@@ -57,12 +57,36 @@ def submit_and_follow(
         given = {entry._1(): entry._2() for entry in conf.getAll()}
         patience = patience_s(given)
         preflight.check(client, given, SUBMIT_VERBS)
-        done = subprocess.run(
-            words, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True, errors="replace", check=False
-        )
-        if done.returncode != 0:
-            last = [line for line in done.stderr.splitlines() if line.strip()][-_LAST_LINES:]
-            client.delete(f"pods/{name}")
-            raise ClusterError(f"spark-submit ended with {done.returncode}: {' '.join(last)}")
-        _log.info("submitted: pod %s in namespace %s; kubectl delete pod %s ends it", name, client.namespace, name)
+        _submit(client, name, words, environment)
         return driver_pod.follow(client, name, patience, jvm.java.lang.System.out)
+
+
+def _submit(client: KubernetesClient, name: str, words: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Have spark-submit make the driver's pod; raises ClusterError, with what it has made deleted, where it fails.
+
+    A pod of that name that is there already is another driver's, as users may give names: it is left alone.
+    """
+    if _is_there(client, name):
+        raise ClusterError(
+            f"pod {name} is there already in namespace {client.namespace}: wanted another {POD_NAME}, or that one"
+            f" deleted first (kubectl delete pod {name})"
+        )
+    done = subprocess.run(
+        words, env={**os.environ, **environment}, stderr=subprocess.PIPE, text=True, errors="replace", check=False
+    )
+    if done.returncode != 0:
+        last = [line for line in done.stderr.splitlines() if line.strip()][-_LAST_LINES:]
+        if f'pods "{name}" already exists' not in done.stderr:  # another's, who came first
+            driver_pod.remove(client, name)
+        raise ClusterError(f"spark-submit ended with {done.returncode}: {' '.join(last)}")
+    _log.info("submitted: pod %s in namespace %s; kubectl delete pod %s ends it", name, client.namespace, name)
+
+
+def _is_there(client: KubernetesClient, name: str) -> bool:
+    try:
+        client.get(f"pods/{name}")
+    except ApiError as err:
+        if err.code == 404:
+            return False
+        raise
+    return True

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from sparkcv.config import SubmitConfig
+from sparkcv.config.submit import check_names
 from sparkcv.errors import UsageError
 
 __all__ = ["defaults", "given", "ours", "read"]
@@ -61,15 +62,22 @@ def _on_kubernetes(config: SubmitConfig) -> dict[str, str]:
 
 
 def given(config: SubmitConfig) -> dict[str, str]:
-    """Return what the user gave by ``--conf`` and ``--properties_file``; the first beats the second."""
+    """Return what the user gave by ``--conf`` and ``--properties_file``; the first beats the second.
+
+    So does an option that says the same. Raises UsageError for a file that cannot be read, or cannot work.
+    """
     if config.properties_file is None:
         return config.properties
     path = Path(config.properties_file)
     try:
-        return read(path) | config.properties
+        found = {name: value for name, value in read(path).items() if not config.says(name)}
     except (OSError, UnicodeDecodeError) as err:
         reason = err.strerror if isinstance(err, OSError) else err
         raise UsageError(f"--properties_file {path}: cannot be read ({reason})") from err
+    config.check_mode(found, f"--properties_file {path}")
+    if config.is_kubernetes:
+        check_names({f"--properties_file {path}: {name}": value for name, value in found.items()})
+    return found | config.properties
 
 
 def defaults(spark_home: Path) -> dict[str, str]:

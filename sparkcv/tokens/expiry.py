@@ -120,7 +120,7 @@ def _lately() -> float | None:
 
 def _sentence(end_s: float) -> str:
     principal = identity.owner(with_authority("hdfs://"))
-    when = time.strftime("%F %T", time.localtime(end_s))
+    when = time.strftime("%F %T %Z", time.localtime(end_s))
     failure = renewer.failure()
     how = f"as no new one could be had ({failure})" if failure else "as nothing renews it"
     submit = f"submit with --principal {principal} --keytab FILE for a run that takes longer"

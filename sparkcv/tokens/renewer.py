@@ -59,6 +59,7 @@ class TokenRenewer:
         self._obtained: list[Token] = []
         self._closing = threading.Event()
         self._pause_s = _MOST_POLL_S
+        self._is_put = False  # the newest of the store, in the file
         self.failure = ""
         self._thread = threading.Thread(target=self._run, name="sparkcv-tokens", daemon=True)
 
@@ -101,9 +102,11 @@ class TokenRenewer:
         newest = max(found, key=lambda token: token.issued_s)
         self._pause_s = min(_MOST_POLL_S, max(_LEAST_POLL_S, (newest.max_date_s - newest.issued_s) / _POLLS))
         data = tokens.dump(tokens.aliased(found, load_conf()))
-        if self._store.put(data):
+        self._is_put = not self._store.put(data) and self._is_put
+        if not self._is_put:
             self._file.put(data)
-            ends = time.strftime("%F %T", time.localtime(newest.max_date_s))
+            self._is_put = True
+            ends = time.strftime("%F %T %Z", time.localtime(newest.max_date_s))
             _log.info("the token of %s for %s is good until %s", newest.owner, newest.service, ends)
 
     def _tell_failure(self, err: Exception) -> None:

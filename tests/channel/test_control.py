@@ -18,6 +18,7 @@ from sparkcv.channel.client import Client
 from sparkcv.channel.control import Server, new_secret
 from sparkcv.channel.frames import MAX_FRAME_BYTES, frame
 from sparkcv.channel.messages import Beat, End, Hello, Reply, TokenReply
+from sparkcv.channel.ports import listen
 from sparkcv.channel.schema import encode
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ChannelError
@@ -75,6 +76,19 @@ def address(server):
 def works(server, secret) -> bool:
     with Client(address(server), secret, timeout_s=PATIENCE_S) as client:
         return client.request(HELLO) == Reply()
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_an_address_of_ipv6_is_listened_on_and_reached_with_and_without_its_brackets(secret, log, host):
+    try:
+        listen("::1").close()
+    except OSError:
+        pytest.skip("there is no IPv6 here")
+    with Server(host, secret, log.on_message, log.on_close) as server:
+        for there in ("::1", "[::1]"):
+            with Client((there, server.port), secret, timeout_s=PATIENCE_S) as client:
+                assert client.request(HELLO) == Reply()
+                assert client.local_host == "[::1]"
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The command ``sparkcv``: its pages, its versions, and what it says to a word that it does not know."""
 
+import os
 import re
 import subprocess
 import sys
@@ -99,3 +100,27 @@ def test_no_page_loads_what_takes_seconds():
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+@pytest.mark.parametrize(("more", "exit_code"), [(["--dry_run"], 0), ([], 1)])
+def test_a_submission_whose_reader_has_gone_is_no_success(tmp_path, more, exit_code):
+    """``sparkcv submit ... | head -1``: nothing was submitted."""
+    home = tmp_path / "spark"
+    (home / "bin").mkdir(parents=True)
+    script = home / "bin" / "spark-submit"
+    script.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    script.chmod(0o755)
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "sparkcv.cli", "submit", *more, "--master", "local[2]", "doctor"],
+            stdout=write,
+            env={**os.environ, "SPARK_HOME": str(home)},
+            timeout=120,
+            check=False,
+        )
+    finally:
+        os.close(write)
+    assert done.returncode == exit_code
+    assert not (tmp_path / "ran").exists()

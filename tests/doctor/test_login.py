@@ -1,6 +1,7 @@
 """Who the run is to HDFS and YARN, until when, by whose clock, and what a keytab is good for: each with its advice."""
 
 import dataclasses
+import re
 import struct
 from types import SimpleNamespace
 
@@ -45,6 +46,7 @@ def test_a_run_with_a_keytab_is_told_who_it_is_to_whom():
         "the NameNode encrypts every call",
     ):
         assert words in said
+    assert re.search(r"until 2027-01-2\d \d\d:\d\d:\d\d [\w+-]+, renewed by keytab", said)  # by whose clock
 
 
 @pytest.mark.parametrize(

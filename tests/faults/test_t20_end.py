@@ -20,7 +20,8 @@ from tests.tokens.made import secured_env, token
 
 pytestmark = pytest.mark.tensorflow
 ENDS = (
-    r"what alice@HERE\.TEST logs in to HDFS with ends at \S+ \S+, as nothing renews it; submit with --principal alice@"
+    r"what alice@HERE\.TEST logs in to HDFS with ends at \S+ \S+ \S+, as nothing renews it;"
+    r" submit with --principal alice@"
 )
 
 

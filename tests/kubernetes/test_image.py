@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import time
 import tomllib
 
 import pytest
@@ -77,6 +78,32 @@ def test_the_entrypoint_runs_other_words_and_gives_their_exit_code(words, code, 
     done = subprocess.run([ENTRYPOINT, *words], env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == code
     assert said in done.stdout + done.stderr
+
+
+DRIVER = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda number, frame: os._exit(75))
+print("the driver runs", flush=True)
+time.sleep(60 if sys.argv[1:] == ["wait"] else 0)
+os._exit(3)
+"""
+
+
+@pytest.mark.parametrize(("word", "code"), [("wait", 75), ("go", 3)])
+def test_a_driver_s_python_is_told_to_end_and_its_exit_code_is_the_container_s(tmp_path, word, code):
+    """Spark's Java, here a shell, would end at a signal. More of them come while the driver ends."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "driver.py").write_text(DRIVER)
+    submit = tmp_path / "bin" / "spark-submit"
+    submit.write_text(f'#!/bin/bash\nfor last; do :; done\npython3 {tmp_path}/driver.py "$last" &\nwait $!\n')
+    submit.chmod(0o755)
+    env = {"PATH": "/usr/bin:/bin", "SPARK_HOME": str(tmp_path), "SPARK_DRIVER_BIND_ADDRESS": "127.0.0.1"}
+    with subprocess.Popen([ENTRYPOINT, "driver", word], env=env, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline() == "the driver runs\n"
+        while running.poll() is None and word == "wait":
+            running.terminate()
+            time.sleep(0.02)
+        assert running.wait(60) == code
 
 
 def test_a_python_of_the_machine_that_submitted_gives_way_to_the_image_s():

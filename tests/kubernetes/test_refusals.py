@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 
 import pytest
 
@@ -142,18 +143,43 @@ def test_the_trial_is_what_the_template_makes_of_an_executor(jvm, plane, tmp_pat
             check(jvm, plane, "user", **{template: ""})
 
 
-def test_a_context_that_kubeconfig_lacks_is_refused_with_those_that_it_has(jvm, tmp_path):
-    config = tmp_path / "config"
-    contexts = [{"name": name, "context": {"cluster": "one", "user": "ann"}} for name in ("night", "day")]
+@pytest.fixture
+def kubeconfig(jvm, tmp_path):
+    path = tmp_path / "config"
+    jvm.java.lang.System.setProperty("kubeconfig", str(path))
+    yield path
+    jvm.java.lang.System.clearProperty("kubeconfig")
+
+
+def contexts(**user):
+    named = [{"name": name, "context": {"cluster": "one", "user": "ann"}} for name in ("night", "day")]
     clusters = [{"name": "one", "cluster": {"server": "http://127.0.0.1:1"}}]
-    config.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "clusters": clusters, "contexts": contexts}))
-    jvm.java.lang.System.setProperty("kubeconfig", str(config))
+    found = {"apiVersion": "v1", "kind": "Config", "clusters": clusters, "contexts": named}
+    return json.dumps(found | {"users": [{"name": "ann", "user": user}]})
+
+
+def test_a_context_that_kubeconfig_lacks_is_refused_with_those_that_it_has(jvm, kubeconfig):
+    kubeconfig.write_text(contexts())
     conf = jvm.org.apache.spark.SparkConf(False).set("spark.kubernetes.context", "dusk")
-    try:
-        with pytest.raises(UsageError, match=r"spark\.kubernetes\.context: got 'dusk', .* wanted one of day, night"):
+    with pytest.raises(UsageError, match=r"spark\.kubernetes\.context: got 'dusk', .* wanted one of day, night"):
+        make(jvm, conf)
+
+
+def test_a_kubeconfig_that_is_none_or_whose_plugin_hangs_is_told_of(jvm, kubeconfig):
+    kubeconfig.write_text("kind: Config\n  clusters: [")
+    for context in ("", "night"):
+        conf = jvm.org.apache.spark.SparkConf(False).set("spark.master", "k8s://http://127.0.0.1:1")
+        conf.set("spark.kubernetes.context", context)
+        with pytest.raises(ClusterError, match=r"config cannot be read: mapping values are not allowed here in reader"):
             make(jvm, conf)
-    finally:
-        jvm.java.lang.System.clearProperty("kubeconfig")
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sleep", "args": ["2"]}
+    kubeconfig.write_text(contexts(exec=plugin | {"interactiveMode": "Never"}))
+    with pytest.raises(ClusterError, match=r"kubeconfig's login plugin has not answered within 1 s: log in anew, see"):
+        make(jvm, conf, login_s=1.0)
+    waiting = [one for one in threading.enumerate() if one.name == "sparkcv-kubernetes-login"]
+    for one in waiting:  # Java waits for the plugin, as often as it asks it
+        one.join(60)
+    assert len(waiting) == 1
 
 
 LONG = "n" * 64

@@ -3,12 +3,15 @@
 import json
 
 import pytest
+from py4j.protocol import Py4JError
 
 from sparkcv.driver import job
 from sparkcv.errors import UsageError
+from sparkcv.launchers.barrier import own_host
 from sparkcv.spark import kubernetes
-from sparkcv.spark.kubernetes import pods, start
-from sparkcv.spark.kubernetes.client import ApiError
+from sparkcv.spark.kubernetes import pods, preflight, start
+from sparkcv.spark.kubernetes.client import ApiError, KubernetesClient
+from sparkcv.spark.kubernetes.quantity import quantity
 from sparkcv.spark.memory import overrun
 
 POD = {
@@ -68,7 +71,7 @@ class Events:
         assert path == "events?fieldSelector=involvedObject.name%3Da-exec-1"
         if not self.events:
             raise ApiError("forbidden", 403)
-        return {"items": [{"reason": reason, "message": message} for reason, message in self.events]}
+        return {"items": [{"reason": reason, "message": message, "metadata": {}} for reason, message in self.events]}
 
 
 TOLD = (
@@ -90,7 +93,7 @@ TOLD = (
         ),
         (
             "was deleted by a user or the framework.",
-            (("Pulled", "i:1"),),
+            (("FailedMount", "configmap not found, for a second, before it ran"),),
             "was deleted, by a person or the cluster manager",
         ),
         (
@@ -126,6 +129,148 @@ def test_a_driver_in_a_pod_writes_its_last_sentence_where_kubernetes_reads_it(tm
     assert told.read_text() == "job: it failed"
     kubernetes.report_end(json.dumps("long " * 2000))
     assert told.stat().st_size == 4000
+    kubernetes.report_end("x" + "ä" * 3000)
+    assert told.read_bytes().decode() == "x" + "ä" * 1999  # no half of one
     monkeypatch.setenv("SPARKCV_TERMINATION_LOG", str(tmp_path))
     kubernetes.report_end("a folder is no file: that must not hide how the job ended")
     assert "job: it failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1536Mi", 1536 * 2**20),
+        ("1.5Gi", 1536 * 2**20),
+        ("1500M", 1_500_000_000),
+        ("1e9", 10**9),
+        ("2E3", 2000),
+        ("1Ti", 2**40),
+        ("20G", 2 * 10**10),
+        ("128974848000m", 128_974_848),
+        ("7", 7),
+        ("1K", 0),
+        ("", 0),
+        ("much", 0),
+        ("1e9Gi", 0),
+    ],
+)
+def test_sizes_are_read_in_each_way_that_kubernetes_writes_them(text, number):
+    assert quantity(text) == number
+
+
+def limited(memory, *first):
+    resources = {"limits": {"memory": memory}} if memory else {}
+    return POD | {"spec": {"nodeName": "n1", "containers": [*first, {"args": ["executor"], "resources": resources}]}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "said"),
+    [
+        (limited("1500M"), "over its memory limit of 1430 MB"),
+        (limited("1Ti"), "over its memory limit of 1048576 MB"),
+        (limited("2Gi", {"name": "agent", "resources": {"limits": {"memory": "64Mi"}}}), "limit of 2048 MB"),
+        (limited(""), "over its memory limit"),
+    ],
+)
+def test_the_limit_that_was_passed_is_that_of_spark_s_own_container(pod, said):
+    assert pods.lost(Events(), pod, TOLD.format(137, "OOMKilled")).endswith(said)
+
+
+def test_the_trial_asks_for_all_that_spark_will_ask_for():
+    """A quota on cores, or a policy on labels, would refuse another pod than the executors'."""
+    spark = "spark.kubernetes.executor."
+    conf = {
+        "spark.kubernetes.container.image": "i:1",
+        "spark.executor.cores": "2",
+        "spark.executor.resource.gpu.amount": "1",
+        "spark.executor.resource.gpu.vendor": "nvidia.com",
+        f"{spark}request.cores": "500m",
+        f"{spark}limit.cores": "3",
+        f"{spark}label.team": "vision",
+        f"{spark}annotation.cost": "7",
+        f"{spark}node.selector.disk": "ssd",
+        f"{spark}volumes.hostPath.data.mount.path": "/data",
+        f"{spark}volumes.hostPath.data.options.path": "/mnt/data",
+        f"{spark}volumes.emptyDir.spark-local-dir-1.mount.path": "/var/data",
+    }
+    template = {
+        "metadata": {"labels": {"team": "no", "app": "a"}},
+        "spec": {"containers": [{"resources": {"limits": {"ephemeral-storage": "1Gi", "memory": "1Gi"}}}]},
+    }
+    found = preflight.trial_pod(conf, template)
+    assert found["metadata"]["labels"] == {"team": "vision", "app": "a", "spark-role": "executor"}
+    assert found["metadata"]["annotations"] == {"cost": "7"}
+    assert found["spec"]["nodeSelector"] == {"disk": "ssd"}
+    assert found["spec"]["volumes"] == [{"name": "data", "hostPath": {"path": "/mnt/data"}}]
+    assert found["spec"]["containers"][0]["resources"] == {
+        "requests": {"memory": "1408Mi", "cpu": "500m"},
+        "limits": {"memory": "1408Mi", "cpu": "3", "ephemeral-storage": "1Gi", "nvidia.com/gpu": "1"},
+    }
+
+
+class Refusal(Py4JError):
+    """What Java's client throws for an answer of this code."""
+
+    def __init__(self, code):
+        self.java_exception, self.code = self, code
+
+    def getClass(self):
+        return self
+
+    def getSimpleName(self):
+        return "KubernetesClientException"
+
+    getName = getSimpleName
+
+    def getCode(self):
+        return self.code
+
+    def getMessage(self):
+        return "slow down"
+
+    def getStatus(self):
+        return None
+
+    def getCause(self):
+        return None
+
+
+class Java:
+    """Java's client with the answers that it gets, one after the other."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def getMasterUrl(self):
+        return "https://h:6443/"
+
+    def raw(self, *request):
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_a_server_that_is_too_busy_is_asked_again_and_one_that_refuses_is_not():
+    java = Java(Refusal(429), Refusal(503), '{"a": 1}')
+    assert KubernetesClient(java, "night").get("pods") == {"a": 1}
+    java = Java(Refusal(0), '{"a": 1}')  # no answer
+    assert KubernetesClient(java, "night").get("pods") == {"a": 1}
+    java = Java(Refusal(403), '{"a": 1}')
+    with pytest.raises(ApiError, match=r"the Kubernetes API at https://h:6443 refused \(403\): .*slow down"):
+        KubernetesClient(java, "night").get("pods")
+    assert java.answers == ['{"a": 1}']
+
+
+@pytest.mark.parametrize(
+    ("pod_ip", "seen", "host"),
+    [
+        ("10.0.0.7", "192.0.2.1:7079", "10.0.0.7"),
+        ("fd00::7", "192.0.2.1:7079", "[fd00::7]"),
+        ("", "node-1:7079", "node-1"),
+        ("", "[fd00::7]:7079", "[fd00::7]"),
+    ],
+)
+def test_a_role_s_address_takes_a_port_whichever_protocol_it_is_of(monkeypatch, pod_ip, seen, host):
+    monkeypatch.setenv("SPARK_EXECUTOR_POD_IP", pod_ip)
+    assert own_host(seen) == host

@@ -351,6 +351,47 @@ def test_a_user_s_own_properties_beat_ours_on_kubernetes(spark_home):
     assert {name: found[name] for name in own} == own
 
 
+def test_an_option_beats_the_same_property_of_a_file(spark_home, tmp_path):
+    file = tmp_path / "mine.conf"
+    file.write_text(
+        "spark.executor.memory 4g\nspark.kubernetes.namespace day\nspark.executor.instances 9\n"
+        "spark.driver.memory 7g\nspark.submit.deployMode cluster\nspark.x y\n"
+    )
+    sizes = ["--executor_memory", "2g", "--driver_memory", "3g", "--num_executors", "3"]
+    words = words_of(*ON_KUBERNETES, *sizes, "--properties_file", str(file), *TRAIN)
+    found = conf(words)
+    assert found["spark.kubernetes.namespace"] == "night"
+    assert [value(words, f"--{name}") for name in ("executor-memory", "driver-memory", "num-executors")] == [
+        "2g",
+        "3g",
+        "3",
+    ]
+    assert not {"spark.executor.memory", "spark.driver.memory", "spark.executor.instances"} & set(found)
+    assert found["spark.x"] == "y"
+
+
+@pytest.mark.parametrize(
+    ("words", "line", "said"),
+    [
+        ([], "spark.submit.deployMode client", "got spark.submit.deployMode=client, wanted --deploy_mode client"),
+        (["--conf", "spark.submit.deployMode=client"], "", "--conf: got spark.submit.deployMode=client, wanted --depl"),
+        (["--deploy_mode", "client", "--service_account", "bob"], "", "--service_account with --deploy_mode client: "),
+        (["--service_account", "Bob"], "", "--service_account: got 'Bob' (3 characters), wanted at most 253 of a-z"),
+        ([], f"spark.kubernetes.driver.pod.name {'n' * 64}", "(64 characters), wanted at most 63 of a-z, 0-9 and -"),
+    ],
+)
+def test_what_would_be_ignored_or_refused_late_is_refused_here(spark_home, tmp_path, capsys, words, line, said):
+    file = tmp_path / "mine.conf"
+    file.write_text(f"{line}\n")
+    assert main(["submit", *ON_KUBERNETES, *words, "--properties_file", str(file), *TRAIN]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_account_may_be_a_dns_name(spark_home):
+    name = "spark.kubernetes.authenticate.driver.serviceAccountName"
+    assert conf(words_of(*ON_KUBERNETES, "--service_account", "night.vision", *TRAIN))[name] == "night.vision"
+
+
 def test_a_job_of_style_transfer_is_submitted_by_its_two_words(capsys):
     words = ["--input", "/data/photos", "--style", "/models/udnie", "--output", "/data/styled"]
     said = []

@@ -93,6 +93,23 @@ def test_a_kdc_that_is_gone_is_told_and_tried_again(secured, caplog):
     assert said == [words], _state_of_log()
 
 
+def test_a_token_that_the_disk_had_no_room_for_is_put_there_once_it_has(secured):
+    source, store = Source([token()]), TokenStore()
+    with renewer(secured, source, store) as one:
+        first = os.environ[tokens.VARIABLE]
+        (secured / "own" / "tokens").unlink()
+        (secured / "own").rename(secured / "away")
+        newer = token(issued_s=-1, life_s=90_000)
+        source._held = [newer]
+        one.look()
+        assert "No such file or directory" in one.failure
+        (secured / "away").rename(secured / "own")
+        one.look()
+        assert one.failure == ""
+        assert tokens.load(first) == [newer]
+        assert store.newest()[0] == 2
+
+
 def test_more_than_a_frame_holds_is_refused(secured):
     with pytest.raises(ClusterError, match=r"take 40000 bytes, over the 36864 .*\.hadoopFileSystems"):
         TokenStore().put(bytes(40_000))

@@ -7,7 +7,7 @@ from tests.hadoop import wait_until
 from tests.yarn.roles import ONE_ATTEMPT, assert_nothing_is_left, driver_log, stop_executors, submit_roles
 
 pytestmark = pytest.mark.hadoop
-LATE = "waiting for executors: 0 of 2 task slots are there; YARN has granted 2, which may still"
+LATE = "waiting for executors: 0 of 2 task slots are there; the cluster has granted 2, which may still"
 
 
 def attempts(submission):

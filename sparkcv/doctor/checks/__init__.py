@@ -15,6 +15,7 @@ from sparkcv.doctor.checks import (
     login,
     memory,
     network,
+    on_kubernetes,
     roles,
     security,
     settings,
@@ -61,4 +62,5 @@ QUICK: tuple[Check, ...] = (
 def judge(facts: Facts, checks: Sequence[Check]) -> Iterator[Finding]:
     """Yield what each of the checks finds."""
     for check in checks:
-        yield from check(facts)
+        for finding in check(facts):
+            yield on_kubernetes.fitting(finding) if facts.spark.is_kubernetes else finding

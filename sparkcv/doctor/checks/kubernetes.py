@@ -9,7 +9,7 @@ from sparkcv.doctor.finding import APPLICATION, FAIL, OK, WARNING, Finding, Loca
 __all__ = ["check"]
 
 _CHECK = "kubernetes"
-_LOOPBACK = ("127.", "localhost")
+_LOOPBACK = ("127.", "localhost", "::1", "[::1]")
 
 
 def check(facts: Facts) -> Iterator[Finding]:
@@ -57,16 +57,22 @@ def _pods(facts: Facts, found: Kubernetes) -> Iterator[Finding]:
     wanted = facts.config.spool_bytes
     for pod in found.pods:
         place = Location(pod.executor, is_executor=True)
+        if pod.waits_for:
+            yield Finding(_CHECK, place, WARNING, pod.waits_for, "see the sentence: this executor does not start")
+            continue
         volumes = f", claims {', '.join(pod.claims)}" if pod.claims else ""
         yield Finding(_CHECK, place, OK, f"{pod.name}, image {pod.image}{volumes}")
         if pod.has_login:
             advice = "automountServiceAccountToken: false, as conf/kubernetes/executor-pod.yaml has it"
             yield Finding(_CHECK, place, WARNING, "it has a login to the API, which no executor needs", advice)
+        if pod.is_spool_memory:
+            advice = "leave spark.kubernetes.local.dirs.tmpfs at false, or count --spool_bytes to the memoryOverhead"
+            yield Finding(_CHECK, place, WARNING, "its spool lies in memory, which counts to the pod's limit", advice)
         for limit in pod.spool_limits:
             if limit and wanted and wanted > limit:
                 text = f"its spool is an emptyDir of {quantity(limit, 'bytes')}, which --spool_bytes passes: eviction"
                 yield Finding(_CHECK, place, FAIL, text, f"lower --spool_bytes ({wanted}), or raise the sizeLimit")
             elif limit:
                 yield Finding(_CHECK, place, OK, f"its spool is an emptyDir of at most {quantity(limit, 'bytes')}")
-            else:
+            elif not pod.is_spool_memory:
                 yield Finding(_CHECK, place, OK, "its spool is an emptyDir without a limit: the node's disk")

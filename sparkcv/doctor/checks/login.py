@@ -77,4 +77,4 @@ def _clock(login: Login) -> Finding:
 
 
 def _time(seconds: float) -> str:
-    return time.strftime("%F %T", time.localtime(seconds))
+    return time.strftime("%F %T %Z", time.localtime(seconds))

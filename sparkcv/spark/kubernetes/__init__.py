@@ -46,6 +46,7 @@ def report_end(message: str) -> None:
     if name not in os.environ and "KUBERNETES_SERVICE_HOST" not in os.environ:
         return
     try:
-        path.write_bytes(message.encode()[:_MOST_BYTES])
+        # Half a character would be no UTF-8, which no status of a pod may hold.
+        path.write_text(message.encode(errors="replace")[:_MOST_BYTES].decode(errors="ignore"), encoding="utf-8")
     except OSError as err:  # a better report must not hide how the job ended
         _log.warning("Kubernetes will not say why this driver failed: %s cannot be written (%s)", path, err.strerror)

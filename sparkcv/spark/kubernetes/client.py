@@ -6,7 +6,10 @@ Java's client reads kubeconfig, its plugins for logins, and a pod's service acco
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sparkcv.errors import ClusterError, UsageError
@@ -15,10 +18,14 @@ __all__ = ["ApiError", "DRIVER", "KubernetesClient", "SUBMISSION", "connect", "m
 
 DRIVER, SUBMISSION = "Driver", "Submission"  # Spark's words for who asks: each has logins of its own
 _TIMEOUT_MS = 10_000
+_LOGIN_S = 50.0  # of a plugin that kubeconfig names, which Java waits for as long as it takes
+_BUSY, _PAUSES_S = (429, 502, 503, 504), (1.0, 2.0)
 _LOGINS = {DRIVER: "spark.kubernetes.authenticate", SUBMISSION: "spark.kubernetes.authenticate.submission"}
 _OF_POD = "spark.kubernetes.authenticate.driver.mounted"
 _CA = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
 _SILENT = ("TimeoutException", "timed out", "timeout period")
+_AWAY = "cannot be reached"
+_PARSERS = ("org.snakeyaml.", "com.fasterxml.jackson.", "tools.jackson.")
 
 
 class ApiError(ClusterError):
@@ -62,7 +69,21 @@ class KubernetesClient:
                 raise
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Send one request and return its JSON; raises ApiError with the server's sentence, or the network's."""
+        """Send one request and return its JSON; raises ApiError with the server's sentence, or the network's.
+
+        A server that is too busy, or starts, is asked twice more, as is one that is not reached at once: the network of
+        a new pod may take seconds.
+        """
+        for pause_s in _PAUSES_S:
+            try:
+                return self._call(method, path, body)
+            except ApiError as err:
+                if err.code not in _BUSY and _AWAY not in str(err):
+                    raise
+            time.sleep(pause_s)
+        return self._call(method, path, body)
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         from py4j.protocol import Py4JError
 
         try:
@@ -85,9 +106,10 @@ class KubernetesClient:
             raise UsageError(f"the pod template {path} cannot be read: wanted a file with one Pod as YAML") from err
         return found
 
-    def copy_log(self, pod: str, output: Any) -> None:
-        """Copy a pod's log to a Java stream until the pod ends; raises Py4JError."""
-        reader = self.java.pods().inNamespace(self.namespace).withName(pod).watchLog().getOutput()
+    def copy_log(self, pod: str, container: str, output: Any, since_s: int | None = None) -> None:
+        """Copy a container's log, or its last ``since_s`` seconds, to a Java stream until it ends; raises Py4JError."""
+        found = self.java.pods().inNamespace(self.namespace).withName(pod).inContainer(container)
+        reader = (found if since_s is None else found.sinceSeconds(since_s)).watchLog().getOutput()
         reader.transferTo(output)
 
     def close(self) -> None:
@@ -103,7 +125,7 @@ class KubernetesClient:
 def connect(jvm: Any, conf: Any, who: str = DRIVER) -> Iterator[KubernetesClient]:
     """Give a client as Spark would make it of ``conf``, a Java SparkConf; nothing is asked yet.
 
-    It waits 10 s for an answer, and tries once. Raises UsageError for a context that is not there.
+    It waits 10 s for an answer. Raises UsageError for a context that is not there.
     """
     client = make(jvm, conf, who)
     try:
@@ -112,8 +134,33 @@ def connect(jvm: Any, conf: Any, who: str = DRIVER) -> Iterator[KubernetesClient
         client.close()
 
 
-def make(jvm: Any, conf: Any, who: str = DRIVER) -> KubernetesClient:
-    """Return a client that the caller closes; see :func:`connect`."""
+def make(jvm: Any, conf: Any, who: str = DRIVER, login_s: float = _LOGIN_S) -> KubernetesClient:
+    """Return a client that the caller closes; see :func:`connect`. A login plugin that does not end is given up."""
+    late = f"kubeconfig's login plugin has not answered within {login_s:.0f} s: log in anew, see {_kubeconfig()}"
+    return _within(login_s, lambda: _make(jvm, conf, who), late)
+
+
+def _within(seconds: float, call: Callable[[], KubernetesClient], late: str) -> KubernetesClient:
+    """Return what ``call`` returns, and raise what it raises; raise ApiError if it has not ended by then."""
+    done: queue.SimpleQueue[KubernetesClient | BaseException] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put(call())
+        except BaseException as err:  # noqa: BLE001 - it travels to who waits
+            done.put(err)
+
+    threading.Thread(target=run, name="sparkcv-kubernetes-login", daemon=True).start()
+    try:
+        found = done.get(timeout=seconds)
+    except queue.Empty:
+        raise ApiError(late) from None
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def _make(jvm: Any, conf: Any, who: str) -> KubernetesClient:
     from py4j.protocol import Py4JError
 
     _check_context(jvm, conf)
@@ -151,12 +198,21 @@ def _check_context(jvm: Any, conf: Any) -> None:
     wanted = conf.get("spark.kubernetes.context", "")
     if not wanted:
         return
-    config = jvm.io.fabric8.kubernetes.client.Config.autoConfigure(None)
+    from py4j.protocol import Py4JError
+
+    try:
+        config = jvm.io.fabric8.kubernetes.client.Config.autoConfigure(None)
+    except Py4JError as err:
+        raise _translated(err, conf.get("spark.master", "")) from err
     names = sorted(str(one.getName()) for one in config.getContexts())
     if wanted not in names:
-        place = os.environ.get("KUBECONFIG", "~/.kube/config")
+        place = _kubeconfig()
         there = f"one of {', '.join(names)}" if names else "a kubeconfig with it, as there is no context at all"
         raise UsageError(f"spark.kubernetes.context: got {wanted!r}, which {place} does not have; wanted {there}")
+
+
+def _kubeconfig() -> str:
+    return os.environ.get("KUBECONFIG", "~/.kube/config")
 
 
 def _translated(err: Exception, url: str) -> ApiError:
@@ -165,6 +221,9 @@ def _translated(err: Exception, url: str) -> ApiError:
         return ApiError(f"Spark's Java process did not answer: {err}")
     code, message, causes = 0, "", []
     while java is not None:
+        if str(java.getClass().getName()).startswith(_PARSERS):
+            words = " ".join(str(java.getMessage()).split())
+            return ApiError(f"{_kubeconfig()} cannot be read: {words}; wanted a kubeconfig as YAML")
         name = str(java.getClass().getSimpleName())
         if name == "KubernetesClientException" and not code:
             code, status = max(0, int(java.getCode())), java.getStatus()  # -1: there was no answer
@@ -177,10 +236,10 @@ def _translated(err: Exception, url: str) -> ApiError:
         return ApiError(f"the Kubernetes API at {url} refused ({code}): {message or causes[0]}", code)
     if any(word in cause for cause in causes for word in _SILENT):
         return ApiError(f"the Kubernetes API at {url} has not answered within {_TIMEOUT_MS // 1000} s")
-    last = causes[-1].partition(": ")[2]
+    last = " ".join(causes[-1].partition(": ")[2].split())
     if any("SSL" in cause or "Cert" in cause for cause in causes):
         return ApiError(
             f"the Kubernetes API at {url} has a certificate that is not trusted here: {last}; see kubeconfig's"
             " certificate-authority, or spark.kubernetes.authenticate.caCertFile"
         )
-    return ApiError(f"the Kubernetes API at {url} cannot be reached: {last}; see --master, or kubeconfig's server")
+    return ApiError(f"the Kubernetes API at {url} {_AWAY}: {last}; see --master, or kubeconfig's server")

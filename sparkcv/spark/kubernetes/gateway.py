@@ -9,6 +9,8 @@ from sparkcv.errors import ClusterError
 
 __all__ = ["java_alone"]
 
+_END_S = 30
+
 
 @contextlib.contextmanager
 def java_alone(properties: Mapping[str, str]) -> Iterator[tuple[Any, Any]]:
@@ -37,4 +39,8 @@ def java_alone(properties: Mapping[str, str]) -> Iterator[tuple[Any, Any]]:
     finally:
         gateway.shutdown()
         gateway.proc.stdin.close()
-        gateway.proc.wait(30)
+        try:
+            gateway.proc.wait(_END_S)
+        except subprocess.TimeoutExpired:  # how the submission ended is known, and not to be hidden by this
+            gateway.proc.kill()
+            gateway.proc.wait()

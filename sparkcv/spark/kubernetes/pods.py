@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkcv.spark.kubernetes.client import ApiError, KubernetesClient
+from sparkcv.spark.kubernetes.quantity import quantity
 
-__all__ = ["ended", "executors", "lost", "named", "waits_for"]
+__all__ = ["container_of", "ended", "executors", "held_up", "lost", "named", "terminated", "waits_for"]
 
 _IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable")
-_TELLING = ("Evicted", "Preempted", "TaintManagerEviction", "NodeNotReady", "FailedMount", "FailedAttachVolume")
+_TELLING = ("Evicted", "Preempted", "TaintManagerEviction", "NodeNotReady")
 _OOM = "OOMKilled"
+_HELD_UP = ("FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox")
 
 
 def executors(client: KubernetesClient, application: str) -> dict[str, dict[str, Any]]:
@@ -25,6 +27,20 @@ def named(pod: Mapping[str, Any]) -> str:
     """Return a pod's name and node: ``pod a on node b``."""
     node = pod.get("spec", {}).get("nodeName")
     return f"pod {pod['metadata']['name']}" + (f" on node {node}" if node else "")
+
+
+def container_of(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the container that Spark runs in, by its words, among those that a service mesh or a log agent adds."""
+    several: list[dict[str, Any]] = pod.get("spec", {}).get("containers") or [{}]
+    return next((one for one in several if one.get("args", [])[:1] in (["driver"], ["executor"])), several[0])
+
+
+def terminated(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the container that Spark runs in has ended, as Kubernetes has it; {} if it has not."""
+    statuses = pod.get("status", {}).get("containerStatuses", [])
+    name = container_of(pod).get("name")
+    own = [one for one in statuses if one.get("name") == name] or statuses[:1]
+    return dict(own[0].get("state", {}).get("terminated") or {}) if own else {}
 
 
 def waits_for(pod: Mapping[str, Any]) -> str:
@@ -49,17 +65,34 @@ def waits_for(pod: Mapping[str, Any]) -> str:
     return ""
 
 
+def held_up(client: KubernetesClient, pod: Mapping[str, Any]) -> str:
+    """Return what keeps a pod that has its node from starting there: a volume, its network; "" if nothing is known.
+
+    That is told by its events alone. What was overcome since counts no more: the event that came last says so.
+    """
+    if pod.get("status", {}).get("phase") != "Pending" or not pod.get("spec", {}).get("nodeName"):
+        return ""
+    events = _all_events(client, pod["metadata"]["name"])
+    last = max(map(_time, events), default="")
+    latest = [one for one in events if _time(one) == last]
+    if not latest or any(one["reason"] not in _HELD_UP for one in latest):
+        return ""
+    told = " ".join(latest[0].get("message", "").split())
+    return (
+        f"{named(pod)} does not start ({latest[0]['reason']}: {told}): see its volumes and its node, or raise"
+        " spark.sparkcv.kubernetes.pendingTimeout where that comes right later"
+    )
+
+
 def ended(pod: Mapping[str, Any]) -> str:
     """Return how a pod that failed ended: ``pod a on node b was OOMKilled``; "" if it has not failed."""
-    status = pod.get("status", {})
-    if status.get("phase") != "Failed":
+    status, done = pod.get("status", {}), terminated(pod)
+    if status.get("phase") != "Failed" and not done.get("exitCode"):
         return ""
     if status.get("reason"):
         return f"{named(pod)} was {status['reason']}: {status.get('message', '')}{_change(status['reason'])}"
-    for one in status.get("containerStatuses", []):
-        done = one.get("state", {}).get("terminated")
-        if done:
-            return f"{named(pod)} {_exit(done.get('reason', ''), int(done.get('exitCode', -1)), _limit(pod))}"
+    if done:
+        return f"{named(pod)} {_exit(done.get('reason', ''), int(done.get('exitCode', -1)), _limit(pod))}"
     return f"{named(pod)} failed"
 
 
@@ -84,7 +117,7 @@ def lost(client: KubernetesClient, pod: Mapping[str, Any], reason: str) -> str:
 
 def _exit(reason: str, code: int, limit_mb: int) -> str:
     if reason == _OOM:
-        return f"was {_OOM} (exit code {code}), over its memory limit of {limit_mb} MB"
+        return f"was {_OOM} (exit code {code}), over its memory limit" + (f" of {limit_mb} MB" if limit_mb else "")
     by = f", killed by signal {code - 128}" if 128 < code < 160 else ""
     return f"ended with exit code {code}{by}" + (f" ({reason})" if reason not in ("", "Error", "Completed") else "")
 
@@ -115,13 +148,23 @@ def _room(message: str) -> str:
 
 def _events(client: KubernetesClient, name: str) -> list[str]:
     """Return what the cluster did to a pod, by its events; [] where they may not be read."""
+    return [
+        f"{one['reason']}: {one.get('message', '')}" for one in _all_events(client, name) if one["reason"] in _TELLING
+    ]
+
+
+def _all_events(client: KubernetesClient, name: str) -> list[dict[str, Any]]:
     try:
         found = client.get(f"events?fieldSelector={urllib.parse.quote(f'involvedObject.name={name}')}")
     except ApiError:
         return []
-    return [
-        f"{one['reason']}: {one.get('message', '')}" for one in found.get("items", []) if one.get("reason") in _TELLING
-    ]
+    return [one for one in found.get("items", []) if one.get("reason")]
+
+
+def _time(event: Mapping[str, Any]) -> str:
+    """Return when an event came last; as text of UTC it sorts. Whoever writes events fills in one or the other."""
+    told = (event.get("lastTimestamp"), event.get("eventTime"), event["metadata"].get("creationTimestamp"))
+    return next((str(one)[:19] for one in told if one), "")
 
 
 def _after(text: str, label: str) -> str:
@@ -130,6 +173,4 @@ def _after(text: str, label: str) -> str:
 
 
 def _limit(pod: Mapping[str, Any]) -> int:
-    limits = pod.get("spec", {}).get("containers", [{}])[0].get("resources", {}).get("limits", {})
-    found = re.fullmatch(r"(\d+)(Mi|Gi)", limits.get("memory", ""))
-    return int(found[1]) * (1024 if found[2] == "Gi" else 1) if found else 0
+    return quantity(container_of(pod).get("resources", {}).get("limits", {}).get("memory", "")) >> 20

@@ -18,6 +18,7 @@ __all__ = ["check", "refusal", "trial_pod"]
 
 _ROLE = "conf/kubernetes/rbac.yaml"
 _TEMPLATE = "spark.kubernetes.executor.podTemplateFile"
+_REFUSABLE = {"hostPath": ("path", "type"), "nfs": ("server", "path")}
 
 
 def check(client: KubernetesClient, conf: Mapping[str, str], verbs: Mapping[str, tuple[str, ...]]) -> None:
@@ -59,15 +60,14 @@ def refusal(client: KubernetesClient, conf: Mapping[str, str]) -> str:
         if "service account" in text or "serviceaccount" in text:
             return f"{text}: create it, as {_ROLE} does, or name another one (--service_account)"
         if "PodSecurity" in text:
-            return f"{text}: see conf/kubernetes/executor-pod.yaml, which fits all of its levels ({_TEMPLATE})"
+            folder = ", and a claim in place of a host's folder" if "hostPath" in text or '"nfs"' in text else ""
+            return f"{text}: see conf/kubernetes/executor-pod.yaml, which fits all of its levels ({_TEMPLATE}){folder}"
         return text
     return ""
 
 
 def trial_pod(conf: Mapping[str, str], template: Mapping[str, Any]) -> dict[str, Any]:
     """Return a pod that asks for what an executor's will ask for; ``template`` is the executors', or {}."""
-    memory = executor_memory(conf)
-    size = {"memory": f"{memory.heap_mb + memory.overhead_mb}Mi", "cpu": conf.get("spark.executor.cores", "1")}
     given = template.get("spec") or {}
     name = conf.get(f"{_TEMPLATE.removesuffix('File')}ContainerName")
     containers = given.get("containers") or [{}]
@@ -76,21 +76,57 @@ def trial_pod(conf: Mapping[str, str], template: Mapping[str, Any]) -> dict[str,
         **own,
         "name": "spark-kubernetes-executor",
         "image": conf.get("spark.kubernetes.executor.container.image") or conf.get("spark.kubernetes.container.image"),
-        "resources": {"requests": size, "limits": {"memory": size["memory"]}},
+        "resources": _resources(conf, own.get("resources") or {}),
     }
     account = "spark.kubernetes.authenticate.{}.serviceAccountName"
     login = conf.get(account.format("executor")) or conf.get(account.format("driver"))
     spec: dict[str, Any] = {
         **given,
         "containers": [container, *(one for one in containers if one is not own)],
+        "nodeSelector": {
+            **given.get("nodeSelector", {}),
+            **_by_name(conf, "spark.kubernetes.node.selector."),
+            **_by_name(conf, "spark.kubernetes.executor.node.selector."),
+        },
         "restartPolicy": "Never",
+        "volumes": [*given.get("volumes", []), *_volumes(conf)],
     }
     if login:
         spec["serviceAccountName"] = login
     told = template.get("metadata") or {}
+    labels, annotations = (_by_name(conf, f"spark.kubernetes.executor.{what}.") for what in ("label", "annotation"))
     meta = {
         "name": f"sparkcv-trial-{uuid.uuid4().hex[:8]}",
-        "labels": {**told.get("labels", {}), "spark-role": "executor"},
-        "annotations": told.get("annotations", {}),
+        "labels": {**told.get("labels", {}), **labels, "spark-role": "executor"},
+        "annotations": {**told.get("annotations", {}), **annotations},
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
+
+def _resources(conf: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return requests and limits as Spark writes them over those of the template: a quota may want all of them."""
+    memory = executor_memory(conf)
+    size = f"{memory.heap_mb + memory.overhead_mb}Mi"
+    cores = conf.get("spark.kubernetes.executor.request.cores") or conf.get("spark.executor.cores", "1")
+    limits = {**given.get("limits", {}), "memory": size}
+    if most := conf.get("spark.kubernetes.executor.limit.cores"):
+        limits["cpu"] = most
+    for name, amount in _by_name(conf, "spark.executor.resource.").items():
+        kind, is_amount, _ = name.partition(".amount")
+        if is_amount and (vendor := conf.get(f"spark.executor.resource.{kind}.vendor")):
+            limits[f"{vendor}/{kind}"] = amount
+    return {**given, "requests": {**given.get("requests", {}), "memory": size, "cpu": cores}, "limits": limits}
+
+
+def _volumes(conf: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the volumes of Spark's options that a namespace's standard for pods may refuse."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for rest, value in _by_name(conf, "spark.kubernetes.executor.volumes.").items():
+        kind, name, what = (*rest.split(".", 2), "", "")[:3]
+        if kind in _REFUSABLE and what.removeprefix("options.") in _REFUSABLE[kind]:
+            found.setdefault((kind, name), {})[what.removeprefix("options.")] = value
+    return [{"name": name, kind: told} for (kind, name), told in found.items()]
+
+
+def _by_name(conf: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {name.removeprefix(prefix): value for name, value in conf.items() if name.startswith(prefix)}

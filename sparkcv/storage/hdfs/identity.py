@@ -141,7 +141,7 @@ def _ticket(found: Ticket) -> str:
 
 
 def _clock(seconds: float) -> str:
-    return time.strftime("%F %T", time.localtime(seconds))
+    return time.strftime("%F %T %Z", time.localtime(seconds))
 
 
 def _system_user() -> str:
