@@ -46,7 +46,7 @@ def prepare(config: TrainCaptionsConfig) -> TrainPlan:
     settled = dataclasses.replace(plan.config, checkpoint_path=start, learning_rate_scales=config.learning_rate_scales)
     check_same_flags(settled, _KEPT)
     if plan.step:
-        _check_phase(settled)
+        _check_phase(config, settled.train_dir)
     dataset = dataclasses.replace(plan.dataset, features=FeatureNames(IMAGE_DATA, CAPTION_IDS, longest=longest))
     return dataclasses.replace(plan, config=settled, dataset=dataset, program=PROGRAM)
 
@@ -59,14 +59,14 @@ def run(spark: Any, plan: TrainPlan) -> TrainReport:
     return train.run(spark, plan)
 
 
-def _check_phase(config: TrainCaptionsConfig) -> None:
+def _check_phase(config: TrainCaptionsConfig, train_dir: str) -> None:
     """Raise UsageError for a second phase whose optimizer wants of the checkpoint what the first did not keep."""
-    former = RunDescription.read(config.train_dir)
+    former = RunDescription.read(train_dir)
     if former is None or not config.train_encoder or former.config.get("train_encoder", True):
         return
     if config.optimizer != _WITHOUT_SLOTS:
         raise UsageError(
-            f"--train_encoder with --optimizer {config.optimizer}: the run in {config.train_dir!r} was trained without"
+            f"--train_encoder with --optimizer {config.optimizer}: the run in {train_dir!r} was trained without"
             f" it, so its checkpoint has no slots of {config.optimizer} for the encoder; wanted --optimizer"
             f" {_WITHOUT_SLOTS}, or another --train_dir with --train_encoder from its start"
         )
