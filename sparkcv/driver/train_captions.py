@@ -46,7 +46,7 @@ def prepare(config: TrainCaptionsConfig) -> TrainPlan:
     settled = dataclasses.replace(plan.config, checkpoint_path=start, learning_rate_scales=config.learning_rate_scales)
     check_same_flags(settled, _KEPT)
     if plan.step:
-        _check_phase(settled)
+        _check_phase(dataclasses.replace(config, train_dir=settled.train_dir))
     dataset = dataclasses.replace(plan.dataset, features=FeatureNames(IMAGE_DATA, CAPTION_IDS, longest=longest))
     return dataclasses.replace(plan, config=settled, dataset=dataset, program=PROGRAM)
 
