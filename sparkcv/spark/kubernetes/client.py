@@ -191,7 +191,7 @@ def _make(jvm: Any, conf: Any, who: str) -> KubernetesClient:
 def url_of(master: str) -> str:
     """Return the API's URL of a master: without a scheme Spark takes https, and Java's client would take http."""
     place = master.removeprefix("k8s://")
-    return place if "://" in place else f"https://{place}"
+    return place if "://" in place or not place else f"https://{place}"
 
 
 def namespace_of(conf: Mapping[str, str]) -> str:
