@@ -10,7 +10,7 @@ from sparkcv.errors import UsageError
 from sparkcv.launchers.barrier import own_host
 from sparkcv.spark import kubernetes
 from sparkcv.spark.kubernetes import pods, preflight, start
-from sparkcv.spark.kubernetes.client import ApiError, KubernetesClient
+from sparkcv.spark.kubernetes.client import ApiError, KubernetesClient, url_of
 from sparkcv.spark.kubernetes.quantity import quantity
 from sparkcv.spark.memory import overrun
 
@@ -274,3 +274,15 @@ def test_a_server_that_is_too_busy_is_asked_again_and_one_that_refuses_is_not():
 def test_a_role_s_address_takes_a_port_whichever_protocol_it_is_of(monkeypatch, pod_ip, seen, host):
     monkeypatch.setenv("SPARK_EXECUTOR_POD_IP", pod_ip)
     assert own_host(seen) == host
+
+
+@pytest.mark.parametrize(
+    ("master", "url"),
+    [
+        ("k8s://h:6443", "https://h:6443"),
+        ("k8s://https://h:6443", "https://h:6443"),
+        ("k8s://http://h:80/x", "http://h:80/x"),
+    ],
+)
+def test_a_master_without_a_scheme_is_asked_as_spark_asks_it(master, url):
+    assert url_of(master) == url

@@ -14,7 +14,7 @@ from typing import Any
 
 from sparkcv.errors import ClusterError, UsageError
 
-__all__ = ["ApiError", "DRIVER", "KubernetesClient", "SUBMISSION", "connect", "make", "namespace_of"]
+__all__ = ["ApiError", "DRIVER", "KubernetesClient", "SUBMISSION", "connect", "make", "namespace_of", "url_of"]
 
 DRIVER, SUBMISSION = "Driver", "Submission"  # Spark's words for who asks: each has logins of its own
 _TIMEOUT_MS = 10_000
@@ -167,7 +167,7 @@ def _make(jvm: Any, conf: Any, who: str) -> KubernetesClient:
     given = {entry._1(): entry._2() for entry in conf.getAll()}
     in_pod = given.get("spark.kubernetes.submitInDriver") == "true" and who == DRIVER
     login = _OF_POD if in_pod else _LOGINS[who]
-    master = given.get("spark.master", "").removeprefix("k8s://")
+    master = url_of(given.get("spark.master", ""))
     if in_pod:
         master = given.get("spark.kubernetes.driver.master", "https://kubernetes.default.svc")
     k8s, fabric8 = jvm.org.apache.spark.deploy.k8s, jvm.io.fabric8.kubernetes.client
@@ -186,6 +186,12 @@ def _make(jvm: Any, conf: Any, who: str) -> KubernetesClient:
     except Py4JError as err:
         raise _translated(err, master) from err
     return KubernetesClient(own, namespace)
+
+
+def url_of(master: str) -> str:
+    """Return the API's URL of a master: without a scheme Spark takes https, and Java's client would take http."""
+    place = master.removeprefix("k8s://")
+    return place if "://" in place or not place else f"https://{place}"
 
 
 def namespace_of(conf: Mapping[str, str]) -> str:
