@@ -343,10 +343,10 @@ class TrainConfig(Flags):
                 raise UsageError(f"--{name} without an evaluator: wanted --num_evaluators 1, which finds the accuracy")
 
     def _check_ftrl(self) -> None:
-        """Refuse a learning rate that becomes 0: ftrl divides by it, and all that it trains becomes 0 with it."""
+        """Refuse a learning rate that becomes 0: ftrl divides by it, and all that it trains becomes NaN, then 0."""
         if self.optimizer != "ftrl":
             return
-        wanted = "by which ftrl divides: all weights would become 0; wanted"
+        wanted = "by which ftrl divides: all weights would become NaN, then 0; wanted"
         if self.warmup_epochs:
             raise UsageError(
                 f"--warmup_epochs {self.warmup_epochs:g} with --optimizer ftrl: the rate is 0 at step 0, {wanted}"
