@@ -7,21 +7,14 @@ import warnings
 
 from PIL import Image
 
+from sparkcv.preprocess.picture_file import TURNS
+
 SIDE = 144
 """Longest side in pixels; a gallery of 24 then costs the page about 150 kB."""
 
 QUALITY = 82
 
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def thumbnail(encoded: bytes, *, side: int = SIDE, max_pixels: int = 2**26, orientation: int = 1) -> bytes:
@@ -43,7 +36,7 @@ def thumbnail(encoded: bytes, *, side: int = SIDE, max_pixels: int = 2**26, orie
                 if picture.width * picture.height > max_pixels:
                     return b""
                 picture.draft("RGB", (2 * side, 2 * side))
-                turned = _TURNS.get(orientation)
+                turned = TURNS.get(orientation)
                 small = _fit(_rgb(picture), side)
                 return _jpeg(small if turned is None else small.transpose(turned))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):

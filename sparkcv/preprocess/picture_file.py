@@ -20,7 +20,7 @@ from sparkcv.preprocess.jpeg_damage import jpeg_warning
 from sparkcv.records import image_header
 from sparkcv.records.image_header import FORMATS, ImageHeader
 
-__all__ = ["PictureRules", "SeenPicture", "bare", "is_damaged", "read", "read_turned"]
+__all__ = ["PictureRules", "SeenPicture", "TURNS", "bare", "is_damaged", "read", "read_turned"]
 
 _KEPT = ("jpeg", "png", "webp")
 _PLUGINS = {"jpeg2000": "JPEG2000"}
@@ -29,9 +29,7 @@ _SPARED = 2  # a JPEG that becomes smaller is decoded to at least so many times 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _ORIENTATION, _PHOTOMETRIC = 0x0112, 262
-# What turns a stored picture upright, by its orientation. Pillow's own would read all of its EXIF, and refuse a picture
-# whose EXIF is damaged.
-_TURNS = {
+TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -40,6 +38,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+"""What turns a stored picture upright, by its orientation.
+
+Pillow's own would read all of its EXIF, and refuse a picture whose EXIF is damaged.
+"""
+
 _BACK = {6: 8, 8: 6}  # the others undo themselves
 
 
@@ -205,7 +208,7 @@ def _decode(data: bytes, header: ImageHeader, rules: PictureRules, *, only_if_tr
             stored = opened.getexif().get(_ORIENTATION, 1) if header.format == "avif" else header.orientation
     is_turned = header.format == "tiff"  # once it is loaded
     if rules.use_orientation != is_turned:
-        turn = _TURNS.get(_BACK.get(stored, stored) if is_turned else stored)
+        turn = TURNS.get(_BACK.get(stored, stored) if is_turned else stored)
         picture = picture if turn is None else picture.transpose(turn)
     picture.info.clear()
     return picture
