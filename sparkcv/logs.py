@@ -1,6 +1,8 @@
 """Logging: every line says which role speaks; text from data cannot forge a line or colour a terminal."""
 
+import contextlib
 import logging
+import os
 import sys
 import time
 from typing import TextIO
@@ -24,6 +26,12 @@ def setup(role: str = "driver", stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     root.propagate = False
+
+
+def discard_output() -> None:
+    """Send nowhere what this process still prints: its reader has gone, and Python would complain at its own end."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def clean(text: str) -> str:

@@ -1,7 +1,5 @@
 """The first word of ``sparkcv`` decides: a job, submit, completion, the versions or the help page."""
 
-import contextlib
-import os
 import sys
 from collections.abc import Sequence
 
@@ -31,8 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"sparkcv{' submit' * (words[:1] == ['submit'])}: {logs.clean(str(err))}\n")
         return err.exit_code
     except BrokenPipeError:  # the reader, such as head, has seen enough: of a job, not that it has ended well
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        logs.discard_output()
         return EXIT_OK if _only_shows(words) else EXIT_FAILED
     except KeyboardInterrupt:
         sys.stderr.write("sparkcv: stopped by the keyboard\n")

@@ -67,8 +67,7 @@ def _print(report: object) -> None:
     try:
         print(report, flush=True)
     except BrokenPipeError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        logs.discard_output()
 
 
 def _failed(message: str, exit_code: int, *, may_retry: bool) -> int:

@@ -1,6 +1,7 @@
 """The fit of a dataset's statistics: workers count on Spark executors, the driver adds up, solves and writes."""
 
 import dataclasses
+import math
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,9 @@ from sparkcv.config.port_range import PortRange
 from sparkcv.driver.net_flags import check_image_size, is_gray
 from sparkcv.driver.progress import ExamplesProgress
 from sparkcv.errors import BudgetError, DataError, StorageError, UsageError
-from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.records import shards
 from sparkcv.records.example import FeatureNames
+from sparkcv.records.reasons import allowed
 from sparkcv.records.statistics import MAX_FEATURES, FittedOn, Moments, Statistics, file_name
 from sparkcv.roles import Role
 from sparkcv.spark import session
@@ -156,11 +157,11 @@ def _rejected(results: Sequence[Mapping[str, Any]], num_counted: int, budget: fl
     """Return how many records all workers left out; raise BudgetError if those are over what each may by itself."""
     num_rejected = sum(int(result["num_rejected"]) for result in results)
     total = num_counted + num_rejected
-    allowed = Quarantine(total, budget).allowed
-    if num_rejected > allowed:
+    most = math.ceil(allowed(budget, total))
+    if num_rejected > most:
         first = next(result["first_reject"] for result in results if result["num_rejected"])
         raise BudgetError(
-            f"{num_rejected} of {total} records cannot be used, --bad_record_budget {budget:g} allows {allowed}; the"
+            f"{num_rejected} of {total} records cannot be used, --bad_record_budget {budget:g} allows {most}; the"
             f" first: {first}"
         )
     return num_rejected

@@ -146,8 +146,8 @@ def check_budget(num_rows: int, rejects: dict[str, int], budget: float) -> None:
     success under any budget.
     """
     rejected = sum(rejects.values())
-    if rejected > allowed(budget, num_rows) or (num_rows and rejected == num_rows):
-        allows = int(allowed(budget, num_rows))
+    allows = int(allowed(budget, num_rows))
+    if rejected > allows or (num_rows and rejected == num_rows):
         said = f"--bad_image_budget {budget:g} allows {allows}" if rejected > allows else "which no budget allows"
         raise BudgetError(
             f"{rejected} of {num_rows} pictures were rejected, {said}; the most frequent reasons:"

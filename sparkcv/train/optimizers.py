@@ -144,7 +144,7 @@ def scale_rates(optimizer: Any, scales: Mapping[str, float]) -> Any:
             if factor == 1.0:
                 return update(gradient, variable, *rows)
             if factor == 0.0:
-                return tf.no_op()  # ftrl divides by its rate, and a rate of 0 makes its variable 0
+                return tf.no_op()  # ftrl divides by its rate, and a rate of 0 makes its variable NaN
             former = {name: getattr(optimizer, name) for name in attributes}
             rate = former[attributes[0]]
             key = (rate.ref(), factor)
