@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pyspark.logger import PySparkLogger
 
 from sparkcv import synthetic
 from sparkcv.launchers.barrier import BarrierLauncher
@@ -65,6 +66,9 @@ _OWN_SPARK = {
     "tests/launchers/test_launchers.py": "launchers",
     "tests/launchers/test_tfos.py": "launchers",
 }
+# PySpark 4's loggers turn each handler that they are given to JSON, for good. Those of failed queries do not propagate,
+# so pytest 9.1 gives them caplog's: every later test of that process read its log as JSON, escaped.
+PySparkLogger.addHandler = logging.Logger.addHandler  # type: ignore[method-assign]
 _OF_TENSORFLOW = ("ENABLE_RUNTIME_UPTIME_TELEMETRY", "HDF5_PLUGIN_PATH")  # it sets them when it is imported
 _KEPT_VARIABLES = ("SPARK", "PYSPARK", "PYTEST_CURRENT_TEST", "KMP_", "TF2_BEHAVIOR", "TF_", "TPU_", *_OF_TENSORFLOW)
 

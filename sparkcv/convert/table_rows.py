@@ -14,6 +14,7 @@ from pyspark.sql.types import BinaryType, CharType, IntegralType, StringType, Va
 
 from sparkcv.convert.plan import Split
 from sparkcv.errors import DataError
+from sparkcv.spark.errors import quiet
 
 __all__ = ["PictureColumns", "RowCounts", "choose", "count", "drawn", "hashed", "limits", "place"]
 
@@ -59,7 +60,8 @@ def choose(df: DataFrame, columns: PictureColumns, where: str) -> tuple[DataFram
     named = {"image": columns.image, "label": columns.label, **({"name": columns.name} if columns.name else {})}
     for column in named.values():
         try:
-            df.select(F.col(column))
+            with quiet():
+                df.select(F.col(column))
         except AnalysisException as err:
             more = ", ..." if len(df.columns) > _LISTED else ""
             raise DataError(

@@ -4,7 +4,7 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv.errors import DataError, MissingFileError
-from sparkcv.spark.errors import one_line
+from sparkcv.spark.errors import one_line, quiet
 
 __all__ = ["named", "open_table"]
 
@@ -17,7 +17,8 @@ def open_table(spark: SparkSession, table: str | None, query: str | None) -> Dat
         DataError: a query that is no SQL, or names what is not there.
     """
     try:
-        return spark.table(table) if table else spark.sql(str(query))
+        with quiet():
+            return spark.table(table) if table else spark.sql(str(query))
     except ParseException as err:
         raise DataError(f"{named(table, query)} is not readable as SQL: {one_line(str(err))}") from err
     except AnalysisException as err:

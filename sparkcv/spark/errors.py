@@ -13,9 +13,20 @@ from sparkcv.spark.memory import missing_mb, overrun
 from sparkcv.storage.hadoop import load_conf
 from sparkcv.storage.hdfs.identity import wanted_principal
 
-__all__ = ["heart", "known", "loss_sentence", "one_line", "own_error", "python_died", "spark_sentence", "translated"]
+__all__ = [
+    "heart",
+    "known",
+    "loss_sentence",
+    "one_line",
+    "own_error",
+    "python_died",
+    "quiet",
+    "spark_sentence",
+    "translated",
+]
 
 _MAX_ERROR_CHARS = 600
+_QUERY_LOGS = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 # Killed between its fork and its first word to the executor.
 _DIED_EARLY = re.compile(
     r"EOFException\n(?:\s+at \S+\n){1,6}?\s+at org\.apache\.spark\.api\.python\.PythonWorkerFactory"
@@ -44,10 +55,27 @@ def translated(job: str = "the Spark stage") -> Iterator[None]:
     from pyspark.errors import PySparkException
 
     try:
-        yield
+        with quiet():
+            yield
     except (PySparkException, Py4JError) as err:
         text = str(err)
         raise own_error(text) or ClusterError(f"{job} failed: {_stage_sentence(text)}") from err
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Let errors of queries be raised alone: PySpark 4 also writes each as JSON to stderr, with Java's stack."""
+    from pyspark.logger import PySparkLogger
+
+    loggers = [PySparkLogger.getLogger(name) for name in _QUERY_LOGS]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, was_disabled in zip(loggers, before, strict=True):
+            logger.disabled = was_disabled
 
 
 def python_died(text: str) -> bool:

@@ -1,7 +1,13 @@
 """Errors of tasks: the sentence that a task raised is the one that the user reads."""
 
-import pytest
+import contextlib
 
+import pytest
+from pyspark.errors import AnalysisException
+from pyspark.logger import PySparkLogger
+
+from sparkcv.convert.table_rows import PictureColumns, choose
+from sparkcv.driver.tables import open_table
 from sparkcv.errors import ClusterError, DataError, ModelError, StorageError
 from sparkcv.spark.errors import translated
 from sparkcv.spark.stages import map_pieces
@@ -30,6 +36,30 @@ def test_an_error_in_a_task_is_raised_as_what_it_was(spark, raised, wanted, sent
 def test_an_error_of_spark_itself_is_a_cluster_error(spark):
     with pytest.raises(ClusterError, match="the conversion's Spark job failed: "), translated(CONVERSION):
         spark.sql("select nonsense from nowhere").collect()
+
+
+@pytest.mark.spark
+def test_a_query_that_fails_is_told_once_and_not_as_json_by_pyspark_too(spark, monkeypatch):
+    heard = []
+    monkeypatch.setattr(PySparkLogger, "callHandlers", lambda self, record: heard.append(record.getMessage()))
+
+    def ask():
+        spark.sql("select nonsense from range(3)")
+
+    with contextlib.suppress(AnalysisException):
+        ask()
+    assert len(heard) == 1  # as PySpark is without us
+    with pytest.raises(ClusterError, match="nonsense"), translated(CONVERSION):
+        ask()
+    for query in ("select nonsense from range(3)", "selec 1"):
+        with pytest.raises(DataError, match="the query "):
+            open_table(spark, None, query)
+    with pytest.raises(DataError, match="has no column 'image', it has id"):
+        choose(spark.range(3), PictureColumns(), "the table")
+    assert len(heard) == 1
+    with contextlib.suppress(AnalysisException):
+        ask()
+    assert len(heard) == 2  # and for others' code it stays as it is
 
 
 def test_errors_of_the_driver_pass_as_they_are():
