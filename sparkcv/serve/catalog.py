@@ -1,7 +1,8 @@
 """The models that are served: versions that come and go, names for them, and who gets a request.
 
 A new version gets traffic once it is loaded and checked; the old one is drained after that, so there is no moment
-without one. A version that cannot be loaded is said and left; it is tried again when its model.json has changed.
+without one. A version that cannot be loaded is said and left; it is tried again when its files have changed, and at
+each look where its storage was at fault.
 """
 
 import asyncio
@@ -12,13 +13,13 @@ from collections.abc import Callable, Mapping
 
 from sparkcv import logs, storage
 from sparkcv.caption import caption_model
-from sparkcv.errors import ModelError, SparkcvError, UsageError
+from sparkcv.errors import ModelError, SparkcvError, StorageError, UsageError
 from sparkcv.predict import contract
 from sparkcv.predict.manifest import FILE_NAME
 from sparkcv.rundir import description
 from sparkcv.serve.errors import RequestError, unavailable, whole_number
 from sparkcv.serve.model_process import WorkerOrder
-from sparkcv.serve.model_version import ModelVersion, State
+from sparkcv.serve.model_version import ModelVersion, State, digest_now
 from sparkcv.serve.repository import LabelRule, VersionPolicy, check_label, find_models
 from sparkcv.style import transformer_weights
 
@@ -61,6 +62,7 @@ class Catalog:
         self._unloaded: set[tuple[str, int]] = set()  # by an explicit call
         self._given_up: dict[tuple[str, int], str] = {}  # digest or error of what could not be loaded
         self._changing, self._loading = asyncio.Lock(), asyncio.Semaphore(_LOADS)
+        self._said: set[str] = set()  # of what the flags name and the folder does not have
         self.num_looks = 0
         self.problem = ""  # why the folder of models could not be read last
 
@@ -80,8 +82,10 @@ class Catalog:
         return dict(self._labels.get(name, {}))
 
     def resolve(self, name: str, version: str | None = None, label: str | None = None) -> ModelVersion:
-        """Return the version that is to answer a request; raises RequestError, 404 or 503."""
+        """Return the version that is to answer a request; raises RequestError, 400, 404 or 503."""
         versions = {one.version: one for one in self.versions(name)}
+        if label is not None and version is not None:
+            raise RequestError(400, "version and label are both given, wanted one of them")
         if label is not None:
             rule = self._labels.get(name, {}).get(label)
             if rule is None:
@@ -138,6 +142,13 @@ class Catalog:
 
         What cannot be read is said in ``problem``, and everything stays as it is.
         """
+        await self._look()
+
+    async def _look(self, again: str = "") -> bool:
+        """Do what :meth:`refresh` says, and load what is loaded of the model ``again`` anew where it has changed.
+
+        Return False where the folder has something of that model which could not be loaded anew.
+        """
         async with self._changing:
             self.num_looks += 1
             try:
@@ -146,24 +157,40 @@ class Catalog:
                 if str(err) != self.problem:
                     _log.error("the folder of models cannot be read, what is loaded stays: %s", err)
                 self.problem = str(err)
-                return
+                return False
+            except Exception as err:  # noqa: BLE001 - who looks every poll_s would look no more, in silence
+                _log.error("a bug of the service: the folder of models cannot be read", exc_info=err)
+                self.problem = repr(err)
+                return False
             self.problem = ""
+            self._say_missing(found)
             wanted = [(name, version) for name, urls in found.items() for version in sorted(self._wanted(name, urls))]
-            await asyncio.gather(*(self._load(name, version, found[name][version]) for name, version in wanted))
+            loaded = await asyncio.gather(
+                *(self._load(name, version, found[name][version], again=name == again) for name, version in wanted)
+            )
             for name in list(self._models):
                 kept = self._kept(name, found.get(name, {}))
                 await self._unload_all(name, [one for one in self._models[name] if one not in kept])
+            return all(loaded)
 
     async def load(self, name: str) -> None:
-        """Load what the policy wants of one model; raises RequestError (404, 400, 503) with the reason of a failure."""
+        """Load what the policy wants of one model, anew where its folder has changed; what runs goes on until then.
+
+        Raises RequestError (404, 400, 503) with the reason of a failure.
+        """
         self._unloaded = {key for key in self._unloaded if key[0] != name}
         self._given_up = {key: why for key, why in self._given_up.items() if key[0] != name}
-        await self.refresh()
+        is_loaded = await self._look(again=name)
         if self.problem:
             raise unavailable("the folder of models cannot be read, see the server's log")
         versions = self.versions(name)
         if not any(one.is_available for one in versions):
             raise RequestError(400, f"model {name!r} cannot be loaded: {_public(versions[0])}")
+        if not is_loaded:
+            raise RequestError(
+                400,
+                f"model {name!r} cannot be loaded as its folder is now, what was loaded stays: see the server's log",
+            )
 
     async def unload(self, name: str) -> None:
         """Drain and unload all versions of one model, until :meth:`load`; raises RequestError (404)."""
@@ -206,26 +233,70 @@ class Catalog:
         ready = [number for number, one in versions.items() if one.is_available]
         return max([number for number in ready if number not in shared] or ready or versions)
 
-    async def _load(self, name: str, version: int, url: str) -> None:
+    async def _load(self, name: str, version: int, url: str, *, again: bool) -> bool:
+        """Load a version that is not loaded, and with ``again`` one that has changed; return False if that failed."""
         known = self._models.setdefault(name, {}).get(version)
         if known is not None and known.state in (State.AVAILABLE, State.LOADING):
-            return
+            return not again or await self._load_again(known)
         fingerprint = await asyncio.to_thread(_fingerprint, url)
         if known is not None and self._given_up.get((name, version)) == fingerprint:
-            return
+            return True  # nothing is new
         one = ModelVersion(name, version, url)
         self._models[name][version] = one
-        order = dataclasses.replace(self._spec.order, model_url=url)
         try:
-            async with self._loading:
-                await one.load(order, self._spec.max_batch)
+            await self._run(one)
         except ModelError as err:
-            self._given_up[(name, version)] = fingerprint
-            _log.error("%s", err)
+            if not isinstance(err.__cause__, StorageError):  # which may answer next time, with the same files
+                self._given_up[(name, version)] = fingerprint
+            if known is None or known.error != one.error:
+                _log.error("%s", err)
         else:
             self._given_up.pop((name, version), None)
-            engine = one.process.engine if one.process is not None else ""
-            _log.info("%s takes requests, loaded in %.1f s, engine %s", one, one.loaded_s, engine)
+        return True
+
+    async def _load_again(self, known: ModelVersion) -> bool:
+        """Put a version as its folder has it now in the place of one that runs; return False if that fails."""
+        one = ModelVersion(known.name, known.version, known.url)
+        try:
+            if await asyncio.to_thread(digest_now, known.url) == known.digest:
+                return True
+            await self._run(one)
+        except SparkcvError as err:
+            _log.error("%s goes on as it was loaded before: %s", known, err)
+            return False
+        except asyncio.CancelledError:
+            await one.unload(0.0)
+            raise
+        self._models[known.name][known.version] = one
+        await known.unload(self._spec.drain_s)
+        return True
+
+    async def _run(self, one: ModelVersion) -> None:
+        order = dataclasses.replace(self._spec.order, model_url=one.url)
+        async with self._loading:
+            await one.load(order, self._spec.max_batch)
+        engine = one.process.engine if one.process is not None else ""
+        _log.info("%s takes requests, loaded in %.1f s, engine %s", one, one.loaded_s, engine)
+
+    def _say_missing(self, found: Mapping[str, Mapping[int, str]]) -> None:
+        """Tell, once while it is so, what the flags name and the folder does not have."""
+        missing = [
+            f"label {label!r} of model {name!r} is version {rule.version}, which the folder of models does not have"
+            for name, rules in self._labels.items()
+            for label, rule in rules.items()
+            if rule.version not in found.get(name, {})
+        ]
+        missing += [
+            f"--version_policy: of model {name!r} no version is loaded, the folder has {', '.join(map(str, some))}"
+            for name, urls in found.items()
+            if not self._spec.policy.wanted(urls)
+            and not self._wanted(name, urls)
+            and (some := sorted(urls, reverse=True)[:_MAX_TOLD])
+        ]
+        for sentence in missing:
+            if sentence not in self._said:
+                _log.warning("%s", sentence)
+        self._said = set(missing)
 
     async def _unload_all(self, name: str, numbers: list[int], *, forget: bool = True) -> None:
         for number in numbers:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sparkcv import logs
 from sparkcv.diagnosis.log_filter import is_noise
-from sparkcv.errors import ModelError
+from sparkcv.errors import ModelError, StorageError
 from sparkcv.launchers import pipe_messages as frames
 from sparkcv.serve.answers import Answers
 from sparkcv.serve.errors import RequestError, unavailable
@@ -107,7 +107,10 @@ class ModelProcess:
             return 0
 
     async def start(self) -> None:
-        """Start the process and wait until its model is loaded; raises ModelError with its sentence if it is not."""
+        """Start the process and wait until its model is loaded; raises ModelError with its sentence if it is not.
+
+        Raises StorageError instead where the process could not read what it is to load.
+        """
         reader = await self._launch()
         self._following = asyncio.create_task(self._follow(reader))
 
@@ -213,6 +216,8 @@ class ModelProcess:
         if said is None or not said.get("ready"):
             writer.close()
             code = await self._process.wait()
+            if said and said["is_storage"]:
+                raise StorageError(said["error"])
             raise ModelError(said["error"] if said else f"its process ended with {_ending(code)} while it was loaded")
         self._writer, self.engine = writer, str(said["engine"])
         return reader

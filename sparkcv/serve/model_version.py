@@ -26,7 +26,7 @@ from sparkcv.style.transformer_spec import LEAST_SIDE
 from sparkcv.text2image.picture_task import Row
 from sparkcv.text2image.trained_gan import TrainedGan
 
-__all__ = ["ModelVersion", "State"]
+__all__ = ["ModelVersion", "State", "digest_now"]
 
 _WARM_UP_S = 120.0
 _TOLERANCE = 1e-4
@@ -230,6 +230,16 @@ class ModelVersion:
         if self.process is not None:
             await self.process.close()
             self.process = None
+
+
+def digest_now(url: str) -> str:
+    """Return the digest of the net of a folder as it is now; raises SparkcvError where it cannot be told."""
+    kind = answers_of(url)
+    if kind is Answers.CAPTIONS:
+        return caption_model.read_model(url).digest
+    if kind is Answers.PICTURES:
+        return stylizing.read_net(url).digest
+    return generating.find(url).digest if kind is Answers.DRAWINGS else manifests.read_manifest(url).digest
 
 
 def _drawn(size: int) -> bytes:

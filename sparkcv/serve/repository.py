@@ -57,7 +57,11 @@ def parse_labels(text: str) -> dict[str, dict[str, LabelRule]]:
         if match is None:
             raise UsageError(f"--labels: got {part!r}, wanted MODEL:LABEL=VERSION or MODEL:LABEL=VERSION@SHARE")
         model, label, version, share = match.groups()
+        if share is not None and share_of(share) < 0:
+            raise UsageError(f"--labels: got {part!r}, its share {share!r} is no number, wanted 0 to 1")
         check_label(label, share_of(share))
+        if label in found.get(model, {}):
+            raise UsageError(f"--labels: {model}:{label} is given twice, wanted one version of it")
         found.setdefault(model, {})[label] = LabelRule(int(version), share_of(share))
     for model, rules in found.items():
         if sum(rule.share for rule in rules.values()) > 1:

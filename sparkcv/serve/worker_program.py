@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparkcv import logs
-from sparkcv.errors import SparkcvError
+from sparkcv.errors import SparkcvError, StorageError
 from sparkcv.launchers import pipe_messages as frames
 from sparkcv.predict.predictor import Predictor, Reject
 from sparkcv.preprocess.picture_file import PictureRules
@@ -199,7 +199,7 @@ def main(argv: list[str]) -> int:
     try:
         worker.serve(order)
     except SparkcvError as err:
-        worker.send({"ready": False, "error": str(err)})
+        worker.send({"ready": False, "error": str(err), "is_storage": isinstance(err, StorageError)})
         return err.exit_code
     return 0
 

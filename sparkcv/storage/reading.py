@@ -38,7 +38,7 @@ def read_json(url: str) -> Any:
     text = read_text(url)
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as err:
+    except (ValueError, RecursionError) as err:  # also a number of thousands of digits
         raise StorageError(f"{url!r} is not JSON: {err}") from err
 
 

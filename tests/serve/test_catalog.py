@@ -5,11 +5,13 @@ import dataclasses
 
 import pytest
 
+from sparkcv.errors import ModelError, UnavailableError
 from sparkcv.predict import manifest as manifests
+from sparkcv.serve.answers import Answers
 from sparkcv.serve.catalog import Catalog, CatalogSpec
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.model_process import WorkerOrder
-from sparkcv.serve.model_version import ModelVersion, State
+from sparkcv.serve.model_version import ModelVersion, ServedNet, State, digest_now
 from sparkcv.serve.repository import LabelRule, VersionPolicy
 from tests.predict.models import write_folder
 
@@ -108,3 +110,103 @@ def test_a_version_goes_when_its_explanations_are_told():
         return one.state
 
     assert asyncio.run(both()) is State.END
+
+
+class Loading(Catalog):
+    """A catalog whose versions are loaded without a process, or fail by the errors given."""
+
+    def __init__(self, models_dir, *errors, policy=None, labels=None):
+        super().__init__(CatalogSpec(str(models_dir), policy or VersionPolicy(), labels or {}, ORDER, 1, 1.0))
+        self.errors, self.num_loads = list(errors), 0
+
+    async def _run(self, one):
+        self.num_loads += 1
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            one.state, one.error = State.FAILED, str(error)
+            raise ModelError(f"{one} is not loaded: {error}") from error
+        one.net, one.state = ServedNet(Answers.SCORES, digest_now(one.url), "net"), State.AVAILABLE
+
+
+def test_a_load_takes_what_was_put_in_place_of_a_loaded_version(tmp_path):
+    async def look():
+        made = Loading(tmp_path)
+        write_folder(tmp_path / "m" / "1", b"graph")
+        await made.refresh()
+        first = made.resolve("m")
+        await made.load("m")
+        same = made.resolve("m")
+        write_folder(tmp_path / "m" / "1", b"another graph")
+        await made.refresh()
+        looked = made.resolve("m")
+        await made.load("m")
+        return first, same, looked, made.resolve("m")
+
+    first, same, looked, second = asyncio.run(look())
+    assert same is first
+    assert looked is first  # without a call a version is what it was
+    assert (first.state, second.state) == (State.END, State.AVAILABLE)
+    assert second.digest == digest_now(str(tmp_path / "m" / "1")) != first.digest
+
+
+def test_a_load_that_fails_says_so_and_leaves_what_was_loaded(tmp_path):
+    async def look():
+        made = Loading(tmp_path, None, ModelError("its scores are others"))
+        write_folder(tmp_path / "m" / "1", b"graph")
+        await made.refresh()
+        first = made.resolve("m")
+        write_folder(tmp_path / "m" / "1", b"another graph")
+        with pytest.raises(RequestError, match="as its folder is now, what was loaded stays") as caught:
+            await made.load("m")
+        return first, made.resolve("m"), caught.value.status
+
+    first, now, status = asyncio.run(look())
+    assert now is first
+    assert status == 400
+
+
+@pytest.mark.parametrize(
+    ("error", "num_loads"), [(UnavailableError("the store does not answer"), 2), (ModelError("its digest is x"), 1)]
+)
+def test_a_version_whose_store_failed_is_tried_at_each_look_and_a_bad_one_is_not(tmp_path, error, num_loads):
+    async def look():
+        made = Loading(tmp_path, error)
+        write_folder(tmp_path / "m" / "1", b"graph")
+        await made.refresh()
+        await made.refresh()
+        return made
+
+    made = asyncio.run(look())
+    assert made.num_loads == num_loads
+    assert made.versions("m")[0].is_available == (num_loads == 2)
+
+
+def test_versions_that_flags_name_and_the_folder_has_not_are_told_once(tmp_path, caplog):
+    async def look():
+        write_folder(tmp_path / "m" / "2", b"graph")
+        labels = {"m": {"canary": LabelRule(7, 0.1)}, "n": {"stable": LabelRule(1)}}
+        made = Loading(tmp_path, policy=VersionPolicy.parse("3,4"), labels=labels)
+        await made.refresh()
+        await made.refresh()
+
+    asyncio.run(look())
+    assert [record.getMessage() for record in caplog.records] == [
+        "label 'canary' of model 'm' is version 7, which the folder of models does not have",
+        "label 'stable' of model 'n' is version 1, which the folder of models does not have",
+        "--version_policy: of model 'm' no version is loaded, the folder has 2",
+    ]
+
+
+def test_a_version_and_a_label_are_one_too_many():
+    with pytest.raises(RequestError, match="version and label are both given, wanted one of them") as caught:
+        catalog(labels={"m": {"stable": LabelRule(1)}}, versions=(1, 2)).resolve("m", "2", "stable")
+    assert caught.value.status == 400
+
+
+def test_a_run_of_absurd_numbers_stops_no_look(tmp_path):
+    folder = tmp_path / "m" / "1"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"step": ' + "9" * 5000 + "}")
+    made = Loading(tmp_path)
+    asyncio.run(made.refresh())
+    assert (made.names(), made.problem) == ([], "")

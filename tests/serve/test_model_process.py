@@ -1,14 +1,17 @@
 """A worker process as the front sees it: one that does not answer, and one that dies again and again."""
 
 import asyncio
+import dataclasses
 import socket
 import time
 
 import pytest
 
+from sparkcv.errors import ModelError, StorageError
 from sparkcv.serve import model_process
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.model_process import ModelProcess
+from tests.predict.models import write_folder
 from tests.serve.test_catalog import ORDER
 
 
@@ -60,3 +63,20 @@ def test_closing_while_a_process_waits_to_be_started_again_ends_at_once_and_star
         return len(process.ends)
 
     assert asyncio.run(close()) == 2
+
+
+@pytest.mark.parametrize(("is_there", "kind"), [(False, StorageError), (True, ModelError)])
+def test_a_store_that_fails_is_told_apart_from_a_model_that_is_wrong(tmp_path, is_there, kind):
+    model, cache = str(tmp_path / "model"), str(tmp_path / "cache")
+    if is_there:
+        write_folder(tmp_path / "model", b"graph")
+
+    async def start():
+        process = ModelProcess("m version 1", dataclasses.replace(ORDER, model_url=model, cache_dir=cache, digest="x"))
+        try:
+            await process.start()
+        finally:
+            await process.close()
+
+    with pytest.raises(kind, match=model):
+        asyncio.run(start())

@@ -1,5 +1,7 @@
 """Which models and versions there are, by policy and label."""
 
+import re
+
 import pytest
 
 from sparkcv.errors import MissingFileError, UsageError
@@ -54,4 +56,16 @@ def test_labels_with_and_without_a_share():
 @pytest.mark.parametrize("text", ["a", "a=1", "a:b", "a:b=x", "a:b=1@2", "a:b=1@0.6,a:c=2@0.6", "a:../x=1", "a:b=1@."])
 def test_what_are_no_labels(text):
     with pytest.raises(UsageError):
+        parse_labels(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("m:stable=1,m:stable=2", "m:stable is given twice, wanted one version of it"),
+        ("m:new=1@1.2.3", "got 'm:new=1@1.2.3', its share '1.2.3' is no number, wanted 0 to 1"),
+    ],
+)
+def test_labels_that_would_be_lost_are_refused(text, sentence):
+    with pytest.raises(UsageError, match=re.escape(sentence)):
         parse_labels(text)

@@ -99,3 +99,62 @@ def test_many_requests_in_one_piece_are_no_long_head():
 
     found, _ = asyncio.run(served(answer, talk))
     assert all(one.startswith(b"HTTP/1.1 200 ") for one in found)
+
+
+async def echo(scope, receive, send):
+    """Answer with the body, and the field Upgrade if there is one."""
+    body, is_whole = b"", False
+    while not is_whole:
+        message = await receive()
+        body, is_whole = body + message["body"], not message["more_body"]
+    said = scope["method"].encode() + b" " + body + b" " + dict(scope["headers"]).get(b"connection", b"")
+    size = str(len(said)).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", size)]})
+    await send({"type": "http.response.body", "body": said})
+
+
+async def answer_of(reader):
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    return await reader.readexactly(int(head.partition("content-length: ")[2].partition("\r")[0]))
+
+
+UPGRADE = (
+    b"Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
+)
+
+
+def test_the_body_of_a_request_that_offers_http2_is_read(capfd):
+    posted = b"POST / HTTP/1.1\r\n" + UPGRADE + b"Content-Length: 7\r\n\r\npicture"
+    chunked = b"POST / HTTP/1.1\r\n" + UPGRADE + b"Transfer-Encoding: chunked\r\n\r\n7\r\npicture\r\n0\r\n\r\n"
+    got = b"GET / HTTP/1.1\r\n" + UPGRADE + b"\r\n"
+    plain = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nend"
+
+    async def talk(port, server):
+        found = []
+        for size in (1, 1000):  # bytes of a piece: a head that is cut anywhere, and requests that come together
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            sent = posted + got + chunked + plain
+            for at in range(0, len(sent), size):
+                writer.write(sent[at : at + size])
+                await asyncio.sleep(0)
+            found.append([await answer_of(reader) for _ in range(4)])
+            writer.close()
+            await writer.wait_closed()
+        return found
+
+    found, _ = asyncio.run(served(echo, talk))
+    asked = b" Upgrade, HTTP2-Settings"
+    assert found == [[b"POST picture" + asked, b"GET " + asked, b"POST picture" + asked, b"POST end "]] * 2
+    assert "WebSocket" not in capfd.readouterr().err
+
+
+def test_a_request_for_a_tunnel_is_refused():
+    async def talk(port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"CONNECT other:80 HTTP/1.1\r\nHost: x\r\n\r\n")
+        found = await reader.read()
+        writer.close()
+        return found
+
+    found, _ = asyncio.run(served(echo, talk))
+    assert found.startswith(b"HTTP/1.1 400 ")

@@ -1,8 +1,10 @@
 """``POST /classify``: pictures as a form's files, labels and scores back; a bad one costs only its own entry."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -17,6 +19,7 @@ from sparkcv.serve.service import ranked
 __all__ = ["milliseconds", "only_model", "routes", "upload_form", "uploaded"]
 
 _FORM = "multipart/form-data"
+_OF_QUERY = ("model", "version", "label", "top_k")
 _WANTED = "wanted multipart/form-data with files, such as curl -F image=@x.jpg, or one picture as the body"
 
 
@@ -84,8 +87,25 @@ def _top_k(text: str, most: int) -> int:
 
 
 async def uploaded(request: Request, most: int) -> list[tuple[str, bytes]]:
-    """Return the names and bytes of the uploaded files; raises RequestError (400, 415)."""
-    return (await upload_form(request, most))[0]
+    """Return the names and bytes of the uploaded files; raises RequestError (400, 415).
+
+    The model is chosen before the body is read, so a field of the form that names another one would be lost.
+    """
+    files, fields = await upload_form(request, most)
+    for name in _OF_QUERY:
+        if name in fields:
+            raise RequestError(400, f"the form has a field {name!r}, wanted it in the query, as ?{name}=...")
+    return files
+
+
+class _WholeForm(MultiPartParser):
+    """A form's parser that knows whether the end came: Starlette's leaves out the file that is cut, in silence."""
+
+    is_whole = False
+
+    def on_end(self) -> None:
+        """See the boundary behind the last part."""
+        self.is_whole = True
 
 
 async def upload_form(request: Request, most: int) -> tuple[list[tuple[str, bytes]], dict[str, str]]:
@@ -98,19 +118,26 @@ async def upload_form(request: Request, most: int) -> tuple[list[tuple[str, byte
         return [("", data)], {}
     if kind != _FORM:
         raise RequestError(415, f"the content type is {kind[:80]!r}; {_WANTED}")
+    parser: _WholeForm
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        async for chunk in request.stream():
+            yield chunk
+        if not parser.is_whole:  # told from here, so that the parser closes its files
+            raise RequestError(400, "the form is cut: the boundary that ends it is missing")
+
+    # One more than is taken, so that too many are told by their number.
+    parser = _WholeForm(request.headers, stream(), max_files=most + 1, max_fields=100, max_part_size=1 << 16)
     try:
-        # One more than is taken, so that too many are told by their number.
-        async with request.form(max_files=most + 1, max_fields=100, max_part_size=1 << 16) as form:
-            uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-            fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-            files = [(logs.clean(upload.filename or "")[:200], await upload.read()) for upload in uploads]
-    except RequestError:
-        raise
-    except Exception as err:
-        if type(err).__name__ not in ("HTTPException", "MultiPartException"):
-            raise
-        reason = getattr(err, "detail", None) or getattr(err, "message", "")
-        raise RequestError(400, f"the form cannot be read: {reason}") from err
+        form = await parser.parse()
+    except MultiPartException as err:
+        raise RequestError(400, f"the form cannot be read: {err.message}") from err
+    try:
+        uploads = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+        fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+        files = [(logs.clean(upload.filename or "")[:200], await upload.read()) for upload in uploads]
+    finally:
+        await form.close()
     if not files:
         raise RequestError(400, f"the form has no file; {_WANTED}")
     return files, fields

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -25,6 +26,31 @@ _HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n%b" % (len(_SAID), _SAID)
 )
+
+
+class _Parser(httptools.HttpRequestParser):
+    """Reads requests with an Upgrade, which nobody takes here, as those without it.
+
+    Java's HTTP client and ``curl --http2`` send one with every first request. httptools takes all that is behind such a
+    head for another protocol's, so that uvicorn would lose the body; the head is read once more, without the field.
+    """
+
+    head_again = b""
+
+    def feed_data(self, data: Any) -> None:
+        """Parse what has come; raises as httptools does, but for HttpParserUpgrade."""
+        rest = memoryview(data)
+        while True:
+            try:
+                super().feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
+                super().feed_data(self.head_again)
+
+    def is_passed_over(self) -> bool:
+        """Tell whether the message that is being read has an Upgrade, and comes once more without."""
+        return bool(self.should_upgrade()) and self.get_method() != b"CONNECT"  # which uvicorn refuses
 
 
 class GracefulServer(uvicorn.Server):
@@ -85,6 +111,11 @@ def server_config(
         _head_bytes: int | None = None  # of a head that is not whole, but for its first piece; None: none is being read
         _has_begun = False  # a head, in the piece that is being parsed
 
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            self.parser = _Parser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._timer = self.loop.call_later(header_timeout_s, self._give_up)
@@ -105,10 +136,23 @@ def server_config(
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:
+            if self.parser.is_passed_over():
+                line = b"%b %b HTTP/%b\r\n" % (
+                    self.parser.get_method(),
+                    self.url,
+                    self.parser.get_http_version().encode(),
+                )
+                fields = (b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade")
+                self.parser.head_again = b"%b%b\r\n" % (line, b"".join(fields))
+                return
             self._stop()
             self._head_bytes = None
             self.app = refuse if len(self.connections) > max_connections else self.config.loaded_app
             super().on_headers_complete()
+
+        def on_message_complete(self) -> None:
+            if not self.parser.is_passed_over():
+                super().on_message_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop()
