@@ -157,9 +157,18 @@ async def _look(catalog: "object", poll_s: float) -> None:
 
 
 def _check_tls(cert_file: str, key_file: str) -> None:
+    is_asked = False
+
+    def password() -> str:  # else OpenSSL asks whoever sits at the terminal, and waits
+        nonlocal is_asked
+        is_asked = True
+        return ""
+
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert_file, key_file, password)
     except ssl.SSLError as err:
+        if is_asked:
+            raise UsageError(f"--tls_key_file {key_file}: it wants a passphrase, wanted a key without one") from err
         raise UsageError(f"--tls_cert_file {cert_file} --tls_key_file {key_file}: no certificate with its key") from err
     except OSError as err:
         raise MissingFileError(f"--tls_cert_file {cert_file} --tls_key_file {key_file}: {err.strerror}") from err

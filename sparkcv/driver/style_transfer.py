@@ -12,7 +12,7 @@ from sparkcv.config import StyleTransferConfig
 from sparkcv.config.style_transfer import checkpoint_name
 from sparkcv.driver import picture_files, transfer_folder
 from sparkcv.driver.transfer_folder import StyleFolderReport, TransferFolder
-from sparkcv.errors import MissingFileError
+from sparkcv.errors import MissingFileError, UsageError
 from sparkcv.evaluate import plots, report
 from sparkcv.evaluate.thumbnail import thumbnail
 from sparkcv.spark.session import SessionSpec
@@ -124,6 +124,7 @@ def prepare(config: StyleTransferConfig) -> TransferPlan:
     picture_files.check_replaceable(task.output, read, overwrite=config.overwrite)
     if task.checkpoint_output:
         picture_files.named(checkpoint_name(task.checkpoint_output, 1), "checkpoint_output")
+        _check_on_the_way(task, (*read, task.output))
     report_dir = storage.resolve(config.report_dir or task.output.rpartition(".")[0] + ".report")
     return TransferPlan(dataclasses.replace(task, metrics=storage.join(report_dir, METRICS)), report_dir)
 
@@ -161,6 +162,16 @@ def run(spark: SparkSession | None, plan: TransferPlan) -> StyleTransferReport |
     )
     _write_report(plan, made)
     return made
+
+
+def _check_on_the_way(task: TransferTask, others: tuple[str, ...]) -> None:
+    """Raise UsageError where a picture on the way would replace one that is read, as its own one to begin with."""
+    for number in range(task.checkpoint_iterations, task.iterations + 1, task.checkpoint_iterations):
+        if (url := checkpoint_name(task.checkpoint_output, number)) in others:
+            raise UsageError(
+                f"--checkpoint_output: of iteration {number} it would be {url!r}, which is read or the output; wanted"
+                " another name"
+            )
 
 
 def _network(given: str) -> str:

@@ -6,11 +6,11 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from sparkcv import logs
+from sparkcv import logs, storage
 from sparkcv.config import SuperResolveConfig
 from sparkcv.driver import picture_files
 from sparkcv.errors import ImageError, UsageError
-from sparkcv.style import super_resolution
+from sparkcv.style import picture_pixels, super_resolution
 from sparkcv.style.super_resolution import SuperResolutionSpec
 
 __all__ = ["SuperResolvePlan", "SuperResolveReport", "prepare", "run"]
@@ -53,7 +53,8 @@ def prepare(config: SuperResolveConfig) -> SuperResolvePlan:
 
     Raises:
         UsageError: an output that cannot be, or too little memory.
-        ImageError: a picture is none, or an example is smaller than a patch and what is seen around it.
+        ImageError: a picture is none, an example is smaller than a patch and what is seen around it, or the output
+            larger than its format can be.
         MissingFileError, FileExistsAlreadyError: what is to be there or not.
     """
     url = picture_files.found(config.input, "input")
@@ -64,6 +65,8 @@ def prepare(config: SuperResolveConfig) -> SuperResolvePlan:
     )
     pixels = picture_files.pixels_of(url, "input", config.max_pixels)
     height, width = pixels.shape[:2]
+    file_format = str(picture_pixels.format_of(storage.basename(output)))
+    picture_pixels.check_sides(height * spec.scale, width * spec.scale, file_format)
     wanted_mb = super_resolution.used_bytes(height, width, spec) / 1e6
     if wanted_mb > config.memory_mb:
         raise UsageError(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from sparkcv import logs
 from sparkcv.errors import UsageError
 from sparkcv.style.task import OptimizerSpec
 
@@ -18,6 +19,7 @@ __all__ = ["minimize"]
 Floats = NDArray[np.float32]
 Evaluate = Callable[[Floats], tuple[float, Floats]]
 _MEMORY = 10
+_log = logs.get(__name__)
 
 
 def minimize(spec: OptimizerSpec, evaluate: Evaluate, image: Floats, iterations: int, step: Callable[[], None]) -> None:
@@ -62,7 +64,7 @@ def _lbfgs(spec: OptimizerSpec, evaluate: Evaluate, image: Floats, iterations: i
             step()
         return loss, gradient.astype(np.float64).ravel()
 
-    optimize.minimize(
+    found = optimize.minimize(
         flat,
         image.astype(np.float64).ravel(),
         jac=True,
@@ -70,3 +72,5 @@ def _lbfgs(spec: OptimizerSpec, evaluate: Evaluate, image: Floats, iterations: i
         callback=lambda values: step(),
         options={"maxiter": iterations, "maxcor": _MEMORY, "maxfun": 20 * iterations, "ftol": 0.0, "gtol": 0.0},
     )
+    if found.nit < iterations:
+        _log.warning("L-BFGS ended after %d of %d iterations: %s", found.nit, iterations, found.message)

@@ -43,9 +43,8 @@ def read(data: bytes, rules: PictureRules, least_side: int = 1) -> NDArray[np.ui
     return np.ascontiguousarray(numpy_eval.turn(pixels, seen.orientation))
 
 
-def check_sides(pixels: NDArray[np.uint8], file_format: str) -> None:
+def check_sides(height: int, width: int, file_format: str) -> None:
     """Raise ImageError for a picture that a format cannot hold."""
-    height, width = pixels.shape[:2]
     most = _MOST_SIDE.get(file_format, max(height, width))
     if max(height, width) > most:
         raise ImageError(f"too large: {width}x{height} pixels, {file_format} has sides of at most {most}; png has more")
@@ -56,7 +55,8 @@ def encode(pixels: NDArray[np.uint8], file_format: str, quality: int) -> bytes:
 
     Raises what :func:`check_sides` does.
     """
-    check_sides(pixels, file_format)
+    height, width = pixels.shape[:2]
+    check_sides(height, width, file_format)
     buffer = io.BytesIO()
     options = {} if file_format == "png" else {"quality": quality}
     if file_format == "jpeg" and quality >= 90:

@@ -125,7 +125,8 @@ def stylized(
     large or too small, or cannot be written in ``file_format``.
     """
     pixels = picture_pixels.read(data, rules, LEAST_SIDE)
-    picture_pixels.check_sides(pixels, file_format)
+    height, width = pixels.shape[:2]
+    picture_pixels.check_sides(height, width, file_format)
     made = np.clip(net(pixels), 0.0, 255.0).astype(np.uint8)
     height, width = made.shape[:2]
     return MadePicture(picture_pixels.encode(made, file_format, quality), width, height)

@@ -217,6 +217,9 @@ def _pictures(task: TransferTask) -> tuple[Floats, list[Floats], list[Floats], F
         _check_size(task, "--width", (height, task.width), _own_bytes(task))
         content = _resized(content, height, task.width, task.content)
     height, width = content.shape[:2]
+    on_the_way = [checkpoint_name(task.checkpoint_output, 0)] if task.checkpoint_output else []
+    for url in (task.output, *on_the_way):  # not once hours were spent
+        picture_pixels.check_sides(height, width, str(picture_pixels.format_of(storage.basename(url))))
     tile_size(task, height, width)  # raises here what the last resolution would, once the others are done
     styles = []
     for url, scale in zip(task.styles, task.style_scales, strict=True):
@@ -225,7 +228,12 @@ def _pictures(task: TransferTask) -> tuple[Floats, list[Floats], list[Floats], F
         sides = int(style.shape[0] * factor), int(style.shape[1] * factor)
         _check_size(task, "--style_scales", sides, _STYLE_BYTES)
         styles.append(_resized(style, *sides, url))
-    masks = [_resized(_read(task, url, "--masks"), height, width) for url in task.masks]
+    masks = []
+    for url in task.masks:
+        mask = _read(task, url, "--masks")
+        if not mask.any():
+            raise ImageError(f"--masks: {url!r} is black all over, wanted white where its style is wanted")
+        masks.append(_resized(mask, height, width))
     if task.method == "mrf":
         mrf_setup.check(task, content, styles, _FIXED_BYTES + height * width * (_own_bytes(task) + _TILE_BYTES))
     initial = _resized(_read(task, task.initial, "--initial"), height, width) if task.initial else None

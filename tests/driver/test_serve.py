@@ -1,9 +1,15 @@
 """What `sparkcv serve` says before it takes a port."""
 
+import datetime
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from sparkcv.config import ServeConfig
 from sparkcv.driver.serve import prepare
+from sparkcv.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -24,3 +30,19 @@ def test_admin_calls_are_said_to_be_open_only_where_they_are(tmp_path, caplog, h
     keys = {key: str(tmp_path / "key")} if key else {}
     prepare(ServeConfig(models_dir=str(tmp_path / "models"), host=host, engine="tf", **keys))
     assert ("admin calls are open to whoever reaches" in caplog.text) is is_warned
+
+
+def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(tmp_path):
+    model = tmp_path / "models" / "colors" / "1"
+    model.mkdir(parents=True)
+    (model / "model.json").write_text("{}")
+    private = ec.generate_private_key(ec.SECP256R1())
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    key.write_bytes(private.private_bytes(*form, serialization.BestAvailableEncryption(b"secret")))
+    name, now = x509.Name([]), datetime.datetime.now(datetime.UTC)
+    made = x509.CertificateBuilder(name, name, private.public_key(), 1, now, now + datetime.timedelta(days=1))
+    cert.write_bytes(made.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    given = {"tls_cert_file": str(cert), "tls_key_file": str(key)}
+    with pytest.raises(UsageError, match="it wants a passphrase, wanted a key without one"):
+        prepare(ServeConfig(models_dir=str(tmp_path / "models"), engine="tf", **given))

@@ -110,3 +110,9 @@ def test_bad_input_of_a_texture_is_one_sentence(pictures, more, code, sentence, 
 def test_bad_input_of_super_resolution_is_one_sentence(pictures, more, code, sentence, capsys):
     argv = enlarge_words(pictures, *(word.format(pictures) for word in more))
     refused(super_resolve.main, argv, code, sentence, capsys, pictures)
+
+
+def test_what_is_enlarged_beyond_its_format_is_refused_before_it_is_made(pictures, capsys):
+    Image.new("RGB", (9000, 2)).save(pictures / "wide.png")
+    argv = enlarge_words(pictures, "--input", f"{pictures}/wide.png", "--output", f"{pictures}/out.webp")
+    refused(super_resolve.main, argv, 1, "too large: 18000x4 pixels, webp has sides of at most 16383", capsys, pictures)

@@ -197,3 +197,13 @@ def test_lists_stand_in_a_recipe(words, tmp_path):
     recipe.write_text(f'styles = ["{words["--styles"]}", "{words["--styles"]}"]\nstyle_scales = [1.0, 0.5]\n')
     given = {name: value for name, value in words.items() if name != "--styles"}
     assert plan(given, "--recipe", str(recipe)).style_scales == (1.0, 0.5)
+
+
+def test_a_picture_on_the_way_replaces_none_that_is_read(words, tmp_path):
+    (tmp_path / "at_6.png").write_bytes((tmp_path / "content.png").read_bytes())
+    more = ["--checkpoint_output", str(tmp_path / "at_%s.png"), "--initial", str(tmp_path / "at_6.png")]
+    with pytest.raises(
+        UsageError, match=r"--checkpoint_output: of iteration 6 it would be '.*/at_6.png', which is read"
+    ):
+        plan(words, *more, "--checkpoint_iterations", "3", "--iterations", "6")
+    assert plan(words, *more, "--checkpoint_iterations", "3", "--iterations", "5").checkpoint_iterations == 3

@@ -12,6 +12,7 @@ from PIL import Image
 
 from sparkcv.errors import ImageError, ModelError, UsageError
 from sparkcv.style import colors, tiles
+from sparkcv.style.optimizers import minimize
 from sparkcv.style.task import STYLE_LAYERS, LossWeights, OptimizerSpec, TransferTask
 from tests.style.vgg19_files import NARROW, random_weights, write_mat
 
@@ -191,6 +192,30 @@ def test_pictures_that_cannot_be_used_are_named(task, tmp_path):
     with pytest.raises(ImageError, match="becomes"):
         transfer(task, style_scales=(0.1,))
     assert not (tmp_path / "out.png").exists()
+
+
+def test_a_picture_that_its_format_cannot_hold_is_refused_before_it_is_made(task, tmp_path):
+    wide = picture(tmp_path / "wide.png", 3, (16_400, 16))
+    for changed in (
+        {"output": str(tmp_path / "out.webp")},
+        {"checkpoint_output": str(tmp_path / "at_%s.webp"), "checkpoint_iterations": 1},
+    ):
+        with pytest.raises(ImageError, match="too large: 16400x16 pixels, webp has sides of at most 16383; png has"):
+            transfer(task, content=wide, **changed)
+
+
+def test_a_mask_that_wants_its_style_nowhere_is_refused(task, tmp_path):
+    Image.new("L", (30, 20)).save(tmp_path / "black.png")
+    with pytest.raises(ImageError, match=r"--masks: '.*black.png' is black all over, wanted white where its style"):
+        transfer(task, masks=(str(tmp_path / "black.png"),))
+
+
+def test_an_optimizer_that_ends_early_says_so(caplog):
+    steps = []
+    image = np.ones((4, 4, 3), np.float32)
+    minimize(OptimizerSpec("lbfgs"), lambda given: (0.0, np.zeros_like(given)), image, 5, lambda: steps.append(1))
+    assert len(steps) == 1
+    assert "L-BFGS ended after 0 of 5 iterations: " in caplog.text
 
 
 def test_tiles_follow_from_the_memory(task):

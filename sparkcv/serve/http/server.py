@@ -107,6 +107,7 @@ def server_config(
         uvicorn's own ``limit_concurrency`` takes one less, and says neither why nor when to come again.
         """
 
+        parser: _Parser
         _timer: asyncio.TimerHandle | None = None
         _head_bytes: int | None = None  # of a head that is not whole, but for its first piece; None: none is being read
         _has_begun = False  # a head, in the piece that is being parsed
