@@ -105,10 +105,8 @@ def _export(prefix: str, url: str) -> str:
         storage.write_bytes(source, transformer_weights.dump(weights))
         difference = _saved_model(source, folder)
         os.rename(source, os.path.join(folder, transformer_weights.FILE_NAME))
-        if storage.exists(url):
-            _check_export(url)  # training may have taken days, in which somebody else came to use the folder
-            storage.delete(url, recursive=True)
-        storage.publish_dir(folder, url)
+        _check_export(url)  # training may have taken days, in which somebody else came to use the folder
+        storage.publish_dir(folder, url, overwrite=True)  # the net that is there stays until the new one lies beside it
     return f"style net {url} of digest {weights.digest[:16]}, loaded again, and differs by {difference:.1e} of 255"
 
 

@@ -59,7 +59,7 @@ class Catalog:
         self._models: dict[str, dict[int, ModelVersion]] = {}
         self._labels = {model: dict(rules) for model, rules in spec.labels.items()}
         self._pinned: dict[str, int] = {}  # the version that a rollback chose
-        self._unloaded: set[tuple[str, int]] = set()  # by an explicit call
+        self._unloaded: set[str] = set()  # models, by an explicit call, until another one
         self._given_up: dict[tuple[str, int], str] = {}  # digest or error of what could not be loaded
         self._changing, self._loading = asyncio.Lock(), asyncio.Semaphore(_LOADS)
         self._said: set[str] = set()  # of what the flags name and the folder does not have
@@ -178,7 +178,7 @@ class Catalog:
 
         Raises RequestError (404, 400, 503) with the reason of a failure.
         """
-        self._unloaded = {key for key in self._unloaded if key[0] != name}
+        self._unloaded.discard(name)
         self._given_up = {key: why for key, why in self._given_up.items() if key[0] != name}
         is_loaded = await self._look(again=name)
         if self.problem:
@@ -196,7 +196,7 @@ class Catalog:
         """Drain and unload all versions of one model, until :meth:`load`; raises RequestError (404)."""
         async with self._changing:
             numbers = [one.version for one in self.versions(name)]
-            self._unloaded |= {(name, number) for number in numbers}
+            self._unloaded.add(name)
             await self._unload_all(name, numbers, forget=False)
 
     async def close(self) -> None:
@@ -208,7 +208,7 @@ class Catalog:
     def _wanted(self, name: str, urls: Mapping[int, str]) -> set[int]:
         listed = {rule.version for rule in self._labels.get(name, {}).values()} | {self._pinned.get(name, -1)}
         wanted = set(self._spec.policy.wanted(urls)) | (listed & set(urls))
-        return {version for version in wanted if (name, version) not in self._unloaded}
+        return set() if name in self._unloaded else wanted
 
     def _kept(self, name: str, urls: Mapping[int, str]) -> set[int]:
         """Return the versions that stay: those wanted, and the newest that can answer for one of them that cannot."""
@@ -304,7 +304,7 @@ class Catalog:
             if one.state is not State.END:
                 await one.unload(self._spec.drain_s)
                 _log.info("%s is unloaded", one)
-            if forget and (name, number) not in self._unloaded:
+            if forget and name not in self._unloaded:
                 del self._models[name][number]
         if not self._models[name]:
             del self._models[name]

@@ -210,3 +210,18 @@ def test_a_run_of_absurd_numbers_stops_no_look(tmp_path):
     made = Loading(tmp_path)
     asyncio.run(made.refresh())
     assert (made.names(), made.problem) == ([], "")
+
+
+def test_an_unloaded_model_stays_so_when_a_version_comes_until_it_is_loaded(tmp_path):
+    async def look():
+        made = Loading(tmp_path)
+        write_folder(tmp_path / "m" / "1", b"graph")
+        await made.refresh()
+        await made.unload("m")
+        write_folder(tmp_path / "m" / "2", b"another graph")
+        await made.refresh()
+        unloaded = {one.version: one.state for one in made.versions("m")}
+        await made.load("m")
+        return unloaded, made.resolve("m").version
+
+    assert asyncio.run(look()) == ({1: State.END}, 2)
