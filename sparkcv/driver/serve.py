@@ -37,6 +37,18 @@ class ServePlan:
         """Return None: no Spark is needed."""
 
 
+class _AccessHandler(logging.StreamHandler):
+    """Writes the access log, and says once what keeps it from that: not by a traceback for each request."""
+
+    _is_told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Tell why a line was lost: the reader of standard output is gone, or the disk is full."""
+        if not self._is_told:
+            self._is_told = True
+            _log.error("lines of the access log are lost, standard output fails: %s", sys.exc_info()[1])
+
+
 def prepare(config: ServeConfig) -> ServePlan:
     """Check everything that can be checked before a port is taken.
 
@@ -75,7 +87,7 @@ def run(spark: None, plan: ServePlan) -> str:
     del spark
     logs.setup("serve")
     access = logging.getLogger("sparkcv.serve.access")
-    access.handlers[:], access.propagate = [logging.StreamHandler(sys.stdout)], False
+    access.handlers[:], access.propagate = [_AccessHandler(sys.stdout)], False
     with tempfile.TemporaryDirectory(prefix="sparkcv-serve-") as folder:
         return asyncio.run(_serve(plan, folder))
 

@@ -1,6 +1,8 @@
 """What `sparkcv serve` says before it takes a port."""
 
 import datetime
+import logging
+import os
 
 import pytest
 from cryptography import x509
@@ -8,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sparkcv.config import ServeConfig
-from sparkcv.driver.serve import prepare
+from sparkcv.driver.serve import _AccessHandler, prepare
 from sparkcv.errors import UsageError
 
 
@@ -46,3 +48,17 @@ def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(tmp_path)
     given = {"tls_cert_file": str(cert), "tls_key_file": str(key)}
     with pytest.raises(UsageError, match="it wants a passphrase, wanted a key without one"):
         prepare(ServeConfig(models_dir=str(tmp_path / "models"), engine="tf", **given))
+
+
+def test_an_access_log_that_nobody_reads_is_told_once(caplog, capfd):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w", buffering=1) as stream:
+        handler = _AccessHandler(stream)
+        for line in ("first", "second"):
+            handler.handle(logging.makeLogRecord({"msg": line}))
+        with open(os.devnull, "w") as null:
+            os.dup2(null.fileno(), writing)  # what is left in the buffer has somewhere to go
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["lines of the access log are lost, standard output fails: [Errno 32] Broken pipe"]
+    assert "Traceback" not in capfd.readouterr().err
