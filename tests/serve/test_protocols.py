@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sparkcv.serve.errors import RequestError
+from sparkcv.serve.http.open_inference import _takes_gzip
 from sparkcv.serve.protocols import generate, open_inference, tf_serving
 from sparkcv.serve.protocols.values import Interface
 
@@ -209,3 +210,11 @@ def test_a_caption_that_no_answer_can_repeat_is_refused(field):
         generate.parse(value, 4)
     assert caught.value.status == 400
     assert generate.parse(body({"caption": "a ring \U0001f48d"}), 4).captions == ("a ring \U0001f48d",)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_taken"),
+    [("gzip, deflate", True), ("identity, GZIP;q=0.5", True), ("gzip;q=0, identity", False), ("gzip; q=0.0", False)],
+)
+def test_gzip_is_sent_to_who_takes_it(accepted, is_taken):
+    assert _takes_gzip(accepted) is is_taken

@@ -1,6 +1,7 @@
 """Routes of the Open Inference Protocol, version 2, below ``/v2``, with Triton's model repository extension."""
 
 import gzip
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -115,7 +116,7 @@ async def infer(request: Request) -> Response:
     scores = await while_connected(request, service_of(request).probabilities(one, asked.given))
     data, json_length = protocol.infer_response(asked, one.name, one.version, scores, interface)
     headers = {} if json_length is None else {protocol.HEADER_LENGTH: str(json_length)}
-    if "gzip" in request.headers.get("accept-encoding", "") and len(data) > 1 << 14:
+    if len(data) > 1 << 14 and _takes_gzip(request.headers.get("accept-encoding", "")):
         data, headers["Content-Encoding"] = gzip.compress(data, 1), "gzip"
     kind = "application/json" if json_length is None else "application/octet-stream"
     return Response(data, media_type=kind, headers=headers)
@@ -148,6 +149,15 @@ async def unload(request: Request) -> Response:
     about(request, "v2_unload")
     await service_of(request).catalog.unload(request.path_params["name"])
     return JSONResponse({})
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Tell whether the field Accept-Encoding names gzip, and not to refuse it by ``q=0``."""
+    for part in accepted.lower().split(","):
+        name, *parameters = (word.strip() for word in part.split(";"))
+        if name == "gzip":
+            return not any(re.fullmatch(r"q=0(\.0*)?", word) for word in parameters)
+    return False
 
 
 def _resolved(request: Request) -> ModelVersion:
