@@ -20,8 +20,10 @@ from sparkcv import logs
 from sparkcv.errors import SparkcvError
 from sparkcv.serve.errors import RequestError
 
-__all__ = ["BatchModel", "Batcher", "Item", "Scored", "failure"]
+__all__ = ["BatchModel", "Batcher", "Item", "Scored", "TOO_LATE", "failure"]
 
+# Of a client that went away nobody reads it.
+TOO_LATE = "its turn did not come within --timeout_s, as the model had other pictures before it"
 LARGE_BYTES = 1 << 20  # an encoded picture of more than that takes tens of milliseconds to decode
 _log = logs.get(__name__)
 
@@ -119,7 +121,7 @@ class Batcher:
 
     def _decode(self, item: Item) -> None:
         if not item.is_wanted:
-            self._on_scored(Scored(item, 504, reason="nobody waits for it any more"))
+            self._on_scored(Scored(item, 504, reason=TOO_LATE))
             return
         begin_s = time.monotonic()
         try:
@@ -155,7 +157,7 @@ class Batcher:
             if item.is_wanted:
                 batch.append(item)
             else:
-                self._on_scored(Scored(item, 504, reason="nobody waits for it any more"))
+                self._on_scored(Scored(item, 504, reason=TOO_LATE))
             if len(batch) == self._max_batch_size:
                 return batch, False
             try:

@@ -182,7 +182,9 @@ class ModelProcess:
         finally:
             self._waiting.pop(number, None)
         if reply["status"] != 200:
-            raise RequestError(reply["status"], reply["reason"], retry_after_s=1 if reply["status"] == 503 else None)
+            raise RequestError(
+                reply["status"], reply["reason"], retry_after_s=1 if reply["status"] in (503, 504) else None
+            )
         return reply
 
     def _cancel(self, writer: asyncio.StreamWriter, number: int) -> None:

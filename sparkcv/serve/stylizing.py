@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sparkcv.errors import ImageError, ModelError
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records import image_header
-from sparkcv.serve.batcher import Item, Scored, failure
+from sparkcv.serve.batcher import TOO_LATE, Item, Scored, failure
 from sparkcv.style import picture_pixels, stylizing, transformer_weights
 from sparkcv.style.transformer_weights import TransformerWeights
 
@@ -58,7 +58,7 @@ class Stylizer:
 
     def _answer(self, item: Item) -> None:
         if not item.is_wanted:
-            self._on_made(Scored(item, 504, reason="nobody waits for it any more"))
+            self._on_made(Scored(item, 504, reason=TOO_LATE))
             return
         begin_s = item.ready_s = time.monotonic()
         try:

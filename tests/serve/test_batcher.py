@@ -101,6 +101,7 @@ def test_nobody_waits_nothing_is_scored():
     answers = scores.wait()
     batches.close()
     assert [answers[number].status for number in (1, 2, 3)] == [504, 504, 200]
+    assert "its turn did not come within --timeout_s" in answers[1].reason
     assert model.batches == [1]
 
 

@@ -22,6 +22,7 @@ _ERRORS = {
     "413": "the body is too large",
     "429": "too much is under way; come again after Retry-After seconds",
     "503": "the model is not there for the moment; come again after Retry-After seconds",
+    "504": "its turn did not come in time; come again after Retry-After seconds",
 }
 _UPLOADS = tuple(kind.path for kind in Answers if kind is not Answers.DRAWINGS)
 _FILE = {"type": "string", "format": "binary"}
