@@ -144,6 +144,8 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     else:
         trained = TrainedClasses.of(found, told)
     names, where = _labels(config, trained, found.prefix_url)
+    if not config.dataset_dir:
+        config = dataclasses.replace(config, labels_offset=_offset_of_training(config, told))
     if trained.number not in (None, len(names)):
         raise CheckpointError(
             f"the checkpoint {found.prefix_url!r} was trained on {trained.number} classes, {where} names"
@@ -246,6 +248,17 @@ class _Tell(RunObserver):
 
     def on_status(self, role: Role, status: dict[str, Any]) -> None:
         _log.info("%s: %s", role, status.get("doing", ""))
+
+
+def _offset_of_training(config: ExportConfig, told: RunDescription) -> int:
+    """Return what training took off the labels at rest; raise UsageError where the flag says another number.
+
+    The labels are training's own here, so that nothing else would tell that the number of the flag is wrong.
+    """
+    theirs = told.config.get("labels_offset", config.labels_offset)
+    if config.labels_offset not in (0, theirs):
+        raise UsageError(f"--labels_offset: got {config.labels_offset}, the net was trained with {theirs}; wanted that")
+    return int(theirs)
 
 
 def _labels(config: ExportConfig, trained: TrainedClasses, prefix_url: str) -> tuple[tuple[str, ...], str]:

@@ -52,7 +52,9 @@ def choose(columns: Mapping[str, pa.DataType], given: str | None) -> dict[str, p
     lost = next((name for name in names if name not in columns), None)
     if lost is not None:
         has = ", ".join(map(repr, columns)) or "none beside picture and id"
-        raise UsageError(f"--keep_columns: the input has no column {lost!r} to keep, it has {has}")
+        raise UsageError(
+            f"--keep_columns: the input has no column {lost!r} to keep, it has {has} of types that Spark has"
+        )
     return {name: columns[name] for name in names}
 
 
