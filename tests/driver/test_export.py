@@ -13,6 +13,7 @@ from sparkcv.errors import (
     LabelError,
     MissingFileError,
     ShardError,
+    StorageError,
     UsageError,
 )
 from sparkcv.rundir import checkpoint_publication
@@ -96,6 +97,8 @@ def test_a_prefix_is_as_good_as_the_folder(tmp_path, run, dataset):
         ({"checkpoint_path": "/no/such/run"}, MissingFileError, "'/no/such/run'"),
         ({"dataset_dir": "/no/such/dataset"}, ShardError, r"'/no/such/dataset' has no labels\.txt"),
         ({"dataset_dir": ""}, UsageError, r"--dataset_dir is missing: .* has no run\.json that tells the labels"),
+        ({"output_file": "/tmp"}, UsageError, "--output_file: '/tmp' is a folder, wanted the name of a file"),
+        ({"output_file": f"{__file__}/graph.pb"}, StorageError, r"test_export\.py"),
         (
             {"labels_offset": 3},
             UsageError,

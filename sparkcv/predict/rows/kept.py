@@ -112,7 +112,7 @@ def values(
         if column.source in batch.schema.names:
             try:
                 lists[column.name] = batch.column(column.source).cast(column.kind, safe=False).to_pylist()
-            except (pa.ArrowException, ValueError) as err:
+            except (pa.ArrowException, ValueError, OverflowError) as err:  # the last: a time past the year 9999
                 raise DataError(f"{where!r}: column {column.source!r} is not readable: {err}") from err
         else:
             lists[column.name] = [partition.get(column.source)] * batch.num_rows
