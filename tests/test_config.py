@@ -6,7 +6,15 @@ import pathlib
 import pytest
 
 from sparkcv import config, nets
-from sparkcv.config import ConvertConfig, DoctorConfig, EvalConfig, ExportConfig, ScoreConfig, TrainConfig
+from sparkcv.config import (
+    CaptionConfig,
+    ConvertConfig,
+    DoctorConfig,
+    EvalConfig,
+    ExportConfig,
+    ScoreConfig,
+    TrainConfig,
+)
 from sparkcv.config.flags import Flags, flag
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
@@ -225,6 +233,10 @@ def test_a_range_of_one_port_is_too_narrow():
         (["--num_gpus", "1", "--clone_on_cpu"], "got both, wanted one of them"),
         (["--sync_replicas=perhaps"], "got 'perhaps', wanted true or false"),
         (["--recipe", "/no/such.toml"], "cannot be read"),
+        (["--recipe", ""], "--recipe: got nothing, wanted a TOML file"),
+        (["--recipe=/a.toml", "--recipe=/b.toml"], "got --recipe 2 times, /a.toml and /b.toml, wanted it once"),
+        (["-batch_size", "3"], "unknown flag -batch_size, did you mean --batch_size?"),
+        (["--no_sync_replicas"], "unknown flag --no_sync_replicas, did you mean --nosync_replicas?"),
     ],
 )
 def test_a_bad_flag_is_told_in_one_sentence(argv, sentence):
@@ -232,6 +244,16 @@ def test_a_bad_flag_is_told_in_one_sentence(argv, sentence):
         train(*argv)
     assert sentence in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_a_switch_is_turned_off_with_hyphens_too():
+    assert train("--sync-replicas").sync_replicas is True
+    assert train("--sync_replicas", "--nosync-replicas").sync_replicas is False
+
+
+def test_a_word_that_stands_for_a_flag_is_not_given_beside_it():
+    with pytest.raises(UsageError, match=r"--input: got it and '/a\.jpg', which stands for it; wanted one of them"):
+        config.parse(CaptionConfig, ["/a.jpg", "--checkpoint_path=/c", "--input=/b.jpg"], "caption")
 
 
 def test_a_value_out_of_range_is_refused_wherever_it_comes_from(tmp_path):

@@ -53,11 +53,14 @@ class CaptionTask:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationTask:
-    """Shards of captions to hold a net against; every ``sample_every`` th picture is given back, small."""
+    """Shards of captions to hold a net against; every ``sample_every`` th picture is given back, small.
+
+    A shard is its URL and the number of its records by the manifest, None without one.
+    """
 
     net: CaptionNet
     search: CaptionSearch
-    shards: tuple[str, ...]
+    shards: tuple[tuple[str, int | None], ...]
     max_pixels: int
     batch_size: int
     sample_every: int
@@ -70,7 +73,7 @@ class EvaluationTask:
     def from_json(cls, line: str) -> EvaluationTask:
         """Read what :meth:`to_json` gave."""
         value: dict[str, Any] = json.loads(line)
-        return cls(**{**value, **_parts(value), "shards": tuple(value["shards"])})
+        return cls(**{**value, **_parts(value), "shards": tuple((url, count) for url, count in value["shards"])})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from sparkcv.config.evaluate_captions import EvaluateCaptionsConfig
 from sparkcv.config.evaluate_text2image import EvaluateText2ImageConfig
 from sparkcv.config.export import ExportConfig
 from sparkcv.config.export_captions import ExportCaptionsConfig
-from sparkcv.config.flags import choose, flag, from_dict, parse, to_dict
+from sparkcv.config.flags import choose, flag, from_dict, parse, read_recipe, to_dict
 from sparkcv.config.generate import GenerateConfig
 from sparkcv.config.reproduce import ReproduceConfig
 from sparkcv.config.score import ScoreConfig
@@ -61,5 +61,6 @@ __all__ = [
     "flag",
     "from_dict",
     "parse",
+    "read_recipe",
     "to_dict",
 ]

@@ -120,13 +120,15 @@ def parse(cls: type[Config], argv: Sequence[str], prog: str) -> Config:
             the dataclass refuses.
     """
     parser = _parser(cls, prog)
-    known, unknown = parser.parse_known_args(_underscored(cls, _first_named(cls, argv)))
+    known, unknown = parser.parse_known_args(_first_named(cls, _underscored(cls, argv)))
     given = {name: value for name, value in vars(known).items() if value is not None}
     if unknown:
         raise UsageError(_unknown_flag(unknown[0], cls))
-    recipe = given.pop("recipe", None)
+    recipes = given.pop("recipe", [])
+    if len(recipes) > 1:
+        raise UsageError(f"got --recipe {len(recipes)} times, {' and '.join(recipes)}, wanted it once")
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    values = {**(_read_recipe(recipe, cls) if recipe else {}), **given}
+    values = {**(read_recipe(recipes[0], cls) if recipes else {}), **given}
     return cls(**values)
 
 
@@ -176,7 +178,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser(cls: type, prog: str) -> argparse.ArgumentParser:
     summary = (cls.__doc__ or "").strip().split("\n\n")[0]
     parser = _Parser(prog=prog, description=summary, allow_abbrev=False, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--recipe", metavar="FILE", help="TOML file of flags; flags given here beat it")
+    parser.add_argument(
+        "--recipe", action="append", metavar="FILE", help="TOML file of flags; flags given here beat it"
+    )
     groups: dict[str, Any] = {}
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
@@ -203,7 +207,7 @@ def _parser(cls: type, prog: str) -> argparse.ArgumentParser:
 
 def _underscored(cls: type, argv: Sequence[str]) -> list[str]:
     """Return the words with the names of known flags as they are here, where they were given with hyphens."""
-    names, words = set(_names(cls)), []
+    names, words = {*_names(cls), *_opposites(cls)}, []
     for word in argv:
         name, equals, value = word.removeprefix("--").partition("=")
         known = word.startswith("--") and "-" in name and name.replace("-", "_") in names
@@ -212,10 +216,15 @@ def _underscored(cls: type, argv: Sequence[str]) -> list[str]:
 
 
 def _first_named(cls: type, argv: Sequence[str]) -> list[str]:
-    """Return the words with the flag's name before the first one, where that may stand without it."""
+    """Return the words with the flag's name before the first one, where that may stand without it.
+
+    Raises UsageError where the flag is given as well: one of both would be left out.
+    """
     words = list(argv)
     for field in dataclasses.fields(cls):
         if field.metadata["first"] and words and not words[0].startswith("-"):
+            if any(word == f"--{field.name}" or word.startswith(f"--{field.name}=") for word in words):
+                raise UsageError(f"--{field.name}: got it and {words[0]!r}, which stands for it; wanted one of them")
             words[0] = f"--{field.name}={words[0]}"
     return words
 
@@ -251,7 +260,13 @@ def _boolean(text: str) -> bool:
     raise argparse.ArgumentTypeError(f"got {text!r}, wanted true or false")
 
 
-def _read_recipe(path: str, cls: type) -> dict[str, Any]:
+def read_recipe(path: str, cls: Any) -> dict[str, Any]:
+    """Return the flags of ``cls`` that a TOML file gives, as it takes them: a list as a tuple, a table as text.
+
+    Raises UsageError for a file that cannot be read or is no TOML, an unknown key and a value of the wrong type.
+    """
+    if not path:
+        raise UsageError("--recipe: got nothing, wanted a TOML file of flags")
     try:
         values = tomllib.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except OSError as err:
@@ -292,8 +307,16 @@ def _unknown_flag(word: str, cls: type) -> str:
     if not word.startswith("-"):
         return f"unexpected argument {word!r}: every setting is a --flag"
     name = word.lstrip("-").split("=")[0].replace("-", "_")
-    return f"unknown flag --{name}{nearest(name, _names(cls), shown='--{}')}"
+    known = [*_names(cls), *(_opposites(cls) if name.startswith("no") else ())]
+    dashes = word[: len(word) - len(word.lstrip("-"))]
+    return f"unknown flag {dashes}{name}{nearest(name, known, shown='--{}')}"
 
 
 def _names(cls: type) -> list[str]:
     return [field.name for field in dataclasses.fields(cls)]
+
+
+def _opposites(cls: type) -> list[str]:
+    """Return the names by which switches are turned off."""
+    hints = typing.get_type_hints(cls)
+    return [f"no{name}" for name in _names(cls) if _kind(hints[name]) is bool]

@@ -103,7 +103,7 @@ def prepare(config: EvaluateCaptionsConfig) -> EvaluateCaptionsPlan:
     task = EvaluationTask(
         net=caption_net_flags.net_of(config, dataset.labels),
         search=caption_net_flags.search_of(config),
-        shards=tuple(shard.url for shard in dataset.shards),
+        shards=tuple((shard.url, shard.num_records) for shard in dataset.shards),
         max_pixels=config.max_pixels,
         batch_size=config.batch_size,
         sample_every=max(1, dataset.num_records // config.num_samples) if config.num_samples else 2**62,

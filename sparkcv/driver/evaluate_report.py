@@ -37,7 +37,7 @@ class EvalReport:
     def __str__(self) -> str:
         found = self.outcome.metrics
         whole = f"{found.num_examples} examples + {self.outcome.num_rejected} rejected"
-        of = f" of {self.outcome.num_records} records" if self.outcome.is_partial else ", the whole split"
+        of = f" of {self.outcome.all_records} records" if self.outcome.is_partial else ", the whole split"
         rows = [
             ("checkpoint", f"step {self.outcome.step}, {logs.clean(self.outcome.checkpoint)}"),
             ("accuracy", f"{found.accuracy:.4f}"),

@@ -1,6 +1,7 @@
 """The evaluation of pictures that were made from captions: what a classifier says of them, and of real ones."""
 
 import dataclasses
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -68,11 +69,14 @@ class MadeReport:
     output_dir: str
 
     def __str__(self) -> str:
+        fits = f"{self.better_than_shuffled:.3f} fit their caption better than another's"
+        if math.isnan(self.better_than_shuffled):
+            fits = "not known: by chance no caption was compared with one of other classes"
         return "\n".join(
             [
                 f"real pictures       {self.real:.3f} agree with their caption, by the classifier",
                 f"made pictures       {self.agree:.3f} of {self.num_pictures} agree, by step {self.step}",
-                f"fits better         {self.better_than_shuffled:.3f} fit their caption better than another's",
+                f"fits better         {fits}",
                 f"Frechet distance    {self.frechet:.3f} by the features of {self.features}",
                 f"report              {logs.clean(storage.join(self.output_dir, 'report.html'))}",
             ]

@@ -144,6 +144,8 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     else:
         trained = TrainedClasses.of(found, told)
     names, where = _labels(config, trained, found.prefix_url)
+    if not config.dataset_dir:
+        config = dataclasses.replace(config, labels_offset=_offset_of_training(config, told))
     if trained.number not in (None, len(names)):
         raise CheckpointError(
             f"the checkpoint {found.prefix_url!r} was trained on {trained.number} classes, {where} names"
@@ -159,6 +161,7 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     if told.train_image_size not in (None, image_size):
         _log.warning("--image_size %d: the net was trained at %d pixels", image_size, told.train_image_size)
     storage.check_writable(storage.parent(str(config.model_dir)))
+    _check_output_file(config)
     preprocessing = preprocess.get(preprocessing).name
     evaluation = evaluated.find(config, found, told)
     return ExportPlan(ExportTask(config, found, names, where, image_size, preprocessing, may_replace, evaluation))
@@ -246,6 +249,27 @@ class _Tell(RunObserver):
 
     def on_status(self, role: Role, status: dict[str, Any]) -> None:
         _log.info("%s: %s", role, status.get("doing", ""))
+
+
+def _check_output_file(config: ExportConfig) -> None:
+    """Raise UsageError or StorageError where ``output_file`` cannot be written: it is, once the model is published."""
+    url = config.output_file
+    if not url or url.startswith(f"{config.model_dir.rstrip('/')}/"):
+        return
+    if storage.is_dir(url):
+        raise UsageError(f"--output_file: {url!r} is a folder, wanted the name of a file")
+    storage.check_writable(storage.parent(url))
+
+
+def _offset_of_training(config: ExportConfig, told: RunDescription) -> int:
+    """Return what training took off the labels at rest; raise UsageError where the flag says another number.
+
+    The labels are training's own here, so that nothing else would tell that the number of the flag is wrong.
+    """
+    theirs = told.config.get("labels_offset", config.labels_offset)
+    if config.labels_offset not in (0, theirs):
+        raise UsageError(f"--labels_offset: got {config.labels_offset}, the net was trained with {theirs}; wanted that")
+    return int(theirs)
 
 
 def _labels(config: ExportConfig, trained: TrainedClasses, prefix_url: str) -> tuple[tuple[str, ...], str]:

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from sparkcv import storage
 from sparkcv.config import ScoreConfig
 from sparkcv.doctor import estimate
-from sparkcv.driver import score_day, score_engine
+from sparkcv.driver import score_day, score_engine, score_input
 from sparkcv.driver.score_day import PriorDay
 from sparkcv.driver.score_run import THEN, ScoreRun, now
 from sparkcv.driver.stage_session import stage_session
@@ -65,8 +65,8 @@ def prepare(config: ScoreConfig) -> ScorePlan:
     """Check all that can be checked without Spark, TensorFlow or a whole listing.
 
     Raises:
-        UsageError: flags that can never work together, such as more ``top_k`` than the model has classes; a table whose
-            package is not installed.
+        UsageError: flags that can never work together, such as more ``top_k`` than the model has classes, or that this
+            kind of input has no use for; a table whose package is not installed.
         MissingFileError, DataError: no input, or none in it; no model.
         ModelError: a ``model.json`` that is not as exported.
         SchemaError: the output folder holds data of another program.
@@ -85,6 +85,7 @@ def prepare(config: ScoreConfig) -> ScorePlan:
     check_top_k(config.top_k, manifest)
     score_engine.choose(config, manifest)
     files = _find_input(config.input)
+    score_input.refuse_unused(config, files)
     config = dataclasses.replace(config, input=files.input)
     if files.holds(target):
         raise UsageError(f"--output_dir: {target!r} lies in --input {files.input!r}, so output would become input")

@@ -7,7 +7,7 @@ from typing import Any
 from sparkcv import storage
 from sparkcv.caption.caption_task import CaptionNet
 from sparkcv.config import ScoreCaptionsConfig
-from sparkcv.driver import caption_net_flags, score_day
+from sparkcv.driver import caption_net_flags, score_day, score_input
 from sparkcv.driver.score_day import PriorDay
 from sparkcv.driver.stage_session import stage_session
 from sparkcv.errors import SchemaError, UsageError
@@ -52,7 +52,7 @@ def prepare(config: ScoreCaptionsConfig) -> ScoreCaptionsPlan:
     """Check all that can be checked without Spark, TensorFlow or a whole listing.
 
     Raises what :func:`.caption_net_flags.net_of` does, and:
-        UsageError: an output within the input.
+        UsageError: an output within the input, or a flag that this kind of input has no use for.
         MissingFileError, DataError: no input, or none in it.
         SchemaError: the output folder holds scores, or data of another program.
         AtWorkError: another living run works on this day.
@@ -67,6 +67,7 @@ def prepare(config: ScoreCaptionsConfig) -> ScoreCaptionsPlan:
     publish.hadoop_url(target)
     net = caption_net_flags.net_of(config)
     files = rows.find_input(config.input)
+    score_input.refuse_unused(config, files)
     config = dataclasses.replace(config, input=files.input)
     if files.holds(target):
         raise UsageError(f"--output_dir: {target!r} lies in --input {files.input!r}, so output would become input")

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv import logs
-from sparkcv.config import ScoreConfig
+from sparkcv.config import ScoreCaptionsConfig, ScoreConfig
 from sparkcv.errors import DataError, MissingFileError, SparkcvError, UsageError
 from sparkcv.predict import publish, rows, tasks
 from sparkcv.predict.rows import InputFiles, InputPart, KeptColumn, LeftOut, Listing, query
@@ -18,9 +18,10 @@ from sparkcv.spark.errors import translated
 from sparkcv.spark.stages import map_pieces
 from sparkcv.tokens.server import TokenServerAddress, with_tokens
 
-__all__ = ["FrozenInput", "freeze", "ids"]
+__all__ = ["FrozenInput", "freeze", "ids", "refuse_unused"]
 
 _LISTS, _PIECES, _QUERY, _UNCOUNTED = "lists", "pieces", "query", "uncounted"
+_WITHOUT_COLUMNS = {"pictures": "a folder of pictures", "records": "an input of TFRecord shards"}
 _log = logs.get(__name__)
 
 
@@ -39,6 +40,14 @@ class FrozenInput:
     kept: tuple[KeptColumn, ...]
     left_out: LeftOut
     truth: str = ""
+
+
+def refuse_unused(config: ScoreConfig | ScoreCaptionsConfig, files: InputFiles) -> None:
+    """Raise UsageError for a flag of columns, or of records, that an input of this kind has no use for."""
+    if files.kind in _WITHOUT_COLUMNS:
+        config.refuse_use(("input_column", "id_column"), _WITHOUT_COLUMNS[files.kind])
+    if files.kind != "records" and isinstance(config, ScoreConfig):
+        config.refuse_use(("image_feature",), "an input without TFRecord shards")
 
 
 def freeze(

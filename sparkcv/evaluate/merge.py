@@ -38,7 +38,9 @@ def merge(
     tally = metrics.merge(part.tally for part in parts)
     reasons: Counter[str] = sum((part.reasons for part in parts), Counter())
     num_seen = tally.num_examples + reasons.total()
-    total = num_seen if dataset.is_estimated and config.max_num_batches is None else dataset.num_records
+    total = dataset.num_records
+    if dataset.is_estimated:
+        total = num_seen if config.max_num_batches is None else max(total, num_seen)
     _account(task, total, tally.num_examples, reasons)
     return Outcome(
         run_name=run_name,

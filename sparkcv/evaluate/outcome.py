@@ -71,8 +71,18 @@ class Outcome:
 
     @property
     def is_partial(self) -> bool:
-        """Whether only a part of the split was evaluated (``--max_num_batches``)."""
-        return not self.is_estimated and self.num_evaluated < self.num_records
+        """Whether only a part of the split was evaluated (``--max_num_batches``).
+
+        Where the records are estimated nobody knows: then it is one if as many as were asked for were found.
+        """
+        most = self.config.get("max_num_batches")
+        is_cut = most is not None and self.metrics.num_examples >= most * self.config["batch_size"]
+        return self.num_evaluated < self.num_records or (self.is_estimated and is_cut)
+
+    @property
+    def all_records(self) -> str:
+        """The number of the split's records, for people."""
+        return f"about {self.num_records:,}" if self.is_estimated else f"{self.num_records:,}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``eval-<step>.json``; pictures are only in the page."""

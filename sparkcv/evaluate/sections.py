@@ -69,7 +69,7 @@ def page(outcome: Outcome, curves: Curves, history: Mapping[int, HistoryRow] | N
 def headline(outcome: Outcome) -> list[Fact]:
     """Return the most important numbers."""
     metrics = outcome.metrics
-    seen = f"{outcome.num_evaluated:,} of {outcome.num_records:,} records" if outcome.is_partial else "the whole split"
+    seen = f"{outcome.num_evaluated:,} of {outcome.all_records} records" if outcome.is_partial else "the whole split"
     few = len(metrics.classes) <= metrics.k
     return [
         Fact("accuracy", percent(metrics.accuracy), f"chance is about {percent(1 / len(metrics.classes))}"),

@@ -76,13 +76,13 @@ def _records(task: EvaluationTask) -> Iterator[tuple[int, Any]]:
     """Yield the records of all shards, numbered, the damaged ones in their places."""
     number = itertools.count()
     with tempfile.TemporaryDirectory(prefix="sparkcv-caption-") as scratch:
-        for url in task.shards:
+        for url, num_records in task.shards:
             path = os.path.join(scratch, "shard")
             storage.fetch(url, path)
             compression.expand(path, url)
             with open(path, "rb") as shard:
                 data = shard.read()
-            for item in tfrecord.read_all(data):
+            for item in tfrecord.read_all(data, num_records):
                 yield next(number), item
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -176,13 +175,20 @@ def _without_recipe(job: Job, words: Sequence[str]) -> list[str]:
     if recipe is None:
         return list(words)
     configs.parse(job.config, words, f"sparkcv {job.name}")  # the file and all its keys are checked
-    values: dict[str, Any] = tomllib.loads(Path(recipe).read_text(encoding="utf-8"))
-    typed = {word.lstrip("-").partition("=")[0] for word in rest if word.startswith("--")}
-    return [f"--{name}={_spelled(value)}" for name, value in values.items() if not {name, f"no{name}"} & typed] + rest
+    typed = {word.lstrip("-").partition("=")[0].replace("-", "_") for word in rest if word.startswith("--")}
+    first = [rest.pop(0)] if rest and not rest[0].startswith("-") else []  # it stands for a flag only there
+    if first:
+        typed |= {field.name for field in dataclasses.fields(job.config) if field.metadata["first"]}
+    for name, value in configs.read_recipe(recipe, job.config).items():
+        if not {name, f"no{name}"} & typed:
+            first += _spelled(name, value)
+    return first + rest
 
 
-def _spelled(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _spelled(name: str, value: object) -> list[str]:
+    if isinstance(value, tuple):
+        return [f"--{name}", *map(str, value)]
+    return [f"--{name}={str(value).lower() if isinstance(value, bool) else value}"]
 
 
 def _by_flag(words: Sequence[str]) -> list[tuple[str, ...]]:

@@ -11,7 +11,12 @@ from sparkcv.errors import UsageError, nearest
 __all__ = ["PROG", "SUBMITTED", "is_help", "part"]
 
 PROG = "sparkcv submit"
-_HERE = ("tensorboard", "demo")  # one is looked at in a browser here, the other's pictures are on this machine
+# One is looked at in a browser here, demos have their pictures on this machine, and the others start no Spark: a driver
+# in a cluster that starts none counts as failed.
+_HERE = (
+    *("tensorboard", "demo", "captionsdemo", "texture", "superresolve", "caption", "evaluatecaptions"),
+    *("exportcaptions", "generate", "evaluatetext2image", "serve"),
+)
 SUBMITTED = tuple(name for name in JOBS if name not in _HERE)
 _OWN = tuple(field.name for field in dataclasses.fields(SubmitConfig))
 _HELP = ("-h", "--help")

@@ -24,7 +24,7 @@ CASES = [
     ("sparkcv submit --que", ["--queue"]),
     ("sparkcv submit --deploy_mode cl", ["client", "cluster"]),
     ("sparkcv submit --master loc", ["local-cluster[3,1,1024]", "local[2]"]),
-    ("sparkcv submit --master yarn ex", ["export", "exportcaptions"]),
+    ("sparkcv submit --master yarn ex", ["export"]),
     ("sparkcv submit --master yarn train --launcher b", ["barrier"]),
     ("sparkcv submit --master yarn train --train_d", ["--train_dir"]),
     ("sparkcv completion f", ["fish"]),

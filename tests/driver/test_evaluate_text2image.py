@@ -15,3 +15,11 @@ def test_a_checkpoint_that_is_misnamed_is_told_with_the_flag_that_names_it(tmp_p
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match=r"^no checkpoint in '\S+empty'"):
         evaluate_text2image._located(f"{tmp_path}/empty", flag)
+
+
+def test_a_share_that_nothing_was_compared_for_is_no_number():
+    report = evaluate_text2image.MadeReport(7, 2, 1.0, 0.5, 0.25, 3.0, "the classifier", "/out")
+    assert "fits better         0.250 fit their caption better" in str(report)
+    report = evaluate_text2image.MadeReport(7, 2, 1.0, 0.5, float("nan"), 3.0, "the classifier", "/out")
+    assert "fits better         not known: by chance no caption was compared" in str(report)
+    assert "nan" not in str(report)

@@ -13,6 +13,7 @@ from sparkcv.errors import (
     LabelError,
     MissingFileError,
     ShardError,
+    StorageError,
     UsageError,
 )
 from sparkcv.rundir import checkpoint_publication
@@ -72,6 +73,16 @@ def test_flags_that_are_not_set_come_from_the_run_first(tmp_path, told_run):
 
 
 @pytest.mark.tensorflow
+def test_labels_that_the_run_tells_have_the_offset_of_its_training(tmp_path, told_run):
+    run = told_run(config={"labels_offset": 1})
+    task = prepare(tmp_path, run)
+    assert (task.labels, task.config.labels_offset) == (NAMES, 1)
+    assert prepare(tmp_path, run, labels_offset=1).config.labels_offset == 1
+    with pytest.raises(UsageError, match="--labels_offset: got 2, the net was trained with 1; wanted that"):
+        prepare(tmp_path, run, labels_offset=2)
+
+
+@pytest.mark.tensorflow
 def test_a_prefix_is_as_good_as_the_folder(tmp_path, run, dataset):
     assert prepare(tmp_path, f"{run}/model.ckpt-5", dataset_dir=dataset).found.step == 5
 
@@ -86,6 +97,8 @@ def test_a_prefix_is_as_good_as_the_folder(tmp_path, run, dataset):
         ({"checkpoint_path": "/no/such/run"}, MissingFileError, "'/no/such/run'"),
         ({"dataset_dir": "/no/such/dataset"}, ShardError, r"'/no/such/dataset' has no labels\.txt"),
         ({"dataset_dir": ""}, UsageError, r"--dataset_dir is missing: .* has no run\.json that tells the labels"),
+        ({"output_file": "/tmp"}, UsageError, "--output_file: '/tmp' is a folder, wanted the name of a file"),
+        ({"output_file": f"{__file__}/graph.pb"}, StorageError, r"test_export\.py"),
         (
             {"labels_offset": 3},
             UsageError,

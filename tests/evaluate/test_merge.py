@@ -74,6 +74,16 @@ def test_without_a_manifest_what_was_read_is_the_split():
     assert (outcome.num_records, outcome.is_partial) == (22, False)
 
 
+@pytest.mark.parametrize(
+    ("counts", "batches", "num_records", "is_partial"),
+    [((5, 5), 2, 25, True), ((15, 15), 6, 31, True), ((15, 14), 6, 30, False), ((12, 11), 9, 25, True)],
+)
+def test_without_a_manifest_a_part_of_the_split_is_not_called_the_whole(counts, batches, num_records, is_partial):
+    outcome = merged(parts_of(*counts), is_estimated=True, max_num_batches=batches, batch_size=5)
+    assert (outcome.num_records, outcome.is_partial) == (num_records, is_partial)
+    assert outcome.all_records == f"about {num_records}"
+
+
 def test_nothing_but_rejects_is_no_evaluation():
     with pytest.raises(DataError, match="no example to evaluate"):
         merged(parts_of(0, num_rejected=25), bad_record_budget=1.0)

@@ -153,6 +153,7 @@ def leave_rows(given, input_dir, out, texts, *flags):
         ({"date": "2026-13-01"}, 2, "--date: got '2026-13-01', wanted a day as YYYY-MM-DD"),
         ({"checkpoint_path": "/no/model.ckpt-1"}, 1, "/no"),
         ({"formats": "jpegs"}, 2, "--formats"),
+        ({"id_column": "name"}, 2, "--id_column name: a folder of pictures has no use for it; wanted it unset"),
     ],
 )
 def test_what_cannot_work_is_one_sentence_and_nothing_is_written(given, tmp_path, changes, code, sentence, capsys):

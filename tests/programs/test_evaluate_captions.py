@@ -44,3 +44,14 @@ def test_a_picture_is_turned_as_its_record_says_and_once(file_format, color, ori
     assert (seen.width, seen.height, seen.orientation) == (20, 10, orientation)
     row = dataclasses.replace(InputRow("a", "a"), is_record=True, orientation=orientation)
     assert seen_of(row, data, PictureRules(2**20)) == seen
+
+
+@pytest.mark.parametrize(("count", "stands_for"), [(10, [1, 1, 1, 4, 1, 1, 1]), (None, [1, 1, 1, 1, 1, 1, 1])])
+def test_what_is_lost_behind_a_damaged_length_is_counted_by_the_manifest(tmp_path, count, stands_for):
+    frames = [tfrecord.frame(bytes([number]) * 100) for number in range(10)]
+    for number in range(3, 7):
+        frames[number] = b"\xff" * tfrecord.HEADER_BYTES + frames[number][tfrecord.HEADER_BYTES :]
+    (tmp_path / "shard").write_bytes(b"".join(frames))
+    task = dataclasses.replace(TASK, shards=((str(tmp_path / "shard"), count),))
+    found = evaluate_captions._records(EvaluationTask.from_json(task.to_json()))
+    assert [getattr(record, "num_records", 1) for _, record in found] == stands_for

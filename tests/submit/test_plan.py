@@ -1,5 +1,6 @@
 """What ``sparkcv submit --dry_run`` prints: text that a shell takes, counted and estimated from the job's flags."""
 
+import dataclasses
 import re
 import subprocess
 from pathlib import Path
@@ -10,8 +11,10 @@ from sparkcv import config as configs
 from sparkcv import submit
 from sparkcv.cli import main
 from sparkcv.config import TrainConfig
+from sparkcv.driver.jobs import JOBS
 from sparkcv.rundir.description import RunDescription
 from sparkcv.submit import properties
+from sparkcv.submit import words as submit_words
 
 ROOT = Path(__file__).parents[2]
 TRAIN = [
@@ -119,6 +122,10 @@ def test_a_run_that_is_started_again_has_its_own_roles(yarn, tmp_path):
     words = words_of("--master", "yarn", "--archive", "none", "reproduce", str(tmp_path), "--train_dir", "hdfs:///r")
     assert value(words, "--num-executors") == "4"
     assert words[-3:] == [str(tmp_path), "--train_dir", "hdfs:///r"]
+    (tmp_path / "r.toml").write_text('run = "/another"\ntrain_dir = "hdfs:///r"\n')
+    recipe = ["--recipe", str(tmp_path / "r.toml")]
+    words = words_of("--master", "yarn", "--archive", "none", "reproduce", str(tmp_path), *recipe)
+    assert words[-2:] == [str(tmp_path), "--train_dir=hdfs:///r"]  # the word that stands for --run stays first
 
 
 def test_roles_that_the_job_leaves_open_are_as_many_as_the_executors_given(yarn):
@@ -187,6 +194,32 @@ def test_a_recipe_is_spelled_out_for_a_driver_that_cannot_see_it(yarn, tmp_path)
     assert "--recipe" in words_of(*cluster, "--deploy_mode", "client", *TRAIN, "--recipe", str(recipe))
 
 
+def test_a_recipe_is_spelled_out_in_the_form_of_the_command_line(yarn, tmp_path):
+    recipe = tmp_path / "r.toml"
+    cluster = ["--master", "yarn", "--archive", "none"]
+    recipe.write_text('model_name = "lenet"\n[augment]\nflip_left_right = 0.5\nrotation = [-15, 15]\n')
+    words = words_of(*cluster, *TRAIN, "--recipe", str(recipe))
+    assert "--augment=flip_left_right=0.5,rotation=-15:15" in words
+    recipe.write_text('styles = ["/a.png", "/b.png"]\nstyle_blend_weights = [1, 0.5]\noverwrite = true\n')
+    words = words_of(*cluster, "styletransfer", "--content=/c.png", "--output=/o.png", "--recipe", str(recipe))
+    at = words.index("--styles")
+    assert words[at : at + 7] == [
+        "--styles",
+        "/a.png",
+        "/b.png",
+        "--style_blend_weights",
+        "1",
+        "0.5",
+        "--overwrite=true",
+    ]
+
+
+def test_a_job_that_is_submitted_runs_on_executors():
+    for name in submit_words.SUBMITTED:
+        flags = {field.name for field in dataclasses.fields(JOBS[name].config)}
+        assert "cluster_size" in flags or name in ("export", "reproduce"), name
+
+
 def test_principal_and_keytab_are_passed_on_and_name_the_archives_folder(yarn, python_zip, tmp_path):
     keytab = tmp_path / "ann.keytab"
     keytab.touch()
@@ -240,6 +273,7 @@ def test_another_master_gets_what_it_understands(spark_home, master, wanted, unw
         (["--master", "yarn"], "the job is missing: wanted sparkcv submit ... JOB, one of convert, statistics, train"),
         (["--master", "yarn", "trian"], "unknown job 'trian', did you mean train?"),
         (["--master", "yarn", "demo"], "demo runs on this machine: wanted sparkcv demo, without submit"),
+        (["--master", "yarn", "caption", "/54.jpg"], "caption runs on this machine: wanted sparkcv caption, without"),
         (["--master", "yarn", *TRAIN, "--dry_run"], "--dry_run stands behind train, whose flag it is not"),
         (["--master", "yarn", *TRAIN, "--num-executors=3"], "--num_executors stands behind train"),
         (["--master", "yarn", "--batch_size", "4", *TRAIN], "--batch_size stands before the job's name"),

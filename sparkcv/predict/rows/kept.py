@@ -52,7 +52,9 @@ def choose(columns: Mapping[str, pa.DataType], given: str | None) -> dict[str, p
     lost = next((name for name in names if name not in columns), None)
     if lost is not None:
         has = ", ".join(map(repr, columns)) or "none beside picture and id"
-        raise UsageError(f"--keep_columns: the input has no column {lost!r} to keep, it has {has}")
+        raise UsageError(
+            f"--keep_columns: the input has no column {lost!r} to keep, it has {has} of types that Spark has"
+        )
     return {name: columns[name] for name in names}
 
 
@@ -110,7 +112,7 @@ def values(
         if column.source in batch.schema.names:
             try:
                 lists[column.name] = batch.column(column.source).cast(column.kind, safe=False).to_pylist()
-            except (pa.ArrowException, ValueError) as err:
+            except (pa.ArrowException, ValueError, OverflowError) as err:  # the last: a time past the year 9999
                 raise DataError(f"{where!r}: column {column.source!r} is not readable: {err}") from err
         else:
             lists[column.name] = [partition.get(column.source)] * batch.num_rows

@@ -4,7 +4,7 @@ import decimal
 import pyarrow as pa
 import pytest
 
-from sparkcv.errors import UsageError
+from sparkcv.errors import DataError, UsageError
 from sparkcv.predict.rows.kept import KeptColumn, choose, name_columns, spark_type, values
 
 
@@ -47,9 +47,16 @@ def test_all_but_binary_columns_are_kept_unless_they_are_named():
     assert list(choose(columns, "mask, a")) == ["mask", "a"]
     assert choose(columns, "none") == {}
     with pytest.raises(
-        UsageError, match="--keep_columns: the input has no column 'c' to keep, it has 'a', 'mask', 'b'"
+        UsageError,
+        match="--keep_columns: the input has no column 'c' to keep, it has 'a', 'mask', 'b' of types that Spark has",
     ):
         choose(columns, "a,c")
+
+
+def test_a_time_that_python_does_not_have_names_its_column():
+    batch = pa.record_batch({"t": pa.array([2**40], pa.timestamp("s"))})
+    with pytest.raises(DataError, match="'f': column 't' is not readable: date value out of range"):
+        list(values(batch, [KeptColumn("t", "t", spark_type(pa.timestamp("s")))], {}, "f"))
 
 
 def test_values_keep_what_they_are():
