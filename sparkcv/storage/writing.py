@@ -8,6 +8,7 @@ import errno
 import io
 import json
 import os
+import pathlib
 import secrets
 import shutil
 import threading
@@ -20,9 +21,9 @@ from fsspec import AbstractFileSystem
 from sparkcv.errors import FileExistsAlreadyError, MissingFileError, StorageError
 from sparkcv.storage.clients import COPY_BYTES, is_hdfs, look_up, name_aside, open_fs, remove, replace
 from sparkcv.storage.listing import exists, walk
-from sparkcv.storage.names import join, parent, resolve
+from sparkcv.storage.names import join, parent, relative, resolve
 from sparkcv.storage.reading import open_read, read_bytes
-from sparkcv.storage.translate import TranslatedFile, translated
+from sparkcv.storage.translate import FileSystemError, TranslatedFile, translated
 
 _REWRITE_BYTES = 16 << 20
 _PUTS = 8  # a small file on HDFS is five round trips and hardly any bytes: 560 pictures one by one took 2 minutes
@@ -177,7 +178,7 @@ def _publish_all(source: str, staged: str) -> None:
     """Copy every file below the folder ``source``; all that it began has ended when it returns or raises."""
     pool = ThreadPoolExecutor(_PUTS if is_hdfs(open_fs(staged)[0]) else 1, "sparkcv-put")
     try:
-        puts = [pool.submit(publish, entry.url, join(staged, entry.url[len(source) + 1 :])) for entry in walk(source)]
+        puts = [pool.submit(publish, entry.url, join(staged, relative(entry.url, source))) for entry in walk(source)]
         for put in puts:
             put.result()
     finally:
@@ -266,7 +267,20 @@ def make_dirs(url: str) -> None:
     """Make a folder and those above it; being there already is fine."""
     fs, path = open_fs(url)
     with translated(url, "make"):
-        fs.makedirs(path, exist_ok=True)
+        try:
+            fs.makedirs(path, exist_ok=True)
+        except (FileExistsError, FileNotFoundError):
+            dead = _dead_link(path) if "file" in fs.protocol else None
+            if dead is None:
+                raise
+            text = f"{dead!r} is a symbolic link to {os.readlink(dead)!r}, which is not there"
+            raise FileSystemError(StorageError, text) from None
+
+
+def _dead_link(path: str) -> str | None:
+    """Return the first link on the way to a local path that leads to nothing, as to a disk that is not mounted."""
+    way = [*map(str, reversed(pathlib.PurePath(path).parents)), path]
+    return next((one for one in way if os.path.islink(one) and not os.path.exists(one)), None)
 
 
 def check_writable(dir_url: str) -> None:
