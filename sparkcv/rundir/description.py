@@ -7,7 +7,6 @@ files of older versions lack some; what is there is of the right kind, or the fi
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,7 +87,7 @@ class RunDescription:
         try:
             value = storage.read_json(url)
         except StorageError as err:
-            if isinstance(err.__cause__, (json.JSONDecodeError, UnicodeDecodeError, RecursionError)):
+            if isinstance(err.__cause__, (ValueError, RecursionError)):
                 raise _damaged(url, "it holds no JSON", "JSON that a run wrote") from err
             raise
         if not isinstance(value, dict):
