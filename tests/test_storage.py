@@ -253,6 +253,30 @@ def test_what_another_process_writes_is_listed_also_where_the_client_would_keep_
     storage.delete(url, recursive=True)
 
 
+class ContestedFileSystem(MemoryFileSystem):
+    """A file system on which somebody else deletes each file just before us."""
+
+    protocol = "sparkcvcontested"
+
+    def rm_file(self, path):
+        super().rm_file(path)
+        raise FileNotFoundError(path)
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return "/" + path.rpartition("://")[2].strip("/")
+
+
+def test_what_another_deletes_at_the_same_moment_is_deleted():
+    fsspec.register_implementation("sparkcvcontested", ContestedFileSystem, clobber=True)
+    url = f"sparkcvcontested://deleted-{uuid.uuid4().hex}"
+    for name in "abc":
+        storage.write_bytes(f"memory://{url.rpartition('/')[2]}/{name}", b"1")
+    storage.delete(f"{url}/a")
+    storage.delete(url, recursive=True)
+    assert not storage.exists(url)
+
+
 def test_names_that_are_not_utf8_are_written_too(tmp_path):
     name = os.fsdecode(b"caf\xe9.jpg")  # as archives of old systems have them
     storage.write_bytes(str(tmp_path / "from" / name), b"1")

@@ -27,6 +27,7 @@ from sparkcv.storage.translate import FileSystemError, TranslatedFile, translate
 
 _REWRITE_BYTES = 16 << 20
 _PUTS = 8  # a small file on HDFS is five round trips and hardly any bytes: 560 pictures one by one took 2 minutes
+_DELETE_TRIES = 10
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems say that have none
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 _creating = threading.Lock()  # memory looks and puts in two steps
@@ -250,12 +251,22 @@ def _exchange(one: str, other: str) -> bool:
 
 def delete(url: str, recursive: bool = False) -> None:
     """Delete a file, an empty folder, or with ``recursive`` a folder and all it holds; missing is fine."""
-    found = look_up(url)
-    if found is None:
-        return
+    for tries_left in reversed(range(_DELETE_TRIES)):
+        found = look_up(url)
+        if found is None:
+            return
+        try:
+            _delete(url, found["type"], recursive)
+            return
+        except MissingFileError:  # another deletes it at this moment, too: it, or some of it, is gone
+            if not tries_left:
+                raise
+
+
+def _delete(url: str, kind: str, recursive: bool) -> None:
     fs, path = open_fs(url)
     with translated(url, "delete"):
-        if found["type"] != "directory":
+        if kind != "directory":
             fs.rm_file(path)
         elif recursive:
             remove(fs, path)
