@@ -74,7 +74,8 @@ def _connect(scheme: str, prefix: str) -> AbstractFileSystem:
     fs = cls(skip_instance_cache=True, **options)
     # Object stores keep each listing for good, so that locks and checkpoints of other processes were never seen. Not
     # by an option: the client of sftp hands on all that it does not know.
-    fs.dircache.use_listings_cache = False
+    with contextlib.suppress(AttributeError):  # it has another kind of cache, or none
+        fs.dircache.use_listings_cache = False
     return fs
 
 
