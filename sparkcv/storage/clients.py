@@ -56,9 +56,8 @@ def open_fs(url: str) -> tuple[AbstractFileSystem, str]:
         return fs, path.rstrip("/") or "/"
     if scheme == "memory":
         return fs, "/" + path.strip("/")  # its own stripping mistakes '::' in a name for a chain of file systems
-    if (
-        scheme == "hdfs"
-    ):  # whose NameNodes refuse empty names, such as "$ROOT/data" has where the root ends with a slash
+    if scheme == "hdfs":
+        # "$ROOT/data" has an empty name where the root ends with a slash: to Hadoop's own commands that is none.
         return fs, "/" + "/".join(filter(None, path.split("/")))
     return fs, str(fs._strip_protocol(url))
 
