@@ -8,6 +8,8 @@ import time
 from typing import TextIO
 
 _ROOT = "sparkcv"
+_CLEAR = "\r\x1b[2K"  # back to the line's begin, and empty it
+_rewritten: TextIO | None = None  # the terminal on which a progress line stands that has no end yet
 
 
 def get(name: str) -> logging.Logger:
@@ -20,7 +22,7 @@ def setup(role: str = "driver", stream: TextIO | None = None) -> None:
 
     Calling it again replaces the former set-up, so a process never says a line twice.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _Handler(stream or sys.stderr)
     handler.setFormatter(_Formatter(role))
     root = logging.getLogger(_ROOT)
     root.handlers[:] = [handler]
@@ -71,14 +73,26 @@ class Progress:
             return
         self._last_s = now
         line = progress_line(self._what, done, self._total, self._unit, now - self._start_s, extra, since=self._first)
-        self._stream.write(f"\r\x1b[2K{line}" if self._in_place else f"{line}\n")
-        self._stream.flush()
+        self._say(f"{_CLEAR}{line[: self._num_columns()]}" if self._in_place else f"{line}\n")
 
     def close(self) -> None:
         """End a line that was rewritten in place."""
         if self._in_place and self._first is not None:
-            self._stream.write("\n")
+            self._say("\n")
+
+    def _say(self, text: str) -> None:
+        global _rewritten
+        # As of the log: a reader that has gone, or a full disk under the log's file, costs lines and never the run.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
             self._stream.flush()
+        _rewritten = None if text.endswith("\n") else self._stream
+
+    def _num_columns(self) -> int | None:
+        """Return how much a line may have, as the rest of one that wraps cannot be rewritten; None if nothing tells."""
+        with contextlib.suppress(OSError, ValueError):
+            return max(0, os.get_terminal_size(self._stream.fileno()).columns - 1) or None
+        return None
 
 
 def progress_line(
@@ -109,6 +123,19 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Puts no line behind a progress line, which is rewritten after it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        global _rewritten
+        if _rewritten is not None and _rewritten is self.stream:
+            _rewritten = None
+            with contextlib.suppress(OSError, ValueError):
+                self.stream.write(_CLEAR)
+        super().emit(record)
 
 
 class _Formatter(logging.Formatter):

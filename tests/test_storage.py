@@ -88,6 +88,22 @@ def test_a_path_that_was_not_resolved_is_refused():
         storage.exists("x/y")
 
 
+@pytest.mark.parametrize("root", ["file:///", "hdfs:///", "hdfs://nn", "hdfs://nn/", "memory://", "/", "s3://bucket"])
+def test_a_root_is_a_folder_as_others_are(root):
+    url = storage.join(root, "a", "b")
+    assert url == f"{root if root.endswith('/') else root + '/'}a/b"
+    assert storage.relative(url, root) == "a/b"
+    assert storage.join(storage.parent(storage.join(root, "a")), "c") == storage.join(root, "c")
+
+
+def test_a_root_is_listed_and_walked():
+    assert "file:///etc" in [entry.url for entry in storage.list_dir("file:///")]
+    name = f"root-{uuid.uuid4().hex}"
+    storage.write_bytes(f"memory://{name}/f", b"1")
+    assert f"memory://{name}/f" in [entry.url for entry in storage.walk("memory://")]
+    storage.delete(f"memory://{name}", recursive=True)
+
+
 def test_a_root_is_its_own_parent():
     assert [storage.parent(url) for url in ("/", "hdfs://nn/", "memory://")] == ["/", "hdfs://nn/", "memory://"]
     assert storage.parent("hdfs://nn/x") == "hdfs://nn/"
@@ -209,6 +225,78 @@ def test_a_file_system_without_its_package_says_which_is_missing():
     fsspec.register_implementation("sparkcvtest", "sparkcv_no_such_package.Fs", errtxt="install sparkcv-no-such")
     with pytest.raises(StorageError, match=r"needs a package that is missing .*install sparkcv-no-such"):
         storage.exists("sparkcvtest://bucket/x")
+
+
+class CachingFileSystem(MemoryFileSystem):
+    """A file system that keeps its listings, as clients of object stores do."""
+
+    protocol = "sparkcvcaching"
+
+    def ls(self, path, detail=True, **kwargs):
+        found = self._ls_from_cache(path)
+        if found is None:
+            found = self.dircache[path] = super().ls(path, detail=True, **kwargs)
+        return found if detail else [entry["name"] for entry in found]
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return "/" + path.rpartition("://")[2].strip("/")
+
+
+def test_what_another_process_writes_is_listed_also_where_the_client_would_keep_listings():
+    fsspec.register_implementation("sparkcvcaching", CachingFileSystem, clobber=True)
+    url = f"sparkcvcaching://listed-{uuid.uuid4().hex}"
+    storage.write_bytes(f"{url}/run.lock.1", b"1")
+    assert [entry.name for entry in storage.list_dir(url)] == ["run.lock.1"]
+    CachingFileSystem(skip_instance_cache=True).pipe_file(f"{url}/run.lock.2", b"2")
+    assert [entry.name for entry in storage.list_dir(url)] == ["run.lock.1", "run.lock.2"]
+    storage.delete(url, recursive=True)
+
+
+class ContestedFileSystem(MemoryFileSystem):
+    """A file system on which somebody else deletes each file just before us."""
+
+    protocol = "sparkcvcontested"
+
+    def rm_file(self, path):
+        super().rm_file(path)
+        raise FileNotFoundError(path)
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return "/" + path.rpartition("://")[2].strip("/")
+
+
+def test_what_another_deletes_at_the_same_moment_is_deleted():
+    fsspec.register_implementation("sparkcvcontested", ContestedFileSystem, clobber=True)
+    url = f"sparkcvcontested://deleted-{uuid.uuid4().hex}"
+    for name in "abc":
+        storage.write_bytes(f"memory://{url.rpartition('/')[2]}/{name}", b"1")
+    storage.delete(f"{url}/a")
+    storage.delete(url, recursive=True)
+    assert not storage.exists(url)
+
+
+def test_names_that_are_not_utf8_are_written_too(tmp_path):
+    name = os.fsdecode(b"caf\xe9.jpg")  # as archives of old systems have them
+    storage.write_bytes(str(tmp_path / "from" / name), b"1")
+    storage.write_new(str(tmp_path / "from" / f"{name}2"), b"22")
+    assert storage.fetch_dir(str(tmp_path / "from"), tmp_path / "to") == 3
+    storage.publish_dir(tmp_path / "to", str(tmp_path / "published"))
+    assert sorted(os.listdir(os.fsencode(tmp_path / "published"))) == [b"caf\xe9.jpg", b"caf\xe9.jpg2"]
+
+
+def test_a_folder_behind_a_link_that_leads_nowhere_is_said_to_be_that(tmp_path):
+    (tmp_path / "disk").symlink_to(tmp_path / "not mounted")
+    for name in ("disk", "disk/run"):
+        with pytest.raises(StorageError, match=r"disk' is a symbolic link to '.*not mounted', which is not there"):
+            storage.check_writable(str(tmp_path / name))
+
+
+def test_json_with_a_number_too_long_to_read_is_refused_by_name(tmp_path):
+    (tmp_path / "long.json").write_text("1" * 5000)
+    with pytest.raises(StorageError, match=r"long.json' is not JSON"):
+        storage.read_json(str(tmp_path / "long.json"))
 
 
 def test_pipes_are_passed_over_for_reading_one_may_never_end(tmp_path):

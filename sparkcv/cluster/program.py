@@ -35,9 +35,8 @@ def load_program(program: str, role: Role | None = None) -> Program:
             if role is not None and found is not None and hasattr(found, "for_role"):
                 found = found.for_role(role)
     except ModuleNotFoundError as err:
-        raise ClusterError(
-            f"program {program} cannot be imported on {socket.gethostname()}: no module named {err.name!r} there"
-        ) from err
+        missing = f"no module named {err.name!r} there" if err.name else str(err)  # a module may raise its own
+        raise ClusterError(f"program {program} cannot be imported on {socket.gethostname()}: {missing}") from err
     except SparkcvError:
         raise
     except Exception as err:  # a module raises what it likes

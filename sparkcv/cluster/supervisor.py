@@ -61,7 +61,15 @@ def supervise(launcher: Launcher, spec: RunSpec, observer: RunObserver | None = 
         watch = functools.partial(Monitor, observer=observer, why_preempted=why_preempted)
         number = 0
         while True:
-            wait_for_slots(launcher, len(spec.roles), spec.start_timeout_s / 2, is_patient=number > 0)
+            wait_for_slots(
+                launcher,
+                len(spec.roles),
+                spec.start_timeout_s / 2,
+                is_patient=number > 0,
+                stop_requested=lambda: bool(why_preempted()),
+            )
+            if why := why_preempted():
+                raise PreemptedError(f"{why}; no role ran yet; the same command starts it again, or goes on")
             task = AgentTask(
                 driver=("", 0),
                 secret=new_secret(),

@@ -29,7 +29,7 @@ def list_files(gnt_dir: str) -> list[str]:
         MissingFileError: it is not there.
         DataError: it holds none.
     """
-    names = (entry.url[len(gnt_dir.rstrip("/")) + 1 :] for entry in storage.walk(gnt_dir))
+    names = (storage.relative(entry.url, gnt_dir) for entry in storage.walk(gnt_dir))
     found = sorted(name for name in names if not any(is_clutter(part) for part in name.split("/")))
     if not found:
         raise DataError(f"{gnt_dir!r} holds nothing, wanted GNT files")

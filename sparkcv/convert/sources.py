@@ -62,7 +62,7 @@ def list_classes(images_dir: str) -> tuple[list[str], list[str]]:
 def list_class(images_dir: str, label: str, seed: int) -> Iterator[Picture]:
     """Yield the files of one class's folder, at any depth; hidden files and folders are passed over."""
     for entry in storage.walk(storage.join(images_dir, label)):
-        name = entry.url[len(images_dir.rstrip("/")) + 1 :]
+        name = storage.relative(entry.url, images_dir)
         if not any(is_clutter(part) for part in name.split("/")[1:]):
             yield make_picture(name, label, seed, size=entry.size)
 

@@ -56,7 +56,8 @@ class Failure:
 
 _MEMORY = Cause(
     "out of memory: the system or the cluster manager kills the largest process first",
-    "raise spark.executor.memoryOverhead, lower --batch_size, or use fewer roles on a host",
+    "lower --batch_size or use fewer roles on a host; where YARN or Kubernetes bounds the executors, raise "
+    "spark.executor.memoryOverhead",
 )
 _IMAGE_MEMORY = Cause("out of memory while computing", "lower --batch_size or --train_image_size")
 _INSTRUCTION = Cause(
@@ -87,7 +88,7 @@ _DISK = Cause(
 )
 _AWAY = Cause(
     "a file system was away, or took no writes, for as long as is waited for it",
-    "see its NameNode or server; the same command resumes. SPARKCV_STORAGE_WAIT_S sets the seconds to wait",
+    "see its NameNode or server; the same command resumes. SPARKCV_STORAGE_WAIT_S sets the seconds to wait for HDFS",
 )
 _NAN = Cause("the loss is no number any more", "lower --learning_rate, or look at the last batches' pictures")
 _DATA = Cause("the data is not what it should be", "see the file that the first line names; convert the dataset again")

@@ -1,5 +1,6 @@
 """Why a role takes no steps: from what the kernel says of its process, and from where its threads stand."""
 
+import dataclasses
 import re
 from collections.abc import Sequence
 
@@ -18,10 +19,11 @@ _DISK = Cause(
     "it waits in the kernel for a disk or a network file system that does not answer",
     "see the host's kernel log (dmesg), its disks and its mounts; or keep the job off this host",
 )
-_STORAGE = Cause(
+_HDFS = Cause(
     "it waits for storage, which neither answers nor fails",
     "see the NameNode, the DataNodes and the network between them and this host",
 )
+_STORAGE = dataclasses.replace(_HDFS, change="see the disk or the server that has the files, and the network to it")
 _PEERS = Cause(
     "it waits for the ps or the chief to be ready",
     "see their logs; on slow hosts raise --start_timeout_s",
@@ -40,9 +42,11 @@ _PROCESS = Cause(
     "its main thread waits for a process that it started", "see what that process does, and give the wait a timeout"
 )
 
-_IN_STORAGE = re.compile(r"sparkcv/storage/|/hdfs_native/|/fsspec/")
+_IN_HDFS = re.compile(r"sparkcv/storage/hdfs/|/hdfs_native/")
+_IN_STORAGE = re.compile(r"sparkcv/storage/|/fsspec/")
 # The first that is found anywhere in the main thread's stack counts.
 _BY_FRAME = (
+    (_IN_HDFS, _HDFS),
     (_IN_STORAGE, _STORAGE),
     (re.compile(r"^(await_ps|wait_for_session|create_session) "), _PEERS),
     (re.compile(r"^_call_tf_sessionrun "), _TENSORFLOW),
@@ -82,8 +86,10 @@ def state_name(state: str) -> str:
 
 def _in_tensorflow(threads: Sequence[Thread]) -> Cause:
     """Return storage as the cause of a step that does not end while the input's threads wait for storage."""
-    fetching = any(_IN_STORAGE.search(str(frame)) for thread in threads[1:] for frame in thread.frames)
-    return _STORAGE if fetching else _TENSORFLOW
+    frames = [str(frame) for thread in threads[1:] for frame in thread.frames]
+    if any(map(_IN_HDFS.search, frames)):
+        return _HDFS
+    return _STORAGE if any(map(_IN_STORAGE.search, frames)) else _TENSORFLOW
 
 
 def _own(frames: Sequence[Frame]) -> Frame:

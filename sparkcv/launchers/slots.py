@@ -1,6 +1,7 @@
 """The wait for executors: as long as the cluster manager may take to grant them, and then for the granted to start."""
 
 import time
+from collections.abc import Callable
 
 from sparkcv import logs
 from sparkcv.errors import ClusterError
@@ -15,13 +16,21 @@ _START_GRANTED_S = 600.0  # to fetch and unpack an archive of gigabytes on a hos
 _log = logs.get(__name__)
 
 
-def wait_for_slots(launcher: Launcher, count: int, timeout_s: float, *, is_patient: bool = False) -> None:
+def wait_for_slots(
+    launcher: Launcher,
+    count: int,
+    timeout_s: float,
+    *,
+    is_patient: bool = False,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> None:
     """Return once ``count`` agents can run at once; raises ClusterError if they cannot, or not in time.
 
-    Who ``is_patient``, as a run that has lost an executor, waits all the time for room that others may leave.
+    Who ``is_patient``, as a run that has lost an executor, waits all the time for room that others may leave. Once
+    ``stop_requested`` says so it returns at once, with or without room.
     """
-    slots = await_slots(launcher, count, timeout_s, is_patient=is_patient)
-    if slots.now >= count:
+    slots = await_slots(launcher, count, timeout_s, is_patient=is_patient, stop_requested=stop_requested)
+    if slots.now >= count or stop_requested():
         return
     needs = f"{count} roles need {count} task slots at once, but"
     if slots.most is not None and slots.most < count:
@@ -45,18 +54,26 @@ def wait_for_slots(launcher: Launcher, count: int, timeout_s: float, *, is_patie
     )
 
 
-def await_slots(launcher: Launcher, count: int, timeout_s: float, *, is_patient: bool = False) -> Slots:
+def await_slots(
+    launcher: Launcher,
+    count: int,
+    timeout_s: float,
+    *,
+    is_patient: bool = False,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Slots:
     """Wait until ``count`` agents can run at once, tell what is missing meanwhile, and return how many can.
 
     It gives up after ``timeout_s``, at once where fewer were asked for, earlier where the launcher knows of an
     obstacle and it is not to be patient, and 10 minutes later where the cluster manager says that it has granted
-    enough: a new host fetches and unpacks the job's archive before an executor starts there.
+    enough: a new host fetches and unpacks the job's archive before an executor starts there. Once ``stop_requested``
+    says so it gives up at once.
     """
     start_s = told_s = time.monotonic()
     deadline_s = start_s + timeout_s
     while True:
         slots, now_s = launcher.slots(), time.monotonic()
-        if slots.now >= count or (slots.most is not None and slots.most < count):
+        if slots.now >= count or (slots.most is not None and slots.most < count) or stop_requested():
             return slots
         if now_s > told_s + _TELL_EVERY_S or now_s > deadline_s:
             told_s, granted = now_s, launcher.granted()

@@ -121,7 +121,7 @@ class ModelManifest:
 
 def describe_files(folder: str) -> dict[str, dict[str, Any]]:
     """Return ``files`` of a manifest for all that lies in ``folder``, but for ``model.json`` itself."""
-    names = (entry.url[len(folder.rstrip("/")) + 1 :] for entry in storage.walk(folder))
+    names = (storage.relative(entry.url, folder) for entry in storage.walk(folder))
     return {name: describe_file(storage.join(folder, name)) for name in names if name != FILE_NAME}
 
 

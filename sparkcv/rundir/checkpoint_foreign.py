@@ -72,7 +72,9 @@ def _whole(run_url: str) -> Iterator[Found]:
         except (CheckpointError, MissingFileError) as err:
             skipped.append((step, str(err)))
             continue
-        names = tuple(name for name in sorted(sizes) if name.startswith(f"{prefix}.") and not name.endswith(".meta"))
+        # And nothing else that begins so, such as a download cut short: a manifest that names that would be refused.
+        data = [storage.basename(index.data_url(shard)) for shard in range(index.num_shards)]
+        names = (*data, f"{prefix}.index")
         yield Found(step, storage.join(run_url, prefix), tuple(skipped), names=names)
 
 

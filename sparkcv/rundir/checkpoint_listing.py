@@ -6,7 +6,6 @@ A marker ``.saving-N`` without a manifest of that step is a save that was cut sh
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -73,7 +72,7 @@ def read(run_url: str, step: int, sizes: Mapping[str, int]) -> Found:
     except MissingFileError:
         raise
     except StorageError as err:
-        if isinstance(err.__cause__, (json.JSONDecodeError, UnicodeDecodeError, RecursionError)):
+        if isinstance(err.__cause__, (ValueError, RecursionError)):
             raise CheckpointError(f"its manifest cannot be read: {err}") from err
         raise
     checkpoint_manifest.check(manifest, step, url)

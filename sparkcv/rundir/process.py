@@ -61,6 +61,8 @@ def look_at(other: Process) -> Life:
     if not machine or other.machine != machine or not other.born:
         return Life.UNKNOWN
     state, born = _stat(other.pid)
+    if not born and _is_there(other.pid):
+        return Life.UNKNOWN
     if born != other.born or state in ("Z", "X"):
         return Life.ENDED
     return Life.STOPPED if state in ("T", "t") else Life.RUNS
@@ -83,6 +85,17 @@ def _stat(pid: int) -> tuple[str, str]:
         return fields[0], fields[19]
     except (OSError, IndexError):
         return "", ""
+
+
+def _is_there(pid: int) -> bool:
+    """Return whether a process of that number runs, also where /proc hides those of other users (``hidepid``)."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _user() -> str:

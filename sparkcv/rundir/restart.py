@@ -9,7 +9,7 @@ import re
 import time
 
 from sparkcv import logs, storage
-from sparkcv.errors import CheckpointError, MissingFileError
+from sparkcv.errors import CheckpointError, MissingFileError, StorageError
 from sparkcv.rundir import description
 from sparkcv.rundir import status as status_file
 from sparkcv.rundir.checkpoint_manifest import FILE
@@ -28,7 +28,16 @@ _log = logs.get(__name__)
 
 def refuse_lost(run_url: str) -> None:
     """Raise CheckpointError if a folder without checkpoints is of a run that had saved one."""
-    status, run = RunStatus.read(run_url), RunDescription.read(run_url)
+    remedy = "name another --train_dir, or say --restart to move aside what is left and begin anew"
+    try:
+        status, run = RunStatus.read(run_url), RunDescription.read(run_url)
+    except StorageError as err:
+        if not isinstance(err.__cause__, (ValueError, RecursionError)):
+            raise
+        raise CheckpointError(
+            f"{run_url!r} has no checkpoint, and whether one was saved cannot be told ({err}), so the run will not"
+            f" start again from step 0; {remedy}"
+        ) from err
     steps = {
         status_file.FILE_NAME: status.step if status.is_finished else status.saved,
         description.FILE_NAME: (run and run.resumed_from_step) or 0,
@@ -37,8 +46,7 @@ def refuse_lost(run_url: str) -> None:
         if step > 0:
             raise CheckpointError(
                 f"{run_url!r} has no checkpoint, though its {name} says that one of step {step} was saved, so the run"
-                " cannot resume and will not start again from step 0; bring the checkpoints back, name another"
-                " --train_dir, or say --restart to move aside what is left and begin anew"
+                f" cannot resume and will not start again from step 0; bring the checkpoints back, {remedy}"
             )
 
 

@@ -10,7 +10,7 @@ Every foreign exception becomes a :class:`~sparkcv.errors.StorageError` with the
 
 from sparkcv.storage.hadoop import hadoop_environment
 from sparkcv.storage.listing import Entry, exists, is_dir, is_link, iter_dir, leads_back, list_dir, size, walk
-from sparkcv.storage.names import basename, join, local_path, parent, resolve
+from sparkcv.storage.names import basename, join, local_path, parent, relative, resolve
 from sparkcv.storage.reading import fetch, fetch_dir, open_read, read_bytes, read_json, read_text
 from sparkcv.storage.writing import (
     append_bytes,
@@ -54,6 +54,7 @@ __all__ = [
     "read_bytes",
     "read_json",
     "read_text",
+    "relative",
     "rename",
     "resolve",
     "size",

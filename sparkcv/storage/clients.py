@@ -57,7 +57,8 @@ def open_fs(url: str) -> tuple[AbstractFileSystem, str]:
     if scheme == "memory":
         return fs, "/" + path.strip("/")  # its own stripping mistakes '::' in a name for a chain of file systems
     if scheme == "hdfs":
-        return fs, "/" + path.strip("/")
+        # "$ROOT/data" has an empty name where the root ends with a slash: to Hadoop's own commands that is none.
+        return fs, "/" + "/".join(filter(None, path.split("/")))
     return fs, str(fs._strip_protocol(url))
 
 
@@ -69,7 +70,12 @@ def _connect(scheme: str, prefix: str) -> AbstractFileSystem:
     cls = fsspec.get_filesystem_class(scheme)
     # Options come from scheme://host alone: a '#', '?' or '::' in a file's name is only a name.
     options = cls._get_kwargs_from_urls(prefix) if prefix else {}
-    return cls(skip_instance_cache=True, **options)
+    fs = cls(skip_instance_cache=True, **options)
+    # Object stores keep each listing for good, so that locks and checkpoints of other processes were never seen. Not
+    # by an option: the client of sftp hands on all that it does not know.
+    with contextlib.suppress(AttributeError):  # it has another kind of cache, or none
+        fs.dircache.use_listings_cache = False
+    return fs
 
 
 def is_hdfs(fs: AbstractFileSystem) -> bool:
@@ -92,7 +98,8 @@ def look_up(url: str) -> dict[str, Any] | None:
 def name_aside(path: str) -> str:
     """Name a hidden sibling of a path or URL, unique to this call."""
     head, slash, name = path.rstrip("/").rpartition("/")
-    short = name.encode()[:_NAME_BYTES].decode(errors="ignore")  # the name may be as long as names may be
+    # The name may be as long as names may be, and one from an old archive is not UTF-8.
+    short = os.fsencode(name)[:_NAME_BYTES].decode(errors="ignore")
     return f"{head}{slash}.{short}.tmp-{secrets.token_hex(6)}"
 
 

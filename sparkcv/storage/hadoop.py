@@ -142,6 +142,15 @@ def _read(path: str, depth: int = 0) -> dict[str, str]:
     return values
 
 
+def _variable(name: str) -> str | None:
+    """Return a variable of the environment, or the default of ``NAME-x``; of ``NAME:-x`` also if it is empty."""
+    key, dash, default = name.partition("-")
+    value = os.environ.get(key.removesuffix(":"))
+    if key.endswith(":"):
+        value = value or None
+    return default if value is None and dash else value
+
+
 def _expand(value: str, values: dict[str, str]) -> str:
     """Replace ``${name}`` by that property, ``${user.name}`` and ``${env.NAME}``, which hdfs-native does not."""
     for _ in range(_MAX_DEPTH):
@@ -150,7 +159,7 @@ def _expand(value: str, values: dict[str, str]) -> str:
             break
         name = found[1]
         if name.startswith("env."):
-            new = os.environ.get(name[4:].partition(":-")[0].partition("-")[0])
+            new = _variable(name[4:])
         else:
             new = (user_name() or os.environ.get("USER")) if name == "user.name" else values.get(name)
         if new is None:

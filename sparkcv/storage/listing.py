@@ -13,7 +13,7 @@ from fsspec import AbstractFileSystem
 
 from sparkcv.errors import MissingFileError, StorageError
 from sparkcv.storage.clients import is_hdfs, look_up, open_fs
-from sparkcv.storage.names import local_path
+from sparkcv.storage.names import folder_prefix, local_path
 from sparkcv.storage.translate import translated
 
 
@@ -77,13 +77,13 @@ def list_dir(url: str) -> list[Entry]:
 def iter_dir(url: str) -> Iterator[Entry]:
     """Yield what ``list_dir`` returns, in the store's own order; hold at most a thousand entries on HDFS."""
     fs, path = open_fs(url)
-    folder = url.rstrip("/")
+    folder = folder_prefix(url)
     is_local = local_path(url) is not None
     with translated(url, "list"):
         for info in _scan_local(path) if is_local else _scan(fs, path):
             name = str(info["name"]).rstrip("/").rpartition("/")[2]
             is_folder = info["type"] == "directory"
-            yield Entry(f"{folder}/{name}", name, 0 if is_folder else int(info["size"] or 0), is_folder)
+            yield Entry(folder + name, name, 0 if is_folder else int(info["size"] or 0), is_folder)
 
 
 def _scan(fs: AbstractFileSystem, path: str) -> Iterator[dict[str, Any]]:

@@ -48,7 +48,21 @@ def join(url: str, *names: str) -> str:
         parts = name.split("/")
         if "\0" in name or name.startswith("/") or ".." in parts or not any(part not in ("", ".") for part in parts):
             raise AccessError(f"got the name {name!r}, wanted one that stays inside {url!r}")
-    return "/".join([url.rstrip("/"), *(name.rstrip("/") for name in names)])
+    return folder_prefix(url) + "/".join(name.rstrip("/") for name in names)
+
+
+def folder_prefix(url: str) -> str:
+    """Return what the URLs of all that lies in a folder begin with: its own, which ends with one slash."""
+    prefix, path = split_host(url)
+    if not prefix.endswith("://"):
+        return f"{prefix}{path.rstrip('/')}/"
+    path = path.rstrip("/")  # of a URL without a host, whose slashes are not the path's: file:///x, memory://x
+    return f"{prefix}{path}/" if path else prefix + "/" * (prefix.lower() != "memory://")
+
+
+def relative(url: str, folder: str) -> str:
+    """Return the names below the URL of a folder by which ``url``, a URL of its listings, was reached."""
+    return url.removeprefix(folder_prefix(folder))
 
 
 def parent(url: str) -> str:

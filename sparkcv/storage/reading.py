@@ -13,6 +13,7 @@ from fsspec import AbstractFileSystem
 from sparkcv.errors import StorageError
 from sparkcv.storage.clients import COPY_BYTES, is_hdfs, name_aside, open_fs
 from sparkcv.storage.listing import size, walk
+from sparkcv.storage.names import relative
 from sparkcv.storage.translate import TranslatedFile, translated, translated_own
 
 _BLOCK_BYTES = 1 << 18  # stays in a processor's cache
@@ -38,7 +39,7 @@ def read_json(url: str) -> Any:
     text = read_text(url)
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as err:  # also a number of thousands of digits
+    except (ValueError, RecursionError) as err:  # a number of thousands of digits is no JSONDecodeError
         raise StorageError(f"{url!r} is not JSON: {err}") from err
 
 
@@ -82,12 +83,12 @@ def fetch_dir(url: str, local_dir: str | os.PathLike[str]) -> int:
 
     Each file appears whole, the folder file by file.
     """
-    url, target = url.rstrip("/"), os.fspath(local_dir)
+    target = os.fspath(local_dir)
     copied = 0
     with translated(target, "write"):
         os.makedirs(target, exist_ok=True)
     for entry in walk(url):
-        path = os.path.join(target, entry.url[len(url) + 1 :])
+        path = os.path.join(target, relative(entry.url, url))
         with translated(target, "write"):
             os.makedirs(os.path.dirname(path), exist_ok=True)
         copied += fetch(entry.url, path)

@@ -8,6 +8,7 @@ import errno
 import io
 import json
 import os
+import pathlib
 import secrets
 import shutil
 import threading
@@ -20,12 +21,13 @@ from fsspec import AbstractFileSystem
 from sparkcv.errors import FileExistsAlreadyError, MissingFileError, StorageError
 from sparkcv.storage.clients import COPY_BYTES, is_hdfs, look_up, name_aside, open_fs, remove, replace
 from sparkcv.storage.listing import exists, walk
-from sparkcv.storage.names import join, parent, resolve
+from sparkcv.storage.names import join, parent, relative, resolve
 from sparkcv.storage.reading import open_read, read_bytes
-from sparkcv.storage.translate import TranslatedFile, translated
+from sparkcv.storage.translate import FileSystemError, TranslatedFile, translated
 
 _REWRITE_BYTES = 16 << 20
 _PUTS = 8  # a small file on HDFS is five round trips and hardly any bytes: 560 pictures one by one took 2 minutes
+_DELETE_TRIES = 10
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # what file systems say that have none
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 _creating = threading.Lock()  # memory looks and puts in two steps
@@ -177,7 +179,7 @@ def _publish_all(source: str, staged: str) -> None:
     """Copy every file below the folder ``source``; all that it began has ended when it returns or raises."""
     pool = ThreadPoolExecutor(_PUTS if is_hdfs(open_fs(staged)[0]) else 1, "sparkcv-put")
     try:
-        puts = [pool.submit(publish, entry.url, join(staged, entry.url[len(source) + 1 :])) for entry in walk(source)]
+        puts = [pool.submit(publish, entry.url, join(staged, relative(entry.url, source))) for entry in walk(source)]
         for put in puts:
             put.result()
     finally:
@@ -249,12 +251,22 @@ def _exchange(one: str, other: str) -> bool:
 
 def delete(url: str, recursive: bool = False) -> None:
     """Delete a file, an empty folder, or with ``recursive`` a folder and all it holds; missing is fine."""
-    found = look_up(url)
-    if found is None:
-        return
+    for tries_left in reversed(range(_DELETE_TRIES)):
+        found = look_up(url)
+        if found is None:
+            return
+        try:
+            _delete(url, found["type"], recursive)
+            return
+        except MissingFileError:  # another deletes it at this moment, too: it, or some of it, is gone
+            if not tries_left:
+                raise
+
+
+def _delete(url: str, kind: str, recursive: bool) -> None:
     fs, path = open_fs(url)
     with translated(url, "delete"):
-        if found["type"] != "directory":
+        if kind != "directory":
             fs.rm_file(path)
         elif recursive:
             remove(fs, path)
@@ -266,7 +278,20 @@ def make_dirs(url: str) -> None:
     """Make a folder and those above it; being there already is fine."""
     fs, path = open_fs(url)
     with translated(url, "make"):
-        fs.makedirs(path, exist_ok=True)
+        try:
+            fs.makedirs(path, exist_ok=True)
+        except (FileExistsError, FileNotFoundError):
+            dead = _dead_link(path) if "file" in fs.protocol else None
+            if dead is None:
+                raise
+            text = f"{dead!r} is a symbolic link to {os.readlink(dead)!r}, which is not there"
+            raise FileSystemError(StorageError, text) from None
+
+
+def _dead_link(path: str) -> str | None:
+    """Return the first link on the way to a local path that leads to nothing, as to a disk that is not mounted."""
+    way = [*map(str, reversed(pathlib.PurePath(path).parents)), path]
+    return next((one for one in way if os.path.islink(one) and not os.path.exists(one)), None)
 
 
 def check_writable(dir_url: str) -> None:

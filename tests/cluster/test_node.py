@@ -115,6 +115,13 @@ def test_a_missing_module_is_named_with_the_host():
         load_program("no_such_module:main")
 
 
+def test_a_module_that_says_in_its_own_words_what_is_missing_is_quoted(tmp_path, monkeypatch):
+    (tmp_path / "wants_more.py").write_text("raise ModuleNotFoundError('this program needs rasterio')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ClusterError, match=r"wants_more:main cannot be imported on .*: this program needs rasterio$"):
+        load_program("wants_more:main")
+
+
 def test_a_missing_function_is_named():
     with pytest.raises(UsageError, match="cluster_programs has no function 'nothing'"):
         load_program("cluster_programs:nothing")

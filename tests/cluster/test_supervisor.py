@@ -253,6 +253,18 @@ def test_executors_that_are_not_granted_are_waited_for_and_then_counted():
         supervise(Poor(3, []), RunSpec(ECHO, roles(2, 3), {}, start_timeout_s=1))
 
 
+def test_sigterm_ends_the_wait_for_executors():
+    class Empty(LocalLauncher):
+        def slots(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return type(super().slots())(now=0, most=1)
+
+    with pytest.raises(
+        PreemptedError, match="told to end by SIGTERM; no role ran yet; the same command starts it again"
+    ):
+        supervise(Empty(1, []), RunSpec(ECHO, ALONE, {}))
+
+
 def test_executors_that_are_granted_are_waited_for_longer_as_they_may_still_unpack_files(local):
     class Slow(LocalLauncher):
         was_asked = False

@@ -139,6 +139,14 @@ def test_a_stall_has_a_probable_cause(state, threads, why):
     assert why in stall.probable_cause(state, threads).why
 
 
+@pytest.mark.parametrize("beside", [[], [RUN]])
+def test_only_who_waits_for_hdfs_is_sent_to_the_namenode(beside):
+    reading = thread(("/x/sparkcv/storage/reading.py", "read_bytes"), ("/x/sparkcv/inputs/fetching.py", "fetch"))
+    assert "the NameNode" in stall.probable_cause("sleeping", [*beside, FETCHING]).change
+    assert "NameNode" not in stall.probable_cause("sleeping", [*beside, reading]).change
+    assert "the disk or the server" in stall.probable_cause("sleeping", [*beside, reading]).change
+
+
 def test_without_state_and_stacks_there_is_none():
     assert stall.probable_cause("sleeping", []) is None
 

@@ -46,6 +46,16 @@ def test_in_a_folder_of_ours_only_what_has_a_manifest_counts(slims):
     assert checkpoint.locate(str(slims)).step == 200
 
 
+def test_files_beside_a_checkpoint_that_are_none_of_its_own_are_not_vouched_for(slims):
+    for name in ("model.ckpt-200.data-00000-of-00001.part", "model.ckpt-150.zip", "model.ckpt-100.index.crc"):
+        (slims / name).write_bytes(b"cut short")
+    assert checkpoint_foreign.adopt(str(slims)).step == 200
+    found = checkpoint.newest_valid(str(slims))
+    assert (found.step, found.skipped) == (200, ())
+    assert found.names == ("model.ckpt-200.data-00000-of-00001", "model.ckpt-200.index")
+    assert [checkpoint.at_step(str(slims), step).step for step in (100, 150)] == [100, 150]
+
+
 def test_an_adopted_folder_is_like_any_runs_and_keeps_what_it_had(slims, tmp_path):
     with pytest.raises(CheckpointError, match="none of the 3"):
         checkpoint.newest_valid(str(slims))

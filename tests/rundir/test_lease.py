@@ -282,6 +282,25 @@ def test_a_process_that_is_stopped_is_neither_running_nor_ended():
         assert look_at(other) is Life.ENDED
 
 
+def test_a_process_that_proc_hides_counts_as_ended_only_once_it_is(monkeypatch):
+    """With hidepid, a common mount option of /proc, nothing is seen there of another user's process."""
+    real = open
+
+    def hiding(path, *args, **kwargs):
+        if str(path).startswith("/proc/") and str(path).endswith("/stat"):
+            raise FileNotFoundError(path)
+        return real(path, *args, **kwargs)
+
+    with subprocess.Popen(["sleep", "60"]) as process:
+        other = dataclasses.replace(this_process(), pid=process.pid)
+        monkeypatch.setattr("builtins.open", hiding)
+        assert look_at(other) is Life.UNKNOWN
+        process.kill()
+        process.wait()
+        assert look_at(other) is Life.ENDED
+    assert look_at(dataclasses.replace(other, pid=2**52)) is Life.ENDED
+
+
 # ---- S29: what somebody put there before
 
 

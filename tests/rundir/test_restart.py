@@ -99,6 +99,14 @@ def test_a_run_that_never_saved_starts_again_where_it_was(run_url, name, value):
     restart.refuse_lost(run_url)
 
 
+def test_a_status_that_was_half_written_is_refused_with_the_way_out(run_url):
+    storage.write_bytes(storage.join(run_url, "status.json"), b"")
+    with pytest.raises(CheckpointError, match=r"cannot be told \(.*status.json' is not JSON.* say --restart to move"):
+        restart.refuse_lost(run_url)
+    restart.set_aside(run_url)
+    restart.refuse_lost(run_url)
+
+
 def test_a_restart_that_is_cut_short_leaves_what_resumes_or_is_refused(tmp_path):
     """Whichever rename is the last that is done: the newest checkpoint stays usable, or the folder is refused."""
     for done in range(8):

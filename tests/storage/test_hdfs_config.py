@@ -10,6 +10,7 @@ from hdfs_native import Client
 
 from sparkcv import storage
 from sparkcv.errors import AccessError, StorageError, UnavailableError, UsageError
+from sparkcv.storage.clients import open_fs
 from sparkcv.storage.hadoop import HadoopConf, load_conf
 from sparkcv.storage.hdfs import identity, tokens
 from sparkcv.storage.hdfs.errors import CredentialError, KdcError, from_native
@@ -437,3 +438,28 @@ def test_what_kerberos_says_is_told_with_principal_realm_and_what_to_run(words, 
     monkeypatch.delenv("HADOOP_CONF_DIR", raising=False)
     (tmp_path / "krb5.conf").write_text("[libdefaults]\n  default_realm = HERE.TEST\n")
     assert identity.advice(words, "hdfs://default").endswith(f"({words}): {said}")
+
+
+def test_empty_names_in_a_path_are_dropped_as_hadoops_own_commands_do(conf):
+    assert open_fs("hdfs://default//user//me/x/")[1] == "/user/me/x"
+    assert open_fs("hdfs:///")[1] == "/"
+
+
+@pytest.mark.parametrize(
+    ("value", "zone", "wanted"),
+    [
+        ("${env.ZONE-b}", "a", "a"),
+        ("${env.ZONE-b}", None, "b"),
+        ("${env.ZONE-b}", "", ""),
+        ("${env.ZONE:-b}", "a", "a"),
+        ("${env.ZONE:-nn-1.b}", "", "nn-1.b"),
+        ("${env.ZONE:-b}", None, "b"),
+        ("${env.ZONE}", None, "${env.ZONE}"),
+    ],
+)
+def test_a_variable_of_the_environment_may_have_a_default(tmp_path, monkeypatch, value, zone, wanted):
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(write_conf(tmp_path / "conf", "hdfs://default", place=value)))
+    monkeypatch.delenv("ZONE", raising=False)
+    if zone is not None:
+        monkeypatch.setenv("ZONE", zone)
+    assert load_conf().values["place"] == wanted

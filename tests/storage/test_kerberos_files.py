@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+from sparkcv.storage.hdfs import identity
 from sparkcv.storage.kerberos import conf, kdc, keytab, ticket
 
 CONF = """\
@@ -48,6 +49,15 @@ def kerberos(tmp_path, monkeypatch):
     monkeypatch.setenv("KRB5_CONFIG", str(tmp_path / "krb5.conf"))
     monkeypatch.delenv("KRB5CCNAME", raising=False)
     return tmp_path
+
+
+def test_a_cache_without_a_ticket_granting_ticket_does_not_tell_when_logging_in_ends(kerberos, monkeypatch):
+    monkeypatch.delenv("HADOOP_TOKEN_FILE_LOCATION", raising=False)
+    (kerberos / "cache").write_bytes(cache(((b"nn", b"one.test"), 1_900_000_000)))
+    monkeypatch.setenv("KRB5CCNAME", str(kerberos / "cache"))
+    assert identity.ends_s("hdfs://default") is None
+    (kerberos / "cache").write_bytes(cache(((b"krbtgt", b"HERE.TEST"), 1_900_000_000)))
+    assert identity.ends_s("hdfs://default") == 1_900_000_000
 
 
 def test_the_realm_and_its_kdcs_are_read_included_files_too(kerberos, monkeypatch):

@@ -57,7 +57,7 @@ class InputFiles:
 
         A byte that is no UTF-8 becomes ``\xff``, and so that no other file has this name a backslash is doubled.
         """
-        return as_text(entry.url[len(self.root.rstrip("/")) + 1 :].replace("\\", "\\\\"))
+        return as_text(storage.relative(entry.url, self.root).replace("\\", "\\\\"))
 
     def holds(self, url: str) -> bool:
         """Return whether the folder ``url`` would be a part of the input."""

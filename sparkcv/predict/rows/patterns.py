@@ -12,7 +12,7 @@ from sparkcv.errors import DataError, MissingFileError, StorageError, UsageError
 from sparkcv.predict.rows import table_formats
 from sparkcv.predict.rows.left_out import LeftOut, is_foreign
 from sparkcv.storage import Entry
-from sparkcv.storage.names import split_host
+from sparkcv.storage.names import folder_prefix, split_host
 
 __all__ = ["Pattern", "Place", "WANTED", "find", "listed"]
 
@@ -34,7 +34,7 @@ class Place:
 
     def holds(self, url: str) -> bool:
         """Return whether the file or folder ``url`` would be a part of the input."""
-        root = self.root.rstrip("/") + "/"
+        root = folder_prefix(self.root)
         names = [name for name in f"{url}/"[len(root) :].split("/") if name]
         return f"{url}/".startswith(root) and any(
             len(pattern) <= len(names) and all(map(fnmatch.fnmatchcase, names, pattern)) for pattern in self.patterns
@@ -103,7 +103,7 @@ def _named(folder: str, names: Sequence[str]) -> list[Entry]:
     """Look up single names: a folder of millions is not listed for one of its files."""
     found = []
     for name in sorted(set(names)):
-        url = f"{folder.rstrip('/')}/{name}"
+        url = folder_prefix(folder) + name
         if storage.exists(url):
             is_dir = storage.is_dir(url)
             found.append(Entry(url, name, 0 if is_dir else storage.size(url), is_dir))

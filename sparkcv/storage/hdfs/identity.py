@@ -42,7 +42,7 @@ def ends_s(url: str) -> float | None:
     """Return when this process can no longer log in to an HDFS, in seconds since 1970; None if that is not known."""
     token, found = mine(url), ticket.find()
     ends = [token.max_date_s - tokens.LAST_S] if token is not None else []
-    ends += [found.ends_s] if found is not None else []
+    ends += [found.ends_s] if found is not None and found.ends_s else []  # a cache may hold tickets of services only
     return max(ends, default=None)
 
 
