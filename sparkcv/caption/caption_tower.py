@@ -52,7 +52,7 @@ def build_tower(
         spec = CaptionSpec(num_words, int(features.shape[-1]), config.embedding_size, config.num_lstm_units)
         with tf.variable_scope(tf.get_variable_scope(), reuse=reuse):
             weights = caption_net.trained_weights(spec)
-        loss = caption_net.loss(weights, features, captions, drop)
+        loss = caption_net.loss(weights, features, captions, drop, label_smoothing=config.label_smoothing)
         return [tf.identity(loss, name="caption_loss")], {"features": features}
 
     return tower

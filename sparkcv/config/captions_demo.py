@@ -31,5 +31,5 @@ class CaptionsDemoConfig(Flags):
     embedding_size: int = flag(64, "numbers that stand for a word, and for a picture", group=_TRAIN, least=1)
     num_lstm_units: int = flag(128, "units of the LSTM", group=_TRAIN, least=1)
     batch_size: int = flag(32, "pictures a step", group=_TRAIN, least=1)
-    max_number_of_steps: int = flag(10000, "global step at which to stop", group=_TRAIN, least=1)
+    max_number_of_steps: int = flag(9000, "global step at which to stop", group=_TRAIN, least=1)
     learning_rate: float = flag(0.003, "initial learning rate", group=_TRAIN, above=0)

@@ -11,7 +11,7 @@ _CAPTION = "captions"
 # What a classifier's training has and this one cannot: each must keep its default.
 _UNUSED = (
     *("trainable_scopes", "checkpoint_exclude_scopes", "class_weights", "loss", "num_evaluators", "use_grayscale"),
-    *("adopt_checkpoint", "label_smoothing", "dataset_table", "dataset_query", "labels_offset", "export_dir"),
+    *("adopt_checkpoint", "dataset_table", "dataset_query", "labels_offset", "export_dir"),
     *("image_feature", "label_feature", "input_mode", "cache", "moving_average_decay", "normalization", "statistics"),
     *OF_A_TABLE,
 )
@@ -58,6 +58,7 @@ class TrainCaptionsConfig(TrainConfig):
     clip_gradient_norm: float | None = flag(
         5.0, "largest norm of all gradients together, to which they are scaled down", group=_CAPTION, above=0
     )
+    label_smoothing: float = flag(0.0, "weight moved from the true word to all", group=_CAPTION, share=True)
     weight_decay: float = flag(0.0, "L2 weight on the encoder's weights", group=_CAPTION, least=0)
 
     def __post_init__(self) -> None:

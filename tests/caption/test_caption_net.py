@@ -49,7 +49,7 @@ class PlainNet:
         d_both = self.v["lstm/basic_lstm_cell/kernel"] @ d_gates
         return d_both[: SPEC.embedding], d_new * f, d_both[SPEC.embedding :]
 
-    def loss(self, features, captions):
+    def loss(self, features, captions, smoothing=0.0):
         total, count = 0.0, sum((caption >= 0).sum() - 1 for caption in captions)
         for picture, caption in zip(features, captions, strict=True):
             ids = caption[caption >= 0]
@@ -62,8 +62,9 @@ class PlainNet:
                 if number:
                     logits = state[1] @ self.v["logits/weights"] + self.v["logits/biases"]
                     chances = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
-                    total -= np.log(chances[ids[number]]) / count
-                    d_logits = (chances - np.eye(SPEC.num_words)[ids[number]]) / count
+                    wanted = np.eye(SPEC.num_words)[ids[number]] * (1 - smoothing) + smoothing / SPEC.num_words
+                    total -= wanted @ np.log(chances) / count
+                    d_logits = (chances - wanted) / count
                     self.grads["logits/weights"] += np.outer(state[1], d_logits)
                     self.grads["logits/biases"] += d_logits
                     d_outputs.append(self.v["logits/weights"] @ d_logits)
@@ -77,12 +78,14 @@ class PlainNet:
         return total
 
 
-def test_loss_and_gradients_are_those_of_plain_sums(values):
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_loss_and_gradients_are_those_of_plain_sums(values, smoothing):
     plain = PlainNet(values)
-    wanted = plain.loss(FEATURES, CAPTIONS)
+    wanted = plain.loss(FEATURES, CAPTIONS, smoothing)
     with tf.Graph().as_default(), tf.Session() as session:
         weights = {name: tf.constant(value, tf.float32) for name, value in values.items()}
-        loss = caption_net.loss(weights, tf.constant(FEATURES, tf.float32), tf.constant(CAPTIONS))
+        features, captions = tf.constant(FEATURES, tf.float32), tf.constant(CAPTIONS)
+        loss = caption_net.loss(weights, features, captions, label_smoothing=smoothing)
         gradients = [tf.convert_to_tensor(each) for each in tf.gradients(loss, list(weights.values()))]
         got, grads = session.run([loss, gradients])
     assert got == pytest.approx(wanted, abs=1e-5)
