@@ -165,8 +165,14 @@ def test_a_boolean_is_read_in_every_spelling_of_slims_flags(word, value):
     assert train(word).sync_replicas is value
 
 
-def test_negative_numbers_are_values():
-    assert train("--quantize_delay", "-1", "--ftrl_learning_rate_power", "-0.7").ftrl_learning_rate_power == -0.7
+@pytest.mark.parametrize("power", ["-0.7", "-.7", "-7e-1"])
+def test_negative_numbers_are_values(power):
+    assert train("--quantize_delay", "-1", "--ftrl-learning-rate-power", power).ftrl_learning_rate_power == -0.7
+
+
+def test_a_flag_is_no_value_of_the_one_before_it():
+    with pytest.raises(UsageError, match="--ftrl_learning_rate_power: expected one argument"):
+        train("--ftrl_learning_rate_power", "--quantize_delay", "-1")
 
 
 def test_a_configuration_survives_json():

@@ -7,6 +7,7 @@ A flag given beats the recipe, the recipe beats the default.
 import argparse
 import dataclasses
 import pathlib
+import re
 import sys
 import tomllib
 import types
@@ -24,6 +25,7 @@ MOST_SEED = 2**62
 
 _TRUE = {"true", "t", "1", "yes", "y"}
 _FALSE = {"false", "f", "0", "no", "n"}
+_NEGATIVE = re.compile(r"-\.?\d")
 
 
 def flag(
@@ -120,7 +122,7 @@ def parse(cls: type[Config], argv: Sequence[str], prog: str) -> Config:
             the dataclass refuses.
     """
     parser = _parser(cls, prog)
-    known, unknown = parser.parse_known_args(_first_named(cls, _underscored(cls, argv)))
+    known, unknown = parser.parse_known_args(_first_named(cls, _joined(cls, _underscored(cls, argv))))
     given = {name: value for name, value in vars(known).items() if value is not None}
     if unknown:
         raise UsageError(_unknown_flag(unknown[0], cls))
@@ -212,6 +214,19 @@ def _underscored(cls: type, argv: Sequence[str]) -> list[str]:
         name, equals, value = word.removeprefix("--").partition("=")
         known = word.startswith("--") and "-" in name and name.replace("-", "_") in names
         words.append(f"--{name.replace('-', '_')}{equals}{value}" if known else word)
+    return words
+
+
+def _joined(cls: type, argv: Sequence[str]) -> list[str]:
+    """Return the words with a negative number joined to its flag: argparse takes ``-1e-3`` and ``-1,2`` for flags."""
+    hints = typing.get_type_hints(cls)
+    takers = {f"--{name}" for name in _names(cls) if _kind(hints[name]) not in (bool, tuple)}
+    words: list[str] = []
+    for word in argv:
+        if words and words[-1] in takers and _NEGATIVE.match(word):
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
     return words
 
 
