@@ -41,7 +41,7 @@ _SHARED = {
     "cluster": "faults",
     "looked": "looked",
 }
-_CLUSTERS = ("hadoop_cluster", "secured_cluster", "cluster")
+_OF_A_GROUP = ("hadoop_cluster", "secured_cluster", "cluster", "spark")
 _LONGEST = (
     "kubernetes",
     "yarn",
@@ -88,9 +88,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item, nextitem):
-    """End the clusters of a group with the group: idle, the daemons of one take 3 % of a core, to the last test."""
+    """End the clusters and the Spark of a group with it: idle, daemons take 3 % of a core and gigabytes, to the end."""
     if "PYTEST_XDIST_WORKER" in os.environ and nextitem is not None and _group(nextitem) != _group(item):
-        for name in _CLUSTERS:
+        for name in _OF_A_GROUP:
             for fixture in item.session._fixturemanager._arg2fixturedefs.get(name, ()):
                 fixture.finish(item._request)  # pytest's own way: whoever asks for it after that gets a new one
 
@@ -134,7 +134,8 @@ def _group(item):
 @pytest.fixture(scope="session")
 def spark():
     """A real embedded Spark: three executor processes of one slot each."""
-    with spark_session("sparkcv tests", num_executors=3) as session:
+    # A Java fills the heap that it has with garbage: of 1.2 GB that each of fifteen executors held, a tenth was used.
+    with spark_session("sparkcv tests", num_executors=3, memory_mb=512) as session:
         yield session
 
 
