@@ -7,6 +7,7 @@ import pytest
 
 from sparkcv.cluster.link_check import WHOLE, LinkCheck, silent
 from tests.faults.links import Link
+from tests.hadoop import wait_until
 
 PATIENCE_S = 60
 MUTE_S = 0.5  # for who never answers; who does has all of the patience, as a busy machine may need it
@@ -25,6 +26,8 @@ def test_which_servers_do_not_answer(server):
     host, port = server.rsplit(":", 1)
     with Link(host, int(port)) as link, socket.create_server(("127.0.0.1", 0)) as mute:
         linked, muted, refused = f"127.0.0.1:{link.port}", f"127.0.0.1:{mute.getsockname()[1]}", "127.0.0.1:1"
+        # The link listens a moment after it is made.
+        wait_until(lambda: not silent({"ps:1": linked}, PATIENCE_S), "the link", PATIENCE_S)
         assert silent({"ps:0": server, "ps:1": linked, "ps:2": refused}, PATIENCE_S) == ["ps:2"]
         assert silent({"ps:1": muted, "ps:2": refused}, MUTE_S) == ["ps:1", "ps:2"]
         link.cut()
