@@ -37,20 +37,10 @@ def main() -> int:
     flags = parser.parse_args()
     work = flags.work_dir.resolve()
     work.mkdir(parents=True)
-    for name in ("flowers17.tar", "mobilenet-tflite.tar"):
-        with tarfile.open(flags.data / name) as archive:
-            archive.extractall(work, filter="data")
-    trained, held_out = divide(work / "flowers17")
-    lines = [f"{path.name},{one.format(flower)}" for path, flower in trained for one in TEMPLATES]
-    (work / "captions.csv").write_text("\n".join(["path,caption", *lines]) + "\n")
+    held_out = convert(flags.data, work, resize_short_side=160)
+    with tarfile.open(flags.data / "mobilenet-tflite.tar") as archive:
+        archive.extractall(work, filter="data")
     (work / "held_out.txt").write_text("".join(f"{path}\n" for path, _ in held_out))
-    job(
-        "convert_captions.py",
-        captions_file=work / "captions.csv",
-        images_dir=work / "flowers17",
-        dataset_dir=work / "data",
-        resize_short_side=160,
-    )
     job(
         "train_captions.py",
         dataset_dir=work / "data",
@@ -83,6 +73,23 @@ def main() -> int:
     for path, flower in held_out[:: len(held_out) // 10]:
         print(f"  {path.name} ({flower}): {best[path.name]}")
     return 0 if share >= LEAST else 1
+
+
+def convert(data: pathlib.Path, work: pathlib.Path, resize_short_side: int) -> list[tuple[pathlib.Path, str]]:
+    """Write the flowers with captions as shards to ``work/data``; return those held out, each with its name."""
+    with tarfile.open(data / "flowers17.tar") as archive:
+        archive.extractall(work, filter="data")
+    trained, held_out = divide(work / "flowers17")
+    lines = [f"{path.name},{one.format(flower)}" for path, flower in trained for one in TEMPLATES]
+    (work / "captions.csv").write_text("\n".join(["path,caption", *lines]) + "\n")
+    job(
+        "convert_captions.py",
+        captions_file=work / "captions.csv",
+        images_dir=work / "flowers17",
+        dataset_dir=work / "data",
+        resize_short_side=resize_short_side,
+    )
+    return held_out
 
 
 def divide(folder: pathlib.Path) -> tuple[list[tuple[pathlib.Path, str]], list[tuple[pathlib.Path, str]]]:

@@ -12,9 +12,8 @@ says how well. The training's samples and curves are under ``WORK_DIR/run``.
 import argparse
 import pathlib
 import sys
-import tarfile
 
-from flowers_captions import FLOWERS, TEMPLATES, divide, job
+from flowers_captions import FLOWERS, TEMPLATES, convert, job
 
 SIZE, NUM_PICTURES = 64, 8
 
@@ -29,19 +28,8 @@ def main() -> int:
     flags = parser.parse_args()
     work = flags.work_dir.resolve()
     work.mkdir(parents=True)
-    with tarfile.open(flags.data / "flowers17.tar") as archive:
-        archive.extractall(work, filter="data")
-    trained, _ = divide(work / "flowers17")
-    lines = [f"{path.name},{one.format(flower)}" for path, flower in trained for one in TEMPLATES]
-    (work / "captions.csv").write_text("\n".join(["path,caption", *lines]) + "\n")
+    convert(flags.data, work, resize_short_side=80)
     (work / "asked.txt").write_text("".join(f"{TEMPLATES[0].format(flower)}\n" for flower in FLOWERS))
-    job(
-        "convert_captions.py",
-        captions_file=work / "captions.csv",
-        images_dir=work / "flowers17",
-        dataset_dir=work / "data",
-        resize_short_side=80,
-    )
     job(
         "train_text2image.py",
         dataset_dir=work / "data",

@@ -72,7 +72,7 @@ def read(run_url: str, step: int, sizes: Mapping[str, int]) -> Found:
     except MissingFileError:
         raise
     except StorageError as err:
-        if isinstance(err.__cause__, (ValueError, RecursionError)):
+        if storage.holds_no_json(err):
             raise CheckpointError(f"its manifest cannot be read: {err}") from err
         raise
     checkpoint_manifest.check(manifest, step, url)

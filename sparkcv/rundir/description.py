@@ -87,7 +87,7 @@ class RunDescription:
         try:
             value = storage.read_json(url)
         except StorageError as err:
-            if isinstance(err.__cause__, (ValueError, RecursionError)):  # no JSON, no UTF-8, too long a number
+            if storage.holds_no_json(err):
                 raise _damaged(url, "it holds no JSON", "JSON that a run wrote") from err
             raise
         if not isinstance(value, dict):

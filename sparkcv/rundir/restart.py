@@ -32,7 +32,7 @@ def refuse_lost(run_url: str) -> None:
     try:
         status, run = RunStatus.read(run_url), RunDescription.read(run_url)
     except StorageError as err:
-        if not isinstance(err.__cause__, (ValueError, RecursionError)):
+        if not storage.holds_no_json(err):
             raise
         raise CheckpointError(
             f"{run_url!r} has no checkpoint, and whether one was saved cannot be told ({err}), so the run will not"

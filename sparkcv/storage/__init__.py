@@ -11,7 +11,7 @@ Every foreign exception becomes a :class:`~sparkcv.errors.StorageError` with the
 from sparkcv.storage.hadoop import hadoop_environment
 from sparkcv.storage.listing import Entry, exists, is_dir, is_link, iter_dir, leads_back, list_dir, size, walk
 from sparkcv.storage.names import basename, join, local_path, parent, relative, resolve
-from sparkcv.storage.reading import fetch, fetch_dir, open_read, read_bytes, read_json, read_text
+from sparkcv.storage.reading import fetch, fetch_dir, holds_no_json, open_read, read_bytes, read_json, read_text
 from sparkcv.storage.writing import (
     append_bytes,
     check_writable,
@@ -38,6 +38,7 @@ __all__ = [
     "fetch",
     "fetch_dir",
     "hadoop_environment",
+    "holds_no_json",
     "is_dir",
     "is_link",
     "iter_dir",

@@ -43,6 +43,11 @@ def read_json(url: str) -> Any:
         raise StorageError(f"{url!r} is not JSON: {err}") from err
 
 
+def holds_no_json(err: StorageError) -> bool:
+    """Tell whether :func:`read_json` read the file and could make nothing of it; else it could not read it."""
+    return isinstance(err.__cause__, (ValueError, RecursionError))
+
+
 def open_read(url: str) -> IO[bytes]:
     """Open a file for buffered binary reading (a context manager); its read errors are translated too."""
     fs, path = open_fs(url)

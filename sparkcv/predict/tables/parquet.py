@@ -60,6 +60,6 @@ def copy_parquet(source: str, folder: str) -> None:
     """Copy the Parquet files below one folder to the same names below another."""
     for entry in storage.walk(source):
         if entry.name.endswith(".parquet"):
-            target = f"{folder}/{entry.url[len(source) + 1 :]}"
+            target = storage.join(folder, storage.relative(entry.url, source))
             with storage.open_read(entry.url) as stream, storage.open_write(target) as sink:
                 shutil.copyfileobj(stream, sink)
