@@ -5,6 +5,9 @@ import re
 import threading
 
 import pytest
+from py4j import java_gateway
+from py4j.protocol import Py4JJavaError
+from pyspark.errors.exceptions.captured import install_exception_handler
 
 from sparkcv.cli import main
 from sparkcv.errors import ClusterError, UsageError
@@ -180,6 +183,21 @@ def test_a_kubeconfig_that_is_none_or_whose_plugin_hangs_is_told_of(jvm, kubecon
     for one in waiting:  # Java waits for the plugin, as often as it asks it
         one.join(60)
     assert len(waiting) == 1
+
+
+def test_errors_are_told_of_in_a_process_that_had_a_session(monkeypatch, tmp_path):
+    monkeypatch.setattr(java_gateway, "get_return_value", java_gateway.get_return_value)
+    install_exception_handler()  # as a session does, for good
+    translating = java_gateway.get_return_value
+    with java_alone({"spark.kubernetes.context": "dusk", "spark.master": "k8s://http://127.0.0.1:1"}) as (jvm, conf):
+        with pytest.raises(Py4JJavaError, match="NoSuchElementException"):
+            conf.get("spark.nothing")
+        path = tmp_path / "config"
+        path.write_text("kind: Config\n  clusters: [")
+        jvm.java.lang.System.setProperty("kubeconfig", str(path))
+        with pytest.raises(ClusterError, match=r"config cannot be read: mapping values are not allowed here in reader"):
+            make(jvm, conf)
+    assert java_gateway.get_return_value is translating
 
 
 LONG = "n" * 64

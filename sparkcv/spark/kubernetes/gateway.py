@@ -35,7 +35,8 @@ def java_alone(properties: Mapping[str, str]) -> Iterator[tuple[Any, Any]]:
         conf = gateway.jvm.org.apache.spark.SparkConf()
         for name, value in properties.items():
             conf.set(name, value)
-        yield gateway.jvm, conf
+        with _untranslated(gateway):
+            yield gateway.jvm, conf
     finally:
         gateway.shutdown()
         gateway.proc.stdin.close()
@@ -44,3 +45,26 @@ def java_alone(properties: Mapping[str, str]) -> Iterator[tuple[Any, Any]]:
         except subprocess.TimeoutExpired:  # how the submission ended is known, and not to be hidden by this
             gateway.proc.kill()
             gateway.proc.wait()
+
+
+@contextlib.contextmanager
+def _untranslated(gateway: Any) -> Iterator[None]:
+    """Raise this Java's errors as py4j does.
+
+    Once this process had a session, PySpark 4 asks the session's Java what each error is, of whichever Java it comes:
+    that one does not know it, and after the session there is none to ask.
+    """
+    from py4j import java_gateway, protocol
+
+    translating, client = java_gateway.get_return_value, gateway._gateway_client
+
+    def return_value(answer: str, gateway_client: Any, *args: Any) -> Any:
+        read = protocol.get_return_value if gateway_client is client else translating
+        return read(answer, gateway_client, *args)
+
+    java_gateway.get_return_value = return_value
+    try:
+        yield
+    finally:
+        if java_gateway.get_return_value is return_value:
+            java_gateway.get_return_value = translating
