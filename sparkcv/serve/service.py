@@ -1,8 +1,10 @@
 """The service without HTTP: admission, scoring, counting. Everything that a route needs of models is here."""
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,18 +81,29 @@ class Service:
         one.statistics.add(time.monotonic() - begin_s, answers)
         return np.stack(rows)
 
-    async def _answers(self, one: ModelVersion, given: ModelInput) -> list[ScoreReply | RequestError]:
-        if self.num_running and self.num_running + len(given) > self._limits.max_queue:
+    async def explain(self, one: ModelVersion, picture: bytes, label_id: int | None) -> dict[str, Any]:
+        """Return what :meth:`.ModelVersion.explain` does; raises as it, and RequestError (429) if there is no room."""
+        with self._admitted(1):
+            return await one.explain(picture, label_id)
+
+    @contextlib.contextmanager
+    def _admitted(self, number: int) -> Iterator[None]:
+        """Count ``number`` pictures as on their way; raises RequestError (429) where that would be too many."""
+        if self.num_running and self.num_running + number > self._limits.max_queue:
             raise overloaded(
                 f"{self.num_running} pictures are on their way, at most {self._limits.max_queue} are taken"
             )
-        self.num_running += len(given)
+        self.num_running += number
         self.metrics.queue.set(self.num_running)
         try:
-            answers = await one.score(given, self.deadline_s())
+            yield
         finally:
-            self.num_running -= len(given)
+            self.num_running -= number
             self.metrics.queue.set(self.num_running)
+
+    async def _answers(self, one: ModelVersion, given: ModelInput) -> list[ScoreReply | RequestError]:
+        with self._admitted(len(given)):
+            answers = await one.score(given, self.deadline_s())
         for answer in answers:
             if isinstance(answer, ScoreReply):
                 self.metrics.scored(one.name, one.version, answer)

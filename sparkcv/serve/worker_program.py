@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,20 +147,29 @@ class _Worker:
         )
 
     def _follow(self, answering: "Batcher | Stylizer", engine: str, explain: Callable[[Any], None]) -> None:
-        """Answer what comes until the front process is gone."""
+        """Answer what comes until the front process is gone.
+
+        Explanations are made one after the other: one may take a hundred scores.
+        """
+        explaining = ThreadPoolExecutor(1)
+        explanations: dict[int, Future[None]] = {}
         self.send({"ready": True, "engine": engine})
         while (message := self.receive()) is not None:
             if message["kind"] == "cancel":
                 item = self._items.get(message["id"])
                 if item is not None:
                     item.is_cancelled = True
+                elif message["id"] in explanations:
+                    explanations[message["id"]].cancel()
             elif message["kind"] == "explain":
-                threading.Thread(target=explain, args=(message,), daemon=True).start()
+                explanations = {number: one for number, one in explanations.items() if not one.done()}
+                explanations[message["id"]] = explaining.submit(explain, message)
             else:
                 item = _item(message)
                 self._items[item.number] = item
                 answering.put(item)
         answering.close()
+        explaining.shutdown(wait=False, cancel_futures=True)
 
     def _explain_nothing(self, message: dict[str, Any]) -> None:
         self.send({"id": message["id"], "status": 400, "reason": "it gives no scores, so there is no map of them"})

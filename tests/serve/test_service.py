@@ -2,11 +2,15 @@
 
 import asyncio
 import gzip
+import queue
+import socket
+import threading
 
 import httpx
 import numpy as np
 import pytest
 
+from sparkcv.launchers import pipe_messages as frames
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.guard import GuardSpec
 from sparkcv.serve.http.app import make_app
@@ -17,6 +21,7 @@ from sparkcv.serve.model_version import State
 from sparkcv.serve.protocols.values import Interface, ModelInput
 from sparkcv.serve.service import Service, ServiceLimits
 from sparkcv.serve.statistics import RequestStatistics
+from sparkcv.serve.worker_program import _Worker
 from tests.serve.test_catalog import ORDER, catalog
 
 ROUTES = {
@@ -59,6 +64,25 @@ def test_a_request_for_a_model_that_there_is_not_is_counted_for_its_route(path):
     assert f'model="",route="{ROUTES[path]}",version=""}} 1.0' in one.metrics.page(one.catalog).decode()
 
 
+def test_what_was_counted_of_a_version_that_has_gone_is_told_once_more_and_no_longer():
+    one = service(catalog(versions=(1, 2)))
+    metrics = one.metrics
+    for version in (1, 2):
+        metrics.answered("m", str(version), "classify", "200")
+        metrics.scored("m", version, ScoreReply(np.float32([1.0]), 4, 0.1, 0.2, 0.3))
+    metrics.answered("", "", "classify", "404")
+    lines = [line for line in metrics.page(one.catalog).decode().splitlines() if 'version="1"' in line]
+    kept = [line for line in metrics.page(one.catalog).decode().splitlines() if 'version="2"' in line]
+    assert len(lines) == len(kept) > 40
+    del one.catalog._models["m"][1]
+    page = metrics.page(one.catalog).decode()
+    assert [line for line in page.splitlines() if 'version="1"' in line] == lines
+    page = metrics.page(one.catalog).decode()
+    assert 'version="1"' not in page
+    assert [line for line in page.splitlines() if 'version="2"' in line] == kept
+    assert 'sparkcv_requests_total{code="404",model="",route="classify",version=""} 1.0' in page
+
+
 def test_a_request_without_a_picture_that_could_be_used_is_none_that_succeeded():
     class Version:
         statistics = RequestStatistics()
@@ -69,6 +93,62 @@ def test_a_request_without_a_picture_that_could_be_used_is_none_that_succeeded()
     one = Version()
     assert len(asyncio.run(service().score(one, ModelInput(pictures=(b"a", b"b"))))) == 2
     assert (one.statistics.succeeded, one.statistics.failed, one.statistics.pictures) == (0, 1, 0)
+
+
+def test_an_explanation_takes_its_place_in_the_queue_and_gives_it_back():
+    class Version:
+        def __init__(self):
+            self.may_tell = asyncio.Event()
+
+        async def explain(self, picture, label_id):
+            await self.may_tell.wait()
+            return {"label_id": label_id}
+
+    async def several():
+        one, version = Service(None, ServiceLimits(2, 1.0), ServiceMetrics()), Version()
+        running = [asyncio.create_task(one.explain(version, b"picture", number)) for number in (0, 1)]
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError, match="2 pictures are on their way, at most 2 are taken") as caught:
+            await one.explain(version, b"picture", 2)
+        version.may_tell.set()
+        told = await asyncio.gather(*running)
+        return caught.value.status, told, one.num_running
+
+    assert asyncio.run(several()) == (429, [{"label_id": 0}, {"label_id": 1}], 0)
+
+
+def test_explanations_are_made_one_after_the_other_and_one_that_nobody_waits_for_is_not_begun():
+    ours, theirs = socket.socketpair()
+    begun, may_end, put = queue.SimpleQueue(), threading.Event(), queue.SimpleQueue()
+
+    def explain(message):
+        begun.put(message["id"])
+        assert may_end.wait(60)
+
+    class Nothing:
+        def put(self, item):
+            put.put(item.number)
+
+        def close(self):
+            pass
+
+    with ours, theirs:
+        worker = _Worker(theirs)
+        following = threading.Thread(target=worker._follow, args=(Nothing(), "tf", explain))
+        following.start()
+        for number in (1, 2, 3):
+            ours.sendall(frames.pack({"kind": "explain", "id": number}))
+        assert begun.get(timeout=60) == 1
+        ours.sendall(frames.pack({"kind": "cancel", "id": 2}))
+        ours.sendall(frames.pack({"kind": "cancel", "id": 9}))
+        ours.sendall(frames.pack({"kind": "explain", "id": 4}))
+        ours.sendall(frames.pack({"kind": "picture", "id": 5, "data": b"", "format": "", "deadline_s": 0.0}))
+        assert put.get(timeout=60) == 5  # so all before it has been read
+        assert begun.empty()
+        may_end.set()
+        assert [begun.get(timeout=60) for _ in range(2)] == [3, 4]
+        ours.shutdown(socket.SHUT_RDWR)
+        following.join(60)
 
 
 def test_a_model_whose_process_is_being_started_again_is_not_ready():

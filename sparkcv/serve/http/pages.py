@@ -83,7 +83,7 @@ async def explain(request: Request) -> Response:
     if isinstance(answer, RequestError):
         raise answer
     whole_s = time.monotonic() - begin_s
-    found = await while_connected(request, one.explain(picture, wanted))
+    found = await while_connected(request, service.explain(one, picture, wanted))
     return JSONResponse(
         {
             "model": one.name,
