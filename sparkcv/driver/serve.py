@@ -64,7 +64,10 @@ def prepare(config: ServeConfig) -> ServePlan:
     choose_engine(config.engine)
     policy = VersionPolicy.parse(config.version_policy)
     parse_labels(config.labels)
-    if not find_models(models_dir):
+    found = find_models(models_dir)
+    if not found.urls:
+        for name, why in found.unreadable.items():
+            raise AccessError(f"--models_dir: the folder of model {name!r} cannot be read: {why}")
         raise MissingFileError(
             f"--models_dir: no exported model in {models_dir!r}, wanted NAME/VERSION/ with model.json, which"
             " `sparkcv export` writes, what exportcaptions or trainstyle's --export_dir wrote, or one such folder"

@@ -20,7 +20,7 @@ from sparkcv.rundir import description
 from sparkcv.serve.errors import RequestError, unavailable, whole_number
 from sparkcv.serve.model_process import WorkerOrder
 from sparkcv.serve.model_version import ModelVersion, State, digest_now
-from sparkcv.serve.repository import LabelRule, VersionPolicy, check_label, find_models
+from sparkcv.serve.repository import FoundModels, LabelRule, VersionPolicy, check_label, find_models
 from sparkcv.style import transformer_weights
 
 __all__ = ["Catalog", "CatalogSpec"]
@@ -65,6 +65,7 @@ class Catalog:
         self._said: set[str] = set()  # of what the flags name and the folder does not have
         self.num_looks = 0
         self.problem = ""  # why the folder of models could not be read last
+        self._unreadable: set[str] = set()  # models whose own folder could not
 
     def names(self) -> list[str]:
         """Return the names of all models."""
@@ -162,16 +163,17 @@ class Catalog:
                 _log.error("a bug of the service: the folder of models cannot be read", exc_info=err)
                 self.problem = repr(err)
                 return False
-            self.problem = ""
+            self.problem, self._unreadable = "", set(found.unreadable)
             self._say_missing(found)
-            wanted = [(name, version) for name, urls in found.items() for version in sorted(self._wanted(name, urls))]
+            urls = found.urls
+            wanted = [(name, version) for name in urls for version in sorted(self._wanted(name, urls[name]))]
             loaded = await asyncio.gather(
-                *(self._load(name, version, found[name][version], again=name == again) for name, version in wanted)
+                *(self._load(name, version, urls[name][version], again=name == again) for name, version in wanted)
             )
-            for name in list(self._models):
-                kept = self._kept(name, found.get(name, {}))
+            for name in set(self._models) - self._unreadable:
+                kept = self._kept(name, urls.get(name, {}))
                 await self._unload_all(name, [one for one in self._models[name] if one not in kept])
-            return all(loaded)
+            return all(loaded) and again not in self._unreadable
 
     async def load(self, name: str) -> None:
         """Load what the policy wants of one model, anew where its folder has changed; what runs goes on until then.
@@ -183,6 +185,8 @@ class Catalog:
         is_loaded = await self._look(again=name)
         if self.problem:
             raise unavailable("the folder of models cannot be read, see the server's log")
+        if name in self._unreadable and name not in self._models:
+            raise unavailable(f"the folder of model {name!r} cannot be read, see the server's log")
         versions = self.versions(name)
         if not any(one.is_available for one in versions):
             raise RequestError(400, f"model {name!r} cannot be loaded: {_public(versions[0])}")
@@ -278,17 +282,21 @@ class Catalog:
         engine = one.process.engine if one.process is not None else ""
         _log.info("%s takes requests, loaded in %.1f s, engine %s", one, one.loaded_s, engine)
 
-    def _say_missing(self, found: Mapping[str, Mapping[int, str]]) -> None:
-        """Tell, once while it is so, what the flags name and the folder does not have."""
+    def _say_missing(self, found: FoundModels) -> None:
+        """Tell, once while it is so, what cannot be read, and what the flags name and the folder does not have."""
         missing = [
+            f"the folder of model {name!r} cannot be read, what is loaded of it stays: {why}"
+            for name, why in found.unreadable.items()
+        ]
+        missing += [
             f"label {label!r} of model {name!r} is version {rule.version}, which the folder of models does not have"
             for name, rules in self._labels.items()
             for label, rule in rules.items()
-            if rule.version not in found.get(name, {})
+            if name not in found.unreadable and rule.version not in found.urls.get(name, {})
         ]
         missing += [
             f"--version_policy: of model {name!r} no version is loaded, the folder has {', '.join(map(str, some))}"
-            for name, urls in found.items()
+            for name, urls in found.urls.items()
             if not self._spec.policy.wanted(urls)
             and not self._wanted(name, urls)
             and (some := sorted(urls, reverse=True)[:_MAX_TOLD])

@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 
 from sparkcv import storage
-from sparkcv.errors import MissingFileError, UsageError
+from sparkcv.errors import MissingFileError, SparkcvError, UnavailableError, UsageError
 from sparkcv.serve.model_kinds import answers_of
 
-__all__ = ["LabelRule", "VersionPolicy", "find_models", "parse_labels"]
+__all__ = ["FoundModels", "LabelRule", "VersionPolicy", "find_models", "parse_labels"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAX_VERSION = 2**63 - 1
@@ -85,39 +85,63 @@ def share_of(text: str | None) -> float:
         return -1.0
 
 
-def find_models(models_dir: str) -> dict[str, dict[int, str]]:
-    """Return the versions of each model below a folder with their URLs: ``{name: {version: url}}``.
+@dataclasses.dataclass(frozen=True)
+class FoundModels:
+    """What a folder of models holds.
+
+    Attributes:
+        urls: the folder of each version, by model and number.
+        unreadable: why the folder of a model cannot be read, by model.
+    """
+
+    urls: Mapping[str, Mapping[int, str]]
+    unreadable: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def find_models(models_dir: str) -> FoundModels:
+    """Return the versions of each model below a folder with their URLs.
 
     An exported model itself is one model of its folder's name, version 1, or of ``NAME/VERSION``. A folder without
     ``model.json``, ``contract.json``, ``captions.json`` or a style net's ``transformer.npz`` is not there yet: an
     export publishes it whole, and a copy by hand has it when it is done. The folder of a training of pictures from
-    captions is there with its first checkpoint.
+    captions is there with its first checkpoint. A model whose folder cannot be read costs no other one.
 
     Raises:
         MissingFileError: no such folder.
-        StorageError: its storage does not answer.
+        StorageError: the folder cannot be read, or its storage does not answer.
     """
     if answers_of(models_dir):
         name = storage.basename(models_dir)
         if name.isdecimal() and int(name) <= _MAX_VERSION and (above := storage.basename(storage.parent(models_dir))):
-            return {_name(above): {int(name): models_dir}}
-        return {_name(name): {1: models_dir}}
+            return FoundModels({_name(above): {int(name): models_dir}})
+        return FoundModels({_name(name): {1: models_dir}})
     if not storage.is_dir(models_dir):
         raise MissingFileError(f"no folder of models at {models_dir!r}")
-    found: dict[str, dict[int, str]] = {}
+    urls: dict[str, dict[int, str]] = {}
+    unreadable: dict[str, str] = {}
     for model in storage.list_dir(models_dir):
         name = storage.basename(model.url)
         if not model.is_dir or not _NAME.fullmatch(name):
             continue
-        versions = {
-            int(number): entry.url
-            for entry in storage.list_dir(model.url)
-            if entry.is_dir and (number := storage.basename(entry.url)).isdecimal() and int(number) <= _MAX_VERSION
-        }
-        complete = {version: url for version, url in versions.items() if answers_of(url)}
+        try:
+            complete = _versions(model.url)
+        except UnavailableError:
+            raise
+        except SparkcvError as err:
+            unreadable[name] = str(err)
+            continue
         if complete:
-            found[name] = complete
-    return found
+            urls[name] = complete
+    return FoundModels(urls, unreadable)
+
+
+def _versions(model_url: str) -> dict[int, str]:
+    versions = {
+        int(number): entry.url
+        for entry in storage.list_dir(model_url)
+        if entry.is_dir and (number := storage.basename(entry.url)).isdecimal() and int(number) <= _MAX_VERSION
+    }
+    return {version: url for version, url in versions.items() if answers_of(url)}
 
 
 def _name(text: str) -> str:

@@ -252,10 +252,10 @@ def test_a_checkpoint_that_a_training_deletes_is_served_on(folder, tmp_path):
 
 def test_the_folder_of_a_training_is_a_model_once_it_has_a_checkpoint(folder, tmp_path):
     run = folder / "models/figures/1"
-    assert find_models(str(run)) == {"figures": {1: str(run)}}
+    assert find_models(str(run)).urls == {"figures": {1: str(run)}}
     (tmp_path / "runs/begun/1").mkdir(parents=True)
     shutil.copy(run / "run.json", tmp_path / "runs/begun/1")
-    assert find_models(str(tmp_path / "runs")) == {}
+    assert find_models(str(tmp_path / "runs")).urls == {}
 
 
 def test_nets_that_were_trained_on_vectors_are_not_served(folder, tmp_path):

@@ -84,6 +84,23 @@ def test_a_load_that_could_not_look_is_no_success(tmp_path):
     assert (caught.value.status, caught.value.retry_after_s) == (503, 1)
 
 
+def test_a_model_whose_folder_cannot_be_read_stays_as_it_was_loaded(tmp_path, caplog):
+    (tmp_path / "m" / "1" / "run.json").mkdir(parents=True)
+    (tmp_path / "other" / "1" / "run.json").mkdir(parents=True)
+    made = catalog(tmp_path, versions=(1,))
+    asyncio.run(made.refresh())
+    asyncio.run(made.refresh())
+    assert [one.version for one in made.versions("m")] == [1]
+    said = [
+        one.getMessage() for one in caplog.records if "cannot be read, what is loaded of it stays" in one.msg % one.args
+    ]
+    assert [one.split("'")[1] for one in said] == ["m", "other"]  # once each
+    for name, status in (("m", 400), ("other", 503)):
+        with pytest.raises(RequestError) as caught:
+            asyncio.run(made.load(name))
+        assert caught.value.status == status
+
+
 def test_a_version_goes_when_its_explanations_are_told():
     class Process:
         def __init__(self):

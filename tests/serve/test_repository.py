@@ -4,13 +4,14 @@ import re
 
 import pytest
 
-from sparkcv.errors import MissingFileError, UsageError
+from sparkcv import storage
+from sparkcv.errors import MissingFileError, UnavailableError, UsageError
 from sparkcv.serve.repository import LabelRule, VersionPolicy, find_models, parse_labels
 
 
 def test_versions_of_a_folder_of_models(model_folders, tmp_path):
     found = find_models(str(model_folders))
-    assert {name: sorted(versions) for name, versions in found.items()} == {"colors": [1, 2]}
+    assert {name: sorted(versions) for name, versions in found.urls.items()} == {"colors": [1, 2]}
     (model_folders / "colors" / "3").mkdir(exist_ok=True)  # no model.json: half copied
     (model_folders / "notes").mkdir(exist_ok=True)
     assert find_models(str(model_folders)) == found
@@ -18,18 +19,41 @@ def test_versions_of_a_folder_of_models(model_folders, tmp_path):
 
 
 def test_one_exported_model_alone_is_version_1(color_model):
-    assert find_models(color_model) == {"colors": {1: color_model}}
+    assert find_models(color_model).urls == {"colors": {1: color_model}}
 
 
 def test_one_version_alone_keeps_its_name_and_number(model_folders):
     folder = str(model_folders / "colors" / "2")
-    assert find_models(folder) == {"colors": {2: folder}}
+    assert find_models(folder).urls == {"colors": {2: folder}}
 
 
 def test_no_folder_is_told(tmp_path):
     with pytest.raises(MissingFileError, match="no folder of models at"):
         find_models(str(tmp_path / "none"))
-    assert find_models(str(tmp_path)) == {}
+    assert find_models(str(tmp_path)).urls == {}
+
+
+def test_a_model_whose_folder_cannot_be_read_costs_no_other_one(model_folders, tmp_path):
+    (tmp_path / "colors").symlink_to(model_folders / "colors")
+    (tmp_path / "damaged" / "1" / "run.json").mkdir(parents=True)  # a file's name, and nothing that can be read
+    found = find_models(str(tmp_path))
+    assert {name: sorted(versions) for name, versions in found.urls.items()} == {"colors": [1, 2]}
+    assert list(found.unreadable) == ["damaged"]
+    assert "run.json" in found.unreadable["damaged"]
+
+
+def test_a_storage_that_does_not_answer_costs_all(tmp_path, monkeypatch):
+    (tmp_path / "colors").mkdir()
+
+    def silent(url):
+        if url != str(tmp_path):
+            raise UnavailableError(f"{url!r} does not answer")
+        return listed(url)
+
+    listed = storage.list_dir
+    monkeypatch.setattr(storage, "list_dir", silent)
+    with pytest.raises(UnavailableError, match="colors' does not answer"):
+        find_models(str(tmp_path))
 
 
 @pytest.mark.parametrize(
