@@ -2,8 +2,10 @@
 
 import contextlib
 import fcntl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from sparkcv.errors import StorageError
 
@@ -24,5 +26,20 @@ def alone(folder: Path) -> Iterator[None]:
             f"{folder.resolve()} cannot be written ({err.strerror}), wanted a folder for the zips"
         ) from err
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            _wait_for(lock, folder)
+        except OSError as err:  # of network file systems, some have none
+            raise StorageError(
+                f"{folder.resolve()} cannot be locked ({err.strerror}), wanted a folder of a file system with locks"
+            ) from err
         yield
+
+
+def _wait_for(lock: TextIO, folder: Path) -> None:
+    """Take the lock, and say whom it is waited for: a build may take minutes, or have been stopped by Ctrl-Z."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.stderr.write(f"waiting for another build in {folder.resolve()}, which holds its .lock\n")
+        sys.stderr.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)

@@ -100,6 +100,16 @@ class SubmitConfig:
         for name in ("context", "namespace", "image", "service_account"):
             if getattr(self, name) is not None and not self.is_kubernetes:
                 raise UsageError(f"--{name} with --master {self.master}: it means something on Kubernetes only")
+        if self.num_executors is not None and self.is_local:
+            raise UsageError(
+                f"--num_executors with --master {self.master}: the master itself says how many tasks run; wanted"
+                " another master, or it unset"
+            )
+        if self.executor_memory is not None and self.is_local and not self.master.startswith("local-cluster"):
+            raise UsageError(
+                f"--executor_memory with --master {self.master}: there is no executor beside the driver; wanted"
+                " --driver_memory"
+            )
         for name in ("executor_memory", "driver_memory"):
             if (text := getattr(self, name)) is not None:
                 megabytes(text, f"--{name}")
@@ -126,6 +136,16 @@ class SubmitConfig:
     def is_kubernetes(self) -> bool:
         """Whether the master is Kubernetes."""
         return self.master is not None and self.master.startswith("k8s://")
+
+    @property
+    def is_standalone(self) -> bool:
+        """Whether the master is Spark's own."""
+        return self.master is not None and self.master.startswith("spark://")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the master is this machine, whose size stands in its name."""
+        return self.master is not None and self.master.startswith("local")
 
     @property
     def has_pythons(self) -> bool:

@@ -4,6 +4,7 @@ In a checkout they are ``dist/sparkcv.zip`` and ``jobs/X.py``. An installed spar
 user's cache folder, under a digest of the package, so that a printed command goes on to mean the same.
 """
 
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ import sparkcv
 from sparkcv.archive.alone import alone
 from sparkcv.archive.package import digest, is_current, pack_package
 from sparkcv.driver.jobs import Job
+from sparkcv.errors import StorageError, UsageError
 
 __all__ = ["PackageFiles", "build", "checkout", "locate"]
 
@@ -46,8 +48,7 @@ def locate(job: Job) -> PackageFiles:
     root = checkout()
     if root is not None:
         return PackageFiles(root / "dist" / "sparkcv.zip", root / "jobs" / job.file)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "sparkcv" / f"{sparkcv.__version__}-{digest(_package())}"
+    folder = _cache() / "sparkcv" / f"{sparkcv.__version__}-{digest(_package())}"
     return PackageFiles(folder / "sparkcv.zip", folder / job.file)
 
 
@@ -57,7 +58,29 @@ def build(files: PackageFiles, job: Job) -> None:
         if not is_current(files.zip, _package()):
             pack_package(files.zip, _package())
         if not files.job.is_file():
-            files.job.write_text(_JOB.format(name=job.name), encoding="utf-8")
+            _write(files.job, _JOB.format(name=job.name))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write all of a file or none of it: an empty job would be a run that did nothing, and ended well."""
+    aside = path.with_name(f"{path.name}.tmp")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError as err:
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            aside.unlink()
+        raise StorageError(f"{path} cannot be written ({err.strerror})") from err
+
+
+def _cache() -> Path:
+    """Return the folder of the user's caches; raises UsageError where nothing tells it."""
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given)
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError as err:  # a number without a name, as in some containers
+        raise UsageError(f"user {os.getuid()} has no home folder; wanted one by HOME, or XDG_CACHE_HOME") from err
 
 
 def _package() -> Path:

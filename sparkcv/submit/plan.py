@@ -21,6 +21,8 @@ from sparkcv.submit.words import part
 __all__ = ["SubmitPlan", "prepare"]
 
 _CONFS = ("HADOOP_CONF_DIR", "YARN_CONF_DIR")
+_SAYS = {"--archives": "spark.archives", "--py-files": "spark.submit.pyFiles"}
+"""Properties of Spark's that say what these options do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,12 +77,19 @@ def prepare(argv: Sequence[str]) -> SubmitPlan:
     settled = _pythons(options) | properties.ours(options, has_archive=archive is not None) | given
     if options.is_kubernetes:
         settled = on_kubernetes.settled(options, job, settled, properties.defaults(home))
-    sizes = sizing.sizes(config, options, settled, properties.defaults(home))
+    defaults = properties.defaults(home)
+    sizes = sizing.sizes(config, options, settled, defaults)
     files = package.locate(job)
     is_in_image = options.is_kubernetes and options.is_cluster_mode
+    # In the cluster mode of Kubernetes nothing of this machine reaches a pod: the image has the package.
+    sent = {"--archives": f"{archive.url}#Python" if archive else None, "--py-files": str(files.zip)}
+    sent = {} if is_in_image else {name: value for name, value in sent.items() if value is not None}
+    for option in sent:  # spark-submit takes the option alone where a property says more of the same
+        more = settled.pop(_SAYS[option], None) or defaults.get(_SAYS[option])
+        sent[option] += f",{more}" if more else ""
     lines = (
         (str(home / "bin" / "spark-submit"),),
-        *_options(options, sizes, archive, files, settled),
+        *_options(options, sizes, settled, sent),
         *(("--conf", f"{name}={value}") for name, value in settled.items()),
         (on_kubernetes.job_file(job) if is_in_image else str(files.job),),
         *_by_flag(words),
@@ -99,14 +108,9 @@ def _sized(settled: Mapping[str, str], sizes: sizing.Sizes) -> dict[str, str]:
 
 
 def _options(
-    options: SubmitConfig,
-    sizes: sizing.Sizes,
-    archive: PythonArchive | None,
-    files: PackageFiles,
-    settled: Mapping[str, str],
+    options: SubmitConfig, sizes: sizing.Sizes, settled: Mapping[str, str], sent: Mapping[str, str]
 ) -> list[tuple[str, ...]]:
     """Spark-submit's own options, those that are not set left out."""
-    is_standalone = options.master is not None and options.master.startswith("spark://")
     heap = None if "spark.executor.memory" in settled else sizes.heap
     number = None if sizes.executors is None or "spark.executor.instances" in settled else str(sizes.executors)
     found = {
@@ -116,19 +120,27 @@ def _options(
         "--principal": options.principal,
         "--keytab": options.keytab,
         "--num-executors": number if options.has_pythons else None,
-        "--total-executor-cores": number if is_standalone else None,
+        **_cores(options, sizes, settled),
         "--executor-memory": heap,
         "--driver-memory": options.driver_memory,
-        "--archives": f"{archive.url}#Python" if archive else None,
-        # In the cluster mode of Kubernetes nothing of this machine reaches a pod: the image has the package.
-        "--py-files": None if options.is_kubernetes and options.is_cluster_mode else str(files.zip),
+        **sent,
     }
     lines: list[tuple[str, ...]] = [(name, value) for name, value in found.items() if value is not None]
     if sizes.overhead is not None:
         lines.append(("--conf", f"spark.executor.memoryOverhead={sizes.overhead}"))
-    if is_standalone:
-        lines.append(("--executor-cores", "1"))
     return lines
+
+
+def _cores(options: SubmitConfig, sizes: sizing.Sizes, settled: Mapping[str, str]) -> dict[str, str]:
+    """How many cores Spark's own master gives, which knows no number of executors; what the user gave is left alone."""
+    if not options.is_standalone or sizes.executors is None:
+        return {}
+    each = settled.get("spark.executor.cores", "1")
+    found = {
+        "--total-executor-cores": ("spark.cores.max", str(sizes.executors * int(each))),
+        "--executor-cores": ("spark.executor.cores", each),
+    }
+    return {option: value for option, (name, value) in found.items() if name not in settled}
 
 
 def _pythons(options: SubmitConfig) -> dict[str, str]:

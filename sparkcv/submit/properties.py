@@ -5,6 +5,7 @@ The user's beat ours.
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from sparkcv.config import SubmitConfig
@@ -13,7 +14,10 @@ from sparkcv.errors import UsageError
 
 __all__ = ["defaults", "given", "ours", "read"]
 
-_LINE = re.compile(r"(\S+?)(?:\s*[=:]\s*|\s+)(\S.*?)?\s*")
+_BLANK = " \t\f"
+_PAIR = re.compile(r"((?:\\.|[^\\=: \t\f])*)[ \t\f]*[=:]?[ \t\f]*(.*)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 _OURS = Path(__file__).with_name("spark-yarn.conf")
 _OURS_ON_KUBERNETES = Path(__file__).with_name("spark-kubernetes.conf")
 # Files of the checkout there, and of this folder.
@@ -71,7 +75,7 @@ def given(config: SubmitConfig) -> dict[str, str]:
     path = Path(config.properties_file)
     try:
         found = {name: value for name, value in read(path).items() if not config.says(name)}
-    except (OSError, UnicodeDecodeError) as err:
+    except (OSError, ValueError) as err:
         reason = err.strerror if isinstance(err, OSError) else err
         raise UsageError(f"--properties_file {path}: cannot be read ({reason})") from err
     config.check_mode(found, f"--properties_file {path}")
@@ -85,12 +89,45 @@ def defaults(spark_home: Path) -> dict[str, str]:
     path = Path(os.environ.get("SPARK_CONF_DIR") or spark_home / "conf") / "spark-defaults.conf"
     try:
         return read(path)
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return {}
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the properties that a file of Spark's form holds."""
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    found = (_LINE.fullmatch(line) for line in lines if line and not line.startswith(("#", "!")))
-    return {match[1]: match[2] or "" for match in found if match}
+    """Return the properties that a file of Spark's form holds, which is that of java.util.Properties.
+
+    Raises OSError, and ValueError for what is no UTF-8 or no character's number.
+    """
+    found = {}
+    for line in _lines(path.read_text(encoding="utf-8")):
+        match = _PAIR.fullmatch(line)
+        assert match is not None  # noqa: S101 - every line fits: either part may be empty
+        found[_unescaped(match[1])] = _unescaped(match[2]).strip(_BLANK)
+    return found
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield lines without comments, those that end with a backslash joined with the next one."""
+    whole, goes_on = "", False
+    for line in text.split("\n"):
+        line = line.lstrip(_BLANK)
+        if not goes_on and (not line or line[0] in "#!"):
+            continue
+        goes_on = (len(line) - len(line.rstrip("\\"))) % 2 == 1
+        whole += line[:-1] if goes_on else line
+        if not goes_on:
+            yield whole
+            whole = ""
+    if whole:
+        yield whole
+
+
+def _unescaped(text: str) -> str:
+    if wrong := re.search(r"(?<!\\)(?:\\\\)*(\\u(?![0-9a-fA-F]{4}).{0,4})", text):
+        raise ValueError(f"{wrong[1]!r} is no character: a backslash stands as two, or as \\uXXXX")
+
+    def character(found: re.Match[str]) -> str:
+        return chr(int(found[1][1:], 16)) if len(found[1]) > 1 else _ESCAPED.get(found[1], found[1])
+
+    # A character beyond 16 bits is two of Java's.
+    return _ESCAPE.sub(character, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -14,6 +14,7 @@ from sparkcv.spark.memory import overhead_for
 __all__ = ["Sizes", "sizes", "with_executors"]
 
 _OVERHEAD = "spark.executor.memoryOverhead"
+_MOST_CORES = "spark.cores.max"  # of all executors together
 _HEAP = "1g"  # Java's, which hardly moves: Spark's own default
 _EXECUTORS = 2  # of a job that takes any number
 
@@ -57,19 +58,27 @@ def sizes(config: Any, options: SubmitConfig, given: Mapping[str, str], defaults
     for fewer executors than roles.
     """
     count, roles = _roles(config)
-    slots = _whole(given, "spark.executor.cores") // _whole(given, "spark.task.cpus") or 1
+    slots = _slots(options, given)
     executors = options.num_executors or math.ceil(count / slots)
     if "spark.executor.instances" in given:
         executors = _whole(given, "spark.executor.instances")
+    if options.is_standalone and _MOST_CORES in given:
+        if options.num_executors is not None:
+            raise UsageError(
+                f"got --num_executors {options.num_executors} and {_MOST_CORES}={given[_MOST_CORES]}, wanted one of"
+                " them"
+            )
+        executors = _whole(given, _MOST_CORES) // _whole(given, "spark.executor.cores")
     if isinstance(config, TrainConfig | EvalConfig | ExportConfig) and executors * slots < count:
         raise UsageError(
             f"{roles} need {math.ceil(count / slots)} executors at once, got {executors}; wanted more of them, or"
             " fewer roles"
         )
-    if not options.has_pythons:
-        is_open = options.master is not None and options.master.startswith("spark://")
-        return Sizes(executors if is_open else None, roles, options.executor_memory if not is_open else _HEAP)
+    if not options.has_pythons and not options.is_standalone:
+        return Sizes(None, roles, options.executor_memory)
     heap = options.executor_memory or given.get("spark.executor.memory") or defaults.get("spark.executor.memory", _HEAP)
+    if options.is_standalone:
+        return Sizes(executors, roles, heap)
     if {_OVERHEAD, f"{_OVERHEAD}Factor"} & {*given, *defaults}:
         return Sizes(executors, roles, heap, reason="as given")
     role, likely = _memory(config)
@@ -78,6 +87,17 @@ def sizes(config: Any, options: SubmitConfig, given: Mapping[str, str], defaults
     beside = min(slots, math.ceil(count / executors))
     overhead = overhead_for(beside * likely, megabytes(heap, "spark.executor.memory"))
     return Sizes(executors, roles, heap, f"{overhead}m", f"{role} takes about {likely / 2**30:.1f} GiB")
+
+
+def _slots(options: SubmitConfig, given: Mapping[str, str]) -> int:
+    """Return how many tasks an executor runs at once; raises UsageError for one that has room for none."""
+    cores, cpus = _whole(given, "spark.executor.cores"), _whole(given, "spark.task.cpus")
+    if cores < cpus and (options.has_pythons or options.is_standalone):
+        raise UsageError(
+            f"spark.task.cpus={cpus} and spark.executor.cores={cores}: no executor has room for a task; wanted"
+            f" --conf spark.executor.cores={cpus} or more"
+        )
+    return cores // cpus or 1
 
 
 def _roles(config: Any) -> tuple[int, str]:

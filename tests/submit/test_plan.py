@@ -168,6 +168,60 @@ def test_properties_of_the_user_beat_ours_and_those_of_a_file_too(yarn, tmp_path
     assert len(found) == words.count("--conf")
 
 
+def test_a_file_of_properties_is_read_as_spark_reads_it(tmp_path):
+    file = tmp_path / "mine.conf"
+    file.write_text(
+        "spark.executor.extraJavaOptions  -XX:+UseG1GC \\\n    -Dfoo=bar\n"
+        "! no property\n  \n"
+        "spark.one\n"
+        "spark.two = \n"
+        "spark.three\\ and\\=more: a\\u0041\\tb\\:c \\ud83d\\ude00 \n"
+        "spark.four ends\\\\\n"
+        "spark.five\t=x=y#z\n"
+        "spark.six goes on \\\n"
+    )
+    assert properties.read(file) == {
+        "spark.executor.extraJavaOptions": "-XX:+UseG1GC -Dfoo=bar",
+        "spark.one": "",
+        "spark.two": "",
+        "spark.three and=more": "aA\tb:c \U0001f600",
+        "spark.four": "ends\\",
+        "spark.five": "x=y#z",
+        "spark.six": "goes on",
+    }
+
+
+def test_what_the_user_sends_along_goes_beside_ours(yarn, python_zip):
+    more = ["--conf", "spark.submit.pyFiles=mine.zip,its.egg", "--conf", "spark.archives=data.zip#data"]
+    words = words_of("--master", "yarn", "--archive", str(python_zip), *more, *TRAIN)
+    assert value(words, "--py-files").endswith("/sparkcv.zip,mine.zip,its.egg")
+    assert value(words, "--archives").endswith(".zip#Python,data.zip#data")
+    assert not {"spark.submit.pyFiles", "spark.archives"} & set(conf(words))
+    words = words_of("--master", "yarn", "--archive", "none", *more, *TRAIN)
+    assert conf(words)["spark.archives"] == "data.zip#data"
+    image = ["--master", "k8s://https://h:1", "--image", "i"]
+    assert conf(words_of(*image, *more, *TRAIN))["spark.submit.pyFiles"] == "mine.zip,its.egg"
+
+
+def test_an_executor_of_more_cores_has_them_from_sparks_own_master(spark_home):
+    master = ["--master", "spark://h:7077"]
+    words = words_of(*master, "--conf", "spark.executor.cores=2", *TRAIN)
+    assert value(words, "--total-executor-cores") == "4"  # 2 executors for 3 roles
+    assert "--executor-cores" not in words
+    assert conf(words)["spark.executor.cores"] == "2"
+    words = words_of(*master, "--conf", "spark.cores.max=5", *TRAIN)
+    assert "--total-executor-cores" not in words
+    assert conf(words)["spark.cores.max"] == "5"
+    words = words_of(*master, "--conf", "spark.executor.instances=4", *TRAIN)
+    assert value(words, "--total-executor-cores") == "4"
+    assert value(words_of(*master, "--executor_memory", "4g", *TRAIN), "--executor-memory") == "4g"
+    (spark_home / "conf").mkdir()
+    (spark_home / "conf" / "spark-defaults.conf").write_text("spark.executor.memory 2g\nspark.submit.pyFiles its.zip\n")
+    words = words_of(*master, *TRAIN)
+    assert value(words, "--executor-memory") == "2g"
+    assert value(words, "--py-files").endswith("/sparkcv.zip,its.zip")
+
+
 def test_an_administrators_memory_holds(yarn):
     (yarn / "conf").mkdir()
     (yarn / "conf" / "spark-defaults.conf").write_text("spark.executor.memoryOverhead 8g\nspark.executor.memory 2g\n")
@@ -293,6 +347,30 @@ def test_another_master_gets_what_it_understands(spark_home, master, wanted, unw
         (["--master", "yarn", "--properties_file", "/no", *TRAIN], "--properties_file /no: cannot be read"),
         (["--master", "yarn", "--archive", "none", "--num_executors", "2", *TRAIN], "need 3 executors at once, got 2"),
         (["--master", "yarn", "--num_executors", "0", *TRAIN], "--num_executors: got 0, wanted at least 1"),
+        (
+            ["--master", "local[2]", "--num_executors", "3", *TRAIN],
+            "--num_executors with --master local[2]: the master itself says how many tasks run",
+        ),
+        (
+            ["--master", "local-cluster[2,1,512]", "--num_executors", "3", *TRAIN],
+            "--num_executors with --master local-cluster[2,1,512]: the master itself says",
+        ),
+        (
+            ["--master", "local[2]", "--executor_memory", "2g", *TRAIN],
+            "--executor_memory with --master local[2]: there is no executor beside the driver; wanted --driver_memory",
+        ),
+        (
+            ["--master", "yarn", "--archive", "none", "--conf", "spark.task.cpus=4", *TRAIN],
+            "spark.task.cpus=4 and spark.executor.cores=1: no executor has room for a task; wanted --conf",
+        ),
+        (
+            ["--master", "spark://h:1", "--conf", "spark.cores.max=2", *TRAIN],
+            "need 3 executors at once, got 2",
+        ),
+        (
+            ["--master", "spark://h:1", "--num_executors", "3", "--conf", "spark.cores.max=3", *TRAIN],
+            "got --num_executors 3 and spark.cores.max=3, wanted one of them",
+        ),
         (
             ["--master", "local[2]", "--queue", "q", *TRAIN],
             "--queue with --master local[2]: it means something on YARN",
@@ -434,3 +512,10 @@ def test_a_job_of_style_transfer_is_submitted_by_its_two_words(capsys):
         said.append(capsys.readouterr().out)
     assert said[0] == said[1]
     assert "stylize.py" in said[0]
+
+
+def test_a_file_of_properties_with_half_a_character_is_refused(spark_home, tmp_path, capsys):
+    file = tmp_path / "mine.conf"
+    file.write_text("spark.x C:\\users\n")
+    assert main(["submit", "--master", "local[2]", "--properties_file", str(file), *TRAIN]) == 2
+    assert f"--properties_file {file}: cannot be read ('\\\\users' is no character" in capsys.readouterr().err

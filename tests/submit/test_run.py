@@ -1,8 +1,15 @@
 """A submission that is run: what it builds, uploads and starts, and the exit code that comes back."""
 
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import io
 import os
+import resource
 import subprocess
 import sys
+import threading
 import zipfile
 from pathlib import Path
 
@@ -10,10 +17,11 @@ import pytest
 
 from sparkcv import storage, submit
 from sparkcv.archive import description
+from sparkcv.archive.alone import alone
 from sparkcv.archive.package import sources
 from sparkcv.config import SubmitConfig
 from sparkcv.driver.jobs import JOBS
-from sparkcv.errors import UsageError
+from sparkcv.errors import StorageError, UsageError
 from sparkcv.submit import package, python_archive
 from sparkcv.submit.python_archive import PythonArchive
 
@@ -78,6 +86,69 @@ def test_a_zip_is_made_once_and_again_when_a_file_changes(tmp_path, monkeypatch)
     (folder / "x.py").write_text("2")
     package.build(files, job)
     assert zipfile.ZipFile(files.zip).read("sparkcv/x.py") == b"2"
+
+
+def test_a_job_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    folder = tmp_path / "sparkcv"
+    folder.mkdir()
+    monkeypatch.setattr(package, "_package", lambda: folder)
+    files, job = package.PackageFiles(tmp_path / "sparkcv.zip", tmp_path / "job.py"), JOBS["convert"]
+    package.build(dataclasses.replace(files, job=tmp_path / "other.py"), job)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # a disk that is full after so many bytes
+    try:
+        with pytest.raises(StorageError, match=r"job\.py cannot be written \(File too large\)"):
+            package.build(files, job)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("job")]
+    package.build(files, job)
+    assert files.job.read_text().endswith('sys.exit(run_job("convert"))\n')
+
+
+def test_a_user_without_a_home_is_told_what_names_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(package, "checkout", lambda: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert package.locate(JOBS["convert"]).job.is_relative_to(tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    with pytest.raises(UsageError, match="user 2147483641 has no home folder; wanted one by HOME, or XDG_CACHE_HOME"):
+        package.locate(JOBS["convert"])
+
+
+def test_who_waits_for_another_build_says_so(tmp_path):
+    is_told, done = threading.Event(), threading.Event()
+
+    def build():
+        with alone(tmp_path):
+            done.set()
+
+    class Told(io.StringIO):
+        def flush(self):
+            is_told.set()
+
+    with contextlib.redirect_stderr(Told()) as said:
+        with alone(tmp_path):
+            waiting = threading.Thread(target=build)
+            waiting.start()
+            assert is_told.wait(60)
+            assert not done.is_set()
+        waiting.join(60)
+    assert done.is_set()
+    assert said.getvalue() == f"waiting for another build in {tmp_path}, which holds its .lock\n"
+
+
+def test_a_folder_without_locks_is_told(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(StorageError, match=r"cannot be locked \(No locks available\), wanted a folder"),
+        alone(tmp_path),
+    ):
+        pass
 
 
 def test_an_archive_is_uploaded_once_by_its_digest(yarn, python_zip, tmp_path):
