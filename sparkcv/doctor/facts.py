@@ -4,6 +4,7 @@ Everything here is plain data that travels as JSON, so a check is a function of 
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -273,3 +274,13 @@ class Facts:
     def num_roles(self) -> int:
         """Processes of the run: ps and workers."""
         return self.config.num_roles
+
+    @property
+    def roles_each(self) -> int:
+        """Roles that one executor gets at most if Spark spreads them evenly, as it does.
+
+        An executor never holds more than it has slots, however many others are still to come.
+        """
+        there = len(self.spark.executors)
+        even = math.ceil(self.num_roles / (there or self.spark.executors_asked or self.num_roles))
+        return max(1, min(even, self.spark.slots_per_executor) if there else even)

@@ -80,9 +80,12 @@ def _wanted(holds: bool, otherwise: str) -> None:
 
 
 def _missing(url: str) -> list[str]:
-    """Return the folders from ``url`` upwards that are not there yet, the innermost first."""
+    """Return the folders from ``url`` upwards that are not there yet, the innermost first, the root not among them.
+
+    Of a bucket that is not there, the root is not there either.
+    """
     missing = []
-    while not storage.exists(url):
+    while (above := storage.parent(url)) != url and not storage.exists(url):
         missing.append(url)
-        url = storage.parent(url)
+        url = above
     return missing

@@ -8,6 +8,7 @@ from sparkcv.errors import SparkcvError
 from sparkcv.storage.hadoop import load_conf, with_authority
 from sparkcv.storage.hdfs import identity
 from sparkcv.storage.hdfs.sasl_probe import probe
+from sparkcv.storage.kerberos import conf as kerberos_conf
 from sparkcv.storage.kerberos import kdc, keytab, ticket
 from sparkcv.storage.translate import FileSystemError
 from sparkcv.tokens import renewer
@@ -53,15 +54,20 @@ def keytab_error(principal: str, path: str) -> str:
     if not principal or not path:
         return f"got --principal {principal!r} with --keytab {path!r}, wanted both"
     run = f"run klist -kt {path}, or have a keytab made for {principal}"
+    whole = principal if "@" in principal else f"{principal}@{kerberos_conf.default_realm()}"
+    if whole.endswith("@"):
+        return f"got --principal {principal!r}, and krb5.conf names no default_realm; wanted {principal}@REALM"
     try:
         held = keytab.principals(path)
     except (OSError, ValueError) as err:
         reason = err.strerror if isinstance(err, OSError) and err.strerror else err
         return f"the keytab {path!r} of {principal} cannot be read: {reason}; {run}"
-    if principal in held:
+    if whole in held:
         return ""
-    realm = principal.rpartition("@")[2]
+    if not held:
+        return f"the keytab {path!r} of {principal} has no key; {run}"
+    realm = whole.rpartition("@")[2]
     realms = sorted({one.rpartition("@")[2] for one in held})
     if realm not in realms:
         return f"the keytab {path!r} is of realm {', '.join(realms)}, wanted {realm} for {principal}; {run}"
-    return f"the keytab {path!r} has keys of {', '.join(held)}, wanted one of {principal}; {run}"
+    return f"the keytab {path!r} has keys of {', '.join(held)}, wanted one of {whole}; {run}"

@@ -10,7 +10,7 @@ from sparkcv.doctor.finding import APPLICATION, DRIVER, FAIL, OK, WARNING, Locat
 from sparkcv.doctor.machine import PACKAGES
 from sparkcv.doctor.quick import refuse
 from sparkcv.errors import UsageError
-from tests.doctor.cases import GB, VERSIONS, dataset, facts, machine
+from tests.doctor.cases import GB, VERSIONS, dataset, facts, machine, spark
 
 
 def judged(some, which=checks.ALL) -> list:
@@ -208,6 +208,18 @@ def test_two_roles_in_one_executor_share_its_container():
     tight = {"spark.executor.memoryOverhead": "2g"}
     assert _memory(facts(conf=tight)) == OK
     assert _memory(facts(conf=tight, app=app)) != OK
+
+
+def test_an_executor_is_not_given_the_roles_of_those_that_are_still_to_come():
+    app = {"slots_now": 1, "executors": {"1": "host-1"}}
+    some = facts(conf={"spark.executor.memoryOverhead": "1536m"}, app=app, executors=(machine("1"),))
+    assert _memory(some) == OK
+    assert "has to hold a worker of" in next(one.found for one in judged(some) if one.check == "memory")
+    assert {one.status for one in checks.judge(some, checks.SETTINGS_FIRST)} == {OK}
+    (one,) = (one for one in judged(some) if one.check == "disk")
+    (of_three,) = (one for one in judged(facts()) if one.check == "disk" and one.place == machine("1").place)
+    assert one.found == of_three.found
+    assert dataclasses.replace(some, spark=spark(executors={}, slots_now=0, executors_asked=2)).roles_each == 2
 
 
 def test_only_what_cannot_hold_tensorflow_and_the_weights_keeps_a_run_from_being_tried():

@@ -8,11 +8,13 @@ import time
 import zipfile
 from pathlib import Path
 
+import fsspec
 import pytest
+from fsspec.spec import AbstractFileSystem
 
 from sparkcv import storage
 from sparkcv.archive import description
-from sparkcv.doctor import files, machine
+from sparkcv.doctor import files, gathering, machine
 from sparkcv.doctor.clock_server import ClockServer, ask
 from sparkcv.doctor.trial_role import run_trial
 from sparkcv.errors import StorageError
@@ -58,6 +60,26 @@ def test_a_folder_that_was_there_stays_with_what_is_in_it(tmp_path):
     with pytest.raises(StorageError), files.probe_folder(str(tmp_path)):
         raise StorageError("the examination failed")
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+class NoBucket(AbstractFileSystem):
+    """A store whose bucket is not there: neither is anything in it, nor the root."""
+
+    protocol = "nobucket"
+    num_asked = 0
+
+    def info(self, path, **_):
+        NoBucket.num_asked += 1
+        assert NoBucket.num_asked < 100, "it is asked for ever"
+        raise FileNotFoundError("The specified bucket does not exist")
+
+    ls = _open = mkdir = makedirs = info
+
+
+def test_a_bucket_that_is_not_there_is_told():
+    fsspec.register_implementation("nobucket", NoBucket, clobber=True)
+    with gathering.folder("nobucket://pictures/run") as (folder, (step,)):
+        assert (folder, step.name, step.kind) == ("", "write", "MissingFileError")
 
 
 def test_a_folder_that_is_another_one_here_ends_at_its_first_step(tmp_path):

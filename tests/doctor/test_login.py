@@ -102,3 +102,19 @@ def test_a_keytab_is_looked_at_before_spark_submit_is_given_it(tmp_path):
         "alice@HERE.TEST", str(tmp_path / "nothing")
     )
     assert "wanted both" in keytab_error("", str(path))
+    path.write_bytes(b"\x05\x02")
+    assert "of alice@HERE.TEST has no key; run klist" in keytab_error("alice@HERE.TEST", str(path))
+
+
+def test_a_principal_without_a_realm_is_of_the_default_one(tmp_path, monkeypatch):
+    path, krb5 = tmp_path / "mine.keytab", tmp_path / "krb5.conf"
+    entry = struct.pack(">H", 1) + b"".join(struct.pack(">H", len(word)) + word for word in (b"HERE.TEST", b"alice"))
+    path.write_bytes(b"\x05\x02" + struct.pack(">i", len(entry)) + entry)
+    monkeypatch.setenv("KRB5_CONFIG", str(krb5))
+    krb5.write_text("[libdefaults]\n default_realm = HERE.TEST\n")
+    assert keytab_error("alice", str(path)) == ""
+    assert "has keys of alice@HERE.TEST, wanted one of bob@HERE.TEST; run" in keytab_error("bob", str(path))
+    krb5.write_text("[libdefaults]\n default_realm = OTHER.TEST\n")
+    assert "is of realm HERE.TEST, wanted OTHER.TEST for alice; run" in keytab_error("alice", str(path))
+    krb5.write_text("")
+    assert "krb5.conf names no default_realm; wanted alice@REALM" in keytab_error("alice", str(path))

@@ -1,7 +1,6 @@
 """Clocks, disks and shared memory of the executors."""
 
 import collections
-import math
 from collections.abc import Iterator
 
 from sparkcv.doctor import estimate
@@ -74,5 +73,4 @@ def check_shared_memory(facts: Facts) -> Iterator[Finding]:
 def _roles_by_host(facts: Facts) -> dict[str, int]:
     """Return how many roles each host gets if Spark spreads them evenly."""
     executors = collections.Counter(machine.place.host for machine in facts.executors)
-    each = math.ceil(facts.num_roles / max(1, len(facts.executors)))
-    return {host: min(facts.num_roles, each * count) for host, count in executors.items()}
+    return {host: min(facts.num_roles, facts.roles_each * count) for host, count in executors.items()}

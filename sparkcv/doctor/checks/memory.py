@@ -1,7 +1,6 @@
 """Whether the memory of an executor's container, or of its host, holds the roles that come to lie in it."""
 
 import collections
-import math
 from collections.abc import Iterator
 
 from sparkcv.doctor import estimate
@@ -43,7 +42,7 @@ def advice(facts: Facts) -> str:
 
 def _container(facts: Facts, least_each: float) -> Finding:
     """Compare a container's limit with its processes: Java, the Spark task, and the roles beside it."""
-    spark, each = facts.spark, _roles_each(facts)
+    spark, each = facts.spark, facts.roles_each
     name, role = estimate.largest(facts.config, facts.dataset)
     limit, given = container_mb(spark) * 2**20, executor_memory(spark.conf)
     found = (
@@ -64,7 +63,7 @@ def _hosts(facts: Facts) -> Iterator[Finding]:
     for machine in facts.executors:
         if machine.memory_free is None:
             continue
-        num_roles = min(facts.num_roles, count[machine.place.host] * _roles_each(facts))
+        num_roles = min(facts.num_roles, count[machine.place.host] * facts.roles_each)
         likely = _together(facts, num_roles)
         found = f"{{}} free, {_roles(num_roles, name)} on this host take about {quantity(likely, 'bytes')}"
         less = "a smaller --batch_size, fewer roles on this host, or more memory"
@@ -94,13 +93,7 @@ def _too_narrow(machine: Machine, found: str) -> Finding:
 def _wanted_overhead(facts: Facts) -> int:
     """Return the MB that ``spark.session`` asks for where the user sets nothing."""
     _, role = estimate.largest(facts.config, facts.dataset)
-    return overhead_for(_roles_each(facts) * role.likely, executor_memory(facts.spark.conf).heap_mb)
-
-
-def _roles_each(facts: Facts) -> int:
-    """Return how many roles one executor gets if Spark spreads them evenly, as it does."""
-    num_executors = len(facts.spark.executors) or facts.spark.executors_asked or facts.num_roles
-    return max(1, math.ceil(facts.num_roles / num_executors))
+    return overhead_for(facts.roles_each * role.likely, executor_memory(facts.spark.conf).heap_mb)
 
 
 def _together(facts: Facts, num_roles: int) -> float:
