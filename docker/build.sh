@@ -8,7 +8,10 @@ shift
 # The commit's time for every file, so that the same sources make the same image.
 epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 same=(-f docker/Dockerfile -t "$name" "$@" .)
-if command -v docker >/dev/null && timeout 20 docker version >/dev/null 2>&1; then
+# macOS has no timeout: there a daemon that hangs is waited for.
+answers=(docker version)
+if command -v timeout >/dev/null; then answers=(timeout 20 docker version); fi
+if command -v docker >/dev/null && "${answers[@]}" >/dev/null 2>&1; then
   DOCKER_BUILDKIT=1 exec docker build --build-arg "SOURCE_DATE_EPOCH=$epoch" "${same[@]}"
 fi
 for tool in podman buildah; do

@@ -1,6 +1,7 @@
 """What a program calls on its node: paths, its rows, its port. Names and defaults are TensorFlowOnSpark's."""
 
 import getpass
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,13 +21,13 @@ __all__ = [
     "terminate",
 ]
 
-_SCHEMES = ("adl", "file", "hdfs", "oss", "s3", "s3a", "s3n", "swift", "viewfs", "wasb")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _log = logs.get(__name__)
 
 
 def hdfs_path(ctx: Any, path: str) -> str:
     """Return ``path`` with a scheme: without one it is on ``ctx.defaultFS``, if relative in the user's folder there."""
-    if path.startswith(tuple(f"{scheme}://" for scheme in _SCHEMES)):
+    if _SCHEME.match(path):  # of any store: stock knows ten, and takes those of others for folders of the default one
         return path
     default_fs = str(ctx.defaultFS)
     if path.startswith("/"):

@@ -54,5 +54,7 @@ def run(
         order = order_of([("worker", count)], sc, queues=[], num_parallel=num_executors, first=first)
         roles = [Role("worker", index) for index in range(count)]
         policy = policy_of(sc)
-        ClusterRun(launcher, roles, order, payload, policy=policy, start_timeout_s=_START_TIMEOUT_S).wait(0)
+        run = ClusterRun(launcher, roles, order, payload, policy=policy, start_timeout_s=_START_TIMEOUT_S)
+        with run.ended_by_an_error():
+            run.wait(0)
         first += count

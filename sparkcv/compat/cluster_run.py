@@ -67,14 +67,27 @@ class ClusterRun(RunObserver):
         atexit.register(self._end_with_program)
 
     def wait_until_started(self) -> None:
-        """Wait until every node has called the user's function; raise the failure of a run that ends before."""
-        with self._changed:
+        """Wait until every node has called the user's function; raise the failure of a run that ends before.
+
+        Who is interrupted here, by Ctrl-C, ends the run.
+        """
+        with self.ended_by_an_error(), self._changed:
             while len(self.nodes) < len(self._roles) and self._thread.is_alive():
                 self._changed.wait(_POLL_S)
         if not self._thread.is_alive() and self.failure is not None:
             if self.coordinator is not None:
                 self.coordinator.close()
             self.raise_failure()
+
+    @contextlib.contextmanager
+    def ended_by_an_error(self) -> Iterator[None]:
+        """End the run if the block is left by an error, such as Ctrl-C in a notebook: nobody else could."""
+        try:
+            yield
+        except BaseException as err:
+            if not self.is_over():
+                self.abort(f"its program was left by {type(err).__name__}")
+            raise
 
     @contextlib.contextmanager
     def if_it_fails(self, act: Callable[[], None]) -> Iterator[None]:

@@ -185,10 +185,10 @@ class TFEstimator(
         )
         try:
             cluster.train(dataset.select(sorted(args.input_mapping)).rdd, args.epochs)
-        except BaseException as err:
-            cluster.abort(f"feeding it failed: {str(err).partition(chr(10))[0]}")  # nobody else could end it
+            cluster.shutdown(grace_secs=args.grace_secs)
+        except BaseException as err:  # Ctrl-C, too
+            cluster.abort(f"fit() failed: {str(err).partition(chr(10))[0]}")  # nobody else could end it
             raise
-        cluster.shutdown(grace_secs=args.grace_secs)
         return self._copyValues(TFModel(self.args))
 
 

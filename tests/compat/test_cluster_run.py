@@ -186,6 +186,22 @@ def test_shutdown_ends_what_does_not_end_in_time(start, notes, tmp_path):
     assert not is_alive(pid)
 
 
+def test_who_is_interrupted_while_nodes_start_or_run_leaves_none(start, notes, tmp_path):
+    class Interrupted(threading.Condition):
+        def wait(self, timeout=None):
+            raise KeyboardInterrupt
+
+    run = start(programs.wait_to_be_killed, {"folder": str(tmp_path)}, ("worker", 1), is_fed=False)
+    (pid,) = notes.wait("waits")
+    run.cluster.nodes.clear()  # as if none had started yet
+    run.cluster._changed = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        run.cluster.wait_until_started()
+    assert run.cluster.is_over()
+    assert str(run.cluster.failure) == "the cluster was ended: its program was left by KeyboardInterrupt"
+    assert not is_alive(pid)
+
+
 def test_ps_and_evaluator_that_never_return_are_stopped_after_the_workers(start, notes, tmp_path):
     jobs = (("ps", 1), ("chief", 1), ("evaluator", 1))
     start(programs.tell, {"folder": str(tmp_path)}, *jobs, is_fed=False).shutdown()

@@ -87,7 +87,9 @@ def test_paths_are_absolute_as_in_stock(monkeypatch):
     hdfs = context.TFNodeContext(defaultFS="hdfs://nn:8020", working_dir="/home/me")
     assert hdfs.absolute_path("a/b") == "hdfs://nn:8020/user/me/a/b"
     assert hdfs.absolute_path("/a/b") == "hdfs://nn:8020/a/b"
-    assert hdfs.absolute_path("s3a://a/b") == "s3a://a/b"
+    for scheme in ("s3a", "gs", "abfss", "memory"):
+        assert hdfs.absolute_path(f"{scheme}://a/b") == f"{scheme}://a/b"
+    assert hdfs.absolute_path("a://b"[1:]) == "hdfs://nn:8020/user/me/://b"
     local = context.TFNodeContext(defaultFS="file://", working_dir="/home/me/here")
     assert local.absolute_path("a/b") == "file:///home/me/here/a/b"
     assert local.absolute_path("/a/b") == "file:///a/b"
