@@ -100,6 +100,8 @@ def read_vectors(url: str) -> CaptionVectors:
 
 
 def _of_texts(url: str, captions: Sequence[str], vectors: Any) -> CaptionVectors:
+    if not captions:
+        raise DataError(f"{url!r} holds no vectors of captions: it has no caption")
     lengths = sorted({len(vector) for vector in vectors})
     if len(captions) != len(vectors) or len(lengths) > 1:
         got = f"vectors of {lengths[0]} and of {lengths[-1]} numbers" if len(lengths) > 1 else f"{len(vectors)} vectors"
@@ -112,7 +114,7 @@ def _of_texts(url: str, captions: Sequence[str], vectors: Any) -> CaptionVectors
 
 def _npz(data: bytes) -> tuple[list[str], Any]:
     arrays = npz.arrays_of(data, ("captions", "vectors"))
-    return [str(text) for text in arrays["captions"]], arrays["vectors"]
+    return [_text(text) for text in arrays["captions"]], arrays["vectors"]
 
 
 def _parquet(data: bytes) -> tuple[list[str], Any]:
@@ -122,7 +124,16 @@ def _parquet(data: bytes) -> tuple[list[str], Any]:
     texts, vectors = table["caption"].to_pylist(), table["vector"].to_pylist()
     if any(text is None for text in texts) or any(vector is None for vector in vectors):
         raise ValueError("a caption or a vector is null")
-    return [str(text) for text in texts], vectors
+    return [_text(text) for text in texts], vectors
+
+
+def _text(value: Any) -> str:
+    """Return a caption, which some programs write as the bytes of UTF-8; raises TypeError for what is no text."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    if not isinstance(value, str):
+        raise TypeError(f"a caption is a text, got {str(value)[:80]!r}")
+    return value
 
 
 def _hdf5(data: bytes) -> dict[str, Any]:

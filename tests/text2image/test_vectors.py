@@ -28,6 +28,12 @@ def save(path, captions=CAPTIONS, vectors=VECTORS):
 
 
 @pytest.mark.parametrize("name", ["v.npz", "v.parquet"])
+def test_captions_may_be_bytes(name, tmp_path):
+    found = read_vectors(save(tmp_path / name, [text.encode() for text in CAPTIONS]))
+    assert found.of_caption(("a", "large", "red", "ring")).tolist() == VECTORS[0].tolist()
+
+
+@pytest.mark.parametrize("name", ["v.npz", "v.parquet"])
 def test_vectors_are_found_by_the_words_of_captions(tmp_path, name):
     found = read_vectors(save(tmp_path / name))
     assert found.size == 3
@@ -66,6 +72,14 @@ def test_skip_thoughts_file_has_them_by_picture_or_by_line(tmp_path):
         ("v.parquet", lambda path: path.write_bytes(b"PAR1"), DataError, "holds no vectors of captions"),
         ("v.npz", lambda path: np.savez(path, vectors=VECTORS), DataError, "captions"),
         ("v.npz", lambda path: save(path, CAPTIONS[:1]), DataError, "has 1 captions and 2 vectors; wanted one of each"),
+        (
+            "v.npz",
+            lambda path: save(path, [], VECTORS[:0]),
+            DataError,
+            "holds no vectors of captions: it has no caption",
+        ),
+        ("v.npz", lambda path: save(path, [CAPTIONS]), DataError, "a caption is a text, got"),
+        ("v.npz", lambda path: save(path, [b"a\xff", b"b"]), DataError, "can't decode byte 0xff"),
         ("v.npz", lambda path: save(path, vectors=VECTORS * np.nan), DataError, "numbers that are not finite"),
         ("v.npz", lambda path: np.savez(path, captions=np.array([{}]), vectors=VECTORS), DataError, "holds no vectors"),
         ("v.npz", lambda path: save(path, vectors=VECTORS[:, :0]), DataError, "wanted numbers"),
