@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from sparkcv.archive import bytecode, description, plan
@@ -52,6 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SparkcvError as err:
         sys.stderr.write(f"build_zip.sh: {err}\n")
         return err.exit_code
+    except OSError as err:  # a file that cannot be read, a disk that is full
+        sys.stderr.write(f"build_zip.sh: {err}\n")
+        return EXIT_FAILED
+    except BrokenExecutor:
+        sys.stderr.write(
+            "build_zip.sh: a process that compiles modules was killed; wanted 1 GB of memory for each core\n"
+        )
+        return EXIT_FAILED
     except KeyboardInterrupt:
         sys.stderr.write("build_zip.sh: stopped by the keyboard\n")
         return EXIT_FAILED

@@ -82,8 +82,9 @@ def prepare(argv: Sequence[str]) -> SubmitPlan:
     files = package.locate(job)
     is_in_image = options.is_kubernetes and options.is_cluster_mode
     # In the cluster mode of Kubernetes nothing of this machine reaches a pod: the image has the package.
-    sent = {"--archives": f"{archive.url}#Python" if archive else None, "--py-files": str(files.zip)}
-    sent = {} if is_in_image else {name: value for name, value in sent.items() if value is not None}
+    sent = {} if is_in_image else {"--py-files": str(files.zip)}
+    if archive is not None:
+        sent = {"--archives": f"{archive.url}#Python"} | sent
     for option in sent:  # spark-submit takes the option alone where a property says more of the same
         more = settled.pop(_SAYS[option], None) or defaults.get(_SAYS[option])
         sent[option] += f",{more}" if more else ""

@@ -39,11 +39,17 @@ def find(config: SubmitConfig, dist: Path | None) -> PythonArchive | None:
     ``dist`` is the checkout's folder of zips, None without a checkout. Raises UsageError for one that is not there, or
     cannot work.
     """
+    is_elsewhere = bool(config.archive and _URL.match(config.archive) and not config.archive.startswith("file:"))
+    if config.archive_dir is not None and (config.archive == NO_ARCHIVE or is_elsewhere):
+        raise UsageError(
+            f"--archive_dir {config.archive_dir} with --archive {config.archive}: nothing is uploaded there; wanted a"
+            " Python.zip of this machine, or it unset"
+        )
     if config.archive == NO_ARCHIVE:
         return None
     if config.archive and "#" in config.archive:
         raise UsageError(f"--archive {config.archive}: wanted it without #, the nodes unpack it under the name Python")
-    if config.archive and _URL.match(config.archive) and not config.archive.startswith("file:"):
+    if config.archive and is_elsewhere:
         return PythonArchive(config.archive)
     source = _source(config.archive, dist)
     try:

@@ -174,6 +174,37 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(tmp_path):
     assert done.stdout.splitlines()[-1] == ".lock"
 
 
+def test_what_cannot_be_read_is_one_sentence(tmp_path):
+    checkout = Checkout(tmp_path / "checkout", [])
+    (checkout.folder / "pyproject.toml").unlink()
+    (checkout.folder / "pyproject.toml").mkdir()
+    done = checkout.build("python")
+    assert done.returncode == 1
+    assert done.stderr == "build_zip.sh: [Errno 21] Is a directory: 'pyproject.toml'\n"
+
+
+KILLED = """
+import os
+from sparkcv.archive import build, bytecode
+from sparkcv.archive.entry import ArchiveEntry
+
+def die(entries):
+    os._exit(9)
+
+if __name__ == "__main__":
+    bytecode._compile_all = die
+    build._build_python = lambda target: list(bytecode.compiled([ArchiveEntry.of_data("x.py", "x", b"x = 1")]))
+    raise SystemExit(build.main(["python"]))
+"""
+
+
+def test_a_process_that_is_killed_while_it_compiles_is_told(tmp_path):
+    (tmp_path / "killed.py").write_text(KILLED)
+    done = subprocess.run([sys.executable, "killed.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("build_zip.sh: a process that compiles modules was killed; wanted 1 GB of memory")
+
+
 def test_help_says_how_to_submit(tmp_path):
     done = Checkout(tmp_path / "checkout", []).build("--help")
     assert done.returncode == 0

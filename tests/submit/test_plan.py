@@ -342,6 +342,14 @@ def test_another_master_gets_what_it_understands(spark_home, master, wanted, unw
         (["--master", "yarn", "--archive", "/no.zip", *TRAIN], "--archive /no.zip: no such file"),
         (["--master", "yarn", "--archive", __file__, *TRAIN], "cannot be read as an archive"),
         (["--master", "yarn", "--archive", "hdfs:///P.zip#P", *TRAIN], "wanted it without #"),
+        (
+            ["--master", "yarn", "--archive", "none", "--archive_dir", "hdfs:///a", *TRAIN],
+            "--archive_dir hdfs:///a with --archive none: nothing is uploaded there",
+        ),
+        (
+            ["--master", "yarn", "--archive", "hdfs:///P.zip", "--archive_dir", "hdfs:///a", *TRAIN],
+            "--archive_dir hdfs:///a with --archive hdfs:///P.zip: nothing is uploaded there",
+        ),
         (["--master", "yarn", "--conf", "x=y", *TRAIN], "--conf: got 'x=y', wanted NAME=VALUE"),
         (["--master", "yarn", "--executor_memory", "much", *TRAIN], "--executor_memory: got 'much', wanted a size"),
         (["--master", "yarn", "--properties_file", "/no", *TRAIN], "--properties_file /no: cannot be read"),
