@@ -171,6 +171,9 @@ class TFEstimator(
 
     def _fit(self, dataset: DataFrame) -> "TFModel":
         args = self.merge_args_params()
+        if not args.input_mapping:
+            raise UsageError("fit() needs input_mapping (column -> tensor): without it rows of no column would be fed")
+        rows = dataset.select(sorted(args.input_mapping)).rdd  # first: a column that is not there is told by this
         sc = SparkContext.getOrCreate()
         cluster = TFCluster.run(
             sc,
@@ -184,7 +187,7 @@ class TFEstimator(
             driver_ps_nodes=args.driver_ps_nodes,
         )
         try:
-            cluster.train(dataset.select(sorted(args.input_mapping)).rdd, args.epochs)
+            cluster.train(rows, args.epochs)
             cluster.shutdown(grace_secs=args.grace_secs)
         except BaseException as err:  # Ctrl-C, too
             cluster.abort(f"fit() failed: {str(err).partition(chr(10))[0]}")  # nobody else could end it

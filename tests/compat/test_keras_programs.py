@@ -72,3 +72,5 @@ def test_arguments_and_parameters_are_one_namespace():
         TFEstimator(programs.mirror, {}, export_fn=print)
     with pytest.raises(UsageError, match="needs export_dir"):
         TFModel({}).transform(None)
+    with pytest.raises(UsageError, match=r"fit\(\) needs input_mapping"):
+        estimator.fit(None)
