@@ -4,8 +4,7 @@ Between the first step and the last the manifest does not name the split, and a 
 was killed there is put right by running it again with ``overwrite``.
 """
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sparkcv import logs, storage
 from sparkcv.errors import FileExistsAlreadyError, LabelError, ShardError
@@ -75,19 +74,33 @@ def check_labels(dataset_dir: str, labels: Sequence[str], replaced: Sequence[str
     return tuple(labels)
 
 
+def refuse_other_labels(dataset_dir: str, labels: Sequence[str], splits: Sequence[str]) -> None:
+    """Raise LabelError if a conversion that ran at the same time has published a split with other classes."""
+    there = known_labels(dataset_dir, splits)
+    if there and there != tuple(labels):
+        raise LabelError(
+            f"{dataset_dir!r} got splits of other classes from another conversion meanwhile: it has {len(there)}"
+            f" ({_some(there)}), this one's are {len(labels)} ({_some(labels)}); the same command converts anew"
+        )
+
+
 def publish(dataset_dir: str, name: str, labels: Sequence[str], splits: dict[str, SplitEntry], staging: str) -> None:
     """Move the staged shards of ``splits`` into the dataset, replacing older ones of the same splits."""
-    old = read_manifest(dataset_dir)
-    kept = {split: entry for split, entry in (old.splits if old else {}).items() if split not in splits}
-    manifest = Manifest(name, tuple(labels), kept)
     write_labels(dataset_dir, labels)
-    write_manifest(dataset_dir, manifest)
+    write_manifest(dataset_dir, Manifest(name, tuple(labels), _others(dataset_dir, splits)))
     for split, entry in splits.items():
         for url in _old_shards(dataset_dir, name, split):
             storage.delete(url)
         for shard in entry.shards:
             storage.rename(storage.join(staging, shard.name), storage.join(dataset_dir, shard.name))
-    write_manifest(dataset_dir, dataclasses.replace(manifest, splits={**kept, **splits}))
+    # Read again: shards take a while to move, and another conversion may have published its split meanwhile.
+    write_manifest(dataset_dir, Manifest(name, tuple(labels), {**_others(dataset_dir, splits), **splits}))
+
+
+def _others(dataset_dir: str, splits: Collection[str]) -> dict[str, SplitEntry]:
+    """Return the splits of the manifest but for ``splits``."""
+    manifest = read_manifest(dataset_dir)
+    return {split: entry for split, entry in (manifest.splits if manifest else {}).items() if split not in splits}
 
 
 def _old_shards(dataset_dir: str, name: str, split: str) -> list[str]:

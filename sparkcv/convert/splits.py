@@ -89,6 +89,7 @@ def check_written(written: Written, report: ConvertReport, known: Collection[str
     Raises:
         ShardError: a staged shard is not of the size that was written, or a split has not as many pictures as planned.
         DataError: a split without a usable picture, or the first without one of a class.
+        LabelError: another conversion has published splits of other classes meanwhile.
     """
     plan = written.plan
     summaries = [summary for split in written.summaries.values() for summary in split]
@@ -109,6 +110,7 @@ def check_written(written: Written, report: ConvertReport, known: Collection[str
     void = [label for index, label in enumerate(plan.labels) if str(index) not in seen]
     if void and not known:
         raise DataError(f"the class {void[0]!r} of {written.where!r} has no usable picture for the split {first!r}")
+    publication.refuse_other_labels(written.dataset_dir, plan.labels, [split.name for split in plan.splits])
 
 
 def check_budget(report: ConvertReport, budget: float, flag: str = "--bad_image_budget") -> None:

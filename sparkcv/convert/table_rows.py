@@ -63,10 +63,7 @@ def choose(df: DataFrame, columns: PictureColumns, where: str) -> tuple[DataFram
             with quiet():
                 df.select(F.col(column))
         except AnalysisException as err:
-            more = ", ..." if len(df.columns) > _LISTED else ""
-            raise DataError(
-                f"{where} has no column {column!r}, it has {', '.join(df.columns[:_LISTED])}{more}"
-            ) from err
+            raise DataError(f"{where} {_no_column(df.columns, column)}") from err
     types = {name: df.select(F.col(column)).schema[0].dataType for name, column in named.items()}
     if not isinstance(types["image"], BinaryType):
         raise DataError(
@@ -82,6 +79,15 @@ def choose(df: DataFrame, columns: PictureColumns, where: str) -> tuple[DataFram
     name = F.col(columns.name).cast("string") if columns.name else F.lit(None).cast("string")
     label = F.col(columns.label).cast("string")
     return df.select(F.col(columns.image).alias("image"), label.alias("label"), name.alias("name")), is_number
+
+
+def _no_column(columns: Sequence[str], wanted: str) -> str:
+    """Say why ``wanted`` is not the name of one of ``columns``; Spark takes a dot in it for a field of a column."""
+    if (times := sum(name.lower() == wanted.lower() for name in columns)) > 1:
+        return f"has the column {wanted!r} {times} times, wanted it once"
+    more = ", ..." if len(columns) > _LISTED else ""
+    quoted = f"; write its name as `{wanted}`, as it has a dot" if wanted in columns else ""
+    return f"has no column {wanted!r}, it has {', '.join(columns[:_LISTED])}{more}{quoted}"
 
 
 def hashed(rows: DataFrame, seed: int) -> DataFrame:

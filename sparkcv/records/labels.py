@@ -11,6 +11,7 @@ from sparkcv.errors import ShardError
 
 FILE_NAME = "labels.txt"
 _OF_DATASETS = "label.labels.txt"
+_MARK = "\ufeff"  # Windows' editors begin UTF-8 with it
 _MOST_DIGITS = 18  # more are no class, and of some thousands Python makes no number
 
 
@@ -29,7 +30,8 @@ def read_labels(dataset_dir: str) -> tuple[str, ...]:
     if not storage.exists(url):
         other = storage.join(dataset_dir, _OF_DATASETS)
         if storage.exists(other):
-            names = storage.read_text(other).splitlines()
+            lines = storage.read_text(other).removeprefix(_MARK).split("\n")
+            names = [name for line in lines if (name := line.strip())]  # as TensorFlow Datasets reads it
             return parse_labels("".join(f"{index}:{name}\n" for index, name in enumerate(names)), other)
         raise ShardError(f"{dataset_dir!r} has no {FILE_NAME}, wanted one line 'index:name' a class")
     return parse_labels(storage.read_text(url), url)
@@ -43,7 +45,7 @@ def format_labels(labels: Sequence[str]) -> str:
 def parse_labels(text: str, where: str) -> tuple[str, ...]:
     """Read the text of labels.txt; as TF-Slim, takes lines in any order and splits at the first colon."""
     names: dict[int, str] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(text.removeprefix(_MARK).split("\n"), start=1):
         if not line.strip():
             continue
         index, colon, name = line.rstrip("\r").partition(":")

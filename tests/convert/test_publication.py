@@ -143,3 +143,17 @@ def test_an_unfinished_manifest_keeps_other_splits(folder):
     assert manifest is not None
     assert sorted(manifest.splits) == ["test", "train"]
     assert manifest.splits["test"].seed == 3
+
+
+def test_a_split_that_is_published_while_another_one_s_shards_move_stays_in_the_manifest(folder, monkeypatch):
+    rename = storage.rename
+
+    def rename_and_let_another_publish(url, target):
+        rename(url, target)
+        if "_train" in target:
+            publish(folder, "test", 1)
+
+    monkeypatch.setattr(storage, "rename", rename_and_let_another_publish)
+    publish(folder, "train", 1)
+    assert open_dataset(folder, "n", "train").num_records == 1
+    assert open_dataset(folder, "n", "test").num_records == 1

@@ -9,9 +9,10 @@ from sparkcv.convert import TableConversion, splits, table
 from sparkcv.convert.plan import ConversionPlan, Split
 from sparkcv.convert.shard_writer import ShardSummary
 from sparkcv.convert.table_rows import RowCounts
-from sparkcv.errors import DataError, ShardError
+from sparkcv.errors import DataError, LabelError, ShardError
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.records.manifest import ShardEntry
+from sparkcv.records.labels import write_labels
+from sparkcv.records.manifest import Manifest, ShardEntry, SplitEntry, write_manifest
 
 
 def written(folder, **records):
@@ -53,3 +54,15 @@ def test_shards_of_a_table_are_not_those_that_other_rules_would_write(rules):
     same, other = (dataclasses.replace(settings, rules=each) for each in (PictureRules(), rules))
     assert table._digest(same, counts, False) == table._digest(settings, counts, False)
     assert table._digest(other, counts, False) != table._digest(settings, counts, False)
+
+
+def test_classes_of_a_conversion_that_was_published_meanwhile_are_not_given_other_numbers(tmp_path):
+    one = written(tmp_path, train=3)  # of the class a
+    write_labels(str(tmp_path), ("b",))
+    write_manifest(str(tmp_path), Manifest("n", ("b",), {"validation": SplitEntry(0, ())}))
+    with pytest.raises(
+        LabelError, match=r"got splits of other classes .* meanwhile: it has 1 \('b'\), this one's are 1 "
+    ):
+        splits.check_written(one, splits.report_of(one), ())
+    replaced = written(tmp_path, validation=3)
+    splits.check_written(replaced, splits.report_of(replaced), ())

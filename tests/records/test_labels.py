@@ -39,3 +39,13 @@ def test_a_file_that_leaves_a_label_unclear_is_refused(text, sentence):
 def test_a_missing_file_says_what_it_should_hold(tmp_path):
     with pytest.raises(ShardError, match=r"has no labels.txt, wanted one line 'index:name' a class"):
         labels.read_labels(str(tmp_path))
+
+
+def test_a_mark_that_windows_editors_write_is_no_part_of_the_first_line(tmp_path):
+    (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbf0:a\r\n1:b\r\n")
+    assert labels.read_labels(str(tmp_path)) == ("a", "b")
+
+
+def test_a_file_of_tensorflow_datasets_has_a_class_a_line_and_none_of_blank_ones(tmp_path):
+    (tmp_path / "label.labels.txt").write_bytes("\ufeffa \r\n\nb\u2028c\n\n".encode())
+    assert labels.read_labels(str(tmp_path)) == ("a", "b\u2028c")
