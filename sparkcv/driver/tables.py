@@ -4,7 +4,7 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame, SparkSession
 
 from sparkcv.errors import DataError, MissingFileError
-from sparkcv.spark.errors import one_line, quiet
+from sparkcv.spark.errors import known, one_line, quiet, words_of
 
 __all__ = ["named", "open_table"]
 
@@ -24,7 +24,8 @@ def open_table(spark: SparkSession, table: str | None, query: str | None) -> Dat
     except AnalysisException as err:
         if err.getCondition() in ("TABLE_OR_VIEW_NOT_FOUND", "PATH_NOT_FOUND"):
             raise MissingFileError(f"{named(table, query)}: {one_line(str(err))}") from err
-        raise DataError(f"{named(table, query)} cannot be read: {one_line(str(err))}") from err
+        text = words_of(err)
+        raise DataError(f"{named(table, query)} cannot be read: {known(text) or one_line(text)}") from err
 
 
 def named(table: str | None, query: str | None) -> str:

@@ -61,7 +61,7 @@ def embedded_session(
 def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, memory_mb: int) -> dict[str, str]:
     temporary = root / "tmp"
     # Killed, Java leaves its unpacked libraries in its temporary folder.
-    java_options = f"{class_data.QUICK_JAVA} -Djava.io.tmpdir={temporary}"
+    java_options = f'{class_data.QUICK_JAVA} "-Djava.io.tmpdir={temporary}"'
     if files := kerberos.named_files():  # Java knows of one, and does not look at the variable
         java_options += f' "-Djava.security.krb5.conf={files[0]}"'
     return {

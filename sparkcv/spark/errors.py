@@ -23,6 +23,7 @@ __all__ = [
     "quiet",
     "spark_sentence",
     "translated",
+    "words_of",
 ]
 
 _MAX_ERROR_CHARS = 600
@@ -39,6 +40,8 @@ _VERSIONS = re.compile(
 _NO_WORKER = re.compile(r"Error from python worker:\s*(?P<words>.*?)\s*PYTHONPATH was:", re.DOTALL)
 _NO_PROGRAM = re.compile(r'Cannot run program "(?P<path>[^"]+)".*?error=\d+, (?P<words>[^\n]+)')
 _EXIT_STATUS = re.compile(r"Exit status: (\d+)\.? Possible causes")
+# Spark's own words of it say that a query that reads files by their path failed, and nothing of why.
+_WITHOUT_REASON = "FAILED_TO_CREATE_PLAN_FOR_DIRECT_QUERY"
 _QUEUE = re.compile(r"submitted by user\s*:?\s*(\S+) to unknown queue\s*:\s*(\S+)")
 _NO_PROTECTION = re.compile(r"DestHost:destPort (\S+).*No common protection layer between client and server", re.DOTALL)
 
@@ -58,7 +61,7 @@ def translated(job: str = "the Spark stage") -> Iterator[None]:
         with quiet():
             yield
     except (PySparkException, Py4JError) as err:
-        text = str(err)
+        text = words_of(err)
         raise own_error(text) or ClusterError(f"{job} failed: {_stage_sentence(text)}") from err
 
 
@@ -76,6 +79,12 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, was_disabled in zip(loggers, before, strict=True):
             logger.disabled = was_disabled
+
+
+def words_of(err: Exception) -> str:
+    """Return what Spark's exception says; of one that says no reason, what its cause says."""
+    text, cause = str(err), getattr(err, "_cause", None)
+    return str(cause) if cause is not None and f"[{_WITHOUT_REASON}]" in text else text
 
 
 def python_died(text: str) -> bool:

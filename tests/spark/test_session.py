@@ -75,14 +75,14 @@ with spark_session("wait", num_executors=2) as spark:
 """
 
 
-def start(script, *args, stderr=subprocess.PIPE):
+def start(script, *args, stderr=subprocess.PIPE, **environment):
     return subprocess.Popen(
         [sys.executable, "-c", script, *args],
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
         cwd=tempfile.gettempdir(),
-        env=os.environ | {"PYTHONPATH": str(ROOT), "SPARKCV_STORAGE_WAIT_S": "33"},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "SPARKCV_STORAGE_WAIT_S": "33"} | environment,
     )
 
 
@@ -94,8 +94,10 @@ def wait_until_gone(pids):
 
 
 @pytest.mark.spark
-def test_an_embedded_session_is_quiet_ours_on_loopback_and_leaves_nothing():
-    with start(LOOK) as job:
+def test_an_embedded_session_is_quiet_ours_on_loopback_and_leaves_nothing(tmp_path):
+    temporary = tmp_path / "with a space"
+    temporary.mkdir()
+    with start(LOOK, TMPDIR=str(temporary)) as job:
         out, err = job.communicate(timeout=PATIENCE_S)
     assert job.returncode == 0, err
     assert err == ""
@@ -106,6 +108,7 @@ def test_an_embedded_session_is_quiet_ours_on_loopback_and_leaves_nothing():
     assert Path(package).parents[1] == ROOT
     assert Path(folder).is_relative_to(home)
     assert Path(found["temporary"]).is_relative_to(home.parent)
+    assert home.is_relative_to(temporary)
     assert found["executors"] == 2
     assert found["mine"] == "1"
     assert found["wait"] == found["passed on"] == "33"

@@ -62,6 +62,31 @@ def test_a_query_that_fails_is_told_once_and_not_as_json_by_pyspark_too(spark, m
     assert len(heard) == 2  # and for others' code it stays as it is
 
 
+@pytest.mark.spark
+def test_a_query_that_reads_files_by_their_path_says_why_it_cannot(spark, tmp_path):
+    (tmp_path / "day.parquet").write_bytes(b"this is no Parquet")
+    for files, reason in ((tmp_path / "day.parquet", "reading file file:.*day.parquet"), ("nofs://x/y", '"nofs"')):
+        query = f"SELECT * FROM parquet.`{files}`"  # noqa: S608
+        with pytest.raises(DataError, match=f"^the query .* cannot be read: .*{reason}"):
+            open_table(spark, None, query)
+        with (
+            pytest.raises(ClusterError, match=f"^the conversion's Spark job failed: .*{reason}"),
+            translated(CONVERSION),
+        ):
+            spark.sql(query)
+
+
+@pytest.mark.spark
+def test_a_column_s_name_that_spark_takes_for_another_thing_is_told(spark):
+    query = "SELECT x'00' AS image, x'00' AS `picture.bytes`, 'a' AS label, 'b' AS LABEL"
+    for column, sentence in (
+        ("label", "the query has the column 'label' 2 times, wanted it once$"),
+        ("picture.bytes", "it has image, picture.bytes, label, LABEL; write its name as `picture.bytes`, as it has a "),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            choose(spark.sql(query), PictureColumns(label=column), "the query")
+
+
 def test_errors_of_the_driver_pass_as_they_are():
     with pytest.raises(DataError, match="as it is"), translated(CONVERSION):
         raise DataError("as it is")
