@@ -105,5 +105,5 @@ def _single(config: StylizeConfig) -> StylizeConfig:
             f"--format {config.format}: --output {output!r} ends in another one's name; wanted one of both"
         )
     check_parent(output)
-    check_replaceable(output, (), overwrite=config.overwrite)
+    check_replaceable(output, (config.input,), overwrite=config.overwrite)
     return dataclasses.replace(config, output=output, format=own)

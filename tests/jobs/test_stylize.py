@@ -123,6 +123,12 @@ def test_a_picture_goes_into_a_folder_by_its_own_name_and_is_replaced_only_if_to
     assert look(out / "in.png.jpg") == ("JPEG", (33, 17))
 
 
+@pytest.mark.parametrize("output", ["in.png", "."])
+def test_the_picture_that_is_read_is_never_replaced(style, picture, tmp_path, output, capsys):
+    assert stylize.main(words(picture, style, tmp_path / output, overwrite="true")) == 2
+    assert "in.png' is a picture that is read; wanted another name" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "said"),
     [
