@@ -121,6 +121,9 @@ def only_missing(
 
 def complete(prior: PriorDay, config: ScoreConfig, frozen: FrozenInput) -> ScoreReport:
     """Return the report of a run that found every row scored already."""
+    notes = [f"complete already: run {prior.run_id} scored all {frozen.num_rows} rows of the input, none is new"]
+    if (config.label_column or config.labels_from in ("records", "folders")) and "metrics" not in prior.report:
+        notes.append(f"no accuracy: the day was scored without labels, or with none that the model has; {_REPLACES}")
     return ScoreReport(
         num_predictions=int(prior.report["num_predictions"]),
         rejects=dict(prior.report["rejects"]),
@@ -133,7 +136,7 @@ def complete(prior: PriorDay, config: ScoreConfig, frozen: FrozenInput) -> Score
         reasons=dict(prior.report["reasons"]),
         marks=dict(prior.report["marks"]),
         left_out=frozen.left_out,
-        notes=(f"complete already: run {prior.run_id} scored all {frozen.num_rows} rows of the input, none is new",),
+        notes=tuple(notes),
         num_earlier=int(prior.report["num_rows"]),
     )
 

@@ -69,7 +69,7 @@ class ScoreRun:
         wanted = stage.wanted(prior)
         if prior is not None:
             if not wanted.num_rows:
-                return score_day.complete(prior, plan.config, frozen)
+                return self._vacuumed(score_day.complete(prior, plan.config, frozen))
             self._fetch_model()
         about = {
             **score_day.about(plan.config, plan.manifest),
@@ -140,13 +140,18 @@ class ScoreRun:
         )
         report = dataclasses.replace(report, predictions_url=done.where)
         score_night.delete_failed(plan)
-        if (days := plan.config.vacuum_days) is not None:
-            try:
-                note = f"vacuum: {plan.table.vacuum(days)} files and nights older than {days} days were deleted"
-            except StorageError as err:  # the day is published
-                note = f"nothing was vacuumed: {err}"
-            report = dataclasses.replace(report, notes=(*report.notes, note))
-        return report
+        return self._vacuumed(report)
+
+    def _vacuumed(self, report: ScoreReport) -> ScoreReport:
+        """Return the report with what was vacuumed, where that was asked for."""
+        days = self.plan.config.vacuum_days
+        if days is None:
+            return report
+        try:
+            note = f"vacuum: {self.plan.table.vacuum(days)} files and nights older than {days} days were deleted"
+        except StorageError as err:  # the day is published
+            note = f"nothing was vacuumed: {err}"
+        return dataclasses.replace(report, notes=(*report.notes, note))
 
     def _ddl(self, frozen: FrozenInput) -> str:
         return ddl(scored_schema(frozen.kept, has_features=self.plan.config.features is not None))

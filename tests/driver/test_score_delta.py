@@ -57,7 +57,9 @@ def test_nights_are_transactions_of_one_table(spark, tmp_path, source, color_mod
     assert (said["num_rows"], said["rejects_url"]) == (3, first.rejects_url)
     assert "None were asked for" not in storage.read_text(first.page_url)
     version = DeltaTable(str(tmp_path / "out")).version()
-    assert "complete already" in str(score_it(spark, tmp_path, color_model))
+    again = str(score_it(spark, tmp_path, color_model, vacuum_days=30))
+    assert "complete already" in again
+    assert "vacuum: 0 files and nights older than 30 days were deleted" in again
     assert DeltaTable(str(tmp_path / "out")).version() == version
 
     (source / "green.jpg").write_bytes(picture("green"))

@@ -20,6 +20,7 @@ from sparkcv.storage import Entry
 _ROWS_A_FILE = 1 << 16
 _ROWS_A_GROUP = 1 << 10
 _MOST_LINE_BYTES = 1 << 20
+_OTHER_SIGNS = ";|"  # as Excel writes where the comma is decimal; each line would be a path that is missing
 _CSV_ENDINGS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -32,7 +33,7 @@ def freeze(
     text; of any other each line that is not blank is one path.
 
     Raises:
-        UsageError: a ``.csv`` or ``.tsv`` of several columns without such a name.
+        UsageError: a ``.csv`` or ``.tsv`` of several columns without such a name, or columns between other signs.
         DataError: a row that cannot be read, by its line.
     """
     numbers = itertools.count()
@@ -61,6 +62,9 @@ def _read(entry: Entry, input_column: str | None) -> tuple[list[str], Iterator[l
             f"{entry.url!r} line 1 has no column {' or '.join(sorted(wanted))}, it has {', '.join(header)}; name one by"
             " --input_column"
         )
+    for other in _OTHER_SIGNS:
+        if other in first and wanted & {name.strip(' "\r\n') for name in first.lower().split(other)}:
+            raise UsageError(f"{entry.url!r} line 1 has {other!r} between its columns, wanted a comma or a tab")
     return [PATH_COLUMNS[0]], _lines(itertools.chain([first], text), entry.url)
 
 

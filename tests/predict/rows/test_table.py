@@ -280,6 +280,7 @@ def test_columns_of_a_list_are_chosen_and_kept_by_name(tmp_path):
         ("path,n\na.jpg\n", DataError, r"l\.csv' line 2 has 1 values, wanted 2"),
         ('path,n\n"a.jpg,1\n', DataError, r"l\.csv' line \d is no CSV"),
         ("path,path\na,b\n", UsageError, "has the column 'path' more than once"),
+        ("n;Path\n1;a.jpg\n", UsageError, r"l\.csv' line 1 has ';' between its columns, wanted a comma or a tab"),
     ],
 )
 def test_a_list_that_is_wrong_is_told_by_its_line(tmp_path, text, kind, said):
