@@ -182,9 +182,6 @@ def _train_config(config: CaptionsDemoConfig, work: pathlib.Path) -> TrainCaptio
         encoder_learning_rate_decays=True,
         embedding_size=config.embedding_size,
         num_lstm_units=config.num_lstm_units,
-        # Where colours are certain they are learned first, and then which shapes come in them: what a thing is would be
-        # told by its colour, and wrongly for a combination that was never trained.
-        augment="slim=false,saturation=0:1",
         label_smoothing=0.1,  # else ever more certainty is gained against what was never seen together
         lstm_dropout_keep=1.0,  # each scene is drawn once and its noise is new: there is nothing to learn by heart
         batch_size=config.batch_size,
