@@ -171,17 +171,19 @@ def _of_table(text: str, url: str, separator: str, columns: tuple[int, int]) -> 
     )
     try:
         width = len(next(rows))
+        after = rows.line_num
         for row in rows:
+            first, after = after + 1, rows.line_num  # a caption in quotes may have several lines
             if not row:
                 continue
-            where = f"{url!r} line {rows.line_num}"
+            where = f"{url!r} line {first}"
             if len(row) != width:
                 quoted = "; a caption with a comma stands in quotes" if separator == "," and len(row) > width else ""
                 raise DataError(f"{where} has {len(row)} values, wanted {width}{quoted}")
             path = row[columns[0]].strip()
             if not path or "\0" in path:
                 raise DataError(f"{where} has the path {path!r}, wanted one")
-            yield path, rows.line_num, row[columns[1]]
+            yield path, first, row[columns[1]]
     except csv.Error as err:
         raise DataError(f"{url!r} line {rows.line_num} is no CSV: {err}") from err
 

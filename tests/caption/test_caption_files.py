@@ -84,6 +84,7 @@ def test_tables_of_paths_and_captions(write, text):
         ("path,caption\na.jpg,a dog, running\n", "line 2 has 3 values, wanted 2; a caption with a comma stands in"),
         ("path,caption\na.jpg\n", "line 2 has 1 values, wanted 2"),
         ("path,caption\n,a dog\n", "line 2 has the path '', wanted one"),
+        ('path,caption\na.jpg,"a dog\nthat runs"\n\n,"a\ncat"\n', "line 5 has the path '', wanted one"),
         ('path,caption\na.jpg,"a dog\n', "is no CSV: unexpected end of data"),
         ("a.jpg#0\ta dog\na.jpg a dog\n", "line 2 is 'a.jpg a dog', wanted 'picture.jpg#0<tab>caption'"),
         ("{", "is no JSON: Expecting property name"),
