@@ -82,7 +82,9 @@ def _expand(path: str, aside: str, where: str) -> tuple[int, bool]:
                 is_whole, rest = stream.eof, stream.unconsumed_tail
                 if stream.eof:
                     rest = stream.unused_data.lstrip(b"\0")  # a file may be several streams, and padded
-                    if rest or source.peek(1):
+                    while not rest and (more := source.read(_BLOCK_BYTES)):
+                        rest = more.lstrip(b"\0")
+                    if rest:
                         stream = zlib.decompressobj(_ANY_HEADER)
     os.replace(aside, path)
     return total, is_whole

@@ -199,6 +199,14 @@ def test_a_shard_that_is_not_compressed_stays_as_it_is(tmp_path):
     assert not compression.is_compressed(tfrecord.frame(b"x" * 0x1F)[:12])
 
 
+@pytest.mark.parametrize("zeros", [1, 1 << 20, (2 << 20) + 1])
+@pytest.mark.parametrize("times", [1, 2])
+def test_zeros_behind_a_stream_are_no_damage_however_many(tmp_path, zeros, times):
+    path = tmp_path / "s"
+    path.write_bytes((gzip.compress(SHARD) + bytes(zeros)) * times)
+    assert compression.expand(str(path), "s") == (len(SHARD) * times, True)
+
+
 @pytest.mark.parametrize("cut", [1, 8, 9, 200])
 def test_a_stream_that_is_cut_gives_what_comes_before_and_says_so(tmp_path, cut):
     data = gzip.compress(SHARD)
