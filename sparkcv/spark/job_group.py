@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["group_of", "job_group"]
 
 _GROUP = "spark.jobGroup.id"
+_NAMED = (_GROUP, "spark.job.description", "spark.job.interruptOnCancel")
 _log = logs.get(__name__)
 
 
 @contextlib.contextmanager
 def job_group(spark: "SparkSession", what: str) -> Iterator[None]:
-    """Name the Spark jobs of a block; when it ends by an error, the keyboard included, they are cancelled."""
+    """Name the Spark jobs of a block; when it ends by an error, the keyboard included, they are cancelled.
+
+    Behind it the session's jobs are named as before: it may be somebody else's, who goes on with it.
+    """
     context, group = spark.sparkContext, f"sparkcv-{uuid.uuid4().hex}"
+    before = {name: context.getLocalProperty(name) for name in _NAMED}
     context.setJobGroup(group, what, interruptOnCancel=True)
     try:
         yield
@@ -33,7 +38,8 @@ def job_group(spark: "SparkSession", what: str) -> Iterator[None]:
         raise
     finally:
         with contextlib.suppress(Py4JError):
-            context.setLocalProperty(_GROUP, None)
+            for name, value in before.items():
+                context.setLocalProperty(name, value)
 
 
 def group_of(spark: "SparkSession") -> str | None:
