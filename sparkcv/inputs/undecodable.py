@@ -185,7 +185,7 @@ class UndecodableCheck:
     def _decode(self, shard: SpooledShard, refuses: Refuses) -> None:
         """Decode one shard's records and drop those that fail."""
         reasons: dict[int, str] = {}
-        with map_file(shard.path) as data:
+        with map_file(shard.path) if shard.num_records else contextlib.nullcontext(b"") as data:
             for ordinal, record in enumerate(tfrecord.read_records(memoryview(data), shard.path)):
                 if self._closed:
                     return

@@ -15,7 +15,7 @@ from sparkcv.errors import ClusterError
 from sparkcv.inputs.batches import eval_batches
 from sparkcv.inputs.pipeline import Reading
 from sparkcv.inputs.quarantine import Quarantine
-from sparkcv.inputs.spool import Spool
+from sparkcv.inputs.spool import Spool, share
 from sparkcv.inputs.validate import ImageCheck
 from sparkcv.preprocess.normalization import Normalization
 from sparkcv.records.shards import Dataset, assign
@@ -43,7 +43,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     moments = Moments(shape, has_covariance=config.whitening is not None)
     quarantine = Quarantine(dataset.num_records, config.bad_record_budget)
     assignments = assign(dataset.shards, ctx.role.index, params["num_workers"])
-    if assignments:
+    if assignments and share(assignments) != 0:
         spool = Spool(
             assignments,
             ctx.scratch_dir,

@@ -31,13 +31,15 @@ class Assignment:
 def assign(shards: Sequence[Shard], index: int, count: int) -> list[Assignment]:
     """Return what worker ``index`` of ``count`` reads, in order of name.
 
-    Every worker computes the same plan from the same shards. No worker goes without as long as there is a shard.
+    Every worker computes the same plan from the same shards. No worker goes without as long as there is a shard; one
+    that holds no record, as Hadoop's writers leave for an empty partition, is nobody's.
 
     Raises:
         ValueError: ``index`` is not in ``[0, count)``.
     """
     if not 0 <= index < count:
         raise ValueError(f"got worker {index} of {count}, wanted an index from 0 to {count - 1}")
+    shards = [shard for shard in shards if not _is_empty(shard)]
     by_size = sorted(shards, key=lambda shard: (-shard.num_bytes, shard.url))
     num_whole = len(by_size) if len(by_size) >= _ENOUGH_SHARDS * count else len(by_size) // count * count
     rest = by_size[num_whole:]
@@ -51,6 +53,10 @@ def assign(shards: Sequence[Shard], index: int, count: int) -> list[Assignment]:
         for start in range(readers):  # in all as many parts as workers: each takes one
             plan[heapq.heappop(load)[1]].append(Assignment(shard, start, readers))
     return sorted(plan[index], key=lambda part: part.shard.url)
+
+
+def _is_empty(shard: Shard) -> bool:
+    return shard.num_records == 0 or (shard.num_records is None and not shard.num_bytes)
 
 
 def _readers(shards: Sequence[Shard], count: int) -> list[int]:

@@ -14,6 +14,7 @@ from sparkcv import logs, nets, preprocess, storage
 from sparkcv.config import TrainConfig
 from sparkcv.config.augment import Augmentations
 from sparkcv.config.train import PRELOADED
+from sparkcv.errors import DataError
 from sparkcv.inputs.batches import TrainBatches, train_batches
 from sparkcv.inputs.decoded_size import DecodedSize
 from sparkcv.inputs.filename_queue import share
@@ -69,12 +70,12 @@ class Worker:
         worker's), ``num_rejected`` and the first 20 ``rejected``; if --early_stopping_evaluations ended it, why:
         ``stopped_early``; of a run that began from other weights what became of them: ``warm_start``.
         """
+        assignments = self._assignments()
         restored = self._restore() if self._topology.is_chief else None
         target = ""
         if self._topology.num_ps:
             sessions.await_ps(self._ctx.cluster["ps"], self._config.start_timeout_s)
             target = sessions.server(self._ctx, sessions.config_of(self._ctx, self._config)).target
-        assignments = assign(self._dataset.shards, self._topology.task, self._topology.num_workers)
         with tf.Graph().as_default(), self._spool(assignments) as spool:
             batches = self._batches(spool, assignments)
             graph = self._graph(batches, restored)
@@ -86,6 +87,16 @@ class Worker:
                 loop = TrainingLoop(self._ctx, self._config, self._topology, data, self._fence)
                 result = loop.run(graph, inputs, restored, target)
                 return result | ({"warm_start": graph.warm_start.counts()} if graph.warm_start else {})
+
+    def _assignments(self) -> list[Assignment]:
+        """Return what this worker reads; raises DataError if no record is left for it."""
+        assignments = assign(self._dataset.shards, self._topology.task, self._topology.num_workers)
+        if not assignments or share(assignments) == 0:
+            raise DataError(
+                f"none of the {self._dataset.num_records} records is {self._ctx.role}'s to train on: wanted no more"
+                f" workers than records, got {self._topology.num_workers}"
+            )
+        return assignments
 
     def _restore(self) -> Restored | None:
         """Clear away what an interrupted save left and fetch the newest valid checkpoint."""

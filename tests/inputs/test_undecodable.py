@@ -86,6 +86,20 @@ def test_a_loss_is_traced_to_its_record(spool):
     check.close()
 
 
+def test_a_shard_without_records_is_passed_over(tmp_path):
+    shards = [[data.payload(b"good", 0)], [], [data.payload(b"bad", 0)]]
+    parts = [Assignment(data.write_shard(tmp_path / f"{i}", one)) for i, one in enumerate(shards)]
+    settings = {"max_bytes": 1 << 20, "seed": None, "check": lambda payload: None, "quarantine": Quarantine(2, 0.5)}
+    with Spool(parts, str(tmp_path), **settings) as spool:
+        check = UndecodableCheck(spool, lambda: Refuses(b"bad"), in_flight=100)
+        for _ in range(2):
+            spool.release(spool.take().ticket)
+        check.notice(1, 2)
+        check.drain(TIMEOUT_S)
+        check.close()
+        assert (spool.error, check.is_complete, spool.quarantine.count) == (None, True, 1)
+
+
 def test_a_record_that_is_lost_each_epoch_counts_once(spool):
     check = UndecodableCheck(spool, Refuses, in_flight=100)
     check.notice(3, 36)

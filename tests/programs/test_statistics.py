@@ -74,6 +74,12 @@ def test_any_number_of_workers_counts_each_picture_once(folder, tmp_path, num_wo
     np.testing.assert_allclose(found.center, pixels.reshape(12, -1).mean(0), atol=1e-5)
 
 
+def test_a_worker_that_is_left_without_a_record_adds_nothing(tmp_path):
+    data.write_dataset(tmp_path / "one", data.drawn_shards(1, 1, SIDE))
+    total, results = count(plan_of(tmp_path / "one"), tmp_path, num_workers=2)
+    assert (total.num_records, [result["num_rejected"] for result in results]) == (1, [0, 0])
+
+
 def test_bad_pictures_cost_themselves_up_to_the_budget(tmp_path):
     folder = tmp_path / "damaged"
     shards = data.drawn_shards(1, 6, SIDE)

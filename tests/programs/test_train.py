@@ -108,6 +108,13 @@ def test_a_run_reaches_its_target_and_leaves_a_valid_checkpoint(run):
     assert no_threads_left()
 
 
+def test_a_worker_that_is_left_without_a_record_says_that_there_are_too_many(run):
+    run.write_dataset([data.drawn_shards(1, 1)[0], []])
+    cluster = {"ps": ["127.0.0.1:1"], "worker": ["127.0.0.1:2", "127.0.0.1:3"]}
+    with pytest.raises(DataError, match=r"none of the 1 records is worker:1's .* no more workers than records, got 2"):
+        run.train(role="worker:1", cluster=cluster, num_ps_tasks=1, cluster_size=3)
+
+
 def test_the_status_has_what_the_progress_line_shows(run):
     run.train()
     first, last = run.statuses[0], run.statuses[-1]

@@ -65,3 +65,12 @@ def test_no_shards_are_no_work():
 def test_a_worker_that_is_not_there_is_refused(index, count):
     with pytest.raises(ValueError, match=f"got worker {index} of {count}"):
         assign(shards([1]), index, count)
+
+
+@pytest.mark.parametrize("num_records", [0, None])
+def test_a_shard_without_a_record_is_nobodys_and_leaves_no_worker_without(num_records):
+    empty = [Shard(f"/d/empty-{index}", num_records, 0, None) for index in range(5)]
+    of = [*empty, *shards([300, 200, 100])]
+    assert plan(of, 4) == plan(shards([300, 200, 100]), 4)
+    assert all(plan(of, 4))
+    assert assign(empty, 0, 1) == []
