@@ -4,6 +4,7 @@ The client of the control channel (control.py) and both ends of a stream (stream
 mean is theirs.
 """
 
+import contextlib
 import secrets
 import select
 import socket
@@ -38,6 +39,7 @@ class Connection:
         one, which proves that it knows the secret, and of MAX_FRAME_BYTES before.
         """
         self._sock, self._received, self._sending = sock, bytearray(), threading.Lock()
+        self._receiving = threading.Lock()
         self._peer, self._max_bytes, self._limit_bytes = peer, max_bytes, MAX_FRAME_BYTES
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -84,20 +86,21 @@ class Connection:
 
     def close(self) -> None:
         """End the connection; who waits to receive here or there gets a ChannelError."""
-        try:
+        with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)  # a close alone does not wake the thread that receives
-        except OSError:
-            pass
-        finally:
+        with self._receiving:  # which waits by the number of the socket: another may get it at once
             self._sock.close()
 
     def _next_body(self, deadline_s: float) -> bytes | None:
         while (body := split(self._received, self._limit_bytes)) is None:
             try:
-                if not self._poll.poll(1000 * max(0.0, deadline_s - time.monotonic())):
-                    return None
-                data = self._sock.recv(_READ_BYTES)
-            except (OSError, ValueError) as err:  # ValueError: closed by another thread
+                with self._receiving:
+                    if self._sock.fileno() < 0:
+                        raise ConnectionAbortedError("it was closed here")
+                    if not self._poll.poll(1000 * max(0.0, deadline_s - time.monotonic())):
+                        return None
+                    data = self._sock.recv(_READ_BYTES)
+            except OSError as err:
                 raise ChannelError(f"the connection to {self._peer} is broken: {err}") from err
             if not data:
                 raise ChannelError(f"{self._peer} closed the connection: it is gone, or did not accept a message")

@@ -93,6 +93,7 @@ class _Feeder:
         self._kept: dict[int, Chunk] = {}  # not taken, or without results
         self._unsent: collections.deque[int] = collections.deque()
         self._on_the_way: dict[int, int] = {}  # bytes by chunk that is sent and not taken
+        self._coming: dict[int, list[Any]] = {}  # results of chunks that have not all of theirs
         self._results: dict[int, list[Any]] = {}
         self._next_result = 0
         self._has_end = self._has_told_end = False
@@ -164,9 +165,12 @@ class _Feeder:
                 self._on_the_way.pop(number, None)
                 if not self._plan.wants_results:
                     self._kept.pop(number, None)
-            case ["results", int(number), list(parts)] if number in self._kept:
-                self._results[number] = [row for data in parts for row in rows_of(data)]
-                del self._kept[number]
+            case ["results", int(number), bytes(data)] if number in self._kept:
+                found = self._coming.setdefault(number, [])
+                found += rows_of(data)
+                if len(found) >= self._kept[number].count:
+                    self._results[number] = self._coming.pop(number)
+                    del self._kept[number]
             case ["enough"]:
                 self.has_enough = True
             case ["refused", str(reason)]:
@@ -206,6 +210,7 @@ class _Feeder:
             self._stream.close()
         self._stream = None
         self._on_the_way.clear()
+        self._coming.clear()
         self._unsent = collections.deque(sorted(self._kept))
         self._has_told_end = False
 

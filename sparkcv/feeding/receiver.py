@@ -5,7 +5,6 @@ blocking anybody else: not the trainer a task, nor one task another.
 """
 
 import collections
-import contextlib
 import dataclasses
 import threading
 from collections.abc import Sequence
@@ -41,8 +40,10 @@ class _Task:
 
     def send(self, message: list[Any]) -> None:
         """Send it; that a task is gone is noticed by the thread that receives from it."""
-        with contextlib.suppress(ChannelError):
+        try:
             self.stream.send(message)
+        except ChannelError:
+            self.stream.close()  # half of the message may be out: the task comes again, where it still is there
 
 
 @dataclasses.dataclass
@@ -124,8 +125,8 @@ class Receiver:
                 raise DataError(f"batch_results() got {len(results)} results for {num_owed} rows: one a row is wanted")
             ready = self._assign(list(results))
         for owed, found in ready:
-            data = [chunk.data for chunk in chunks(found, MOST_ROW_BYTES)]
-            owed.task.send(["results", owed.number, data])
+            for chunk in chunks(found, MOST_ROW_BYTES):  # together they may be more than one message holds
+                owed.task.send(["results", owed.number, chunk.data])
 
     def close(self) -> None:
         """Close the connections of all tasks."""

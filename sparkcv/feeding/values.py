@@ -108,7 +108,12 @@ def _made_array(parts: Any) -> "np.ndarray":
 
 
 def _made_scalar(parts: Any) -> Any:
-    return _made_array([parts[0], [1], parts[1]])[0]
+    import numpy as np
+
+    dtype, data = parts
+    if not np.dtype(dtype).itemsize and np.dtype(dtype).kind in "SU":  # an empty text, of which no array can be made
+        return np.dtype(dtype).type()
+    return _made_array([dtype, [1], data])[0]
 
 
 def _made_row(parts: Any) -> Any:

@@ -1,5 +1,6 @@
 """A stream carries what the other side meant, and nothing of anybody else's."""
 
+import contextlib
 import socket
 import struct
 import threading
@@ -157,6 +158,18 @@ def test_closing_wakes_who_waits(listener):
     with pytest.raises(ChannelError):
         talk.receive(TIMEOUT_S)
     closer.join()
+
+
+def test_who_receives_after_the_close_does_not_wait_for_what_has_the_sockets_number_now(listener):
+    one = connect(("127.0.0.1", listener.port), SECRET)
+    number = one._connection._sock.fileno()
+    one.close()
+    with contextlib.ExitStack() as opened:
+        silent = [opened.enter_context(each) for each in socket.socketpair()]
+        while number not in (each.fileno() for each in silent):
+            silent += [opened.enter_context(each) for each in socket.socketpair()]
+        with pytest.raises(ChannelError, match="closed here"):
+            one.receive(0.1)
 
 
 def test_a_closed_listener_hangs_up_and_leaves_no_thread(echo):

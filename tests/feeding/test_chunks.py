@@ -17,6 +17,7 @@ VALUES = [
     {"a": (1,), 2: b"x"}, {1, 2}, frozenset("a"), 1j, datetime.datetime(2026, 1, 2, 3, 4, 5, 6),
     datetime.date(2026, 1, 2),
     datetime.time(1, 2), datetime.timedelta(1, 2, 3), decimal.Decimal("1.50"), np.float32(0.1), np.int64(-4),
+    np.str_(""), np.bytes_(b""),
     np.bool_(True), np.str_("x"), Row(a=1, b=(2,)), Row(1, 2), Vectors.dense([1, 2]), Vectors.sparse(3, [1], [2.0]),
 ]  # fmt: skip
 

@@ -7,10 +7,11 @@ import time
 import psutil
 import pytest
 
-from sparkcv.channel.stream import connect
+from sparkcv.channel.stream import Stream, connect
 from sparkcv.compat.manager import Manager
 from sparkcv.compat.TFNode import DataFeed
-from sparkcv.errors import ClusterError, DataError, RoleFailedError, UsageError
+from sparkcv.errors import ChannelError, ClusterError, DataError, RoleFailedError, UsageError
+from sparkcv.feeding import receiver
 from sparkcv.feeding.coordinator import Coordinator
 from sparkcv.feeding.coordinator_client import CoordinatorClient
 from sparkcv.feeding.feeder import FeedPlan, executor_name, feed
@@ -225,6 +226,31 @@ def test_results_that_a_dead_process_owed_are_given_by_the_next_each_once(coordi
                 node.receiver.give([-row for row in taken.rows])
     assert task.finish() == [-row for row in range(500)]
     node.die()
+
+
+def test_results_of_a_chunk_that_are_more_than_one_message_holds_come_in_parts(coordinator, node, monkeypatch):
+    monkeypatch.setattr(receiver, "MOST_ROW_BYTES", 10_000)
+    task = Task(coordinator, range(100), True)
+    feed = node.feed(train_mode=False)
+    feed.batch_results([b"%04d" % row + bytes(3000) for row in feed.next_batch(100)])
+    assert [int(result[:4]) for result in task.finish()] == list(range(100))
+
+
+def test_a_task_that_did_not_take_a_message_is_let_go_and_begins_anew(coordinator, node, monkeypatch):
+    def send(stream, message):
+        if message[0] == "results":
+            monkeypatch.undo()
+            raise ChannelError("it takes nothing for a minute")
+        return whole(stream, message)
+
+    whole = Stream.send
+    task = Task(coordinator, range(10), True)
+    feed = node.feed(train_mode=False)
+    first = feed.next_batch(10)
+    monkeypatch.setattr(Stream, "send", send)
+    feed.batch_results([-row for row in first])
+    feed.batch_results([-row for row in feed.next_batch(10)])
+    assert task.finish() == [-row for row in range(10)]
 
 
 def test_a_failed_run_ends_its_tasks_with_its_own_report(coordinator, node):
