@@ -26,7 +26,17 @@ from sparkcv.rundir.description import RunDescription
 from sparkcv.rundir.folder import RunFolder
 from sparkcv.spark import session
 
-__all__ = ["TrainPlan", "check_data", "check_net", "describe", "prepare", "session_of", "settled", "sized"]
+__all__ = [
+    "TrainPlan",
+    "check_data",
+    "check_flags",
+    "check_net",
+    "describe",
+    "prepare",
+    "session_of",
+    "settled",
+    "sized",
+]
 
 Sized = TypeVar("Sized", bound=TrainConfig)
 
@@ -115,15 +125,20 @@ def check_net(config: TrainConfig) -> None:
     check_image_size(config.model_name, config.train_image_size, config.preprocessing_name)
 
 
-def check_data(config: TrainConfig) -> TrainPlan:
-    """Do what :func:`prepare` does, and raise what it raises, without writing anything."""
-    if not config.dataset_dir:
-        raise UsageError("--dataset_dir is missing")
+def check_flags(config: TrainConfig) -> None:
+    """Raise UsageError for scopes to leave out of nothing."""
     if config.checkpoint_exclude_scopes and not config.checkpoint_path:
         raise UsageError(
             f"--checkpoint_exclude_scopes {config.checkpoint_exclude_scopes} without --checkpoint_path: got nothing to"
             " restore from; wanted the checkpoint to start from"
         )
+
+
+def check_data(config: TrainConfig) -> TrainPlan:
+    """Do what :func:`prepare` does, and raise what it raises, without writing anything."""
+    if not config.dataset_dir:
+        raise UsageError("--dataset_dir is missing")
+    check_flags(config)
     unused_flags.explain(config)
     check_net(config)
     gray = is_gray(config.model_name, config.preprocessing_name, config.use_grayscale)

@@ -16,7 +16,7 @@ from sparkcv.rundir.folder import RunFolder
 from sparkcv.rundir.selection import Selection
 from sparkcv.train import warmstart_plan
 
-__all__ = ["Start", "check_same_run", "check_start", "data_change", "resumed", "stopped_early"]
+__all__ = ["Start", "check_same_run", "check_start", "data_change", "located", "resumed", "stopped_early"]
 
 _log = logs.get(__name__)
 
@@ -33,6 +33,16 @@ class Start:
     known: NetVariables | None = None
 
 
+def located(url: str) -> checkpoint.Found:
+    """Find what to start from: of a folder the checkpoint that TensorFlow's pointer names, else the newest.
+
+    Raises what :func:`sparkcv.rundir.checkpoint.locate` does.
+    """
+    if storage.is_dir(url) and storage.exists(storage.join(url, checkpoint_listing.POINTER)):
+        url = checkpoint_named.pointed(url)
+    return checkpoint.locate(url)
+
+
 def check_start(url: str, config: TrainConfig, labels: tuple[str, ...], where: str) -> Start:
     """Return what to start from, of a folder the checkpoint that TensorFlow's pointer names.
 
@@ -43,9 +53,7 @@ def check_start(url: str, config: TrainConfig, labels: tuple[str, ...], where: s
             f"--checkpoint_path {url} lies in --train_dir {config.train_dir}, which --restart clears; wanted a copy of"
             " it elsewhere"
         )
-    if storage.is_dir(url) and storage.exists(storage.join(url, checkpoint_listing.POINTER)):
-        url = checkpoint_named.pointed(url)
-    found = checkpoint.locate(url)
+    found = located(url)
     told = RunDescription.read(storage.parent(found.prefix_url), pass_over_foreign=True) or RunDescription()
     trained_as = found.manifest.get("model_name", told.model_name)
     if trained_as not in (None, config.model_name):

@@ -46,8 +46,8 @@ def prepare(config: TrainStyleConfig) -> StylePlan:
     """Check flags, picture of the style, fixed net, dataset and run folder without Spark or TensorFlow.
 
     Raises what :func:`sparkcv.driver.train_plan.prepare` does, ImageError for a style that is no picture,
-    FileExistsAlreadyError for an ``export_dir`` that holds something else, and UsageError for a folder of a run of
-    another style or net.
+    FileExistsAlreadyError for an ``export_dir`` that holds something else, StorageError for one that cannot be written,
+    and UsageError for one that holds the run's folder, and for a folder of a run of another style or net.
     """
     style = storage.resolve(config.style_image)
     try:
@@ -56,11 +56,16 @@ def prepare(config: TrainStyleConfig) -> StylePlan:
         raise ImageError(f"--style_image: {style!r} is rejected, {err}") from err
     export_dir = config.export_dir and storage.resolve(config.export_dir)
     if export_dir:
+        train_dir = storage.resolve(config.train_dir)
+        if f"{train_dir}/".startswith(f"{export_dir}/"):
+            raise UsageError(f"--export_dir {export_dir} holds --train_dir {train_dir}; wanted a folder of its own")
         _check_export(export_dir)
     start = _check_start(config)
     # The classifier's checks of a start want a head of as many classes as the data has: the loss looks at no head. Its
     # checks of scopes know the fixed net's variables only.
     plan = train_plan.prepare(_without_start(config, style))
+    if export_dir:
+        storage.check_writable(storage.parent(export_dir))
     settled = dataclasses.replace(plan.config, checkpoint_path=start, learning_rate_scales=config.learning_rate_scales)
     check_same_flags(settled, _KEPT)
     return StylePlan(dataclasses.replace(plan, config=settled, program=PROGRAM), export_dir)

@@ -7,9 +7,10 @@ from typing import Any
 from sparkcv import logs, storage
 from sparkcv.config import TrainConfig
 from sparkcv.config.tables import check_table
-from sparkcv.driver import train
-from sparkcv.driver.train_plan import check_net, session_of, with_ps
+from sparkcv.driver import final_export, train, train_start
+from sparkcv.driver.train_plan import check_flags, check_net, session_of, with_ps
 from sparkcv.errors import UsageError
+from sparkcv.rundir import checkpoint_model
 from sparkcv.rundir.folder import RunFolder
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.session import SessionSpec
@@ -38,7 +39,10 @@ def prepare(config: TrainConfig) -> TrainJob:
     """Check what can be checked before Spark starts; of a run on shards that is all (see ``train.prepare``).
 
     Raises:
-        UsageError: a dataset's folder beside a table, or a flag of the table's columns without one.
+        UsageError: a dataset's folder beside a table, a flag of the table's columns without one, or a split that the
+            table does not become.
+        CheckpointError, MissingFileError: nothing to start from where the flags say.
+        FileExistsAlreadyError: ``--export_dir`` holds something that is not an export of this run.
         LeaseError: another run is seen to hold the folder into which the table would be written.
         What :func:`sparkcv.driver.train.prepare` raises.
     """
@@ -54,10 +58,21 @@ def prepare(config: TrainConfig) -> TrainJob:
             f"--dataset_dir {config.dataset_dir} with a table: got both, wanted one of them; a table's shards go into"
             f" the run's own folder {FOLDER!r}"
         )
+    _check_splits(config)
+    check_flags(config)
     check_net(config)
-    config = dataclasses.replace(with_ps(config), train_dir=storage.resolve(config.train_dir))
+    config = dataclasses.replace(
+        with_ps(config),
+        train_dir=storage.resolve(config.train_dir),
+        export_dir=config.export_dir and storage.resolve(config.export_dir),
+    )
+    if config.checkpoint_path:
+        train_start.located(checkpoint_model.resolve(config.checkpoint_path))
+    final_export.check(config)
     if RunFolder.inspect(config.train_dir).holder is None:
         storage.check_writable(config.train_dir)
+    if config.export_dir:
+        storage.check_writable(storage.parent(config.export_dir))
     return TrainJob(config, None)
 
 
@@ -67,6 +82,19 @@ def run(spark: Any, plan: TrainJob) -> train.TrainReport:
     Raises what :func:`sparkcv.convert.from_dataframe` and :func:`sparkcv.driver.train.run` raise.
     """
     return train.run(spark, plan.plan or train.prepare(_written(spark, plan.config)))
+
+
+def _check_splits(config: TrainConfig) -> None:
+    """Raise UsageError for a split to train or to evaluate on that the table does not become."""
+    splits = (config.dataset_split_name,) if config.validation_fraction is None else ("train", "validation")
+    evaluated = ["eval_split_name"] if config.num_evaluators else []
+    for name in ("dataset_split_name", *evaluated):
+        if (split := getattr(config, name)) not in splits:
+            also = ", or --validation_fraction, which makes the split 'validation'" if len(splits) == 1 else ""
+            raise UsageError(
+                f"--{name} {split}: the shards of the table are of the split {' and '.join(map(repr, splits))}; wanted"
+                f" {'that' if len(splits) == 1 else 'one of them'}{also}"
+            )
 
 
 def _written(spark: Any, config: TrainConfig) -> TrainConfig:

@@ -27,7 +27,7 @@ _log = logs.get(__name__)
 
 
 def explain(config: TrainConfig) -> None:
-    """Warn of each flag that is set and has no effect beside the others, such as one of another optimizer."""
+    """Warn of each flag that is set and has no effect beside the others, and of a decay that is none."""
     if config.master:
         _log.warning(
             "--master %s is unused: Spark places the roles and each worker opens its own session", config.master
@@ -37,6 +37,11 @@ def explain(config: TrainConfig) -> None:
     warn(config, _others(_OF_OPTIMIZER, config.optimizer), f"--optimizer {config.optimizer} does not read it")
     decay = config.learning_rate_decay_type
     warn(config, _others(_OF_DECAY, decay), f"--learning_rate_decay_type {decay} does not read it")
+    if decay == "polynomial" and config.end_learning_rate > config.learning_rate:  # cosine decay is refused then
+        _log.warning(
+            "--end_learning_rate %g is more than --learning_rate %g: polynomial decay rises to it",
+            config.end_learning_rate, config.learning_rate,
+        )  # fmt: skip
     if not config.sync_replicas:
         warn(config, ["replicas_to_aggregate"], "only --sync_replicas collects gradients")
     if not config.num_evaluators:

@@ -8,6 +8,7 @@ with file, offset and reason, and left out from the next epoch on. A run without
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import threading
 import time
@@ -185,7 +186,9 @@ class UndecodableCheck:
     def _decode(self, shard: SpooledShard, refuses: Refuses) -> None:
         """Decode one shard's records and drop those that fail."""
         reasons: dict[int, str] = {}
-        with map_file(shard.path) if shard.num_records else contextlib.nullcontext(b"") as data:
+        opened: contextlib.AbstractContextManager[mmap.mmap | bytes]
+        opened = map_file(shard.path) if shard.num_records else contextlib.nullcontext(b"")
+        with opened as data:
             for ordinal, record in enumerate(tfrecord.read_records(memoryview(data), shard.path)):
                 if self._closed:
                     return

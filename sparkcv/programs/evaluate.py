@@ -31,7 +31,7 @@ from sparkcv.inputs.quarantine import Quarantine
 from sparkcv.inputs.spool import Spool, share
 from sparkcv.inputs.validate import ImageCheck
 from sparkcv.preprocess.normalization import Normalization
-from sparkcv.records import example, tfrecord
+from sparkcv.records import compression, example, tfrecord
 from sparkcv.records.shards import Assignment, assign
 from sparkcv.records.statistics import Statistics
 from sparkcv.roles import NodeContext, share_of_cores
@@ -40,6 +40,7 @@ from sparkcv.train import imported
 REPORT_S = 2.0
 _SPOOL_BYTES = 4 << 30
 _HELD_MISTAKES = 1000
+_MOST_FRAME_BYTES = 64 << 20  # that are looked for in a compressed shard
 
 _log = logs.get(__name__)
 
@@ -241,13 +242,22 @@ def _thumbnail(identity: ExampleId, reading: Reading, max_pixels: int) -> bytes:
     """Draw the picture of one record as the net saw it; empty, without failing, if it cannot be read again."""
     start = identity.offset
     try:
-        head = storage.read_bytes(identity.url, start, start + tfrecord.HEADER_BYTES)
-        length = int.from_bytes(head[:8], "little")
-        end = start + tfrecord.HEADER_BYTES + length + tfrecord.FOOTER_BYTES
-        (record,) = tfrecord.read_records(storage.read_bytes(identity.url, start, end), identity.url)
+        (record,) = tfrecord.read_records(_frame(identity.url, start), identity.url)
         found = example.decode(bytes(record.payload), identity.url, reading.names)
         turned = own_orientation(found.encoded) if reading.use_exif and found.orientation == 1 else found.orientation
         return thumbnail(found.encoded, max_pixels=max_pixels, orientation=turned)
     except (StorageError, RecordError, ValueError) as err:
         _log.warning("no picture of the record at byte %d of %s: %s", start, identity.url, err)
         return b""
+
+
+def _frame(url: str, start: int) -> bytes:
+    """Return the frame at an offset of a shard, which counts in the content of a compressed one."""
+    if compression.is_compressed(storage.read_bytes(url, 0, tfrecord.HEADER_BYTES)):
+        rest = compression.expand_start(storage.read_bytes(url), start + _MOST_FRAME_BYTES)[start:]
+        return rest[: _frame_bytes(rest)]
+    return storage.read_bytes(url, start, start + _frame_bytes(storage.read_bytes(url, start, start + 8)))
+
+
+def _frame_bytes(head: bytes) -> int:
+    return tfrecord.HEADER_BYTES + int.from_bytes(head[:8], "little") + tfrecord.FOOTER_BYTES

@@ -58,7 +58,8 @@ def answers(task: EvaluationTask) -> Iterator[dict[str, Any]]:
             found = captioner.captions(images, beams)
             for (number, picture, _), told, log in zip(whole, found, logs, strict=True):
                 is_shown = number % task.sample_every == 0
-                small = thumbnail(picture.encoded, orientation=picture.orientation) if is_shown else b""
+                shown = {"max_pixels": task.max_pixels, "orientation": picture.orientation}
+                small = thumbnail(picture.encoded, **shown) if is_shown else b""
                 yield {
                     "name": picture.filename,
                     "image_id": picture.image_id,

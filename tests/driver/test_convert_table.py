@@ -316,6 +316,15 @@ def test_training_refuses_a_folder_that_is_held_before_it_writes_there(table, tm
     assert not (tmp_path / "run/dataset").exists()
 
 
+def test_what_training_starts_from_and_where_its_model_goes_is_looked_at_before_the_table(table, tmp_path):
+    with pytest.raises(MissingFileError, match=r"no checkpoint '.*/no/model\.ckpt-1'"):
+        train_table.prepare(flags(tmp_path, table, checkpoint_path=str(tmp_path / "no/model.ckpt-1")))
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/dear.txt").touch()
+    with pytest.raises(FileExistsAlreadyError, match="is no model of this run"):
+        train_table.prepare(flags(tmp_path, table, export_dir=str(tmp_path / "model")))
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -323,6 +332,13 @@ def test_training_refuses_a_folder_that_is_held_before_it_writes_there(table, tm
         ({"dataset_query": None, "dataset_dir": "d"}, "--validation_fraction 0.2: it splits a table"),
         ({"dataset_query": None, "label_column": "kind"}, "--label_column kind: it names a column of a table"),
         ({"model_name": "lenett"}, "lenett"),
+        (
+            {"num_evaluators": 1, "cluster_size": 2, "validation_fraction": None},
+            "--eval_split_name validation: the shards of the table are of the split 'train'; wanted that, or --valid",
+        ),
+        ({"num_evaluators": 1, "cluster_size": 2, "eval_split_name": "test"}, "of the split 'train' and 'validation'"),
+        ({"dataset_split_name": "all"}, "--dataset_split_name all: the shards of the table .*; wanted one of them"),
+        ({"checkpoint_exclude_scopes": "logits"}, "--checkpoint_exclude_scopes logits without --checkpoint_path"),
     ],
 )
 def test_flags_that_cannot_go_together_in_training_are_refused_before_spark(table, tmp_path, change, sentence):

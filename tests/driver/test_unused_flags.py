@@ -27,6 +27,11 @@ def said(words, caplog, cls=TrainConfig):
         ("--learning_rate_decay_type cosine --end_learning_rate 0.001 --num_epochs_per_decay 9", []),
         ("--replicas_to_aggregate 4", ["--replicas_to_aggregate 4 is unused: only --sync_replicas collects gradients"]),
         ("--replicas_to_aggregate 4 --sync_replicas", []),
+        (
+            "--learning_rate_decay_type polynomial --learning_rate 0.00005",
+            ["--end_learning_rate 0.0001 is more than --learning_rate 5e-05: polynomial decay rises to it"],
+        ),
+        ("--learning_rate_decay_type polynomial --learning_rate 0.001", []),
         ("--eval_max_images 9", ["--eval_max_images 9 is unused: only --num_evaluators 1 evaluates while training"]),
         ("--eval_max_images 9 --num_evaluators 1", []),
         ("--master grpc://x --task 2", ["--master grpc://x is unused", "--task 2 is unused"]),

@@ -105,6 +105,16 @@ def test_a_folder_of_something_else_and_a_style_that_is_no_picture_are_refused(f
 
 
 @pytest.mark.spark
+def test_an_export_that_could_not_be_written_at_the_end_is_refused_at_the_start(flags, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert run(flags, export_dir=tmp_path / "file" / "model") == 1
+    assert "/file': a file is in the way" in capsys.readouterr().err
+    for holder in (tmp_path, tmp_path / "run"):
+        assert run(flags, export_dir=holder) == 2
+        assert f"--export_dir {holder} holds --train_dir {tmp_path / 'run'}; wanted" in capsys.readouterr().err
+
+
+@pytest.mark.spark
 @pytest.mark.tensorflow
 def test_an_end_point_that_is_not_there_ends_the_run_with_its_name(spark, flags, tmp_path, capsys):
     assert run(flags, style_layers="conv11", export_dir=None) in (1, 2)

@@ -1,6 +1,7 @@
 """An evaluator on real shards and a real checkpoint, beside the plainest way to the same numbers."""
 
 import dataclasses
+import gzip
 import io
 import shutil
 
@@ -14,10 +15,12 @@ from sparkcv.errors import BudgetError, CheckpointError, ClusterError
 from sparkcv.evaluate import part
 from sparkcv.evaluate.metrics import Tally, merge
 from sparkcv.evaluate.task import Task, part_name
+from sparkcv.evaluate.thumbnail import thumbnail
 from sparkcv.records import example, tfrecord
 from sparkcv.records.shards import Dataset, Shard
 from sparkcv.roles import NodeContext, Role
 from sparkcv.rundir import checkpoint, checkpoint_publication
+from tests.inputs import data as inputs
 
 pytestmark = [
     pytest.mark.tensorflow,
@@ -187,6 +190,18 @@ def test_the_worst_mistakes_come_with_their_pictures(dataset, run, plain, tmp_pa
         assert mistake.where.startswith("p")
         with Image.open(io.BytesIO(mistake.thumbnail)) as picture:
             assert picture.size == (120, 120)  # 40 px, enlarged by a whole factor
+
+
+def test_a_mistake_in_a_compressed_shard_comes_with_its_picture(tmp_path, caplog):
+    from sparkcv.inputs.batches import ExampleId
+    from sparkcv.inputs.pipeline import Reading
+    from sparkcv.programs import evaluate as program
+
+    frames = [tfrecord.frame(inputs.payload(inputs.picture(label, label), label)) for label in range(3)]
+    (tmp_path / "shard.gz").write_bytes(gzip.compress(b"".join(frames)))
+    identity = ExampleId(str(tmp_path / "shard.gz"), len(frames[0]), "a.jpg")
+    small = program._thumbnail(identity, Reading(), 2**20)
+    assert (small, caplog.records) == (thumbnail(inputs.picture(1, 1)), [])
 
 
 def test_neither_the_run_nor_the_data_is_written_to(dataset, run, tmp_path):
