@@ -142,4 +142,4 @@ def test_a_published_net_is_found_by_its_dump_and_not_by_any_manifest(tmp_path):
         (tmp_path / name / "1").mkdir(parents=True)
         for file in files:
             (tmp_path / name / "1" / file).write_text("{}")
-    assert list(find_models(str(tmp_path))) == ["udnie"]
+    assert list(find_models(str(tmp_path)).urls) == ["udnie"]
