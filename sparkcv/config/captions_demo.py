@@ -26,7 +26,7 @@ class CaptionsDemoConfig(Flags):
         10000, "scenes drawn for training, one caption each; those held out have two", group=_DATA, least=2
     )
     num_test: int = flag(200, "scenes held out, of each of both kinds", group=_DATA, least=1)
-    image_size: int = flag(64, "side of what the net sees of a picture, in pixels", group=_DATA, least=16, most=512)
+    image_size: int = flag(64, "side of the pictures in pixels", group=_DATA, least=16, most=512)
     model_name: str = flag("scenenet", "the encoder", group=_TRAIN)
     embedding_size: int = flag(64, "numbers that stand for a word, and for a picture", group=_TRAIN, least=1)
     num_lstm_units: int = flag(128, "units of the LSTM", group=_TRAIN, least=1)

@@ -27,7 +27,6 @@ from sparkcv.spark.session import SessionSpec
 __all__ = ["CaptionsDemoPlan", "CaptionsDemoReport", "prepare", "run"]
 
 _PARTS = 4
-_SEEN_SHARE = 0.875  # of both sides is what Inception's preprocessing leaves: drawn so that it needs not enlarge it
 _TRAIN = "train"
 _DRAWN = {_TRAIN: scenes.SEEN, "seen": scenes.SEEN, "unseen": scenes.UNSEEN_COMBINATIONS}
 """What is drawn, by the name of its split; each from a seed of its own."""
@@ -104,7 +103,7 @@ def run(spark: Any, plan: CaptionsDemoPlan) -> CaptionsDemoReport:
             work / "scenes" / split,
             config.num_train if split == _TRAIN else config.num_test,
             config.seed * len(_DRAWN) + number,
-            size=round(config.image_size / _SEEN_SHARE),
+            size=config.image_size,
             part=part,
             # Of two sentences a net must first find out which it tells: one is learned in a fraction of the steps.
             captions=1 if split == _TRAIN else 2,
@@ -175,7 +174,7 @@ def _train_config(config: CaptionsDemoConfig, work: pathlib.Path) -> TrainCaptio
         dataset_name="scenes",
         train_dir=str(work / "run"),
         model_name=config.model_name,
-        preprocessing_name="inception",
+        preprocessing_name="lenet",  # the picture as it was drawn: others cut its border off and enlarge what is left
         train_image_size=config.image_size,
         train_encoder=True,
         encoder_learning_rate=config.learning_rate,
