@@ -165,9 +165,10 @@ def test_who_receives_after_the_close_does_not_wait_for_what_has_the_sockets_num
     number = one._connection._sock.fileno()
     one.close()
     with contextlib.ExitStack() as opened:
-        silent = [opened.enter_context(each) for each in socket.socketpair()]
-        while number not in (each.fileno() for each in silent):
-            silent += [opened.enter_context(each) for each in socket.socketpair()]
+        for _ in range(50):  # until one has the number; another thread's file may have it by now
+            pair = [opened.enter_context(each) for each in socket.socketpair()]
+            if number in (each.fileno() for each in pair):
+                break
         with pytest.raises(ChannelError, match="closed here"):
             one.receive(0.1)
 
