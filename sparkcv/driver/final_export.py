@@ -22,13 +22,18 @@ __all__ = ["check", "is_whole", "run"]
 _log = logs.get(__name__)
 
 
+def check_apart(export_dir: str, train_dir: str) -> None:
+    """Raise UsageError for an ``--export_dir`` that holds the run's folder, both as resolved URLs."""
+    if f"{train_dir}/".startswith(f"{export_dir}/"):
+        raise UsageError(f"--export_dir {export_dir} holds --train_dir {train_dir}; wanted a folder of its own")
+
+
 def check(config: TrainConfig) -> None:
     """Refuse an ``--export_dir`` that could not be written at the end; raises UsageError, FileExistsAlreadyError."""
     url = config.export_dir
     if url is None:
         return
-    if f"{config.train_dir}/".startswith(f"{url}/"):
-        raise UsageError(f"--export_dir {url} holds --train_dir {config.train_dir}; wanted a folder of its own")
+    check_apart(url, config.train_dir)
     if not storage.exists(url) or (storage.is_dir(url) and not storage.list_dir(url)):
         return
     try:

@@ -31,6 +31,7 @@ __all__ = [
     "check_data",
     "check_flags",
     "check_net",
+    "check_writable",
     "describe",
     "prepare",
     "session_of",
@@ -112,12 +113,17 @@ def prepare(config: TrainConfig) -> TrainPlan:
         FileExistsAlreadyError: ``--export_dir`` holds something that is not an export of this run.
     """
     plan = check_data(config)
-    # Else only its owner writes there, which shows as well that one can.
-    if RunFolder.inspect(plan.config.train_dir).holder is None:
-        storage.check_writable(plan.config.train_dir)
-    if plan.config.export_dir:
-        storage.check_writable(storage.parent(plan.config.export_dir))
+    check_writable(plan.config)
     return plan
+
+
+def check_writable(config: TrainConfig) -> None:
+    """Raise LeaseError or StorageError unless the folders of a run and of its export, resolved URLs, can be written."""
+    # Else only its owner writes there, which shows as well that one can.
+    if RunFolder.inspect(config.train_dir).holder is None:
+        storage.check_writable(config.train_dir)
+    if config.export_dir:
+        storage.check_writable(storage.parent(config.export_dir))
 
 
 def check_net(config: TrainConfig) -> None:

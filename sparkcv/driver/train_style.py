@@ -9,7 +9,7 @@ from typing import Any
 
 from sparkcv import logs, storage
 from sparkcv.config import TrainStyleConfig
-from sparkcv.driver import train, train_plan
+from sparkcv.driver import final_export, train, train_plan
 from sparkcv.driver.fixed_net import check_fixed_net, check_same_flags
 from sparkcv.driver.train_plan import TrainPlan
 from sparkcv.driver.train_report import TrainReport
@@ -56,9 +56,7 @@ def prepare(config: TrainStyleConfig) -> StylePlan:
         raise ImageError(f"--style_image: {style!r} is rejected, {err}") from err
     export_dir = config.export_dir and storage.resolve(config.export_dir)
     if export_dir:
-        train_dir = storage.resolve(config.train_dir)
-        if f"{train_dir}/".startswith(f"{export_dir}/"):
-            raise UsageError(f"--export_dir {export_dir} holds --train_dir {train_dir}; wanted a folder of its own")
+        final_export.check_apart(export_dir, storage.resolve(config.train_dir))
         _check_export(export_dir)
     start = _check_start(config)
     # The classifier's checks of a start want a head of as many classes as the data has: the loss looks at no head. Its

@@ -8,10 +8,9 @@ from sparkcv import logs, storage
 from sparkcv.config import TrainConfig
 from sparkcv.config.tables import check_table
 from sparkcv.driver import final_export, train, train_start
-from sparkcv.driver.train_plan import check_flags, check_net, session_of, with_ps
+from sparkcv.driver.train_plan import check_flags, check_net, check_writable, session_of, with_ps
 from sparkcv.errors import UsageError
 from sparkcv.rundir import checkpoint_model
-from sparkcv.rundir.folder import RunFolder
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.session import SessionSpec
 
@@ -69,10 +68,7 @@ def prepare(config: TrainConfig) -> TrainJob:
     if config.checkpoint_path:
         train_start.located(checkpoint_model.resolve(config.checkpoint_path))
     final_export.check(config)
-    if RunFolder.inspect(config.train_dir).holder is None:
-        storage.check_writable(config.train_dir)
-    if config.export_dir:
-        storage.check_writable(storage.parent(config.export_dir))
+    check_writable(config)
     return TrainJob(config, None)
 
 

@@ -75,7 +75,7 @@ def evaluate(
     result = EvaluatedPart(
         step=_step(task, local), tally=Tally(task.num_classes, task.config.top_k), versions=_versions()
     )
-    if share(assignments) != 0 and assignments:
+    if share(assignments) != 0:
         settings = _session_config(ctx, task.config.num_intra_op_threads, use_gpus)
         _evaluate(ctx, task, local, assignments, result, settings, spool_bytes)
     return result

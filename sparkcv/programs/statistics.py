@@ -43,7 +43,7 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     moments = Moments(shape, has_covariance=config.whitening is not None)
     quarantine = Quarantine(dataset.num_records, config.bad_record_budget)
     assignments = assign(dataset.shards, ctx.role.index, params["num_workers"])
-    if assignments and share(assignments) != 0:
+    if share(assignments) != 0:
         spool = Spool(
             assignments,
             ctx.scratch_dir,

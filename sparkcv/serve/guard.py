@@ -149,7 +149,7 @@ class Guard:
     def _tell(self, scope: Mapping[str, Any], said: Mapping[str, Any], request_id: str, seconds: float) -> None:
         route = str(said.get("route", "other"))
         model, version = str(said.get("model", "")), str(said.get("version", ""))
-        self._metrics.answered(model, version, route, str(said["status"]))
+        self._metrics.requests.labels(model, version, route, str(said["status"])).inc()
         self._metrics.seconds.labels(route).observe(seconds)
         client = scope.get("client") or ("", 0)
         _access.info(

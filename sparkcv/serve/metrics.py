@@ -13,6 +13,7 @@ __all__ = ["ServiceMetrics"]
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 _MODEL = ("model", "version")
+_REQUEST, _STAGE = (*_MODEL, "route", "code"), (*_MODEL, "stage")
 _STAGES = ("decode", "wait", "model")
 
 
@@ -21,16 +22,14 @@ class ServiceMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "sparkcv_requests", "Requests answered", ("model", "version", "route", "code"), registry=self.registry
-        )
+        self.requests = Counter("sparkcv_requests", "Requests answered", _REQUEST, registry=self.registry)
         self.seconds = Histogram(
             "sparkcv_request_seconds", "Whole requests", ("route",), buckets=_SECONDS, registry=self.registry
         )
         self.stages = Histogram(
             "sparkcv_stage_seconds",
             "Stages of a picture: decode, wait (for its batch), model",
-            (*_MODEL, "stage"),
+            _STAGE,
             buckets=_SECONDS,
             registry=self.registry,
         )
@@ -48,17 +47,8 @@ class ServiceMetrics:
             registry=self.registry,
         )
 
-        self._answered: set[tuple[str, str, str, str]] = set()  # model, version, route, code
-        self._scored: set[tuple[str, str]] = set()  # model, version
-
-    def answered(self, model: str, version: str, route: str, code: str) -> None:
-        """Count one answered request; model and version are "" where it was for none."""
-        self._answered.add((model, version, route, code))
-        self.requests.labels(model, version, route, code).inc()
-
     def scored(self, model: str, version: int, reply: ScoreReply) -> None:
         """Count one scored picture."""
-        self._scored.add((model, str(version)))
         for stage, seconds in zip(_STAGES, (reply.decode_s, reply.wait_s, reply.model_s), strict=True):
             self.stages.labels(model, version, stage).observe(seconds)
         self.batches.labels(model, version).observe(reply.batch_size)
@@ -83,14 +73,11 @@ class ServiceMetrics:
         return text
 
     def _forget(self, there: set[tuple[str, str]]) -> None:
-        for answered in [one for one in self._answered if one[:2] not in there]:
-            self._answered.discard(answered)
-            self.requests.remove(*answered)
-        for model, version in self._scored - there:
-            self._scored.discard((model, version))
-            self.batches.remove(model, version)
-            for stage in _STAGES:
-                self.stages.remove(model, version, stage)
+        for metric, names in ((self.requests, _REQUEST), (self.stages, _STAGE), (self.batches, _MODEL)):
+            samples = [sample for one in metric.collect() for sample in one.samples]
+            for labels in {tuple(sample.labels[name] for name in names) for sample in samples}:
+                if labels[:2] not in there:
+                    metric.remove(*labels)
 
     def latency(self, model: str, version: int) -> list[tuple[float | None, float]]:
         """Return the model stage's histogram for the page: ``[(upper bound in seconds, share of pictures), ...]``.

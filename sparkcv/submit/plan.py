@@ -75,9 +75,9 @@ def prepare(argv: Sequence[str]) -> SubmitPlan:
     given, root = properties.given(options), package.checkout()
     archive = python_archive.find(options, root / "dist" if root else None) if options.is_yarn else None
     settled = _pythons(options) | properties.ours(options, has_archive=archive is not None) | given
-    if options.is_kubernetes:
-        settled = on_kubernetes.settled(options, job, settled, properties.defaults(home))
     defaults = properties.defaults(home)
+    if options.is_kubernetes:
+        settled = on_kubernetes.settled(options, job, settled, defaults)
     sizes = sizing.sizes(config, options, settled, defaults)
     files = package.locate(job)
     is_in_image = options.is_kubernetes and options.is_cluster_mode

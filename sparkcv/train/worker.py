@@ -91,7 +91,7 @@ class Worker:
     def _assignments(self) -> list[Assignment]:
         """Return what this worker reads; raises DataError if no record is left for it."""
         assignments = assign(self._dataset.shards, self._topology.task, self._topology.num_workers)
-        if not assignments or share(assignments) == 0:
+        if share(assignments) == 0:
             raise DataError(
                 f"none of the {self._dataset.num_records} records is {self._ctx.role}'s to train on: wanted no more"
                 f" workers than records, got {self._topology.num_workers}"

@@ -68,9 +68,9 @@ def test_what_was_counted_of_a_version_that_has_gone_is_told_once_more_and_no_lo
     one = service(catalog(versions=(1, 2)))
     metrics = one.metrics
     for version in (1, 2):
-        metrics.answered("m", str(version), "classify", "200")
+        metrics.requests.labels("m", str(version), "classify", "200").inc()
         metrics.scored("m", version, ScoreReply(np.float32([1.0]), 4, 0.1, 0.2, 0.3))
-    metrics.answered("", "", "classify", "404")
+    metrics.requests.labels("", "", "classify", "404").inc()
     lines = [line for line in metrics.page(one.catalog).decode().splitlines() if 'version="1"' in line]
     kept = [line for line in metrics.page(one.catalog).decode().splitlines() if 'version="2"' in line]
     assert len(lines) == len(kept) > 40
