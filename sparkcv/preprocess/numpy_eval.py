@@ -20,6 +20,7 @@ __all__ = ["for_eval", "turn"]
 _CENTRAL_FRACTION = 0.875
 _MEAN_RGB = np.array([123.68, 116.78, 103.94], np.float32)
 _MIN_SIDE = 256
+_LONGEST = 16
 _LUMINANCE = np.array([0.2989, 0.5870, 0.1140], np.float32)
 
 Floats = NDArray[np.float32]
@@ -103,6 +104,9 @@ def _vgg(pixels: NDArray[np.uint8], size: int, use_grayscale: bool) -> Floats:
 
 def _scaled(pixels: NDArray[np.uint8], size: int) -> Floats:
     """Return the middle square of the picture whose shorter side was resized: 0 to 255."""
+    most = _LONGEST * min(pixels.shape[:2])
+    top, left = (max(0, side - most) // 2 for side in pixels.shape[:2])
+    pixels = pixels[top : top + most, left : left + most]
     sides = np.array(pixels.shape[:2], np.float32)
     height, width = np.rint(sides * (np.float32(_MIN_SIDE) / sides.min())).astype(int)
     window = (height - size) // 2, (width - size) // 2

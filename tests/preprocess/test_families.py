@@ -167,3 +167,25 @@ def test_grey_pictures_keep_their_values_for_charnet():
     with tf.Graph().as_default(), tf.Session() as session:
         image = session.run(preprocess.get("charnet").for_eval(tf.constant(buffer.getvalue()), 2, use_grayscale=True))
     np.testing.assert_allclose(image[..., 0], [[1, 0.8], [0.2, 0]], atol=1e-6)
+
+
+def test_vgg_takes_a_part_of_a_picture_that_is_a_line():
+    """Whose shorter side of 256 pixels would make it gigabytes; each column has a colour of its own."""
+    line = np.broadcast_to(np.arange(200, dtype=np.uint8)[None, :, None], (2, 200, 3))
+
+    def encoded(pixels):
+        buffer = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG")
+        return buffer.getvalue()
+
+    vgg = preprocess.get("vgg")
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        whole, middle = (vgg.for_eval(tf.constant(encoded(pixels)), 224) for pixels in (line, line[:, 84:116]))
+        drawn = vgg.for_train(tf.constant(encoded(line)), 224, seed=3)
+        resized = [op.outputs[0] for op in graph.get_operations() if op.type == "ResizeBilinear"]
+        np.testing.assert_array_equal(*session.run([whole, middle]))
+        columns = [session.run(drawn)[0, :, 0] + 123.68 for _ in range(12)]
+        assert max(session.run(tf.shape(each))[2] for each in resized) <= 16 * 512
+    assert all(np.ptp(part) < 32 for part in columns)
+    assert min(map(np.min, columns)) < 80
+    assert max(map(np.max, columns)) > 120

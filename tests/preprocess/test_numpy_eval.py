@@ -34,7 +34,7 @@ def files():
         image.save(buffer, kind, **options)
         made[name] = buffer.getvalue()
 
-    for width, height in ((97, 64), (40, 131), (33, 33), (3, 5), (1, 1)):
+    for width, height in ((97, 64), (40, 131), (33, 33), (3, 5), (1, 1), (2, 75), (131, 4)):
         picture = synthetic.draw(1, seed=5, size=160).resize((width, height))
         for subsampling in (0, 1, 2):
             add(f"{width}x{height}-{subsampling}.jpg", picture, "JPEG", subsampling=subsampling)
