@@ -54,6 +54,13 @@ def probabilities(logits: Floats) -> npt.NDArray[np.float64]:
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
+def _cross_entropy(logits: Floats, labels: Ints) -> npt.NDArray[np.float64]:
+    """Return minus the logarithm of each label's probability, also where that rounds to 0."""
+    wide = logits.astype(np.float64)
+    shifted = wide - wide.max(axis=1, keepdims=True, initial=-np.inf)
+    return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels], np.float64)
+
+
 class Tally:
     """Counts of one part of a dataset: the confusion matrix, and how often the label was among the top k.
 
@@ -98,9 +105,8 @@ class Tally:
         predicted = predict(logits)
         self.pairs.update(zip(labels.tolist(), predicted.tolist(), strict=True))
         self.num_top_k += int(in_top_k(logits, labels, self.k).sum())
-        chance = probabilities(logits)[np.arange(len(labels)), labels]
-        # A net that is certain and wrong has probability 0; the floor keeps its loss finite, as float32 would.
-        self.loss_sum += float(-np.log(np.maximum(chance[predicted != NO_PREDICTION], 1e-38)).sum())
+        finite = predicted != NO_PREDICTION
+        self.loss_sum += float(_cross_entropy(logits[finite], labels[finite]).sum())
         return predicted
 
     def to_dict(self) -> dict[str, Any]:
