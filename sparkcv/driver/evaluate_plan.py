@@ -8,7 +8,7 @@ from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
 from sparkcv.driver import checkpoint_checks, model_weights, statistics_checks
 from sparkcv.driver.checkpoint_checks import TrainedClasses
-from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
+from sparkcv.driver.net_flags import check_channels, check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.net_variables import AskedNet
 from sparkcv.errors import CheckpointError, UsageError
 from sparkcv.records import shards
@@ -75,8 +75,8 @@ def prepare(config: EvalConfig) -> EvalPlan:
     found = checkpoint.locate(config.checkpoint_path)
     for step, reason in found.skipped:
         _log.warning("the checkpoint of step %d is passed over: %s", step, reason)
-    folder = storage.parent(found.prefix_url)
-    told = RunDescription.read(folder, pass_over_foreign=True) or RunDescription()
+    folder = checkpoint_model.folder_of(found)
+    told = model_weights.told_of(found, pass_over_foreign=True)
     config = statistics_checks.as_trained(config, told, folder, image_size)
     plan = EvalPlan(config, dataset, found, image_size, config.train_dir or folder)
     _check_same_run(plan, told)
@@ -93,6 +93,7 @@ def _check_same_run(plan: EvalPlan, told: RunDescription) -> None:
             f"the checkpoint {found.prefix_url!r} is of {trained!r}, --model_name is {config.model_name!r}; "
             "wanted the same net"
         )
+    check_channels(config.use_grayscale, told, found.prefix_url)
     labels = dataset.labels[config.labels_offset :]
     where = f"{config.dataset_name}/{config.dataset_split_name} in {config.dataset_dir!r}"
     if found.kind:
@@ -118,10 +119,13 @@ def _check_same_run(plan: EvalPlan, told: RunDescription) -> None:
 def _tell_of_other_pictures(plan: EvalPlan, told: RunDescription) -> None:
     """Warn where the run was trained on pictures that were prepared in another way: its accuracy there is another."""
     size = told.train_image_size
+    what = "model was exported" if plan.found.kind else "run was trained"
     if size not in (None, plan.image_size):
-        _log.warning(
-            "the run was trained at %s px and is evaluated at %d: see --eval_image_size", size, plan.image_size
-        )
+        _log.warning("the %s at %s px and is evaluated at %d: see --eval_image_size", what, size, plan.image_size)
+    for flag in ("jpeg_arithmetic", "exif_orientation"):
+        theirs, asked = told.config.get(flag), getattr(plan.config, flag)
+        if theirs not in (None, asked):
+            _log.warning("the %s with --%s %s and is evaluated with %s", what, flag, theirs, asked)
     if "preprocessing_name" not in told.config:
         return
     own = nets.get(plan.config.model_name).preprocessing
@@ -129,6 +133,6 @@ def _tell_of_other_pictures(plan: EvalPlan, told: RunDescription) -> None:
     trained, asked = (preprocess.get(name).name if name in preprocess.names() else name for name in names)
     if trained != asked:
         _log.warning(
-            "the run was trained with the preprocessing %s and is evaluated with %s: see --preprocessing_name",
-            trained, asked,
+            "the %s with the preprocessing %s and is evaluated with %s: see --preprocessing_name",
+            what, trained, asked,
         )  # fmt: skip

@@ -16,7 +16,7 @@ from sparkcv.config.port_range import PortRange
 from sparkcv.doctor import estimate
 from sparkcv.driver import checkpoint_checks, evaluated, model_weights, statistics_checks
 from sparkcv.driver.checkpoint_checks import TrainedClasses
-from sparkcv.driver.net_flags import check_image_size, check_labels_offset, is_gray
+from sparkcv.driver.net_flags import check_channels, check_image_size, check_labels_offset, is_gray
 from sparkcv.driver.net_variables import AskedNet
 from sparkcv.errors import CheckpointError, ModelError, StorageError, UsageError
 from sparkcv.launchers import Launcher
@@ -89,8 +89,8 @@ class ExportReport:
 def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     """Check flags, labels, checkpoint and target without Spark or TensorFlow.
 
-    What a run's ``run.json`` beside the checkpoint tells fills flags that are not set: image size, preprocessing and,
-    without ``dataset_dir``, the labels.
+    What a run's ``run.json`` beside the checkpoint tells, or the ``model.json`` of an exported model, fills flags that
+    are not set: image size, preprocessing, normalization and, without ``dataset_dir``, the labels.
 
     Raises:
         UsageError: an unknown net or preprocessing, a size that does not fit the net, no labels to be found.
@@ -112,7 +112,7 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     if not may_replace:
         check_target(str(config.model_dir))
     found = checkpoint.locate(str(config.checkpoint_path))
-    told = RunDescription.read(storage.parent(found.prefix_url)) or RunDescription()
+    told = model_weights.told_of(found)
     arithmetic = config.jpeg_arithmetic or told.jpeg_arithmetic or JPEG_ARITHMETIC[0]
     config = dataclasses.replace(config, jpeg_arithmetic=arithmetic)
     for trained_as in (found.manifest.get("model_name"), told.model_name):
@@ -129,10 +129,11 @@ def prepare(config: ExportConfig, *, may_replace: bool = False) -> ExportPlan:
     image_size = check_image_size(config.model_name, config.image_size or told.train_image_size, preprocessing)
     gray = is_gray(config.model_name, preprocessing, config.use_grayscale)
     config = dataclasses.replace(config, use_grayscale=gray)
+    check_channels(gray, told, found.prefix_url)
     config = statistics_checks.as_trained(
         dataclasses.replace(config, preprocessing_name=preprocessing),
         told,
-        storage.parent(found.prefix_url),
+        checkpoint_model.folder_of(found),
         image_size,
     )
     if found.kind:

@@ -15,9 +15,10 @@ from sparkcv.records import labels
 from sparkcv.rundir import checkpoint_model
 from sparkcv.rundir.checkpoint import Found
 from sparkcv.rundir.checkpoint_index import CheckpointIndex, SavedTensor
+from sparkcv.rundir.description import RunDescription
 from sparkcv.train.warmstart_plan import some
 
-__all__ = ["Weights", "look"]
+__all__ = ["Weights", "look", "told_of"]
 
 _FLOAT = 1  # DT_FLOAT
 _log = logs.get(__name__)
@@ -64,6 +65,29 @@ def look(found: Found, net: AskedNet) -> Weights:
     where = storage.join(checkpoint_model.folder_of(found), labels.FILE_NAME) if names else found.prefix_url
     trained = TrainedClasses(len(names) or num_classes_of(index), names, where)
     return Weights(index, known, trained)
+
+
+def told_of(found: Found, *, pass_over_foreign: bool = False) -> RunDescription:
+    """Return what the ``run.json`` beside a checkpoint tells, or the ``model.json`` of a model that an export wrote.
+
+    The latter says how the model's pictures are prepared and its labels counted. Nothing where there is neither.
+
+    Raises what :meth:`RunDescription.read` does, and ModelError for a ``model.json`` that was changed.
+    """
+    folder = checkpoint_model.folder_of(found)
+    told = RunDescription.read(folder, pass_over_foreign=pass_over_foreign)
+    if told is None and found.kind and storage.exists(storage.join(folder, manifests.FILE_NAME)):
+        model = manifests.read_manifest(folder)
+        config = {
+            "train_image_size": model.image_size,
+            "preprocessing_name": model.preprocessing,
+            "normalization": model.normalization,
+            "jpeg_arithmetic": model.jpeg_arithmetic,
+            "labels_offset": model.labels_offset,
+            "use_grayscale": model.use_grayscale,
+        }
+        told = RunDescription(config=config)
+    return told or RunDescription()
 
 
 def _exported_labels(found: Found, model_name: str) -> tuple[str, ...]:

@@ -73,6 +73,14 @@ def test_flags_that_are_not_set_come_from_the_run_first(tmp_path, told_run):
 
 
 @pytest.mark.tensorflow
+def test_a_run_of_grey_pictures_is_not_exported_for_coloured_ones(tmp_path, told_run):
+    said = r"--use_grayscale false: '.*/model.ckpt-5' was trained on grey pictures; wanted --use_grayscale true"
+    with pytest.raises(UsageError, match=said):
+        prepare(tmp_path, told_run(config={"use_grayscale": True}))
+    assert prepare(tmp_path, told_run(config={"use_grayscale": True}), use_grayscale=True).config.use_grayscale
+
+
+@pytest.mark.tensorflow
 def test_labels_that_the_run_tells_have_the_offset_of_its_training(tmp_path, told_run):
     run = told_run(config={"labels_offset": 1})
     task = prepare(tmp_path, run)

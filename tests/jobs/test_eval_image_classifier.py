@@ -11,6 +11,7 @@ from jobs import eval_image_classifier
 from sparkcv import config, storage, synthetic
 from sparkcv.config import EvalConfig
 from sparkcv.driver import evaluate
+from sparkcv.errors import UsageError
 from sparkcv.records import example, labels, manifest, shards, tfrecord
 from sparkcv.rundir import checkpoint_publication
 from tests.fixtures import bundles
@@ -79,6 +80,13 @@ def flags(tmp_path):
         ({"preprocessing_name": "inception_v4"}, []),  # the same family
         ({}, []),
         (
+            {"exif_orientation": True, "jpeg_arithmetic": "fast", "use_grayscale": False},
+            [
+                "the run was trained with --jpeg_arithmetic fast and is evaluated with accurate",
+                "the run was trained with --exif_orientation True and is evaluated with False",
+            ],
+        ),
+        (
             {"preprocessing_name": None, "train_image_size": 32},
             [
                 f"the run was trained at 32 px and is evaluated at {SIZE}: see --eval_image_size",
@@ -93,6 +101,14 @@ def test_pictures_that_are_prepared_in_another_way_than_in_training_are_told(fla
     storage.write_json(f"{url}/run.json", {"model_name": "cifarnet", "config": run})
     evaluate.prepare(EvalConfig(**{**flags, "checkpoint_path": url}))
     assert [record.getMessage() for record in caplog.records] == warnings
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(True, False), (False, True)])
+def test_a_run_of_grey_pictures_is_not_evaluated_on_coloured_ones(flags, tmp_path, theirs, ours):
+    url = write_run(tmp_path / "trained", model_name="cifarnet", config={"use_grayscale": theirs})
+    said = rf"--use_grayscale {ours}: '.*/model.ckpt-7' was trained on .* pictures; wanted --use_grayscale {theirs}"
+    with pytest.raises(UsageError, match=f"(?i){said}"):
+        evaluate.prepare(EvalConfig(**{**flags, "checkpoint_path": url, "use_grayscale": ours}))
 
 
 def words(flags):

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import os
@@ -6,13 +7,16 @@ import numpy as np
 import pytest
 
 from sparkcv import storage, synthetic
-from sparkcv.config import ExportConfig
+from sparkcv.config import EvalConfig, ExportConfig
+from sparkcv.driver import evaluate_plan
 from sparkcv.driver import export as driver
 from sparkcv.errors import CheckpointError, FileExistsAlreadyError, LabelError, ModelError
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.export.task import ExportTask
 from sparkcv.predict.predictor import Predictor
+from sparkcv.records.statistics import FittedOn, Moments
 from sparkcv.roles import NodeContext, Role
+from tests.inputs import data
 from tests.predict.checkpoints import NAMES, write_labels, write_run
 
 pytestmark = [
@@ -306,3 +310,34 @@ def test_a_whitened_run_is_exported_with_its_statistics_and_scores_alike(export,
         data = manifests.ModelManifest(**fields | changed).to_bytes()
         with pytest.raises(ModelError, match=told):
             manifests.parse_manifest(data, "model.json")
+
+
+def test_an_exported_model_tells_who_starts_from_it_how_its_pictures_are_prepared(export, tmp_path, caplog):
+    folder = tmp_path / "data"
+    data.write_dataset(folder, data.drawn_shards(1, 6), split="test")
+    moments = Moments((24, 24, 3), has_covariance=False)
+    moments.add(np.random.default_rng(0).uniform(size=(5, 24, 24, 3)).astype(np.float32))
+    given = str(tmp_path / "given.npz")
+    moments.fit(FittedOn("shapes", "train", "ab", 5, "inception", 24, False, "accurate"), "", 0.1).write(given)
+    told = {"image_size": 24, "preprocessing_name": "inception", "normalization": "feature_wise", "statistics": given}
+    run = write_run(tmp_path / "small", size=24, num_classes=3)
+    _, model_dir, _ = export(run, dataset_dir=str(folder), labels_offset=0, **told)
+    again = driver.prepare(ExportConfig(checkpoint_path=model_dir, model_dir=f"{model_dir}-2", model_name="cifarnet"))
+    task = again.task
+    own = f"{model_dir}/statistics.npz"
+    assert (task.image_size, task.preprocessing, task.labels) == (24, "inception", data.CLASSES)
+    assert (task.config.normalization, task.config.statistics) == ("feature_wise", own)
+    asked = EvalConfig(
+        checkpoint_path=model_dir,
+        eval_dir=str(tmp_path / "eval"),
+        dataset_dir=str(folder),
+        dataset_name="shapes",
+        model_name="cifarnet",
+        preprocessing_name="inception",
+        eval_image_size=24,
+    )
+    plan = evaluate_plan.prepare(asked)
+    assert (plan.config.normalization, plan.config.statistics) == ("feature_wise", own)
+    assert "the model was exported" not in caplog.text
+    evaluate_plan.prepare(dataclasses.replace(asked, normalization="own", preprocessing_name=None))
+    assert "the model was exported with the preprocessing inception and is evaluated with cifarnet" in caplog.text
