@@ -77,7 +77,7 @@ def prepare(config: StatisticsConfig) -> StatisticsPlan:
     """Check flags, net and dataset without Spark or TensorFlow.
 
     Raises:
-        UsageError: an unknown net or preprocessing, or pictures that are too large to be whitened.
+        UsageError: an unknown net or preprocessing, pictures that are too large to be whitened, or a folder for a file.
         DataError, StorageError: a dataset that is missing, empty or not what its manifest says.
     """
     size = check_image_size(config.model_name, config.image_size, config.preprocessing_name)
@@ -104,6 +104,8 @@ def prepare(config: StatisticsConfig) -> StatisticsPlan:
         config.jpeg_arithmetic,
     )
     url = storage.resolve(config.output_file) if config.output_file else storage.join(dataset_dir, file_name(of))
+    if storage.is_dir(url):
+        raise UsageError(f"--output_file: {url!r} is a folder, wanted the name of a file")
     storage.check_writable(storage.parent(url))
     return StatisticsPlan(dataclasses.replace(config, dataset_dir=dataset_dir, output_file=url), dataset, of)
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from sparkcv import nets, preprocess, storage
 from sparkcv.config import EvalConfig, ExportConfig, TrainConfig
-from sparkcv.config.normalization import NEEDS_STATISTICS, OWN
+from sparkcv.config.normalization import NEEDS_STATISTICS, OWN, WHITENINGS
 from sparkcv.errors import CheckpointError, DataError, UsageError
 from sparkcv.preprocess.normalization import Normalization
 from sparkcv.records.shards import Dataset
@@ -19,6 +19,8 @@ from sparkcv.rundir.description import RunDescription
 __all__ = ["FILE_NAME", "as_trained", "for_training", "keep"]
 
 FILE_NAME = "statistics.npz"
+
+_DATASET = ("dataset_dir", "dataset_name", "dataset_split_name")
 
 Trained = TypeVar("Trained", EvalConfig, ExportConfig)
 
@@ -43,11 +45,12 @@ def for_training(config: TrainConfig, dataset: Dataset, *, resumes: bool) -> Tra
             )
     else:
         url = given or storage.join(dataset.dir, file_name(tensor))
-        found = read_or_tell(url, _fit(config, tensor))
+        fit = _fit(config.dataset_dir, config.model_name, tensor, config.normalization, url)
+        found = read_or_tell(url, fit)
         if found.of.dataset_digest != dataset.digest:
             raise DataError(
                 f"the statistics {url!r} are of {found.of}, not of {dataset.name}/{dataset.split} in {dataset.dir!r}"
-                f" (digest {dataset.digest[:12]}); wanted its own, which `{_fit(config, tensor)}` fits"
+                f" (digest {dataset.digest[:12]}); wanted its own, which `{fit}` fits"
             )
     _check(found, url, config.normalization, tensor)
     return dataclasses.replace(config, statistics=url)
@@ -72,7 +75,14 @@ def as_trained(config: Trained, told: RunDescription, run_url: str, image_size: 
         return dataclasses.replace(config, normalization=kind)
     tensor = _tensor(config, image_size)
     url = storage.resolve(config.statistics) if config.statistics else storage.join(run_url, FILE_NAME)
-    found = read_or_tell(url, _fit(config, tensor))
+    trained_on = {name: text for name in _DATASET if isinstance(text := told.config.get(name), str)}
+    of = dataclasses.replace(
+        tensor,
+        dataset_name=trained_on.get("dataset_name", tensor.dataset_name),
+        split=trained_on.get("dataset_split_name", tensor.split),
+    )
+    dataset_dir = trained_on.get("dataset_dir", config.dataset_dir or "DATASET_DIR")
+    found = read_or_tell(url, _fit(dataset_dir, config.model_name, of, kind, url))
     _check(found, url, kind, tensor)
     return dataclasses.replace(config, normalization=kind, statistics=url)
 
@@ -110,11 +120,13 @@ def _shown(of: FittedOn) -> str:
     return f"{of.preprocessing} at {of.image_size} pixels, {'grey' if of.use_grayscale else 'in colour'}"
 
 
-def _fit(config: TrainConfig | EvalConfig | ExportConfig, of: FittedOn) -> str:
+def _fit(dataset_dir: str, model_name: str, of: FittedOn, kind: str, url: str) -> str:
+    """Return the command that writes the statistics for a normalization to ``url``."""
     grey = " --use_grayscale" if of.use_grayscale else ""
-    whitening = f" --whitening {config.normalization}" if config.normalization in ("pca", "zca") else ""
+    whitening = f" --whitening {kind}" if kind in WHITENINGS else ""
+    elsewhere = "" if url == storage.join(dataset_dir, file_name(of)) else f" --output_file {url}"
     return (
-        f"sparkcv statistics --dataset_dir {config.dataset_dir} --dataset_name {of.dataset_name} --dataset_split_name"
-        f" {of.split} --model_name {config.model_name} --preprocessing_name {of.preprocessing} --image_size"
-        f" {of.image_size}{grey}{whitening}"
+        f"sparkcv statistics --dataset_dir {dataset_dir} --dataset_name {of.dataset_name} --dataset_split_name"
+        f" {of.split} --model_name {model_name} --preprocessing_name {of.preprocessing} --image_size"
+        f" {of.image_size}{grey}{whitening}{elsewhere}"
     )

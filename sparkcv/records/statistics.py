@@ -235,7 +235,7 @@ class Moments:
         return dataclasses.replace(
             found,
             whitening=whitening,
-            epsilon=epsilon,
+            epsilon=float(epsilon),  # a recipe may have a whole number
             center=center.astype(np.float32),
             matrix=matrix.astype(np.float32),
         )

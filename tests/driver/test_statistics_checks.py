@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sparkcv import storage
-from sparkcv.config import EvalConfig, StatisticsConfig, TrainConfig
+from sparkcv.config import EvalConfig, ExportConfig, StatisticsConfig, TrainConfig
 from sparkcv.driver import statistics, statistics_checks
 from sparkcv.errors import CheckpointError, DataError, MissingFileError, UsageError
 from sparkcv.records.shards import open_dataset
@@ -118,6 +118,22 @@ def test_an_evaluation_normalizes_as_the_run_did(config, dataset):
         statistics_checks.as_trained(asked, told, config.train_dir, 9)
 
 
+@pytest.mark.parametrize(
+    "asked", [EvalConfig(dataset_dir="/data", model_name="lenet"), ExportConfig(checkpoint_path="/c", model_dir="/m")]
+)
+def test_the_command_that_is_told_writes_what_the_run_lacks_where_it_is_looked_for(asked, tmp_path):
+    asked = dataclasses.replace(asked, model_name="lenet")
+    own = str(tmp_path / "statistics.npz")
+    told = {"normalization": "zca", "dataset_dir": "/of_run", "dataset_name": "shapes", "dataset_split_name": "all"}
+    command = (
+        "`sparkcv statistics --dataset_dir /of_run --dataset_name shapes --dataset_split_name all --model_name lenet"
+        f" --preprocessing_name lenet --image_size 8 --whitening zca --output_file {own}`"
+    )
+    with pytest.raises(MissingFileError) as raised:
+        statistics_checks.as_trained(asked, RunDescription(config=told), str(tmp_path), 8)
+    assert command in str(raised.value)
+
+
 def test_a_file_that_would_have_no_effect_is_refused(config, dataset):
     given = dataclasses.replace(config, normalization="rescale", statistics="/some.npz")
     with pytest.raises(UsageError, match=r"--statistics /some\.npz with --normalization rescale: they have no effect"):
@@ -132,6 +148,8 @@ def test_a_fit_is_planned_without_tensorflow(dataset):
     assert plan.of == of(dataset)
     assert plan.config.output_file == f"{dataset.dir}/{file_name(plan.of)}"
     assert plan.session().num_executors == 1
+    with pytest.raises(UsageError, match=r"--output_file: .* is a folder, wanted the name of a file"):
+        statistics.prepare(dataclasses.replace(asked, output_file=dataset.dir))
     large = dataclasses.replace(asked, image_size=33)
     with pytest.raises(UsageError, match=r"33 x 33 x 3, 3267 values, .*; wanted at most 3072"):
         statistics.prepare(large)

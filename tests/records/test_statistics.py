@@ -61,6 +61,12 @@ def test_epsilon_keeps_small_components_small(pictures):
     assert np.abs(strong.matrix).max() > 5
 
 
+def test_a_whole_number_for_epsilon_as_a_recipe_may_have_it_is_read_back(pictures, tmp_path):
+    url = str(tmp_path / "statistics.npz")
+    fitted(pictures, "zca", epsilon=1).write(url)
+    assert Statistics.read(url).epsilon == 1
+
+
 def test_a_channel_that_never_changes_is_not_divided_by_zero():
     moments = Moments((2, 2, 3), has_covariance=False)
     moments.add(np.full((5, 2, 2, 3), 0.25, np.float32))
