@@ -109,7 +109,7 @@ class _Evaluator:
         self._seen: set[int] = set()
         self._is_late = False
         self._deadline_s: float | None = None
-        self._last_step = 0
+        self._last_step: int | None = None  # looked for at the stop; 0 where there is none
         self._pause = threading.Event()
 
     def run(self) -> dict[str, Any]:
@@ -125,8 +125,15 @@ class _Evaluator:
             if self._is_late:  # too slow for all of them: only the newest is sure to be there for a while
                 self._seen.update(pending[:-1])
             self._evaluate_step(pending[-1] if self._is_late else pending[0])  # in order of step, as curves are drawn
-        if self._last_step and self._last_step not in self._seen:
-            self._evaluate_step(self._last_step)
+        while self._last_step != 0 and self._last_step not in self._seen:
+            if self._last_step is not None:
+                self._evaluate_step(self._last_step)
+            elif (newest := self._newest()) is not None:
+                self._last_step = newest
+            else:
+                self._wait()
+            if self._has_no_time():
+                break
         return self._status()
 
     def _evaluate_step(self, step: int) -> None:
@@ -175,7 +182,9 @@ class _Evaluator:
         except (ClusterError, StorageError) as err:
             if isinstance(err, ClusterError) and not self._must_leave(found.step):
                 raise
-            is_left = isinstance(err, ClusterError) and found.step < self._last_step  # for the last one, as it should
+            is_left = isinstance(err, ClusterError) and found.step < (
+                self._last_step or 0
+            )  # for the last one, as it should
             level = logging.INFO if is_left else logging.WARNING
             _log.log(level, "the checkpoint of step %d was not evaluated to the end: %s", found.step, err)
             return None
@@ -240,20 +249,32 @@ class _Evaluator:
             _log.warning("the checkpoints are looked for again: %s", err)
             return []
 
+    def _newest(self) -> int | None:
+        """Return the newest checkpoint's step, 0 without one, None where the storage does not answer."""
+        try:
+            return max(checkpoint.steps(self._train_dir), default=0)
+        except StorageError as err:
+            _log.warning("the last checkpoint is looked for again: %s", err)
+            return None
+
     def _wait(self) -> None:
-        look_s = time.monotonic() + _LOOK_S
-        while time.monotonic() < look_s and not self._is_stopping():
+        """Wait until it is time to look again, or the stop comes."""
+        look_s, was_stopping = time.monotonic() + _LOOK_S, self._is_stopping()
+        while time.monotonic() < look_s and self._is_stopping() == was_stopping and not self._has_no_time():
             self._pause.wait(_POLL_S)
 
     def _is_stopping(self) -> bool:
         """Return whether a stop was requested; the first time, start the clock for the last checkpoint."""
         if self._deadline_s is None and self._ctx.stop_requested():
             self._deadline_s = time.monotonic() + self._last_s
-            self._last_step = max(self._steps(), default=0)
+            self._last_step = self._newest()
         return self._deadline_s is not None
 
     def _must_leave(self, step: int) -> bool:
         """Return whether the evaluation of ``step`` must end, for the last checkpoint's or for lack of time."""
         if not self._is_stopping():
             return False
-        return step < self._last_step or time.monotonic() > (self._deadline_s or 0.0)
+        return step < (self._last_step or 0) or self._has_no_time()
+
+    def _has_no_time(self) -> bool:
+        return self._deadline_s is not None and time.monotonic() > self._deadline_s

@@ -10,7 +10,7 @@ import pytest
 from sparkcv import config as configs
 from sparkcv import storage
 from sparkcv.config import TrainConfig
-from sparkcv.errors import BudgetError, CheckpointError, UsageError
+from sparkcv.errors import BudgetError, CheckpointError, UnavailableError, UsageError
 from sparkcv.evaluate import history
 from sparkcv.records.shards import open_dataset
 from sparkcv.roles import NodeContext, Role
@@ -255,3 +255,23 @@ def test_more_than_one_evaluator_is_refused():
         TrainConfig(dataset_dir="/data", num_ps_tasks=1, num_evaluators=1, cluster_size=2)
     config = TrainConfig(dataset_dir="/data", num_ps_tasks=1, num_evaluators=1, cluster_size=4)
     assert (config.num_workers, config.num_roles) == (2, 4)
+
+
+@pytest.mark.parametrize("looked_with", ["at_step", "steps"])
+def test_the_last_checkpoint_is_looked_for_again_where_the_storage_does_not_answer(
+    run, publish, monkeypatch, looked_with
+):
+    from sparkcv.programs import evaluator
+
+    publish(run.url, {10: 0})
+    look, away = getattr(checkpoint, looked_with), [True]
+
+    def answer(*args):
+        if away.pop() if away else False:
+            raise UnavailableError("the NameNode does not answer")
+        return look(*args)
+
+    monkeypatch.setattr(evaluator, "_LOOK_S", 0.01)
+    monkeypatch.setattr(checkpoint, looked_with, answer)
+    assert run.evaluate()["evaluated_step"] == 10
+    assert not away
