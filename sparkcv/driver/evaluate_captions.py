@@ -3,6 +3,7 @@
 import base64
 import collections
 import dataclasses
+import math
 import time
 from typing import Any
 
@@ -126,12 +127,12 @@ def run(spark: None, plan: EvaluateCaptionsPlan) -> EvaluatedCaptions:
     num_bad, num_records = sum(rejects.values()), len(told) + sum(rejects.values())
     if not told:
         raise DataError(f"no record of {num_records} can be read: {next(iter(rejects), 'there is none')}")
-    may_be_bad = allowed(plan.config.bad_record_budget, num_records)
+    may_be_bad = math.ceil(allowed(plan.config.bad_record_budget, num_records))
     if num_bad > may_be_bad:
         most = max(rejects, key=lambda reason: rejects[reason])
         raise BudgetError(
             f"{num_bad} of {num_records} records are bad, --bad_record_budget {plan.config.bad_record_budget:g} allows"
-            f" {int(may_be_bad)}; the most frequent reason: {most} ({rejects[most]})"
+            f" {may_be_bad}; the most frequent reason: {most} ({rejects[most]})"
         )
     pictures = tuple(told_captions.merged(told))
     done = EvaluatedCaptions(plan, pictures, told_captions.measure(pictures), rejects, time.monotonic() - started_s)

@@ -58,10 +58,10 @@ def test_a_split_is_evaluated_and_a_damaged_record_is_told(folder, tmp_path, cap
     whole = shard.read_bytes()
     try:
         shard.write_bytes(whole[:200] + b"~" + whole[201:])
-        assert run(folder, tmp_path / "no") == 1
-        assert "1 of 10 records are bad, --bad_record_budget 0.001 allows 0" in capsys.readouterr().err
+        assert run(folder, tmp_path / "no", bad_record_budget=0) == 1
+        assert "1 of 10 records are bad, --bad_record_budget 0 allows 0" in capsys.readouterr().err
         assert not (tmp_path / "no/evaluation.json").exists()
-        assert run(folder, tmp_path / "nine", bad_record_budget=0.2) == 0
+        assert run(folder, tmp_path / "nine") == 0  # any budget allows one, as in training
         assert json.loads((tmp_path / "nine/evaluation.json").read_text())["scores"]["num_pictures"] == 9
     finally:
         shard.write_bytes(whole)
