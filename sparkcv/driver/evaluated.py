@@ -32,14 +32,14 @@ def find(config: ExportConfig, found: Found, told: RunDescription) -> dict[str, 
         MissingFileError: ``eval_dir`` has no result of that step.
         DataError: its result is of another checkpoint, or of other weights, or is none.
     """
-    name = f"eval-{found.step}.json"
     if config.eval_dir:
-        url = storage.join(config.eval_dir, name)
-        if not storage.exists(url):
+        url = _result_in(config.eval_dir, found)
+        if url is None:
             there = _results(config.eval_dir)
+            wanted = f"eval-{found.step}.json, the" if found.step >= 0 else "such"
             raise MissingFileError(
-                f"--eval_dir {config.eval_dir!r} has no {name}, the result of the checkpoint that is exported; it has"
-                f" {', '.join(there[:5]) or 'no result'}"
+                f"--eval_dir {config.eval_dir!r} has no {wanted} result of the checkpoint that is exported,"
+                f" {found.prefix_url!r}; it has {', '.join(there[:5]) or 'no result'}"
             )
         value, problem = _read(url, config, found)
         if value is None:
@@ -47,8 +47,8 @@ def find(config: ExportConfig, found: Found, told: RunDescription) -> dict[str, 
         return value
     run = storage.parent(found.prefix_url)
     try:
-        for url in (storage.join(run, name), storage.join(run, history.DIR, name)):
-            if storage.exists(url):
+        for folder in (run, storage.join(run, history.DIR)):
+            if (url := _result_in(folder, found)) is not None:
                 value, problem = _read(url, config, found)
                 if value is not None:
                     return value
@@ -90,6 +90,25 @@ def _read(url: str, config: ExportConfig, found: Found) -> tuple[dict[str, Any] 
         kinds = ("the weights themselves", "their moving averages")
         return None, f"is of {kinds[not averages]}, {kinds[averages]} are exported"
     return {name: kept for name, kept in value.items() if name in _KEPT or _RECALL.fullmatch(name)}, ""
+
+
+def _result_in(folder: str, found: Found) -> str | None:
+    """Return the result of a checkpoint in a folder, None without one.
+
+    It is named by the step that the checkpoint holds, which the name of another program's, or of a model, may not tell.
+    """
+    url = storage.join(folder, f"eval-{found.step}.json")
+    if storage.exists(url):
+        return url
+    for name in [] if found.manifest else _results(folder):
+        other = storage.join(folder, name)
+        try:
+            value = storage.read_json(other)
+        except StorageError:
+            continue
+        if isinstance(value, dict) and value.get("checkpoint") == found.prefix_url:
+            return other
+    return None
 
 
 def _results(folder: str) -> list[str]:

@@ -85,3 +85,17 @@ def test_a_folder_without_that_result_is_told_with_what_it_has(found, tmp_path):
     (tmp_path / "eval-6.json").write_text("{}")
     with pytest.raises(MissingFileError, match=r"it has eval-6\.json"):
         find(found, eval_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize(("step", "place"), [(-1, ""), (-1, "run/"), (900, "")])
+def test_that_of_a_checkpoint_whose_name_does_not_tell_the_step_it_holds(tmp_path, found, step, place):
+    """Such as the files that slim published, and models: the evaluation named its result by what it read in them."""
+    slims = Found(step, f"{tmp_path}/run/inception_v3.ckpt", names=("inception_v3.ckpt",))
+    (tmp_path / place / "eval-5.json").write_text(result(found))
+    (tmp_path / place / "eval-6.json").write_text("{")
+    flags = {} if place else {"eval_dir": str(tmp_path)}
+    if not place:
+        with pytest.raises(MissingFileError, match=r"result of the checkpoint .*inception_v3\.ckpt'; it has eval-5"):
+            find(slims, **flags)
+    (tmp_path / place / "eval-7.json").write_text(result(slims))
+    assert find(slims, **flags)["accuracy"] == 0.75
