@@ -186,7 +186,8 @@ def mistakes(outcome: Outcome) -> Section:
 def rejects(outcome: Outcome) -> Section:
     """Show the records that could not be evaluated, counted by reason, then listed."""
     if not outcome.num_rejected:
-        return Section("Rejected records", [Paragraph("None: every record of the split could be read.")])
+        of = "that was looked at" if outcome.is_partial else "of the split"
+        return Section("Rejected records", [Paragraph(f"None: every record {of} could be read.")])
     by_reason = sorted(outcome.reasons.items(), key=lambda item: (-item[1], item[0]))
     listed = outcome.rejected[:MAX_REJECTED]
     return Section(

@@ -130,7 +130,9 @@ def test_rejects_are_counted_by_reason_and_listed(outcome_of):
 
 
 def test_no_rejects_are_said_to_be_none(outcome_of):
-    assert "None: every record" in texts(sections.rejects(outcome_of(names(8))))
+    assert "None: every record of the split" in texts(sections.rejects(outcome_of(names(8))))
+    part = sections.rejects(outcome_of(names(8), num_records=900))
+    assert texts(part) == "None: every record that was looked at could be read."
 
 
 def test_the_page_of_a_thousand_classes_stays_a_page(outcome_of):
