@@ -19,6 +19,7 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv import logs
 from sparkcv.errors import DataError, SparkcvError, StorageError
+from sparkcv.inputs.graph_error import gist
 from sparkcv.inputs.spool import Spool, SpooledShard
 from sparkcv.inputs.validate import map_file
 from sparkcv.preprocess import Preprocessing
@@ -63,19 +64,12 @@ class TrialDecoder:
         try:
             self._session.run(self._results, {self._encoded: encoded})
         except tf.errors.OpError as err:
-            return f"TensorFlow cannot decode the picture: {_gist(err.message)}"
+            return f"TensorFlow cannot decode the picture: {gist(err.message)}"
         return None
 
     def close(self) -> None:
         """End the session."""
         self._session.close()
-
-
-def _gist(message: str) -> str:
-    """Return the line of TensorFlow's message that says what was wrong, not where in a graph."""
-    lines = [line.strip() for line in message.splitlines()]
-    telling = [line for line in lines if line and not line.startswith(("Graph execution error", "[["))]
-    return telling[0][:200] if telling else "no reason given"
 
 
 class UndecodableCheck:

@@ -12,6 +12,7 @@ from sparkcv.nets.slim import model_variables, tf  # first: whoever imports Tens
 
 # isort: split
 from sparkcv.errors import CheckpointError
+from sparkcv.inputs.graph_error import gist
 from sparkcv.text2image import gan_nets, text_encoder
 from sparkcv.text2image.gan_spec import GENERATOR, GanSpec
 from sparkcv.text2image.picture_task import Row
@@ -56,9 +57,7 @@ class PictureMaker:
                 saver.restore(self._session, prefix)
             except (tf.errors.OpError, ValueError) as err:
                 self.close()
-                raise CheckpointError(
-                    f"the checkpoint {source!r} cannot be restored: {str(err).splitlines()[0][:300]}"
-                ) from err
+                raise CheckpointError(f"the checkpoint {source!r} cannot be restored: {gist(str(err))}") from err
 
     def make(self, rows: Sequence[Row], seed: int) -> NDArray[np.uint8]:
         """Return pictures, uint8 ``[rows, size, size, 3]``."""

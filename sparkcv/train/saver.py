@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from sparkcv.errors import CheckpointError, DataError, FullError, StorageError
+from sparkcv.inputs.graph_error import gist
 from sparkcv.rundir import checkpoint, checkpoint_publication
 from sparkcv.train import placement
 
@@ -101,15 +102,8 @@ def _of_scratch(err: tf.errors.OpError | OSError, scratch_dir: str) -> StorageEr
             " smaller --spool_bytes"
         )
     return StorageError(
-        failure + (_gist(err.message) if isinstance(err, tf.errors.OpError) else err.strerror or str(err))
+        failure + (gist(err.message) if isinstance(err, tf.errors.OpError) else err.strerror or str(err))
     )
-
-
-def _gist(message: str) -> str:
-    """Return the line of TensorFlow's message that says what was wrong, not where in a graph."""
-    lines = [line.strip() for line in message.splitlines()]
-    telling = [line for line in lines if line and not line.startswith(("Graph execution error", "Detected at", "[["))]
-    return telling[0][:300] if telling else "no reason given"
 
 
 def check_fits(local_prefix: str, where: str, model_name: str, manifest: Mapping[str, Any]) -> None:

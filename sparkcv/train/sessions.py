@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 
 from sparkcv.errors import ClusterError, LaunchTimeoutError
+from sparkcv.inputs.graph_error import gist
 from sparkcv.train.server import STEP_TIMEOUT_S, config_of, server, session_config
 
 __all__ = ["Awaiting", "Chief", "Once", "await_ps", "config_of", "open_session", "server", "session_config"]
@@ -143,4 +144,4 @@ def open_session(creator: Once, every_hook: Sequence[tf.train.SessionRunHook]) -
     except tf.errors.DeadlineExceededError as err:
         raise ClusterError(f"a step did not end within {STEP_TIMEOUT_S} s: a ps or the chief does not answer") from err
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as err:
-        raise ClusterError(f"the connection to a ps was lost: {err.message.splitlines()[0][:300]}") from err
+        raise ClusterError(f"the connection to a ps was lost: {gist(err.message)}") from err

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sparkcv import storage, synthetic
 from sparkcv.errors import ImageError, ModelError
+from sparkcv.inputs.graph_error import gist
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict import scored_picture
 from sparkcv.predict.engines.decoding import TFDecoder
@@ -94,5 +95,5 @@ def score_saved_model(folder: str, picture: bytes, batch_size: int = 1) -> NDArr
             feed = {signature.inputs[ENCODED].name: np.array([picture] * batch_size, object)}
             scores = session.run(signature.outputs[OUTPUT].name, feed)
     except (tf.errors.OpError, OSError, KeyError, ValueError) as err:
-        raise ModelError(f"the SavedModel in {folder!r} does not score: {str(err).splitlines()[0]}") from err
+        raise ModelError(f"the SavedModel in {folder!r} does not score: {gist(str(err))}") from err
     return np.asarray(scores[0], np.float32)
