@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import pathlib
 import tempfile
 from collections.abc import Sequence
 
@@ -15,11 +16,13 @@ from sparkcv.caption.caption_files import NamedCaptions
 from sparkcv.config import EvaluateText2ImageConfig
 from sparkcv.config.normalization import OWN
 from sparkcv.convert import sources
-from sparkcv.driver import child_answer, generate
+from sparkcv.driver import child_answer, generate, model_weights
 from sparkcv.driver.net_flags import check_image_size, is_gray
 from sparkcv.driver.text2image_report import write_page
-from sparkcv.errors import CheckpointError, DataError, FileExistsAlreadyError, MissingFileError, UsageError
+from sparkcv.errors import CheckpointError, DataError, FileExistsAlreadyError, ImageError, MissingFileError, UsageError
 from sparkcv.evaluate import curves
+from sparkcv.preprocess import picture_file
+from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.rundir import checkpoint, checkpoint_model
 from sparkcv.rundir.checkpoint import Found
 from sparkcv.rundir.description import RunDescription
@@ -139,15 +142,19 @@ def run(spark: None, plan: MadePlan) -> MadeReport:
         os.mkdir(folder)
         rows = picture_request.many(plan.gan.texts, plan.captions, config.num_pictures)
         rows = tuple(dataclasses.replace(row, draw=number) for number, row in enumerate(rows))
+        real = {os.path.join(scratch, f"real-{number:05d}"): url for number, url in enumerate(plan.pictures)}
+        for name, url in real.items():
+            storage.fetch(url, name)
+            _check_picture(name, url)
         made = [os.path.join(made_dir, name) for name in generate.make_pictures(plan.gan, rows, config.seed, made_dir)]
-        real = []
-        for number, url in enumerate(plan.pictures):
-            real.append(os.path.join(scratch, f"real-{number:05d}"))
-            storage.fetch(url, real[-1])
         seen = os.path.join(scratch, "seen.npz")
-        probabilities, features = _look(plan.judge, [*made, *real], seen)
-        if plan.features is not None:
-            features = _look(plan.features, [*made, *real], seen)[1]
+        try:
+            probabilities, features = _look(plan.judge, [*made, *real], seen)
+            if plan.features is not None:
+                features = _look(plan.features, [*made, *real], seen)[1]
+        except ImageError as err:
+            names = [name for name in real if name in str(err)]
+            raise ImageError(str(err).replace(names[0], real[names[0]]) if names else str(err)) from err
         captions = [caption for caption in plan.captions for _ in range(config.num_pictures)]
         fits = agreement(probabilities[: len(made)], captions, plan.labels, config.seed)
         of_real = agreement(probabilities[len(made) :], plan.captions, plan.labels, config.seed)
@@ -197,7 +204,7 @@ def _located(path: str, flag: str) -> tuple[Found, RunDescription]:
         found = checkpoint.locate(checkpoint_model.resolve(path))
     except (UsageError, CheckpointError) as err:
         raise type(err)(str(err).replace("--checkpoint_path", f"--{flag}")) from err
-    told = RunDescription.read(checkpoint_model.folder_of(found), pass_over_foreign=True) or RunDescription()
+    told = model_weights.told_of(found, pass_over_foreign=True)
     for name, own in (("use_grayscale", False), ("normalization", OWN)):
         if (got := told.config.get(name, own)) != own:
             raise UsageError(f"--{flag}: it was trained with --{name} {got}; wanted a net without")
@@ -207,6 +214,14 @@ def _located(path: str, flag: str) -> tuple[Found, RunDescription]:
 def _task(found: Found, told: RunDescription, model_name: str, num_classes: int) -> JudgeTask:
     size = told.train_image_size
     return JudgeTask(found.prefix_url, model_name, num_classes, told.preprocessing_name, size, (), "")
+
+
+def _check_picture(name: str, url: str) -> None:
+    """Raise ImageError for a picture, fetched to the file ``name``, that the judge would refuse behind the nets."""
+    try:
+        picture_file.read(pathlib.Path(name).read_bytes(), PictureRules())
+    except ImageError as err:
+        raise ImageError(f"{url!r} cannot be decoded: {err}") from err
 
 
 def _look(judge: JudgeTask, pictures: Sequence[str], output: str) -> tuple[np.ndarray, np.ndarray]:

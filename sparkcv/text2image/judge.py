@@ -13,6 +13,9 @@ from sparkcv.nets.slim import model_variables, tf  # first: whoever imports Tens
 # isort: split
 from sparkcv import nets, preprocess
 from sparkcv.errors import CheckpointError, ImageError
+from sparkcv.inputs.graph_error import gist
+from sparkcv.preprocess import picture_file
+from sparkcv.preprocess.picture_file import PictureRules
 
 __all__ = ["Seen", "look"]
 
@@ -25,18 +28,19 @@ Seen = tuple[NDArray[np.float32], NDArray[np.float32]]
 def look(
     prefix: str, model_name: str, num_classes: int, pictures: Sequence[str], *, family: str | None, size: int | None
 ) -> Seen:
-    """Return what the classifier of a checkpoint sees in picture files of this machine, as evaluation prepares them.
+    """Return what the classifier of a checkpoint sees in picture files of this machine.
 
-    ``family`` and ``size`` are the preprocessing and the side of its input, None: the net's own. With 0 for
-    ``num_classes`` the probabilities are of none. Raises
-    CheckpointError for a checkpoint of something else, and ImageError for a file that is no picture.
+    They are read as a conversion reads them, upright and on white, and prepared as an evaluation does. ``family`` and
+    ``size`` are the preprocessing and the side of its input, None: the net's own. With 0 for ``num_classes`` the
+    probabilities are of none. Raises CheckpointError for a checkpoint of something else, and ImageError for a file that
+    is no picture.
     """
     net = nets.get(model_name)
     prepare = preprocess.get(family or net.preprocessing)
     side = size or net.default_image_size
     with tf.Graph().as_default():
-        encoded = tf.placeholder(tf.string, [])
-        image = prepare.for_eval(preprocess.EncodedPicture(encoded), side)
+        encoded, orientation = tf.placeholder(tf.string, []), tf.placeholder(tf.int64, [])
+        image = prepare.for_eval(preprocess.EncodedPicture(encoded, orientation), side)
         images = tf.placeholder(tf.float32, [None, *image.shape.as_list()])
         features, _ = net.build(images, None, is_training=False)
         probabilities = tf.zeros([tf.shape(images)[0], 0])
@@ -50,17 +54,17 @@ def look(
             try:
                 saver.restore(session, prefix)
             except (tf.errors.OpError, ValueError) as err:
-                raise CheckpointError(
-                    f"the net {model_name} cannot be restored: {str(err).splitlines()[0][:300]}"
-                ) from err
+                raise CheckpointError(f"the net {model_name} cannot be restored: {gist(str(err))}") from err
 
             def prepared(name: str) -> NDArray[np.float32]:
                 with open(name, "rb") as file:
                     data = file.read()
                 try:
-                    pixels: NDArray[np.float32] = session.run(image, {encoded: data})
-                except tf.errors.OpError as err:
-                    raise ImageError(f"{name!r} cannot be decoded: {str(err).splitlines()[0][:200]}") from err
+                    seen = picture_file.read(data, PictureRules())
+                    fed = {encoded: seen.encoded, orientation: seen.orientation}
+                    pixels: NDArray[np.float32] = session.run(image, fed)
+                except (ImageError, tf.errors.OpError) as err:
+                    raise ImageError(f"{name!r} cannot be decoded: {gist(str(err))}") from err
                 return pixels
 
             found = []
