@@ -45,7 +45,7 @@ def for_training(config: TrainConfig, dataset: Dataset, *, resumes: bool) -> Tra
             )
     else:
         url = given or storage.join(dataset.dir, file_name(tensor))
-        fit = _fit(config.dataset_dir, config.model_name, tensor, config.normalization, url)
+        fit = _fit(dataset.dir, config.model_name, tensor, config.normalization, url)
         found = read_or_tell(url, fit)
         if found.of.dataset_digest != dataset.digest:
             raise DataError(
