@@ -8,6 +8,7 @@ from sparkcv.storage.hdfs.tokens import Token
 __all__ = ["JavaSource", "REFRESH"]
 
 REFRESH = "spark.sparkcv.refreshTokens"
+_FILE_SYSTEMS = "spark.kerberos.access.hadoopFileSystems"
 _KEYTAB, _PRINCIPAL = "spark.kerberos.keytab", "spark.kerberos.principal"
 
 
@@ -32,6 +33,11 @@ class JavaSource:
     def has_keytab(self) -> bool:
         """Whether that goes on for ever."""
         return bool(self._conf.contains(_KEYTAB) and self._conf.contains(_PRINCIPAL))
+
+    @property
+    def file_systems(self) -> list[str]:
+        """The URLs of the file systems that the user named, besides the default one."""
+        return [url.strip() for url in str(self._conf.get(_FILE_SYSTEMS, "")).split(",") if url.strip()]
 
     def held(self) -> list[Token]:
         """Return the tokens for HDFS that Java has now: Spark puts each new one there."""

@@ -41,6 +41,10 @@ class TokenSource(Protocol):
     def has_keytab(self) -> bool:
         """Whether it can for ever."""
 
+    @property
+    def file_systems(self) -> Sequence[str]:
+        """URLs of the file systems that the user named, besides the default one."""
+
     def held(self) -> list[Token]:
         """Return those that are there."""
 
@@ -87,11 +91,13 @@ class TokenRenewer:
         try:
             # What was obtained here is not among what Java holds.
             found = max(self._source.held(), self._obtained, key=_newest_s)
-            if _is_old(found) and self._source.can_obtain:
-                self._obtained = self._source.obtain()
-                found = max(found, self._obtained, key=_newest_s)
+            try:
+                if _is_old(found) and self._source.can_obtain:
+                    self._obtained = self._source.obtain()
+                    found = max(found, self._obtained, key=_newest_s)
+            finally:
+                self._put(found)  # without newer ones the old are of use for as long as they last
             self.failure = ""
-            self._put(found)
         except (Py4JError, OSError, ValueError, ClusterError) as err:
             self._tell_failure(err)
 
@@ -101,7 +107,7 @@ class TokenRenewer:
             return
         newest = max(found, key=lambda token: token.issued_s)
         self._pause_s = min(_MOST_POLL_S, max(_LEAST_POLL_S, (newest.max_date_s - newest.issued_s) / _POLLS))
-        data = tokens.dump(tokens.aliased(found, load_conf()))
+        data = tokens.dump(tokens.aliased(found, load_conf(), self._source.file_systems))
         self._is_put = not self._store.put(data) and self._is_put
         if not self._is_put:
             self._file.put(data)

@@ -13,6 +13,7 @@ from sparkcv.errors import AccessError, StorageError, UnavailableError, UsageErr
 from sparkcv.storage.clients import open_fs
 from sparkcv.storage.hadoop import HadoopConf, load_conf
 from sparkcv.storage.hdfs import identity, tokens
+from sparkcv.storage.hdfs.address import find
 from sparkcv.storage.hdfs.errors import CredentialError, KdcError, from_native
 
 VARIABLES = ("HADOOP_CONF_DIR", "HADOOP_HOME", "HADOOP_TOKEN_FILE_LOCATION", "HADOOP_USER_NAME", "SPARK_USER")
@@ -297,6 +298,19 @@ def test_a_token_by_the_address_of_a_namenode_is_found_by_its_names_too(tmp_path
     assert tokens.aliased([other], HadoopConf("/conf", values)) == []
     found = tokens.aliased([token], HadoopConf("/conf", {"fs.defaultFS": "hdfs://localhost:8020/"}))
     assert {one.service for one in found} == {"127.0.0.1:8020", "localhost:8020"}
+
+
+@pytest.mark.parametrize("default", ["hdfs://localhost", "hdfs://localhost/", "HDFS://localhost"])
+def test_a_token_is_found_by_the_name_of_a_host_without_a_port(tmp_path, monkeypatch, default):
+    """As Java writes it for such a fs.defaultFS; hdfs-native asks for the host with Hadoop's own port."""
+    path = token_file(tmp_path / "tokens", "127.0.0.1:8020", 4e9)
+    found = tokens.aliased(tokens.load(path), HadoopConf("/conf", {"fs.defaultFS": default}))
+    assert {one.service for one in found} == {"127.0.0.1:8020", "localhost:8020"}
+    (tmp_path / "tokens").write_bytes(tokens.dump(found))
+    monkeypatch.setenv("HADOOP_TOKEN_FILE_LOCATION", path)
+    assert identity.service_of(find("hdfs://localhost", HadoopConf(None, {})).url) == "localhost:8020"
+    assert identity.mine("hdfs://localhost").service == "localhost:8020"
+    assert identity.ends_s("hdfs://localhost") == 4e9 - 60
 
 
 @pytest.mark.parametrize("write", [token_file, protobuf_token_file])

@@ -28,6 +28,7 @@ class Source:
         self._held, self._fresh = list(held), list(fresh)
         self.has_keytab = self.can_obtain = has_keytab
         self.num_obtained = 0
+        self.file_systems = []
         self.error = None
 
     def held(self):

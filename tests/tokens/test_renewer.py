@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from sparkcv.errors import ClusterError
-from sparkcv.storage.hdfs import tokens
+from sparkcv.storage.hdfs import identity, tokens
 from sparkcv.tokens.renewer import TokenRenewer, _log
 from sparkcv.tokens.store import TokenStore
 from tests.tokens.made import Source, token
@@ -91,6 +91,29 @@ def test_a_kdc_that_is_gone_is_told_and_tried_again(secured, caplog):
     said = [record.message for record in caplog.records if "could be had" in record.message]
     words = "no new token for HDFS could be had, which is tried again: KrbException: Cannot contact the KDC"
     assert said == [words], _state_of_log()
+
+
+def test_old_tokens_have_to_do_while_no_new_ones_can_be_had(secured):
+    old, new, store = token(issued_s=-13 * 3600, life_s=7 * 86400), token(life_s=2000), TokenStore()
+    source = Source([old], [new])
+    source.error = OSError("Cannot contact the KDC")
+    with renewer(secured, source, store) as one:
+        assert tokens.parse(store.newest()[1]) == [old]
+        assert tokens.load(os.environ[tokens.VARIABLE]) == [old]
+        assert (one.failure, one.renews) == ("Cannot contact the KDC", False)
+        source.error = None
+        one.look()
+        assert tokens.parse(store.newest()[1]) == [new]
+        assert (one.failure, one.renews) == ("", True)
+
+
+def test_a_token_for_a_namenode_that_only_the_user_names_is_found_by_that_name(secured):
+    source, store = Source([token(), token("127.0.0.1:8020")]), TokenStore()
+    source.file_systems = ["hdfs://localhost"]
+    with renewer(secured, source, store):
+        services = {one.service for one in tokens.parse(store.newest()[1])}
+        assert services == {"ha-hdfs:default", "127.0.0.1:8020", "localhost:8020"}
+        assert identity.mine("hdfs://localhost:8020").service == "localhost:8020"
 
 
 def test_a_token_that_the_disk_had_no_room_for_is_put_there_once_it_has(secured):

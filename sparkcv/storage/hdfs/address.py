@@ -46,14 +46,19 @@ def find(prefix: str, conf: HadoopConf) -> Address:
     namenodes = conf.namenodes(authority)
     if namenodes:
         return Address(f"hdfs://{authority}", authority, namenodes)
-    _, colon, port = authority.rpartition(":")
-    place = authority if colon and port.isdigit() else f"{authority}:{_DEFAULT_PORT}"
+    place = with_port(authority)
     if place != authority:
         try:
             socket.getaddrinfo(authority, _DEFAULT_PORT)
         except (OSError, UnicodeError):
             raise FileSystemError(StorageError, _unknown(authority, conf)) from None
     return Address(f"hdfs://{place}", "", {"nn": place})
+
+
+def with_port(authority: str) -> str:
+    """Return ``host:port`` of an authority that is no name service; without a port it has Hadoop's own."""
+    _, colon, port = authority.rpartition(":")
+    return authority if colon and port.isdigit() else f"{authority}:{_DEFAULT_PORT}"
 
 
 def _unknown(authority: str, conf: HadoopConf) -> str:

@@ -9,6 +9,7 @@ import time
 
 from sparkcv.storage.hadoop import load_conf, user_name
 from sparkcv.storage.hdfs import tokens
+from sparkcv.storage.hdfs.address import with_port
 from sparkcv.storage.kerberos import conf, kdc, ticket
 from sparkcv.storage.kerberos.ticket import Ticket
 
@@ -34,7 +35,8 @@ def mine(url: str) -> tokens.Token | None:
         found = tokens.held()
     except (OSError, ValueError):
         return None
-    held = [one for one in found if one.kind == tokens.HDFS_KIND and one.service == service_of(url)]
+    services = (service_of(url), with_port(url.partition("://")[2]))  # a host without a port has Hadoop's
+    held = [one for one in found if one.kind == tokens.HDFS_KIND and one.service in services]
     return max(held, key=lambda token: token.max_date_s, default=None)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from sparkcv.errors import AccessError
 from sparkcv.storage.hadoop import HadoopConf
+from sparkcv.storage.hdfs.address import with_port
 from sparkcv.storage.kerberos.binary import Cursor
 from sparkcv.storage.translate import FileSystemError
 
@@ -120,30 +121,32 @@ def dump(tokens: Iterable[Token]) -> bytes:
     return b"".join([*parts, _number(0)])
 
 
-def aliased(tokens: Iterable[Token], conf: HadoopConf) -> list[Token]:
+def aliased(tokens: Iterable[Token], conf: HadoopConf, others: Iterable[str] = ()) -> list[Token]:
     """Return the tokens for HDFS, each also under the other names of its NameNode.
 
     Java writes the IP address of a NameNode without a standby into a token; hdfs-native looks for what the
-    configuration calls it.
+    configuration calls it, or the URL: ``others`` are those of file systems that the configuration does not name.
     """
     found = {token.service: token for token in tokens if token.kind == HDFS_KIND}
-    for names in _names(conf):
+    for names in _names(conf, others):
         known = next((found[one] for one in names if one in found), None)
         if known is not None:
             found |= {one: dataclasses.replace(known, service=one) for one in names if one not in found}
     return list(found.values())
 
 
-def _names(conf: HadoopConf) -> Iterator[list[str]]:
+def _names(conf: HadoopConf, others: Iterable[str]) -> Iterator[list[str]]:
     """Yield the service names of each NameNode without a standby."""
     for name in conf.name_services:
         namenodes = conf.namenodes(name)
         if len(namenodes) == 1:
             (place,) = namenodes.values()
             yield [f"ha-hdfs:{name}", place, _with_ip(place)]
-    default = conf.values.get("fs.defaultFS", "").partition("://")[2].partition("/")[0]
-    if ":" in default:
-        yield [default, _with_ip(default)]
+    for url in (conf.values.get("fs.defaultFS", ""), *others):
+        scheme, _, rest = url.strip().partition("://")
+        authority = rest.partition("/")[0]
+        if scheme.lower() == "hdfs" and authority and not conf.namenodes(authority):
+            yield [with_port(authority), _with_ip(with_port(authority))]
 
 
 def _with_ip(place: str) -> str:
