@@ -15,13 +15,13 @@ from sparkcv.errors import ChannelError
 __all__ = ["Heartbeat", "SILENCE_S", "UNREACHABLE_S"]
 
 UNREACHABLE_S = 10.0  # nobody listens at the driver's port, or it hangs up: the driver is gone
-SILENCE_S = 30.0  # no answer at all: rather the network, and a cut cable of 20 s should cost nothing
+SILENCE_S = 30.0  # no answer, or no way there: rather the network, and a cut cable of 20 s should cost nothing
 _BEAT_S = 1.0
 _RETRY_S = 0.5
 _ENDED_BEAT_S = 0.1  # while it waits for what the driver says to an end: a restart should begin at once
 _MAX_ENDED_BEATS = 100
 _REQUEST_TIMEOUT_S = 5.0
-_END_TIMEOUT_S = 15.0
+_END_TIMEOUT_S = SILENCE_S + 10.0  # an end waits for the network as beats do
 
 _log = logs.get(__name__)
 
@@ -49,7 +49,7 @@ class Heartbeat:
         self._on_tokens, self._tokens, self._token_error = on_tokens, 0, ""
         self._address, self._secret, self._hello, self._snapshot = address, secret, hello, snapshot
         self.order: Reply = Reply()
-        self.lost = ""
+        self.lost = self._failure = ""
         self._lock = threading.Lock()
         self._beating = threading.Lock()
         self._unsent: Beat | None = None  # is sent again after a reconnection: its log lines would be lost otherwise
@@ -75,7 +75,8 @@ class Heartbeat:
         pause = threading.Event()
         while not (self._beat() and self._send(message)):  # the lines since the last beat come first
             if self.lost or time.monotonic() > deadline_s:
-                raise ChannelError(f"{self._hello.role} could not tell the driver how it ended: {self.lost}")
+                why = self.lost or self._failure
+                raise ChannelError(f"{self._hello.role} could not tell the driver how it ended: {why}")
             pause.wait(_RETRY_S)
         self._num_ended_beats = 0
         self._wake.set()
@@ -161,7 +162,10 @@ class Heartbeat:
             self._token_error = str(err)
 
     def _note_failure(self, err: ChannelError) -> None:
-        limit_s = SILENCE_S if isinstance(err.__cause__, TimeoutError) else UNREACHABLE_S
+        self._failure = str(err)
+        cause = err.__cause__
+        is_network = isinstance(cause, OSError) and not isinstance(cause, ConnectionError)
+        limit_s = SILENCE_S if is_network else UNREACHABLE_S
         quiet_s = time.monotonic() - self._contact_s
         if quiet_s > limit_s and not self.lost:
             self.lost = f"no word from the driver for {quiet_s:.0f} s ({err})"

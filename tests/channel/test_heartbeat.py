@@ -1,6 +1,8 @@
 """The link beats, obeys, comes back after a lost connection, and knows when the driver is gone."""
 
 import dataclasses
+import re
+import socket
 import threading
 import time
 
@@ -162,4 +164,35 @@ def test_closing_ends_the_thread_and_twice_is_fine(board, secret):
 
 
 def test_a_driver_counts_as_gone_later_when_it_is_only_silent():
-    assert link_module.SILENCE_S > 20 > link_module.UNREACHABLE_S
+    assert link_module._END_TIMEOUT_S > link_module.SILENCE_S > 20 > link_module.UNREACHABLE_S
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_gone"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), True),
+        (ConnectionResetError(104, "Connection reset by peer"), True),
+        (None, True),  # it hung up
+        (TimeoutError(), False),
+        (OSError(113, "No route to host"), False),  # a cut cable to the driver's host, or its switch
+        (OSError(101, "Network is unreachable"), False),  # this host's own cable
+        (socket.gaierror(-3, "Temporary failure in name resolution"), False),
+    ],
+)
+def test_a_network_that_is_away_is_waited_for_longer_than_a_driver_that_is(board, secret, monkeypatch, cause, is_gone):
+    def request(client, message, ask=Client.request):
+        if isinstance(message, Beat | End):
+            client.close()
+            raise ChannelError(f"no driver: {cause}") from cause
+        return ask(client, message)
+
+    monkeypatch.setattr(link_module, "UNREACHABLE_S", 0.2)
+    monkeypatch.setattr(link_module, "_RETRY_S", 0.05)
+    monkeypatch.setattr(link_module, "_END_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(Client, "request", request)
+    with serve(board, secret) as server, Heartbeat((server.host, server.port), secret, HELLO, Beats()) as link:
+        with pytest.raises(
+            ChannelError, match="could not tell the driver how it ended: .*" + re.escape(f"no driver: {cause}")
+        ):
+            link.tell(END)
+        assert bool(link.lost) == is_gone
