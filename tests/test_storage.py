@@ -253,6 +253,33 @@ def test_what_another_process_writes_is_listed_also_where_the_client_would_keep_
     storage.delete(url, recursive=True)
 
 
+class StumblingFileSystem(MemoryFileSystem):
+    """A file system that once does not answer the question for a file."""
+
+    protocol = "sparkcvstumbling"
+    exists = fsspec.AbstractFileSystem.exists
+    error: Exception | None = None
+
+    def info(self, path, **kwargs):
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        return super().info(path, **kwargs)
+
+
+def test_what_is_there_stays_when_the_store_does_not_answer_before_an_append():
+    fsspec.register_implementation("sparkcvstumbling", StumblingFileSystem, clobber=True)
+    url = f"sparkcvstumbling://logs-{uuid.uuid4().hex}/log"
+    storage.append_bytes(url, b"one ")
+    fs, _ = storage.clients.open_fs(url)
+    fs.error = TimeoutError("slow down")
+    with pytest.raises(UnavailableError, match="slow down"):
+        storage.append_bytes(url, b"two ")
+    storage.append_bytes(url, b"three")
+    assert storage.read_bytes(url) == b"one three"
+    storage.delete(url)
+
+
 class ContestedFileSystem(MemoryFileSystem):
     """A file system on which somebody else deletes each file just before us."""
 

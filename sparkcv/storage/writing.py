@@ -132,7 +132,9 @@ def append_bytes(url: str, data: bytes) -> None:
         _append_on_hdfs(fs, path, url, data)
         return
     make_dirs(parent(url))
-    with translated(url, "append to"), fs.open(path, "ab" if fs.exists(path) else "wb") as sink:
+    # Some stores cannot append to what is not there. fsspec's exists() would take any failure for that.
+    mode = "ab" if "file" in fs.protocol or look_up(url) is not None else "wb"
+    with translated(url, "append to"), fs.open(path, mode) as sink:
         sink.write(data)
 
 
