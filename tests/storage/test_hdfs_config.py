@@ -4,17 +4,20 @@ import os
 import shutil
 import socket
 import struct
+import time
+import weakref
 
 import pytest
 from hdfs_native import Client
 
 from sparkcv import storage
-from sparkcv.errors import AccessError, StorageError, UnavailableError, UsageError
+from sparkcv.errors import AccessError, FullError, StorageError, UnavailableError, UsageError
 from sparkcv.storage.clients import open_fs
 from sparkcv.storage.hadoop import HadoopConf, load_conf
 from sparkcv.storage.hdfs import identity, tokens
 from sparkcv.storage.hdfs.address import find
-from sparkcv.storage.hdfs.errors import CredentialError, KdcError, from_native
+from sparkcv.storage.hdfs.bounded_calls import submit
+from sparkcv.storage.hdfs.errors import CredentialError, KdcError, TransientError, from_native
 
 VARIABLES = ("HADOOP_CONF_DIR", "HADOOP_HOME", "HADOOP_TOKEN_FILE_LOCATION", "HADOOP_USER_NAME", "SPARK_USER")
 
@@ -409,6 +412,41 @@ def test_each_way_to_be_refused_for_ones_credentials_is_an_error_of_access(said,
     error = from_native(RuntimeError(said))
     assert isinstance(error, CredentialError)
     assert (error.kind, error.text) == (AccessError, told)
+
+
+@pytest.mark.parametrize(
+    ("java_class", "words", "error"),
+    [
+        (
+            "hdfs.protocol.FSLimitException$MaxDirectoryItemsExceededException",
+            "The directory item limit of /run is exceeded: limit=1048576 items=1048576",
+            (FullError, "The directory item limit of /run is exceeded: limit=1048576 items=1048576"),
+        ),
+        (
+            "hdfs.server.namenode.NotReplicatedYetException",
+            "Not replicated yet: /run/model.ckpt-50.data-00000-of-00001",
+            (UnavailableError, "does not take the data"),
+        ),
+    ],
+)
+def test_what_a_namenode_refuses_is_full_or_worth_another_try(java_class, words, error):
+    found = from_native(RuntimeError(f'RPCError("org.apache.hadoop.{java_class}", "{words}")'))
+    assert (found.kind, found.text) == error
+    assert isinstance(found, TransientError) == (error[0] is UnavailableError)
+
+
+def test_what_a_call_gave_is_not_kept_until_the_next_call():
+    class Bytes:
+        pass
+
+    call = submit(Bytes)
+    assert call.wait(60)
+    given = weakref.ref(call.result)
+    del call
+    deadline_s = time.monotonic() + 3  # below the time after which an idle thread ends
+    while given() is not None:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
 
 
 def gss(words):

@@ -43,6 +43,7 @@ class PendingCall:
             self.result = self._function()
         except BaseException as err:  # noqa: BLE001 - a panic is no Exception
             self.error = err
+        _current.call = None
         self._ended.set()
 
 
@@ -87,7 +88,7 @@ _current = threading.local()
 
 def beat() -> None:
     """Report progress from within a call of many steps, so that it is not given up."""
-    call = getattr(_current, "call", None)
+    call: PendingCall | None = getattr(_current, "call", None)
     if call is not None:
         call.beat_s = time.monotonic()
 

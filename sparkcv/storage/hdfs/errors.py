@@ -15,7 +15,8 @@ _STANDBY = {"StandbyException", "ObserverRetryOnActiveException"}
 _BUSY = {"RetriableException", "ServerTooBusyException"}
 _FULL = {
     "DSQuotaExceededException", "NSQuotaExceededException", "QuotaByStorageTypeExceededException",
-    "QuotaExceededException", "ClusterStorageCapacityExceededException", "FSLimitException$MaxDirectoryItemsExceeded",
+    "QuotaExceededException", "ClusterStorageCapacityExceededException",
+    "FSLimitException$MaxDirectoryItemsExceededException",
 }  # fmt: skip
 _TOKEN = {"SecretManager$InvalidToken", "InvalidToken", "SaslException", "RpcServerException"}
 
@@ -116,6 +117,8 @@ def _from_namenode(name: str, words: str) -> BaseException:
         return TransientError("has no active NameNode")
     if name in _BUSY:
         return TransientError("does not answer", words)
+    if name == "NotReplicatedYetException":  # the DataNodes have yet to tell of the block before
+        return TransientError("does not take the data", _as_part(words))
     if "could only be written to" in words:
         return TransientError("has no DataNode that takes the data", words[words.find("There are") :])
     if name in _FULL:
