@@ -76,20 +76,20 @@ class Child:
         self._standby = standby or Standby()
         self._process: subprocess.Popen[bytes] | None = None
         self._log_fd, log = os.pipe()
-        # A file, not a pipe: parameters of any size, and no moment in which the two wait for each other.
-        with theirs, open(log, "wb") as output, tempfile.TemporaryFile(dir=temporary_dir) as stdin:
-            stdin.write(json.dumps(task).encode() + b"\n")
-            stdin.write(place.payload)
-            stdin.seek(0)
-            self.pid = self._standby.fork(stdin.fileno(), log, theirs.fileno(), temporary_dir)
-            if not self.pid:
-                variables = environment(temporary_dir, is_ours=not place.payload) | devices(role, gpus)
-                try:
+        try:
+            # A file, not a pipe: parameters of any size, and no moment in which the two wait for each other.
+            with theirs, open(log, "wb") as output, tempfile.TemporaryFile(dir=temporary_dir) as stdin:
+                stdin.write(json.dumps(task).encode() + b"\n")
+                stdin.write(place.payload)
+                stdin.seek(0)
+                self.pid = self._standby.fork(stdin.fileno(), log, theirs.fileno(), temporary_dir)
+                if not self.pid:
+                    variables = environment(temporary_dir, is_ours=not place.payload) | devices(role, gpus)
                     self._start(role, variables, {"stdin": stdin, "stdout": output}, theirs.fileno())
-                except OSError:
-                    self._socket.close()
-                    os.close(self.take_log_fd())
-                    raise
+        except BaseException:
+            self._socket.close()
+            os.close(self.take_log_fd())
+            raise
 
     def __enter__(self) -> "Child":
         return self

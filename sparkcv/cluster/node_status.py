@@ -72,13 +72,13 @@ class NodeStatus:
             status, self._status = self._status, None
             lines, num_dropped = self.log.take_live() if self.log is not None else self._unsent
             self._unsent = ([], 0)
-            child = None if self._has_ended else self.child
+            attempt, child = self.attempt, None if self._has_ended else self.child
             state = "ended" if self._has_ended else "running" if self.is_ready else "starting"
+            was_told, links = self._is_told_to_end, self.links
         if self.uploader is not None and (error := self.uploader.take_error()):
             kept = fitting([error, *reversed(lines)])
             num_dropped += len(lines) + 1 - len(kept)
             lines = kept
-        links = self.links
         return Beat(
             state=state,
             pid=child.pid if child is not None else 0,
@@ -86,8 +86,8 @@ class NodeStatus:
             status=status,
             lines=lines,
             num_dropped=num_dropped,
-            attempt=self.attempt,
+            attempt=attempt,
             process=child.state() if child is not None else "",
-            told_to_end="agent" if self.sigterm.has_come else "process" if self._is_told_to_end else "",
+            told_to_end="agent" if self.sigterm.has_come else "process" if was_told else "",
             links=links.found if links is not None else "",
         )

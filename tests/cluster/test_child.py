@@ -57,6 +57,16 @@ def test_it_is_waited_for_until_it_says_something_or_ends(start):
     assert child.returncode == -signal.SIGKILL
 
 
+@pytest.mark.parametrize("payload", [b"", b"x" * (1 << 20)])
+def test_one_that_cannot_be_started_leaves_no_file_open(tmp_path, payload):
+    place = Placement(PROGRAM, {}, {}, payload=payload)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError) as caught:
+        Child(Role("worker", 0), place, str(tmp_path), str(tmp_path / "not there"))
+    assert os.listdir("/proc/self/fd") == before
+    assert "not there" in str(caught.value)
+
+
 def test_a_process_says_ready_then_status_then_result(start):
     child = start("large")
     said = run_to_end(child)

@@ -152,6 +152,29 @@ def test_the_news_that_a_log_is_not_kept_displaces_no_line_of_it_that_fits(tmp_p
     assert beat.lines[1].startswith("the log is not kept while this lasts")
 
 
+def test_a_beat_that_takes_its_time_is_of_one_process_alone():
+    status = NodeStatus(Sigterm())
+
+    class Slow:
+        """A process that another has followed by the time its memory is known."""
+
+        pid = 7
+
+        def rss_bytes(self):
+            status.begin(1)
+            return 1
+
+        def state(self):
+            return "running"
+
+    status.begin(0, Slow())
+    status.hear([{"ready": True}, {"told_to_end": True}])
+    beat = status.beat()
+    assert (beat.attempt, beat.state, beat.pid, beat.told_to_end) == (0, "running", 7, "process")
+    beat = status.beat()
+    assert (beat.attempt, beat.state, beat.pid, beat.told_to_end) == (1, "starting", 0, "")
+
+
 def test_a_storage_that_takes_it_again_gets_what_it_missed(tmp_path):
     (tmp_path / "file").write_text("no folder")
     url = str(tmp_path / "file" / "worker-1.log")
