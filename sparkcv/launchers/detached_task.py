@@ -191,8 +191,9 @@ def _end_with(pid: int) -> None:
         return
 
     def watch() -> None:
-        while host.is_running() and host.status() != psutil.STATUS_ZOMBIE:
-            time.sleep(_POLL_S)
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end between the two questions
+            while host.is_running() and host.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(_POLL_S)
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="sparkcv-host", daemon=True).start()

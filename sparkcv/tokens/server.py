@@ -86,13 +86,15 @@ def _work(address: TokenServerAddress, work: Callable[[int], Iterator[Any]], ind
 
 
 _attached: tuple[int, TokenServerAddress] | None = None
+_asking: threading.Thread | None = None
 _held: contextlib.ExitStack | None = None
 
 
 def attach(address: TokenServerAddress) -> None:
     """Let this process have tokens from now on; raise ChannelError if the driver gives none."""
-    global _attached, _held
-    if _attached == (os.getpid(), address):  # Spark's Python processes fork, and stay for the next task
+    global _attached, _asking, _held
+    # Spark's Python processes fork, and stay for the next task. One that the driver was away for asks no more.
+    if _attached == (os.getpid(), address) and _asking is not None and _asking.is_alive():
         return
     if _held is not None:
         _held.close()
@@ -104,7 +106,8 @@ def attach(address: TokenServerAddress) -> None:
         client = _TokenClient(address, file)
         client.ask()
         stack.callback(client.closing.set)
-        threading.Thread(target=client.run, name="sparkcv-tokens", daemon=True).start()
+        _asking = threading.Thread(target=client.run, name="sparkcv-tokens", daemon=True)
+        _asking.start()
     except BaseException:
         stack.close()
         raise
