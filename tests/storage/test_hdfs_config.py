@@ -316,6 +316,13 @@ def test_a_token_is_found_by_the_name_of_a_host_without_a_port(tmp_path, monkeyp
     assert identity.ends_s("hdfs://localhost") == 4e9 - 60
 
 
+def test_a_token_is_found_by_the_name_of_a_host_in_capitals(tmp_path):
+    """Java writes names in lower case, where hadoop.security.token.service.use_ip is false."""
+    held = tokens.load(token_file(tmp_path / "tokens", "namenode.test:8020", 4e9))
+    found = tokens.aliased(held, HadoopConf("/conf", {"fs.defaultFS": "hdfs://NameNode.test:8020"}))
+    assert {one.service for one in found} == {"namenode.test:8020", "NameNode.test:8020"}
+
+
 @pytest.mark.parametrize("write", [token_file, protobuf_token_file])
 def test_a_token_file_that_was_cut_is_refused_wherever_it_was_cut(tmp_path, write):
     path = tmp_path / "tokens"

@@ -141,20 +141,21 @@ def _names(conf: HadoopConf, others: Iterable[str]) -> Iterator[list[str]]:
         namenodes = conf.namenodes(name)
         if len(namenodes) == 1:
             (place,) = namenodes.values()
-            yield [f"ha-hdfs:{name}", place, _with_ip(place)]
+            yield [f"ha-hdfs:{name}", *_spellings(place)]
     for url in (conf.values.get("fs.defaultFS", ""), *others):
         scheme, _, rest = url.strip().partition("://")
         authority = rest.partition("/")[0]
         if scheme.lower() == "hdfs" and authority and not conf.namenodes(authority):
-            yield [with_port(authority), _with_ip(with_port(authority))]
+            yield _spellings(with_port(authority))
 
 
-def _with_ip(place: str) -> str:
+def _spellings(place: str) -> list[str]:
+    """Return ``host:port`` as it is, in lower case as Java writes a host's name, and with its address if it has one."""
     host, _, port = place.rpartition(":")
     try:
-        return f"{socket.gethostbyname(host)}:{port}"
+        return [place, place.lower(), f"{socket.gethostbyname(host)}:{port}"]
     except (OSError, UnicodeError):
-        return place
+        return [place, place.lower()]
 
 
 def _read_number(cursor: Cursor) -> int:
