@@ -137,8 +137,8 @@ class Reply:
     Attributes:
         order: ``"go"`` on; ``"stop"`` the node process in good order, kill it after ``grace_s``, and leave;
             ``"restart"``: kill it, if it runs, and start the one that is numbered ``attempt``; ``"stacks"``: let the
-            one numbered ``attempt`` write the stacks of its threads to its log, once; ``"refuse"``: this agent has no
-            part in the run and must end at once.
+            one numbered ``attempt`` write the stacks of its threads to its log, once until another order comes;
+            ``"refuse"``: this agent has no part in the run and must end at once.
         grace_s: seconds between the request to stop and SIGKILL.
         reason: why, for the log.
         attempt: see ``order``.

@@ -109,7 +109,9 @@ def _watch_node(child: Child, agent: AgentContext) -> str | None:
         if order.order == "restart" and order.attempt > status.attempt:
             child.kill()
             return None
-        if order.order == "stacks" and order.attempt == status.attempt and not has_stacks:
+        if order.order != "stacks":
+            has_stacks = False
+        elif order.attempt == status.attempt and not has_stacks:
             child.ask_for_stacks()
             status.links = LinkCheck(agent.cluster, [] if agent.role.job in agent.task.servers else agent.task.servers)
             has_stacks = True

@@ -124,4 +124,5 @@ class StallRecovery:
             is_answered = all(stacks.values()) and all(one.links for one in states if one.role in stacks)
             now_s = time.monotonic()
         self._updates.captured = {}
+        self._generation.state.end_stacks(roles)
         return states, stacks

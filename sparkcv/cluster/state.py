@@ -118,11 +118,19 @@ class RunState:
                 )
 
     def order_stacks(self, roles: Iterable[Role]) -> None:
-        """Make the node processes of these roles write their threads' stacks to their logs."""
+        """Make the node processes of these roles write their threads' stacks to their logs, and look at their links."""
         with self._changed:
             for role in roles:
                 if not self._is_stopping(role):
                     self._orders[role] = Reply("stacks", attempt=self._seen[role].attempt)
+                    self._seen[role].links = ""
+
+    def end_stacks(self, roles: Iterable[Role]) -> None:
+        """Take that order back, so that it can be given again."""
+        with self._changed:
+            for role in roles:
+                if role in self._orders and self._orders[role].order == "stacks":
+                    del self._orders[role]
 
     def is_stopping(self, role: Role) -> bool:
         """Return whether the role has been ordered to stop."""

@@ -33,6 +33,19 @@ def test_an_agent_joins_beats_and_ends(state):
     assert state.look()[0].hello is None
 
 
+def test_stacks_can_be_asked_for_again(state):
+    state.received(1, HELLO)
+    state.received(1, dataclasses.replace(BEAT, links="whole"))
+    state.order_stacks([WORKER])
+    assert worker(state).links == ""  # what is found at this look is still to come
+    assert state.received(1, BEAT) == Reply("stacks")
+    state.end_stacks([WORKER, PS])
+    assert state.received(1, BEAT) == Reply()
+    state.order_stop([WORKER], 2.0, "enough")
+    state.end_stacks([WORKER])
+    assert state.received(1, BEAT).order == "stop"
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [({"role": "worker:9"}, "no role worker:9"), ({"generation": 0}, "generation 0 is over")],
