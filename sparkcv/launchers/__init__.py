@@ -79,7 +79,7 @@ class Launcher(Protocol):
     """Starts agents."""
 
     def slots(self) -> Slots:
-        """Return how many agents could be launched."""
+        """Return how many agents could be launched; raises ClusterError where none can any more."""
 
     def granted(self) -> int | None:
         """Return how many could be launched once all that was granted has started; None if that is not known."""

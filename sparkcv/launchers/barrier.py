@@ -40,7 +40,12 @@ class BarrierLauncher:
             )
 
     def slots(self) -> Slots:
-        """Count the task slots of the executors that are there now, and of all that were asked for."""
+        """Count the task slots of the executors that are there now, and of all that were asked for.
+
+        Raises ClusterError once the application has ended, as nobody else tells while executors are waited for.
+        """
+        if stopped := _stopped(self._context):
+            raise ClusterError(f"the Spark application has ended: {stopped}")
         scala = self._context._jsc.sc()
         now = int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().defaultResourceProfile()))
         return Slots(now, self._most(now))
@@ -139,10 +144,7 @@ class BarrierLaunch:
 
     def stopped(self) -> str:
         """Return how the whole Spark application ended, or its Java process; "" while it runs."""
-        with _java_may_be_gone():
-            is_stopped = self._context._jsc.sc().isStopped()
-            return "it was stopped from outside, by the cluster manager or a person" if is_stopped else ""
-        return "its Java process is gone"
+        return _stopped(self._context)
 
     def memory(self) -> ExecutorMemory | None:
         """Return it by Spark's properties, where the cluster manager holds executors to them."""
@@ -185,6 +187,14 @@ class BarrierLaunch:
             tasks.mapPartitions(functools.partial(_run_body, self._body)).collect()
         except Exception as err:  # noqa: BLE001 - it travels to the supervisor by error()
             self._error = spark_sentence(err)
+
+
+def _stopped(context: Any) -> str:
+    """Return how a whole Spark application ended, or its Java process; "" while it runs."""
+    with _java_may_be_gone():
+        is_stopped = context._jsc.sc().isStopped()
+        return "it was stopped from outside, by the cluster manager or a person" if is_stopped else ""
+    return "its Java process is gone"
 
 
 @contextlib.contextmanager
