@@ -12,6 +12,7 @@ from typing import Protocol
 from sparkcv import logs
 from sparkcv.errors import ClusterError
 from sparkcv.spark import yarn
+from sparkcv.spark.scratch import scratch_dir, sweep
 from sparkcv.storage.hadoop import load_conf
 from sparkcv.storage.hdfs import tokens
 from sparkcv.storage.hdfs.tokens import Token
@@ -157,15 +158,27 @@ def kept() -> Iterator[None]:
     if _renewer is not None or source is None:
         yield
         return
-    # In a container its own folder goes with it, also when this process is killed.
-    with (
-        tempfile.TemporaryDirectory(prefix=".sparkcv-", dir=os.getcwd() if yarn.is_container() else None) as folder,
-        TokenRenewer(source, folder) as _renewer,
-    ):
+    with _own_folder() as folder, TokenRenewer(source, folder) as _renewer:
         try:
             yield
         finally:
             _renewer = None
+
+
+@contextlib.contextmanager
+def _own_folder() -> Iterator[str]:
+    """Give a folder for the tokens; the next driver here removes it where this process is killed.
+
+    In a container its own folder goes with it in any case. Raises ClusterError where none can be made.
+    """
+    root = os.getcwd() if yarn.is_container() else tempfile.gettempdir()
+    with contextlib.ExitStack() as stack:
+        try:
+            sweep(root)
+            folder = stack.enter_context(scratch_dir(root))
+        except OSError as err:
+            raise ClusterError(f"the tokens for HDFS cannot be kept in {root!r}: {err}") from err
+        yield folder
 
 
 def renews() -> bool:

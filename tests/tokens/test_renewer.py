@@ -3,12 +3,16 @@
 import logging
 import os
 import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from sparkcv.errors import ClusterError
 from sparkcv.storage.hdfs import identity, tokens
-from sparkcv.tokens.renewer import TokenRenewer, _log
+from sparkcv.tokens.renewer import TokenRenewer, _log, _own_folder
 from sparkcv.tokens.store import TokenStore
 from tests.tokens.made import Source, token
 
@@ -131,6 +135,31 @@ def test_a_token_that_the_disk_had_no_room_for_is_put_there_once_it_has(secured)
         assert one.failure == ""
         assert tokens.load(first) == [newer]
         assert store.newest()[0] == 2
+
+
+DRIVER = """
+import os, signal, sys
+from sparkcv.tokens import renewer
+with renewer._own_folder() as folder:
+    open(os.path.join(folder, "tokens"), "w").close()
+    print(folder, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_tokens_of_a_driver_that_was_killed_go_with_the_next_one(tmp_path, monkeypatch):
+    env = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    killed = subprocess.run([sys.executable, "-c", DRIVER], env=env, capture_output=True, text=True)
+    left = Path(killed.stdout.strip())
+    assert (left / "tokens").exists()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with _own_folder() as folder:
+        assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
+        assert not left.exists()
+    assert os.listdir(tmp_path) == []
+    (tmp_path / f"sparkcv-scratch-{os.getuid()}").write_text("in the way")
+    with pytest.raises(ClusterError, match=f"the tokens for HDFS cannot be kept in '{tmp_path}': .*File exists"):
+        _own_folder().__enter__()
 
 
 def test_more_than_a_frame_holds_is_refused(secured):
