@@ -184,7 +184,17 @@ def failing():
 @pytest.mark.parametrize(
     ("error", "translated", "sentence"),
     [
-        (PermissionError("no"), AccessError, r"cannot look at 'sparkcvfail://x': permission denied"),
+        (
+            PermissionError(13, "Permission denied"),
+            AccessError,
+            r"cannot look at 'sparkcvfail://x': permission denied$",
+        ),
+        (PermissionError(), AccessError, r"cannot look at 'sparkcvfail://x': permission denied$"),
+        (
+            PermissionError("The AWS Access Key Id you provided does not exist in our records."),  # as s3fs raises it
+            AccessError,
+            r"'sparkcvfail://x': permission denied \(The AWS Access Key Id you provided does not exist in our .*\)$",
+        ),
         (OSError(111, "Connection refused"), StorageError, r"cannot look at 'sparkcvfail://x': Connection refused"),
         (OSError(111, "Connection refused"), UnavailableError, r"cannot look at 'sparkcvfail://x': Connection refused"),
         (TimeoutError("no answer"), UnavailableError, r"cannot look at 'sparkcvfail://x': no answer"),

@@ -19,6 +19,7 @@ from sparkcv.errors import (
     UnavailableError,
 )
 
+_DENIED = "permission denied"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -49,7 +50,9 @@ def translated(url: str, verb: str) -> Iterator[None]:
     except FileExistsError as err:
         raise FileExistsAlreadyError(f"cannot {verb} {url!r}: a file is in the way") from err
     except PermissionError as err:
-        raise AccessError(f"cannot {verb} {url!r}: permission denied") from err
+        said = err.strerror or str(err)  # clients of object stores say here which key is wrong, or has ended
+        why = f" ({said})" if said.lower() not in ("", _DENIED) else ""
+        raise AccessError(f"cannot {verb} {url!r}: {_DENIED}{why}") from err
     except IsADirectoryError as err:
         raise StorageError(f"cannot {verb} {url!r}: it is a folder, a file was wanted") from err
     except NotADirectoryError as err:
