@@ -90,15 +90,21 @@ class DetachedLaunch:
         in_tasks = [index for index in range(count) if index not in on_driver]
         self._stack = contextlib.ExitStack()
         self._own: dict[int, TaskProcess] = {}
-        if on_driver:
-            root = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sparkcv-driver-"))
-            for index in sorted(on_driver):
-                slot = TaskSlot(index, bind_host[1], f"{_ON_DRIVER}{index}", root, list)
-                self._own[index] = TaskProcess(order, slot, os.getpid())
         self._stage: BarrierLaunch | None = None
-        if in_tasks:
-            start = functools.partial(start_task, order, tuple(in_tasks), frozenset(hold))
-            self._stage = BarrierLaunch(spark, name, len(in_tasks), start)
+        try:
+            if on_driver:
+                root = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sparkcv-driver-"))
+                for index in sorted(on_driver):
+                    slot = TaskSlot(index, bind_host[1], f"{_ON_DRIVER}{index}", root, list)
+                    self._own[index] = TaskProcess(order, slot, os.getpid())
+            if in_tasks:
+                start = functools.partial(start_task, order, tuple(in_tasks), frozenset(hold))
+                self._stage = BarrierLaunch(spark, name, len(in_tasks), start)
+        except BaseException:
+            for process in self._own.values():
+                process.kill()
+            self._close()
+            raise
         self._thread = threading.Thread(target=self._watch, name="sparkcv-slots", daemon=True)
         self._thread.start()
 
@@ -206,12 +212,16 @@ class DetachedLaunch:
                 self.cancel()
             if stage_over and not num_open and not any(one.is_running() for one in self._own.values()):
                 break
+        self._close()
+        if self._is_cancelled and not self._error:
+            self._error = "the launch was cancelled"
+
+    def _close(self) -> None:
+        """Close the connections, and reap the processes on the driver, which have ended or are about to."""
         self._listener.close()
         for process in self._own.values():
             process.close()
         self._stack.close()
-        if self._is_cancelled and not self._error:
-            self._error = "the launch was cancelled"
 
     def _own_failure(self) -> str:
         """Return the error of an agent on the driver that ended before it had connected; "" if there is none."""
