@@ -72,6 +72,16 @@ def test_the_realm_and_its_kdcs_are_read_included_files_too(kerberos, monkeypatc
     assert conf.cache_place() == "FILE:/tmp/mine"
 
 
+def test_the_kdcs_of_a_realm_may_stand_behind_a_group_of_its_own(kerberos):
+    (kerberos / "krb5.conf").write_text(
+        "[realms]\n  HERE.TEST = {\n    auth_to_local_names = {\n      root = admin\n      kdc = nobody\n    }\n"
+        "    kdc = one.test\n    v4_name_convert = {\n      host = { rcmd = host }\n    }\n    kdc = two.test:89\n  }\n"
+        "  OTHER.TEST = {\n    kdc = other.test\n  }\n"
+    )
+    assert conf.kdcs("HERE.TEST") == [("one.test", 88), ("two.test", 89)]
+    assert conf.kdcs("OTHER.TEST") == [("other.test", 88)]
+
+
 def test_of_several_files_the_first_that_says_a_thing_counts(kerberos, monkeypatch):
     one, other = kerberos / "one.conf", kerberos / "other.conf"
     one.write_text("[libdefaults]\n  default_realm = ONE.TEST\n")

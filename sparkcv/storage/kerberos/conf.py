@@ -62,7 +62,8 @@ def _read(path: str, found: _Found, depth: int) -> None:
             lines = file.read().splitlines()
     except OSError:
         return
-    section = group = ""
+    section = ""
+    groups: list[str] = []  # a realm's values may be groups of their own
     for line in (text.strip() for text in lines):
         word, _, rest = line.partition(" ")
         if word in ("include", "includedir") and depth < _MAX_DEPTH:
@@ -70,12 +71,13 @@ def _read(path: str, found: _Found, depth: int) -> None:
             for included in sorted(glob.glob(pattern)):
                 _read(included, found, depth + 1)
         elif header := _SECTION.fullmatch(line):
-            section, group = header[1], ""
-        elif line == "}":
-            group = ""
+            section, groups = header[1], []
+        elif line.startswith("}"):
+            del groups[-1:]
         elif "=" in line and line[0] not in "#;":
             key, value = (part.strip() for part in line.split("=", 1))
             if value == "{":
-                group = key
-            else:
+                groups.append(key)
+            elif len(groups) < 2:
+                group = groups[0] if groups else ""
                 found.setdefault((section, group, key), []).append(value.strip('"'))
