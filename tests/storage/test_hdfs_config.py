@@ -18,6 +18,7 @@ from sparkcv.storage.hdfs import identity, tokens
 from sparkcv.storage.hdfs.address import find
 from sparkcv.storage.hdfs.bounded_calls import submit
 from sparkcv.storage.hdfs.errors import CredentialError, KdcError, TransientError, from_native
+from sparkcv.storage.hdfs.retry import Outage
 
 VARIABLES = ("HADOOP_CONF_DIR", "HADOOP_HOME", "HADOOP_TOKEN_FILE_LOCATION", "HADOOP_USER_NAME", "SPARK_USER")
 
@@ -440,6 +441,25 @@ def test_what_a_namenode_refuses_is_full_or_worth_another_try(java_class, words,
     found = from_native(RuntimeError(f'RPCError("org.apache.hadoop.{java_class}", "{words}")'))
     assert (found.kind, found.text) == error
     assert isinstance(found, TransientError) == (error[0] is UnavailableError)
+
+
+def test_an_outage_that_comes_and_goes_with_each_file_is_logged_as_seldom_as_one_that_stays():
+    outage, told = Outage(), []
+    for now_s in range(30):
+        if outage.seen(0.0, now_s):
+            told.append(now_s)
+        assert outage.began(now_s) >= now_s - 1  # who begins now has the whole wait
+        assert outage.over(now_s) is None  # another file was read, which says nothing of this one
+    assert told == [2, 12, 22]
+
+
+def test_an_outage_that_lasts_is_shared_by_all_and_told_when_it_is_over():
+    outage = Outage()
+    told = [now_s for now_s in range(30) if outage.seen(now_s / 2, now_s)]
+    assert told == [2, 12, 22]
+    assert outage.began(29) == 0
+    assert outage.over(30) == 30
+    assert (outage.began(31), outage.over(31)) == (31, None)
 
 
 def test_what_a_call_gave_is_not_kept_until_the_next_call():

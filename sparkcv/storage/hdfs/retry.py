@@ -37,13 +37,15 @@ class Outage:
     """An outage of one store, as all operations of this process see it: since when, and when it was last logged.
 
     They share one wait: when the first has waited in vain, those behind it (the clean-up, the next file) try once
-    more each, instead of waiting as long again one after the other.
+    more each, instead of waiting as long again one after the other. An operation that succeeds ends it, though another
+    may go on to fail: of many files one may have no DataNode left.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._since_s: float | None = None
-        self._seen_s = self._logged_s = float("-inf")
+        self._seen_s = self._over_s = self._logged_s = float("-inf")
+        self._is_told = False
 
     def began(self, now_s: float) -> float:
         """Return when it began: now, if none is known or it was last seen too long ago."""
@@ -56,21 +58,22 @@ class Outage:
         """Note that it goes on; return whether it is time to log it."""
         with self._lock:
             if self._since_s is None:
-                self._since_s = since_s
+                self._since_s = max(since_s, self._over_s)
             self._seen_s = now_s
-            is_due = now_s - self._since_s >= _QUIET_S and now_s - self._logged_s >= LOG_EVERY_S
+            is_due = now_s - min(since_s, self._since_s) >= _QUIET_S and now_s - self._logged_s >= LOG_EVERY_S
             if is_due:
-                self._logged_s = now_s
+                self._logged_s, self._is_told = now_s, True
             return is_due
 
     def over(self, now_s: float) -> float | None:
-        """Note that an operation succeeded; return the seconds that the outage lasted, None if it was never logged."""
+        """Note that an operation succeeded; return how long the outage lasted, None if it was short or not logged."""
         if self._since_s is None:  # the hot path takes no lock
             return None
         with self._lock:
-            since_s, self._since_s = self._since_s, None
-            was_logged, self._logged_s = self._logged_s > float("-inf"), float("-inf")
-            return now_s - since_s if was_logged and since_s is not None else None
+            since_s, self._since_s, self._over_s = self._since_s, None, now_s
+            was_told, self._is_told = self._is_told, False
+            lasted_s = now_s - since_s if since_s is not None else 0.0
+            return lasted_s if was_told and lasted_s >= _QUIET_S else None
 
 
 class Retry:
