@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import threading
 import uuid
+from typing import ClassVar
 
 import fsspec
 import pytest
@@ -288,6 +289,45 @@ def test_what_is_there_stays_when_the_store_does_not_answer_before_an_append():
     storage.append_bytes(url, b"three")
     assert storage.read_bytes(url) == b"one three"
     storage.delete(url)
+
+
+class MarkedFileSystem(MemoryFileSystem):
+    """A file system with markers of folders, which it lists as folders of the same name, as gcsfs, or as files."""
+
+    protocol = "sparkcvmarked"
+    mv = fsspec.AbstractFileSystem.mv
+    markers: ClassVar[set[str]] = set()
+    kind = "file"
+
+    def ls(self, path, detail=True, **kwargs):
+        name = path.rstrip("/") + "/"
+        own = {"name": name if self.kind == "file" else name[:-1], "type": self.kind, "size": 0}
+        found = [own] * (name in self.markers) + super().ls(path, detail=True, **kwargs)
+        return found if detail else [entry["name"] for entry in found]
+
+    def rm_file(self, path):
+        if path in self.markers:
+            self.markers.remove(path)
+        else:
+            super().rm_file(path)
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_folders_that_list_their_own_marker_are_moved_and_deleted(kind, monkeypatch):
+    monkeypatch.setattr(MarkedFileSystem, "kind", kind)
+    fsspec.register_implementation("sparkcvmarked", MarkedFileSystem, clobber=True)
+    root = f"sparkcvmarked://marked-{uuid.uuid4().hex}"
+    storage.write_bytes(f"{root}/one/x", b"1")
+    storage.write_bytes(f"{root}/one/below/y", b"2")
+    below = storage.clients.open_fs(root)[1]
+    MarkedFileSystem.markers = {f"{below}/one/", f"{below}/one/below/", f"{below}/two/"}
+    storage.rename(f"{root}/one", f"{root}/two")
+    assert [(entry.name, entry.is_dir) for entry in storage.list_dir(root)] == [("two", True)]
+    assert [storage.read_bytes(entry.url) for entry in storage.walk(f"{root}/two")] == [b"2", b"1"]
+    storage.delete(f"{root}/two", recursive=True)
+    assert not storage.exists(f"{root}/two")
+    assert MarkedFileSystem.markers == set()
+    storage.delete(root, recursive=True)
 
 
 class ContestedFileSystem(MemoryFileSystem):

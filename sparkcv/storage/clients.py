@@ -124,10 +124,20 @@ def _copy(fs: AbstractFileSystem, src: str, dst: str) -> None:
     # fsspec's recursive copy, move and delete expand '*', '?' and '[' in names; these three do not.
     if fs.isdir(src):
         fs.makedirs(dst, exist_ok=True)
-        for child in fs.ls(src, detail=False):
+        for child in _children(fs, src)[0]:
             _copy(fs, child, f"{dst}/{child.rstrip('/').rpartition('/')[2]}")
     else:
         fs.cp_file(src, dst)
+
+
+def _children(fs: AbstractFileSystem, path: str) -> tuple[list[str], bool]:
+    """List a folder, and tell whether it has a marker: an object that stores have where their console or Spark made it.
+
+    Its name is the folder's and a slash; it is listed in one way or another.
+    """
+    found = fs.ls(path, detail=False)
+    children = [child for child in found if child.strip("/") != path.strip("/")]
+    return children, len(children) < len(found)
 
 
 def remove(fs: AbstractFileSystem, path: str) -> None:
@@ -137,8 +147,11 @@ def remove(fs: AbstractFileSystem, path: str) -> None:
     elif _has_rename(fs):
         fs.rm(path, recursive=True)  # a real file system deletes a folder on its own side
     elif fs.isdir(path):
-        for child in fs.ls(path, detail=False):
+        children, is_marked = _children(fs, path)
+        for child in children:
             remove(fs, child)
+        if is_marked:
+            fs.rm_file(path.rstrip("/") + "/")
         with contextlib.suppress(FileNotFoundError):  # such folders may end with their last file
             fs.rmdir(path)
     else:

@@ -88,11 +88,12 @@ def iter_dir(url: str) -> Iterator[Entry]:
 
 def _scan(fs: AbstractFileSystem, path: str) -> Iterator[dict[str, Any]]:
     for info in fs.scan(path) if is_hdfs(fs) else fs.ls(path, detail=True):
-        if str(info["name"]).strip("/") != path.strip("/"):
+        name = str(info["name"])
+        if name.strip("/") != path.strip("/"):
             yield info
-        elif info["type"] == "file":
+        elif info["type"] == "file" and not name.endswith("/"):
             raise NotADirectoryError(path)
-        # else: object stores list a folder's own marker
+        # else: object stores list a folder's own marker, as a folder or as a file whose name ends with a slash
 
 
 def _scan_local(path: str) -> Iterator[dict[str, Any]]:
