@@ -8,6 +8,7 @@ each look where its storage was at fault.
 import asyncio
 import dataclasses
 import hashlib
+import math
 import random
 from collections.abc import Callable, Mapping
 
@@ -20,7 +21,7 @@ from sparkcv.rundir import description
 from sparkcv.serve.errors import RequestError, unavailable, whole_number
 from sparkcv.serve.model_process import WorkerOrder
 from sparkcv.serve.model_version import ModelVersion, State, digest_now
-from sparkcv.serve.repository import FoundModels, LabelRule, VersionPolicy, check_label, find_models
+from sparkcv.serve.repository import FoundModels, LabelRule, VersionPolicy, are_over_1, check_label, find_models
 from sparkcv.style import transformer_weights
 
 __all__ = ["Catalog", "CatalogSpec"]
@@ -107,7 +108,7 @@ class Catalog:
         Raises RequestError (409) where there is none.
         """
         versions = {one.version: one for one in self.versions(name)}
-        now = self._default(name, versions, 1.0)  # not of those that a label's share takes
+        now = self._default(name, versions, math.inf)  # not of those that a label's share takes
         older = [number for number, one in versions.items() if number < now and one.is_available]
         if not older:
             raise RequestError(409, f"model {name!r} has no loaded version below {now} to go back to")
@@ -134,7 +135,7 @@ class Catalog:
             if rule.version not in numbers:
                 raise RequestError(404, f"model {name!r} has no version {rule.version}")
             rules[label] = rule
-            if sum(one.share for one in rules.values()) > 1:
+            if are_over_1(rules):
                 raise RequestError(400, f"the shares of model {name!r} would add up to more than 1")
         self._labels[name] = rules
 
@@ -148,7 +149,7 @@ class Catalog:
     async def _look(self, again: str = "") -> bool:
         """Do what :meth:`refresh` says, and load what is loaded of the model ``again`` anew where it has changed.
 
-        Return False where the folder has something of that model which could not be loaded anew.
+        Return False where the folder has a version of that model that is wanted and could not be loaded.
         """
         async with self._changing:
             self.num_looks += 1
@@ -193,7 +194,7 @@ class Catalog:
         if not is_loaded:
             raise RequestError(
                 400,
-                f"model {name!r} cannot be loaded as its folder is now, what was loaded stays: see the server's log",
+                f"model {name!r} cannot be loaded as its folder is now, what can answer stays: see the server's log",
             )
 
     async def unload(self, name: str) -> None:
@@ -224,8 +225,10 @@ class Catalog:
 
     def _default(self, name: str, versions: Mapping[int, ModelVersion], draw: float) -> int:
         for rule in self._labels.get(name, {}).values():
-            if draw < rule.share and rule.version in versions and versions[rule.version].is_available:
-                return rule.version
+            if draw < rule.share:
+                if rule.version in versions and versions[rule.version].is_available:
+                    return rule.version
+                break  # its share goes where the rest goes, not to another label
             draw -= rule.share
         pinned = self._pinned.get(name)
         if pinned is not None and pinned in versions and versions[pinned].is_available:
@@ -238,7 +241,10 @@ class Catalog:
         return max([number for number in ready if number not in shared] or ready or versions)
 
     async def _load(self, name: str, version: int, url: str, *, again: bool) -> bool:
-        """Load a version that is not loaded, and with ``again`` one that has changed; return False if that failed."""
+        """Load a version that is not loaded, and with ``again`` one that has changed.
+
+        Return False if that failed, and was asked for by ``again``.
+        """
         known = self._models.setdefault(name, {}).get(version)
         if known is not None and known.state in (State.AVAILABLE, State.LOADING):
             return not again or await self._load_again(known)
@@ -254,8 +260,8 @@ class Catalog:
                 self._given_up[(name, version)] = fingerprint
             if known is None or known.error != one.error:
                 _log.error("%s", err)
-        else:
-            self._given_up.pop((name, version), None)
+            return not again
+        self._given_up.pop((name, version), None)
         return True
 
     async def _load_again(self, known: ModelVersion) -> bool:

@@ -8,7 +8,7 @@ from sparkcv import storage
 from sparkcv.errors import MissingFileError, SparkcvError, UnavailableError, UsageError
 from sparkcv.serve.model_kinds import answers_of
 
-__all__ = ["FoundModels", "LabelRule", "VersionPolicy", "find_models", "parse_labels"]
+__all__ = ["FoundModels", "LabelRule", "VersionPolicy", "are_over_1", "check_label", "find_models", "parse_labels"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MAX_VERSION = 2**63 - 1
@@ -64,7 +64,7 @@ def parse_labels(text: str) -> dict[str, dict[str, LabelRule]]:
             raise UsageError(f"--labels: {model}:{label} is given twice, wanted one version of it")
         found.setdefault(model, {})[label] = LabelRule(int(version), share_of(share))
     for model, rules in found.items():
-        if sum(rule.share for rule in rules.values()) > 1:
+        if are_over_1(rules):
             raise UsageError(f"--labels: the shares of {model!r} add up to more than 1")
     return found
 
@@ -75,6 +75,11 @@ def check_label(label: str, share: float) -> None:
         raise UsageError(f"a label is letters, digits, '.', '_' and '-', not {label[:80]!r}")
     if not 0 <= share <= 1:
         raise UsageError(f"a label's share is {share}, wanted 0 to 1")
+
+
+def are_over_1(rules: Mapping[str, LabelRule]) -> bool:
+    """Tell whether the shares of a model's labels add up to more than 1, but for what decimals lose as binary ones."""
+    return round(sum(rule.share for rule in rules.values()), 9) > 1
 
 
 def share_of(text: str | None) -> float:

@@ -34,6 +34,22 @@ def test_a_rollback_goes_back_from_what_requests_get_not_from_a_canary():
     assert made.rollback("m") == 2
 
 
+@pytest.mark.parametrize(("draw", "version"), [(0.1, 2), (0.35, 4), (0.45, 2)])
+def test_the_share_of_a_version_that_is_not_there_goes_to_no_other_label(draw, version):
+    labels = {"m": {"canary": LabelRule(5, 0.3), "second": LabelRule(4, 0.1), "old": LabelRule(1)}}
+    made = catalog(labels=labels, draw=draw, versions=(1, 2, 4, 5))
+    made._models["m"][5].state = State.FAILED
+    assert made.resolve("m").version == version
+
+
+def test_shares_that_are_1_as_decimals_are_not_more_than_1():
+    made = catalog(versions=(1, 2, 3))
+    for version, share in ((1, 0.33), (2, 0.56), (3, 0.11)):  # 1.0000000000000002 as binary numbers
+        made.set_label("m", f"label{version}", LabelRule(version, share))
+    with pytest.raises(RequestError, match="add up to more than 1"):
+        made.set_label("m", "label3", LabelRule(3, 0.12))
+
+
 def test_a_model_that_a_look_takes_away_before_it_is_unloaded_is_a_404():
     async def both():
         made = catalog(versions=(1, 2))
@@ -173,13 +189,26 @@ def test_a_load_that_fails_says_so_and_leaves_what_was_loaded(tmp_path):
         await made.refresh()
         first = made.resolve("m")
         write_folder(tmp_path / "m" / "1", b"another graph")
-        with pytest.raises(RequestError, match="as its folder is now, what was loaded stays") as caught:
+        with pytest.raises(RequestError, match="as its folder is now, what can answer stays") as caught:
             await made.load("m")
         return first, made.resolve("m"), caught.value.status
 
     first, now, status = asyncio.run(look())
     assert now is first
     assert status == 400
+
+
+def test_a_load_whose_new_version_fails_is_no_success(tmp_path):
+    async def look():
+        made = Loading(tmp_path, None, ModelError("its scores are others"))
+        write_folder(tmp_path / "m" / "1", b"graph")
+        await made.refresh()
+        write_folder(tmp_path / "m" / "2", b"another graph")
+        with pytest.raises(RequestError, match="as its folder is now, what can answer stays") as caught:
+            await made.load("m")
+        return caught.value.status, made.resolve("m").version
+
+    assert asyncio.run(look()) == (400, 1)
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,7 @@ def test_why_it_says_so(client, picture):
         ("PUT", "/admin/models/colors/labels/x", {"json": {"version": 9}}, 404, "has no version 9"),
         ("PUT", "/admin/models/colors/labels/x", {"json": {"version": "1"}}, 400, "the body must be such as"),
         ("PUT", "/admin/models/colors/labels/x", {"json": {"version": 1, "share": 7}}, 400, "wanted 0 to 1"),
+        ("PUT", "/admin/models/colors/labels/x", {"json": {"version": 1, "share": 10**400}}, 400, "wanted 0 to 1"),
         ("DELETE", "/admin/models/colors/labels/x", {}, 404, "has no label 'x'"),
         ("POST", "/v2/repository/models/dogs/load", {}, 404, "there is no model 'dogs'"),
     ],

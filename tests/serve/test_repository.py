@@ -77,6 +77,10 @@ def test_labels_with_and_without_a_share():
     }
 
 
+def test_shares_may_be_1_together_as_decimals():
+    assert len(parse_labels("m:a=1@0.33,m:b=2@0.56,m:c=3@0.11")["m"]) == 3
+
+
 @pytest.mark.parametrize("text", ["a", "a=1", "a:b", "a:b=x", "a:b=1@2", "a:b=1@0.6,a:c=2@0.6", "a:../x=1", "a:b=1@."])
 def test_what_are_no_labels(text):
     with pytest.raises(UsageError):

@@ -24,7 +24,7 @@ async def set_label(request: Request) -> Response:
     version, share = value.get("version"), value.get("share", 0.0)
     if type(version) is not int or type(share) not in (int, float):
         raise RequestError(400, 'the body must be such as {"version": 3, "share": 0.1}')
-    service_of(request).catalog.set_label(path["name"], path["label"], LabelRule(version, float(share)))
+    service_of(request).catalog.set_label(path["name"], path["label"], LabelRule(version, share))
     return JSONResponse({"model": path["name"], "label": path["label"], "version": version, "share": share})
 
 
