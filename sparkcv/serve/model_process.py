@@ -138,6 +138,8 @@ class ModelProcess:
             if task is not None:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+        if writer is not None:
+            writer.close()  # its socket, which would stay open until the garbage is collected
 
     async def score_picture(self, picture: bytes, deadline_s: float, file_format: str = "") -> ScoreReply:
         """Score the bytes of a picture's file; raises RequestError where it cannot be used or the process died.
@@ -274,7 +276,8 @@ async def _tell(lines: asyncio.StreamReader | None) -> None:
         except ValueError:  # a line beyond the reader's limit
             continue
         if line and not is_noise(line):
-            sys.stderr.write(logs.clean(line) + "\n")
+            with contextlib.suppress(OSError):  # of who reads ours no more; the process must not wait for a reader
+                sys.stderr.write(logs.clean(line) + "\n")
 
 
 async def _read(reader: asyncio.StreamReader) -> dict[str, Any] | None:

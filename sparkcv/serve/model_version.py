@@ -4,6 +4,9 @@ import asyncio
 import contextlib
 import dataclasses
 import enum
+import os
+import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -76,6 +79,7 @@ class ModelVersion:
         self.loaded_s = 0.0
         self.accuracy: float | None = None
         self.num_running = 0
+        self._copies = ""  # the local folder of the process's copies
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -147,6 +151,9 @@ class ModelVersion:
         """Start the process of the net that was read."""
         if self.net is not None:
             order = dataclasses.replace(order, digest=self.net.digest, answers=self.net.answers)
+        # A folder of its own, that goes with it: a version every night would fill the disk.
+        self._copies = os.path.join(order.cache_dir, f"{self.name}-{self.version}-{secrets.token_hex(4)}")
+        order = dataclasses.replace(order, cache_dir=self._copies)
         self.process = ModelProcess(str(self), order)
         await self.process.start()
         return self.process
@@ -201,13 +208,11 @@ class ModelVersion:
             return await self.process.explain(picture, label_id)
 
     async def unload(self, drain_s: float) -> None:
-        """Take no more requests, answer those that run, and give the memory back."""
+        """Take no more requests, answer those that run, and give the memory and the disk back."""
         self.state = State.UNLOADING
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), drain_s)
-        if self.process is not None:
-            await self.process.close()
-            self.process = None
+        await self._end()
         self.state = State.END
 
     async def _check(self, manifest: ModelManifest, process: ModelProcess) -> None:
@@ -227,9 +232,14 @@ class ModelVersion:
 
     async def _fail(self, reason: str) -> None:
         self.state, self.error = State.FAILED, reason
+        await self._end()
+
+    async def _end(self) -> None:
         if self.process is not None:
             await self.process.close()
             self.process = None
+        if self._copies:
+            await asyncio.to_thread(shutil.rmtree, self._copies, ignore_errors=True)
 
 
 def digest_now(url: str) -> str:

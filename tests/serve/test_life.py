@@ -77,6 +77,25 @@ def living(start, models_copy):
         assert running.end() == 0, "".join(running.log)
 
 
+def test_what_a_version_copied_to_this_machine_goes_with_it(start, models_copy, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    running = start(models_copy, "--poll_s", "0")
+    try:
+        running.wait(ready)
+        kept = []
+        for number in (3, 4):
+            write_folder(models_copy / "colors" / str(number), color_graph(16, weight=float(number)))
+            with running.client() as client:
+                assert client.post("/admin/refresh").status_code == 200
+                assert states(client) == {str(number): "READY"}
+            kept.append(len(list((tmp_path / "scratch").glob("sparkcv-serve-*/models/**/model.json"))))
+    finally:
+        assert running.end() == 0, "".join(running.log)
+    assert kept == [1, 1]  # the copy of the one that is loaded
+    assert list((tmp_path / "scratch").glob("sparkcv-serve-*")) == []
+
+
 def states(client):
     return {one["version"]: one["state"] for one in client.post("/v2/repository/index").json()}
 

@@ -26,6 +26,7 @@ class Silent(ModelProcess):
         ours, theirs = socket.socketpair()
         self.ends.append(theirs)
         reader, self._writer = await asyncio.open_connection(sock=ours)
+        self.writer = self._writer
         return reader
 
     def end(self):
@@ -63,6 +64,30 @@ def test_closing_while_a_process_waits_to_be_started_again_ends_at_once_and_star
         return len(process.ends)
 
     assert asyncio.run(close()) == 2
+
+
+def test_where_nobody_reads_what_processes_say_a_version_can_go(monkeypatch):
+    class Gone:
+        def write(self, text):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    async def close():
+        lines = asyncio.StreamReader()
+        lines.feed_data(b"one\ntwo\n")
+        lines.feed_eof()
+        process = Silent()
+        await process.start()
+        process._saying = asyncio.create_task(model_process._tell(lines))
+        closing = asyncio.create_task(process.close())
+        await asyncio.sleep(0)
+        process.end()
+        await closing
+        assert process.writer.transport.get_extra_info("socket").fileno() == -1
+        return lines.at_eof()  # or the process would wait for a reader
+
+    with monkeypatch.context() as patched:
+        patched.setattr(model_process.sys, "stderr", Gone())
+        assert asyncio.run(close())
 
 
 @pytest.mark.parametrize(("is_there", "kind"), [(False, StorageError), (True, ModelError)])
