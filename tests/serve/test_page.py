@@ -57,6 +57,37 @@ def test_it_is_used_by_keys_and_tells_what_is_no_picture(served, tab, tmp_path):
     assert tab.run("document.documentElement.scrollWidth") == 390
 
 
+def test_a_page_that_was_opened_before_a_model_was_loaded_asks_again(served, tab, red):
+    tab.open(served.url + "/")
+    tab.wait("document.querySelectorAll('#first option').length === 2")
+    tab.run("window.answer = window.fetch; window.fetch = async () => new Response('{\"models\": []}')")
+    tab.run("document.getElementById('first').replaceChildren()")
+    tab.choose_file("#file", red)
+    tab.wait("document.querySelector('#results .error') !== null")
+    assert tab.run("document.querySelector('#results').innerText") == "No model that takes a picture is loaded yet."
+    tab.run("window.fetch = window.answer")
+    tab.choose_file("#file", red)  # the same one once more
+    tab.wait("document.querySelectorAll('#results img').length === 2")
+    assert tab.run("document.querySelector('#results .error')") is None
+    assert tab.complaints == []
+
+
+def test_of_two_captions_the_later_ones_pictures_are_shown(served, tab):
+    tab.open(served.url + "/")
+    tab.wait("document.querySelectorAll('#first option').length === 2")
+    tab.run(
+        "generators = [{name: 'm', version: 1, words: [], max_pictures: 8}]; offerGenerators(generators, false);"
+        "window.waiting = []; window.fetch = () => new Promise((told) => waiting.push(told));"
+        "window.ask_for = (text) => { $('make-caption').value = text; make(); };"
+        "window.answer = (told, caption) => told(new Response(JSON.stringify({model: 'm', version: 1, step: 1, seed: 1,"
+        " digest: 'd', unknown_words: {}, pictures: [{caption, png: ''}]})));"
+        "ask_for('first'); ask_for('second'); answer(waiting[1], 'second');"
+    )
+    tab.wait("document.querySelectorAll('#made img').length === 1")
+    tab.run("answer(waiting[0], 'first'); new Promise((done) => setTimeout(done, 200))")
+    assert tab.run("document.querySelector('#made img').alt") == "second, picture 1"
+
+
 def test_the_page_of_routes(served, tab):
     tab.open(served.url + "/docs")
     tab.wait("document.querySelectorAll('#routes article').length > 20")

@@ -34,11 +34,13 @@ async function make() {
   const caption = $("make-caption").value.trim(), to = $("make-to").value.trim();
   if (!one || !caption) return;
   const number = Number($("make-number").value) || 1;
+  const wanted = make.wanted = {}; // of two that are asked for one after the other, the earlier one's may come last
   const asked = { caption, seed: Number($("make-seed").value) || 0, num_pictures: to ? Math.max(2, number) : number, ...(to && { to_caption: to }) };
   $("made").replaceChildren(element("p", { class: "card muted" }, "Making …"));
   try {
     const found = await ask("/generate?" + new URLSearchParams({ model: one.name, version: one.version }), {
       method: "POST", body: JSON.stringify(asked), headers: { "Content-Type": "application/json", Accept: "application/json" } });
+    if (make.wanted !== wanted) return;
     const unknown = Object.values(found.unknown_words).flat();
     const about = [
       ...(unknown.length ? [element("p", { class: "error", role: "status" }, `The model does not know: ${unknown.join(", ")}.`)] : []),
@@ -46,6 +48,7 @@ async function make() {
     const pictures = found.pictures.map(({ png }, index) => element("img", { src: "data:image/png;base64," + png, alt: `${found.pictures[index].caption}, picture ${index + 1}` }));
     $("made").replaceChildren(element("article", { class: "card" }, to ? way(pictures, caption, to) : element("div", { class: "made" }, ...pictures), ...about));
   } catch (error) {
+    if (make.wanted !== wanted) return;
     $("made").replaceChildren(element("p", { class: "card error", role: "alert" }, error.message));
   }
 }

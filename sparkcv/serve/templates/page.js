@@ -100,10 +100,17 @@ function take(file) {
   classify();
 }
 
-function classify() {
+async function classify() {
   if (!picture) return;
+  const given = picture;
+  let problem = "No model that takes a picture is loaded yet.";
+  if (!$("first").value) { // the page may have been opened before the first one was loaded
+    await loadModels().catch((error) => { problem = error.message; });
+    if (given !== picture) return;
+  }
   shownUrls.splice(0).forEach((url) => URL.revokeObjectURL(url));
   const wanted = [$("first").value, $("second").value].filter(Boolean);
+  if (!wanted.length) return tell(problem);
   $("results").replaceChildren(...wanted.map((text) => {
     const [name, version, path] = JSON.parse(text);
     const card = element("article", { class: "card" }, element("h2", {}, `${name} · ${version}`), element("p", { class: "muted" }, "Looking …"));
@@ -112,6 +119,10 @@ function classify() {
     else explain(card, name, version, null);
     return card;
   }));
+}
+
+function tell(problem) {
+  $("results").replaceChildren(element("p", { class: "error", role: "alert" }, problem));
 }
 
 async function caption(card, name, version) {
@@ -204,7 +215,10 @@ const drop = $("drop");
 drop.addEventListener("click", () => $("file").click());
 drop.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $("file").click(); } });
 $("file").addEventListener("click", (event) => event.stopPropagation());
-$("file").addEventListener("change", (event) => take(event.target.files[0]));
+$("file").addEventListener("change", (event) => {
+  take(event.target.files[0]);
+  event.target.value = ""; // or the same file chosen again, behind another one that was dropped, would be no change
+});
 for (const name of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(name, (event) => {
     event.preventDefault();
@@ -220,7 +234,6 @@ $("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
   key = $("key").value.trim();
   $("key-form").hidden = true;
-  loadModels().catch(() => {});
+  loadModels().then(() => { $("results").replaceChildren(); classify(); }, (error) => tell(error.message));
 });
-addEventListener("load", () => // once generate.js is there too
-  loadModels().catch((error) => $("results").replaceChildren(element("p", { class: "error", role: "alert" }, error.message))));
+addEventListener("load", () => loadModels().catch((error) => tell(error.message))); // once generate.js is there too
