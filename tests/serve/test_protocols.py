@@ -27,6 +27,8 @@ def body(value):
         {"instances": [{"b64": B64}]},
         {"instances": [{"encoded": {"b64": B64}}]},
         {"instances": [{"b64": B64}], "signature_name": "serving_default"},
+        {"instances": [{"b64": base64.encodebytes(b"picture").decode()}]},
+        {"instances": [{"b64": f"{B64[:4]}\r\n{B64[4:]}\r\n"}]},
         {"inputs": {"b64": B64}},
         {"inputs": [{"b64": B64}]},
         {"inputs": {"encoded": [{"b64": B64}]}},

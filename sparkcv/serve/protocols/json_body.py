@@ -28,11 +28,14 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def decoded_base64(text: Any, where: str) -> bytes:
-    """Return the bytes of base64 text (RFC 4648); raises RequestError naming ``where`` for anything else."""
+    """Return the bytes of base64 text (RFC 4648), also of one broken into lines as MIME has it.
+
+    Raises RequestError naming ``where`` for anything else.
+    """
     if not isinstance(text, str):
         raise RequestError(400, f"{where}: b64 is a JSON {_kind(text)}, wanted base64 text")
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True)
     except (binascii.Error, ValueError) as err:
         raise RequestError(400, f"{where}: this is no base64 ({err})") from err
 
