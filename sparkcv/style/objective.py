@@ -184,8 +184,15 @@ def _pyramid(masks: Floats | None) -> dict[str, Floats]:
     """Return the masks by style layer, as the means of the pixels that a value stands for."""
     if masks is None:
         return {}
-    by_layer = {}
-    for layer in STYLE_LAYERS:
-        step = vgg19.stride(layer)
-        by_layer[layer] = tf.nn.avg_pool2d(masks, step, step, "SAME").numpy()
-    return by_layer
+    return {layer: _means(masks, vgg19.stride(layer)) for layer in STYLE_LAYERS}
+
+
+def _means(masks: Floats, step: int) -> Floats:
+    """Return the means of ``step`` by ``step`` pixels, of fewer at the right and the lower edge.
+
+    One pooling of that size would begin above and left of the picture, where VGG-19's poolings of 2 by 2 do not.
+    """
+    rows, columns = (np.arange(0, side, step) for side in masks.shape[1:3])
+    sums = np.add.reduceat(np.add.reduceat(masks, rows, axis=1), columns, axis=2)
+    high, wide = (np.diff(starts, append=side) for starts, side in zip((rows, columns), masks.shape[1:3], strict=True))
+    return np.asarray(sums / (high[:, None] * wide)[..., None], np.float32)

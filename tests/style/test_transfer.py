@@ -204,6 +204,20 @@ def test_a_picture_that_its_format_cannot_hold_is_refused_before_it_is_made(task
             transfer(task, content=wide, **changed)
 
 
+def test_a_layers_value_gets_the_mask_of_the_pixels_that_it_stands_for():
+    from sparkcv.style import objective
+
+    masks = np.zeros((1, 33, 49, 1), np.float32)
+    masks[:, :16, :16] = 1
+    masks[:, 32:, 48:] = 1  # the pixel that the last value of relu5_1 stands for
+    found = objective._pyramid(masks)
+    wanted = np.zeros((3, 4), np.float32)
+    wanted[0, 0] = wanted[2, 3] = 1
+    np.testing.assert_array_equal(found["relu5_1"][0, ..., 0], wanted)
+    np.testing.assert_array_equal(found["relu4_1"][0, :, :, 0].sum(), 4 + 1)
+    np.testing.assert_array_equal(found["relu1_1"], masks)
+
+
 def test_a_mask_that_wants_its_style_nowhere_is_refused(task, tmp_path):
     Image.new("L", (30, 20)).save(tmp_path / "black.png")
     with pytest.raises(ImageError, match=r"--masks: '.*black.png' is black all over, wanted white where its style"):
