@@ -85,12 +85,11 @@ def example_patches(pictures: Sequence[Pixels], spec: SuperResolutionSpec) -> Ex
         height, width = (side // spec.scale * spec.scale for side in pixels.shape[:2])
         whole = _luma(pixels[:height, :width])
         blurred = _resized(_resized(whole, height // spec.scale, width // spec.scale), height, width)
-        found, contrast = _seen(blurred, spec.scale, spec.patch_size, 1)
         fine = _windows(whole - blurred, spec.patch_size, 1)
-        fine = fine.reshape(-1, spec.patch_size**2) / contrast.reshape(-1, 1)
-        kept = rng.permutation(len(fine))[:share]
-        seen.append(found.reshape(len(fine), -1)[kept])
-        details.append(fine[kept])
+        kept = divmod(rng.permutation(fine.shape[0] * fine.shape[1])[:share], fine.shape[1])
+        found, contrast = _of_contrast_1(_around(blurred, spec.scale, spec.patch_size, 1)[kept])
+        seen.append(found)
+        details.append(fine[kept].reshape(len(found), -1) / contrast[:, None])
     return ExamplePatches(np.concatenate(seen), np.concatenate(details))
 
 
@@ -145,16 +144,27 @@ def _windows(values: Floats, size: int, step: int) -> Floats:
 
 
 def _seen(blurred: Floats, scale: int, patch_size: int, step: int) -> tuple[Floats, Floats]:
-    """Return what is seen at each patch and around it, of contrast 1, ``[rows, columns, values]``, and the contrast.
+    """Return what is seen at each patch and around it, of contrast 1, ``[rows, columns, values]``, and the contrast."""
+    windows = _around(blurred, scale, patch_size, step)
+    shape = windows.shape[:2]
+    found, contrast = _of_contrast_1(windows.reshape(-1, *windows.shape[2:]))
+    return found.reshape(*shape, -1), contrast.reshape(shape)
 
-    Of what is seen the coarse part is taken off, for details do not depend on it.
+
+def _around(blurred: Floats, scale: int, patch_size: int, step: int) -> Floats:
+    """Return a view of the windows of each patch with its context, ``[rows, columns, size, size]``.
+
+    The coarse part is taken off, for details do not depend on it.
     """
-    size = patch_size + 2 * _CONTEXT
     padded = np.pad(blurred - _smooth(blurred, 1.5 * scale), _CONTEXT, "edge")
-    found = _windows(padded, size, step).reshape(-1, size * size)
+    return _windows(padded, patch_size + 2 * _CONTEXT, step)
+
+
+def _of_contrast_1(windows: Floats) -> tuple[Floats, Floats]:
+    """Return windows ``[patches, size, size]`` as rows over their contrast, and the contrast."""
+    found = windows.reshape(len(windows), -1)
     contrast = np.sqrt(np.square(found).mean(axis=1)) + np.float32(_FLOOR)
-    shape = _windows(blurred, patch_size, step).shape[:2]
-    return (found / contrast[:, None]).reshape(*shape, -1), contrast.reshape(shape)
+    return found / contrast[:, None], contrast
 
 
 def _smooth(values: Floats, radius: float) -> Floats:

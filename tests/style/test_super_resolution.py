@@ -1,5 +1,7 @@
 """A drawn picture made small and enlarged again, by examples drawn alike."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -88,6 +90,17 @@ def test_patches_are_counted_and_the_seed_chooses_them():
     assert (first != other).any()
     few = super_resolution.example_patches([drawn(0)[:7, :8]], SuperResolutionSpec())
     assert few.details.shape == (8, 25)  # a patch of 5x5 at each place of 6x8 pixels
+
+
+def test_a_large_example_takes_no_memory_for_patches_that_are_not_kept():
+    pixels = np.zeros((300, 400, 3), np.uint8)
+    tracemalloc.start()
+    try:
+        super_resolution.example_patches([pixels], SuperResolutionSpec(max_patches=100))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 50 * 300 * 400  # a photograph of 12 million pixels: 0.3 GB; 409 bytes a pixel were 4.9
 
 
 def test_patches_that_overlap_are_averaged():
