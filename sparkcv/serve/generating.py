@@ -6,7 +6,6 @@ import dataclasses
 import io
 import json
 import os
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from PIL import Image
 
 from sparkcv import storage
 from sparkcv.errors import ModelError, UsageError
-from sparkcv.predict.fetching import locked
 from sparkcv.rundir import checkpoint
+from sparkcv.serve.local_copy import local_copy
 from sparkcv.serve.model_process import WorkerOrder
 from sparkcv.text2image import trained_gan
 from sparkcv.text2image.gan_spec import GanSpec
@@ -78,12 +77,7 @@ class GeneratorModel:
 
 def _fetched(url: str, folder: str) -> str:
     """Return the local prefix of a checkpoint, copied once: a training that goes on deletes its old ones."""
-    os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
-    with locked(folder + ".lock"):  # two versions may be the same nets
-        if not os.path.isdir(folder):
-            aside = tempfile.mkdtemp(dir=os.path.dirname(folder))
-            checkpoint.fetch(checkpoint.locate(url), aside)
-            os.replace(aside, folder)
+    local_copy(folder, lambda aside: checkpoint.fetch(checkpoint.locate(url), aside))
     (inner,) = os.listdir(folder)
     return os.path.join(folder, inner, storage.basename(url))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparkcv import storage
 from sparkcv.errors import ImageError, ModelError
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records import image_header
 from sparkcv.serve.batcher import TOO_LATE, Item, Scored, failure
+from sparkcv.serve.local_copy import local_copy
 from sparkcv.style import picture_pixels, stylizing, transformer_weights
 from sparkcv.style.transformer_weights import TransformerWeights
 
-__all__ = ["Stylizer", "read_net"]
+__all__ = ["Stylizer", "kept_net", "read_net"]
 
 _QUALITY = 95  # of JPEG and WebP: what the job `stylize` writes by itself
 _STRIP_PIXELS = 2**18
@@ -28,21 +31,32 @@ def read_net(model_url: str) -> TransformerWeights:
     return transformer_weights.load(model_url).padded("reflect")
 
 
+def kept_net(model_url: str, digest: str, cache_dir: str) -> TransformerWeights:
+    """Return the net of a folder, or of the copy of it in ``cache_dir``.
+
+    Raises what :func:`read_net` does, and ModelError unless the net has this digest.
+    """
+
+    def fetch(aside: str) -> None:
+        weights = read_net(model_url)
+        if weights.digest != digest:
+            raise ModelError(f"{model_url!r} has digest {weights.digest}, wanted {digest}")
+        storage.write_bytes(os.path.join(aside, transformer_weights.FILE_NAME), transformer_weights.dump(weights))
+
+    return read_net(local_copy(os.path.join(cache_dir, digest), fetch))
+
+
 class Stylizer:
     """An exported or published transformer net, fed and closed as the batcher is; ``on_made`` gets each answer.
 
     Pictures wait as their files' bytes, and one at a time is decoded, so that memory does not grow with their number.
-    Raises what :func:`read_net` does, and ModelError unless the net has this digest.
     """
 
     def __init__(
-        self, model_url: str, digest: str, rules: PictureRules, num_threads: int, on_made: Callable[[Scored], None]
+        self, weights: TransformerWeights, rules: PictureRules, num_threads: int, on_made: Callable[[Scored], None]
     ) -> None:
         from sparkcv.style.strips import StripNet  # TensorFlow, in worker processes only
 
-        weights = read_net(model_url)
-        if weights.digest != digest:
-            raise ModelError(f"{model_url!r} has digest {weights.digest}, wanted {digest}")
         self._net = StripNet(weights, num_threads, strip_pixels=_STRIP_PIXELS)
         self._rules, self._on_made = rules, on_made
         self._thread = ThreadPoolExecutor(1, "stylize")

@@ -117,17 +117,19 @@ class _Worker:
             self._follow(self._batcher(order, model), predictor.engine.name, explain)
 
     def _serve_captions(self, order: dict[str, Any], rules: PictureRules) -> None:
-        from sparkcv.serve.captioning import CaptionerModel
+        from sparkcv.serve.captioning import CaptionerModel, kept_model
 
-        model = CaptionerModel(order["model_url"], order["digest"], rules, order["num_threads"])
+        folder = kept_model(order["model_url"], order["digest"], order["cache_dir"])
+        model = CaptionerModel(folder, rules, order["num_threads"])
         with contextlib.closing(model):
             self._follow(self._batcher(order, model), "tf", self._explain_nothing)
 
     def _serve_pictures(self, order: dict[str, Any], rules: PictureRules) -> None:
-        from sparkcv.serve.stylizing import Stylizer
+        from sparkcv.serve.stylizing import Stylizer, kept_net
 
+        weights = kept_net(order["model_url"], order["digest"], order["cache_dir"])
         rules = dataclasses.replace(rules, max_pixels=min(rules.max_pixels, order["max_stylized_pixels"]))
-        stylizer = Stylizer(order["model_url"], order["digest"], rules, order["num_threads"], self.answer)
+        stylizer = Stylizer(weights, rules, order["num_threads"], self.answer)
         self._follow(stylizer, "tf", self._explain_nothing)
 
     def _serve_drawings(self, order: dict[str, Any], rules: PictureRules) -> None:

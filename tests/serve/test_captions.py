@@ -13,8 +13,10 @@ from PIL import Image
 
 from jobs import caption_pictures, export_captions, generate_pictures
 from sparkcv import scenes
+from sparkcv.caption import caption_model
 from sparkcv.errors import ModelError
-from sparkcv.serve import generating
+from sparkcv.preprocess.picture_file import PictureRules
+from sparkcv.serve import captioning, generating
 from sparkcv.serve.model_process import WorkerOrder
 from sparkcv.serve.repository import find_models
 from sparkcv.text2image.picture_task import Row
@@ -247,6 +249,24 @@ def test_a_checkpoint_that_a_training_deletes_is_served_on(folder, tmp_path):
         made.append(model.score(model.decode(generating.asked(Row((0, 3, 1), 0), seed=1))[None]))
         model.close()
         shutil.rmtree(run, ignore_errors=True)
+    assert made[0] == made[1]
+
+
+def test_a_net_whose_folder_goes_is_served_on(folder, tmp_path):
+    told = shutil.copytree(folder / "models/told/1", tmp_path / "told")
+    digest = caption_model.read_model(str(told)).digest
+    changed = shutil.copytree(told, tmp_path / "changed")
+    (changed / "word_counts.txt").write_text("<S> 1\n</S> 1\n")
+    with pytest.raises(ModelError, match=f"{changed}/word_counts.txt"):
+        captioning.kept_model(str(changed), digest, str(tmp_path / "kept"))
+    made, picture = [], (folder / "scenes/seen-00000.png").read_bytes()
+    for _ in range(2):  # the second time it is a process that was started again
+        model = captioning.CaptionerModel(
+            captioning.kept_model(str(told), digest, str(tmp_path / "kept")), PictureRules(), 1
+        )
+        made.append(model.score(model.decode(picture)[None]))
+        model.close()
+        shutil.rmtree(told, ignore_errors=True)
     assert made[0] == made[1]
 
 

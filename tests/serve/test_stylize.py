@@ -1,12 +1,15 @@
 """A style net that is served beside a classifier: its pictures are the job's own, and what is refused."""
 
 import io
+import shutil
 
 import pytest
 from PIL import Image
 
 from jobs import stylize
+from sparkcv.errors import ModelError
 from sparkcv.serve.repository import find_models
+from sparkcv.serve.stylizing import kept_net, read_net
 from sparkcv.style import transformer_weights
 from sparkcv.style.transformer_spec import TransformerSpec
 from tests.predict.models import color_graph, write_folder
@@ -135,6 +138,19 @@ def test_a_person_sees_the_stylized_picture_beside_the_original(styles, tab, enc
     tab.run("document.getElementById('tab-models').click()")
     tab.wait("document.querySelector('#models').innerText.includes('style transformer')")
     assert [one for one in tab.complaints if "400" not in one] == []
+
+
+def test_a_net_that_is_replaced_in_its_folder_is_served_on(models, tmp_path):
+    folder = tmp_path / "tiny"
+    shutil.copytree(models / "tiny/1", folder)
+    digest = read_net(str(folder)).digest
+    kept = [kept_net(str(folder), digest, str(tmp_path / "kept")).digest]
+    other = random_weights(TransformerSpec("resize", "reflect", (2, 3, 4), num_blocks=2))
+    (folder / "transformer.npz").write_bytes(transformer_weights.dump(other))
+    kept.append(kept_net(str(folder), digest, str(tmp_path / "kept")).digest)  # of a process that was started again
+    assert kept == [digest, digest]
+    with pytest.raises(ModelError, match=f"tiny' has digest {read_net(str(folder)).digest}, wanted {digest}"):
+        kept_net(str(folder), digest, str(tmp_path / "new"))
 
 
 def test_a_published_net_is_found_by_its_dump_and_not_by_any_manifest(tmp_path):
