@@ -7,6 +7,7 @@ picture is a message, and so is each answer, in any order. It ends when the fron
 import contextlib
 import dataclasses
 import functools
+import logging
 import os
 import socket
 import sys
@@ -204,6 +205,7 @@ def _item(message: dict[str, Any]) -> Item:
 def main(argv: list[str]) -> int:
     """Serve on the socket whose file descriptor is ``argv[0]``; return the exit code."""
     logs.setup("model")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its warnings of old functions of its own, at each load
     worker = _Worker(socket.socket(fileno=int(argv[0])))
     order = worker.receive()
     if order is None:

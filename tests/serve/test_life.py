@@ -92,6 +92,7 @@ def test_what_a_version_copied_to_this_machine_goes_with_it(start, models_copy, 
             kept.append(len(list((tmp_path / "scratch").glob("sparkcv-serve-*/models/**/model.json"))))
     finally:
         assert running.end() == 0, "".join(running.log)
+    assert not any("deprecated" in line for line in running.log)
     assert kept == [1, 1]  # the copy of the one that is loaded
     assert list((tmp_path / "scratch").glob("sparkcv-serve-*")) == []
 
