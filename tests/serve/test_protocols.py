@@ -48,6 +48,14 @@ def test_pixels_in_rows_and_columns(value):
     assert np.array_equal(given.pixels, PIXELS)
 
 
+def test_a_feature_may_be_a_list_of_one_value():
+    value = {"examples": [{"encoded": [{"b64": B64}]}, {"encoded": {"b64": B64}}]}
+    assert tf_serving.parse_classify(body(value), INTERFACE).pictures == (b"picture",) * 2
+    value = {"examples": [{"encoded": [{"b64": B64}] * 2}]}
+    with pytest.raises(RequestError, match="is no regular array of numbers"):
+        tf_serving.parse_classify(body(value), INTERFACE)
+
+
 def test_examples_share_their_context():
     value = {"context": {"encoded": {"b64": B64}}, "examples": [{}, {}]}
     assert tf_serving.parse_classify(body(value), INTERFACE).pictures == (b"picture",) * 2
@@ -119,6 +127,16 @@ def test_pixels_in_json_and_binary():
     raw = PIXELS.astype("<f4").tobytes()
     data, length = binary([tensor | {"parameters": {"binary_data_size": len(raw)}}], raw)
     assert np.array_equal(open_inference.parse_infer(data, length, INTERFACE).given.pixels, PIXELS)
+
+
+def test_what_is_null_is_not_given():
+    tensor = TENSOR | {"data": [B64], "parameters": None}
+    nulls = {"id": None, "parameters": None, "inputs": [tensor], "outputs": None}
+    named = {"inputs": [tensor], "outputs": [{"name": "probabilities", "parameters": None}]}
+    for value in (nulls, named):
+        asked = open_inference.parse_infer(body(value), None, INTERFACE)
+        assert (asked.given.pictures, asked.request_id) == ((b"picture",), "")
+        assert asked.output == open_inference.OutputWanted(False)
 
 
 def test_the_best_classes_are_told_as_score_index_and_label():

@@ -59,7 +59,7 @@ def parse_infer(body: bytes, header_length: str | None, interface: Interface) ->
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
         raise RequestError(400, f"'inputs' must be an array of one tensor, {PICTURES!r} or {PIXELS!r}")
     given = _input(inputs[0], tail, interface)
-    request_id = value.get("id", "")
+    request_id = _given(value, "id", "")
     if not isinstance(request_id, str):
         raise RequestError(400, "'id' must be a string")
     return InferRequest(given, _output(value, interface), request_id[:200])
@@ -203,7 +203,7 @@ def _pixels(tensor: Mapping[str, Any], raw: bytes | None, shape: list[int]) -> N
 
 
 def _output(value: Mapping[str, Any], interface: Interface) -> OutputWanted:
-    parameters = value.get("parameters", {})
+    parameters = _given(value, "parameters", {})
     outputs = value.get("outputs") or [{"name": SCORES}]
     if not isinstance(parameters, dict):
         raise RequestError(400, "'parameters' must be an object")
@@ -211,7 +211,7 @@ def _output(value: Mapping[str, Any], interface: Interface) -> OutputWanted:
         raise RequestError(400, f"'outputs' must be an array of one output, {SCORES!r}")
     if outputs[0].get("name") != SCORES:
         raise RequestError(400, f"unknown output {said(outputs[0].get('name'))}, wanted {SCORES!r}")
-    own = outputs[0].get("parameters", {})
+    own = _given(outputs[0], "parameters", {})
     if not isinstance(own, dict):
         raise RequestError(400, "an output's 'parameters' must be an object")
     classes, most = own.get("classification", 0), len(interface.labels)
@@ -219,6 +219,12 @@ def _output(value: Mapping[str, Any], interface: Interface) -> OutputWanted:
         raise RequestError(400, f"'classification' is {said(classes)}, wanted a number from 1 to {most}")
     binary = own.get("binary_data", parameters.get("binary_data_output", False))
     return OutputWanted(binary is True, min(classes, most))
+
+
+def _given(value: Mapping[str, Any], name: str, otherwise: Any) -> Any:
+    """Return what may be left out, or be null, as clients write it that send each of their fields."""
+    found = value.get(name)
+    return otherwise if found is None else found
 
 
 def _classification(row: NDArray[np.float32], classes: int, labels: Sequence[str]) -> list[str]:

@@ -55,7 +55,8 @@ def parse_classify(body: bytes, interface: Interface) -> ModelInput:
     context = value.get("context", {})
     if not isinstance(context, dict):
         raise RequestError(400, "'context' must be an object of features")
-    return _of_rows([{**context, **one} for one in examples], "examples", interface)
+    rows = [{name: _alone(feature) for name, feature in {**context, **one}.items()} for one in examples]
+    return _of_rows(rows, "examples", interface)
 
 
 def predict_response(request: PredictRequest, scores: NDArray[np.float32]) -> dict[str, Any]:
@@ -129,6 +130,12 @@ def _of_rows(rows: list[Any], field: str, interface: Interface) -> ModelInput:
                 400, f'{field}[{index}] is neither {{"b64": ...}}, the bytes of a picture, nor an array of pixels'
             )
     return tensor_input(_numbers(rows, field), interface)
+
+
+def _alone(feature: Any) -> Any:
+    """Return a feature's one picture, which may stand in a list: features have lists of values."""
+    is_list = isinstance(feature, list) and len(feature) == 1 and isinstance(feature[0], dict)
+    return feature[0] if is_list else feature
 
 
 def _unnamed(row: Any, where: str) -> Any:
