@@ -18,6 +18,7 @@ from sparkcv.errors import ModelError, SparkcvError, StorageError, UsageError
 from sparkcv.predict import contract
 from sparkcv.predict.manifest import FILE_NAME
 from sparkcv.rundir import description
+from sparkcv.serve.background import in_background
 from sparkcv.serve.errors import RequestError, unavailable, whole_number
 from sparkcv.serve.model_process import WorkerOrder
 from sparkcv.serve.model_version import ModelVersion, State, digest_now
@@ -154,7 +155,7 @@ class Catalog:
         async with self._changing:
             self.num_looks += 1
             try:
-                found = await asyncio.to_thread(find_models, self._spec.models_dir)
+                found = await in_background(find_models, self._spec.models_dir)
             except SparkcvError as err:
                 if str(err) != self.problem:
                     _log.error("the folder of models cannot be read, what is loaded stays: %s", err)
@@ -248,7 +249,7 @@ class Catalog:
         known = self._models.setdefault(name, {}).get(version)
         if known is not None and known.state in (State.AVAILABLE, State.LOADING):
             return not again or await self._load_again(known)
-        fingerprint = await asyncio.to_thread(_fingerprint, url)
+        fingerprint = await in_background(_fingerprint, url)
         if known is not None and self._given_up.get((name, version)) == fingerprint:
             return True  # nothing is new
         one = ModelVersion(name, version, url)
@@ -268,7 +269,7 @@ class Catalog:
         """Put a version as its folder has it now in the place of one that runs; return False if that fails."""
         one = ModelVersion(known.name, known.version, known.url)
         try:
-            if await asyncio.to_thread(digest_now, known.url) == known.digest:
+            if await in_background(digest_now, known.url) == known.digest:
                 return True
             await self._run(one)
         except SparkcvError as err:

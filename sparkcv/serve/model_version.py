@@ -20,6 +20,7 @@ from sparkcv.predict.manifest import ModelManifest
 from sparkcv.records import labels as label_files
 from sparkcv.serve import generating, stylizing
 from sparkcv.serve.answers import Answers
+from sparkcv.serve.background import in_background
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.model_kinds import answers_of
 from sparkcv.serve.model_process import ModelProcess, ScoreReply, WorkerOrder
@@ -101,7 +102,7 @@ class ModelVersion:
                 Answers.PICTURES: self._load_style,
                 Answers.DRAWINGS: self._load_generator,
             }
-            kind = await asyncio.to_thread(answers_of, self.url)
+            kind = await in_background(answers_of, self.url)
             await load.get(kind or Answers.SCORES, self._load_classifier)(order, max_batch)
         except (SparkcvError, RequestError, OSError, TimeoutError) as err:
             await self._fail(str(err) or type(err).__name__)
@@ -113,16 +114,16 @@ class ModelVersion:
         self.state = State.AVAILABLE
 
     async def _load_classifier(self, order: WorkerOrder, max_batch: int) -> None:
-        manifest = await asyncio.to_thread(manifests.read_manifest, self.url)
-        names = await asyncio.to_thread(_labels, self.url, manifest)
+        manifest = await in_background(manifests.read_manifest, self.url)
+        names = await in_background(_labels, self.url, manifest)
         self.manifest, self.net = manifest, ServedNet(Answers.SCORES, manifest.digest, manifest.model_name)
-        self.accuracy = evaluation.accuracy(await asyncio.to_thread(evaluation.read, self.url, manifest))
+        self.accuracy = evaluation.accuracy(await in_background(evaluation.read, self.url, manifest))
         self.interface = Interface(manifest.image_size, manifest.channels, names, max_batch)
         await self._check(manifest, await self._start(order))
 
     async def _load_captions(self, order: WorkerOrder, max_batch: int) -> None:
         """Load a net of captions, and have it tell a drawn picture before any request does."""
-        found = await asyncio.to_thread(caption_model.read_model, self.url)
+        found = await in_background(caption_model.read_model, self.url)
         self.net = ServedNet(Answers.CAPTIONS, found.digest, found.model_name)
         size = found.image_size or nets.get(found.model_name).default_image_size
         self.interface = Interface(size, 3, (), max_batch)
@@ -132,7 +133,7 @@ class ModelVersion:
 
     async def _load_style(self, order: WorkerOrder, max_batch: int) -> None:
         """Load a style net, and have it stylize a drawn picture before any request does."""
-        weights = await asyncio.to_thread(stylizing.read_net, self.url)
+        weights = await in_background(stylizing.read_net, self.url)
         self.net = ServedNet(Answers.PICTURES, weights.digest, "style transformer")
         self.interface = Interface(LEAST_SIDE, 3, (), max_batch)
         process = await self._start(order)
@@ -140,7 +141,7 @@ class ModelVersion:
 
     async def _load_generator(self, order: WorkerOrder, max_batch: int) -> None:
         """Load a generator of pictures from captions, and have it make one before any request does."""
-        found = await asyncio.to_thread(generating.find, self.url)
+        found = await in_background(generating.find, self.url)
         self.net = ServedNet(Answers.DRAWINGS, found.digest, "GAN-CLS", found)
         self.interface = Interface(found.spec.image_size, 3, (), max_batch)
         process = await self._start(generating.order_of(order, found))
@@ -220,7 +221,7 @@ class ModelVersion:
 
         It is the one that the export has scored, whose scores must be those of then; else a drawn one.
         """
-        kept = await asyncio.to_thread(scored_picture.read, self.url, manifest)
+        kept = await in_background(scored_picture.read, self.url, manifest)
         picture = kept.picture if kept else _drawn(manifest.image_size)
         reply = await process.score_picture(picture, time.monotonic() + _WARM_UP_S)
         if reply.scores.shape != (manifest.num_classes,):

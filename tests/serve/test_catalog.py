@@ -2,11 +2,14 @@
 
 import asyncio
 import dataclasses
+import threading
+import time
 
 import pytest
 
 from sparkcv.errors import ModelError, UnavailableError
 from sparkcv.predict import manifest as manifests
+from sparkcv.serve import catalog as catalogs
 from sparkcv.serve.answers import Answers
 from sparkcv.serve.catalog import Catalog, CatalogSpec
 from sparkcv.serve.errors import RequestError
@@ -225,6 +228,24 @@ def test_a_version_whose_store_failed_is_tried_at_each_look_and_a_bad_one_is_not
     made = asyncio.run(look())
     assert made.num_loads == num_loads
     assert made.versions("m")[0].is_available == (num_loads == 2)
+
+
+def test_an_end_does_not_wait_for_a_store_that_does_not_answer(monkeypatch):
+    may_answer = threading.Event()
+    monkeypatch.setattr(catalogs, "find_models", lambda url: may_answer.wait(60))
+
+    async def look():
+        looking = asyncio.create_task(catalog().refresh())
+        await asyncio.sleep(0.05)
+        looking.cancel()
+        await asyncio.wait([looking])
+
+    began_s = time.monotonic()
+    try:
+        asyncio.run(look())
+        assert time.monotonic() - began_s < 30
+    finally:
+        may_answer.set()
 
 
 def test_versions_that_flags_name_and_the_folder_has_not_are_told_once(tmp_path, caplog):
