@@ -72,6 +72,15 @@ def test_a_page_that_was_opened_before_a_model_was_loaded_asks_again(served, tab
     assert tab.complaints == []
 
 
+def test_a_page_that_stays_open_asks_the_version_that_there_is(served, tab, red):
+    tab.open(served.url + "/")
+    tab.wait("document.querySelectorAll('#first option').length === 2")
+    tab.run("$('first').options[0].value = JSON.stringify(['colors', 7, '/classify']); $('first').selectedIndex = 0")
+    tab.choose_file("#file", red)
+    tab.wait("document.querySelectorAll('#results img').length === 2")
+    assert tab.run("document.querySelector('#results h2').innerText") == "colors · 2"
+
+
 def test_of_two_captions_the_later_ones_pictures_are_shown(served, tab):
     tab.open(served.url + "/")
     tab.wait("document.querySelectorAll('#first option').length === 2")

@@ -102,12 +102,11 @@ function take(file) {
 
 async function classify() {
   if (!picture) return;
-  const given = picture;
+  const asked = classify.asked = {};
   let problem = "No model that takes a picture is loaded yet.";
-  if (!$("first").value) { // the page may have been opened before the first one was loaded
-    await loadModels().catch((error) => { problem = error.message; });
-    if (given !== picture) return;
-  }
+  // The page may have been opened before the first one was loaded, or be open while a version takes another one's place.
+  await loadModels().catch((error) => { problem = error.message; });
+  if (classify.asked !== asked) return;
   shownUrls.splice(0).forEach((url) => URL.revokeObjectURL(url));
   const wanted = [$("first").value, $("second").value].filter(Boolean);
   if (!wanted.length) return tell(problem);
