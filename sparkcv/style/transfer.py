@@ -27,6 +27,7 @@ Floats = NDArray[np.float32]
 Pixel = NDArray[np.float64]
 NOISE = 0.256
 _QUALITY = 95
+_WHITE, _NOWHERE = (255, 255, 255), (0, 0, 0)  # what transparent pixels stand on; where a mask has none, none is wanted
 _FIXED_BYTES = 900e6  # TensorFlow, and VGG-19 twice
 _PIXEL_BYTES = 12 * 14 + 8 * 4  # of the whole picture: itself, gradient, optimizer, best, tiles' sum; content's values
 _STYLE_BYTES = 16  # of a pixel of a style: whole levels, and those as float32
@@ -230,7 +231,7 @@ def _pictures(task: TransferTask) -> tuple[Floats, list[Floats], list[Floats], F
         styles.append(_resized(style, *sides, url))
     masks = []
     for url in task.masks:
-        mask = _read(task, url, "--masks")
+        mask = np.rint(colors.gray(_read(task, url, "--masks", _NOWHERE)))
         if not mask.any():
             raise ImageError(f"--masks: {url!r} is black all over, wanted white where its style is wanted")
         masks.append(_resized(mask, height, width))
@@ -250,9 +251,10 @@ def _check_size(task: TransferTask, name: str, sides: tuple[int, int], each: flo
         )
 
 
-def _read(task: TransferTask, url: str, name: str) -> Floats:
+def _read(task: TransferTask, url: str, name: str, background: tuple[int, int, int] = _WHITE) -> Floats:
+    rules = PictureRules(task.max_pixels, background=background)
     try:
-        pixels = picture_pixels.read(storage.read_bytes(url), PictureRules(task.max_pixels), LEAST_SIDE)
+        pixels = picture_pixels.read(storage.read_bytes(url), rules, LEAST_SIDE)
     except ImageError as err:
         raise ImageError(f"{name}: {url!r} is rejected, {err}") from err
     return pixels.astype(np.float32)

@@ -218,6 +218,27 @@ def test_a_layers_value_gets_the_mask_of_the_pixels_that_it_stands_for():
     np.testing.assert_array_equal(found["relu1_1"], masks)
 
 
+@pytest.mark.parametrize(
+    ("mode", "nowhere", "wanted", "share"),
+    [
+        ("RGBA", (255, 255, 255, 0), (255, 255, 255, 255), 255),
+        ("LA", (0, 0), (128, 255), 128),
+        ("RGB", 0, (0, 255, 0), 150),
+    ],
+)
+def test_a_mask_is_wanted_where_it_is_bright_and_not_where_it_has_no_pixels(
+    task, tmp_path, mode, nowhere, wanted, share
+):
+    from sparkcv.style.transfer import _pictures
+
+    mask = Image.new(mode, (40, 33), nowhere)
+    mask.paste(wanted, (0, 0, 20, 33))
+    mask.save(tmp_path / "mask.png")
+    _, _, (found,), _ = _pictures(dataclasses.replace(task, masks=(str(tmp_path / "mask.png"),)))
+    assert (found[:, :20] == share).all()
+    assert (found[:, 20:] == 0).all()
+
+
 def test_a_mask_that_wants_its_style_nowhere_is_refused(task, tmp_path):
     Image.new("L", (30, 20)).save(tmp_path / "black.png")
     with pytest.raises(ImageError, match=r"--masks: '.*black.png' is black all over, wanted white where its style"):
