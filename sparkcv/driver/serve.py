@@ -139,6 +139,7 @@ async def _serve(plan: ServePlan, folder: str) -> str:
         server_config(
             make_app(service, guard),
             header_timeout_s=config.header_timeout_s,
+            body_timeout_s=config.upload_timeout_s,
             max_connections=config.max_connections,
             drain_s=config.drain_s,
             tls=tls,

@@ -41,8 +41,7 @@ _OPEN_PATHS = (
     "/v2/health/live",
     "/v2/health/ready",
 )
-# How long, and how much, of a body that is too large is received and dropped.
-_LINGER_S, _LINGER_BYTES = 10.0, 1 << 30
+_LINGER_BYTES = 1 << 30  # of a body that is too large are received and dropped at most
 _log = logs.get(__name__)
 _access = logging.getLogger("sparkcv.serve.access")
 
@@ -90,7 +89,7 @@ class Guard:
             elif said["status"] == 413 and not said.get("is_whole"):
                 # Were the connection closed while its client still sends, that client would not see the answer.
                 await send({**message, "more_body": True})
-                await _discard(receive)
+                await _discard(receive, self._spec.upload_timeout_s)
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
@@ -185,11 +184,11 @@ def error_response(err: RequestError) -> JSONResponse:
     return JSONResponse({"error": err.message}, err.status, headers)
 
 
-async def _discard(receive: Receive) -> None:
+async def _discard(receive: Receive, seconds: float) -> None:
     """Receive what is left of a body, within limits, and drop it."""
     total = 0
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_LINGER_S):
+        async with asyncio.timeout(seconds):
             while total < _LINGER_BYTES:
                 message = await receive()
                 total += len(message.get("body", b""))

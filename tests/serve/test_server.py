@@ -18,9 +18,8 @@ async def never(scope, receive, send):
 
 async def served(app, talk, **options):
     """Serve while ``talk(port, server)`` runs; return its result and the server."""
-    config = server_config(
-        app, **{"header_timeout_s": 30.0, "max_connections": 9, "drain_s": 1.0, "tls": None, **options}
-    )
+    limits = {"header_timeout_s": 30.0, "body_timeout_s": 30.0, "max_connections": 9, "drain_s": 1.0, "tls": None}
+    config = server_config(app, **{**limits, **options})
     server = GracefulServer(config, lambda: None)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(server.serve([listener]))
@@ -84,6 +83,36 @@ def test_a_head_that_does_not_end_is_refused():
     found, _ = asyncio.run(served(answer, talk))
     assert found.startswith("HTTP/1.1 431 ")
     assert json.loads(found.partition("\r\n\r\n")[2]) == {"error": "the request's head is over 65536 bytes"}
+
+
+def test_who_sends_slowly_what_is_answered_already_sees_the_answer_and_goes_on():
+    async def talk(port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n")
+        for _ in range(12):  # 1.2 s, of which a head would have 0.5
+            await asyncio.sleep(0.1)
+            writer.write(b"x")
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        found = [await answer_of(reader) for _ in range(2)]
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n")
+        found.append(await answer_of(reader))
+        writer.write(b"x")
+        return found, await asyncio.wait_for(reader.read(), 10)  # what is idle behind it is closed
+
+    found, _ = asyncio.run(served(answer, talk, header_timeout_s=0.5))
+    assert found == ([b"ok"] * 3, b"")
+
+
+def test_a_body_that_nobody_reads_and_that_does_not_end_is_closed():
+    async def talk(port, server):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n")
+        found = await answer_of(reader)
+        writer.write(b"x")
+        return found, await asyncio.wait_for(reader.read(), 10)
+
+    found, _ = asyncio.run(served(answer, talk, body_timeout_s=0.2))
+    assert found == (b"ok", b"")
 
 
 def test_many_requests_in_one_piece_are_no_long_head():

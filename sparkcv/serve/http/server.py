@@ -90,9 +90,19 @@ class GracefulServer(uvicorn.Server):
 
 
 def server_config(
-    app: App, *, header_timeout_s: float, max_connections: int, drain_s: float, tls: tuple[str, str] | None
+    app: App,
+    *,
+    header_timeout_s: float,
+    body_timeout_s: float,
+    max_connections: int,
+    drain_s: float,
+    tls: tuple[str, str] | None,
 ) -> uvicorn.Config:
-    """Return the configuration of a server; raises OSError or ssl.SSLError for files that are no certificate."""
+    """Return the configuration of a server; raises OSError or ssl.SSLError for files that are no certificate.
+
+    ``body_timeout_s`` has what is left of a body whose request is answered already, as one without a key: a client that
+    sends slowly sees the answer once it has sent all. What the application reads it looks after itself.
+    """
     if tls is not None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*tls)
 
@@ -111,6 +121,7 @@ def server_config(
         _timer: asyncio.TimerHandle | None = None
         _head_bytes: int | None = None  # of a head that is not whole, but for its first piece; None: none is being read
         _has_begun = False  # a head, in the piece that is being parsed
+        _is_in_body = False
 
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
@@ -119,11 +130,11 @@ def server_config(
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._timer = self.loop.call_later(header_timeout_s, self._give_up)
+            self._start(header_timeout_s)
 
         def data_received(self, data: bytes) -> None:
             if self._timer is None and (self.cycle is None or self.cycle.response_complete):
-                self._timer = self.loop.call_later(header_timeout_s, self._give_up)
+                self._start(body_timeout_s if self._is_in_body else header_timeout_s)
             was_in_head, self._has_begun = self._head_bytes is not None, False
             super().data_received(data)
             if self._head_bytes is not None and was_in_head and not self._has_begun:
@@ -147,17 +158,25 @@ def server_config(
                 self.parser.head_again = b"%b%b\r\n" % (line, b"".join(fields))
                 return
             self._stop()
-            self._head_bytes = None
+            self._head_bytes, self._is_in_body = None, True
             self.app = refuse if len(self.connections) > max_connections else self.config.loaded_app
             super().on_headers_complete()
 
         def on_message_complete(self) -> None:
-            if not self.parser.is_passed_over():
-                super().on_message_complete()
+            if self.parser.is_passed_over():
+                return
+            self._is_in_body = False
+            if self._timer is not None:  # that of a body which nobody read
+                self._stop()
+                self._start(header_timeout_s)
+            super().on_message_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop()
             super().connection_lost(exc)
+
+        def _start(self, seconds: float) -> None:
+            self._timer = self.loop.call_later(seconds, self._give_up)
 
         def _stop(self) -> None:
             if self._timer is not None:
