@@ -44,7 +44,7 @@ def job(flags: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as out, spark_session("bench", num_executors=flags.executors) as spark:
         spent = []
         for number, folder in enumerate((flags.few, flags.few, flags.many)):
-            words: dict[str, Any] = {"input": folder, "model_dir": flags.model_dir, "output_dir": out}
+            words: dict[str, Any] = {"input": folder, "model_dir": flags.model_dir, "output_dir": out, "top_k": 1}
             plan = score.prepare(ScoreConfig(**words, engine=flags.engine, date=f"2026-01-0{number + 1}"))
             before = used()
             score.run(spark, plan)
@@ -60,7 +60,7 @@ def loop(flags: argparse.Namespace) -> None:
 
     paths = sorted(pathlib.Path(flags.many).iterdir())
     with Predictor(flags.model_dir, flags.engine, num_threads=1) as predictor, tempfile.TemporaryDirectory() as out:
-        decoder, engine, names = predictor._decoder, predictor.net, np.array(predictor.names)
+        decoder, engine, names = predictor.preparer._decoder, predictor.net, np.array(predictor.names)
         engine.probabilities(np.stack(decoder.decode([(paths[0].read_bytes(), 1)] * 32)))
         with Watch() as watch:
             ids: list[str] = []

@@ -38,6 +38,7 @@ _TIMES = "spark.sql.parquet.outputTimestampType"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _GLOB = re.compile(r"([\\*?\[\]{}])")
 _MOST_SENTENCES = 1000
+_UNANSWERED = "label IS NULL OR label_id IS NULL OR score IS NULL OR top_k IS NULL"
 # What differs between two rejects for the same reason: names in quotes, bytes in hexadecimal, numbers.
 _DETAILS = r"('[^']*'|\b[0-9a-f]{8}\b|[0-9]+)"
 
@@ -77,13 +78,13 @@ def shape(rows: DataFrame, *, kept: Iterable[KeptColumn], model: dict[str, Any])
     name, step, run = (F.lit(model[key]).alias(key) for key in ("model_name", "model_step", "run_id"))
     ident, digest = _required("id", ""), _required("model_digest", "")
     when = F.coalesce(F.col("scored_at"), F.lit(_EPOCH)).alias("scored_at")
-    predictions = rows.where("reason IS NULL").select(
+    predictions = rows.where(f"reason IS NULL AND NOT ({_UNANSWERED})").select(
         *(ident, "filename", _required("label", ""), _required("label_id", -1), _score(), _top_k()),
         *("damaged", _required("has_more_frames", False)),
         *(*_features(rows), *others, name, step, digest, run, when),
     )
     head = F.substring_index(_required("reason", ""), ":", 1).alias("reason_class")
-    rejects = rows.where("reason IS NOT NULL").select(
+    rejects = rows.where(f"reason IS NOT NULL AND ({_UNANSWERED})").select(
         *(ident, "filename", head, _required("reason", ""), "bytes", "where", *others, digest, run, when)
     )
     return predictions, rejects
@@ -100,14 +101,9 @@ def split_scored(
 ) -> tuple[DataFrame, DataFrame]:
     """Write predictions and rejects apart, under ``staging``'s folder :data:`PREDICTIONS`; returns both as written.
 
-    The tasks wrote them as one, ``rows``, in one stage; these hold no pictures and are small. See :func:`shape`. Raises
-    DataError for a row that is neither a prediction nor a reject.
+    The tasks wrote them as one, ``rows``, in one stage; these hold no pictures and are small. See :func:`shape`. A row
+    that is neither is in none of them, which :func:`reconcile` finds.
     """
-    half = rows.where("(reason IS NULL) = (label IS NULL OR label_id IS NULL OR score IS NULL OR top_k IS NULL)")
-    if wrong := half.select("id").limit(1).collect():
-        raise DataError(
-            f"the row {wrong[0].id!r} came back neither as a prediction nor as a reject; nothing was published"
-        )
     predictions, rejects = shape(rows, kept=list(kept), model=model)
     files = -(-num_rows // _ROWS_A_FILE)
     day = staging.join(PREDICTIONS)
@@ -124,19 +120,30 @@ def reconcile(ids: DataFrame, predictions: DataFrame, rejects: DataFrame) -> Day
 
     Raises DataError with an example if an id is missing, unknown or there twice.
     """
-    written = predictions.select("id").unionAll(rejects.select("id"))
-    both = _tally(ids, 1, 0).unionAll(_tally(written, 0, 1)).groupBy("id").agg(F.sum("wanted"), F.sum("got"))
-    wrong = both.toDF("id", "wanted", "got").where("wanted != 1 OR got != 1").limit(1).collect()
-    if wrong:
-        raise DataError(
-            f"the output does not fit the input: id {wrong[0].id!r} is there {wrong[0].got} times, it was given"
-            f" {wrong[0].wanted} times; nothing was published"
-        )
-    heads = _counts(rejects.groupBy(F.substring_index("reason", ":", 1)))
-    sentences = _counts(rejects.groupBy(F.regexp_replace("reason", _DETAILS, "#"))) if heads else {}
     marks = [name for name in MARKS if name in predictions.columns]
-    counted = predictions.agg(F.count(F.lit(1)), *(F.count_if(name) for name in marks)).collect()[0]
-    return DayCounts(counted[0], heads, sentences, dict(zip(marks, counted[1:], strict=True)))
+    given = ids.select("id", *_ones("wanted", ("predicted", "rejected")), *_no(marks))
+    answered = predictions.select("id", *_ones("predicted", ("wanted", "rejected")), *marks)
+    refused = rejects.select("id", *_ones("rejected", ("wanted", "predicted")), *_no(marks))
+    counts = [F.sum(name).alias(name) for name in ("wanted", "predicted", "rejected")]
+    each = given.unionByName(answered).unionByName(refused).groupBy("id")
+    each = each.agg(*counts, *(F.count_if(name).alias(name) for name in marks))
+    is_wrong = "wanted != 1 OR predicted + rejected != 1"
+    wrong = F.first(F.when(F.expr(is_wrong), F.struct("id", "wanted", "predicted", "rejected")), ignorenulls=True)
+    all_of = [F.sum(name) for name in ("predicted", "rejected", *marks)]
+    # Counted and compared in one pass: each further job costs a small night as much as a hundred pictures.
+    (found,) = each.agg(wrong, *all_of).collect()
+    if found[0] is not None:
+        one = found[0]
+        raise DataError(
+            f"the output does not fit the input: id {one.id!r} is there {one.predicted + one.rejected} times, it was"
+            f" given {one.wanted} times; nothing was published"
+        )
+    num_predictions, num_rejects, *marked = (count or 0 for count in found[1:])
+    heads = sentences = {}
+    if num_rejects:
+        heads = _counts(rejects.groupBy(F.substring_index("reason", ":", 1)))
+        sentences = _counts(rejects.groupBy(F.regexp_replace("reason", _DETAILS, "#")))
+    return DayCounts(num_predictions, heads, sentences, dict(zip(marks, marked, strict=True)))
 
 
 def check_budget(num_rows: int, rejects: dict[str, int], budget: float) -> None:
@@ -192,5 +199,9 @@ def _top_k() -> Column:
     return F.coalesce(F.col("top_k"), F.array().cast("array<struct<label: string, score: float>>")).alias("top_k")
 
 
-def _tally(ids: DataFrame, wanted: int, got: int) -> Any:
-    return ids.select("id", F.lit(wanted).alias("wanted"), F.lit(got).alias("got"))
+def _ones(name: str, others: Iterable[str]) -> list[Column]:
+    return [F.lit(1).alias(name), *(F.lit(0).alias(other) for other in others)]
+
+
+def _no(marks: Iterable[str]) -> list[Column]:
+    return [F.lit(False).alias(name) for name in marks]

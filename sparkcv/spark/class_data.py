@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkcv.errors import ClusterError, SparkcvError, StorageError
+from sparkcv.spark.stages import map_pieces
 
 __all__ = ["QUICK_JAVA", "archive", "conf", "jars", "main", "make", "options"]
 
@@ -87,7 +88,8 @@ def _run(made: Path, folder: Path) -> int:
     from pyspark import SparkConf, SparkContext
     from pyspark.errors import PySparkRuntimeError
     from pyspark.java_gateway import launch_gateway
-    from pyspark.sql import SparkSession
+    from pyspark.sql import SparkSession, Window
+    from pyspark.sql import functions as F
 
     settings = {
         "spark.app.name": "class data",
@@ -110,7 +112,13 @@ def _run(made: Path, folder: Path) -> int:
     spark = SparkSession(context)
     context.parallelize(range(2), 2).map(str).collect()
     spark.range(4).write.parquet(str(folder / "table"))
-    spark.read.parquet(str(folder / "table")).count()
+    table = spark.read.parquet(str(folder / "table"))
+    # What a night of scores asks of its rows: groups of groups, a union, a window, samples.
+    groups = table.unionAll(table).groupBy("id").agg(F.count("*").alias("n"), F.max(F.struct("id")).alias("most"))
+    groups.agg(F.sum("n"), F.first(F.when(F.col("n") > 1, F.col("most")), ignorenulls=True)).collect()
+    ranked = table.withColumn("rank", F.row_number().over(Window.partitionBy(F.col("id") % 2).orderBy("id")))
+    ranked.where("rank <= 1").join(groups, "id", "left_anti").collect()
+    map_pieces(spark, 1, lambda index: iter(()), "id long").collect()
     for name in _FURTHER:
         gateway.jvm.java.lang.Class.forName(name)
     spark.stop()
@@ -134,6 +142,7 @@ def _spark_home() -> str:
 def main() -> int:
     """Make it and say where it is, or why it could not be made; return the exit code."""
     os.environ["SPARK_HOME"] = _spark_home()  # where there is a space in it, its own scripts do not find it
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     try:
         print(f"class data of Spark's jars: {make()}")  # noqa: T201
     except SparkcvError as err:

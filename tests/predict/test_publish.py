@@ -34,6 +34,19 @@ def test_every_id_once_as_a_prediction_or_a_reject_is_what_is_wanted(spark):
 
 
 @pytest.mark.spark
+def test_marks_are_counted_and_a_day_may_be_all_rejects(spark):
+    marked = spark.createDataFrame(
+        [("a", True, False), ("b", None, True), ("c", True, True)],
+        "id string, damaged boolean, has_more_frames boolean",
+    )
+    counts = publish.reconcile(ids(spark, "a", "b", "c"), marked, rejects(spark))
+    assert counts == DayCounts(3, {}, {}, {"damaged": 2, "has_more_frames": 2})
+    counts = publish.reconcile(ids(spark, "a"), marked.limit(0), rejects(spark, ("a", None, "empty: 0 bytes")))
+    assert counts == DayCounts(0, {"empty": 1}, {"empty: # bytes": 1}, {"damaged": 0, "has_more_frames": 0})
+    assert publish.reconcile(ids(spark), ids(spark), rejects(spark)) == DayCounts(0, {}, {})
+
+
+@pytest.mark.spark
 @pytest.mark.parametrize(
     ("wanted", "predicted", "rejected", "said"),
     [
@@ -79,6 +92,23 @@ def test_predictions_and_rejects_are_written_apart_in_a_folder_of_any_name(spark
     ]
     # Neither Spark nor Arrow takes the rejects for predictions when the folder of all days is read.
     assert [row.id for row in spark.read.parquet(publish.hadoop_url(out, reading=True)).collect()] == ["a"]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    "half", [("cat", None, None), (None, 3, None), (None, None, None), ("cat", 3, "empty: 0 bytes")]
+)
+def test_a_row_that_is_neither_a_prediction_nor_a_reject_is_missed(spark, tmp_path, half):
+    label, label_id, reason = half
+    score, top_k = (0.5, [("cat", 0.5)]) if label_id else (None, None)
+    now = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+    rows = [("a", None, label, label_id, score, top_k, None, False, "d", now, reason, 9, None)]
+    model = {"model_name": "m", "model_step": 7, "run_id": "r"}
+    with Staging(str(tmp_path), "2026-01-02", overwrite=False) as staging:
+        frame = spark.createDataFrame(rows, ddl(SCORED))
+        written = publish.split_scored(spark, staging, frame, 1, kept=(), model=model)
+        with pytest.raises(DataError, match="id 'a' is there 0 times, it was given 1 times; nothing was published"):
+            publish.reconcile(ids(spark, "a"), *written)
 
 
 def test_a_budget_is_a_share_of_all_rows():
