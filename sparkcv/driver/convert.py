@@ -20,6 +20,7 @@ from sparkcv.convert.listing import PictureSource, check_classes, find_source, l
 from sparkcv.convert.plan import ConversionPlan, Split, draw_splits, rank, write_planned
 from sparkcv.convert.report import ConvertReport
 from sparkcv.convert.table import PictureColumns, TableConversion, from_dataframe
+from sparkcv.driver.stage_session import stage_size
 from sparkcv.driver.tables import named, open_table
 from sparkcv.errors import DataError
 from sparkcv.preprocess.picture_file import PictureRules
@@ -31,7 +32,6 @@ from sparkcv.tokens.stage import let_in
 
 __all__ = ["ConvertPlan", "prepare", "run", "run_with"]
 
-_EXECUTORS = 2
 
 _log = logs.get(__name__)
 
@@ -54,7 +54,7 @@ class ConvertPlan:
         """Return what the conversion needs of Spark."""
         return SessionSpec(
             "sparkcv convert",
-            num_executors=self.config.cluster_size or _EXECUTORS,
+            *stage_size(self.config.cluster_size),
             ports=PortRange.parse(self.config.port_range),
         )
 

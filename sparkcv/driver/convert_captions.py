@@ -23,6 +23,7 @@ from sparkcv.convert.plan import ConversionPlan, Split
 from sparkcv.convert.report import ConvertReport
 from sparkcv.convert.shard_writer import ShardRow, ShardSummary, write_shard
 from sparkcv.driver import tables
+from sparkcv.driver.stage_session import stage_size
 from sparkcv.errors import DataError, LabelError
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.spark.errors import translated
@@ -33,7 +34,6 @@ from sparkcv.tokens.stage import let_in
 
 __all__ = ["CaptionsPlan", "CaptionsReport", "prepare", "run", "run_with"]
 
-_EXECUTORS = 2
 
 _log = logs.get(__name__)
 
@@ -55,7 +55,7 @@ class CaptionsPlan:
         """Return what the conversion needs of Spark."""
         return SessionSpec(
             "sparkcv convertcaptions",
-            num_executors=self.config.cluster_size or _EXECUTORS,
+            *stage_size(self.config.cluster_size),
             ports=PortRange.parse(self.config.port_range),
         )
 

@@ -6,9 +6,8 @@ from sparkcv.config.port_range import PortRange
 from sparkcv.spark.session import SessionSpec
 from sparkcv.spark.stages import RETRIES
 
-__all__ = ["stage_session"]
+__all__ = ["stage_session", "stage_size"]
 
-# One Java for two tasks: a second one would start, load and compile the same once more, a fifth of a small night's CPU.
 _SLOTS = 2
 
 
@@ -26,14 +25,18 @@ class _StageFlags(Protocol):
 def stage_session(app_name: str, config: _StageFlags, role_bytes: float) -> SessionSpec:
     """Return the session of a job whose tasks each take ``role_bytes`` beside Java.
 
-    An embedded Spark has one executor for two tasks, or ``cluster_size`` executors for one each.
+    See :func:`stage_size` for that of an embedded Spark.
     """
     return SessionSpec(
         app_name,
-        num_executors=config.cluster_size or 1,
-        cores_per_executor=1 if config.cluster_size else _SLOTS,
+        *stage_size(config.cluster_size),
         memory_mb=config.executor_memory_mb,
         role_bytes=role_bytes,
         conf=RETRIES,
         ports=PortRange.parse(config.port_range),
     )
+
+
+def stage_size(cluster_size: int | None) -> tuple[int, int]:
+    """Return an embedded Spark's executors and the tasks of each: ``cluster_size`` and 1, or none and 2 at once."""
+    return (cluster_size, 1) if cluster_size else (0, _SLOTS)

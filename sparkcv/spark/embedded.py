@@ -1,7 +1,9 @@
 """Embedded Spark: a real cluster of processes for one job, on a machine where no Spark is installed.
 
 ``python jobs/X.py`` needs nothing but this: Spark's own ``local-cluster`` master starts executors as processes on
-127.0.0.1, and everything they leave on disk lies in one temporary folder that goes with them.
+127.0.0.1, and everything they leave on disk lies in one temporary folder that goes with them. A job whose work is in
+its tasks' Python processes alone needs no executors beside the driver's Java (``local``): each would take a second and
+3 to 5 CPU-seconds to start and to load and compile the same classes once more.
 """
 
 import contextlib
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["embedded_session", "interrupts_kept"]
 
 _STOP_TIMEOUT_S = 20
+_MAX_FAILURES = "4"  # of a task, Spark's default
+_DRIVER_MB = 1024  # the heap of a driver, Spark's default
 
 
 @contextlib.contextmanager
@@ -46,7 +50,8 @@ def embedded_session(
     root = Path(tempfile.mkdtemp(prefix="sparkcv-spark-"))
     try:
         environment = lay_out(root)
-        settings = _embedded_conf(root, app_name, num_executors, cores, memory_mb) | bounds | dict(conf)
+        sizes = _sizes(num_executors, cores, memory_mb, conf.get("spark.task.maxFailures", _MAX_FAILURES))
+        settings = _embedded_conf(root, app_name) | sizes | bounds | dict(conf)
         with (
             _environment(environment),
             interrupts_kept(),
@@ -58,7 +63,21 @@ def embedded_session(
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, memory_mb: int) -> dict[str, str]:
+def _sizes(num_executors: int, cores: int, memory_mb: int, max_failures: str) -> dict[str, str]:
+    if not num_executors:  # there ``spark.task.maxFailures`` is not looked at, and is 1
+        return {
+            "spark.master": f"local[{cores},{max_failures}]",
+            "spark.driver.memory": f"{max(memory_mb, _DRIVER_MB)}m",
+        }
+    return {
+        "spark.master": f"local-cluster[{num_executors},{cores},{memory_mb}]",
+        "spark.executor.memory": f"{memory_mb}m",
+        "spark.executor.cores": str(cores),
+        "spark.cores.max": str(num_executors * cores),
+    }
+
+
+def _embedded_conf(root: Path, app_name: str) -> dict[str, str]:
     temporary = root / "tmp"
     # Killed, Java leaves its unpacked libraries in its temporary folder.
     java_options = f'{class_data.QUICK_JAVA} "-Djava.io.tmpdir={temporary}"'
@@ -66,10 +85,6 @@ def _embedded_conf(root: Path, app_name: str, num_executors: int, cores: int, me
         java_options += f' "-Djava.security.krb5.conf={files[0]}"'
     return {
         "spark.app.name": app_name,
-        "spark.master": f"local-cluster[{num_executors},{cores},{memory_mb}]",
-        "spark.executor.memory": f"{memory_mb}m",
-        "spark.executor.cores": str(cores),
-        "spark.cores.max": str(num_executors * cores),
         # The first job waits for all executors: half a cluster would take all the work, or refuse it.
         "spark.scheduler.minRegisteredResourcesRatio": "1.0",
         "spark.driver.host": LOOPBACK,

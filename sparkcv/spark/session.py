@@ -51,8 +51,9 @@ class SessionSpec:
 
     Attributes:
         app_name: the application's name.
-        num_executors: processes of the embedded Spark.
-        cores_per_executor: task slots of each.
+        num_executors: processes of the embedded Spark; 0 if the tasks run beside the driver's Java, which suits a job
+            without roles.
+        cores_per_executor: task slots of each, or of the driver's Java.
         memory_mb: Java heap of each, in MB; what a task's Python processes use comes on top.
         role_bytes: what a task's Python processes take at most, 0 if it is not known. On YARN and Kubernetes, where
             the user has set neither ``spark.executor.memoryOverhead`` nor its factor, the containers are asked for
@@ -82,13 +83,13 @@ def open_session(spec: SessionSpec) -> Iterator["SparkSession"]:
     Raises UsageError for a size below 1 and for too few ports, and ClusterError with Java's last words if embedded
     Spark did not start.
     """
-    for name in ("num_executors", "cores_per_executor", "memory_mb"):
-        if getattr(spec, name) < 1:
-            raise UsageError(f"{name} counts from 1, got {getattr(spec, name)}")
+    for name, least in (("num_executors", 0), ("cores_per_executor", 1), ("memory_mb", 1)):
+        if getattr(spec, name) < least:
+            raise UsageError(f"{name} counts from {least}, got {getattr(spec, name)}")
     startup_deadline.lift_storage_wait()
     conf = _passed_on() | dict(spec.conf)
     if is_submitted():
-        num_slots = spec.num_executors * spec.cores_per_executor
+        num_slots = max(1, spec.num_executors) * spec.cores_per_executor
         with _submitted(spec.app_name, conf, spec.role_bytes, num_slots) as spark:
             _tell_ports(spark, spec.ports)
             yield spark
