@@ -19,7 +19,7 @@ class CaptionsDemoConfig(Flags):
         0.95, "share of right colours, shapes and places on those scenes below which it fails", group=_RUN, share=True
     )
     min_unseen: float = flag(
-        0.75, "that share on scenes with combinations that were never trained", group=_RUN, share=True
+        0.80, "that share on scenes with combinations that were never trained", group=_RUN, share=True
     )
     seed: int = flag(0, "seed of scenes and training", group=_RUN, least=0, most=MOST_SEED)
     num_train: int = flag(
@@ -30,6 +30,6 @@ class CaptionsDemoConfig(Flags):
     model_name: str = flag("scenenet", "the encoder", group=_TRAIN)
     embedding_size: int = flag(64, "numbers that stand for a word, and for a picture", group=_TRAIN, least=1)
     num_lstm_units: int = flag(128, "units of the LSTM", group=_TRAIN, least=1)
-    batch_size: int = flag(32, "pictures a step", group=_TRAIN, least=1)
-    max_number_of_steps: int = flag(9000, "global step at which to stop", group=_TRAIN, least=1)
-    learning_rate: float = flag(0.003, "initial learning rate", group=_TRAIN, above=0)
+    batch_size: int = flag(64, "pictures a step", group=_TRAIN, least=1)
+    max_number_of_steps: int = flag(4500, "global step at which to stop", group=_TRAIN, least=1)
+    learning_rate: float = flag(0.004, "initial learning rate", group=_TRAIN, above=0)

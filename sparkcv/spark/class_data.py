@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from sparkcv.errors import ClusterError, SparkcvError, StorageError
-from sparkcv.spark.stages import map_pieces
 
 __all__ = ["QUICK_JAVA", "archive", "conf", "jars", "main", "make", "options"]
 
@@ -90,6 +89,8 @@ def _run(made: Path, folder: Path) -> int:
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession, Window
     from pyspark.sql import functions as F
+
+    from sparkcv.spark.stages import map_pieces
 
     settings = {
         "spark.app.name": "class data",

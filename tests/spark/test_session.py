@@ -160,9 +160,11 @@ def test_a_driver_that_has_pyspark_from_a_zip_gives_its_executors_the_zip(tmp_pa
     assert [(tmp_path / "home" / "python" / "lib" / one.name).resolve() for one in zips] == zips
 
 
-@pytest.mark.parametrize("size", [{"num_executors": 0}, {"cores_per_executor": -1}, {"memory_mb": 0}])
-def test_impossible_sizes_are_refused(size):
-    with pytest.raises(UsageError, match=f"{next(iter(size))} counts from 1"), spark_session("x", **size):
+@pytest.mark.parametrize(
+    ("size", "least"), [({"num_executors": -1}, 0), ({"cores_per_executor": -1}, 1), ({"memory_mb": 0}, 1)]
+)
+def test_impossible_sizes_are_refused(size, least):
+    with pytest.raises(UsageError, match=f"{next(iter(size))} counts from {least}, got"), spark_session("x", **size):
         pass
 
 
