@@ -32,7 +32,6 @@ from sparkcv.tokens.stage import let_in
 
 __all__ = ["ConvertPlan", "prepare", "run", "run_with"]
 
-
 _log = logs.get(__name__)
 
 

@@ -34,7 +34,6 @@ from sparkcv.tokens.stage import let_in
 
 __all__ = ["CaptionsPlan", "CaptionsReport", "prepare", "run", "run_with"]
 
-
 _log = logs.get(__name__)
 
 

@@ -182,10 +182,8 @@ class _Evaluator:
         except (ClusterError, StorageError) as err:
             if isinstance(err, ClusterError) and not self._must_leave(found.step):
                 raise
-            is_left = isinstance(err, ClusterError) and found.step < (
-                self._last_step or 0
-            )  # for the last one, as it should
-            level = logging.INFO if is_left else logging.WARNING
+            is_left = isinstance(err, ClusterError) and found.step < (self._last_step or 0)
+            level = logging.INFO if is_left else logging.WARNING  # left for the last one, as it should
             _log.log(level, "the checkpoint of step %d was not evaluated to the end: %s", found.step, err)
             return None
         return merge(
