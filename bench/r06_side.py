@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--how", choices=("job", "loop"), required=True)
     for name in ("model_dir", "few", "many", "engine"):
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--executors", type=int, default=2)
+    parser.add_argument("--executors", type=int, default=0)
     flags = parser.parse_args()
     (job if flags.how == "job" else loop)(flags)
 
@@ -34,14 +34,16 @@ def job(flags: argparse.Namespace) -> None:
     """Run the job three times in one session, and tell the difference of the last two."""
     from sparkcv.config import ScoreConfig
     from sparkcv.driver import score
-    from sparkcv.spark.session import spark_session
+    from sparkcv.driver.stage_session import stage_size
+    from sparkcv.spark.session import SessionSpec, open_session
 
     def used() -> tuple[float, float]:
         mine = psutil.Process()
         all_of_us = [mine, *mine.children(recursive=True)]
         return time.perf_counter(), sum(t.user + t.system for t in (one.cpu_times() for one in all_of_us))
 
-    with tempfile.TemporaryDirectory() as out, spark_session("bench", num_executors=flags.executors) as spark:
+    session = SessionSpec("bench", *stage_size(flags.executors or None))
+    with tempfile.TemporaryDirectory() as out, open_session(session) as spark:
         spent = []
         for number, folder in enumerate((flags.few, flags.few, flags.many)):
             words: dict[str, Any] = {"input": folder, "model_dir": flags.model_dir, "output_dir": out, "top_k": 1}

@@ -66,6 +66,7 @@ class Night:
         """Start a job that scores the date."""
         self._num_jobs += 1
         fields = {"table_format": self._format, "num_partitions": 60, "report_samples": 0, "batch_size": 8}
+        fields["cluster_size"] = 2  # executors to be killed: without, tasks run beside the driver
         work = self._folder / f"job-{self._num_jobs}"
         (work / "tmp").mkdir(parents=True)
         with (work / "log").open("wb") as log:
