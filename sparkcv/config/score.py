@@ -94,7 +94,7 @@ class ScoreConfig(Flags):
     batch_size: int = flag(32, "pictures a batch", group=_CLUSTER, least=1)
     num_partitions: int | None = spark_flags.num_partitions(_CLUSTER)
     cluster_size: int | None = spark_flags.cluster_size(_CLUSTER)
-    executor_memory_mb: int = spark_flags.executor_memory_mb(_CLUSTER)
+    executor_memory_mb: int = spark_flags.stage_memory_mb(_CLUSTER)
     num_intra_op_threads: int = spark_flags.num_intra_op_threads(_CLUSTER)
     port_range: str | None = spark_flags.port_range(_CLUSTER)
     bad_image_budget: float = flag(

@@ -4,7 +4,14 @@ from typing import Any
 
 from sparkcv.config.flags import flag
 
-__all__ = ["cluster_size", "executor_memory_mb", "num_intra_op_threads", "num_partitions", "port_range"]
+__all__ = [
+    "cluster_size",
+    "executor_memory_mb",
+    "num_intra_op_threads",
+    "num_partitions",
+    "port_range",
+    "stage_memory_mb",
+]
 
 
 def num_partitions(group: str) -> Any:
@@ -22,7 +29,13 @@ def executor_memory_mb(group: str) -> Any:
     return flag(1024, "JVM heap of an executor of the embedded Spark", group=group, least=1)
 
 
-def num_intra_op_threads(group: str, sharers: str = "executors") -> Any:
+def stage_memory_mb(group: str) -> Any:
+    """Declare ``--executor_memory_mb`` of a job without roles, whose tasks may run beside the embedded driver."""
+    text = "JVM heap of an executor of --cluster_size; without, of the embedded Spark's driver, at least 1024"
+    return flag(1024, text, group=group, least=1)
+
+
+def num_intra_op_threads(group: str, sharers: str = "tasks at once") -> Any:
     """Declare ``--num_intra_op_threads``, by default this machine's cores divided by ``sharers``."""
     return flag(0, f"threads of one TensorFlow op; 0: cores divided by {sharers}", group=group, least=0)
 

@@ -179,7 +179,7 @@ class StyleTransferConfig(Flags):
     )
     num_partitions: int | None = spark_flags.num_partitions(_FOLDER)
     cluster_size: int | None = spark_flags.cluster_size(_FOLDER)
-    executor_memory_mb: int = spark_flags.executor_memory_mb(_FOLDER)
+    executor_memory_mb: int = spark_flags.stage_memory_mb(_FOLDER)
     port_range: str | None = spark_flags.port_range(_FOLDER)
 
     def __post_init__(self) -> None:

@@ -54,7 +54,7 @@ class StylizeConfig(Flags):
     )
     num_partitions: int | None = spark_flags.num_partitions(_CLUSTER)
     cluster_size: int | None = spark_flags.cluster_size(_CLUSTER)
-    executor_memory_mb: int = spark_flags.executor_memory_mb(_CLUSTER)
+    executor_memory_mb: int = spark_flags.stage_memory_mb(_CLUSTER)
     num_intra_op_threads: int = spark_flags.num_intra_op_threads(_CLUSTER)
     port_range: str | None = spark_flags.port_range(_CLUSTER)
 

@@ -22,7 +22,7 @@ import psutil
 
 from sparkcv import logs
 from sparkcv.config.port_range import PortRange
-from sparkcv.errors import ClusterError, UsageError
+from sparkcv.errors import ClusterError, SparkcvError, UsageError
 from sparkcv.spark import class_data, python_daemon
 from sparkcv.spark.errors import spark_sentence
 from sparkcv.spark.spark_home import LOOPBACK, lay_out
@@ -36,15 +36,18 @@ __all__ = ["embedded_session", "interrupts_kept"]
 _STOP_TIMEOUT_S = 20
 _MAX_FAILURES = "4"  # of a task, Spark's default
 _DRIVER_MB = 1024  # the heap of a driver, Spark's default
+_EXIT_TIMEOUT_S = 5
+_OUT_OF_HEAP = 52  # SparkExitCode.OOM
 
 
 @contextlib.contextmanager
 def embedded_session(
     app_name: str, num_executors: int, cores: int, memory_mb: int, conf: Mapping[str, str], ports: PortRange
 ) -> Iterator["SparkSession"]:
-    """Open a session on executor processes of its own; all arguments are as ``session.spark_session`` says.
+    """Open a session of its own; all arguments are as ``session.spark_session`` says.
 
-    Raises ClusterError with Java's last words if Spark did not start, and UsageError for too few ``ports``.
+    Raises ClusterError with Java's last words if Spark did not start, or how Java ended if it did so before the block,
+    and UsageError for too few ``ports``.
     """
     bounds = _port_conf(ports, num_executors, cores)
     root = Path(tempfile.mkdtemp(prefix="sparkcv-spark-"))
@@ -57,6 +60,7 @@ def embedded_session(
             interrupts_kept(),
             _gateway(settings, root / "java.log") as gateway,
             _session(settings, gateway, root) as spark,
+            _end_told(gateway.proc, settings, root / "java.log"),
         ):
             yield spark
     finally:
@@ -68,6 +72,8 @@ def _sizes(num_executors: int, cores: int, memory_mb: int, max_failures: str) ->
         return {
             "spark.master": f"local[{cores},{max_failures}]",
             "spark.driver.memory": f"{max(memory_mb, _DRIVER_MB)}m",
+            # Python workers start in the user's folder here: a file of it must not hide a package.
+            "spark.executorEnv.PYTHONSAFEPATH": "1",
         }
     return {
         "spark.master": f"local-cluster[{num_executors},{cores},{memory_mb}]",
@@ -104,13 +110,16 @@ def _port_conf(ports: PortRange, num_executors: int, cores: int) -> dict[str, st
     """Return Spark's own ports, from the lowest upwards; each role and the control channel need one as well."""
     if not ports:
         return {}
-    # The driver and its blocks, the blocks of each executor, a role for each slot, the control channel.
+    # The driver and its blocks, the blocks of each executor, a role for each slot, the job's own channel.
     wanted = 2 + num_executors + num_executors * cores + 1
     if len(ports) < wanted:
-        raise UsageError(
-            f"--port_range {ports}: got {len(ports)} ports, wanted {wanted} for an embedded Spark of {num_executors}"
-            " executors: two for its driver, one for each executor and each role, one for the control channel"
+        what = (
+            f"of {num_executors} executors: two for its driver, one for each executor and each role, one for the"
+            " control channel"
+            if num_executors
+            else "without executors: two for its driver, one for the job's own"
         )
+        raise UsageError(f"--port_range {ports}: got {len(ports)} ports, wanted {wanted} for an embedded Spark {what}")
     first = dict.fromkeys(("spark.driver.port", "spark.blockManager.port", "spark.ui.port"), str(ports.low))
     return first | {"spark.port.maxRetries": str(len(ports) - 1)}  # of each, one port further at a time
 
@@ -161,6 +170,48 @@ def _gateway(settings: Mapping[str, str], log: Path) -> Iterator[Any]:
         yield gateway
     finally:
         _end_java(gateway.proc, gateway)
+
+
+@contextlib.contextmanager
+def _end_told(process: "subprocess.Popen[bytes]", settings: Mapping[str, str], log: Path) -> Iterator[None]:
+    """Raise a ClusterError that says how Java ended for an error of the block that comes of that."""
+    try:
+        yield
+    except Exception as err:
+        if not _may_have_ended(err) or (code := _exit_code(process)) is None:
+            raise
+        raise ClusterError(_end_sentence(code, settings.get("spark.driver.memory"), log)) from err
+
+
+def _may_have_ended(err: Exception) -> bool:
+    from py4j.protocol import Py4JError, Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    if isinstance(err, SparkcvError) and type(err) is not ClusterError:
+        return False  # it says more
+    said = err.__cause__ if isinstance(err, ClusterError) else err
+    if isinstance(said, (Py4JJavaError, PySparkException)):
+        try:
+            return "SparkContext was shut down" in str(said)  # the last that it says when it ends in good order
+        except Py4JError:  # Java is asked for the words
+            return True
+    return isinstance(said, (Py4JError, ConnectionError))
+
+
+def _exit_code(process: "subprocess.Popen[bytes]") -> int | None:
+    """Return how Java ended; None if it runs: its sockets are closed a little before it has ended."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.wait(_EXIT_TIMEOUT_S)
+    return None
+
+
+def _end_sentence(code: int, heap: str | None, log: Path) -> str:
+    if code < 0:
+        return f"the embedded Spark's Java was killed by signal {-code}, by a person or for want of memory"
+    if code == _OUT_OF_HEAP:
+        given = f" of {heap}: more is given by --executor_memory_mb, where the job has it" if heap else ""
+        return f"the embedded Spark's Java has used up its heap{given}"
+    return f"the embedded Spark's Java ended with exit code {code}: {_last_words(log)}"
 
 
 def _last_words(log: Path) -> str:
@@ -221,8 +272,24 @@ def _session(settings: Mapping[str, str], gateway: Any, root: Path) -> Iterator[
         raise ClusterError(f"embedded Spark did not start: {said}") from err
     # When this process is killed, Java notices, ends, and takes the folder along.
     gateway.jvm.org.apache.spark.util.ShutdownHookManager.registerShutdownDeleteDir(gateway.jvm.java.io.File(str(root)))
+    server: Any = context._accumulatorServer
+    server.handle_error = lambda *_: None  # it would print a traceback where Java is killed
     spark = SparkSession(context)
     try:
         yield spark
     finally:
-        spark.stop()
+        _stop(spark)
+
+
+def _stop(spark: "SparkSession") -> None:
+    """Stop it, also where its Java is gone, which the block's error says: another session may follow."""
+    from py4j.protocol import Py4JError
+
+    context = spark.sparkContext
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # "Unable to cleanly shutdown Spark JVM process"
+        try:
+            spark.stop()
+        except (Py4JError, OSError):
+            context._jsc = None
+            context.stop()

@@ -63,6 +63,10 @@ def translated(job: str = "the Spark stage") -> Iterator[None]:
     except (PySparkException, Py4JError) as err:
         text = words_of(err)
         raise own_error(text) or ClusterError(f"{job} failed: {_stage_sentence(text)}") from err
+    except ConnectionError as err:
+        if isinstance(err, SparkcvError):
+            raise
+        raise ClusterError(f"{job} failed: Spark's Java process does not answer any more ({err})") from err
 
 
 @contextlib.contextmanager
@@ -97,8 +101,8 @@ def _stage_sentence(text: str) -> str:
         return advice
     if python_died(text) or "ExecutorLostFailure" in text:
         return (
-            "a Python process on an executor died, killed or out of memory, as often as Spark tries a task; give"
-            " executors more memory (spark.executor.memoryOverhead), or lower --batch_size where the job has it"
+            "a Python process of a task died, killed or out of memory, as often as Spark tries a task; give it more"
+            " memory (on a cluster: spark.executor.memoryOverhead), or lower --batch_size where the job has it"
         )
     if python := _PYTHON_ERROR.findall(text):
         return one_line(python[-1])

@@ -33,11 +33,11 @@ def job_group(spark: "SparkSession", what: str) -> Iterator[None]:
     except BaseException:
         try:
             context.cancelJobGroup(group)
-        except Py4JError as err:  # the JVM may be what died
+        except (Py4JError, OSError) as err:  # the JVM may be what died
             _log.warning("the Spark job was not cancelled: %s", err)
         raise
     finally:
-        with contextlib.suppress(Py4JError):
+        with contextlib.suppress(Py4JError, OSError):
             for name, value in before.items():
                 context.setLocalProperty(name, value)
 

@@ -20,7 +20,15 @@ from pyspark.sql import DataFrame, SparkSession
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHECKED = "4.3.0"
 
-OF_CONTEXTS = ("_active_spark_context", "_ensure_initialized", "_gateway", "_jsc", "_jvm", "_lock")
+OF_CONTEXTS = (
+    "_accumulatorServer",
+    "_active_spark_context",
+    "_ensure_initialized",
+    "_gateway",
+    "_jsc",
+    "_jvm",
+    "_lock",
+)
 
 _K8S = "org.apache.spark.deploy.k8s."
 _YARN = "org.apache.spark.deploy.yarn."

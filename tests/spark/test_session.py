@@ -13,6 +13,7 @@ import pytest
 
 from sparkcv.config.port_range import PortRange
 from sparkcv.errors import UsageError
+from sparkcv.spark import embedded
 from sparkcv.spark.embedded import embedded_session
 from sparkcv.spark.session import spark_session, submitted_executors
 from tests.hadoop.submit import spark_home
@@ -75,13 +76,47 @@ with spark_session("wait", num_executors=2) as spark:
 """
 
 
-def start(script, *args, stderr=subprocess.PIPE, **environment):
+# Without executors: what a killed worker costs, and how the end of Java is told.
+BESIDE = """
+import os, pathlib, signal, sys, time
+import psutil
+from sparkcv.errors import ClusterError
+from sparkcv.spark.errors import translated
+from sparkcv.spark.session import is_submitted, spark_session
+from sparkcv.spark.stage_losses import StageLosses
+
+marks = pathlib.Path(sys.argv[1])
+
+def die_thrice(_):
+    import queue
+    if len(list(marks.iterdir())) < 3:
+        (marks / str(os.getpid())).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return queue.__name__
+
+try:
+    with spark_session("beside", num_executors=0, cores_per_executor=2) as spark:
+        losses = StageLosses(spark)
+        print(spark.sparkContext.parallelize([0], 1).map(die_thrice).collect()[0], flush=True)
+        losses.look()
+        print(*losses.events, flush=True)
+        (java,) = [one for one in psutil.Process().children() if "java" in one.name()]
+        java.kill()
+        with translated():
+            spark.range(3).count()
+except ClusterError as err:
+    print(err)
+print(is_submitted())
+"""
+
+
+def start(script, *args, stderr=subprocess.PIPE, cwd=None, **environment):
     return subprocess.Popen(
         [sys.executable, "-c", script, *args],
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
-        cwd=tempfile.gettempdir(),
+        cwd=cwd or tempfile.gettempdir(),
         env=os.environ | {"PYTHONPATH": str(ROOT), "SPARKCV_STORAGE_WAIT_S": "33"} | environment,
     )
 
@@ -137,6 +172,47 @@ def test_a_killed_driver_leaves_no_process_and_no_folder():
 
 
 @pytest.mark.spark
+def test_without_executors_a_task_is_tried_four_times_its_folder_hides_no_package_and_the_end_of_java_is_told(tmp_path):
+    folder, marks, temporary = (tmp_path / name for name in ("the user's", "marks", "temporary"))
+    for one in (folder, marks, temporary):
+        one.mkdir()
+    (folder / "queue.py").write_text("raise ImportError('a file of the user')")
+    code = f"import sys; sys.path.remove('')\n{BESIDE}"  # as a job has it, which is no -c
+    with start(code, str(marks), cwd=folder, TMPDIR=str(temporary)) as job:
+        out, err = job.communicate(timeout=PATIENCE_S)
+    assert job.returncode == 0, err
+    died = "the Python process of a task died, killed or out of memory"
+    assert out.splitlines() == [
+        "queue",
+        f"tasks that failed and were done again: 3, {died}",
+        "the embedded Spark's Java was killed by signal 9, by a person or for want of memory",
+        "False",
+    ]
+    assert err == f"3 of the tasks failed and are done again: {died}\n"
+    assert sorted(os.listdir(folder)) == ["queue.py"]
+    assert os.listdir(temporary) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "heap", "sentence"),
+    [
+        (-15, None, "the embedded Spark's Java was killed by signal 15, by a person or for want of memory"),
+        (52, None, "the embedded Spark's Java has used up its heap"),
+        (
+            *(52, "1024m"),
+            "the embedded Spark's Java has used up its heap of 1024m: more is given by --executor_memory_mb, where the"
+            " job has it",
+        ),
+        (1, "1024m", "the embedded Spark's Java ended with exit code 1: one / two"),
+    ],
+)
+def test_how_java_ended_is_a_sentence(tmp_path, code, heap, sentence):
+    log = tmp_path / "java.log"
+    log.write_text("one\ntwo\n")
+    assert embedded._end_sentence(code, heap, log) == sentence
+
+
+@pytest.mark.spark
 def test_the_sessions_size_is_known(spark):
     assert submitted_executors(spark) == 3
 
@@ -171,6 +247,11 @@ def test_impossible_sizes_are_refused(size, least):
 def test_a_range_with_too_few_ports_for_spark_and_the_roles_is_refused():
     wanted = r"--port_range 5000-5005: got 6 ports, wanted 7 for an embedded Spark of 2 executors"
     with pytest.raises(UsageError, match=wanted), embedded_session("x", 2, 1, 512, {}, PortRange(5000, 5005)):
+        pass
+    wanted = (
+        r"--port_range 5000-5001: got 2 ports, wanted 3 for an embedded Spark without executors: two for its driver"
+    )
+    with pytest.raises(UsageError, match=wanted), embedded_session("x", 0, 2, 512, {}, PortRange(5000, 5001)):
         pass
 
 

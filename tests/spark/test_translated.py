@@ -8,7 +8,7 @@ from pyspark.logger import PySparkLogger
 
 from sparkcv.convert.table_rows import PictureColumns, choose
 from sparkcv.driver.tables import open_table
-from sparkcv.errors import ClusterError, DataError, ModelError, StorageError
+from sparkcv.errors import ClusterError, DataError, ModelError, StorageError, UnavailableError
 from sparkcv.spark.errors import translated
 from sparkcv.spark.stages import map_pieces
 
@@ -87,9 +87,15 @@ def test_a_column_s_name_that_spark_takes_for_another_thing_is_told(spark):
             choose(spark.sql(query), PictureColumns(label=column), "the query")
 
 
-def test_errors_of_the_driver_pass_as_they_are():
-    with pytest.raises(DataError, match="as it is"), translated(CONVERSION):
-        raise DataError("as it is")
+@pytest.mark.parametrize("error", [DataError("as it is"), UnavailableError("as it is")])
+def test_errors_of_the_driver_pass_as_they_are(error):
+    with pytest.raises(type(error), match="as it is"), translated(CONVERSION):
+        raise error
+
+
+def test_a_java_that_is_gone_is_told():
+    with pytest.raises(ClusterError, match="job failed: Spark's Java process does not answer"), translated(CONVERSION):
+        raise ConnectionRefusedError(111, "Connection refused")
 
 
 def raised_by(text):
