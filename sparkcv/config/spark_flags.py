@@ -31,7 +31,7 @@ def executor_memory_mb(group: str) -> Any:
 
 def stage_memory_mb(group: str) -> Any:
     """Declare ``--executor_memory_mb`` of a job without roles, whose tasks may run beside the embedded driver."""
-    text = "JVM heap of an executor of --cluster_size; without, of the embedded Spark's driver, at least 1024"
+    text = "JVM heap of an executor of the embedded Spark; without --cluster_size its driver has it beside its own"
     return flag(1024, text, group=group, least=1)
 
 

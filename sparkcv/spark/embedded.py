@@ -7,6 +7,7 @@ its tasks' Python processes alone needs no executors beside the driver's Java (`
 """
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -29,6 +30,7 @@ from sparkcv.spark.spark_home import LOOPBACK, lay_out
 from sparkcv.storage.kerberos import conf as kerberos
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
 __all__ = ["embedded_session", "interrupts_kept"]
@@ -36,7 +38,7 @@ __all__ = ["embedded_session", "interrupts_kept"]
 _STOP_TIMEOUT_S = 20
 _MAX_FAILURES = "4"  # of a task, Spark's default
 _DRIVER_MB = 1024  # the heap of a driver, Spark's default
-_EXIT_TIMEOUT_S = 5
+_EXIT_TIMEOUT_S = 20
 _OUT_OF_HEAP = 52  # SparkExitCode.OOM
 
 
@@ -60,7 +62,7 @@ def embedded_session(
             interrupts_kept(),
             _gateway(settings, root / "java.log") as gateway,
             _session(settings, gateway, root) as spark,
-            _end_told(gateway.proc, settings, root / "java.log"),
+            _end_told(spark, gateway.proc, root / "java.log"),
         ):
             yield spark
     finally:
@@ -71,7 +73,7 @@ def _sizes(num_executors: int, cores: int, memory_mb: int, max_failures: str) ->
     if not num_executors:  # there ``spark.task.maxFailures`` is not looked at, and is 1
         return {
             "spark.master": f"local[{cores},{max_failures}]",
-            "spark.driver.memory": f"{max(memory_mb, _DRIVER_MB)}m",
+            "spark.driver.memory": f"{_DRIVER_MB + memory_mb}m",  # its own, and for the tasks as an executor has it
             # Python workers start in the user's folder here: a file of it must not hide a package.
             "spark.executorEnv.PYTHONSAFEPATH": "1",
         }
@@ -173,29 +175,36 @@ def _gateway(settings: Mapping[str, str], log: Path) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _end_told(process: "subprocess.Popen[bytes]", settings: Mapping[str, str], log: Path) -> Iterator[None]:
+def _end_told(spark: "SparkSession", process: "subprocess.Popen[bytes]", log: Path) -> Iterator[None]:
     """Raise a ClusterError that says how Java ended for an error of the block that comes of that."""
+    context = spark.sparkContext
+    heap = context.getConf().get("spark.driver.memory")
     try:
         yield
     except Exception as err:
-        if not _may_have_ended(err) or (code := _exit_code(process)) is None:
+        if not _is_of_java(err) or not _has_stopped(context) or (code := _exit_code(process)) is None:
             raise
-        raise ClusterError(_end_sentence(code, settings.get("spark.driver.memory"), log)) from err
+        raise ClusterError(_end_sentence(code, heap, log)) from err
 
 
-def _may_have_ended(err: Exception) -> bool:
-    from py4j.protocol import Py4JError, Py4JJavaError
+def _is_of_java(err: Exception) -> bool:
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
     if isinstance(err, SparkcvError) and type(err) is not ClusterError:
         return False  # it says more
     said = err.__cause__ if isinstance(err, ClusterError) else err
-    if isinstance(said, (Py4JJavaError, PySparkException)):
-        try:
-            return "SparkContext was shut down" in str(said)  # the last that it says when it ends in good order
-        except Py4JError:  # Java is asked for the words
-            return True
-    return isinstance(said, (Py4JError, ConnectionError))
+    return isinstance(said, (Py4JError, PySparkException, ConnectionError))
+
+
+def _has_stopped(context: "SparkContext") -> bool:
+    """Return whether Java has stopped Spark by itself, as it does first where it ends, or does not answer any more."""
+    from py4j.protocol import Py4JError
+
+    try:
+        return bool(context._jsc.sc().isStopped())
+    except (Py4JError, OSError, AttributeError):  # the last where the block itself has stopped it
+        return True
 
 
 def _exit_code(process: "subprocess.Popen[bytes]") -> int | None:
@@ -275,10 +284,18 @@ def _session(settings: Mapping[str, str], gateway: Any, root: Path) -> Iterator[
     server: Any = context._accumulatorServer
     server.handle_error = lambda *_: None  # it would print a traceback where Java is killed
     spark = SparkSession(context)
+    root_log = logging.getLogger()
+    root_log.addFilter(_is_no_page)
     try:
         yield spark
     finally:
         _stop(spark)
+        root_log.removeFilter(_is_no_page)
+
+
+def _is_no_page(record: logging.LogRecord) -> bool:
+    """Tell whether it is no traceback of py4j's, which logs one for each call that the end of Java interrupts."""
+    return record.msg != "Exception while sending command."
 
 
 def _stop(spark: "SparkSession") -> None:

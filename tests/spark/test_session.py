@@ -199,17 +199,22 @@ def test_without_executors_a_task_is_tried_four_times_its_folder_hides_no_packag
         (-15, None, "the embedded Spark's Java was killed by signal 15, by a person or for want of memory"),
         (52, None, "the embedded Spark's Java has used up its heap"),
         (
-            *(52, "1024m"),
-            "the embedded Spark's Java has used up its heap of 1024m: more is given by --executor_memory_mb, where the"
+            *(52, "2048m"),
+            "the embedded Spark's Java has used up its heap of 2048m: more is given by --executor_memory_mb, where the"
             " job has it",
         ),
-        (1, "1024m", "the embedded Spark's Java ended with exit code 1: one / two"),
+        (1, "2048m", "the embedded Spark's Java ended with exit code 1: one / two"),
     ],
 )
 def test_how_java_ended_is_a_sentence(tmp_path, code, heap, sentence):
     log = tmp_path / "java.log"
     log.write_text("one\ntwo\n")
     assert embedded._end_sentence(code, heap, log) == sentence
+
+
+def test_without_executors_the_driver_has_the_heap_of_one_beside_its_own():
+    assert embedded._sizes(0, 2, 1024, "4")["spark.driver.memory"] == "2048m"
+    assert embedded._sizes(2, 1, 1024, "4")["spark.executor.memory"] == "1024m"
 
 
 @pytest.mark.spark
