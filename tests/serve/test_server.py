@@ -1,6 +1,7 @@
 """The server round the application: how many connections it takes, and how it ends."""
 
 import asyncio
+import contextlib
 import json
 import socket
 
@@ -85,6 +86,12 @@ def test_a_head_that_does_not_end_is_refused():
     assert json.loads(found.partition("\r\n\r\n")[2]) == {"error": "the request's head is over 65536 bytes"}
 
 
+async def closed(writer):
+    writer.close()
+    with contextlib.suppress(ConnectionError):  # the server may have closed it first
+        await writer.wait_closed()
+
+
 def test_who_sends_slowly_what_is_answered_already_sees_the_answer_and_goes_on():
     async def talk(port, server):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -97,7 +104,9 @@ def test_who_sends_slowly_what_is_answered_already_sees_the_answer_and_goes_on()
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n")
         found.append(await answer_of(reader))
         writer.write(b"x")
-        return found, await asyncio.wait_for(reader.read(), 10)  # what is idle behind it is closed
+        rest = await asyncio.wait_for(reader.read(), 10)  # what is idle behind it is closed
+        await closed(writer)
+        return found, rest
 
     found, _ = asyncio.run(served(answer, talk, header_timeout_s=0.5))
     assert found == ([b"ok"] * 3, b"")
@@ -109,7 +118,9 @@ def test_a_body_that_nobody_reads_and_that_does_not_end_is_closed():
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n")
         found = await answer_of(reader)
         writer.write(b"x")
-        return found, await asyncio.wait_for(reader.read(), 10)
+        rest = await asyncio.wait_for(reader.read(), 10)
+        await closed(writer)
+        return found, rest
 
     found, _ = asyncio.run(served(answer, talk, body_timeout_s=0.2))
     assert found == (b"ok", b"")
