@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from sparkcv import storage
@@ -38,7 +38,7 @@ _TIMES = "spark.sql.parquet.outputTimestampType"
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _GLOB = re.compile(r"([\\*?\[\]{}])")
 _MOST_SENTENCES = 1000
-_UNANSWERED = "label IS NULL OR label_id IS NULL OR score IS NULL OR top_k IS NULL"
+_HALF = "(reason IS NULL) = (label IS NULL OR label_id IS NULL OR score IS NULL OR top_k IS NULL)"
 # What differs between two rejects for the same reason: names in quotes, bytes in hexadecimal, numbers.
 _DETAILS = r"('[^']*'|\b[0-9a-f]{8}\b|[0-9]+)"
 
@@ -78,13 +78,13 @@ def shape(rows: DataFrame, *, kept: Iterable[KeptColumn], model: dict[str, Any])
     name, step, run = (F.lit(model[key]).alias(key) for key in ("model_name", "model_step", "run_id"))
     ident, digest = _required("id", ""), _required("model_digest", "")
     when = F.coalesce(F.col("scored_at"), F.lit(_EPOCH)).alias("scored_at")
-    predictions = rows.where(f"reason IS NULL AND NOT ({_UNANSWERED})").select(
+    predictions = rows.where("reason IS NULL").select(
         *(ident, "filename", _required("label", ""), _required("label_id", -1), _score(), _top_k()),
         *("damaged", _required("has_more_frames", False)),
         *(*_features(rows), *others, name, step, digest, run, when),
     )
     head = F.substring_index(_required("reason", ""), ":", 1).alias("reason_class")
-    rejects = rows.where(f"reason IS NOT NULL AND ({_UNANSWERED})").select(
+    rejects = rows.where("reason IS NOT NULL").select(
         *(ident, "filename", head, _required("reason", ""), "bytes", "where", *others, digest, run, when)
     )
     return predictions, rejects
@@ -101,9 +101,11 @@ def split_scored(
 ) -> tuple[DataFrame, DataFrame]:
     """Write predictions and rejects apart, under ``staging``'s folder :data:`PREDICTIONS`; returns both as written.
 
-    The tasks wrote them as one, ``rows``, in one stage; these hold no pictures and are small. See :func:`shape`. A row
-    that is neither is in none of them, which :func:`reconcile` finds.
+    The tasks wrote them as one, ``rows``, in one stage; these hold no pictures and are small. See :func:`shape`. Raises
+    DataError for a row that is neither a prediction nor a reject.
     """
+    seen = Observation()  # while the predictions are written, which looks at all rows: no job of its own
+    rows = rows.observe(seen, F.min(F.when(F.expr(_HALF), F.col("id"))).alias("half"))
     predictions, rejects = shape(rows, kept=list(kept), model=model)
     files = -(-num_rows // _ROWS_A_FILE)
     day = staging.join(PREDICTIONS)
@@ -112,6 +114,8 @@ def split_scored(
         for url, part in ((day, predictions), (storage.join(day, REJECTS), rejects)):
             part.coalesce(files).write.parquet(hadoop_url(url))
             written.append(spark.read.schema(part.schema).parquet(hadoop_url(url, reading=True)))
+    if (half := seen.get["half"]) is not None:
+        raise DataError(f"the row {half!r} came back neither as a prediction nor as a reject; nothing was published")
     return written[0], written[1]
 
 

@@ -98,17 +98,19 @@ def test_predictions_and_rejects_are_written_apart_in_a_folder_of_any_name(spark
 @pytest.mark.parametrize(
     "half", [("cat", None, None), (None, 3, None), (None, None, None), ("cat", 3, "empty: 0 bytes")]
 )
-def test_a_row_that_is_neither_a_prediction_nor_a_reject_is_missed(spark, tmp_path, half):
+def test_a_row_that_is_neither_a_prediction_nor_a_reject_is_refused_beside_a_whole_one_too(spark, tmp_path, half):
     label, label_id, reason = half
     score, top_k = (0.5, [("cat", 0.5)]) if label_id else (None, None)
     now = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
-    rows = [("a", None, label, label_id, score, top_k, None, False, "d", now, reason, 9, None)]
+    rows = [
+        ("a", None, label, label_id, score, top_k, None, False, "d", now, reason, 9, None),
+        ("a", None, "cat", 3, 0.5, [("cat", 0.5)], None, False, "d", now, None, 9, None),
+    ]
     model = {"model_name": "m", "model_step": 7, "run_id": "r"}
     with Staging(str(tmp_path), "2026-01-02", overwrite=False) as staging:
         frame = spark.createDataFrame(rows, ddl(SCORED))
-        written = publish.split_scored(spark, staging, frame, 1, kept=(), model=model)
-        with pytest.raises(DataError, match="id 'a' is there 0 times, it was given 1 times; nothing was published"):
-            publish.reconcile(ids(spark, "a"), *written)
+        with pytest.raises(DataError, match="the row 'a' came back neither as a prediction nor as a reject; nothing"):
+            publish.split_scored(spark, staging, frame, 2, kept=(), model=model)
 
 
 def test_a_budget_is_a_share_of_all_rows():
