@@ -74,6 +74,7 @@ ADDRESSES = {
     "nncf": ("sparkcv.predict.engines",),
     "openvino": ("sparkcv.predict.engines",),
     "sacrebleu": ("sparkcv.caption",),
+    "pycocoevalcap": ("sparkcv.caption",),
     "deltalake": ("sparkcv.predict.tables",),
     "tensorflowonspark": ("sparkcv.launchers",),
     "hdfs_native": ("sparkcv.storage",),

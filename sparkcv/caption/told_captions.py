@@ -13,6 +13,7 @@ from sparkcv.errors import UsageError
 __all__ = ["CaptionScores", "ToldPicture", "check_installed", "measure", "merged", "num_repeated"]
 
 _ORDERS = (1, 2, 3, 4)
+_LIBRARIES = ("sacrebleu", "pycocoevalcap")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,8 @@ class CaptionScores:
         perplexity: of the references' words by the net.
         bleu: BLEU-1 to BLEU-4 of all best captions, in [0, 1]: https://aclanthology.org/P02-1040.
         chrf: the F-score of their characters, in [0, 1]: https://aclanthology.org/W15-3049.
+        cider: CIDEr-D, in [0, 10]: https://arxiv.org/abs/1411.5726. Words count by how few of the pictures' references
+            have them, so that of one picture alone it is 0.
         distinct: share of different ones among the best captions.
         repeated_words: share of their words that repeat the word, or the two words, right before.
         mean_words: words of a best caption.
@@ -57,6 +60,7 @@ class CaptionScores:
     perplexity: float
     bleu: tuple[float, float, float, float]
     chrf: float
+    cider: float
     distinct: float
     repeated_words: float
     mean_words: float
@@ -66,6 +70,7 @@ class CaptionScores:
         return [
             *((f"BLEU-{order}", f"{value:.4f}") for order, value in zip(_ORDERS, self.bleu, strict=True)),
             ("chrF", f"{self.chrf:.4f}"),
+            ("CIDEr-D", f"{self.cider:.4f}, 10 at most"),
             ("perplexity", f"{self.perplexity:.4f} a word"),
             ("distinct", f"{self.distinct:.4f} of the captions"),
             ("repeated", f"{self.repeated_words:.4f} of the words"),
@@ -75,9 +80,10 @@ class CaptionScores:
 
 
 def check_installed() -> None:
-    """Raise UsageError where the library that has BLEU is not there."""
-    if importlib.util.find_spec("sacrebleu") is None:
-        raise UsageError("sacrebleu is not installed here; wanted: pip install 'sparkcv[captions]'")
+    """Raise UsageError where a library that has BLEU or CIDEr is not there."""
+    for library in _LIBRARIES:
+        if importlib.util.find_spec(library) is None:
+            raise UsageError(f"{library} is not installed here; wanted: pip install 'sparkcv[captions]'")
 
 
 def merged(told: Iterable[ToldPicture]) -> list[ToldPicture]:
@@ -101,7 +107,7 @@ def merged(told: Iterable[ToldPicture]) -> list[ToldPicture]:
 def measure(told: Sequence[ToldPicture]) -> CaptionScores:
     """Return the scores of pictures, of one at least; each has one reference or more.
 
-    Raises UsageError where sacrebleu is missing.
+    Raises UsageError where sacrebleu or pycocoevalcap is missing.
     """
     check_installed()
     from sacrebleu.metrics import BLEU, CHRF
@@ -128,10 +134,22 @@ def measure(told: Sequence[ToldPicture]) -> CaptionScores:
         perplexity=math.exp(min(loss, 700.0)),
         bleu=(bleu[0], bleu[1], bleu[2], bleu[3]),
         chrf=score(CHRF()),
+        cider=_cider(told),
         distinct=len(set(captions)) / len(captions),
         repeated_words=sum(map(num_repeated, words)) / max(1, num_words),
         mean_words=num_words / len(captions),
     )
+
+
+def _cider(told: Sequence[ToldPicture]) -> float:
+    from pycocoevalcap.cider.cider_scorer import CiderScorer
+
+    if not any(reference.split() for picture in told for reference in picture.references):
+        return 0.0  # the library has no answer to that
+    scorer = CiderScorer()
+    for picture in told:
+        scorer += (picture.best, list(picture.references))
+    return float(scorer.compute_score()[0])
 
 
 def num_repeated(words: Sequence[str]) -> int:

@@ -43,7 +43,9 @@ def page(done: EvaluatedCaptions) -> ReportPage:
 
 def _scores(done: EvaluatedCaptions) -> Section:
     rows = [[name, text] for name, text in done.scores.rows()]
-    return Section("Scores", [Table("By sacrebleu, of words as the shards have them", ["", ""], rows)])
+    return Section(
+        "Scores", [Table("By sacrebleu, CIDEr-D by pycocoevalcap, of words as the shards have them", ["", ""], rows)]
+    )
 
 
 def _samples(done: EvaluatedCaptions) -> Section:

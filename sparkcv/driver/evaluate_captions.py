@@ -89,7 +89,7 @@ def prepare(config: EvaluateCaptionsConfig) -> EvaluateCaptionsPlan:
     """Check dataset, checkpoint, vocabulary and folder without TensorFlow.
 
     Raises what :func:`.caption_net_flags.net_of` does, DataError and StorageError for a dataset that is missing, empty
-    or without captions, and UsageError where sacrebleu is not installed.
+    or without captions, and UsageError where sacrebleu or pycocoevalcap is not installed.
     """
     told_captions.check_installed()
     config = dataclasses.replace(

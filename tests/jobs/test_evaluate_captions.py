@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 
 import pytest
 
@@ -102,6 +103,48 @@ def test_scores_are_those_of_the_definitions():
     assert found.repeated_words == pytest.approx(2 / 3)
     assert measure([told("a b", ["a b"], name="1"), told("a b", ["a b"], name="2")]).distinct == 0.5
     assert measure([told("a b", ["a b"], log=-1e9)]).perplexity > 1e300
+
+
+def plain_cider(told):
+    """CIDEr-D by its definition: https://arxiv.org/abs/1411.5726, sections 4 and 7."""
+
+    def grams(text, order):
+        words = text.split()
+        return Counter(tuple(words[at : at + order]) for at in range(len(words) - order + 1))
+
+    total = 0.0
+    for order in (1, 2, 3, 4):
+        having = Counter(gram for one in told for gram in {g for text in one.references for g in grams(text, order)})
+
+        def weighed(text, order=order, having=having):
+            return {g: count * math.log(len(told) / max(1, having[g])) for g, count in grams(text, order).items()}
+
+        for one in told:
+            ours = weighed(one.best)
+            for reference in one.references:
+                theirs = weighed(reference)
+                norms = math.hypot(*ours.values()) * math.hypot(*theirs.values())
+                common = sum(min(value, theirs.get(gram, 0)) * theirs.get(gram, 0) for gram, value in ours.items())
+                apart = len(one.best.split()) - len(reference.split())
+                fits = common / norms * math.exp(-(apart**2) / 72) if norms else 0.0
+                total += 10 * fits / 4 / len(one.references) / len(told)
+    return total
+
+
+def test_cider_is_that_of_its_definition():
+    pictures = [
+        told("a red ring left of a blue star", ["a red ring left of a blue star", "a star and a ring"]),
+        told("a green dog on the hill", ["the green dog is on a hill"], name="b"),
+        told("a a a a", ["two small squares above a ring", "a ring below squares"], name="c"),
+        told("", ["a cross right of a star"], name="d"),
+    ]
+    found = measure(pictures)
+    assert found.cider == pytest.approx(plain_cider(pictures), rel=1e-9)
+    assert 1 < found.cider < 10
+    alike = [told(text, [text], name=text) for text in ("a big red ring here", "one small blue star there")]
+    assert measure(alike).cider == pytest.approx(10)
+    assert measure(alike[:1]).cider == 0  # no word tells one picture from others
+    assert measure([told("a b", ["  "])]).cider == 0
 
 
 def test_repeated_words_and_pairs_are_counted():
