@@ -17,6 +17,7 @@ import threading
 from typing import Any
 
 from sparkcv.cluster.node_environment import ALLOCATOR
+from sparkcv.nets import onednn
 from sparkcv.roles import NodeContext, Role
 
 _ENV = {
@@ -25,6 +26,7 @@ _ENV = {
     "TF_GRPC_REUSE_PORT": "true",
     "PYTHONWARNINGS": "ignore",
     **ALLOCATOR,  # as roles have it
+    **onednn.ENVIRONMENT,
 }
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 
 from sparkcv import storage
+from sparkcv.nets import onednn
 from sparkcv.roles import Role
 
 __all__ = ["ALLOCATOR", "devices", "environment"]
@@ -48,7 +49,7 @@ def environment(temporary_dir: str, *, is_ours: bool) -> dict[str, str]:
         absolute = (os.path.abspath(entry) for entry in libraries.split(os.pathsep) if entry)
         kept["LD_LIBRARY_PATH"] = os.pathsep.join(absolute)
     nets = _OF_OUR_NETS if is_ours else {}  # a function of the user's is to find Keras as TensorFlow has it
-    unless_set = _UNLESS_SET | ALLOCATOR if is_ours else _UNLESS_SET
+    unless_set = _UNLESS_SET | ALLOCATOR | onednn.ENVIRONMENT if is_ours else _UNLESS_SET
     return unless_set | kept | hadoop | _ALWAYS | nets | {"TMPDIR": temporary_dir}
 
 

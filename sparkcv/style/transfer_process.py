@@ -11,6 +11,7 @@ from sparkcv import logs
 from sparkcv.diagnosis.log_filter import is_noise
 from sparkcv.errors import ClusterError, SparkcvError, by_name
 from sparkcv.launchers.python_module import start_module
+from sparkcv.nets import onednn
 from sparkcv.style.task import TransferTask
 
 __all__ = ["ask"]
@@ -23,7 +24,9 @@ def ask(task: TransferTask) -> dict[str, Any]:
 
     Raises what it found wrong, by its class, and ClusterError if it died.
     """
-    env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    # Direct convolutions are to be the reference's to the last bits, and are faster by TensorFlow's own kernels here.
+    kernels = onednn.ENVIRONMENT if task.convolutions == "winograd" else {}
+    env = {**kernels, **os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     pipe = subprocess.PIPE
     process: Any
     with start_module(_PROGRAM, [], env, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:

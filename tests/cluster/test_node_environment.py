@@ -1,6 +1,7 @@
 """The environment of a node process: what glibc's allocator is told, who may tell it otherwise, and what it costs."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 
 from sparkcv.cluster.node_environment import ALLOCATOR, environment
 
-NAME = "GLIBC_TUNABLES"
+NAME, KERNELS = "GLIBC_TUNABLES", "TF_ENABLE_ONEDNN_OPTS"
 LOSSES = """
 import numpy as np
 from sparkcv.config import TrainConfig
@@ -33,9 +34,17 @@ def test_our_programs_are_told_and_those_of_users_are_not(monkeypatch, tmp_path)
     assert NAME not in environment(str(tmp_path), is_ours=False)
 
 
+def test_training_asks_for_onednn_and_a_users_program_does_not(monkeypatch, tmp_path):
+    monkeypatch.delenv(KERNELS, raising=False)
+    assert environment(str(tmp_path), is_ours=True).get(KERNELS) == ("1" if platform.machine() == "x86_64" else None)
+    assert KERNELS not in environment(str(tmp_path), is_ours=False)
+
+
 def test_what_the_user_has_set_stays(monkeypatch, tmp_path):
     monkeypatch.setenv(NAME, "glibc.malloc.arena_max=8")
-    assert environment(str(tmp_path), is_ours=True)[NAME] == "glibc.malloc.arena_max=8"
+    monkeypatch.setenv(KERNELS, "0")
+    found = environment(str(tmp_path), is_ours=True)
+    assert (found[NAME], found[KERNELS]) == ("glibc.malloc.arena_max=8", "0")
 
 
 @pytest.mark.tensorflow
