@@ -1,6 +1,6 @@
 """Drawn figures with captions to pictures made from captions, through the jobs: what ``make text2image-demo`` runs.
 
-    python -m bench.text2image --work_dir text2image      # about 20 minutes on 2 idle cores
+    python -m bench.text2image --work_dir text2image      # about 17 minutes on 2 idle cores
 
 Draws figures, one shape of one colour on a plain ground, whose captions leave out some combinations of colour and
 shape; converts them, trains GAN-CLS at 32 pixels on them, and a classifier on figures of all combinations, which is to
