@@ -17,6 +17,8 @@ import tempfile
 import photographs
 import side_by_side
 
+from sparkcv.nets import onednn
+
 SIDE = str(pathlib.Path(__file__).with_name("r03_side.py"))
 
 
@@ -31,7 +33,8 @@ def main() -> int:
         data, about = photographs.shards(flags.photographs, pathlib.Path(work))
 
         def side(how: str) -> side_by_side.Sample:
-            return side_by_side.run([SIDE, f"--how={how}", f"--dataset_dir={data}", f"--steps={flags.steps}"], {})
+            words = [f"--how={how}", f"--dataset_dir={data}", f"--steps={flags.steps}"]
+            return side_by_side.run([SIDE, *words], onednn.ENVIRONMENT)  # as roles have it
 
         name = "R3 step with real input / with synthetic input"
         real, synthetic = (lambda: side("real")), (lambda: side("synthetic"))
