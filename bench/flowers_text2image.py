@@ -1,6 +1,6 @@
 """Pictures of flowers from captions, made of class names alone: GAN-CLS on Oxford's 17 flowers, at 64 pixels.
 
-Command (an hour or more on 2 cores)::
+Command (about 20 minutes on 2 idle cores)::
 
     python bench/flowers_text2image.py --data DIR --work_dir /tmp/flowers_text2image
 
