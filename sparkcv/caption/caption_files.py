@@ -162,6 +162,8 @@ def _of_tokens(text: str, url: str) -> Iterator[tuple[str, int, str]]:
 
 def _of_table(text: str, url: str, separator: str, columns: tuple[int, int]) -> Iterator[tuple[str, int, str]]:
     """Yield path, line and caption of each row of a table behind its head."""
+    after = 0
+    former = csv.field_size_limit(_MOST_BYTES)  # else a caption of 131,072 characters is refused before it is counted
     rows = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=separator,
@@ -185,7 +187,10 @@ def _of_table(text: str, url: str, separator: str, columns: tuple[int, int]) -> 
                 raise DataError(f"{where} has the path {path!r}, wanted one")
             yield path, first, row[columns[1]]
     except csv.Error as err:
-        raise DataError(f"{url!r} line {rows.line_num} is no CSV: {err}") from err
+        to = f", read to line {rows.line_num}" if rows.line_num > after + 1 else ""  # a quote that nobody closed
+        raise DataError(f"{url!r} line {after + 1} is no CSV: {err}{to}") from err
+    finally:
+        csv.field_size_limit(former)
 
 
 def _merged(rows: Iterable[tuple[str, int, str]]) -> list[NamedCaptions]:

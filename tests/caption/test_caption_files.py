@@ -1,5 +1,6 @@
 """Files of captions: the three forms are told apart and read, and every bad one is one sentence."""
 
+import csv
 import json
 
 import pytest
@@ -70,6 +71,13 @@ def test_tables_of_paths_and_captions(write, text):
     assert found[0].line == 2
 
 
+def test_a_caption_of_a_table_may_be_of_any_length(write):
+    limit = csv.field_size_limit()
+    long = " ".join(["quadrilaterally"] * 10_000)
+    assert read_captions(write(f"path,caption\na.jpg,{long}\n"))[0].captions == (long,)
+    assert csv.field_size_limit() == limit
+
+
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
@@ -85,7 +93,9 @@ def test_tables_of_paths_and_captions(write, text):
         ("path,caption\na.jpg\n", "line 2 has 1 values, wanted 2"),
         ("path,caption\n,a dog\n", "line 2 has the path '', wanted one"),
         ('path,caption\na.jpg,"a dog\nthat runs"\n\n,"a\ncat"\n', "line 5 has the path '', wanted one"),
-        ('path,caption\na.jpg,"a dog\n', "is no CSV: unexpected end of data"),
+        ('path,caption\na.jpg,"a dog\n', "line 2 is no CSV: unexpected end of data"),
+        ('path,caption\nb.jpg,a cat\na.jpg,"a dog\n' + "c.jpg,x\n" * 9, "line 3 is no CSV: unexpected end of"),
+        ('path,caption\na.jpg,"a dog\nb.jpg,"a cat\n', "line 2 is no CSV: ',' expected after '\"', read to line 3"),
         ("a.jpg#0\ta dog\na.jpg a dog\n", "line 2 is 'a.jpg a dog', wanted 'picture.jpg#0<tab>caption'"),
         ("{", "is no JSON: Expecting property name"),
         ("[1]", "has no list 'images' of objects"),
