@@ -79,18 +79,19 @@ def read_captions(url: str) -> list[NamedCaptions]:
 def captions_of_rows(rows: Iterable[tuple[Any, Any]], what: str) -> list[NamedCaptions]:
     """Return the pictures of rows, paths and captions, as :func:`read_captions` returns those of a file.
 
-    A caption is a text, a list of texts, or None, which is no caption; ``what`` is what messages call the table. Raises
-    DataError for another one, for a path that is none, and where there is no row.
+    A caption is a text, None, which is an empty one, or a list of those; an empty list is one empty caption. Messages
+    call the table ``what``. Raises DataError for another one, for a path that is none, and where there is no row.
     """
 
     def told() -> Iterator[tuple[str, int, str]]:
         for number, (path, captions) in enumerate(rows):
             if not isinstance(path, str) or not path or "\0" in path:
                 raise DataError(f"{what} has the path {path!r}, wanted one")
-            for caption in captions if isinstance(captions, list) else ["" if captions is None else captions]:
-                if not isinstance(caption, str):
+            # A picture whose list is empty is listed among the rejects, as one whose caption is null.
+            for caption in (captions or [None]) if isinstance(captions, list) else [captions]:
+                if not isinstance(caption, str | None):
                     raise DataError(f"{what} has the caption {caption!r} of {path!r}, wanted a text or a list of texts")
-                yield path, number, caption
+                yield path, number, caption or ""
 
     found = _merged(told())
     if not found:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from sparkcv.caption.caption_files import NamedCaptions, read_captions
+from sparkcv.caption.caption_files import NamedCaptions, captions_of_rows, read_captions
 from sparkcv.errors import DataError, MissingFileError
 
 COCO = {
@@ -69,6 +69,21 @@ def test_tables_of_paths_and_captions(write, text):
         ("b.jpg", 1, ("a cat",)),
     ]
     assert found[0].line == 2
+
+
+def test_rows_without_a_caption_have_an_empty_one():
+    rows = [("a.jpg", "a dog"), ("b.jpg", None), ("c.jpg", ["a cat", None]), ("d.jpg", []), ("a.jpg", ["a big dog"])]
+    assert [(one.path, one.captions) for one in captions_of_rows(rows, "the table t")] == [
+        ("a.jpg", ("a dog", "a big dog")),
+        ("b.jpg", ("",)),
+        ("c.jpg", ("a cat", "")),
+        ("d.jpg", ("",)),
+    ]
+    for wrong in (2, ["a dog", 2], [["a dog"]]):
+        with pytest.raises(DataError, match=r"the table t has the caption .* of 'a.jpg', wanted a text or a list of"):
+            captions_of_rows([("a.jpg", wrong)], "the table t")
+    with pytest.raises(DataError, match="the table t has no row"):
+        captions_of_rows([], "the table t")
 
 
 def test_a_caption_of_a_table_may_be_of_any_length(write):
