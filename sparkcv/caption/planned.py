@@ -5,6 +5,7 @@ All follows from the file of captions, the seed and the flags. It is held by the
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -24,6 +25,7 @@ __all__ = [
     "PlannedPicture",
     "Told",
     "captions_of",
+    "check_known",
     "check_told_apart",
     "divide",
     "make_frame",
@@ -85,6 +87,18 @@ class PlannedCaptions:
         found = [{self.vocabulary.encode(words) for words in captions_of(each)} for each in self.splits.values()]
         return min(map(len, found), default=0)
 
+    def words_outside(self) -> str:
+        """Return how many of the captions' words the vocabulary does not have, as a line; empty where it has all."""
+        counts = collections.Counter(word for words in captions_of(self._pictures()) for word in words)
+        outside = collections.Counter({word: n for word, n in counts.items() if word not in self.vocabulary.ids})
+        if not outside:
+            return ""
+        num, of = outside.total(), counts.total()
+        most = ", ".join(
+            f"{word!r} {n}" for word, n in sorted(outside.items(), key=lambda each: (-each[1], each[0]))[:3]
+        )
+        return f"outside of the vocabulary: {num:,} of {of:,} words ({num / of:.1%}), most often {most}"
+
     def _pictures(self) -> Iterator[PlannedPicture]:
         for pictures in self.splits.values():
             yield from pictures
@@ -121,6 +135,16 @@ def check_told_apart(pictures: Sequence[PlannedPicture]) -> None:
         raise DataError(
             f"all {len(pictures)} pictures have one caption, {' '.join(*different)[:80]!r}; wanted captions that tell"
             " pictures apart"
+        )
+
+
+def check_known(pictures: Iterable[PlannedPicture], vocabulary: Vocabulary) -> None:
+    """Raise DataError where the vocabulary has no word of any caption: each would be as many unknown words."""
+    found = list(captions_of(pictures))
+    if not any(word in vocabulary.ids for words in found for word in words):
+        raise DataError(
+            f"the vocabulary of {len(vocabulary)} words has no word of {len(found)} captions, the first of which is"
+            f" {' '.join(found[0])[:80]!r}; wanted one of their words"
         )
 
 

@@ -61,16 +61,18 @@ class CaptionsPlan:
 
 @dataclasses.dataclass(frozen=True)
 class CaptionsReport:
-    """What was written; as text, a table of the splits."""
+    """What was written; as text, a table of the splits, and a line of the words outside of the vocabulary."""
 
     written: ConvertReport
     num_words: int
     captions_per_picture: float
+    words_outside: str
 
     def __str__(self) -> str:
         where = logs.clean(self.written.dataset_dir)
         first = f"{self.written.name}: {self.num_words} words, {self.captions_per_picture:.1f} captions a picture in"
-        return "\n".join([f"{first} {where}", *str(self.written).split("\n")[1:]])
+        last = [logs.clean(self.words_outside)] if self.words_outside else []
+        return "\n".join([f"{first} {where}", *str(self.written).split("\n")[1:], *last])
 
 
 def prepare(config: ConvertCaptionsConfig) -> CaptionsPlan:
@@ -112,6 +114,7 @@ def _planned(config: ConvertCaptionsConfig, dataset_dir: str, named: list[NamedC
     )
     planned.check_told_apart(divided[names[0]])
     words = _vocabulary(config, dataset_dir, names, planned.captions_of(divided[names[0]]))
+    planned.check_known(divided[names[0]], words)
     url = config.vectors and storage.resolve(config.vectors)
     return PlannedCaptions(divided, words, url, _check_vectors(url, divided) if url else 0)
 
@@ -182,7 +185,7 @@ def run_with(spark: Any, plan: CaptionsPlan, enter: Callable[[], None]) -> Capti
         url = storage.join(plan.dataset_dir, vocabulary.FILE_NAME)
         storage.write_text(url, captions.vocabulary.to_text())
         splits.publish_written(written, report)
-    return CaptionsReport(report, len(captions.vocabulary), captions.captions_per_picture)
+    return CaptionsReport(report, len(captions.vocabulary), captions.captions_per_picture, captions.words_outside())
 
 
 @dataclasses.dataclass(frozen=True)

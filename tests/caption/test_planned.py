@@ -66,6 +66,19 @@ def test_one_caption_for_all_pictures_is_refused():
     planned.check_told_apart(planned.divide(NAMED, ("train",), seed=0, max_words=9)["train"])
 
 
+def test_words_outside_of_the_vocabulary_are_told_and_a_vocabulary_of_other_words_is_refused():
+    pictures = planned.divide(NAMED, ("train",), seed=0, max_words=9)["train"]
+    told = PlannedCaptions({"train": pictures}, WORDS).words_outside()
+    assert told == "outside of the vocabulary: 40 of 100 words (40.0%), most often 'dogs' 20, 'two' 20"
+    whole = Vocabulary.of_captions([["a", "dog", ".", "two", "dogs"]], 1)
+    assert PlannedCaptions({"train": pictures}, whole).words_outside() == ""
+    planned.check_known(pictures, WORDS)
+    with pytest.raises(
+        DataError, match=r"of 4 words has no word of 40 captions, the first of which is 'a dog \.'; wanted"
+    ):
+        planned.check_known(pictures, Vocabulary.of_captions([["hund"]], 1))
+
+
 @pytest.mark.parametrize(
     ("named", "sentence"),
     [

@@ -21,6 +21,7 @@ def drawn(tmp_path_factory):
     (folder / "broken.jpg").write_bytes(b"no picture")
     with (folder / "captions.csv").open("a") as file:
         file.write("missing.jpg,a dog\nbroken.jpg,a cat\nseen-00003.png,\n")
+    (folder / "other.txt").write_text("hund 9\n<S> 9\n</S> 9\n")
     (folder / "same.csv").write_text("path,caption\nseen-00000.png,a dog\nseen-00001.png,a dog\n")
     return folder
 
@@ -133,6 +134,7 @@ def test_captions_come_from_a_query_as_from_a_file(spark, drawn, tmp_path, capsy
         ),
         ({"min_word_count": 1000}, 1, "no word of 26 captions occurs 1000 times or more"),
         ({"vocabulary": "{drawn}/captions.csv"}, 1, "line 1 is 'path,caption', wanted a word and its count"),
+        ({"vocabulary": "{drawn}/other.txt"}, 1, "the vocabulary of 4 words has no word of 25 captions, the first of"),
         ({"vocabulary": "x", "min_word_count": 2}, 2, "--min_word_count 2 with --vocabulary"),
         ({"dataset_name": "a/b"}, 2, "--dataset_name: got 'a/b'"),
         ({"dataset_split_name": "test", "validation_fraction": 0.5}, 2, "test with --validation_fraction: got both"),
