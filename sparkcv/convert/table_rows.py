@@ -16,7 +16,7 @@ from sparkcv.convert.plan import Split
 from sparkcv.errors import DataError
 from sparkcv.spark.errors import quiet
 
-__all__ = ["PictureColumns", "RowCounts", "choose", "count", "drawn", "hashed", "limits", "place"]
+__all__ = ["PictureColumns", "RowCounts", "choose", "count", "drawn", "hashed", "limits", "no_column", "place"]
 
 _BUCKET_BITS = 12
 _MOST_CLASSES = 100_000
@@ -63,7 +63,7 @@ def choose(df: DataFrame, columns: PictureColumns, where: str) -> tuple[DataFram
             with quiet():
                 df.select(F.col(column))
         except AnalysisException as err:
-            raise DataError(f"{where} {_no_column(df.columns, column)}") from err
+            raise DataError(f"{where} {no_column(df.columns, column)}") from err
     types = {name: df.select(F.col(column)).schema[0].dataType for name, column in named.items()}
     if not isinstance(types["image"], BinaryType):
         raise DataError(
@@ -81,7 +81,7 @@ def choose(df: DataFrame, columns: PictureColumns, where: str) -> tuple[DataFram
     return df.select(F.col(columns.image).alias("image"), label.alias("label"), name.alias("name")), is_number
 
 
-def _no_column(columns: Sequence[str], wanted: str) -> str:
+def no_column(columns: Sequence[str], wanted: str) -> str:
     """Say why ``wanted`` is not the name of one of ``columns``; Spark takes a dot in it for a field of a column."""
     if (times := sum(name.lower() == wanted.lower() for name in columns)) > 1:
         return f"has the column {wanted!r} {times} times, wanted it once"

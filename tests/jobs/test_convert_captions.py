@@ -102,12 +102,24 @@ def test_captions_come_from_a_query_as_from_a_file(spark, drawn, tmp_path, capsy
     (tmp_path / "same.csv").write_text("\n".join(["path,caption", *sorted(lines)]) + "\n")
     assert run(**{**flags, "dataset_dir": tmp_path / "same"}, captions_file=tmp_path / "same.csv") == 0
     assert read(tmp_path / "data", "train") == read(tmp_path / "same", "train")
+    # Columns are named as in Spark: in upper case or not, a field of a struct, with a dot in its name.
+    told = spark.sql(query).selectExpr("named_struct('path', path) AS File", "caption AS `a.text`")
+    told.createOrReplaceTempView("told_captions")
+    of_table = {"dataset_table": "told_captions", "path_column": "file.path"}
+    assert run(**{**flags, "dataset_dir": tmp_path / "fields"}, **of_table, caption_column="`a.text`") == 0
+    assert read(tmp_path / "fields", "train") == read(tmp_path / "same", "train")
+    assert run(**{**flags, "dataset_dir": tmp_path / "no"}, **of_table, caption_column="a.text") == 1
+    assert "write its name as `a.text`, as it has a dot" in capsys.readouterr().err
     capsys.readouterr()
     for wrong, sentence in (
         ("SELECT 1 AS path, 'a dog' AS caption", "has the path 1, wanted one"),
         ("SELECT 'a.jpg' AS path, 2 AS caption", "'a.jpg'"),
         ("SELECT 'a.jpg' AS file, 'a dog' AS caption", "--path_column: the query"),
         ("SELECT path, caption FROM no_such_table", "no_such_table"),
+        (
+            "SELECT 'a.jpg' AS path, 'a dog' AS caption, 'a' AS Caption",
+            "has the column 'caption' 2 times, wanted it once",
+        ),
         ("SELECT 'a.jpg' AS path, 'a dog' AS caption WHERE 1 = 0", "has no row, wanted paths and captions"),
     ):
         assert run(**{**flags, "dataset_dir": tmp_path / "no"}, dataset_query=wrong) == 1
