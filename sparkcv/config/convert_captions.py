@@ -100,6 +100,9 @@ class ConvertCaptionsConfig(Flags):
         for name in ("path_column", "caption_column"):
             if self.captions_file and getattr(self, name) != type(self).__dataclass_fields__[name].default:
                 raise UsageError(f"--{name} {getattr(self, name)} with --captions_file: it is of a table, wanted none")
+        for name, wanted in (("vocabulary", "a file word_counts.txt"), ("vectors", "a file of vectors")):
+            if getattr(self, name) == "":
+                raise UsageError(f"--{name}: got nothing, wanted {wanted}")
         check_names(self)
         if self.vectors and self.record_per_caption:
             raise UsageError("--vectors with --record_per_caption: got both, but im2txt's form has none; wanted one")
