@@ -56,7 +56,8 @@ def read_captions(url: str) -> list[NamedCaptions]:
 
     Raises:
         MissingFileError: it is not there.
-        DataError: it is empty, too large, not UTF-8, of no form that is known, or a line is not of the file's form.
+        DataError: it is empty, too large, not UTF-8, or of no form that is known, it names no picture, or a line is not
+            of the file's form.
     """
     num_bytes = storage.size(url)
     if num_bytes > _MOST_BYTES:
@@ -65,15 +66,10 @@ def read_captions(url: str) -> list[NamedCaptions]:
     start = text.lstrip()[:1]
     if not start:
         raise DataError(f"{url!r} is empty, {_WANTED}")
-    if start in "{[":
-        return _of_coco(text, url)
-    first = text.partition("\n")[0].rstrip("\r")
-    if _TOKEN_LINE.fullmatch(first):
-        return _merged(_of_tokens(text, url))
-    for (separator, *names), columns in _HEADERS.items():
-        if [name.strip().strip('"') for name in first.split(separator)] == names:
-            return _merged(_of_table(text, url, separator, columns))
-    raise DataError(f"{url!r} is no file of captions: its first line is {first[:80]!r}; {_WANTED}")
+    found = _of_coco(text, url) if start in "{[" else _merged(_of_lines(text, url))
+    if not found:
+        raise DataError(f"{url!r} names no picture, wanted paths and captions")
+    return found
 
 
 def captions_of_rows(rows: Iterable[tuple[Any, Any]], what: str) -> list[NamedCaptions]:
@@ -148,6 +144,17 @@ def _field(value: dict[str, Any], name: str, kind: type, where: str) -> Any:
         hint = "; captions_*.json of COCO has them" if name == "caption" else ""
         raise DataError(f"{where} has the {name} {found!r}, wanted {wanted}{hint}")
     return found
+
+
+def _of_lines(text: str, url: str) -> Iterator[tuple[str, int, str]]:
+    """Return path, line and caption of each line of a token file or a table; raises DataError for neither."""
+    first = text.partition("\n")[0].rstrip("\r")
+    if _TOKEN_LINE.fullmatch(first):
+        return _of_tokens(text, url)
+    for (separator, *names), columns in _HEADERS.items():
+        if [name.strip().strip('"') for name in first.split(separator)] == names:
+            return _of_table(text, url, separator, columns)
+    raise DataError(f"{url!r} is no file of captions: its first line is {first[:80]!r}; {_WANTED}")
 
 
 def _of_tokens(text: str, url: str) -> Iterator[tuple[str, int, str]]:

@@ -123,7 +123,8 @@ def divide(
     splits = dict(zip(names, (planned[held:], planned[:held]), strict=False))
     for name, pictures in splits.items():
         if not any(picture.captions for picture in pictures):
-            why = next((fault for picture in pictures for fault in picture.faults), "there is no picture for it")
+            faults = (f"the first, of {each.name!r}: {fault}" for each in pictures for fault in each.faults)
+            why = next(faults, "there is no picture for it")
             raise DataError(f"the split {name!r} would have no caption: {why}")
     return splits
 

@@ -117,6 +117,8 @@ def test_a_caption_of_a_table_may_be_of_any_length(write):
         ("{}", "has no list 'images' of objects"),
         ('{"images": [1]}', "has no list 'images' of objects"),
         ('{"images": []}', "has no list 'annotations' of objects"),
+        ('{"images": [], "annotations": []}', "names no picture, wanted paths and captions"),
+        ("path,caption\n\n", "names no picture, wanted paths and captions"),
         ('{"images": [{"id": "7"}]}', "images[0] has the id '7', wanted a whole number"),
         ('{"images": [{"id": 7}]}', "images[0] has the file_name None, wanted a path"),
         (

@@ -84,7 +84,7 @@ def test_words_outside_of_the_vocabulary_are_told_and_a_vocabulary_of_other_word
     [
         ([], "the split 'train' would have no caption: there is no picture for it"),
         (NAMED[:1], "the split 'validation' would have no caption: there is no picture for it"),
-        ([NamedCaptions("a", 0, 0, ("",)), NamedCaptions("b", 1, 0, ("",))], "would have no caption: empty caption"),
+        ([NamedCaptions("a", 0, 0, ("",)), NamedCaptions("b", 1, 0, ("",))], "no caption: the first, of '[ab]': empty"),
     ],
 )
 def test_a_split_without_a_caption_is_refused(named, sentence):
