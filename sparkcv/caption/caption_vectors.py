@@ -49,19 +49,29 @@ class CaptionVectors:
     of_pictures: Mapping[str, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
     rows: NDArray[np.float32] | None = None
 
-    def of_picture(self, name: str, captions: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
-        """Return the vectors of a picture's captions, each of which is words; raises DataError without one."""
+    def of_picture(
+        self, name: str, captions: Sequence[Sequence[str]], kept: Sequence[bool] = ()
+    ) -> list[NDArray[np.float32]]:
+        """Return the vectors of a picture's captions, each of which is words; raises DataError without one.
+
+        ``kept`` says which of all captions that the picture has in the file of captions these are; not given: all.
+        """
         if self.of_captions:
             return [self.of_caption(words) for words in captions]
         found = self.of_pictures.get(name, self.of_pictures.get(os.path.basename(name)))
         if found is None:
             raise DataError(f"{self.url!r} has no vectors of the picture {name!r}")
-        if len(found) != len(captions):
-            raise DataError(f"{self.url!r} has {len(found)} vectors of {name!r}, which has {len(captions)} captions")
-        return list(found)
+        if len(found) == len(captions):
+            return list(found)
+        if len(found) == len(kept):
+            return [row for row, is_kept in zip(found, kept, strict=True) if is_kept]
+        number = len(kept) or len(captions)
+        raise DataError(f"{self.url!r} has {len(found)} vectors of {name!r}, which has {number} captions")
 
     def of_caption(self, words: Sequence[str]) -> NDArray[np.float32]:
-        """Return the vector of a caption; raises DataError where there is none."""
+        """Return the vector of a caption; raises DataError where there is none, and for vectors by pictures."""
+        if self.of_pictures:
+            raise DataError(f"{self.url!r} has vectors by pictures, wanted vectors by captions")
         found = self.of_captions.get(" ".join(words))
         if found is None:
             raise DataError(f"{self.url!r} has no vector of the caption {' '.join(words)[:200]!r}")

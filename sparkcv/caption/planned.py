@@ -34,16 +34,20 @@ __all__ = [
 
 
 class Told(NamedTuple):
-    """What a record says beside the picture; it travels to Spark's tasks as plain values."""
+    """What a record says beside the picture, and which captions of the file it has; plain values, as tasks get them."""
 
     image_id: int
     words: tuple[tuple[str, ...], ...]
     ids: tuple[tuple[int, ...], ...]
+    kept: tuple[bool, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class PlannedPicture:
-    """A picture with its captions as words, and ``faults``: why others of its captions are left out."""
+    """A picture with its captions as words, and ``faults``: why others of its captions are left out.
+
+    ``kept`` says of each of its captions, in the file's order, whether it is one of ``captions``.
+    """
 
     name: str
     image_id: int
@@ -51,6 +55,7 @@ class PlannedPicture:
     captions: tuple[tuple[str, ...], ...]
     faults: tuple[str, ...]
     draw: int
+    kept: tuple[bool, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +174,7 @@ def rows_of(
             told = None
             if not isinstance(words, str):
                 ids = tuple(vocabulary.encode(each) for each in words)
-                told = Told(picture.image_id, tuple(("<S>", *each, "</S>") for each in words), ids)
+                told = Told(picture.image_id, tuple(("<S>", *each, "</S>") for each in words), ids, picture.kept)
             row = ShardRow(picture.name.encode("utf-8", "surrogateescape"), 0, picture.line, -1, fault, told)
             placed.append((sources.make_picture(key, None, seed).position, key, row))
     return [row for *_, row in sorted(placed, key=lambda each: each[:2])]
@@ -178,8 +183,8 @@ def rows_of(
 def make_frame(seen: SeenPicture, row: ShardRow, *, word_by_word: bool, vectors: CaptionVectors | None = None) -> bytes:
     """Return the record of a picture and what its row tells, as a frame; ``word_by_word`` is im2txt's form."""
     name = row.name.decode("utf-8", "surrogateescape")
-    # Begin and end are no words of it.
-    found = vectors.of_picture(name, [words[1:-1] for words in row.more.words]) if vectors is not None else []
+    captions = [words[1:-1] for words in row.more.words]  # begin and end are no words of it
+    found = vectors.of_picture(name, captions, row.more.kept) if vectors is not None else []
     picture = CaptionedPicture(
         encoded=seen.encoded,
         image_id=row.more.image_id,
@@ -194,9 +199,10 @@ def make_frame(seen: SeenPicture, row: ShardRow, *, word_by_word: bool, vectors:
 
 
 def _planned(named: NamedCaptions, seed: int, max_words: int) -> PlannedPicture:
-    captions, faults = [], []
+    captions, faults, kept = [], [], []
     for number, text in enumerate(named.captions):
         words = tokenize(text)
+        kept.append(0 < len(words) <= max_words)
         if not words:
             faults.append(f"empty caption: number {number} has no word")
         elif len(words) > max_words:
@@ -206,4 +212,4 @@ def _planned(named: NamedCaptions, seed: int, max_words: int) -> PlannedPicture:
     if not named.captions:
         faults.append("no caption: the file of captions has none for it")
     draw = sources.make_picture(named.path, None, seed).draw
-    return PlannedPicture(named.path, named.image_id, named.line, tuple(captions), tuple(faults), draw)
+    return PlannedPicture(named.path, named.image_id, named.line, tuple(captions), tuple(faults), draw, tuple(kept))

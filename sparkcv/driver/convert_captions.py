@@ -235,7 +235,7 @@ def _check_vectors(url: str, divided: dict[str, list[planned.PlannedPicture]]) -
     for pictures in divided.values():
         for picture in pictures:
             if picture.captions:
-                found.of_picture(picture.name, picture.captions)
+                found.of_picture(picture.name, picture.captions, picture.kept)
     return found.size
 
 

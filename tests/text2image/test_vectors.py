@@ -8,11 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sparkcv import figures
 from sparkcv.caption.caption_vectors import read_vectors
 from sparkcv.caption.vocabulary import END, START, UNKNOWN, Vocabulary
+from sparkcv.config import ConvertCaptionsConfig
+from sparkcv.driver import convert_captions
 from sparkcv.errors import DataError, MissingFileError, SparkcvError, UsageError
+from sparkcv.records import captioned, tfrecord
 from sparkcv.text2image import picture_request
 from sparkcv.text2image.picture_request import Texts
+from tests.caption.scene_shards import OneProcess
 
 CAPTIONS = ["A large red ring", "two stars."]
 VECTORS = np.array([[1.5, -2.0, 0.25], [0.0, 3.0, 4.0]], np.float32)
@@ -55,6 +60,12 @@ def test_skip_thoughts_file_has_them_by_picture_or_by_line(tmp_path):
     assert np.array_equal(found.of_picture("sub/image_00002.jpg", [("a",)]), VECTORS[:1])
     with pytest.raises(DataError, match=r"has 2 vectors of 'image_00001.jpg', which has 1 captions"):
         found.of_picture("image_00001.jpg", [("a",)])
+    assert np.array_equal(found.of_picture("image_00001.jpg", [("b",)], (False, True)), VECTORS[1:])
+    assert np.array_equal(found.of_picture("sub/image_00002.jpg", [("b",)], (False, True)), VECTORS[:1])
+    with pytest.raises(DataError, match=r"has 2 vectors of 'image_00001.jpg', which has 3 captions"):
+        found.of_picture("image_00001.jpg", [("a",)], (False, True, False))
+    with pytest.raises(DataError, match=r"tv\.hdf5' has vectors by pictures, wanted vectors by captions"):
+        found.of_caption(("a",))
     with pytest.raises(DataError, match=r"has no vectors of the picture 'other\.jpg'"):
         found.of_picture("other.jpg", [("a",)])
     with h5py.File(tmp_path / "rows.h5", "w") as file:
@@ -112,6 +123,29 @@ def test_a_file_of_two_lengths_is_refused(tmp_path):
         file["a.jpg"], file["b.jpg"] = VECTORS, VECTORS[:, :2]
     with pytest.raises(DataError, match="has vectors of 2 and of 3 numbers, wanted one length"):
         read_vectors(str(tmp_path / "tv.hdf5"))
+
+
+def test_the_vector_of_a_caption_that_is_left_out_is_left_out_too(tmp_path):
+    figures.write_figures(tmp_path / "figures", 2, 1, size=16)
+    long = "word " * 200
+    captions = ["path,caption", f"figure-00000.png,{long}", "figure-00000.png,a ring", "figure-00001.png,a star"]
+    (tmp_path / "captions.csv").write_text("\n".join(captions) + "\n")
+    with h5py.File(tmp_path / "tv.hdf5", "w") as file:
+        file["figure-00000.png"], file["figure-00001.png"] = VECTORS, VECTORS[1:] * 2
+    config = ConvertCaptionsConfig(
+        captions_file=str(tmp_path / "captions.csv"),
+        images_dir=str(tmp_path / "figures"),
+        dataset_dir=str(tmp_path / "data"),
+        vectors=str(tmp_path / "tv.hdf5"),
+        min_word_count=1,
+        num_shards=1,
+        bad_image_budget=0.5,
+    )
+    convert_captions.run_with(OneProcess(), convert_captions.prepare(config), lambda: None)
+    (shard,) = (tmp_path / "data").glob("*.tfrecord")
+    records = tfrecord.read_records(shard.read_bytes(), shard.name)
+    told = sorted((captioned.decode(each.payload) for each in records), key=lambda each: each.filename)
+    assert [each.vectors for each in told] == [(tuple(VECTORS[1]),), (tuple(VECTORS[1] * 2),)]
 
 
 def test_vectors_without_names_are_those_of_as_many_captions(tmp_path):
