@@ -162,7 +162,7 @@ def run(spark: None, plan: MadePlan) -> MadeReport:
         by = "the classifier" if plan.features is None else plan.features.model_name
         report = MadeReport(plan.gan.step, len(made), of_real.top, fits.top, fits.better, distance, by, plan.output_dir)
         pixels = [np.asarray(Image.open(name).convert("RGB")) for name in made[:_SHOWN]]
-        grid(pixels, min(_COLUMNS, len(pixels))).save(os.path.join(folder, "grid.png"))
+        grid(pixels, _COLUMNS).save(os.path.join(folder, "grid.png"))
         said = {**dataclasses.asdict(report), "better_than_shuffled": fits.better if fits.num_compared else None}
         said |= {"checkpoint": plan.gan.checkpoint, "judge": plan.judge.checkpoint}
         said["features_checkpoint"] = (plan.features or plan.judge).checkpoint

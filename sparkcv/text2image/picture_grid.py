@@ -15,7 +15,11 @@ _LEAST = 64
 
 
 def grid(pictures: Sequence[NDArray[np.uint8]], columns: int) -> Image.Image:
-    """Return RGB pictures of one size row by row, on white; those below 64 pixels are shown larger, as they are."""
+    """Return RGB pictures of one size row by row, on white; those below 64 pixels are shown larger, as they are.
+
+    A line has ``columns`` pictures, or all where they are fewer.
+    """
+    columns = min(columns, len(pictures))
     size = pictures[0].shape[0]
     times = max(1, _LEAST // size)
     side = size * times
