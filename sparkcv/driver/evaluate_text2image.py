@@ -108,8 +108,11 @@ def prepare(config: EvaluateText2ImageConfig) -> MadePlan:
     chosen = _drawn(caption_files.read_captions(url), config.max_pictures, config.seed)
     rng = np.random.default_rng((config.seed, 1))
     captions = tuple(each.captions[rng.integers(len(each.captions))] for each in chosen)
-    for number, caption in enumerate(captions):
-        gan.texts.text_of(caption, number)
+    for number, (each, caption) in enumerate(zip(chosen, captions, strict=True)):
+        try:
+            gan.texts.text_of(caption, number)
+        except DataError as err:
+            raise DataError(f"{url!r}, the picture {each.path!r}: {err}") from err
         if not classes_of(caption, labels):
             raise DataError(
                 f"the caption {caption[:80]!r} has the name of none of the {len(labels)} classes of"

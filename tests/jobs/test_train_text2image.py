@@ -208,6 +208,9 @@ def test_made_pictures_are_judged_beside_real_ones(folder, trained, judge, tmp_p
     (tmp_path / "other.csv").write_text("path,caption\nfigure-00000.png,red dots\ngone.png,a red circle\n")
     assert evaluate_text2image.main(words(other)) == 1
     assert "names a picture that is not there: no file " in capsys.readouterr().err
+    (tmp_path / "other.csv").write_text("path,caption\nfigure-00000.png,red dots\nfigure-00001.png,\n")
+    assert evaluate_text2image.main(words(other)) == 1
+    assert "other.csv', the picture 'figure-00001.png': the caption '' has no word" in capsys.readouterr().err
     (tmp_path / "other.csv").write_text("path,caption\nfigure-00000.png,red dots\nfigure-00001.png,the red dots\n")
     assert evaluate_text2image.main(words(other)) == 1
     assert "all 2 captions that were drawn of " in capsys.readouterr().err
