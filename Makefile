@@ -26,7 +26,7 @@ handwriting: setup     ## drawn characters as GNT files through the jobs: conver
 	$(PY) -m bench.handwriting --work_dir handwriting
 
 text2image-demo: setup ## drawn figures with captions: convert, train GAN-CLS and a judge, make pictures from captions, evaluate
-	$(PY) -m bench.text2image --work_dir text2image
+	$(PY) jobs/text2image_demo.py --work_dir text2image
 
 serve-demo: demo       ## the page and the protocols on the model of `make demo`, at the address that it prints
 	$(PY) jobs/serve.py --models_dir $(DEMO_DIR)/model

@@ -18,7 +18,7 @@ _GROUPS = {
         "exportcaptions",
     ),
     "Pictures from captions": ("traintext2image", "generate", "evaluatetext2image"),
-    "Around a run": ("doctor", "tensorboard", "reproduce", "demo", "captionsdemo"),
+    "Around a run": ("doctor", "tensorboard", "reproduce", "demo", "captionsdemo", "text2imagedemo"),
 }
 _SUBMIT = "write the spark-submit command of a job, print it and run it"
 _COMPLETION = "print a script by which bash, zsh or fish completes all this"

@@ -23,6 +23,7 @@ from sparkcv.config.stylize import StylizeConfig
 from sparkcv.config.submit import SubmitConfig
 from sparkcv.config.super_resolve import SuperResolveConfig
 from sparkcv.config.tensorboard import TensorBoardConfig
+from sparkcv.config.text2image_demo import Text2ImageDemoConfig
 from sparkcv.config.texture import TextureConfig
 from sparkcv.config.train import TrainConfig
 from sparkcv.config.train_captions import TrainCaptionsConfig
@@ -52,6 +53,7 @@ __all__ = [
     "SubmitConfig",
     "SuperResolveConfig",
     "TensorBoardConfig",
+    "Text2ImageDemoConfig",
     "TextureConfig",
     "TrainCaptionsConfig",
     "TrainConfig",

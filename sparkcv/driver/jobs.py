@@ -240,6 +240,13 @@ _ALL = (
         "train and evaluate captions on scenes that it draws",
         "sparkcv.driver.captions_demo",
     ),
+    Job(
+        "text2imagedemo",
+        "text2image_demo.py",
+        configs.Text2ImageDemoConfig,
+        "train and judge pictures from captions on figures that it draws",
+        "sparkcv.driver.text2image_demo",
+    ),
 )
 JOBS: Mapping[str, Job] = MappingProxyType({job.name: job for job in _ALL})
 

@@ -14,8 +14,8 @@ PROG = "sparkcv submit"
 # One is looked at in a browser here, demos have their pictures on this machine, and the others start no Spark: a driver
 # in a cluster that starts none counts as failed.
 _HERE = (
-    *("tensorboard", "demo", "captionsdemo", "texture", "superresolve", "caption", "evaluatecaptions"),
-    *("exportcaptions", "generate", "evaluatetext2image", "serve"),
+    *("tensorboard", "demo", "captionsdemo", "text2imagedemo", "texture", "superresolve", "caption"),
+    *("evaluatecaptions", "exportcaptions", "generate", "evaluatetext2image", "serve"),
 )
 SUBMITTED = tuple(name for name in JOBS if name not in _HERE)
 _OWN = tuple(field.name for field in dataclasses.fields(SubmitConfig))

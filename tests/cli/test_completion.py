@@ -15,7 +15,7 @@ CASES = [
     ("sparkcv train --dataset_n", ["--dataset_name"]),
     ("sparkcv train --optimizer ad", ["adadelta", "adagrad", "adam"]),
     ("sparkcv train --model_name incep", [name for name in nets.names() if name.startswith("incep")]),
-    ("sparkcv te", ["tensorboard", "texture"]),
+    ("sparkcv te", ["tensorboard", "text2imagedemo", "texture"]),
     ("sparkcv su", ["submit", "superresolve"]),
     ("sparkcv texture --start ", ["patch", "sample"]),
     ("sparkcv styletransfer --method ", ["gatys", "mrf"]),
