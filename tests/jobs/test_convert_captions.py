@@ -146,7 +146,7 @@ def test_captions_come_from_a_query_as_from_a_file(spark, drawn, tmp_path, capsy
         ),
         ({"min_word_count": 1000}, 1, "no word of 26 captions occurs 1000 times or more"),
         ({"vocabulary": "{drawn}/captions.csv"}, 1, "line 1 is 'path,caption', wanted a word and its count"),
-        ({"vocabulary": "{drawn}/other.txt"}, 1, "the vocabulary of 4 words has no word of 25 captions, the first of"),
+        ({"vocabulary": "{drawn}/other.txt"}, 1, "the vocabulary of 4 words has no word of 26 captions, the first of"),
         ({"vocabulary": ""}, 2, "--vocabulary: got nothing, wanted a file word_counts.txt"),
         ({"vectors": ""}, 2, "--vectors: got nothing, wanted a file of vectors"),
         ({"vocabulary": "x", "min_word_count": 2}, 2, "--min_word_count 2 with --vocabulary"),
