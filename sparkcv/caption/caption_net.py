@@ -15,10 +15,7 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv.nets import parts
 
-__all__ = ["CaptionSpec", "SCOPES", "Weights", "first_state", "loss", "next_state", "trained_weights", "word_scores"]
-
-SCOPES = "image_embedding,seq_embedding,lstm,logits"
-"""The scopes of the net's own variables, as flags name them; the encoder's are others."""
+__all__ = ["CaptionSpec", "Weights", "first_state", "loss", "next_state", "trained_weights", "word_scores"]
 
 _IMAGE, _WORDS = "image_embedding/weights", "seq_embedding/map"
 _KERNEL, _BIAS = "lstm/basic_lstm_cell/kernel", "lstm/basic_lstm_cell/bias"

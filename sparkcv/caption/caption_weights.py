@@ -6,11 +6,14 @@ im2txt's checkpoints were published with the LSTM's variables under three pairs 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sparkcv.errors import CheckpointError
 
-__all__ = ["FittedWeights", "fit"]
+__all__ = ["FittedWeights", "SCOPES", "fit", "holds"]
+
+SCOPES = "image_embedding,seq_embedding,lstm,logits"
+"""The scopes of the net's own variables, as flags name them; the encoder's are others."""
 
 _NAMES = {
     "image_embedding/weights": ("image_embedding/weights",),
@@ -45,6 +48,12 @@ class FittedWeights:
         """Return the table of what is restored; ``num_encoder`` is of how many variables the encoder is."""
         rows = [f"  {name:<28} from {theirs}" for name, theirs in self.names.items()]
         return [*rows, f"  {'the encoder':<28} {num_encoder} variables"]
+
+
+def holds(names: Iterable[str]) -> bool:
+    """Tell whether variables of these names are of a net of captions, and not of its encoder alone."""
+    known = {name for ours, candidates in _NAMES.items() for name in candidates if not ours.startswith("logits/")}
+    return not known.isdisjoint(names)
 
 
 def fit(shapes: Mapping[str, Sequence[int]], num_words: int, source: str) -> FittedWeights:

@@ -10,7 +10,7 @@ from sparkcv.config.train import DECAYS, OPTIMIZERS, TrainConfig
 _CAPTION = "captions"
 # What a classifier's training has and this one cannot: each must keep its default.
 _UNUSED = (
-    *("trainable_scopes", "checkpoint_exclude_scopes", "class_weights", "loss", "num_evaluators", "use_grayscale"),
+    *("trainable_scopes", "class_weights", "loss", "num_evaluators", "use_grayscale"),
     *("adopt_checkpoint", "dataset_table", "dataset_query", "labels_offset", "export_dir"),
     *("image_feature", "label_feature", "input_mode", "cache", "moving_average_decay", "normalization", "statistics"),
     *OF_A_TABLE,

@@ -16,12 +16,14 @@ class CaptionData:
     """Of a split: ids of its longest caption, captions of a picture at most, and how many different ones there are.
 
     ``vector`` is the length of the captions' vectors; all but the first are 0 where they are not known, or not there.
+    ``words`` are the vocabulary, by their ids.
     """
 
     longest: int
     most_captions: int = 0
     num_different: int = 0
     vector: int = 0
+    words: tuple[str, ...] = ()
 
 
 def read_caption_data(dataset_dir: str | None, split_name: str) -> CaptionData:
@@ -39,7 +41,7 @@ def read_caption_data(dataset_dir: str | None, split_name: str) -> CaptionData:
         raise DataError(f"{url!r} has no split {split_name!r}, it has {', '.join(sorted(manifest.splits))}")
     told = split.pictures if split is not None else {}
     names = ("longest_caption", "most_captions", "different_captions", "caption_vector")
-    numbers = [int(text) if (text := told.get(name, "")).isdecimal() else 0 for name in names]
-    if not 2 < numbers[0] < _MOST_IDS:
+    longest, most, different, vector = (int(text) if (text := told.get(name, "")).isdecimal() else 0 for name in names)
+    if not 2 < longest < _MOST_IDS:
         raise DataError(f"{url!r} is no dataset of captions: wanted one that `sparkcv convertcaptions` wrote")
-    return CaptionData(*numbers)
+    return CaptionData(longest, most, different, vector, tuple(manifest.labels) if manifest is not None else ())

@@ -10,11 +10,12 @@ from sparkcv.nets.slim import tf  # first: whoever imports TensorFlow without it
 
 # isort: split
 from sparkcv import config as configs
-from sparkcv.caption import caption_net, caption_tower
+from sparkcv.caption import caption_start, caption_tower, caption_weights
 from sparkcv.config import TrainCaptionsConfig
 from sparkcv.records.manifest import read_manifest
 from sparkcv.records.shards import Dataset
 from sparkcv.roles import NodeContext
+from sparkcv.train.warmstart import Source
 from sparkcv.train.worker import Worker
 
 __all__ = ["main"]
@@ -28,15 +29,17 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     dataset = Dataset.from_dict(ctx.params["dataset"])
     tower = caption_tower.build_tower(config, dataset.num_classes)
     config = _with_passes(config, dataset)
-    # Set here, behind the checks that flags must pass: a user's own would name scopes of the encoder.
-    object.__setattr__(config, "checkpoint_exclude_scopes", caption_net.SCOPES)
     if config.train_encoder:
         object.__setattr__(config, "learning_rate", config.encoder_learning_rate)
         if not config.encoder_learning_rate_decays:
             object.__setattr__(config, "learning_rate_decay_type", "fixed")
     else:
-        object.__setattr__(config, "trainable_scopes", caption_net.SCOPES)
-    return Worker(ctx, config, dataset, tower).run()
+        object.__setattr__(config, "trainable_scopes", caption_weights.SCOPES)
+
+    def begin_with(source: Source) -> Source:
+        return caption_start.fitted(source, dataset.num_classes, config.checkpoint_exclude_scopes, ctx.scratch_dir)
+
+    return Worker(ctx, config, dataset, tower, begin_with).run()
 
 
 def _with_passes(config: TrainCaptionsConfig, dataset: Dataset) -> TrainCaptionsConfig:

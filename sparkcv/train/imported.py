@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,7 +15,7 @@ from sparkcv.rundir import checkpoint, checkpoint_model
 from sparkcv.rundir.checkpoint import Found
 from sparkcv.train import constants, tflite
 
-__all__ = ["fetch", "weights"]
+__all__ = ["fetch", "weights", "write"]
 
 _log = logs.get(__name__)
 
@@ -29,7 +29,7 @@ def fetch(found: Found, scratch_dir: str, model_name: str) -> str:
         return checkpoint.fetch(found, scratch_dir)
     found_weights = weights(found, checkpoint_model.fetch(found, scratch_dir), model_name)
     prefix = os.path.join(scratch_dir, "started-from.ckpt")
-    _write(prefix, found_weights)
+    write(prefix, found_weights)
     _log.info("%d variables of %s taken from the %s %s", len(found_weights), model_name, found.kind, found.prefix_url)
     return prefix
 
@@ -47,7 +47,8 @@ def weights(found: Found, local: list[str], model_name: str) -> dict[str, NDArra
     return got
 
 
-def _write(prefix: str, values: dict[str, Any]) -> None:
+def write(prefix: str, values: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write values by their names as a checkpoint of this prefix."""
     names = sorted(values)
     with tf.Graph().as_default(), tf.Session() as session:  # fed, for a graph holds no more than 2 GB
         fed = [tf.placeholder(tf.float32, values[name].shape) for name in names]

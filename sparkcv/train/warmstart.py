@@ -20,15 +20,19 @@ from sparkcv.train import imported, scopes, warmstart_plan
 from sparkcv.train.placement import whole_name, whole_shape
 from sparkcv.train.warmstart_plan import WarmStart
 
-__all__ = ["Source", "fetch", "init_fn", "variables_to_train"]
+__all__ = ["Source", "fetch", "init_fn", "shapes_of", "variables_to_train"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """A checkpoint to start from: its prefix on this machine, and what the user calls it."""
+    """A checkpoint to start from: its prefix on this machine, and what the user calls it.
+
+    ``without`` are scopes of the net that it does not have, as it is of a part of the net, separated by commas.
+    """
 
     prefix: str
     url: str
+    without: str | None = None
 
 
 def variables_to_train(trainable_scopes: str | None, *, ignore_missing_scopes: bool = False) -> list[Any]:
@@ -84,9 +88,9 @@ def init_fn(
     net = {whole_name(variable): whole_shape(variable) for variable in model_variables}  # parts of one are one there
     done = warmstart_plan.plan(
         source.url,
-        _shapes(source),
+        shapes_of(source),
         net,
-        exclude_scopes=exclude_scopes,
+        exclude_scopes=",".join(filter(None, (exclude_scopes, source.without))) or None,
         ignore_missing_vars=ignore_missing_vars,
         ignore_missing_scopes=ignore_missing_scopes,
         frozen=frozen,
@@ -107,7 +111,8 @@ def init_fn(
     return restore, done
 
 
-def _shapes(source: Source) -> dict[str, list[int]]:
+def shapes_of(source: Source) -> dict[str, list[int]]:
+    """Return the shape of each variable in a checkpoint by its name; raises CheckpointError for one that is none."""
     try:
         return dict(tf.train.load_checkpoint(source.prefix).get_variable_to_shape_map())
     except (tf.errors.OpError, ValueError, RuntimeError) as err:

@@ -6,6 +6,7 @@ Without ps it is one ordinary TensorFlow process with the same graph, input and 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow.compat.v1 as tf
@@ -31,6 +32,7 @@ from sparkcv.rundir import checkpoint, checkpoint_publication, lease, restart
 from sparkcv.train import saver, sessions, step, warmstart, warmstart_plan
 from sparkcv.train.loop import InputParts, Restored, TrainingLoop
 from sparkcv.train.replicas import Topology
+from sparkcv.train.warmstart import Source
 
 __all__ = ["Worker", "images_in"]
 
@@ -40,13 +42,19 @@ _log = logs.get(__name__)
 class Worker:
     """A worker, or the chief, of a training run; whatever it opens it closes.
 
-    ``build_tower`` makes another net and loss than those of a classifier, see :mod:`.step`.
+    ``build_tower`` makes another net and loss than those of a classifier, see :mod:`.step`; ``begin_with`` gives, for
+    the checkpoint to start from, the one that fits this net.
     """
 
     def __init__(
-        self, ctx: NodeContext, config: TrainConfig, dataset: Dataset, build_tower: step.BuildTower | None = None
+        self,
+        ctx: NodeContext,
+        config: TrainConfig,
+        dataset: Dataset,
+        build_tower: step.BuildTower | None = None,
+        begin_with: Callable[[Source], Source] = lambda source: source,
     ) -> None:
-        self._build_tower = build_tower
+        self._build_tower, self._begin_with = build_tower, begin_with
         self._ctx, self._config, self._dataset = ctx, config, dataset
         self._topology = Topology(
             num_ps=len(ctx.cluster.get("ps", [])),
@@ -166,7 +174,7 @@ class Worker:
         if self._config.checkpoint_path and self._topology.is_chief:
             if restored is None:
                 url, net = self._config.checkpoint_path, self._config.model_name
-                warm_start = warmstart.fetch(url, self._ctx.scratch_dir, net)
+                warm_start = self._begin_with(warmstart.fetch(url, self._ctx.scratch_dir, net))
             else:
                 _log.info("--checkpoint_path is unused: %s has a checkpoint", self._config.train_dir)
         graph = step.build(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sparkcv.caption import caption_net
+from sparkcv.caption import caption_net, caption_weights
 from sparkcv.caption.caption_net import CaptionSpec
 from sparkcv.nets.slim import tf
 from sparkcv.train import placement
@@ -136,7 +136,7 @@ def test_variables_have_the_published_names_and_shapes():
         "logits/weights": (512, 12000),
         "logits/biases": (12000,),
     }
-    assert {name.split("/")[0] for name in made} == set(caption_net.SCOPES.split(","))
+    assert {name.split("/")[0] for name in made} == set(caption_weights.SCOPES.split(","))
 
 
 @pytest.mark.parametrize("cut", [caption_net._WORDS, caption_net._KERNEL, caption_net._LOGITS, None])

@@ -8,16 +8,17 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv import config as configs
 from sparkcv import storage
-from sparkcv.caption import caption_net, caption_tower
+from sparkcv.caption import caption_tower, caption_weights
 from sparkcv.config import TrainCaptionsConfig
 from sparkcv.driver import train_captions as driver
-from sparkcv.errors import CheckpointError, UsageError
+from sparkcv.errors import CheckpointError, LabelError, UsageError
 from sparkcv.programs import train_captions
+from sparkcv.records.manifest import read_manifest
 from sparkcv.roles import NodeContext, Role
 from sparkcv.rundir import checkpoint_publication
 from sparkcv.rundir.description import RunDescription
 from sparkcv.train import step
-from tests.caption import scene_shards
+from tests.caption import caption_checkpoints, scene_shards
 
 pytestmark = pytest.mark.tensorflow
 
@@ -82,7 +83,7 @@ def test_the_phases_train_what_they_should_and_go_on_where_they_stood(folder):
     assert longer["step"] == 5
     assert [row["learning_rate"] for row in rows(folder, "run")][:5] == pytest.approx([2, 2, 2, 1, 1])
     done = variables(longer["checkpoint"])
-    scopes = tuple(caption_net.SCOPES.split(","))
+    scopes = tuple(caption_weights.SCOPES.split(","))
     changed = {name for name, value in done.items() if not np.array_equal(value, encoder[name])} - {"global_step"}
     assert {name for name in changed if not name.startswith(scopes)} == set()
     assert {name.split("/")[0] for name in changed} == set(scopes)
@@ -95,6 +96,63 @@ def test_the_phases_train_what_they_should_and_go_on_where_they_stood(folder):
     np.testing.assert_array_equal(after["seq_embedding/map"], done["seq_embedding/map"])
     with pytest.raises(CheckpointError, match="basic_lstm_cell/bias is float32"):
         train(folder, "run", **start, num_lstm_units=16, max_number_of_steps=7)
+
+
+@pytest.mark.parametrize(
+    ("generation", "published"), [("today", False), ("first weights", False), ("linear", False), ("linear", True)]
+)
+def test_captions_of_any_generation_start_a_training(folder, tmp_path, generation, published):
+    num_words = len(read_manifest(str(folder / "data")).labels)
+    prefix = caption_checkpoints.write(tmp_path, generation, num_words=12000 if published else num_words)
+    name = f"from-{generation.replace(' ', '-')}-{published}"
+    flags = {"embedding_size": 6, "num_lstm_units": 5, "learning_rate": 1e-30, "max_number_of_steps": 1}
+    done = train(folder, name, checkpoint_path=prefix, **flags)
+    source, got = variables(prefix), variables(done["checkpoint"])
+    found = caption_weights.fit({key: value.shape for key, value in source.items()}, num_words, prefix)
+    for ours, theirs in found.names.items():
+        wanted = source[theirs]
+        if ours in ("seq_embedding/map", "logits/biases"):
+            wanted = wanted[:num_words]
+        elif ours == "logits/weights":
+            wanted = wanted[:, :num_words]
+        np.testing.assert_array_equal(got[ours], wanted)
+    np.testing.assert_array_equal(got["CifarNet/conv1/weights"], source["CifarNet/conv1/weights"])
+    told = json.loads((folder / name / "warm_start.json").read_text())
+    assert set(found.names) <= set(told["restored"])
+    assert told["source"] == prefix
+    assert told["new"] == []
+
+
+def test_captions_are_left_out_of_a_start_where_they_are_to_begin_anew(folder, tmp_path):
+    prefix = caption_checkpoints.write(tmp_path)
+    flags = {"checkpoint_path": prefix, "max_number_of_steps": 1}
+    train(folder, "anew", checkpoint_exclude_scopes=caption_weights.SCOPES, **flags)
+    told = json.loads((folder / "anew/warm_start.json").read_text())
+    assert {name.partition("/")[0] for name in told["restored"]} == {"CifarNet"}
+    assert {name.partition("/")[0] for name in told["new"]} == set(caption_weights.SCOPES.split(","))
+
+
+def test_captions_of_other_sizes_or_words_do_not_start_a_training(folder, tmp_path):
+    words = read_manifest(str(folder / "data")).labels
+    prefix = caption_checkpoints.write(tmp_path, num_words=len(words))
+    sizes = {"embedding_size": 6, "num_lstm_units": 5, "checkpoint_path": prefix}
+    anew = "or --checkpoint_exclude_scopes image_embedding,seq_embedding,lstm,logits, which takes the encoder alone"
+    for flag in ("embedding_size", "num_lstm_units"):
+        sentence = rf"--{flag} 8: the captions of '.*' have {sizes[flag]}; wanted the same, {anew}"
+        with pytest.raises(UsageError, match=sentence):
+            train(folder, "none", **{**sizes, flag: 8})
+    with pytest.raises(UsageError, match="without --checkpoint_path: got nothing to restore from"):
+        train(folder, "none", train_encoder=True, checkpoint_exclude_scopes="logits")
+    RunDescription(model_name="cifarnet", labels=(*words[:7], "zebra", *words[8:])).write(str(tmp_path))
+    with pytest.raises(
+        LabelError, match=rf"word 7 is 'zebra' to its captions and '{words[7]}' in the dataset; .*, {anew}"
+    ):
+        train(folder, "none", **sizes)
+    (tmp_path / "few").mkdir()
+    few = caption_checkpoints.write(tmp_path / "few")
+    with pytest.raises(CheckpointError, match=rf"the vocabulary has {len(words)} words, .* has 8; .*, {anew}"):
+        train(folder, "none", **{**sizes, "checkpoint_path": few})
+    assert not (folder / "none").exists()
 
 
 @pytest.mark.parametrize(("is_frozen", "num_updates"), [(False, 12), (True, 0)])
