@@ -69,11 +69,11 @@ def report(timed: list[dict[str, dict[str, float]]], held: dict[str, dict[str, f
     for which, other in (("winograd", "reference"), ("winograd", "tuned"), ("direct", "reference")):
         wall, cpu = (ratios(timed, which, other, name) for name in ("wall_s", "cpu_s"))
         mine, theirs = (statistics.median(found[one]["cpu_s"] for found in timed) for one in (which, other))
-        as_it_is = "neural-style" if other == "reference" else "neural-style with oneDNN"
-        name = f"R14 an iteration at {TIMED_PX} px, {which} / {as_it_is}"
+        peer = "neural-style" if other == "reference" else "neural-style with oneDNN"
+        name = f"R14 an iteration at {TIMED_PX} px, {which} / {peer}"
         print(f"| {name} | CPU <= 0.6 | {wall} | {cpu} | {mine:.2f} / {theirs:.2f} CPU-s |")
         mine, theirs = (held[one]["peak_mb"] for one in (which, other))
-        name = f"R14 peak memory at {HELD_PX} px, {which} / {as_it_is}"
+        name = f"R14 peak memory at {HELD_PX} px, {which} / {peer}"
         print(f"| {name} | <= 0.5 | {mine / theirs:.3f} | - | {mine:.0f} / {theirs:.0f} MB |")
 
 

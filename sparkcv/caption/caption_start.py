@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from sparkcv.caption import caption_weights
 from sparkcv.caption.caption_weights import FittedWeights
-from sparkcv.train import imported, scopes, warmstart
+from sparkcv.train import imported, warmstart
 from sparkcv.train.warmstart import Source
 
 __all__ = ["fitted"]
@@ -28,7 +28,7 @@ def fitted(source: Source, num_words: int, exclude_scopes: str | None, scratch_d
     shapes = warmstart.shapes_of(source)
     if not caption_weights.holds(shapes):
         return dataclasses.replace(source, without=caption_weights.SCOPES)
-    if set(scopes.split_scopes(exclude_scopes)) & set(caption_weights.SCOPES.split(",")):
+    if caption_weights.leaves_out(exclude_scopes):
         return source
     found = caption_weights.fit(shapes, num_words, source.url)
     if found.num_words == num_words and all(ours == theirs for ours, theirs in found.names.items()):

@@ -9,8 +9,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from sparkcv.errors import CheckpointError
+from sparkcv.train.scopes import split_scopes
 
-__all__ = ["FittedWeights", "SCOPES", "fit", "holds"]
+__all__ = ["FittedWeights", "SCOPES", "fit", "holds", "leaves_out"]
 
 SCOPES = "image_embedding,seq_embedding,lstm,logits"
 """The scopes of the net's own variables, as flags name them; the encoder's are others."""
@@ -54,6 +55,11 @@ def holds(names: Iterable[str]) -> bool:
     """Tell whether variables of these names are of a net of captions, and not of its encoder alone."""
     known = {name for ours, candidates in _NAMES.items() for name in candidates if not ours.startswith("logits/")}
     return not known.isdisjoint(names)
+
+
+def leaves_out(exclude_scopes: str | None) -> bool:
+    """Tell whether ``--checkpoint_exclude_scopes`` names some of :data:`SCOPES`, so that they begin anew."""
+    return not set(split_scopes(exclude_scopes)).isdisjoint(split_scopes(SCOPES))
 
 
 def fit(shapes: Mapping[str, Sequence[int]], num_words: int, source: str) -> FittedWeights:

@@ -203,12 +203,12 @@ def _planned(named: NamedCaptions, seed: int, max_words: int) -> PlannedPicture:
     for number, text in enumerate(named.captions):
         words = tokenize(text)
         kept.append(0 < len(words) <= max_words)
-        if not words:
-            faults.append(f"empty caption: number {number} has no word")
-        elif len(words) > max_words:
+        if kept[-1]:
+            captions.append(words)
+        elif words:
             faults.append(f"long caption: number {number} has {len(words)} words, at most {max_words}")
         else:
-            captions.append(words)
+            faults.append(f"empty caption: number {number} has no word")
     if not named.captions:
         faults.append("no caption: the file of captions has none for it")
     draw = sources.make_picture(named.path, None, seed).draw

@@ -16,7 +16,7 @@ from sparkcv.convert.plan import Split
 from sparkcv.errors import DataError
 from sparkcv.spark.errors import quiet
 
-__all__ = ["PictureColumns", "RowCounts", "choose", "count", "drawn", "hashed", "limits", "no_column", "place"]
+__all__ = ["PictureColumns", "RowCounts", "check_column", "choose", "count", "drawn", "hashed", "limits", "place"]
 
 _BUCKET_BITS = 12
 _MOST_CLASSES = 100_000
@@ -59,11 +59,7 @@ def choose(df: DataFrame, columns: PictureColumns, where: str) -> tuple[DataFram
     """
     named = {"image": columns.image, "label": columns.label, **({"name": columns.name} if columns.name else {})}
     for column in named.values():
-        try:
-            with quiet():
-                df.select(F.col(column))
-        except AnalysisException as err:
-            raise DataError(f"{where} {no_column(df.columns, column)}") from err
+        check_column(df, column, where)
     types = {name: df.select(F.col(column)).schema[0].dataType for name, column in named.items()}
     if not isinstance(types["image"], BinaryType):
         raise DataError(
@@ -81,7 +77,16 @@ def choose(df: DataFrame, columns: PictureColumns, where: str) -> tuple[DataFram
     return df.select(F.col(columns.image).alias("image"), label.alias("label"), name.alias("name")), is_number
 
 
-def no_column(columns: Sequence[str], wanted: str) -> str:
+def check_column(df: DataFrame, column: str, where: str) -> None:
+    """Raise DataError, which begins with ``where``, unless Spark takes ``column`` for one of ``df``."""
+    try:
+        with quiet():
+            df.select(F.col(column))
+    except AnalysisException as err:
+        raise DataError(f"{where} {_no_column(df.columns, column)}") from err
+
+
+def _no_column(columns: Sequence[str], wanted: str) -> str:
     """Say why ``wanted`` is not the name of one of ``columns``; Spark takes a dot in it for a field of a column."""
     if (times := sum(name.lower() == wanted.lower() for name in columns)) > 1:
         return f"has the column {wanted!r} {times} times, wanted it once"

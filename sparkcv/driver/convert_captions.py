@@ -9,7 +9,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 
 from sparkcv import logs, storage
@@ -25,12 +24,12 @@ from sparkcv.convert import publication, splits
 from sparkcv.convert.plan import ConversionPlan, Split
 from sparkcv.convert.report import ConvertReport
 from sparkcv.convert.shard_writer import ShardRow, ShardSummary, write_shard
-from sparkcv.convert.table_rows import no_column
+from sparkcv.convert.table_rows import check_column
 from sparkcv.driver import tables
 from sparkcv.driver.stage_session import stage_size
 from sparkcv.errors import DataError, LabelError
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.spark.errors import quiet, translated
+from sparkcv.spark.errors import translated
 from sparkcv.spark.job_group import job_group
 from sparkcv.spark.session import SessionSpec
 from sparkcv.tokens.server import enter
@@ -128,12 +127,7 @@ def _of_table(spark: Any, plan: CaptionsPlan) -> PlannedCaptions:
     config = plan.config
     frame = tables.open_table(spark, config.dataset_table, config.dataset_query)
     for flag in ("path_column", "caption_column"):
-        try:
-            with quiet():
-                frame.select(F.col(getattr(config, flag)))
-        except AnalysisException as err:
-            why = no_column(frame.columns, getattr(config, flag))
-            raise DataError(f"--{flag}: {plan.captions_file} {why}") from err
+        check_column(frame, getattr(config, flag), f"--{flag}: {plan.captions_file}")
     with translated(plan.captions_file):
         found = frame.select(F.col(config.path_column), F.col(config.caption_column)).collect()
     # In whatever order Spark gave them: the records' order follows from the paths.

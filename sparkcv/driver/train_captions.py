@@ -6,9 +6,9 @@ from typing import Any
 from sparkcv import storage
 from sparkcv.caption import caption_weights
 from sparkcv.config import TrainCaptionsConfig
-from sparkcv.driver import checkpoint_checks, train, train_plan, unused_flags
+from sparkcv.driver import train, train_plan, unused_flags
 from sparkcv.driver.caption_data import read_caption_data
-from sparkcv.driver.fixed_net import check_fixed_net, check_same_flags
+from sparkcv.driver.fixed_net import FixedNet, check_fixed_net, check_same_flags
 from sparkcv.driver.train_plan import TrainPlan
 from sparkcv.driver.train_report import TrainReport
 from sparkcv.errors import CheckpointError, LabelError, UsageError
@@ -16,7 +16,6 @@ from sparkcv.records.captioned import CAPTION_IDS, IMAGE_DATA
 from sparkcv.records.example import FeatureNames
 from sparkcv.rundir import checkpoint
 from sparkcv.rundir.description import RunDescription
-from sparkcv.train.scopes import split_scopes
 
 __all__ = ["prepare", "run"]
 
@@ -53,7 +52,7 @@ def prepare(config: TrainCaptionsConfig) -> TrainPlan:
     )
     settled = dataclasses.replace(
         plan.config,
-        checkpoint_path=start,
+        checkpoint_path=start.prefix if start else None,
         learning_rate_scales=config.learning_rate_scales,
         checkpoint_exclude_scopes=config.checkpoint_exclude_scopes,
     )
@@ -72,13 +71,12 @@ def run(spark: Any, plan: TrainPlan) -> TrainReport:
     return train.run(spark, plan)
 
 
-def _check_start(config: TrainCaptionsConfig, start: str, words: tuple[str, ...]) -> None:
+def _check_start(config: TrainCaptionsConfig, net: FixedNet, words: tuple[str, ...]) -> None:
     """Refuse a start from captions of another vocabulary or other sizes, unless they are to begin anew."""
-    scopes = caption_weights.SCOPES.split(",")
-    index = checkpoint_checks.index_of(checkpoint.locate(start))
+    start, index = net.prefix, net.index
     if index is None or not caption_weights.holds(index.tensors):
         return  # of the first version, at which the worker looks, or of an encoder alone
-    if set(split_scopes(config.checkpoint_exclude_scopes)) & set(scopes):
+    if caption_weights.leaves_out(config.checkpoint_exclude_scopes):
         return
     otherwise = f", or --checkpoint_exclude_scopes {caption_weights.SCOPES}, which takes the encoder alone"
     told = RunDescription.read(storage.parent(start), pass_over_foreign=True) or RunDescription()

@@ -86,7 +86,7 @@ def _check_start(config: TrainStyleConfig) -> str:
         raise UsageError(
             "--checkpoint_path is missing: wanted the trained weights of --model_name, through which the loss looks"
         )
-    return check_fixed_net(config)
+    return check_fixed_net(config).prefix
 
 
 def _check_export(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from typing import Any
 
@@ -15,6 +16,7 @@ from sparkcv.records.shards import Dataset
 from sparkcv.roles import NodeContext
 from sparkcv.style import style_tower
 from sparkcv.style.transformer_spec import SCOPE
+from sparkcv.train.warmstart import Source
 from sparkcv.train.worker import Worker
 
 __all__ = ["main"]
@@ -33,5 +35,8 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     tower = style_tower.build_tower(config, style_tower.read_style(config.style_image, size))
     # Set here, behind the checks that the flags of fine-tuning must pass: the flags name scopes of the fixed net.
     object.__setattr__(config, "trainable_scopes", SCOPE)
-    object.__setattr__(config, "checkpoint_exclude_scopes", SCOPE)
-    return Worker(ctx, config, Dataset.from_dict(ctx.params["dataset"]), tower).run()
+
+    def begin_with(source: Source) -> Source:
+        return dataclasses.replace(source, without=SCOPE)
+
+    return Worker(ctx, config, Dataset.from_dict(ctx.params["dataset"]), tower, begin_with).run()
