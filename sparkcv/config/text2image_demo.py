@@ -3,6 +3,7 @@
 import dataclasses
 
 from sparkcv.config.flags import MOST_SEED, Flags, flag
+from sparkcv.config.train_text2image import CHARACTERS, WORDS
 
 _RUN, _DATA, _TRAIN = "run", "figures", "training"
 
@@ -28,6 +29,10 @@ class Text2ImageDemoConfig(Flags):
     num_judged: int = flag(6000, "figures drawn for the training of the judge", group=_DATA, least=2)
     num_test: int = flag(300, "figures held out, of each of both kinds", group=_DATA, least=2)
     train_image_size: int = flag(32, "side of the pictures in pixels: 16, 32, 64, 128", group=_DATA, least=1)
+    text: str = flag(
+        WORDS, "what the nets are told of a caption, by an encoder that is trained too", group=_TRAIN,
+        choices=(WORDS, CHARACTERS),
+    )  # fmt: skip
     filters: int = flag(24, "--gf and --df of the nets", group=_TRAIN, least=1, most=1024)
     batch_size: int = flag(32, "pictures a step", group=_TRAIN, least=2)
     judge_batch_size: int = flag(32, "pictures a step of the judge's training", group=_TRAIN, least=1)

@@ -8,7 +8,7 @@ from sparkcv.config.tables import OF_A_TABLE
 from sparkcv.config.train import DECAYS, OPTIMIZERS, TrainConfig
 from sparkcv.errors import UsageError
 
-WORDS, VECTORS = TEXTS = ("words", "vectors")
+WORDS, CHARACTERS, VECTORS = TEXTS = ("words", "characters", "vectors")
 
 _GAN = "pictures from captions"
 _SIZES = (16, 32, 64, 128)
@@ -28,13 +28,16 @@ class TrainText2ImageConfig(TrainConfig):
 
     text: str = flag(
         WORDS,
-        "what the nets are told: words, by an encoder that is trained too, or the vectors of the dataset",
+        "what the nets are told: words or characters, by an encoder that is trained too, or the vectors of the dataset",
         group=_GAN,
         choices=TEXTS,
     )
     z_size: int = flag(100, "random numbers of which a picture is made", group=_GAN, least=1, most=10_000)
     text_units: int = flag(256, "numbers to which each net reduces a text", group=_GAN, least=1, most=65536)
-    word_size: int = flag(128, "numbers that stand for a word, with --text words", group=_GAN, least=1, most=65536)
+    word_size: int = flag(
+        128, "numbers that stand for a word, or for a text that is read by its characters", group=_GAN, least=1,
+        most=65536,
+    )  # fmt: skip
     gf: int = flag(64, "filters of the generator's last layer but one; each before it has twice as many", group=_GAN,
                    least=1, most=1024)  # fmt: skip
     df: int = flag(64, "filters of the discriminator's first layer; each behind it has twice as many", group=_GAN,
@@ -78,5 +81,5 @@ class TrainText2ImageConfig(TrainConfig):
             raise UsageError(
                 f"--train_image_size: got {self.train_image_size}, wanted one of {', '.join(map(str, _SIZES))}"
             )
-        if self.text != WORDS:
+        if self.text == VECTORS:
             self.refuse_use(["word_size"], f"--text {self.text}, with which no word is read,")

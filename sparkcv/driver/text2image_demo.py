@@ -230,6 +230,7 @@ def _train_config(config: Text2ImageDemoConfig, work: pathlib.Path) -> TrainText
     return TrainText2ImageConfig(
         dataset_dir=str(work / "data"),
         train_dir=str(work / "run"),
+        text=config.text,
         train_image_size=config.train_image_size,
         gf=config.filters,
         df=config.filters,

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from sparkcv.config import TrainText2ImageConfig
-from sparkcv.config.train_text2image import VECTORS
+from sparkcv.config.train_text2image import CHARACTERS, VECTORS
 from sparkcv.driver import train, train_plan
 from sparkcv.driver.caption_data import CaptionData, read_caption_data
 from sparkcv.driver.fixed_net import check_same_flags
@@ -62,4 +62,11 @@ def _names_of(text: str, data: CaptionData, where: str) -> FeatureNames:
             " --vectors` wrote, or --text words"
         )
     vector = data.vector if text == VECTORS else 0
-    return FeatureNames(IMAGE_DATA, CAPTION_IDS, longest=data.longest, digests=data.most_captions, vector=vector)
+    return FeatureNames(
+        IMAGE_DATA,
+        CAPTION_IDS,
+        longest=data.longest,
+        digests=data.most_captions,
+        vector=vector,
+        characters=text == CHARACTERS,
+    )

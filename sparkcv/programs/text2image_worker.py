@@ -27,6 +27,6 @@ def main(ctx: NodeContext) -> dict[str, Any]:
     config = configs.from_dict(TrainText2ImageConfig, ctx.params["config"])
     dataset = Dataset.from_dict(ctx.params["dataset"])
     names = dataset.features
-    spec = spec_of(ctx.params["config"], names.vector or names.longest, dataset.num_classes)
+    spec = spec_of(ctx.params["config"], names.text_size, dataset.num_classes)
     weights = GanWeights(0.5 if not config.unhalved_losses else 1.0, config.real_target)
     return Worker(ctx, config, dataset, gan_tower.build_tower(spec, names, weights)).run()

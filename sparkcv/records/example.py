@@ -6,7 +6,7 @@ Reading is strict where TensorFlow is not: to TF-Slim a missing label is class 0
 from dataclasses import dataclass
 
 from sparkcv.errors import RecordError
-from sparkcv.records import captioned
+from sparkcv.records import captioned, characters
 from sparkcv.records.features import Value, encode_features, parse_features
 
 _ENCODED = "image/encoded"
@@ -29,7 +29,8 @@ class FeatureNames:
     ``texts`` is empty where the label is a number; else the label is text, and its number is its place in ``texts``.
     With ``longest`` records are SequenceExamples of pictures with captions (:mod:`.captioned`), none of more ids: then
     captions are what labels are else, and ``label`` names nothing. With ``digests`` as well, digests of its picture's
-    captions, so many at most, follow a caption; with ``vector`` a caption is its vector, of so many numbers.
+    captions, so many at most, follow a caption; with ``vector`` a caption is its vector, of so many numbers, with
+    ``characters`` it is its characters (:mod:`.characters`).
     """
 
     image: str = _ENCODED
@@ -38,6 +39,12 @@ class FeatureNames:
     longest: int = 0
     digests: int = 0
     vector: int = 0
+    characters: bool = False
+
+    @property
+    def text_size(self) -> int:
+        """Numbers of a caption in a label; without captions 0."""
+        return characters.LENGTH if self.characters else self.vector or self.longest
 
 
 SLIM_FEATURES = FeatureNames()
@@ -119,6 +126,10 @@ def _decode_captioned(payload: bytes | memoryview, where: str, names: FeatureNam
     if most > longest or min(ids) < 0 or min(len(caption) for caption in picture.ids) < 2:
         got = f"a caption of {most} ids, the smallest {min(ids)}"
         raise RecordError(f"{where}{': ' if where else ''}{got}; wanted 2 to {longest}, none below 0")
+    if names.characters and not any(word for words in picture.words for word in words):
+        raise RecordError(
+            f"{where}{': ' if where else ''}no list {captioned.CAPTION}; wanted the words of the captions"
+        )
     return ImageExample(
         picture.encoded, picture.format, max(ids), filename=picture.filename, orientation=picture.orientation
     )

@@ -15,7 +15,7 @@ SIZES = (16, 32, 64, 128)
 
 @dataclasses.dataclass(frozen=True)
 class GanSpec:
-    """Sizes of both nets, and of what a text is: ids of words where ``num_words`` is set, else a vector.
+    """Sizes of both nets, and of what a text is: ids of ``num_words`` words, ids ``by_characters``, or else a vector.
 
     ``text_size`` is the length of a text: ids at most, or the vector's numbers.
     """
@@ -28,6 +28,12 @@ class GanSpec:
     gf: int = 64
     df: int = 64
     word_size: int = 128
+    by_characters: bool = False
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether an encoder of texts is trained too, for ids; vectors are taken as they are."""
+        return self.by_characters or bool(self.num_words)
 
     @property
     def num_layers(self) -> int:

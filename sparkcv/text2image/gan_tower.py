@@ -28,7 +28,7 @@ def build_tower(spec: GanSpec, names: FeatureNames, weights: GanWeights = gan_lo
 
     def tower(images: Any, labels: Any, reuse: bool | None) -> tuple[list[Any], dict[str, Any]]:
         if labels.shape.rank == 1:  # a graph that is built for the sizes of its variables has labels
-            size = (names.vector or names.longest) + 1 + names.digests
+            size = names.text_size + 1 + names.digests
             labels = tf.zeros([tf.shape(labels)[0], size], tf.int64)
         texts, own, of_pictures = caption_labels.divide(labels, names)
         encoded = text_encoder.encode(spec, texts, reuse=reuse)

@@ -40,13 +40,13 @@ class PictureMaker:
         self._spec = spec
         self._graph = tf.Graph()
         with self._graph.as_default():
-            texts = tf.int64 if spec.num_words else tf.float32
+            texts = tf.int64 if spec.has_encoder else tf.float32
             self._texts = tf.placeholder(texts, [None, spec.text_size])
             self._others = tf.placeholder(texts, [None, spec.text_size])
             self._share = tf.placeholder(tf.float32, [None, 1])
             self._z = tf.placeholder(tf.float32, [None, spec.z_size])
             first = text_encoder.encode(spec, self._texts)
-            second = text_encoder.encode(spec, self._others, reuse=True if spec.num_words else None)
+            second = text_encoder.encode(spec, self._others, reuse=True if spec.has_encoder else None)
             encoded = first + self._share * (second - first)
             made = gan_nets.generate(spec, encoded, self._z, is_training=False)
             self._pixels = tf.cast(tf.round((made + 1.0) * 127.5), tf.uint8)
@@ -95,7 +95,7 @@ def _names(prefix: str, source: str, spec: GanSpec, variables: list[Any]) -> dic
     except (tf.errors.OpError, ValueError) as err:
         raise CheckpointError(f"the checkpoint {source!r} cannot be read: {str(err).splitlines()[0][:300]}") from err
     text = shapes.get(f"{GENERATOR}/text/weights")
-    if not spec.num_words and text and text[0] != spec.text_size:
+    if not spec.has_encoder and text and text[0] != spec.text_size:
         raise CheckpointError(
             f"got vectors of {spec.text_size} numbers, the nets were trained on vectors of {text[0]}: {source!r}"
         )

@@ -10,6 +10,7 @@ from sparkcv import storage
 from sparkcv.caption.caption_vectors import CaptionVectors
 from sparkcv.caption.vocabulary import END, START, UNKNOWN, Vocabulary, tokenize
 from sparkcv.errors import DataError
+from sparkcv.records import characters
 from sparkcv.text2image.picture_task import Row
 
 __all__ = ["PictureRequest", "Texts", "many", "read_lines", "request", "way"]
@@ -21,11 +22,12 @@ _MARKS = (START, END, UNKNOWN)
 
 @dataclasses.dataclass(frozen=True)
 class Texts:
-    """What captions are to the nets: ids of a vocabulary, or vectors, where there are any."""
+    """What captions are to the nets: ids of a vocabulary, or of characters, or vectors, where there are any."""
 
     vocabulary: Vocabulary
     vectors: CaptionVectors | None = None
     max_words: int = 100
+    by_characters: bool = False
 
     def text_of(self, caption: str, number: int) -> tuple[float, ...]:
         """Return the text of the caption in line ``number`` of its file, from 0; :meth:`check_rows` comes first.
@@ -41,6 +43,8 @@ class Texts:
             if self.vectors.rows is None:
                 return tuple(self.vectors.of_caption(words).tolist())
             return tuple(self.vectors.rows[number].tolist())
+        if self.by_characters:
+            return characters.encode(words)
         unknown = [word for word in words if word not in self.vocabulary.ids]
         if len(unknown) == len(words):
             known = ", ".join(self.some_words(10))
@@ -69,9 +73,15 @@ class Texts:
         return [word for word in self.vocabulary.words[: number + len(_MARKS)] if word not in _MARKS][:number]
 
     def unknown(self, caption: str) -> list[str]:
-        """Return the words of a caption that the nets do not know, which all are the same to them."""
+        """Return the words of a caption that the nets do not know, which all are the same to them.
+
+        To nets that read characters these are the words behind the last one that they read.
+        """
         if self.vectors is not None:
             return []
+        if self.by_characters:
+            words = tokenize(caption)
+            return list(words[characters.num_whole(words) :])
         ids = self.vocabulary.ids
         return [word for word in tokenize(caption) if ids.get(word, ids[UNKNOWN]) == ids[UNKNOWN]]
 

@@ -1,7 +1,7 @@
-"""What a text is to both nets: a vector that was supplied, or one that an encoder of its words makes.
+"""What a text is to both nets: a vector that was supplied, or one that an encoder of its words or characters makes.
 
 The encoder is trained in the run as a part of the discriminator, which has to know whether a text is a picture's; the
-generator is given what it makes. A word is a vector; three neighbours are seen together, so that order counts.
+generator is given what it makes. Of words, each is a vector; three neighbours are seen together, so that order counts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 from sparkcv.nets import gan_cls, parts
 from sparkcv.nets.slim import quiet, slim, tf
+from sparkcv.text2image import character_encoder
 from sparkcv.text2image.gan_spec import DISCRIMINATOR, GanSpec
 
 __all__ = ["encode"]
@@ -21,11 +22,13 @@ _STDDEV = 0.5  # of words: with much less, a text is noise beside what is seen, 
 def encode(spec: GanSpec, texts: Any, *, reuse: bool | None = None) -> Any:
     """Return float32 ``[batch, features]``.
 
-    ``texts`` are float32 vectors ``[batch, text_size]``, which are returned, or int64 ids ``[batch, text_size]``, -1
-    behind their end.
+    ``texts`` are float32 vectors ``[batch, text_size]``, which are returned, or int64 ids ``[batch, text_size]`` of
+    words or characters, -1 behind their end.
     """
-    if not spec.num_words:
+    if not spec.has_encoder:
         return texts
+    if spec.by_characters:
+        return character_encoder.encode(spec.word_size, texts, f"{DISCRIMINATOR}/characters", reuse=reuse)
     with quiet(), tf.variable_scope(f"{DISCRIMINATOR}/words", reuse=reuse):
         words = slim.model_variable(
             "map", [spec.num_words, spec.word_size], initializer=tf.random_normal_initializer(stddev=_STDDEV)

@@ -67,10 +67,11 @@ def find(checkpoint_path: str, vectors: str | None, max_words: int) -> TrainedGa
         raise UsageError(
             f"--vectors is missing: the nets of {run_dir!r} were trained on vectors; wanted those of the captions"
             if wants
-            else f"--vectors {vectors}: the nets of {run_dir!r} were trained on words; wanted it unset"
+            else f"--vectors {vectors}: the nets of {run_dir!r} were trained on {told.config['text']}; wanted it unset"
         )
     given: CaptionVectors | None = read_vectors(storage.resolve(vectors)) if vectors else None
     spec = spec_of(told.config, given.size if given else max_words + 2, len(words))
+    texts = Texts(words, given, max_words, spec.by_characters)
     said = [found.manifest.get("files"), dataclasses.asdict(spec), words.words]
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-    return TrainedGan(found.prefix_url, found.step, spec, Texts(words, given, max_words), run_dir, digest)
+    return TrainedGan(found.prefix_url, found.step, spec, texts, run_dir, digest)

@@ -9,9 +9,10 @@ import tensorflow.compat.v1 as tf
 from sparkcv.errors import RecordError
 from sparkcv.inputs import pipeline
 from sparkcv.inputs.validate import ImageCheck
-from sparkcv.records import captioned, example
+from sparkcv.records import captioned, characters, example
 from sparkcv.records.captioned import CaptionedPicture
 from sparkcv.records.example import FeatureNames
+from sparkcv.records.example_proto import SequenceExample
 from tests.inputs import data
 
 NAMES = FeatureNames("image/data", "image/caption_ids", longest=5)
@@ -41,6 +42,30 @@ def test_one_caption_is_drawn_by_its_two_numbers_and_padded():
         whole = read(record(IDS[:1], word_by_word=True))
         assert (tuple(whole[0]), whole[1], whole[2]) == ((1, 3, 2, -1, -1), b"a.jpg", 6)
         assert np.array_equal(read(record(IDS[:1]))[0], whole[0])
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("word_by_word", [False, True])
+def test_a_caption_is_its_characters_where_these_are_read(word_by_word):
+    words = (("<S>", "a", "Tree.", "</S>"), ("<S>", "an", "\u00e4pfel", "</S>"))[: 1 if word_by_word else 2]
+    payload = record(((1, 3, 4, 2), (1, 5, 4, 2))[: len(words)], word_by_word=word_by_word, words=words)
+    names = dataclasses.replace(NAMES, characters=True)
+    with tf.Graph().as_default(), tf.Session() as session:
+        number = tf.placeholder(tf.int64, [])
+        _, text, _ = pipeline.parse(tf.constant(payload), pipeline.Reading(names), (3, number))
+        assert text.shape.as_list() == [characters.LENGTH]
+        drawn = {tuple(session.run(text, {number: at}).tolist()) for at in range(40)}
+    wanted = {characters.encode(each[1:-1]) for each in words}
+    assert drawn == {(*ids, *(-1,) * (characters.LENGTH - len(ids))) for ids in wanted}
+
+
+def test_characters_are_not_read_of_records_without_words():
+    check = ImageCheck(7, names=dataclasses.replace(NAMES, characters=True))
+    assert check(record()) is None
+    without = SequenceExample.FromString(record())
+    del without.feature_lists.feature_list["image/caption"]
+    assert ImageCheck(7, names=NAMES)(without.SerializeToString()) is None
+    assert "no list image/caption; wanted the words of the captions" in check(without.SerializeToString())
 
 
 def test_a_record_with_captions_is_checked_like_any_other():

@@ -67,3 +67,22 @@ def discriminate(values, images, texts):
 def cross_entropy(logits, target):
     chance = 1 / (1 + np.exp(-logits))
     return -target * np.log(chance) - (1 - target) * np.log(1 - chance)
+
+
+def read_characters(values, texts):
+    """The character CNN-RNN: three convolutions with maxima behind them, a recurrent net, the mean of its states."""
+    net = (np.arange(70) == texts[:, :, None]).astype(float)
+    for scope, window, step in (("conv0", 3, 3), ("conv1", 3, 3), ("conv2", 3, 2)):
+        kernel = values[f"{scope}/weights"]
+        places = net.shape[1] - len(kernel) + 1
+        net = sum(net[:, tap : tap + places] @ kernel[tap] for tap in range(len(kernel))) + values[f"{scope}/biases"]
+        net = np.maximum(net, 0)
+        starts = range(0, places - window + 1, step)
+        net = np.stack([net[:, start : start + window].max(1) for start in starts], 1)
+    seen = net @ values["seen/weights"] + values["seen/biases"]
+    assert seen.shape[1] == 8
+    state, states = 0.0, []
+    for place in range(8):
+        state = np.maximum(seen[:, place] + (state @ values["recurrent"] if place else 0), 0)
+        states.append(state)
+    return np.mean(states, 0)

@@ -5,6 +5,7 @@ import pytest
 
 from sparkcv.inputs import caption_labels
 from sparkcv.nets.slim import tf
+from sparkcv.records import characters
 from sparkcv.records.example import FeatureNames
 from sparkcv.text2image import gan_losses, gan_nets, gan_tower, text_encoder
 from sparkcv.text2image.gan_losses import GanWeights
@@ -124,6 +125,34 @@ def test_the_order_of_words_counts_and_what_is_behind_the_end_does_not():
     assert np.abs(got[0] - got[1]).max() > 1e-4
     vectors = tf.zeros([2, 6])
     assert text_encoder.encode(GanSpec(6), vectors) is vectors
+
+
+def test_the_characters_encoder_is_the_papers_by_plain_sums():
+    spec = GanSpec(characters.LENGTH, word_size=6, by_characters=True)
+    texts = np.full((3, characters.LENGTH), -1)
+    for row, caption in zip(texts, ("a red ring", "a small blue star, " * 8, "x" * characters.LENGTH), strict=True):
+        ids = characters.encode(caption.split())
+        row[: len(ids)] = ids
+    with tf.Graph().as_default(), tf.Session() as session:
+        encoded = text_encoder.encode(spec, tf.constant(texts, tf.int64))
+        assert encoded.shape.as_list() == [3, 6]
+        rng = np.random.default_rng(0)
+        values = {}
+        for variable in tf.trainable_variables():
+            values[variable.op.name.removeprefix("discriminator/characters/")] = value = rng.normal(
+                0, 0.3, variable.shape.as_list()
+            )
+            variable.load(value, session)
+        got = session.run(encoded)
+    assert {name: value.shape for name, value in values.items() if "bias" not in name} == {
+        "conv0/weights": (4, 70, 9),
+        "conv1/weights": (4, 9, 12),
+        "conv2/weights": (4, 12, 6),
+        "seen/weights": (6, 6),
+        "recurrent": (6, 6),
+    }
+    assert np.allclose(got, plain_gan.read_characters(values, texts), atol=1e-4)
+    assert np.abs(got[0] - got[1]).max() > 1e-2
 
 
 @pytest.mark.parametrize("vector", [0, 3])

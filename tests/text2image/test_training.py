@@ -114,6 +114,24 @@ def test_supplied_vectors_take_the_place_of_words(folder, tmp_path):
     assert not (folder / "few").exists()
 
 
+def test_characters_tell_words_apart_that_no_vocabulary_has(folder):
+    assert gan_runs.train_run(folder, "by-characters", text="characters", max_number_of_steps=2)["step"] == 2
+    names = variables(folder / "by-characters/model.ckpt-2")
+    assert names["discriminator/characters/conv0/weights"].shape == (4, 70, 12)
+    assert names["generator/text/weights"].shape == (8, 8)
+    gan = trained_gan.find(str(folder / "by-characters"), None, 100)
+    maker = PictureMaker(gan.checkpoint, "", gan.spec)
+    wanted = picture_request.request(gan.texts, ["zeppelin", "zeppelins", "red " * 60], None, 1)
+    made = maker.make(wanted.rows, 0)
+    maker.close()
+    assert not np.array_equal(made[0], made[1])
+    assert wanted.unknown == {"red " * 60: ("red",)}  # what is behind the 201st character
+    with pytest.raises(UsageError, match=r"--vectors .*: the nets of .* were trained on characters"):
+        trained_gan.find(str(folder / "by-characters"), str(folder / "run/run.json"), 20)
+    with pytest.raises(UsageError, match="--text"):
+        gan_runs.train_run(folder, "by-characters", max_number_of_steps=3)
+
+
 def test_records_of_one_caption_each_are_trained_on_too(folder):
     gan_runs.write_dataset(folder, name="each", record_per_caption=True)
     flags = {"dataset_dir": str(folder / "each"), "max_number_of_steps": 2, "unhalved_losses": True, "batch_size": 8}
