@@ -105,7 +105,7 @@ def prepare(config: EvaluateText2ImageConfig) -> MadePlan:
     url = storage.resolve(config.captions_file)
     images_dir = storage.resolve(config.images_dir) if config.images_dir else storage.parent(url)
     gan.texts.refuse_rows()  # their order is that of all captions of a file, and here some are drawn
-    chosen = _drawn(caption_files.read_captions(url), config.max_pictures, config.seed)
+    chosen = _drawn(url, config.max_pictures, config.seed)
     rng = np.random.default_rng((config.seed, 1))
     captions = tuple(each.captions[rng.integers(len(each.captions))] for each in chosen)
     for number, (each, caption) in enumerate(zip(chosen, captions, strict=True)):
@@ -234,10 +234,10 @@ def _look(judge: JudgeTask, pictures: Sequence[str], output: str) -> tuple[np.nd
         return seen["probabilities"], seen["features"]
 
 
-def _drawn(named: list[NamedCaptions], number: int, seed: int) -> list[NamedCaptions]:
-    """Return so many of the pictures that have a caption."""
-    some = [each for each in named if each.captions]
+def _drawn(url: str, number: int, seed: int) -> list[NamedCaptions]:
+    """Return so many of the pictures of a file that have a caption."""
+    some = [each for each in caption_files.read_captions(url) if each.captions]
     if len(some) < 2:
-        raise DataError(f"got {len(some)} pictures with captions, wanted 2 at least")
+        raise DataError(f"{url!r} has {len(some)} pictures with captions, wanted 2 at least")
     order = np.random.default_rng(seed).permutation(len(some))[:number]
     return [some[index] for index in order]

@@ -57,7 +57,8 @@ class ImageCheck:
         except (RecordError, ImageError) as err:
             return str(err)
         if not self.labels_offset <= found.label < self.num_classes:
-            return f"label {found.label}, wanted {self.labels_offset} to {self.num_classes - 1}"
+            what = "a word's id" if self.names.longest else "label"
+            return f"{what} {found.label}, wanted {self.labels_offset} to {self.num_classes - 1}"
         if self.see is not None:
             self.see(header)
         return None

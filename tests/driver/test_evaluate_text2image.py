@@ -3,7 +3,7 @@
 import pytest
 
 from sparkcv.driver import evaluate_text2image
-from sparkcv.errors import CheckpointError, UsageError
+from sparkcv.errors import CheckpointError, DataError, UsageError
 from tests.fixtures import bundles
 
 
@@ -23,3 +23,9 @@ def test_a_share_that_nothing_was_compared_for_is_no_number():
     report = evaluate_text2image.MadeReport(7, 2, 1.0, 0.5, float("nan"), 3.0, "the classifier", "/out")
     assert "fits better         not known: by chance no caption was compared" in str(report)
     assert "nan" not in str(report)
+
+
+def test_a_file_with_too_few_captions_is_named(tmp_path):
+    (tmp_path / "captions.csv").write_text("path,caption\na.jpg,a red ring\n")
+    with pytest.raises(DataError, match=r"captions.csv' has 1 pictures with captions, wanted 2 at least"):
+        evaluate_text2image._drawn(str(tmp_path / "captions.csv"), 7, 0)

@@ -79,7 +79,7 @@ def test_a_record_with_captions_is_checked_like_any_other():
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (record(((1, 7, 2),)), "label 7, wanted 0 to 6"),
+        (record(((1, 7, 2),)), "a word's id 7, wanted 0 to 6"),
         (record(((1, 3, 3, 3, 3, 2),)), "a caption of 6 ids, the smallest 1; wanted 2 to 5, none below 0"),
         (record(((1, -1, 2),)), "a caption of 3 ids, the smallest -1; wanted 2 to 5, none below 0"),
         (record(((1,),)), "a caption of 1 ids"),
