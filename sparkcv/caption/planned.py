@@ -88,9 +88,8 @@ class PlannedCaptions:
 
     @property
     def num_different(self) -> int:
-        """How many different captions there are, as ids, in the split that has the fewest."""
-        found = [{self.vocabulary.encode(words) for words in captions_of(each)} for each in self.splits.values()]
-        return min(map(len, found), default=0)
+        """How many captions tell pictures apart, as ids, in the split that has the fewest: 1 where none does."""
+        return min((self._num_different(pictures) for pictures in self.splits.values()), default=0)
 
     def words_outside(self) -> str:
         """Return how many of the captions' words the vocabulary does not have, as a line; empty where it has all."""
@@ -103,6 +102,10 @@ class PlannedCaptions:
             f"{word!r} {n}" for word, n in sorted(outside.items(), key=lambda each: (-each[1], each[0]))[:3]
         )
         return f"outside of the vocabulary: {num:,} of {of:,} words ({num / of:.1%}), most often {most}"
+
+    def _num_different(self, pictures: Sequence[PlannedPicture]) -> int:
+        of_pictures = {frozenset(map(self.vocabulary.encode, each.captions)) for each in pictures if each.captions}
+        return len(frozenset().union(*of_pictures)) if len(of_pictures) != 1 else 1
 
     def _pictures(self) -> Iterator[PlannedPicture]:
         for pictures in self.splits.values():
@@ -135,11 +138,13 @@ def divide(
 
 
 def check_told_apart(pictures: Sequence[PlannedPicture]) -> None:
-    """Raise DataError where all pictures have one caption: a net would learn to say it whatever it sees."""
-    different = set(captions_of(pictures))
+    """Raise DataError where all pictures have the same captions: a net would learn to say one whatever it sees."""
+    different = {frozenset(each.captions) for each in pictures if each.captions}
     if len(pictures) > 1 and len(different) == 1:
+        (same,) = different
+        number = "one caption" if len(same) == 1 else f"the same {len(same)} captions"
         raise DataError(
-            f"all {len(pictures)} pictures have one caption, {' '.join(*different)[:80]!r}; wanted captions that tell"
+            f"all {len(pictures)} pictures have {number}, {' '.join(min(same))[:80]!r}; wanted captions that tell"
             " pictures apart"
         )
 

@@ -53,7 +53,7 @@ def _names_of(text: str, data: CaptionData, where: str) -> FeatureNames:
         )
     if data.num_different < 2:
         raise DataError(
-            f"{where!r} has one caption for all pictures; wanted two different ones at least, as a picture of another"
+            f"{where!r} has the same captions for all pictures; wanted different ones, as a picture of another"
             " caption is shown too"
         )
     if text == VECTORS and not data.vector:

@@ -63,7 +63,17 @@ def test_one_caption_for_all_pictures_is_refused():
     with pytest.raises(DataError, match=r"all 3 pictures have one caption, 'a dog \.'; wanted captions that tell"):
         planned.check_told_apart(pictures)
     planned.check_told_apart(pictures[:1])
-    planned.check_told_apart(planned.divide(NAMED, ("train",), seed=0, max_words=9)["train"])
+    assert PlannedCaptions({"train": pictures}, WORDS).num_different == 1
+    two = [NamedCaptions(f"{index}.jpg", index, 0, ("A dog .", "dogs")[:: 1 - index % 2 * 2]) for index in range(3)]
+    pictures = planned.divide(two, ("train",), seed=0, max_words=9)["train"]
+    with pytest.raises(DataError, match=r"all 3 pictures have the same 2 captions, 'a dog \.'; wanted captions"):
+        planned.check_told_apart(pictures)
+    words = Vocabulary.of_captions([("a", "dog", "."), ("dogs",)], 1)
+    assert PlannedCaptions({"train": pictures}, words).num_different == 1
+    two[2] = NamedCaptions("2.jpg", 2, 0, ("A dog .",))
+    pictures = planned.divide(two, ("train",), seed=0, max_words=9)["train"]
+    planned.check_told_apart(pictures)
+    assert PlannedCaptions({"train": pictures}, words).num_different == 2
 
 
 def test_words_outside_of_the_vocabulary_are_told_and_a_vocabulary_of_other_words_is_refused():
