@@ -5,7 +5,7 @@ from typing import Any
 
 from sparkcv.config import TrainText2ImageConfig
 from sparkcv.config.train_text2image import CHARACTERS, VECTORS
-from sparkcv.driver import train, train_plan
+from sparkcv.driver import checkpoint_checks, train, train_plan
 from sparkcv.driver.caption_data import CaptionData, read_caption_data
 from sparkcv.driver.fixed_net import check_same_flags
 from sparkcv.driver.train_plan import TrainPlan
@@ -13,7 +13,9 @@ from sparkcv.driver.train_report import TrainReport
 from sparkcv.errors import DataError
 from sparkcv.records.captioned import CAPTION_IDS, IMAGE_DATA
 from sparkcv.records.example import FeatureNames
+from sparkcv.rundir import checkpoint
 from sparkcv.text2image.gan_of_config import KEPT
+from sparkcv.text2image.gan_spec import GENERATOR
 
 __all__ = ["prepare", "run"]
 
@@ -32,6 +34,8 @@ def prepare(config: TrainText2ImageConfig) -> TrainPlan:
     plan = train_plan.prepare(dataclasses.replace(config, learning_rate_scales=None))
     settled = dataclasses.replace(plan.config, learning_rate_scales=config.learning_rate_scales)
     check_same_flags(settled, KEPT)
+    if plan.step and names.vector:
+        _check_vectors(str(settled.train_dir), names.vector, str(config.dataset_dir))
     dataset = dataclasses.replace(plan.dataset, features=names)
     return dataclasses.replace(plan, config=settled, dataset=dataset, program=PROGRAM)
 
@@ -42,6 +46,17 @@ def run(spark: Any, plan: TrainPlan) -> TrainReport:
     Raises what :func:`sparkcv.driver.train.run` does.
     """
     return train.run(spark, plan)
+
+
+def _check_vectors(train_dir: str, size: int, where: str) -> None:
+    """Raise DataError where the run that is to go on was trained on vectors of another length."""
+    index = checkpoint_checks.index_of(checkpoint.locate(train_dir))
+    trained = index.tensors.get(f"{GENERATOR}/text/weights") if index is not None else None
+    if trained is not None and trained.shape[0] != size:
+        raise DataError(
+            f"{where!r} has vectors of {size} numbers, the run of {train_dir!r} was trained on vectors of"
+            f" {trained.shape[0]}; wanted the same, or another --train_dir"
+        )
 
 
 def _names_of(text: str, data: CaptionData, where: str) -> FeatureNames:

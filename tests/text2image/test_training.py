@@ -102,6 +102,9 @@ def test_supplied_vectors_take_the_place_of_words(folder, tmp_path):
     maker.close()
     np.savez(tmp_path / "long.npz", captions=np.array(different), vectors=rng.normal(size=(len(different), 7)))
     long = trained_gan.find(str(folder / "vectors"), str(tmp_path / "long.npz"), 20)
+    gan_runs.write_dataset(folder, name="with-long", vectors=str(tmp_path / "long.npz"))
+    with pytest.raises(DataError, match=r"has vectors of 7 numbers, the run of .* was trained on vectors of 6; wanted"):
+        gan_runs.train_run(folder, "vectors", **{**flags, "dataset_dir": str(folder / "with-long")})
     with pytest.raises(CheckpointError, match="vectors of 7 numbers, the nets were trained on vectors of 6"):
         PictureMaker(long.checkpoint, "the run", long.spec)
     with pytest.raises(UsageError, match=r"--vectors is missing: the nets of .* were trained on vectors"):
