@@ -12,7 +12,6 @@ import argparse
 import dataclasses
 import io
 import pathlib
-import shutil
 import sys
 import time
 from typing import Any
@@ -25,14 +24,15 @@ from bench.drawn_characters import Hand
 from sparkcv import config, logs
 from sparkcv.config import ConvertConfig, EvalConfig, ExportConfig, ScoreConfig, TrainConfig
 from sparkcv.driver import convert, evaluate, export, score, train
-from sparkcv.errors import DataError, SparkcvError, UsageError
+from sparkcv.driver.demo_folder import make_folder, show
+from sparkcv.errors import DataError, SparkcvError
 from sparkcv.records import gnt
 from sparkcv.spark.session import SessionSpec, open_session
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "conf" / "handwriting_charnet.toml"
 DATE, NAME, NET, TOP_K = "2026-01-01", "hand", "charnet", 3
-_MARK = "handwriting.txt"
+_RESULT = "handwriting.txt"
 _FEW = 100
 
 
@@ -40,7 +40,7 @@ _FEW = 100
 class Settings:
     """What is drawn and trained; ``overrides`` are words of the training's command line that beat the recipe's."""
 
-    work: pathlib.Path
+    work_dir: str
     num_classes: int = 300
     num_writers: int = 48
     num_held_out: int = 6
@@ -48,6 +48,11 @@ class Settings:
     min_accuracy: float = 0.95
     image_size: int = 64
     overrides: tuple[str, ...] = ()
+
+    @property
+    def work(self) -> pathlib.Path:
+        """The folder for everything."""
+        return pathlib.Path(self.work_dir).absolute()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +70,7 @@ class Result:
 
 
 def run(spark: Any, settings: Settings) -> Result:
-    """Do all of it in the folder, which must not be there.
+    """Do all of it in the folder, which :func:`.demo_folder.make_folder` made.
 
     Raises:
         DataError: a sample is missing, or the accuracy is too low.
@@ -75,22 +80,22 @@ def run(spark: Any, settings: Settings) -> Result:
     characters, fonts = _draw(settings)
     data, model = str(work / "data"), str(work / "model")
     for split, fraction in (("train", 0.1), ("test", None)):
-        _say(convert.run(spark, convert.prepare(_conversion(work, split, fraction))))
+        show(convert.run(spark, convert.prepare(_conversion(work, split, fraction))))
     trained = train.run(spark, train.prepare(_training(settings, data)))
-    _say(trained)
+    show(trained)
     found = {}
     for split in ("validation", "test"):
         found[split] = evaluate.run(spark, evaluate.prepare(_evaluation(settings, data, split)))
-        _say(found[split])
+        show(found[split])
         _check_whole(found[split])
     exported = ExportConfig(
         checkpoint_path=str(work / "run"), model_dir=model, dataset_dir=data, dataset_name=NAME, model_name=NET
     )
-    _say(export.run(spark, export.prepare(exported)))
+    show(export.run(spark, export.prepare(exported)))
     scoring = ScoreConfig(
         input=f"{data}/{NAME}_test-*.tfrecord", model_dir=model, output_dir=str(work / "scores"), date=DATE, top_k=TOP_K
     )
-    _say(score.run(spark, score.prepare(scoring)))
+    show(score.run(spark, score.prepare(scoring)))
     scored, in_top_k = read_back(work)
     held = found["test"]
     rows = (
@@ -107,27 +112,16 @@ def run(spark: Any, settings: Settings) -> Result:
         ("took", logs.duration(time.monotonic() - started_s)),
     )
     result = Result(len(characters), held.accuracy, held.recall_at_k, scored, rows)
-    (work / _MARK).write_text(str(result), encoding="utf-8")
+    (work / _RESULT).write_text(str(result), encoding="utf-8")
     if abs(scored - held.accuracy) > 1e-9 or abs(in_top_k - held.recall_at_k) > 1e-9:
-        _say(result)
+        show(result)
         raise DataError(
             f"scoring gives {scored:.4f} and {in_top_k:.4f}, the evaluation of the same samples other numbers"
         )
     if held.accuracy < settings.min_accuracy:
-        _say(result)
+        show(result)
         raise DataError(f"accuracy on held-out writers is {held.accuracy:.4f}, wanted {settings.min_accuracy} or more")
     return result
-
-
-def prepare(work_dir: str) -> pathlib.Path:
-    """Return the work folder, which is made; only a folder of an earlier run is replaced."""
-    work = pathlib.Path(work_dir).absolute()
-    if work.exists() and any(work.iterdir()) and not (work / _MARK).exists():
-        raise UsageError(f"--work_dir {work} holds files of something else; wanted an empty or a new folder")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    (work / _MARK).write_text("not finished\n", encoding="utf-8")
-    return work
 
 
 def read_back(work: pathlib.Path) -> tuple[float, float]:
@@ -160,7 +154,7 @@ def _draw(settings: Settings) -> tuple[tuple[str, ...], str]:
             f" (this machine's fonts have {len(characters)} characters of GBK that do not look alike, wanted {_FEW} or"
             " more: install fonts-dejavu-core, or fonts-wqy-zenhei for Chinese ones)"
         )
-    _say(f"drawing {len(characters)} characters of {said}")
+    show(f"drawing {len(characters)} characters of {said}")
     rng = np.random.default_rng(settings.seed)
     hands = [Hand.draw(rng, fonts.trained) for _ in range(settings.num_writers)]
     held = [Hand.draw(rng, fonts.held_out, is_held_out=True) for _ in range(settings.num_held_out)]
@@ -217,11 +211,6 @@ def _check_whole(found: evaluate.EvalReport) -> None:
         )
 
 
-def _say(what: object) -> None:
-    sys.stdout.write(f"{what}\n")
-    sys.stdout.flush()
-
-
 def main() -> int:
     """Run it, print the table and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -237,13 +226,17 @@ def main() -> int:
     logs.setup("driver")
     try:
         settings = Settings(
-            prepare(flags.work_dir), flags.classes, flags.writers, flags.held_out, flags.seed, flags.min_accuracy
+            flags.work_dir, flags.classes, flags.writers, flags.held_out, flags.seed, flags.min_accuracy
         )
+        make_folder(flags.work_dir, settings)
         with open_session(SessionSpec("sparkcv handwriting", num_executors=2)) as spark:
-            _say(run(spark, settings))
+            show(run(spark, settings))
     except SparkcvError as err:
         sys.stderr.write(f"handwriting: {logs.clean(str(err))}\n")
         return err.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("handwriting: stopped by the keyboard\n")
+        return 1
     return 0
 
 

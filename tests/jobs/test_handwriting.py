@@ -2,12 +2,16 @@
 
 import io
 import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from bench import drawn_characters, handwriting
-from sparkcv.errors import DataError, UsageError
+from sparkcv.driver.demo_folder import make_folder
+from sparkcv.errors import DataError
 from sparkcv.predict.manifest import read_manifest
 from sparkcv.records import gnt
 
@@ -18,7 +22,7 @@ QUICK = ("--batch_size=16", "--max_number_of_steps=120", "--learning_rate=0.001"
 def chain(spark, tmp_path_factory):
     """The result, and the folder of it."""
     settings = handwriting.Settings(
-        handwriting.prepare(str(tmp_path_factory.mktemp("hand") / "work")),
+        str(tmp_path_factory.mktemp("hand") / "work"),
         num_classes=10,
         num_writers=24,
         num_held_out=4,
@@ -26,6 +30,7 @@ def chain(spark, tmp_path_factory):
         image_size=32,
         overrides=QUICK,
     )
+    make_folder(settings.work_dir, settings)
     return handwriting.run(spark, settings), settings.work
 
 
@@ -87,7 +92,19 @@ def test_writers_files_are_the_same_each_time_and_hold_every_character_once(tmp_
             assert (sample.pixels < 200).any()
 
 
-def test_a_folder_of_something_else_is_never_replaced(tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(UsageError, match="holds files of something else"):
-        handwriting.prepare(str(tmp_path))
+@pytest.mark.spark
+def test_the_keyboard_ends_it_in_a_sentence(tmp_path):
+    words = ["-m", "bench.handwriting", "--work_dir", str(tmp_path / "work"), "--classes", "10", "--writers", "100000"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, *words], stdout=pipe, stderr=pipe, text=True, cwd=handwriting.ROOT
+    ) as process:
+        try:
+            assert any(line.startswith("drawing 10 characters") for line in process.stdout)
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "handwriting: stopped by the keyboard"
