@@ -17,6 +17,7 @@ from sparkcv.caption import caption_model
 from sparkcv.errors import ModelError
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.serve import captioning, generating
+from sparkcv.serve.http import generate
 from sparkcv.serve.model_process import WorkerOrder
 from sparkcv.serve.repository import find_models
 from sparkcv.text2image.picture_task import Row
@@ -285,3 +286,10 @@ def test_nets_that_were_trained_on_vectors_are_not_served(folder, tmp_path):
     (run / "run.json").write_text(json.dumps(told))
     with pytest.raises(ModelError, match=r"were trained on vectors of captions, which a request does not have"):
         generating.find(str(run))
+
+
+def test_unknown_words_are_told_as_far_as_a_header_goes():
+    assert generate._of_header(["zeppelin", "\u00e4,b"]) == "zeppelin,%C3%A4%2Cb"
+    told = generate._of_header([f"w{number:04d}" for number in range(10_000)])
+    assert told.startswith("w0000,w0001,")
+    assert len(told) == 1997

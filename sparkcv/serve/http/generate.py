@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import urllib.parse
 
 import numpy as np
@@ -24,6 +25,7 @@ from sparkcv.text2image.picture_request import PictureRequest
 
 __all__ = ["SCHEMA", "routes"]
 
+_MOST_UNKNOWN = 2000  # characters of a header: with all others, proxies take 4,096 or 8,192 bytes
 _TEXT, _NUMBER = {"type": "string"}, {"type": "integer"}
 SCHEMA = {
     "type": "object",
@@ -97,5 +99,12 @@ def _one_png(pictures: list[bytes], wanted: PicturesAsked, made: PictureRequest)
         grid(pixels, wanted.columns or wanted.num_pictures).save(sink, "PNG")
         data = sink.getvalue()
     words = dict.fromkeys(word for unknown in made.unknown.values() for word in unknown)
-    told = {"X-Unknown-Words": ",".join(urllib.parse.quote(word) for word in words)} if words else {}
+    told = {"X-Unknown-Words": _of_header(list(words))} if words else {}
     return Response(data, media_type="image/png", headers=told)
+
+
+def _of_header(words: list[str]) -> str:
+    """Return the first of the words, percent-encoded, as many as a header takes."""
+    quoted = [urllib.parse.quote(word) for word in words]
+    lengths = itertools.accumulate(len(word) + 1 for word in quoted)
+    return ",".join(word for word, end in zip(quoted, lengths, strict=True) if end <= _MOST_UNKNOWN)
