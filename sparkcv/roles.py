@@ -1,11 +1,11 @@
 """Roles as data: every other room names a process of a run by these values and needs nothing heavier."""
 
 import dataclasses
-import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sparkcv import container
 from sparkcv.errors import UsageError
 
 __all__ = ["CHIEF", "NodeContext", "Role", "cluster_of", "roles", "share_of_cores"]
@@ -103,10 +103,11 @@ class NodeContext:
 def share_of_cores(ctx: NodeContext, job: str) -> int:
     """Return the cores of this machine for each of the processes of ``job`` on the host of ``ctx.role``, at least 1.
 
-    It is what a process takes as TensorFlow's intra-op threads, so that processes times threads is the cores. ``job``
-    is the one that computes: a ps shares its host with workers, and is not counted.
+    In a container, these are the cores whose time it has. It is what a process takes as TensorFlow's intra-op threads,
+    so that processes times threads is the cores. ``job`` is the one that computes: a ps shares its host with workers,
+    and is not counted.
     """
     own = ctx.cluster.get(ctx.role.job, [])
     host = own[ctx.role.index].rpartition(":")[0] if own else ""
     neighbours = sum(address.rpartition(":")[0] == host for address in ctx.cluster.get(job, []))
-    return max(1, len(os.sched_getaffinity(0)) // max(1, neighbours))
+    return max(1, container.cores() // max(1, neighbours))

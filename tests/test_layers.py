@@ -19,6 +19,7 @@ ROOMS = (
     "errors",
     "logs",
     "imports",
+    "container",
     "synthetic",
     "scenes",
     "figures",

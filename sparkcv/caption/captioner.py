@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sparkcv.nets.slim import model_variables, tf  # first: whoever imports TensorFlow without it has pandas come along
 
 # isort: split
-from sparkcv import nets, preprocess
+from sparkcv import container, nets, preprocess
 from sparkcv.caption import caption_net, caption_weights
 from sparkcv.caption.beam_search import BeamRules, FoundCaption, search
 from sparkcv.caption.caption_net import CaptionSpec
@@ -75,8 +75,9 @@ class Captioner:
             self._saver = tf.train.Saver(
                 {**encoder, **{fitted.names[name]: each for name, each in self._weights.items()}}
             )
-            threads = tf.ConfigProto(intra_op_parallelism_threads=num_threads, inter_op_parallelism_threads=num_threads)
-            self._session = tf.Session(graph=self._graph, config=threads)
+            threads = num_threads or container.cores()
+            config = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads)
+            self._session = tf.Session(graph=self._graph, config=config)
             try:
                 self._saver.restore(self._session, prefix)
             except (tf.errors.OpError, ValueError) as err:

@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 import sparkcv
+from sparkcv import container
 from sparkcv.archive import description
 from sparkcv.errors import DataError, MissingFileError
 from sparkcv.storage.hadoop import conf_dir, user_name
@@ -38,10 +39,6 @@ PACKAGES = (
     "pyspark",
     "pyarrow",
     "pandas",
-)
-_CGROUP_FILES = (
-    ("memory.max", "memory.current"),  # version 2
-    ("memory.limit_in_bytes", "memory.usage_in_bytes"),  # version 1
 )
 
 
@@ -137,22 +134,8 @@ def _unreadable(path: str) -> str:
 
 def _memory_free() -> int:
     """Return the bytes of memory that can be had: the machine's, or what a control group (a container) leaves of it."""
-    free = int(psutil.virtual_memory().available)
-    for folder in ("/sys/fs/cgroup", "/sys/fs/cgroup/memory"):
-        for most, used in _CGROUP_FILES:
-            with contextlib.suppress(OSError, ValueError):  # no such file, or no bound ("max")
-                bound = int(Path(folder, most).read_text()) - int(Path(folder, used).read_text())
-                free = min(free, bound + _cached(folder))
-    return max(0, free)
-
-
-def _cached(folder: str) -> int:
-    """Return the bytes of files in a control group's memory: they count as used, and are given up first."""
-    for line in Path(folder, "memory.stat").read_text().splitlines():
-        name, _, value = line.partition(" ")
-        if name in ("inactive_file", "total_inactive_file"):
-            return int(value)
-    return 0
+    free, left = int(psutil.virtual_memory().available), container.memory_left()
+    return max(0, free if left is None else min(free, left))
 
 
 def _address_space() -> int | None:

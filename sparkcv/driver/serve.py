@@ -11,7 +11,7 @@ import stat
 import sys
 import tempfile
 
-from sparkcv import logs, storage
+from sparkcv import container, logs, storage
 from sparkcv.config import ServeConfig
 from sparkcv.config.pictures import parse_background
 from sparkcv.errors import AccessError, ClusterError, MissingFileError, UsageError
@@ -110,7 +110,7 @@ async def _serve(plan: ServePlan, folder: str) -> str:
         cache_dir=os.path.join(folder, "models"),
         digest="",
         engine=config.engine,
-        num_threads=config.num_threads or os.cpu_count() or 1,
+        num_threads=config.num_threads or container.cores(),
         max_batch_size=config.max_batch_size,
         max_delay_s=config.max_delay_ms / 1000,
         max_pixels=config.max_pixels,

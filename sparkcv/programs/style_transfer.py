@@ -13,7 +13,7 @@ import sys
 import threading
 from typing import Any
 
-from sparkcv import logs
+from sparkcv import container, logs
 from sparkcv.errors import EXIT_FAILED, MemoryExceededError, SparkcvError
 from sparkcv.style.task import TransferTask
 
@@ -31,8 +31,8 @@ def main() -> int:
 
         from sparkcv.style.transfer import transfer
 
+        tf.config.threading.set_intra_op_parallelism_threads(task.num_threads or container.cores())
         if task.num_threads:
-            tf.config.threading.set_intra_op_parallelism_threads(task.num_threads)
             tf.config.threading.set_inter_op_parallelism_threads(1)
         try:
             answer = dataclasses.asdict(transfer(task))

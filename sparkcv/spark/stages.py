@@ -1,12 +1,12 @@
 """A Spark stage of numbered pieces: its rows and its progress."""
 
-import os
 import warnings
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from sparkcv import container
 from sparkcv.spark.job_group import group_of
 
 __all__ = ["RETRIES", "map_pieces", "num_done_tasks", "threads_a_task"]
@@ -51,5 +51,5 @@ def num_done_tasks(spark: SparkSession) -> Callable[[], int]:
 def threads_a_task(spark: SparkSession) -> int:
     """Return a task's threads, so that tasks x threads = cores; executors that share this machine share its cores."""
     if spark.sparkContext.master.startswith("local"):
-        return max(1, (os.cpu_count() or 1) // spark.sparkContext.defaultParallelism)
+        return max(1, container.cores() // spark.sparkContext.defaultParallelism)
     return int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))

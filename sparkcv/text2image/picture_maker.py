@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sparkcv.nets.slim import model_variables, tf  # first: whoever imports TensorFlow without it has pandas come along
 
 # isort: split
+from sparkcv import container
 from sparkcv.errors import CheckpointError
 from sparkcv.inputs.graph_error import gist
 from sparkcv.text2image import gan_nets, text_encoder
@@ -51,7 +52,7 @@ class PictureMaker:
             made = gan_nets.generate(spec, encoded, self._z, is_training=False)
             self._pixels = tf.cast(tf.round((made + 1.0) * 127.5), tf.uint8)
             saver = tf.train.Saver(_names(prefix, source, spec, model_variables()))
-            config = tf.ConfigProto(intra_op_parallelism_threads=num_threads)
+            config = tf.ConfigProto(intra_op_parallelism_threads=num_threads or container.cores())
             self._session = tf.Session(graph=self._graph, config=config)
             try:
                 saver.restore(self._session, prefix)
