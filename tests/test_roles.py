@@ -1,9 +1,8 @@
 """Roles are data: what may be one, how they are named, and TF's cluster description of them."""
 
-import os
-
 import pytest
 
+from sparkcv import container
 from sparkcv.errors import UsageError
 from sparkcv.roles import CHIEF, NodeContext, Role, cluster_of, roles, share_of_cores
 
@@ -65,9 +64,9 @@ def test_a_cluster_with_a_gap_or_a_double_is_refused(indices):
 def test_processes_times_threads_is_the_cores_of_a_host(role, job, neighbours):
     cluster = {"ps": ["a:1", "c:1"], "worker": ["a:2", "a:3", "b:2"]}
     ctx = NodeContext(role, cluster, {}, "", lambda status: None, lambda: False)
-    assert share_of_cores(ctx, job) == max(1, len(os.sched_getaffinity(0)) // neighbours)
+    assert share_of_cores(ctx, job) == max(1, container.cores() // neighbours)
 
 
 def test_a_program_run_by_hand_has_all_cores():
     ctx = NodeContext(Role("worker", 0), {}, {}, "", lambda status: None, lambda: False)
-    assert share_of_cores(ctx, "worker") == len(os.sched_getaffinity(0))
+    assert share_of_cores(ctx, "worker") == container.cores()

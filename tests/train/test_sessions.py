@@ -1,18 +1,18 @@
 """Sessions: one, in time, on this role's share of the machine."""
 
-import os
 import socket
 
 import pytest
 import tensorflow.compat.v1 as tf
 
+from sparkcv import container
 from sparkcv.errors import ClusterError, LaunchTimeoutError
 from sparkcv.roles import NodeContext, Role
 from sparkcv.train import sessions
 
 pytestmark = pytest.mark.tensorflow
 
-CORES = len(os.sched_getaffinity(0))
+CORES = container.cores()
 
 
 def context(role="worker:1", **cluster):
