@@ -13,10 +13,12 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from sparkcv import storage
+from sparkcv import logs, storage
 from sparkcv.convert.shard_writer import ShardRow, ShardSummary, ShardTarget, write_shard
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.records.shards import shard_name
+
+_log = logs.get(__name__)
 
 _BUCKET_BITS = 12
 _HASH_BITS = 63
@@ -29,6 +31,13 @@ class Split:
     name: str
     num_shards: int
     num_pictures: int
+
+    @classmethod
+    def of(cls, name: str, num_shards: int, num_pictures: int) -> "Split":
+        """Return a split of so many shards, or of fewer where it has fewer pictures, which is said."""
+        if num_pictures < num_shards:
+            _log.warning("the split %s has %d pictures, so %d shards", name, num_pictures, num_pictures)
+        return cls(name, min(num_shards, num_pictures), num_pictures)
 
 
 @dataclass(frozen=True)

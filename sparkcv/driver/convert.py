@@ -133,9 +133,7 @@ def _plan(
         total = totals.get(index, 0)
         if not total:
             raise DataError(f"{source.where!r} has too few pictures for a split {name!r}, wanted two of a class")
-        if total < job.config.num_shards:
-            _log.warning("the split %s has %d pictures, so %d shards", name, total, total)
-        planned.append(Split(name, min(job.config.num_shards, total), total))
+        planned.append(Split.of(name, job.config.num_shards, total))
         _log.info("%s: %d pictures of %d classes into %d shards", name, total, len(labels), planned[-1].num_shards)
     return ConversionPlan(
         job.config.dataset_name,

@@ -161,7 +161,7 @@ def run_with(spark: Any, plan: CaptionsPlan, enter: Callable[[], None]) -> Capti
         )
         for name, pictures in captions.splits.items()
     }
-    shards = tuple(Split(name, min(config.num_shards, len(found)), len(found)) for name, found in rows.items())
+    shards = tuple(Split.of(name, config.num_shards, len(found)) for name, found in rows.items())
     rules = PictureRules(
         config.max_pixels,
         parse_formats(config.formats),

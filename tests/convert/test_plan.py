@@ -55,3 +55,10 @@ def test_ranks_are_complete_and_do_not_depend_on_rows_order_or_partitions(spark)
     order = [name for name, (_, split, _) in sorted(rows.items(), key=lambda row: row[1][2]) if split == 0]
     by_hash = {picture.name: picture.position for picture in pictures}
     assert order == sorted(order, key=by_hash.__getitem__)
+
+
+def test_a_split_of_fewer_pictures_than_shards_has_fewer_shards_and_says_so(caplog):
+    assert Split.of("train", 4, 9) == Split("train", 4, 9)
+    assert not caplog.records
+    assert Split.of("validation", 4, 3) == Split("validation", 3, 3)
+    assert caplog.messages == ["the split validation has 3 pictures, so 3 shards"]
