@@ -4,6 +4,7 @@ Names, defaults and meaning of the first kind are those of tensorflow/models, re
 """
 
 import dataclasses
+from typing import ClassVar
 
 from sparkcv.config import pictures, spark_flags, tables
 from sparkcv.config.augment import Augmentations, text_of_table
@@ -30,6 +31,7 @@ _EVAL, _EXPORT = "evaluation while training", "export"
 class TrainConfig(Flags):
     """Train an image classifier on Spark executors: one Spark task a role, ps and workers, worker 0 is the chief."""
 
+    label_is: ClassVar[str] = "class"
     dataset_dir: str | None = flag(None, "folder of the TFRecord shards, any storage URL", group=_DATA)
     train_dir: str = flag("/tmp/tfmodel/", "folder of checkpoints and events, any storage URL", group=_RUN)
     max_number_of_steps: int | None = flag(

@@ -1,6 +1,7 @@
 """The flags of training captions: those of training, whose net is the encoder that looks at the picture."""
 
 import dataclasses
+from typing import ClassVar
 
 from sparkcv.config.augment import text_of_table
 from sparkcv.config.flags import flag
@@ -21,6 +22,7 @@ _UNUSED = (
 class TrainCaptionsConfig(TrainConfig):
     """Train captions of pictures on Spark executors; --model_name is the encoder, which looks at the picture."""
 
+    label_is: ClassVar[str] = "word"
     embedding_size: int = flag(512, "numbers that stand for a word, and for a picture", group=_CAPTION, least=1)
     num_lstm_units: int = flag(512, "units of the LSTM", group=_CAPTION, least=1)
     lstm_dropout_keep: float = flag(

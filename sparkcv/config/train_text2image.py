@@ -1,6 +1,7 @@
 """The flags of training pictures from captions: those of training, with both nets' sizes."""
 
 import dataclasses
+from typing import ClassVar
 
 from sparkcv.config.augment import text_of_table
 from sparkcv.config.flags import flag
@@ -26,6 +27,7 @@ _UNUSED = (
 class TrainText2ImageConfig(TrainConfig):
     """Train pictures from captions, by GAN-CLS, on Spark executors."""
 
+    label_is: ClassVar[str] = "word"
     text: str = flag(
         WORDS,
         "what the nets are told: words or characters, by an encoder that is trained too, or the vectors of the dataset",

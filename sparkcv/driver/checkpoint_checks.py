@@ -20,6 +20,7 @@ from sparkcv.rundir.description import RunDescription
 from sparkcv.train import scopes
 
 __all__ = [
+    "KINDS",
     "TrainedClasses",
     "check_head",
     "check_net",
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 _log = logs.get(__name__)
+
+KINDS = {"class": "classes", "word": "words"}
+"""What a net's outputs stand for, and more of them."""
 
 # The biases of the layers that give a number a class, by slim's names; they have one value a class.
 _HEAD = re.compile(
@@ -63,17 +67,20 @@ class TrainedClasses:
         return cls(number, run.labels, storage.join(run_url, description.FILE_NAME))
 
 
-def check_same_classes(trained: TrainedClasses, what: str, names: Sequence[str], where: str, otherwise: str) -> None:
+def check_same_classes(
+    trained: TrainedClasses, what: str, names: Sequence[str], where: str, otherwise: str, kind: str = "class"
+) -> None:
     """Raise LabelError for the first class that has one name in training and another one in ``where``.
 
-    ``what`` was trained, such as "the checkpoint X"; ``otherwise`` ends the sentence. Numbers of classes are compared
+    ``what`` was trained, such as "the checkpoint X"; ``otherwise`` ends the sentence; ``kind`` is "word" where the
+    classes are those of a vocabulary. Numbers of classes are compared
     by the caller, who knows the flags that change them.
     """
     for index, (theirs, ours) in enumerate(zip(trained.names, names, strict=False)):
         if theirs != ours:
             raise LabelError(
-                f"class {index} is {theirs!r} to {what} (by {trained.where}) and {ours!r} in {where}; wanted the same"
-                f" classes in the same order{otherwise}"
+                f"{kind} {index} is {theirs!r} to {what} (by {trained.where}) and {ours!r} in {where}; wanted the same"
+                f" {KINDS[kind]} in the same order{otherwise}"
             )
 
 

@@ -115,23 +115,23 @@ def check_same_run(
     config: TrainConfig, labels: tuple[str, ...], where: str, folder: RunFolder, found: checkpoint.Found | None
 ) -> None:
     """Refuse to resume into the folder of another net or other classes."""
-    former = folder.description
+    former, kinds = folder.description, checkpoint_checks.KINDS[config.label_is]
     trained = [TrainedClasses.of_run(former, config.train_dir)]
     if found is not None:  # where run.json is gone its checkpoints still tell
         trained.append(TrainedClasses.of(found, former))
     for key, got, value in (
         ("model_name", former and former.model_name, config.model_name),
-        *(("num_classes", each.number, len(labels)) for each in trained),
+        *((f"num_{kinds}", each.number, len(labels)) for each in trained),
         ("normalization", former and found and former.normalization, config.normalization),
     ):
         if got not in (None, value):
             raise CheckpointError(
                 f"{config.train_dir} holds a run with {key} {got!r}, this one has {value!r}; wanted another"
-                " --train_dir or the same net, classes and pixels"
+                f" --train_dir or the same net, {kinds} and pixels"
             )
     for each in trained:
         what = f"the run in {config.train_dir}"
-        checkpoint_checks.check_same_classes(each, what, labels, where, ", or another --train_dir")
+        checkpoint_checks.check_same_classes(each, what, labels, where, ", or another --train_dir", config.label_is)
 
 
 def data_change(folder: RunFolder, dataset: shards.Dataset) -> str:

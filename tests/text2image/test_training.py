@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from sparkcv.caption.vocabulary import read_vocabulary
 from sparkcv.config import ConvertCaptionsConfig
 from sparkcv.driver import convert_captions
-from sparkcv.errors import CheckpointError, DataError, UsageError
+from sparkcv.errors import CheckpointError, DataError, SparkcvError, UsageError
 from sparkcv.text2image import picture_request, trained_gan
 from sparkcv.text2image.gan_spec import GanSpec
 from sparkcv.text2image.picture_maker import PictureMaker
@@ -133,6 +133,26 @@ def test_characters_tell_words_apart_that_no_vocabulary_has(folder):
         trained_gan.find(str(folder / "by-characters"), str(folder / "run/run.json"), 20)
     with pytest.raises(UsageError, match="--text"):
         gan_runs.train_run(folder, "by-characters", max_number_of_steps=3)
+
+
+def test_a_run_that_is_to_go_on_with_another_vocabulary_is_told_of_words(folder):
+    # The same pictures: one word is gone, or is another.
+    captions = (folder / "figures/captions.csv").read_text()
+    for name, other, said in (
+        (
+            "fewer",
+            captions.replace("large", "red"),
+            r"holds a run with num_words \d+, this one has \d+; .* words and pixels",
+        ),
+        ("others", captions.replace("ring", "hoop"), r"word \d+ is '\w+' to the run in .* wanted the same words in"),
+    ):
+        (folder / "figures/captions.csv").write_text(other)
+        config = {"captions_file": str(folder / "figures/captions.csv"), "dataset_dir": str(folder / name)}
+        prepared = convert_captions.prepare(ConvertCaptionsConfig(**config, num_shards=2, min_word_count=1))
+        convert_captions.run_with(gan_runs.OneProcess(), prepared, lambda: None)
+        with pytest.raises(SparkcvError, match=said):
+            gan_runs.train_run(folder, "run", dataset_dir=str(folder / name), max_number_of_steps=9)
+    (folder / "figures/captions.csv").write_text(captions)
 
 
 def test_records_of_one_caption_each_are_trained_on_too(folder):
