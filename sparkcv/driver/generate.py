@@ -10,7 +10,7 @@ from PIL import Image
 from sparkcv import logs, storage
 from sparkcv.config import GenerateConfig
 from sparkcv.driver import child_answer
-from sparkcv.errors import FileExistsAlreadyError
+from sparkcv.errors import FileExistsAlreadyError, UsageError
 from sparkcv.text2image import picture_request, trained_gan
 from sparkcv.text2image.picture_grid import grid
 from sparkcv.text2image.picture_task import PictureTask, Row
@@ -19,6 +19,7 @@ from sparkcv.text2image.trained_gan import TrainedGan
 __all__ = ["GeneratePlan", "GeneratedPictures", "make_pictures", "prepare", "run"]
 
 _PROGRAM = "sparkcv.programs.generate"
+_MOST_PICTURES = 100_000  # which the grid holds in memory: of 64 pixels 1.2 GB
 
 _log = logs.get(__name__)
 
@@ -57,7 +58,7 @@ def prepare(config: GenerateConfig) -> GeneratePlan:
         CheckpointError: what is no checkpoint of such a training.
         DataError: a caption that cannot be told to the nets, a file of captions that is none, or vectors that are none.
         FileExistsAlreadyError: the output folder is there and not empty.
-        UsageError: vectors that are missing, or of no use.
+        UsageError: vectors that are missing, or of no use, and too many pictures.
     """
     output_dir = storage.resolve(config.output_dir)
     if storage.exists(output_dir) and (not storage.is_dir(output_dir) or storage.list_dir(output_dir)):
@@ -66,6 +67,11 @@ def prepare(config: GenerateConfig) -> GeneratePlan:
     given = [config.caption] if config.caption is not None else []
     if config.captions_file:
         given = list(picture_request.read_lines(storage.resolve(config.captions_file)))
+    if len(given) * config.num_pictures > _MOST_PICTURES:
+        raise UsageError(
+            f"--num_pictures {config.num_pictures}: of {len(given)} captions got {len(given) * config.num_pictures:,}"
+            f" pictures, wanted {_MOST_PICTURES:,} at most; give the captions in several calls"
+        )
     wanted = picture_request.request(gan.texts, given, config.to_caption, config.num_pictures)
     for caption, words in wanted.unknown.items():
         _log.warning("the nets do not know %s of the caption %r", ", ".join(words[:5]), logs.clean(caption[:80]))

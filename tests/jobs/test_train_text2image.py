@@ -115,6 +115,11 @@ def test_a_file_of_captions_becomes_pngs_and_a_grid(trained, tmp_path, capsys):
         ({"captions_file": "{tmp}/none.txt"}, 1, "none.txt"),
         ({"captions_file": "{tmp}/empty.txt"}, 1, "has 0 captions, wanted 1 to 10000, one a line"),
         ({"captions_file": "{tmp}/latin.txt"}, 1, "latin.txt' line 2 is not UTF-8: byte 0xe9; wanted UTF-8"),
+        (
+            {"captions_file": "{tmp}/many.txt", "num_pictures": 1000},
+            2,
+            "--num_pictures 1000: of 101 captions got 101,000 pictures, wanted 100,000 at most",
+        ),
         ({"caption": "a ring", "num_pictures": 0}, 2, "--num_pictures: got 0, wanted"),
         ({"caption": "a ring", "num_pictures": 1, "to_caption": "a star"}, 2, "wanted 2 at least, one of each"),
         ({"to_caption": "a star", "captions_file": "{tmp}/c.txt"}, 2, "--to_caption without --caption"),
@@ -125,6 +130,7 @@ def test_a_file_of_captions_becomes_pngs_and_a_grid(trained, tmp_path, capsys):
 )
 def test_what_cannot_be_made_is_one_sentence_and_nothing_is_written(trained, tmp_path, changes, code, sentence, capsys):
     (tmp_path / "c.txt").write_text("a ring\n")
+    (tmp_path / "many.txt").write_text("a ring\n" * 101)
     (tmp_path / "empty.txt").write_text("\n \n")
     (tmp_path / "latin.txt").write_bytes("a ring\nun carré\n".encode("latin-1"))
     before = sorted(os.listdir(tmp_path))
