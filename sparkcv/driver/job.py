@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from sparkcv import config, logs
+from sparkcv.driver.interrupted import interrupts_raised
 from sparkcv.driver.told_to_end import sigterm_raised
 from sparkcv.errors import (
     EXIT_FAILED,
@@ -44,7 +45,7 @@ def run_main(cls: type[Config], prog: str, work: Callable[[Config], object], arg
     """
     logs.setup("driver")
     try:
-        with sigterm_raised(), _bugs_told_to_yarn(prog):
+        with interrupts_raised(), sigterm_raised(), _bugs_told_to_yarn(prog):
             startup_deadline.bound_storage_wait()
             settings = config.parse(cls, sys.argv[1:] if argv is None else argv, prog)
             with renewer.kept(), expiry.told():

@@ -59,7 +59,6 @@ def embedded_session(
         settings = _embedded_conf(root, app_name) | sizes | bounds | dict(conf)
         with (
             _environment(environment),
-            interrupts_kept(),
             _gateway(settings, root / "java.log") as gateway,
             _session(settings, gateway, root) as spark,
             _end_told(spark, gateway.proc, root / "java.log"),
@@ -146,7 +145,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts_kept() -> Iterator[None]:
-    """Undo pyspark's SIGINT handler, which would go on talking to a Java process that is gone."""
+    """Undo pyspark's SIGINT handler, which asks Java in the midst of another question, or where Java is gone."""
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -271,7 +270,7 @@ def _session(settings: Mapping[str, str], gateway: Any, root: Path) -> Iterator[
     from pyspark.sql import SparkSession
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), interrupts_kept():
             warnings.simplefilter("ignore", FutureWarning)  # its words on pandas' version are none for a user
             conf = SparkConf(loadDefaults=False, _jvm=gateway.jvm).setAll(list(settings.items()))
             context = SparkContext(conf=conf, gateway=gateway)

@@ -10,6 +10,7 @@ from py4j.protocol import Py4JError
 from sparkcv import logs
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
 __all__ = ["group_of", "job_group"]
@@ -31,15 +32,23 @@ def job_group(spark: "SparkSession", what: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        try:
-            context.cancelJobGroup(group)
-        except (Py4JError, OSError) as err:  # the JVM may be what died
-            _log.warning("the Spark job was not cancelled: %s", err)
+        _cancel(context, group)
         raise
     finally:
         with contextlib.suppress(Py4JError, OSError):
             for name, value in before.items():
                 context.setLocalProperty(name, value)
+
+
+def _cancel(context: "SparkContext", group: str) -> None:
+    """Cancel a group's jobs: asked twice, as a Ctrl-C may have closed the connection that py4j asks by at first."""
+    for is_last in (False, True):
+        try:
+            context.cancelJobGroup(group)
+            return
+        except (Py4JError, OSError) as err:  # the JVM may be what died
+            if is_last:
+                _log.warning("the Spark job was not cancelled: %s", err)
 
 
 def group_of(spark: "SparkSession") -> str | None:
