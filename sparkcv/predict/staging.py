@@ -31,10 +31,11 @@ def day_url(output_dir: str, date: str) -> str:
     return storage.join(output_dir, f"dt={date}")
 
 
-def clean_up(output_dir: str, *, keep_date: str = "", forget: Forget | None = None) -> list[str]:
+def clean_up(output_dir: str, *, keep_date: str = "", own: str = "", forget: Forget | None = None) -> list[str]:
     """Delete the staging folders of runs that are dead, and return their URLs. Those of living runs stay.
 
-    Those of the day ``keep_date`` stay as well, and are returned: their rows are of use to the run that asks.
+    Those of the day ``keep_date`` stay as well, and are returned: their rows are of use to the run that asks,
+    whose own folder, if it has one yet, is ``own``.
     """
     try:
         entries = storage.list_dir(output_dir)
@@ -43,6 +44,8 @@ def clean_up(output_dir: str, *, keep_date: str = "", forget: Forget | None = No
     dead = []
     for name in sorted({found[1] for entry in entries if (found := _NAME.fullmatch(entry.name))}):
         url = storage.join(output_dir, name)
+        if url == own:
+            continue
         if run_lease.is_alive(url):
             _log.info("%s belongs to a run that is alive, so it stays", url)
             continue
@@ -109,7 +112,7 @@ class Staging:
         try:
             self._lease.take()
             self._claim = claims.take(self._output_dir, self.date, self.run_id)
-            found = clean_up(self._output_dir, keep_date=self.date, forget=self._forget)
+            found = clean_up(self._output_dir, keep_date=self.date, own=self.url, forget=self._forget)
             self.leftovers = [url for url in found if storage.exists(url)]
             storage.make_dirs(self.url)
         except BaseException:

@@ -86,13 +86,17 @@ def test_a_day_published_meanwhile_by_another_run_wins(out):
     assert day(out) == "theirs"
 
 
-def test_a_living_run_s_staging_stays(out):
+def test_a_living_run_s_staging_stays_and_the_next_says_so_of_no_other(out, caplog):
+    caplog.set_level("INFO", "sparkcv")
     with Staging(out, DATE, overwrite=False) as staging:
         storage.write_text(staging.join("x"), "x")
+        assert caplog.messages == []  # its own is no news
         assert clean_up(out) == []
+        assert caplog.messages == [f"{staging.url} belongs to a run that is alive, so it stays"]
         with Staging(out, "2026-01-03", overwrite=False) as other:
             storage.write_text(other.join("day", "part"), "theirs")
             other.publish("day")
+        assert caplog.messages[1:] == caplog.messages[:1]
         assert storage.read_text(staging.join("x")) == "x"
     assert os.listdir(out) == ["dt=2026-01-03"]
 
