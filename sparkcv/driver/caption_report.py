@@ -54,7 +54,7 @@ def _samples(done: EvaluatedCaptions) -> Section:
         return Section("Pictures", [Paragraph("None were asked for.")])
     return Section(
         "Pictures",
-        [Gallery(shown[: done.plan.config.num_samples])],
+        [Gallery(shown[: done.plan.config.num_samples], is_wrapped=True)],
         "Evenly over the split: what the net told, with its probability, and what people did.",
     )
 

@@ -105,11 +105,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures in a grid, as thumbnails or large."""
+    """Pictures in a grid, as thumbnails or large; a line that is longer than its picture is wide is cut or wrapped."""
 
     kind: ClassVar[str] = "gallery"
     pictures: Sequence[Figure]
     is_large: bool = False
+    is_wrapped: bool = False
 
 
 @dataclass(frozen=True)

@@ -219,3 +219,13 @@ def test_the_browser_would_have_told_of_a_script_and_a_request(browse, hostile_o
     unguarded = browse(re.sub("<meta http-equiv[^>]*>", "", text.replace("</body>", smuggled)))
     assert "<title>owned" in unguarded.dom
     assert unguarded.requests == ["http://report.invalid/x.png"]
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_sentences_below_a_picture_are_read_whole_where_they_are_wrapped(tab, tmp_path, is_wrapped):
+    lines = [("people", "two large white rings right of a small white triangle")]
+    gallery = Gallery([Figure(b"", "gone", "", lines)], is_wrapped=is_wrapped)
+    (tmp_path / "page.html").write_text(report.render(ReportPage("x", [Section("y", [gallery])])))
+    tab.open((tmp_path / "page.html").as_uri())
+    line = "document.querySelector('.line')"
+    assert tab.run(f"{line}.scrollWidth <= {line}.clientWidth") is is_wrapped

@@ -55,6 +55,7 @@ def test_a_split_is_evaluated_and_a_damaged_record_is_told(folder, tmp_path, cap
     page = (tmp_path / "eval/report.html").read_text()
     assert page.count("data:image/jpeg") == 5
     assert "seen-00" in page
+    assert '<ul class="gallery wrapped">' in page  # captions of the net and of people are compared word by word
     (shard,) = (folder / "data").glob("*.tfrecord")
     whole = shard.read_bytes()
     try:
