@@ -86,6 +86,10 @@ def test_an_exported_net_is_served_and_tells_what_the_job_tells(running, folder,
         body = {"content": pictures[0].read_bytes(), "headers": {"content-type": "application/octet-stream"}}
         one = client.post("/caption?model=told&version=1", **body).json()
         assert [each["text"] for each in one["results"][0]["captions"]] == [each["text"] for each in first["captions"]]
+        best = client.post("/caption?model=told&top_k=1", **body).json()["results"][0]["captions"]
+        assert best == one["results"][0]["captions"][:1]
+        wrong = client.post("/caption?model=told&top_k=none", **body)
+        assert (wrong.status_code, wrong.json()["error"]) == (400, "top_k is 'none', wanted a number from 1 to 100")
         wrong = client.post("/caption?model=colors", **body)
         assert (wrong.status_code, "colors version 1 gives scores, wanted POST /classify" in wrong.text) == (400, True)
         wrong = client.post("/classify?model=told", **body)

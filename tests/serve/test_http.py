@@ -166,6 +166,7 @@ def test_why_it_says_so(client, picture):
     [
         ("POST", "/classify", {"content": b"x", "headers": {"Content-Type": "text/plain"}}, 415, "the content type is"),
         ("POST", "/classify", {"files": {}, "data": {"a": "b"}}, 415, "the content type is"),
+        ("POST", "/classify", {"content": b"x"}, 415, "or one picture as the body with its type, such as curl -H"),
         ("POST", "/classify", {"content": b"", "headers": {"Content-Type": "image/png"}}, 400, "the body is empty"),
         (
             "POST",

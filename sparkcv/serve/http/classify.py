@@ -16,11 +16,14 @@ from sparkcv.serve.model_process import ScoreReply
 from sparkcv.serve.protocols.values import pictures_input
 from sparkcv.serve.service import ranked
 
-__all__ = ["milliseconds", "only_model", "routes", "upload_form", "uploaded"]
+__all__ = ["milliseconds", "only_model", "routes", "top_k_of", "upload_form", "uploaded"]
 
 _FORM = "multipart/form-data"
 _OF_QUERY = ("model", "version", "label", "top_k")
-_WANTED = "wanted multipart/form-data with files, such as curl -F image=@x.jpg, or one picture as the body"
+_WANTED = (
+    "wanted multipart/form-data with files, such as curl -F image=@x.jpg, or one picture as the body with its type, "
+    "such as curl -H 'Content-Type: image/jpeg' --data-binary @x.jpg"
+)
 
 
 async def classify(request: Request) -> Response:
@@ -36,7 +39,7 @@ async def classify(request: Request) -> Response:
     one = service.catalog.resolve(name, query.get("version"), query.get("label"))
     about(request, "classify", one)
     interface = interface_of(one)
-    top_k = _top_k(query.get("top_k", "5"), len(interface.labels))
+    top_k = top_k_of(query.get("top_k", "5"), len(interface.labels))
     files = await uploaded(request, interface.max_batch)
     about(request, "classify", one, len(files))
     given = pictures_input([data for _, data in files], interface)
@@ -79,7 +82,8 @@ def only_model(names: list[str]) -> str:
     return names[0]
 
 
-def _top_k(text: str, most: int) -> int:
+def top_k_of(text: str, most: int) -> int:
+    """Return how many answers of a picture are wanted, ``most`` at most; raises RequestError (400)."""
     number = whole_number(text)
     if not number:
         raise RequestError(400, f"top_k is {text[:40]!r}, wanted a number from 1 to {most}")
