@@ -5,10 +5,11 @@ import hashlib
 import json
 
 from sparkcv import storage
-from sparkcv.caption import caption_model, vocabulary
+from sparkcv.caption import caption_model, caption_weights, vocabulary
 from sparkcv.caption.caption_task import CaptionNet, CaptionSearch
 from sparkcv.caption.vocabulary import Vocabulary
 from sparkcv.config.caption_net import CaptionNetConfig
+from sparkcv.driver.checkpoint_checks import index_of
 from sparkcv.driver.net_flags import check_image_size
 from sparkcv.errors import CheckpointError, DataError, LabelError, UsageError
 from sparkcv.predict import manifest as manifests
@@ -28,7 +29,8 @@ def net_of(config: CaptionNetConfig, dataset_words: tuple[str, ...] = ()) -> Cap
         MissingFileError: the checkpoint or the vocabulary is not there.
         DataError: a vocabulary that is none.
         LabelError: the dataset has other words than the net.
-        CheckpointError: a checkpoint that is not whole; ModelError: an exported model that is not as exported.
+        CheckpointError: a checkpoint that is not whole, of something else or of another vocabulary.
+        ModelError: an exported model that is not as exported.
         UsageError: a net that there is not, a vocabulary that must be named, or an exported model's, which must not.
     """
     folder = storage.resolve(config.checkpoint_path)
@@ -48,6 +50,10 @@ def net_of(config: CaptionNetConfig, dataset_words: tuple[str, ...] = ()) -> Cap
     size = config.image_size or told.train_image_size
     check_image_size(model_name, size, preprocessing)
     words = _words(config, told, found.prefix_url, dataset_words)
+    index = index_of(found)
+    if index is not None:
+        shapes = {name: tensor.shape for name, tensor in index.tensors.items()}
+        caption_weights.fit(shapes, len(words), found.prefix_url)
     net = CaptionNet(found.prefix_url, words, model_name, preprocessing, size)
     _check_words(net, dataset_words)
     return net

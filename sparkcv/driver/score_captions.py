@@ -23,6 +23,7 @@ from sparkcv.driver.picture_rules import rules_of
 from sparkcv.driver.score_captions_plan import ScoreCaptionsPlan, prepare
 from sparkcv.driver.score_day import Todo
 from sparkcv.driver.told_to_end import preempted
+from sparkcv.errors import CheckpointError
 from sparkcv.predict import publish
 from sparkcv.predict.publish import PREDICTIONS, DayCounts
 from sparkcv.predict.schema import ddl
@@ -106,7 +107,10 @@ def _caption(plan: ScoreCaptionsPlan, stage: DayStage, started_s: float) -> Capt
     todo, taken_over = stage.take_over(prior, wanted, plan.about)
     if todo.num_rows:
         task = _task(plan, stage, todo)
-        stage.run(functools.partial(captioning.caption_piece, task), todo, task.batch_size, "caption")
+        try:
+            stage.run(functools.partial(captioning.caption_piece, task), todo, task.batch_size, "caption")
+        except CheckpointError as err:  # the user's checkpoint is what is wrong, not the run's own copy of it
+            raise CheckpointError(str(err).replace(task.net.checkpoint, plan.net.checkpoint)) from err
     counts = _split(stage, wanted, stage.rows(todo, taken_over))
     if prior is not None:
         counts = prior.add(counts)

@@ -7,8 +7,18 @@ from sparkcv.caption.caption_model import CaptionModel
 from sparkcv.caption.caption_task import CaptionSearch
 from sparkcv.config import CaptionConfig
 from sparkcv.driver import caption_net_flags
-from sparkcv.errors import LabelError, ModelError, UsageError
+from sparkcv.errors import CheckpointError, LabelError, ModelError, UsageError
 from tests.fixtures import bundles
+
+SHAPES = {
+    "image_embedding/weights": (5, 3),
+    "seq_embedding/map": (4, 3),
+    "lstm/basic_lstm_cell/kernel": (5, 8),
+    "lstm/basic_lstm_cell/bias": (8,),
+    "logits/weights": (2, 4),
+    "logits/biases": (4,),
+}
+"""A net of four words, 3 numbers for each, and an LSTM of 2."""
 
 
 @pytest.mark.parametrize(
@@ -42,7 +52,7 @@ def test_captions_are_searched_by_the_flags_else_as_the_export_was_told(tmp_path
 
 
 def test_a_vocabulary_of_other_words_than_the_training_s_is_refused_though_they_are_as_many(tmp_path):
-    bundles.write(tmp_path / "run", {"logits/biases": (4,)})
+    bundles.write(tmp_path / "run", SHAPES)
     words = ("a", "</S>", "<S>", "<UNK>")
     storage.write_json(f"{tmp_path}/run/run.json", {"labels": words, "model_name": "cifarnet"})
     (tmp_path / "own.txt").write_text("a 9\n</S> 5\n<S> 5\n<UNK> 0\n")
@@ -56,3 +66,16 @@ def test_a_vocabulary_of_other_words_than_the_training_s_is_refused_though_they_
         LabelError, match=r"other\.txt: word 0 is 'b' there and 'a' to the training in '\S+run'; wanted"
     ):
         net(vocabulary=f"{tmp_path}/other.txt")
+
+
+def test_a_vocabulary_of_another_size_and_a_checkpoint_without_captions_are_refused_without_tensorflow(tmp_path):
+    (tmp_path / "words.txt").write_text("a 9\n</S> 5\n<S> 5\n")
+    given = {"vocabulary": f"{tmp_path}/words.txt", "model_name": "cifarnet", "input": "a.jpg"}
+    for name, shapes, sentence in (
+        ("run", SHAPES, r"the vocabulary has 4 words, the checkpoint '\S+model.ckpt-\d+' has 6; wanted the vocabulary"),
+        ("other", {"conv1/weights": (3, 3)}, r"has no variable image_embedding/weights, it has conv1/weights\.\.\.:"),
+    ):
+        six = {key: tuple(6 if size == 4 else size for size in shape) for key, shape in shapes.items()}
+        bundles.write(tmp_path / name, six)
+        with pytest.raises(CheckpointError, match=sentence):
+            caption_net_flags.net_of(CaptionConfig(checkpoint_path=f"{tmp_path}/{name}", **given))

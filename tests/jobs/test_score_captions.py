@@ -29,6 +29,7 @@ def given(tmp_path_factory):
     (folder / "net").mkdir()
     caption_checkpoints.write(folder / "net")
     caption_checkpoints.write_vocabulary(folder / "net/word_counts.txt")
+    (folder / "short.txt").write_text("a 9\n</S> 5\n<S> 5\n")
     scenes.write_scenes(folder / "scenes", 4, 1, size=32)
     (folder / "scenes/captions.csv").unlink()
     (folder / "scenes/empty.jpg").write_bytes(b"")
@@ -88,6 +89,11 @@ def test_every_picture_is_captioned_once_and_as_the_other_job_does(spark, given,
     assert run(given, tmp_path / "out", overwrite=True, bad_image_budget=0.1) == 1
     assert "2 of 6 pictures were rejected, --bad_image_budget 0.1 allows 0" in capsys.readouterr().err
     assert pq.read_table(day, partitioning=None).num_rows == 4
+    # A net that does not fit, which its tasks find, is the user's checkpoint, not the run's own copy of it.
+    assert run(given, tmp_path / "other", model_name="lenet", image_size=28) == 1
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"the checkpoint '{given / 'net/model.ckpt-3'}' lacks" in said
+    assert list((tmp_path / "other").iterdir()) == []
 
 
 @pytest.mark.spark
@@ -152,6 +158,7 @@ def leave_rows(given, input_dir, out, texts, *flags):
         ({"output_dir": "{given}/scenes/out"}, 2, "lies in --input"),
         ({"date": "2026-13-01"}, 2, "--date: got '2026-13-01', wanted a day as YYYY-MM-DD"),
         ({"checkpoint_path": "/no/model.ckpt-1"}, 1, "/no"),
+        ({"vocabulary": "{given}/short.txt"}, 1, "the vocabulary has 4 words, the checkpoint"),
         ({"formats": "jpegs"}, 2, "--formats"),
         ({"id_column": "name"}, 2, "--id_column name: a folder of pictures has no use for it; wanted it unset"),
     ],
