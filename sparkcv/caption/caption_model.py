@@ -73,7 +73,7 @@ class CaptionModel:
         """Return the net of the folder ``model_url``; raises ModelError for a file that is not as exported."""
         for name, wanted in self.files.items():
             url = storage.join(model_url, name)
-            manifests.compare(url, manifests.describe_file(url), wanted)
+            manifests.compare(url, manifests.describe_file(url), wanted, FILE_NAME)
         words = vocabulary.read_vocabulary(storage.join(model_url, vocabulary.FILE_NAME)).words
         if len(words) != self.num_words:
             raise ModelError(f"{model_url!r} has {len(words)} words, {FILE_NAME} says {self.num_words}")

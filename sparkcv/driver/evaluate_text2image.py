@@ -36,6 +36,7 @@ __all__ = ["MadePlan", "MadeReport", "prepare", "run"]
 
 _PROGRAM = "sparkcv.programs.judge_pictures"
 _COLUMNS, _SHOWN = 12, 96
+_OF_OTHERS = {"text", "num_lstm_units"}  # flags of the trainings of pictures from captions, and of captions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +182,7 @@ def run(spark: None, plan: MadePlan) -> MadeReport:
 def _judge(path: str) -> tuple[JudgeTask, tuple[str, ...]]:
     """Return the classifier of a training, and its classes."""
     found, told = _located(path, "judge_path")
-    if not told.model_name or not told.labels or "text" in told.config:
+    if not told.model_name or not told.labels or not _OF_OTHERS.isdisjoint(told.config):
         raise CheckpointError(
             f"--judge_path: {storage.parent(found.prefix_url)!r} is no training of a classifier, by its run.json"
         )

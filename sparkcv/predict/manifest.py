@@ -203,12 +203,12 @@ def normalization(folder: str, manifest: ModelManifest) -> Normalization:
         raise ModelError(str(err)) from err
 
 
-def compare(url: str, got: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Raise ModelError, naming ``url``, unless size and sha256 are those wanted."""
+def compare(url: str, got: Mapping[str, Any], wanted: Mapping[str, Any], said_by: str = FILE_NAME) -> None:
+    """Raise ModelError, naming ``url``, unless size and sha256 are those wanted, by the model's file ``said_by``."""
     for what in ("bytes", "sha256"):
         if got[what] != wanted[what]:
             raise ModelError(
-                f"the model file {url!r} was changed: its {what} is {got[what]}, {FILE_NAME} says {wanted[what]}"
+                f"the model file {url!r} was changed: its {what} is {got[what]}, {said_by} says {wanted[what]}"
             )
 
 

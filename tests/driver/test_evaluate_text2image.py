@@ -2,6 +2,7 @@
 
 import pytest
 
+from sparkcv import storage
 from sparkcv.driver import evaluate_text2image
 from sparkcv.errors import CheckpointError, DataError, UsageError
 from tests.fixtures import bundles
@@ -15,6 +16,15 @@ def test_a_checkpoint_that_is_misnamed_is_told_with_the_flag_that_names_it(tmp_p
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointError, match=r"^no checkpoint in '\S+empty'"):
         evaluate_text2image._located(f"{tmp_path}/empty", flag)
+
+
+@pytest.mark.parametrize("flag", ["num_lstm_units", "text"])
+def test_a_training_of_captions_or_of_pictures_from_them_is_no_judge(tmp_path, flag):
+    bundles.write(tmp_path / "run", {"logits/biases": (4,)})
+    told = {"model_name": "cifarnet", "labels": ["a", "</S>", "<S>", "<UNK>"], "config": {flag: 5}}
+    storage.write_json(f"{tmp_path}/run/run.json", told)
+    with pytest.raises(CheckpointError, match=r"--judge_path: '\S+run' is no training of a classifier"):
+        evaluate_text2image._judge(f"{tmp_path}/run")
 
 
 def test_a_share_that_nothing_was_compared_for_is_no_number():
