@@ -21,6 +21,7 @@ from sparkcv.config import (
     TrainConfig,
     TrainText2ImageConfig,
 )
+from sparkcv.config.train_text2image import WORDS
 from sparkcv.driver import convert, convert_captions, evaluate_text2image, generate, train, train_text2image
 from sparkcv.driver.demo_folder import make_folder, say, show
 from sparkcv.driver.evaluate_text2image import MadeReport
@@ -235,7 +236,7 @@ def _train_config(config: Text2ImageDemoConfig, work: pathlib.Path) -> TrainText
         gf=config.filters,
         df=config.filters,
         text_units=128,
-        word_size=64,
+        word_size=64 if config.text == WORDS else 128,
         batch_size=config.batch_size,
         real_target=0.9,
         learning_rate=4e-4,

@@ -85,4 +85,4 @@ def read_characters(values, texts):
     for place in range(8):
         state = np.maximum(seen[:, place] + (state @ values["recurrent"] if place else 0), 0)
         states.append(state)
-    return np.mean(states, 0)
+    return np.mean(states, 0) @ values["text/weights"] + values["text/biases"]

@@ -150,6 +150,7 @@ def test_the_characters_encoder_is_the_papers_by_plain_sums():
         "conv2/weights": (4, 12, 6),
         "seen/weights": (6, 6),
         "recurrent": (6, 6),
+        "text/weights": (6, 6),
     }
     assert np.allclose(got, plain_gan.read_characters(values, texts), atol=1e-4)
     assert np.abs(got[0] - got[1]).max() > 1e-2
