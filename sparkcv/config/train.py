@@ -4,7 +4,6 @@ Names, defaults and meaning of the first kind are those of tensorflow/models, re
 """
 
 import dataclasses
-from typing import ClassVar
 
 from sparkcv.config import pictures, spark_flags, tables
 from sparkcv.config.augment import Augmentations, text_of_table
@@ -31,7 +30,6 @@ _EVAL, _EXPORT = "evaluation while training", "export"
 class TrainConfig(Flags):
     """Train an image classifier on Spark executors: one Spark task a role, ps and workers, worker 0 is the chief."""
 
-    label_is: ClassVar[str] = "class"
     dataset_dir: str | None = flag(None, "folder of the TFRecord shards, any storage URL", group=_DATA)
     train_dir: str = flag("/tmp/tfmodel/", "folder of checkpoints and events, any storage URL", group=_RUN)
     max_number_of_steps: int | None = flag(
@@ -286,6 +284,11 @@ class TrainConfig(Flags):
     bad_record_budget: float = flag(0.001, "share of bad records that ends the run", group=_CARE, share=True)
     max_pixels: int = flag(2**26, "pixels above which a picture is not decoded", group=_CARE, least=1)
     spool_bytes: int = flag(4 * 2**30, "local disk that a worker may use for shards", group=_CARE, least=1)
+
+    @property
+    def label_is(self) -> str:
+        """What an output of the net stands for: "class", or "word"."""
+        return "class"
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""

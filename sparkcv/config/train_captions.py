@@ -1,7 +1,6 @@
 """The flags of training captions: those of training, whose net is the encoder that looks at the picture."""
 
 import dataclasses
-from typing import ClassVar
 
 from sparkcv.config.augment import text_of_table
 from sparkcv.config.flags import flag
@@ -22,7 +21,6 @@ _UNUSED = (
 class TrainCaptionsConfig(TrainConfig):
     """Train captions of pictures on Spark executors; --model_name is the encoder, which looks at the picture."""
 
-    label_is: ClassVar[str] = "word"
     embedding_size: int = flag(512, "numbers that stand for a word, and for a picture", group=_CAPTION, least=1)
     num_lstm_units: int = flag(512, "units of the LSTM", group=_CAPTION, least=1)
     lstm_dropout_keep: float = flag(
@@ -62,6 +60,11 @@ class TrainCaptionsConfig(TrainConfig):
     )
     label_smoothing: float = flag(0.0, "weight moved from the true word to all", group=_CAPTION, share=True)
     weight_decay: float = flag(0.0, "L2 weight on the encoder's weights", group=_CAPTION, least=0)
+
+    @property
+    def label_is(self) -> str:
+        """What an output of the net stands for: "class", or "word"."""
+        return "word"
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""

@@ -1,7 +1,6 @@
 """The flags of training pictures from captions: those of training, with both nets' sizes."""
 
 import dataclasses
-from typing import ClassVar
 
 from sparkcv.config.augment import text_of_table
 from sparkcv.config.flags import flag
@@ -27,7 +26,6 @@ _UNUSED = (
 class TrainText2ImageConfig(TrainConfig):
     """Train pictures from captions, by GAN-CLS, on Spark executors."""
 
-    label_is: ClassVar[str] = "word"
     text: str = flag(
         WORDS,
         "what the nets are told: words or characters, by an encoder that is trained too, or the vectors of the dataset",
@@ -74,6 +72,11 @@ class TrainText2ImageConfig(TrainConfig):
     learning_rate: float = flag(2e-4, "initial learning rate", group=_GAN, above=0)
     learning_rate_decay_type: str = flag("fixed", "how it falls", group=_GAN, choices=DECAYS)
     weight_decay: float = flag(0.0, "only that", group=_GAN, least=0)
+
+    @property
+    def label_is(self) -> str:
+        """What an output of the net stands for: "class", or "word"."""
+        return "word"
 
     def __post_init__(self) -> None:
         """Refuse what can never work, before anything starts."""
