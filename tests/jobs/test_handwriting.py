@@ -2,9 +2,6 @@
 
 import io
 import json
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +11,7 @@ from sparkcv.driver.demo_folder import make_folder
 from sparkcv.errors import DataError
 from sparkcv.predict.manifest import read_manifest
 from sparkcv.records import gnt
+from tests.jobs import keyboard
 
 QUICK = ("--batch_size=16", "--max_number_of_steps=120", "--learning_rate=0.001")
 
@@ -95,16 +93,5 @@ def test_writers_files_are_the_same_each_time_and_hold_every_character_once(tmp_
 @pytest.mark.spark
 def test_the_keyboard_ends_it_in_a_sentence(tmp_path):
     words = ["-m", "bench.handwriting", "--work_dir", str(tmp_path / "work"), "--classes", "10", "--writers", "100000"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        [sys.executable, *words], stdout=pipe, stderr=pipe, text=True, cwd=handwriting.ROOT
-    ) as process:
-        try:
-            assert any(line.startswith("drawing 10 characters") for line in process.stdout)
-            process.send_signal(signal.SIGINT)
-            said = process.communicate(timeout=60)[1]
-        finally:
-            process.kill()
-    assert process.returncode == 1
-    assert "Traceback" not in said
-    assert said.splitlines()[-1] == "handwriting: stopped by the keyboard"
+    found = keyboard.stopped(words, "drawing 10 characters", cwd=handwriting.ROOT)
+    assert found == (1, "handwriting: stopped by the keyboard")

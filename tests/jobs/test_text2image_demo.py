@@ -1,9 +1,6 @@
 """The demo of pictures from captions, small: the chain runs and is told, too little fails, and so do wrong folders."""
 
 import json
-import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -11,6 +8,7 @@ from jobs import text2image_demo as job
 from sparkcv.config import Text2ImageDemoConfig
 from sparkcv.driver import text2image_demo
 from sparkcv.errors import DataError
+from tests.jobs import keyboard
 
 SMALL = {
     "num_train": 24,
@@ -80,15 +78,5 @@ def test_what_cannot_be_shown_is_one_sentence_and_nothing_is_written(tmp_path, c
 
 @pytest.mark.spark
 def test_the_keyboard_ends_it_in_a_sentence(tmp_path):
-    words = ["--work_dir", str(tmp_path / "work"), "--num_judged", "1000000"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, job.__file__, *words], stdout=pipe, stderr=pipe, text=True) as process:
-        try:
-            assert any(line.startswith("[1/5] drawing") for line in process.stdout)
-            process.send_signal(signal.SIGINT)
-            said = process.communicate(timeout=60)[1]
-        finally:
-            process.kill()
-    assert process.returncode == 1
-    assert "Traceback" not in said
-    assert said.splitlines()[-1] == "text2image_demo.py: stopped by the keyboard"
+    words = [job.__file__, "--work_dir", str(tmp_path / "work"), "--num_judged", "1000000"]
+    assert keyboard.stopped(words, "[1/5] drawing") == (1, "text2image_demo.py: stopped by the keyboard")
