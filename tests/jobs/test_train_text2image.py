@@ -63,7 +63,11 @@ def test_two_workers_train_together_and_go_on(spark, folder, capsys):
             "is no dataset of captions: wanted one that `sparkcv convertcaptions`",
         ),
         ({"text": "vectors", "word_size": None}, 1, "has no vectors of its captions; wanted a dataset that"),
-        ({"text": "letters"}, 2, "argument --text: invalid choice: 'letters' (choose from 'words', 'characters', 'vectors')"),
+        (
+            {"text": "letters"},
+            2,
+            "argument --text: invalid choice: 'letters' (choose from 'words', 'characters', 'vectors')",
+        ),
         ({"train_image_size": 48}, 2, "--train_image_size: got 48, wanted one of 16, 32, 64, 128"),
         ({"batch_size": 1}, 2, "--batch_size: got 1, wanted"),
         (
