@@ -1,17 +1,22 @@
 """A SIGTERM outside of a run of roles: it ends what the driver does, whatever that waits for."""
 
 import contextlib
-import logging
 import signal
-import threading
 from collections.abc import Callable, Iterator
 
+from sparkcv.driver.raised_signal import is_main_thread, signal_raised
 from sparkcv.errors import PreemptedError
 
 __all__ = ["preempted", "sigterm_raised"]
 
 _THEN = "while no roles ran; the same command does it again, or goes on"
-_has_come = False  # no event: its lock may be held by the very line that the handler interrupts
+
+
+def _never() -> bool:
+    return False
+
+
+_has_come: Callable[[], bool] = _never
 
 
 @contextlib.contextmanager
@@ -21,26 +26,15 @@ def sigterm_raised() -> Iterator[None]:
     In the main thread only, where Python has signals.
     """
     global _has_come
-    if threading.current_thread() is not threading.main_thread():
+    if not is_main_thread():
         yield
         return
-
-    def leave(number: int, frame: object) -> None:
-        global _has_come
-        del number, frame
-        _has_come = True
-        logging.getLogger().setLevel(logging.CRITICAL)  # py4j logs pages of what the signal interrupted there
-        raise PreemptedError(f"told to end by SIGTERM {_THEN}")
-
-    _has_come = False
-    root_level, before = logging.getLogger().level, signal.signal(signal.SIGTERM, leave)
-    try:
-        with preempted(lambda: _THEN):
-            yield
-    finally:
-        _has_come = False
-        signal.signal(signal.SIGTERM, before)
-        logging.getLogger().setLevel(root_level)
+    with signal_raised(signal.SIGTERM, lambda: PreemptedError(f"told to end by SIGTERM {_THEN}")) as _has_come:
+        try:
+            with preempted(lambda: _THEN):
+                yield
+        finally:
+            _has_come = _never
 
 
 @contextlib.contextmanager
@@ -52,6 +46,6 @@ def preempted(then: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except Exception as err:
-        if not _has_come or (isinstance(err, PreemptedError) and err.__cause__ is not None):
+        if not _has_come() or (isinstance(err, PreemptedError) and err.__cause__ is not None):
             raise
         raise PreemptedError(f"told to end by SIGTERM {then()}") from err
