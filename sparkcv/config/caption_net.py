@@ -7,6 +7,9 @@ from sparkcv.errors import UsageError
 
 NET, SEARCH = "net", "search"
 
+MOST_BEAMS = 100
+"""Captions that a search keeps of a picture, at most."""
+
 
 @dataclasses.dataclass(frozen=True)
 class CaptionNetConfig(Flags):
@@ -34,7 +37,7 @@ class CaptionNetConfig(Flags):
         "captions that are searched at a time, and told; 1: greedy; not set: the exported model's own, or 3",
         group=SEARCH,
         least=1,
-        most=100,
+        most=MOST_BEAMS,
     )
     max_words: int | None = flag(
         None,

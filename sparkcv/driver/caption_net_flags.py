@@ -52,8 +52,7 @@ def net_of(config: CaptionNetConfig, dataset_words: tuple[str, ...] = ()) -> Cap
     words = _words(config, told, found.prefix_url, dataset_words)
     index = index_of(found)
     if index is not None:
-        shapes = {name: tensor.shape for name, tensor in index.tensors.items()}
-        caption_weights.fit(shapes, len(words), found.prefix_url)
+        caption_weights.fit(index.shapes, len(words), found.prefix_url)
     net = CaptionNet(found.prefix_url, words, model_name, preprocessing, size)
     _check_words(net, dataset_words)
     return net

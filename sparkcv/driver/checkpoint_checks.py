@@ -73,8 +73,8 @@ def check_same_classes(
     """Raise LabelError for the first class that has one name in training and another one in ``where``.
 
     ``what`` was trained, such as "the checkpoint X"; ``otherwise`` ends the sentence; ``kind`` is "word" where the
-    classes are those of a vocabulary. Numbers of classes are compared
-    by the caller, who knows the flags that change them.
+    classes are those of a vocabulary. Numbers of classes are compared by the caller, who knows the flags that change
+    them.
     """
     for index, (theirs, ours) in enumerate(zip(trained.names, names, strict=False)):
         if theirs != ours:

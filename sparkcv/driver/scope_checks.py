@@ -51,7 +51,7 @@ def check_restored(config: TrainConfig, known: NetVariables, index: CheckpointIn
     """Raise UsageError or CheckpointError where the variables to restore are not those of the checkpoint."""
     warmstart_plan.plan(
         index.prefix_url,
-        {name: tensor.shape for name, tensor in index.tensors.items()},
+        index.shapes,
         known.model,
         exclude_scopes=config.checkpoint_exclude_scopes,
         ignore_missing_vars=config.ignore_missing_vars,

@@ -87,7 +87,7 @@ def _check_start(config: TrainCaptionsConfig, net: FixedNet, words: tuple[str, .
                 f" wanted the vocabulary that it was trained with{otherwise}"
             )
     try:
-        found = caption_weights.fit({name: each.shape for name, each in index.tensors.items()}, len(words), start)
+        found = caption_weights.fit(index.shapes, len(words), start)
     except CheckpointError as err:
         raise CheckpointError(f"{err}{otherwise}") from err
     for flag, size in (("embedding_size", found.embedding), ("num_lstm_units", found.units)):

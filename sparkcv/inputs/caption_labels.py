@@ -73,11 +73,8 @@ def _by_caption(found: Any, default: Any) -> Any:
 def _characters(words: Any) -> Any:
     """Return the ids of the characters between the begin and the end of a caption: int64 ``[characters.LENGTH]``."""
     text = tf.strings.substr(tf.strings.reduce_join(words[1:-1], separator=" "), 0, characters.LENGTH)
-    return _padded(tf.gather(tf.constant(characters.BYTES, tf.int64), _bytes(text)), characters.LENGTH)
-
-
-def _bytes(text: Any) -> Any:
-    return tf.cast(tf.io.decode_raw(text, tf.uint8), tf.int32)
+    codes = tf.cast(tf.io.decode_raw(text, tf.uint8), tf.int32)
+    return _padded(tf.gather(tf.constant(characters.BYTES, tf.int64), codes), characters.LENGTH)
 
 
 def _padded(values: Any, size: int) -> Any:

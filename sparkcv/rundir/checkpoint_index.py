@@ -58,6 +58,11 @@ class CheckpointIndex:
     tensors: Mapping[str, SavedTensor]
     parts: tuple[SavedTensor, ...] = ()
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor, by name."""
+        return {name: tensor.shape for name, tensor in self.tensors.items()}
+
     def data_url(self, shard: int) -> str:
         """Return the URL of a data file."""
         return f"{self.prefix_url}.data-{shard:05d}-of-{self.num_shards:05d}"

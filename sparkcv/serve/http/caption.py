@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sparkcv.config.caption_net import MOST_BEAMS
 from sparkcv.serve.answers import Answers
 from sparkcv.serve.errors import RequestError
 from sparkcv.serve.http.classify import milliseconds, only_model, top_k_of, uploaded
@@ -13,8 +14,6 @@ from sparkcv.serve.http.requests import about, interface_of, service_of, while_c
 from sparkcv.serve.protocols.values import pictures_input
 
 __all__ = ["routes"]
-
-_WIDEST = 100  # beams of a search at most, by the flag of the export
 
 
 async def caption(request: Request) -> Response:
@@ -30,7 +29,7 @@ async def caption(request: Request) -> Response:
     one = service.catalog.resolve(name, query.get("version"), query.get("label"))
     about(request, "caption", one)
     interface = interface_of(one, Answers.CAPTIONS)
-    top_k = top_k_of(query.get("top_k", str(_WIDEST)), _WIDEST)
+    top_k = top_k_of(query.get("top_k", str(MOST_BEAMS)), MOST_BEAMS)
     files = await uploaded(request, interface.max_batch)
     about(request, "caption", one, len(files))
     given = pictures_input([data for _, data in files], interface)
