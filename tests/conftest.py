@@ -113,8 +113,24 @@ class _GroupedItems:
             raise pytest.UsageError("this pytest-xdist does not group tests under this pytest; wanted pytest below 9.2")
 
 
+class _FailuresAtOnce:
+    """A run that is ended from outside, by its time or by hand, prints no summary: what failed until then is told."""
+
+    def __init__(self, config):
+        self._config = config
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report):
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None and "PYTEST_XDIST_WORKER" not in os.environ:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            said = (crash.message if crash else str(report.longrepr)).strip().partition("\n")[0][:300]
+            terminal.write(f"\nFAILED in {report.when}: {report.nodeid} - {said}\n")
+
+
 def pytest_configure(config):
     config.pluginmanager.register(_GroupedItems())
+    config.pluginmanager.register(_FailuresAtOnce(config))
 
 
 def _group(item):
