@@ -19,6 +19,7 @@ ROOMS = (
     "errors",
     "logs",
     "imports",
+    "light_tensorflow",
     "container",
     "synthetic",
     "scenes",
@@ -59,6 +60,7 @@ ADDRESSES = {
     "tf_slim": ("sparkcv.nets.slim",),
     "tf_keras": ("sparkcv.nets.slim",),
     "tensorflow": (
+        "sparkcv.light_tensorflow",
         "sparkcv.nets",
         "sparkcv.preprocess",
         "sparkcv.inputs",

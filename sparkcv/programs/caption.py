@@ -7,7 +7,6 @@ name of its class.
 """
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,7 @@ from sparkcv.config.pictures import parse_formats
 from sparkcv.errors import ImageError, StorageError
 from sparkcv.preprocess import picture_file
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.programs.answering import answer
+from sparkcv.programs.answering import answer, leave
 
 __all__ = ["answers", "main"]
 
@@ -56,4 +55,4 @@ def _prepared(captioner: Any, url: str, task: CaptionTask) -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -12,7 +12,6 @@ import base64
 import contextlib
 import itertools
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +22,7 @@ from sparkcv.errors import ImageError, RecordError
 from sparkcv.evaluate.thumbnail import thumbnail
 from sparkcv.preprocess import picture_file
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.programs.answering import answer
+from sparkcv.programs.answering import answer, leave
 from sparkcv.records import captioned, compression, tfrecord
 from sparkcv.records.captioned import CaptionedPicture
 from sparkcv.records.tfrecord import BadRecord
@@ -110,4 +109,4 @@ def _text(words: tuple[str, ...], ids: tuple[int, ...], vocabulary: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

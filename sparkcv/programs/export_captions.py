@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 from sparkcv.caption.caption_task import CaptionNet
-from sparkcv.programs.answering import answer
+from sparkcv.programs.answering import answer, leave
 
 __all__ = ["answers", "main"]
 
@@ -39,4 +38,4 @@ def answers(line: str) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -9,8 +9,9 @@ import json
 import sys
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
+from sparkcv.light_tensorflow import tf1 as tf
+from sparkcv.programs.answering import leave
 from sparkcv.style import transformer_net, transformer_weights
 from sparkcv.style.strips import StripNet
 
@@ -40,4 +41,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

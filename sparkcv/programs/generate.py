@@ -5,12 +5,11 @@ writes the PNGs and says ``{"made": N}``, or what :mod:`.answering` says of an e
 """
 
 import os
-import sys
 import tempfile
 
 from PIL import Image
 
-from sparkcv.programs.answering import answer
+from sparkcv.programs.answering import answer, leave
 from sparkcv.rundir import checkpoint
 from sparkcv.text2image.picture_task import PictureTask
 
@@ -38,4 +37,4 @@ def make(task: PictureTask) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

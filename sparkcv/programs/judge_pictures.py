@@ -5,12 +5,11 @@
 ``{"seen": N}``, or what :mod:`.answering` says of an error.
 """
 
-import sys
 import tempfile
 
 import numpy as np
 
-from sparkcv.programs.answering import answer
+from sparkcv.programs.answering import answer, leave
 from sparkcv.rundir import checkpoint
 from sparkcv.text2image.judge_task import JudgeTask
 
@@ -45,4 +44,4 @@ def see(task: JudgeTask) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

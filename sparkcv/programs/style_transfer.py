@@ -15,6 +15,7 @@ from typing import Any
 
 from sparkcv import container, logs
 from sparkcv.errors import EXIT_FAILED, MemoryExceededError, SparkcvError
+from sparkcv.programs.answering import leave
 from sparkcv.style.task import TransferTask
 
 __all__ = ["main"]
@@ -27,8 +28,7 @@ def main() -> int:
     threading.Thread(target=_end_with_input, daemon=True).start()
     answer: dict[str, Any]
     try:
-        import tensorflow as tf
-
+        from sparkcv.light_tensorflow import tf
         from sparkcv.style.transfer import transfer
 
         tf.config.threading.set_intra_op_parallelism_threads(task.num_threads or container.cores())
@@ -54,4 +54,4 @@ def _end_with_input() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

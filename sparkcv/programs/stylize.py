@@ -5,12 +5,11 @@ a row of :data:`sparkcv.style.stylizing.RESULTS`, or what :mod:`.answering` says
 """
 
 import json
-import sys
 from typing import Any
 
 from sparkcv.predict.rows import InputRow
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.programs.answering import answer
+from sparkcv.programs.answering import answer, leave
 from sparkcv.style.stylizing import StylizeTask, stylize_row
 
 __all__ = ["main", "stylized"]
@@ -30,4 +29,4 @@ def stylized(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -10,8 +10,9 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
+
+from sparkcv.light_tensorflow import tf
 
 __all__ = [
     "LossParts",

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from sparkcv.light_tensorflow import tf
 from sparkcv.style import losses
 from sparkcv.style.objective import FeatureNet, LossParts
 from sparkcv.style.task import MRF_LAYERS, LossWeights

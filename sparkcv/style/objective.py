@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from sparkcv.light_tensorflow import tf
 from sparkcv.style import losses, tiles, vgg19
 from sparkcv.style.losses import LossParts, Targets
 from sparkcv.style.task import STYLE_LAYERS, LossWeights

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 from numpy.typing import NDArray
 
 from sparkcv.errors import StorageError
+from sparkcv.light_tensorflow import tf1 as tf
 from sparkcv.predict.engines.tf import session_config
 from sparkcv.style.transformer_net import EPSILON, RANGE, convolve
 from sparkcv.style.transformer_spec import SCOPE, STRIDE, NetLayer

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sparkcv import nets, preprocess, storage
 from sparkcv.config.train_style import TrainStyleConfig
 from sparkcv.errors import ImageError, UsageError
+from sparkcv.light_tensorflow import tf1 as tf
 from sparkcv.preprocess.picture_file import PictureRules
 from sparkcv.style import picture_pixels, transformer_net
 from sparkcv.style.transformer_spec import TransformerSpec

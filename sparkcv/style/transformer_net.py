@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow.compat.v1 as tf
-
+from sparkcv.light_tensorflow import tf1 as tf
 from sparkcv.style.transformer_spec import SCOPE, STRIDE, NetLayer, TransformerSpec
 
 __all__ = ["EPSILON", "RANGE", "Variables", "constants", "convolve", "edges", "stylize", "trained_variables"]

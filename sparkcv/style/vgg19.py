@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import tensorflow as tf
-
 from sparkcv.errors import UsageError
+from sparkcv.light_tensorflow import tf
 from sparkcv.style import winograd
 from sparkcv.style.vgg19_weights import ENTRIES, WIDTHS, Vgg19Weights, load
 

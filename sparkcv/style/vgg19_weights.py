@@ -184,7 +184,7 @@ def _npz(data: bytes, url: str) -> tuple[dict[str, tuple[Any, Any]], Any]:
 
 
 def _slim(url: str) -> dict[str, tuple[Any, Any]]:
-    import tensorflow.compat.v1 as tf
+    from sparkcv.light_tensorflow import tf1 as tf
 
     found = {}
     with tempfile.TemporaryDirectory(prefix="sparkcv-vgg19-", dir=os.environ.get("TMPDIR")) as scratch:

@@ -10,9 +10,9 @@ import math
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from sparkcv.light_tensorflow import tf
 from sparkcv.style.losses import Targets, content_loss, mean_square
 from sparkcv.style.task import STYLE_LAYERS, LossWeights
 from sparkcv.style.vgg19 import FeatureNet

@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
+
+from sparkcv.light_tensorflow import tf
 
 __all__ = ["LEAST_CHANNELS", "convolve", "transformed"]
 

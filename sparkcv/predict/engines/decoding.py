@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 from numpy.typing import NDArray
 
 from sparkcv import preprocess
 from sparkcv.errors import ImageError
+from sparkcv.light_tensorflow import tf1 as tf
 from sparkcv.predict.engines.tf import session_config
 from sparkcv.preprocess import EncodedPicture
 from sparkcv.preprocess.normalization import OWN_RANGE, Normalization

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 from numpy.typing import NDArray
 
 from sparkcv.errors import ModelError
+from sparkcv.light_tensorflow import tf1 as tf
 from sparkcv.predict.engines import INPUT, OUTPUT, pooled
 from sparkcv.predict.engines.choice import has_bf16
 

@@ -3,12 +3,12 @@
 import os
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 from numpy.typing import NDArray
 
 from sparkcv import storage, synthetic
 from sparkcv.errors import ImageError, ModelError
 from sparkcv.inputs.graph_error import gist
+from sparkcv.light_tensorflow import tf1 as tf
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict import scored_picture
 from sparkcv.predict.engines.decoding import TFDecoder
