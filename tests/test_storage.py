@@ -391,7 +391,7 @@ def test_a_forked_child_makes_its_own_client(tmp_path):
     child.start()
     assert receiver.poll(60)
     assert receiver.recv() == (os.getpid(), True)
-    child.join(timeout=60)
+    child.join(timeout=300)
     assert child.exitcode == 0
 
 

@@ -25,7 +25,7 @@ from sparkcv.errors import ChannelError
 
 HELLO = Hello(role="worker:0", generation=0, agent="ab", host="h", task="1.1", pid=1)
 BEAT = Beat(state="running", pid=1, rss_bytes=1, status=None, lines=[], num_dropped=0)
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 
 class Log:

@@ -18,7 +18,7 @@ from sparkcv.config.port_range import PortRange
 from sparkcv.errors import ChannelError
 from sparkcv.roles import Role
 
-PATIENCE_S = 60
+PATIENCE_S = 300
 WORKER = Role("worker", 0)
 HELLO = Hello(role="worker:0", generation=0, agent="ab", host="h", task="1.1", pid=1)
 END = End(returncode=0, result={}, error="", error_kind="", tail=[], peak_rss_bytes=0)

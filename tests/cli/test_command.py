@@ -98,7 +98,7 @@ def test_no_page_loads_what_takes_seconds():
         " ['completion', 'bash'], ['completion', 'zsh'], ['completion', 'fish'])];"
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'pyspark', 'tf_slim', 'pandas'}))"
     )
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
@@ -117,7 +117,7 @@ def test_a_submission_whose_reader_has_gone_is_no_success(tmp_path, more, exit_c
             [sys.executable, "-m", "sparkcv.cli", "submit", *more, "--master", "local[2]", "doctor"],
             stdout=write,
             env={**os.environ, "SPARK_HOME": str(home)},
-            timeout=120,
+            timeout=300,
             check=False,
         )
     finally:

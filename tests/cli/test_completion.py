@@ -55,7 +55,7 @@ def offered(scripts, shell, line):
         command = ["bash", "--norc", "-c", _BASH, "bash", scripts / "bash", *line.split(" ")]
     else:
         command = ["fish", "--no-config", "-c", _FISH, scripts / "fish", line]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert done.stderr == ""
     return sorted(word.partition("\t")[0] for word in done.stdout.splitlines() if word)
 
@@ -86,7 +86,7 @@ def test_a_switch_that_is_on_has_an_opposite_and_takes_no_value():
 
 @pytest.mark.parametrize("shell", [name for name in completion.SHELLS if shutil.which(name)])
 def test_each_script_is_one_that_its_shell_reads(scripts, shell):
-    done = subprocess.run([shell, "-n", scripts / shell], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([shell, "-n", scripts / shell], capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

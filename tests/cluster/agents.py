@@ -7,7 +7,7 @@ import time
 
 import psutil
 
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 
 def wait_until(check):

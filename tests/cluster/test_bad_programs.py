@@ -21,7 +21,7 @@ from sparkcv.errors import RoleFailedError, UsageError
 from sparkcv.roles import Role, roles
 
 ALONE = (Role("worker", 0),)
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 
 def is_alive(pid):

@@ -9,7 +9,7 @@ from sparkcv.cluster.link_check import WHOLE, LinkCheck, silent
 from tests.faults.links import Link
 from tests.hadoop import wait_until
 
-PATIENCE_S = 60
+PATIENCE_S = 300
 MUTE_S = 0.5  # for who never answers; who does has all of the patience, as a busy machine may need it
 
 

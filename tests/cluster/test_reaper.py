@@ -13,7 +13,7 @@ import pytest
 from sparkcv.cluster.process_tree import MARK, has_mark, kill_tree
 from sparkcv.cluster.reaper import running_reaper
 
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 # Its child, and a daemon outside of its session; each says its number in one write: the two share a pipe, and with
 # PYTHONUNBUFFERED print writes text and end of line one after the other.

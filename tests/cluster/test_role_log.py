@@ -13,7 +13,7 @@ from sparkcv.cluster.role_log import LogUploader, RoleLog, bounded_lines
 from sparkcv.cluster.sigterm import Sigterm
 from tests.hadoop import wait_until
 
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 
 @pytest.fixture

@@ -269,6 +269,6 @@ def test_a_program_that_never_calls_shutdown_has_a_true_exit_code(name, args, wa
     path = os.pathsep.join([str(ROOT), str(PROGRAMS)])
     env = os.environ | {"PYTHONPATH": path, "TF_USE_LEGACY_KERAS": "0"}
     command = [sys.executable, "-c", LEAVER, name, json.dumps(args), way]
-    ended = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode == code, ended.stderr
     assert said in ended.stderr

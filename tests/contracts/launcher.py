@@ -13,7 +13,7 @@ import launcher_bodies as bodies
 import psutil
 import pytest
 
-TIMEOUT_S = 240  # against a hang: of three Sparks at once on two cores each is slow
+TIMEOUT_S = 600  # against a hang: of three Sparks at once on two cores each is slow
 
 
 def wait_until(check, what: str):

@@ -217,7 +217,7 @@ class StorageContract:
         for letter in (b"b", b"c", b"d", b"e"):
             storage.write_bytes(url, letter * 70_000)
         stop.set()
-        reader.join(timeout=30)
+        reader.join(timeout=300)
         assert not reader.is_alive()
         assert {data[:1] * 70_000 for data in seen} == seen
 

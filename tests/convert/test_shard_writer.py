@@ -135,7 +135,7 @@ class SlowFileSystem(MemoryFileSystem):
     def cat_file(self, path, start=None, end=None, **kwargs):
         if "broken" in path:
             raise OSError(5, "Input/output error")
-        self.together.wait(timeout=30)
+        self.together.wait(timeout=300)
         return super().cat_file(path, start, end, **kwargs)
 
 

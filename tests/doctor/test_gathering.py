@@ -120,7 +120,7 @@ def test_the_source_is_the_same_from_a_folder_and_from_its_zip_and_another_with_
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

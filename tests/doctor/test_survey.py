@@ -20,7 +20,7 @@ from sparkcv.records import shards
 from tests.hadoop import wait_until
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 240
+PATIENCE_S = 300
 
 
 @pytest.fixture(scope="module")

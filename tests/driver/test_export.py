@@ -198,5 +198,5 @@ def test_neither_driver_nor_scoring_loads_tensorflow():
         "import sys, sparkcv.driver.export, sparkcv.driver.score, sparkcv.predict.tasks;"
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'tensorflow', 'tf_slim', 'keras'}))"
     )
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=300)
     assert done.stdout.strip() == "[]", done.stderr

@@ -14,7 +14,7 @@ from sparkcv.driver.interrupted import interrupts_raised
 from sparkcv.errors import ClusterError
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 180
+PATIENCE_S = 300
 
 JOB = """
 import sys, time

@@ -61,7 +61,7 @@ def events(folder, steps):
 def steps_shown(url):
     """The steps of the loss that the page would draw."""
     try:
-        with urllib.request.urlopen(f"{url}data/plugin/scalars/scalars?run=.&tag=loss", timeout=10) as answer:
+        with urllib.request.urlopen(f"{url}data/plugin/scalars/scalars?run=.&tag=loss", timeout=300) as answer:
             return [point[1] for point in json.load(answer)]
     except urllib.error.HTTPError:  # it knows of no such run yet
         return []

@@ -178,7 +178,7 @@ def test_the_page_is_made_from_a_package_in_a_zip_too(tmp_path):
         "print(report.render(report.ReportPage('From a zip', [])))"
     )
     command = [sys.executable, "-c", probe, str(tmp_path / "sparkcv.zip")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path, check=False)
     assert "<h1><bdi>From a zip</bdi></h1>" in done.stdout, done.stderr
 
 
@@ -187,7 +187,7 @@ def test_making_a_page_loads_neither_tensorflow_nor_spark_nor_a_plotting_library
         "import sys, sparkcv.evaluate.sections, sparkcv.driver.evaluate;"
         "print(sorted({name.split('.')[0] for name in sys.modules} & {'tensorflow', 'pyspark', 'matplotlib'}))"
     )
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.strip() == "[]", done.stderr
 
 

@@ -20,7 +20,7 @@ from tests.contracts.local_launcher import LocalLauncher
 
 ROOT = Path(__file__).parents[2]
 ROUNDS, HOLDERS = 10, 10  # a hundred starts
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 # As many processes as there are ports race for them; a round ends when all of them have said what they got, so that
 # all are held at once. It forks, as a hundred interpreters would take most of the time.

@@ -42,7 +42,7 @@ def open_folder():
 def as_nobody(*command):
     """What a command wrote and what it complained of, run by another user."""
     done = subprocess.run(
-        command, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True, cwd="/", timeout=60
+        command, user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True, cwd="/", timeout=300
     )
     return done.stdout, done.stderr
 

@@ -206,6 +206,6 @@ def pages_of(running):
     places |= {f"told {name}": f"{url}/api/v1/applications/{running.app_id}/{name}" for name in TOLD}
     seen = {}
     for place, address in places.items():
-        with urllib.request.urlopen(address, timeout=60) as answer:
+        with urllib.request.urlopen(address, timeout=300) as answer:
             seen[place] = answer.read()
     return seen

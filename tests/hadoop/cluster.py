@@ -26,7 +26,7 @@ _MAIN = {
     "dfsadmin": _HDFS + "tools.DFSAdmin",
     "haadmin": _HDFS + "tools.DFSHAAdmin",
 }
-_ADMIN_TIMEOUT_S = 60
+_ADMIN_TIMEOUT_S = 300
 # In a process of its own, as the ticket of HDFS's superuser is an environment variable; Hadoop's shell is three Javas a
 # folder.
 _MAKE_HOMES = """

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _WARDEN = Path(__file__).with_name("warden.py")
-START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 300
 _POLL_S = 0.2
 _TAIL_LINES = 12
 
@@ -112,7 +112,7 @@ class Daemon:
 
     def get(self, path: str) -> Any:
         """GET JSON from its web server."""
-        with urllib.request.urlopen(f"http://{self.web}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{self.web}{path}", timeout=30) as answer:
             return json.load(answer)
 
     def bean(self, name: str) -> dict[str, Any]:

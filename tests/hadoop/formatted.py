@@ -12,7 +12,7 @@ from tests.hadoop import settings
 from tests.hadoop.class_data import JAVA, class_path
 from tests.hadoop.jars import VERSION, jars_home, making
 
-_TIMEOUT_S = 60
+_TIMEOUT_S = 600
 _CLUSTER = re.compile(r"clusterID=\S+")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.hadoop.jars import VERSION, jars_dir, jars_home
 
 _SOURCE = Path(__file__).with_name("java") / "LocalFiles.java"
-_TIMEOUT_S = 120
+_TIMEOUT_S = 600
 
 
 def folder() -> Path:

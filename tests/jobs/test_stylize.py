@@ -27,7 +27,7 @@ from sparkcv.style.transformer_spec import TransformerSpec
 from tests.style.conftest import random_weights
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LIMIT_S = 240
+LIMIT_S = 300
 OURS = {"_results", "_style.json"}
 
 
@@ -327,7 +327,7 @@ def test_a_driver_that_is_killed_loses_nothing_that_was_made(spark, style, tmp_p
     others = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     process.wait(LIMIT_S)
-    _, left = psutil.wait_procs(others, timeout=30)
+    _, left = psutil.wait_procs(others, timeout=300)
     for orphan in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             orphan.kill()

@@ -19,7 +19,7 @@ from sparkcv.style.transformer_spec import TransformerSpec
 from tests.style.conftest import random_weights
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-LIMIT_S = 240
+LIMIT_S = 300
 
 
 def start(hdfs, tmp_path):
@@ -59,7 +59,7 @@ def test_a_driver_that_is_killed_is_followed_by_one_that_makes_the_rest_once(hdf
     others = psutil.Process(first.pid).children(recursive=True)
     first.send_signal(signal.SIGKILL)
     first.communicate(timeout=LIMIT_S)
-    _, left = psutil.wait_procs(others, timeout=30)
+    _, left = psutil.wait_procs(others, timeout=300)
     for orphan in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             orphan.kill()

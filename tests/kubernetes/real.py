@@ -203,7 +203,7 @@ class ControlPlane:
         command = [str(build.folder() / "kubectl"), f"--kubeconfig={self.root / who}.kubeconfig", *words]
         env = {"HOME": str(self.root), "PATH": os.environ["PATH"]}
         done = subprocess.run(
-            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
+            command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, done.stdout
         return done.stdout

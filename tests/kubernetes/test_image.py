@@ -75,7 +75,7 @@ def test_the_configuration_is_the_package_s_own_and_its_templates_are_there():
 )
 def test_the_entrypoint_runs_other_words_and_gives_their_exit_code(words, code, said):
     env = {"PATH": "/usr/bin:/bin", "SPARK_HOME": "/nowhere"}
-    done = subprocess.run([ENTRYPOINT, *words], env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([ENTRYPOINT, *words], env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == code
     assert said in done.stdout + done.stderr
 
@@ -110,7 +110,7 @@ def test_a_python_of_the_machine_that_submitted_gives_way_to_the_image_s():
     env = {"PATH": "/usr/bin:/bin", "SPARK_HOME": "/nowhere", "PYSPARK_PYTHON": "sh"}
     env["PYSPARK_DRIVER_PYTHON"] = "/home/ann/.venv/bin/jupyter"
     words = ["printenv", "PYSPARK_DRIVER_PYTHON", "PYSPARK_PYTHON"]
-    done = subprocess.run([ENTRYPOINT, *words], env=env, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([ENTRYPOINT, *words], env=env, capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout == "sh\nsh\n"
     assert "PYSPARK_DRIVER_PYTHON is /home/ann/.venv/bin/jupyter, which is not in this image" in done.stderr
 
@@ -127,7 +127,7 @@ def test_it_is_built_with_the_tool_that_is_there(tool, around, tmp_path):
         (tmp_path / tool).chmod(0o755)
     command = [ROOT / "docker" / "build.sh", "here/sparkcv:1", "--build-arg", "BASE=debian"]
     env = {"PATH": str(tmp_path), "SOURCE_DATE_EPOCH": "7"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     if not tool:
         assert (done.returncode, done.stdout) == (2, "")
         assert "wanted docker with its daemon, podman or buildah on the PATH" in done.stderr

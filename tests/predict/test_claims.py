@@ -61,7 +61,7 @@ with Staging({out!r}, {DATE!r}, overwrite=False) as staging:
     print(staging.run_id, flush=True)
     {script}
 """
-    done = subprocess.run([sys.executable, "-c", program], timeout=120, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([sys.executable, "-c", program], timeout=300, stdout=subprocess.PIPE, text=True)
     assert done.returncode == -signal.SIGKILL
     return f".staging-{done.stdout.strip()}"
 

@@ -39,7 +39,7 @@ def run_and_die(out, script):
         from sparkcv.predict import staging as module
         out, die = {out!r}, lambda: os.kill(os.getpid(), signal.SIGKILL)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program) + textwrap.dedent(script)], timeout=60)
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program) + textwrap.dedent(script)], timeout=300)
     assert done.returncode == -9
 
 

@@ -149,7 +149,7 @@ with Staging(table.output_dir, {DAY!r}, overwrite=True) as staging:
     print(staging.run_id, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, timeout=300)
     assert done.returncode == -signal.SIGKILL
     dead = pathlib.Path(delta.output_dir, f"dt={DAY}", done.stdout.strip())
     assert len(list(dead.iterdir())) == 2
@@ -209,7 +209,7 @@ try:
 except Exception as err:
     print(type(err).__name__, err)
 """
-    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, timeout=300, check=True)
     assert done.stdout.startswith(f"{UsageError.__name__} --table_format delta: the package deltalake is not installed")
     assert "pip install 'sparkcv[delta]'" in done.stdout
 

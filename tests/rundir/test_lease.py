@@ -20,7 +20,7 @@ from sparkcv.rundir.process import Life, Process, look_at, this_process
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = lease.Timing(renew_s=0.05, expiry_s=0.6, poll_s=0.05)
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 
 @pytest.fixture(params=["local", "memory"])

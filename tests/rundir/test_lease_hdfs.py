@@ -47,7 +47,7 @@ def test_of_two_who_take_a_folder_one_gets_it_and_a_killed_one_is_followed(hdfs)
                 winner, loser = (first, second) if said[0] == str(token) else (second, first)
                 assert f"is held by {lease_file.newest(run_url).process.user} on " in " ".join(said)
                 assert f"(process {winner.pid})" in " ".join(said)
-                loser.communicate(timeout=60)
+                loser.communicate(timeout=300)
                 winner.kill()
                 winner.wait(60)
 

@@ -129,7 +129,7 @@ class Look:
             self._fetch(f"{ui}/api/v1/applications/{context.applicationId}/{told}", f"api-{told.replace('/', '-')}")
 
     def _fetch(self, url: str, name: str) -> None:
-        with urllib.request.urlopen(url, timeout=60) as answer:
+        with urllib.request.urlopen(url, timeout=300) as answer:
             self._keep(name, answer.read())
 
     def _keep(self, name: str, data: bytes) -> None:

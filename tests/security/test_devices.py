@@ -10,7 +10,7 @@ from sparkcv.cluster.child import Child, Placement
 from sparkcv.roles import Role
 
 PROGRAMS = str(Path(__file__).with_name("programs"))
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 
 @pytest.mark.spark

@@ -16,7 +16,7 @@ from sparkcv.cluster.supervisor import supervise
 from sparkcv.roles import roles
 from tests.contracts.free_ports import free_ports
 
-PATIENCE_S = 60
+PATIENCE_S = 300
 HALF_OPEN = 200
 HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 

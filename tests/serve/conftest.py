@@ -31,7 +31,7 @@ class Running:
     reader: threading.Thread
 
     def client(self, **options):
-        return httpx.Client(base_url=self.url, timeout=60, trust_env=False, **options)
+        return httpx.Client(base_url=self.url, timeout=300, trust_env=False, **options)
 
     def wait(self, condition, seconds=START_S):
         """Wait until ``condition(client)`` is true."""

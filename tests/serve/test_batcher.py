@@ -43,7 +43,7 @@ class Scores:
 
     def wait(self, count=None):
         for _ in range(count or self._count):
-            assert self._left.acquire(timeout=30)
+            assert self._left.acquire(timeout=300)
         return self.answers
 
 

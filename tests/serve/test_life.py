@@ -238,7 +238,7 @@ def test_tls_by_certificate_files(start, model_folders, picture, tmp_path):
     running = start(model_folders, "--poll_s", "0", "--tls_cert_file", str(cert), "--tls_key_file", str(key))
     try:
         assert running.url.startswith("https://")
-        with httpx.Client(base_url=running.url, verify=str(cert), timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=running.url, verify=str(cert), timeout=300, trust_env=False) as client:
             deadline = time.monotonic() + START_S
             while client.get("/v2/health/ready").status_code != 200 and time.monotonic() < deadline:
                 time.sleep(0.1)
@@ -299,7 +299,7 @@ def test_what_cannot_be_served_is_told_before_a_port_is_taken(model_folders, tmp
     names = {"tmp": tmp_path, "models": model_folders, "open": tmp_path / "open", "short": tmp_path / "short"}
     words = [flag.format(**names) for flag in flags]
     done = subprocess.run(
-        [sys.executable, "jobs/serve.py", "--port", "0", *words], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "jobs/serve.py", "--port", "0", *words], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == code, done.stderr
     last = done.stderr.strip().splitlines()[-1]

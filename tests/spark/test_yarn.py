@@ -29,7 +29,7 @@ def test_a_job_whose_java_is_gone_keeps_its_sentence_and_its_exit_code():
         env=os.environ | DEAD | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 2

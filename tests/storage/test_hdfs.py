@@ -20,7 +20,7 @@ from tests.contracts.storage import StorageContract, names_below
 pytestmark = pytest.mark.hadoop
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 120
+PATIENCE_S = 300
 MB = 1 << 20
 
 

@@ -18,7 +18,7 @@ from tests.hadoop import hadoop, wait_until
 pytestmark = pytest.mark.hadoop
 
 MB = 1 << 20
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,7 @@ SPARK_HOME='{yarn}' \\
 def test_what_is_printed_is_what_is_run_when_a_shell_reads_it(yarn):
     plan = submit.prepare(["--master", "yarn", "--archive", "none", *TRAIN[:-1], "hdfs:///a run's $HOME `x`"])
     text = submit.notes(plan) + submit.command(plan)
-    done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 7
     assert done.stdout.splitlines() == [f"SPARK_HOME={yarn}", *(f"<{word}>" for word in plan.command[1:])]
 

@@ -49,7 +49,7 @@ def test_an_installed_sparkcv_brings_its_own_zip_and_job_and_ends_as_spark_submi
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 7, done.stderr
@@ -65,7 +65,7 @@ def test_an_installed_sparkcv_brings_its_own_zip_and_job_and_ends_as_spark_submi
         env=os.environ | {"PYTHONPATH": str(built / "sparkcv.zip")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert ran.returncode == 2

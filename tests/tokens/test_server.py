@@ -96,7 +96,7 @@ def test_a_task_that_follows_a_long_silence_of_the_driver_asks_again(tmp_path):
     env = {key: value for key, value in os.environ.items() if key != tokens.VARIABLE}
     env |= {"PYTHONPATH": os.pathsep.join(sys.path), "LOCAL_DIRS": str(tmp_path)}
     command = [sys.executable, "-c", RETURNING]
-    told = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
+    told = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=True)
     assert told.stdout.split("\n") == ["['ha-hdfs:one']", "['ha-hdfs:two']", ""]
     assert os.listdir(tmp_path) == []
 

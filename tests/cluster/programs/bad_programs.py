@@ -16,7 +16,7 @@ from sparkcv import storage
 from sparkcv.records import tfrecord
 from sparkcv.roles import NodeContext
 
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300
 _UNDEFINED = {"x86_64": b"\x0f\x0b", "aarch64": b"\x00\x00\x00\x00"}
 
 

@@ -12,7 +12,7 @@ import time
 from sparkcv.errors import BudgetError, PreemptedError, UsageError
 from sparkcv.roles import NodeContext
 
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300
 
 
 def _tell(ctx: NodeContext, **more: object) -> None:

@@ -8,7 +8,7 @@ import psutil
 
 from sparkcv.launchers import TaskSlot
 
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 
 def _note(folder: str, name: str, text: str) -> None:

@@ -9,7 +9,7 @@ import time
 from sparkcv.errors import BudgetError
 from sparkcv.roles import NodeContext
 
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300
 
 
 def live(ctx: NodeContext) -> dict:

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300
 
 
 def _wait_for(check) -> bool:

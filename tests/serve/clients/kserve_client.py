@@ -14,8 +14,8 @@ TEXT = base64.b64encode(pathlib.Path(sys.argv[2]).read_bytes()).decode()
 
 
 async def main():
-    v1 = InferenceRESTClient(RESTConfig(protocol="v1", timeout=60))
-    v2 = InferenceRESTClient(RESTConfig(protocol="v2", timeout=60))
+    v1 = InferenceRESTClient(RESTConfig(protocol="v1", timeout=300))
+    v2 = InferenceRESTClient(RESTConfig(protocol="v2", timeout=300))
     found = {
         "v1": [await v1.is_server_live(URL), await v1.is_model_ready(URL, "colors")],
         "v2": [await v2.is_server_live(URL), await v2.is_server_ready(URL), await v2.is_model_ready(URL, "colors")],
