@@ -71,8 +71,13 @@ class Reader(threading.Thread):
         self.join()
 
 
-@pytest.mark.parametrize(("table_format", "num_nights"), [("parquet", 30), ("delta", 16)])
-def test_nights_with_all_that_happens_to_a_schedule(spark, tmp_path, picture, table_format, num_nights):
+# The numbers of the nights at which it happens.
+MONTH = {"twice": 5, "kill": 8, "late": 12, "gone": 14, "model": 16}
+WEEK = {"twice": 3, "kill": 4, "late": 5, "gone": 6, "model": 7}
+
+
+@pytest.mark.parametrize(("table_format", "num_nights", "at"), [("parquet", 30, MONTH), ("delta", 8, WEEK)])
+def test_nights_with_all_that_happens_to_a_schedule(spark, tmp_path, picture, table_format, num_nights, at):
     models = {name: write_model(tmp_path / name, weight) for name, weight in (("first", 8.0), ("second", 4.0))}
     source, out = tmp_path / "in", tmp_path / "out"
     table = Table(out, table_format)
@@ -99,28 +104,28 @@ def test_nights_with_all_that_happens_to_a_schedule(spark, tmp_path, picture, ta
     reader.start()
     try:
         for number, date in enumerate(NIGHTS[:num_nights], 1):
-            model = "first" if number < 16 else "second"
-            if number == 8:
+            model = "first" if number < at["model"] else "second"
+            if number == at["kill"]:
                 kill_one(source / date, tmp_path / model, out, tmp_path / "temporary", date, **fields)
             report = night(date, model)
             assert (report.num_predictions, report.num_rejects, report.num_earlier) == (3, 1, 0)
-            if number == 5:
+            if number == at["twice"]:
                 assert "complete already" in str(night(date, model))
-            if number == 12:  # a file of two days ago comes late
-                late = NIGHTS[9]
+            if number == at["late"]:  # a file of two days ago comes late
+                late = NIGHTS[number - 3]
                 (source / late / "late.jpg").write_bytes(picture("red"))
                 report = night(late, model)
                 assert (report.num_predictions, report.num_earlier) == (4, 4)
-            if number == 14:  # a file is gone: a day stays as it was scored until it is scored anew
-                gone = NIGHTS[12]
+            if number == at["gone"]:  # a file is gone: a day stays as it was scored until it is scored anew
+                gone = NIGHTS[number - 2]
                 (source / gone / "red.jpg").unlink()
                 assert "complete already" in str(score.run(spark, prepare(gone, model)))
                 assert len(table.read()[gone]) == 3
                 assert night(gone, model, overwrite=True).num_predictions == 2
-            if number == 16:  # another model never mixes with the rows of the one before
+            if number == at["model"]:  # another model never mixes with the rows of the one before
                 with pytest.raises(FileExistsAlreadyError, match=models["first"]):
-                    prepare(NIGHTS[14], model)
-                night(NIGHTS[14], model, overwrite=True)
+                    prepare(NIGHTS[number - 2], model)
+                night(NIGHTS[number - 2], model, overwrite=True)
     finally:
         reader.stop()
     assert not reader.wrong, reader.wrong[:3]
