@@ -4,6 +4,7 @@ import contextlib
 import gc
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +26,10 @@ pytest_plugins = ("tests.fixtures.browser", "tests.fixtures.encoded", "tests.fix
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(PROGRAMS))  # tests name the programs' functions, which must be the roles' own
+
+# A shell ignores SIGINT for what it starts in the background, and so does all that this starts: no test's Ctrl-C came.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # TensorFlow reads these at import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
