@@ -64,8 +64,9 @@ def test_a_fetch_waits_until_the_reader_gives_something_back_and_nothing_new_is_
         return full() if len(seen) == 1 else "found"
 
     def release_when_waited_for():
-        with spooling.changed:
-            assert spooling.changed.wait_for(lambda: spooling.disk.is_waited_for, 60)
+        with spooling.changed:  # nobody is told that somebody waits
+            while not spooling.disk.is_waited_for:
+                spooling.changed.wait(0.01)
         spooling.release()
 
     reader = threading.Thread(target=release_when_waited_for)
