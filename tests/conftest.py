@@ -127,7 +127,7 @@ class _FailuresAtOnce:
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report):
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        if report.failed and terminal is not None and "PYTEST_XDIST_WORKER" not in os.environ:
+        if report.failed and terminal is not None:  # a worker of pytest-xdist has none
             crash = getattr(report.longrepr, "reprcrash", None)
             said = (crash.message if crash else str(report.longrepr)).strip().partition("\n")[0][:300]
             terminal.write(f"\nFAILED in {report.when}: {report.nodeid} - {said}\n")

@@ -26,6 +26,7 @@ from sparkcv.cluster.program import load_program
 from sparkcv.cluster.standby import die_with, leave_standby
 from sparkcv.cluster.uplink import Uplink, jsonable
 from sparkcv.errors import ClusterError, SparkcvError
+from sparkcv.imports import exit_now
 from sparkcv.roles import NodeContext, Role
 
 __all__ = ["ORDER_SIGNAL", "STACKS_SIGNAL", "main", "run_program"]
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.standby_fd is not None:
         os.set_inheritable(args.standby_fd, False)
         leave = functools.partial(
-            leave_standby, args.standby_fd, args.parent, lambda status_fd: _leave(_serve(args.role, status_fd))
+            leave_standby, args.standby_fd, args.parent, lambda status_fd: exit_now(_serve(args.role, status_fd))
         )
     return _serve(args.role, args.status_fd, leave)
 
@@ -154,15 +155,8 @@ def _error(sentence: str, err: BaseException) -> dict[str, str]:
 
 def _leave_with(uplink: Uplink, result: dict[str, Any]) -> None:
     uplink.send_last({"result": result})
-    _leave(errors.EXIT_OK)
-
-
-def _leave(code: int) -> None:
-    """End the process now: a program's threads, such as TensorFlow's, must not keep a finished role alive."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(code)
+    exit_now(errors.EXIT_OK)
 
 
 if __name__ == "__main__":
-    _leave(main())
+    exit_now(main())

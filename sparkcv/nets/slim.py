@@ -41,7 +41,7 @@ _SUBMODULES = ("base", "convolutional", "core", "normalization", "pooling")
 
 def _alias_legacy_layers() -> None:
     """Register tf_keras' legacy layers under the name by which TensorFlow 2.21 looks for them."""
-    with hidden("pandas"), hidden("scipy"):
+    with hidden("pandas", "scipy"):
         importlib.import_module("tf_keras")
     if importlib.util.find_spec(_OLD) is not None:
         return

@@ -1,15 +1,14 @@
 """How a program that is asked one line of JSON answers: lines of JSON, the last of which says that it is the last."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any
 
 from sparkcv import logs
 from sparkcv.errors import SparkcvError
 
-__all__ = ["answer", "leave"]
+__all__ = ["answer"]
 
 
 def answer(answers: Callable[[str], Iterable[dict[str, Any]]], name: str) -> int:
@@ -28,16 +27,6 @@ def answer(answers: Callable[[str], Iterable[dict[str, Any]]], name: str) -> int
         return 0
     _say({"end": True})
     return 0
-
-
-def leave(code: int) -> NoReturn:
-    """End the process with ``code`` once its answer is on its way, as :func:`sys.exit` would at the end of a program.
-
-    Where TensorFlow is imported, Python takes a third of the time of that import to take its modules apart.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _say(value: dict[str, Any]) -> None:

@@ -14,9 +14,10 @@ from sparkcv import storage
 from sparkcv.caption.caption_task import CaptionTask
 from sparkcv.config.pictures import parse_formats
 from sparkcv.errors import ImageError, StorageError
+from sparkcv.imports import exit_now
 from sparkcv.preprocess import picture_file
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.programs.answering import answer, leave
+from sparkcv.programs.answering import answer
 
 __all__ = ["answers", "main"]
 
@@ -55,4 +56,4 @@ def _prepared(captioner: Any, url: str, task: CaptionTask) -> Any:
 
 
 if __name__ == "__main__":
-    leave(main())
+    exit_now(main())

@@ -20,9 +20,10 @@ from sparkcv import storage
 from sparkcv.caption.caption_task import EvaluationTask
 from sparkcv.errors import ImageError, RecordError
 from sparkcv.evaluate.thumbnail import thumbnail
+from sparkcv.imports import exit_now
 from sparkcv.preprocess import picture_file
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.programs.answering import answer, leave
+from sparkcv.programs.answering import answer
 from sparkcv.records import captioned, compression, tfrecord
 from sparkcv.records.captioned import CaptionedPicture
 from sparkcv.records.tfrecord import BadRecord
@@ -109,4 +110,4 @@ def _text(words: tuple[str, ...], ids: tuple[int, ...], vocabulary: Any) -> str:
 
 
 if __name__ == "__main__":
-    leave(main())
+    exit_now(main())

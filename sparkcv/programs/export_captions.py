@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from sparkcv.caption.caption_task import CaptionNet
-from sparkcv.programs.answering import answer, leave
+from sparkcv.imports import exit_now
+from sparkcv.programs.answering import answer
 
 __all__ = ["answers", "main"]
 
@@ -38,4 +39,4 @@ def answers(line: str) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    leave(main())
+    exit_now(main())

@@ -10,8 +10,8 @@ import sys
 
 import numpy as np
 
+from sparkcv.imports import exit_now
 from sparkcv.light_tensorflow import tf1 as tf
-from sparkcv.programs.answering import leave
 from sparkcv.style import transformer_net, transformer_weights
 from sparkcv.style.strips import StripNet
 
@@ -41,4 +41,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    leave(main(sys.argv[1:]))
+    exit_now(main(sys.argv[1:]))

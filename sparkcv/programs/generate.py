@@ -9,7 +9,8 @@ import tempfile
 
 from PIL import Image
 
-from sparkcv.programs.answering import answer, leave
+from sparkcv.imports import exit_now
+from sparkcv.programs.answering import answer
 from sparkcv.rundir import checkpoint
 from sparkcv.text2image.picture_task import PictureTask
 
@@ -37,4 +38,4 @@ def make(task: PictureTask) -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    exit_now(main())

@@ -9,7 +9,8 @@ import tempfile
 
 import numpy as np
 
-from sparkcv.programs.answering import answer, leave
+from sparkcv.imports import exit_now
+from sparkcv.programs.answering import answer
 from sparkcv.rundir import checkpoint
 from sparkcv.text2image.judge_task import JudgeTask
 
@@ -44,4 +45,4 @@ def see(task: JudgeTask) -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    exit_now(main())

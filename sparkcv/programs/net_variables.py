@@ -11,8 +11,8 @@ from typing import Any
 
 from sparkcv import nets
 from sparkcv.errors import CheckpointError
+from sparkcv.imports import exit_now
 from sparkcv.nets.slim import model_variables, tf
-from sparkcv.programs.answering import leave
 from sparkcv.rundir.checkpoint import Found
 
 __all__ = ["main"]
@@ -49,4 +49,4 @@ def _built(model_name: str, image_size: int, channels: int, num_classes: int, is
 
 
 if __name__ == "__main__":
-    leave(main())
+    exit_now(main())

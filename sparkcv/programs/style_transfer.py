@@ -15,7 +15,7 @@ from typing import Any
 
 from sparkcv import container, logs
 from sparkcv.errors import EXIT_FAILED, MemoryExceededError, SparkcvError
-from sparkcv.programs.answering import leave
+from sparkcv.imports import exit_now
 from sparkcv.style.task import TransferTask
 
 __all__ = ["main"]
@@ -54,4 +54,4 @@ def _end_with_input() -> None:
 
 
 if __name__ == "__main__":
-    leave(main())
+    exit_now(main())

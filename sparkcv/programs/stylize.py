@@ -7,9 +7,10 @@ a row of :data:`sparkcv.style.stylizing.RESULTS`, or what :mod:`.answering` says
 import json
 from typing import Any
 
+from sparkcv.imports import exit_now
 from sparkcv.predict.rows import InputRow
 from sparkcv.preprocess.picture_file import PictureRules
-from sparkcv.programs.answering import answer, leave
+from sparkcv.programs.answering import answer
 from sparkcv.style.stylizing import StylizeTask, stylize_row
 
 __all__ = ["main", "stylized"]
@@ -29,4 +30,4 @@ def stylized(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    leave(main())
+    exit_now(main())

@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import functools
 import logging
-import os
 import socket
 import sys
 import threading
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from sparkcv import logs
 from sparkcv.errors import SparkcvError, StorageError
+from sparkcv.imports import exit_now
 from sparkcv.launchers import pipe_messages as frames
 from sparkcv.predict.predictor import Predictor, Reject
 from sparkcv.preprocess.picture_file import PictureRules
@@ -219,6 +219,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    os._exit(code)  # TensorFlow's threads have nothing left to do
+    exit_now(main(sys.argv[1:]))  # TensorFlow's threads have nothing left to do

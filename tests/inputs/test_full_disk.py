@@ -1,6 +1,7 @@
 """A disk that is full before the budget of bytes is: on with less, and loud when nothing is left."""
 
 import threading
+import time
 from array import array
 
 import pytest
@@ -64,9 +65,11 @@ def test_a_fetch_waits_until_the_reader_gives_something_back_and_nothing_new_is_
         return full() if len(seen) == 1 else "found"
 
     def release_when_waited_for():
+        give_up_s = time.monotonic() + 60
         with spooling.changed:  # nobody is told that somebody waits
-            while not spooling.disk.is_waited_for:
+            while not spooling.disk.is_waited_for and time.monotonic() < give_up_s:
                 spooling.changed.wait(0.01)
+            assert spooling.disk.is_waited_for
         spooling.release()
 
     reader = threading.Thread(target=release_when_waited_for)

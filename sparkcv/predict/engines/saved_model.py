@@ -14,6 +14,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from sparkcv.errors import ModelError
+from sparkcv.imports import exit_now
 from sparkcv.predict import manifest as manifests
 from sparkcv.predict.contract import NATIVE_RANGE
 from sparkcv.predict.engines import INPUT, OUTPUT
@@ -128,6 +129,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    os._exit(code)  # TensorFlow's threads have nothing left to do
+    exit_now(main(sys.argv[1:]))  # TensorFlow's threads have nothing left to do
